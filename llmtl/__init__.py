@@ -1,0 +1,1 @@
+"""llmtl: prompt it or fine-tune it, decided with evidence."""

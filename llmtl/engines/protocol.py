@@ -1,0 +1,86 @@
+"""The seam between strategies and whatever runs the model.
+
+An engine gets prompts as finished text (special tokens included) and answers as text; it knows nothing of tasks,
+templates or labels' meaning. Not covered: free generation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from llmtl.progress import Advance
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a checkpoint comes from: a Hub name, a folder or an embedded model, and optionally a LoRA adapter."""
+
+    name: str
+    revision: str | None = None
+    adapter: Path | None = None
+
+
+@dataclass(frozen=True)
+class LabelScores:
+    """The outcome of constrained decoding of one prompt over A answers.
+
+    `choice`: index of the answer reached by greedy decoding through the answer trie.
+    `probabilities`: A numbers that sum to 1; each the product, along the answer's path, of next-token probabilities
+    renormalised over the tokens the trie allows at that branch.
+    `prompt_tokens` counts the whole prompt, `cached_tokens` the part served from a shared-prefix KV cache,
+    `completion_tokens` those of the chosen answer. `seconds`: this prompt's share of the batch's wall time.
+    """
+
+    choice: int
+    probabilities: tuple[float, ...]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+class Engine(Protocol):
+    """A loaded model that can score a closed set of answers."""
+
+    @property
+    def name(self) -> str:
+        """Return the engine's registry name, such as `transformers`."""
+
+    @property
+    def device(self) -> str:
+        """Return `cpu` or `cuda`."""
+
+    @property
+    def context_length(self) -> int:
+        """Return the largest number of tokens that prompt and answer may have together."""
+
+    @property
+    def chat_template(self) -> str | None:
+        """Return the model's own chat template, or None for a base model."""
+
+    def render(self, messages: Sequence[dict[str, str]]) -> str:
+        """Return the conversation as prompt text through the chat template, generation prompt included.
+
+        Raises `ModelError` when the model has no chat template.
+        """
+
+    @property
+    def bos(self) -> str:
+        """Return the text of the beginning-of-sequence token, or an empty string."""
+
+    @property
+    def end_of_answer(self) -> str:
+        """Return the text of the token that ends an answer."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of `text`, taken as it stands (no special token added)."""
+
+    def score(self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = ...) -> list[LabelScores]:
+        """Return one `LabelScores` a prompt, in order; what the prompts share as a prefix is computed once.
+
+        Raises `ContextLengthError` when a prompt with its longest answer does not fit.
+        """
+
+    def close(self) -> None:
+        """Free the model's memory; the engine cannot be used afterwards."""

@@ -1,0 +1,62 @@
+"""The error tree: every failure llmtl foresees, each also its standard-library kin.
+
+    LlmtlError
+    ├── InputError (ValueError)              the user can mend it: command line exit code 2
+    │   ├── DataError                        the labelled file
+    │   ├── RecipeError                      the recipe or an override
+    │   ├── ModelError                       the checkpoint
+    │   │   └── ContextLengthError           an example does not fit the model's context
+    │   ├── RunError                         the run folder
+    │   └── MissingFileError (FileNotFoundError)
+    ├── MissingPackageError (ImportError)    names its install command
+    └── TrainingError (RuntimeError)         training cannot go on: exit code 1
+
+Every message is one sentence, or two, that ends with the cure. Not covered: unexpected errors, which keep
+their traceback.
+"""
+
+
+class LlmtlError(Exception):
+    """Any failure that llmtl foresees; its text is one line for the user."""
+
+    exit_code = 1
+
+
+class InputError(LlmtlError, ValueError):
+    """The user's input is wrong and the message says how to mend it."""
+
+    exit_code = 2
+
+
+class DataError(InputError):
+    """The labelled data cannot be used as it is."""
+
+
+class RecipeError(InputError):
+    """The recipe, or an override of it, has problems; the message lists all of them."""
+
+
+class ModelError(InputError):
+    """The model is not a LLaMA- or Mistral-family checkpoint that llmtl can load."""
+
+
+class ContextLengthError(ModelError):
+    """An example, with its instruction, is longer than the model's context."""
+
+
+class RunError(InputError):
+    """A run folder is missing, incomplete or belongs to another recipe."""
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """A file or folder that the user named does not exist."""
+
+
+class MissingPackageError(LlmtlError, ImportError):
+    """A package is not installed; the message names the command that installs it."""
+
+    exit_code = 2
+
+
+class TrainingError(LlmtlError, RuntimeError):
+    """Training cannot start or cannot go on."""
