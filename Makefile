@@ -1,0 +1,27 @@
+# make demo: from a fresh clone to a verdict.  make test: the tests.  make check: format, lint, types, import floors.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: install demo test check format clean
+
+install:
+	@$(PYTHON) install.py
+
+demo: install
+	@$(BIN)/llmtl run recipes/quickstart
+
+test: install
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: install
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: install
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv runs build dist *.egg-info

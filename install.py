@@ -1,0 +1,91 @@
+"""Create `.venv` and install llmtl in it, with CPU or GPU packages by what the machine has. Standard library only.
+
+    python3.11 install.py [--extras dev] [--device auto|cpu|gpu]
+
+Why not plain `pip install .[cpu]`: on a machine without a GPU, `torch` and vLLM's image and audio companions would
+bring several GB of CUDA. Here the CPU build of torch goes in first, and the companions, which text does not need and
+whose CUDA builds break `import transformers`, are left out by a uv override.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+TORCH = "2.13.0"
+LEFT_OUT = ("torchvision", "torchaudio", "torchcodec")
+
+
+def has_gpu() -> bool:
+    """Return whether an NVIDIA driver answers."""
+    tool = shutil.which("nvidia-smi")
+    return tool is not None and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
+
+
+def run(*command: str | Path) -> None:
+    """Run a command, showing it; exits with its status when it fails."""
+    print("+", *(str(part).replace(f"{ROOT}/", "") for part in command), flush=True)
+    status = subprocess.run([str(part) for part in command], check=False).returncode
+    if status:
+        sys.exit(status)
+
+
+def install_cpu_torch() -> None:
+    """Install the CPU build of torch: from where pip is set up to look, else from PyTorch's own index."""
+    wanted = f"torch=={TORCH}+cpu"
+    print(f"+ pip install {wanted}", flush=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "-q", wanted]
+    if subprocess.run(pip, check=False, stderr=subprocess.DEVNULL).returncode:
+        run(PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--torch-backend", "cpu", f"torch=={TORCH}")
+
+
+def install(device: str, extras: str) -> None:
+    """Install everything into the virtual environment."""
+    run(PYTHON, "-m", "pip", "install", "-q", "uv")
+    if device == "cpu":
+        install_cpu_torch()
+    every = ",".join(filter(None, [device, extras]))
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = Path(folder) / "overrides.txt"
+        overrides.write_text("".join(f"{name}; python_version < '3'\n" for name in LEFT_OUT), encoding="utf-8")
+        run(
+            *(PYTHON, "-m", "uv", "pip", "install", "-q", "--python", PYTHON),
+            *("--override", overrides, "--editable", f"{ROOT}[{every}]"),
+        )
+
+
+def stamp(device: str, extras: str) -> str:
+    """Return what identifies a finished installation."""
+    sources = (ROOT / "pyproject.toml").read_bytes() + Path(__file__).read_bytes()
+    return hashlib.sha256(sources + f"{device} {extras}".encode()).hexdigest()
+
+
+def main() -> None:
+    """Install unless the same installation is already there."""
+    parser = argparse.ArgumentParser(description="Create .venv and install llmtl in it.")
+    parser.add_argument("--extras", default="dev", help="further extras, comma-separated (default: dev)")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
+    arguments = parser.parse_args()
+    if sys.version_info < (3, 11):  # noqa: UP036 (an older Python is what this line is for)
+        sys.exit(f"llmtl needs Python 3.11 or newer, this is {sys.version.split()[0]}; run python3.11 install.py")
+    device = arguments.device if arguments.device != "auto" else "gpu" if has_gpu() else "cpu"
+    mark, wanted = VENV / "llmtl-installed", stamp(device, arguments.extras)
+    if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
+        return
+    print(f"Installing llmtl for {device} into .venv (a few minutes the first time)", flush=True)
+    if not PYTHON.exists():
+        venv.create(VENV, with_pip=True)
+    install(device, arguments.extras)
+    run(PYTHON, "-c", "import transformers, peft, trl, bitsandbytes, vllm, gradio")
+    mark.write_text(wanted, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Reading strict configuration: YAML, dotted overrides, validation that lists every problem at once, JSON Schema.
+
+Knows no section of any recipe: those sit beside the code they configure and are put together in `llmtl.settings`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from llmtl.errors import MissingFileError, RecipeError
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe YAML loader that refuses a mapping with the same key twice (YAML 1.2, section 3.2.1.1)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping; raises `yaml.MarkedYAMLError` for a repeated key."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(key_node.value)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key '{key}' appears twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Raises `MissingFileError` when there is no such file and `RecipeError` when it is no readable YAML mapping.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"There is no recipe at '{path}'; give a recipe.yaml or the folder that holds one.")
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"'{path}' is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"'{path}' is not valid YAML: {_yaml_problem(error)}; mend that line.") from error
+    if not isinstance(document, dict):
+        raise RecipeError(f"'{path}' must hold a mapping of sections such as 'data:' and 'model:'.")
+    return document
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "unreadable"
+    return f"line {mark.line + 1}, {problem}" if mark else str(problem)
+
+
+def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """Return a copy of `document` with each `key.sub=value` set; values are read as YAML (`3`, `true`, `[a, b]`).
+
+    Raises `RecipeError` listing every override that is not of that form.
+    """
+    result: dict[str, Any] = _copy(document)
+    problems = []
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not all(key.split(".")):
+            problems.append(f"'{override}' is not an override; write it as key.sub=value")
+            continue
+        try:
+            _set(result, key.split("."), yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            problems.append(f"the value of '{key}' is not valid YAML: {_yaml_problem(error)}")
+    if problems:
+        raise RecipeError("; ".join(problems) + ".")
+    return result
+
+
+def _copy(value: Any) -> Any:
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
+def _set(document: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    for key in keys[:-1]:
+        if not isinstance(document.get(key), dict):
+            document[key] = {}
+        document = document[key]
+    document[keys[-1]] = value
+
+
+def validate(schema: type[Section], document: Mapping[str, Any], *, source: str) -> Section:
+    """Return `document` as a `schema` value.
+
+    Raises `RecipeError` that lists all problems at once, each unknown key with the nearest valid one.
+    """
+    try:
+        return schema.model_validate(dict(document))
+    except ValidationError as error:
+        lines = [_describe(schema, detail) for detail in error.errors(include_url=False)]
+        count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+        raise RecipeError(f"{source} has {count}: " + "; ".join(lines) + ".") from None
+
+
+def _describe(schema: type[BaseModel], detail: ErrorDetails) -> str:
+    location = [str(part) for part in detail["loc"]]
+    where = ".".join(location)
+    if detail["type"] == "extra_forbidden":
+        valid = _keys_at(schema, location[:-1])
+        near = difflib.get_close_matches(location[-1], valid, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(sorted(valid))}"
+        return f"unknown key '{where}' ({hint})"
+    if detail["type"] == "missing":
+        return f"'{where}' is missing"
+    message = detail["msg"].removeprefix("Value error, ").rstrip(".")
+    message = message[0].lower() + message[1:]
+    got = detail.get("input")
+    shown = f", got {got!r}" if isinstance(got, str | int | float | bool) and location else ""
+    return f"'{where}': {message}{shown}" if where else message
+
+
+def _keys_at(schema: type[BaseModel], location: Sequence[str]) -> list[str]:
+    """Return the valid keys of the section at `location`, following optional and union fields."""
+    for name in location:
+        field = schema.model_fields.get(name)
+        if field is None:
+            return []
+        candidates = [field.annotation, *get_args(field.annotation)]
+        sections = [item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)]
+        if not sections:
+            return []
+        schema = sections[0]
+    return list(schema.model_fields)
+
+
+def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a section."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema.model_json_schema()}

@@ -1,0 +1,120 @@
+"""The run folder: content-addressed steps, atomic writes, resume, provenance.
+
+A step's file is named after the SHA-256 of everything its result depends on, so a run that was interrupted goes on
+where it stopped and a changed recipe recomputes only what it touches. Not covered: what the steps are
+(`llmtl.pipeline`), and locking: one process writes a run folder at a time.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from llmtl.errors import RunError
+
+PACKAGES = ("llmtl", "torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "scikit-learn", "scipy")
+
+
+def digest(value: Any) -> str:
+    """Return the SHA-256 (hex) of a JSON-able value, independent of the order of mapping keys."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8 so that a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON-able value, indented, atomically; raises `ValueError` for a non-finite number."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write one JSON object a line, atomically."""
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file of a run; raises `RunError` when it is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.") from None
+    except json.JSONDecodeError as error:
+        raise RunError(f"'{path}' is damaged (line {error.lineno}); delete it and run again.") from error
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSON Lines file of a run; raises `RunError` when it is missing or damaged."""
+    if not path.is_file():
+        raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.")
+    try:
+        # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    except json.JSONDecodeError as error:
+        raise RunError(f"'{path}' is damaged; delete it and run again.") from error
+
+
+@dataclass(frozen=True)
+class Store:
+    """One run folder."""
+
+    folder: Path
+
+    def step(self, name: str, depends_on: Mapping[str, Any], compute: Callable[[Path], Any]) -> Any:
+        """Return the JSON-able result of `compute(folder)`, computed once for everything it `depends_on`.
+
+        `folder` is the step's own, for files such as an adapter; it is kept with the result.
+        """
+        folder = self.step_folder(name, depends_on)
+        result = folder / "result.json"
+        if result.is_file():
+            return read_json(result)
+        folder.mkdir(parents=True, exist_ok=True)
+        value = compute(folder)
+        write_json(folder / "depends_on.json", json.loads(json.dumps(depends_on, default=str)))
+        write_json(result, value)
+        return value
+
+    def step_folder(self, name: str, depends_on: Mapping[str, Any]) -> Path:
+        """Return the folder of a step, which need not exist yet."""
+        return self.folder / "steps" / f"{name}-{digest(depends_on)[:16]}"
+
+    def has(self, name: str, depends_on: Mapping[str, Any]) -> bool:
+        """Return whether the step was finished before."""
+        return (self.step_folder(name, depends_on) / "result.json").is_file()
+
+
+def now() -> str:
+    """Return the present time, UTC, ISO 8601 to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of the packages that results depend on."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

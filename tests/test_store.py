@@ -1,0 +1,66 @@
+"""The run folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from llmtl.errors import RunError
+from llmtl.store import Store, digest, read_json, read_json_lines, write_json, write_json_lines, write_text
+
+
+def test_a_step_is_computed_once_for_what_it_depends_on(tmp_path: Path):
+    store, calls = Store(tmp_path), []
+
+    def compute(folder: Path) -> dict[str, int]:
+        calls.append(folder)
+        (folder / "weights.bin").write_bytes(b"1")
+        return {"value": len(calls)}
+
+    assert store.step("fit", {"seed": 1}, compute) == {"value": 1}
+    assert store.step("fit", {"seed": 1}, compute) == {"value": 1}
+    assert store.step("fit", {"seed": 2}, compute) == {"value": 2}
+    assert len(calls) == 2
+    assert calls[0] != calls[1]
+    assert store.has("fit", {"seed": 2})
+    assert not store.has("fit", {"seed": 3})
+
+
+def test_an_interrupted_step_is_computed_again(tmp_path: Path):
+    store = Store(tmp_path)
+
+    def interrupted(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.step("fit", {}, interrupted)
+    assert not store.has("fit", {})
+    assert store.step("fit", {}, lambda folder: 7) == 7
+
+
+def test_the_digest_ignores_key_order_and_sees_every_value():
+    assert digest({"a": 1, "b": [1, 2]}) == digest({"b": [1, 2], "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_other_file(tmp_path: Path):
+    path = tmp_path / "decision.json"
+    write_json(path, {"verdict": "adopt"})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"value": float("nan")})
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "\ud800")
+    assert json.loads(path.read_text()) == {"verdict": "adopt"}
+    assert [item.name for item in tmp_path.iterdir()] == ["decision.json"]
+
+
+def test_json_lines_round_trip_and_damage_is_named(tmp_path: Path):
+    path = tmp_path / "rows.jsonl"
+    rows = [{"text": "a\u2028b"}, {"text": "é\n"}]
+    write_json_lines(path, rows)
+    assert read_json_lines(path) == rows
+    path.write_text('{"a": 1\n')
+    with pytest.raises(RunError, match="damaged"):
+        read_json_lines(path)
+    with pytest.raises(RunError, match="missing"):
+        read_json(tmp_path / "none.json")
