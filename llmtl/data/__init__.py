@@ -1,1 +1,24 @@
-"""The data stage."""
+"""Labelled data: reading, cleaning, splitting, fingerprints.
+
+Reading order: `config`, `table` (what a source yields), `files` and `hub` (the sources), `near_duplicates`,
+`cleaning`, `loading`, `splitting`, `fingerprint`, `inputs` (texts to predict). Not covered: judging the data
+(`llmtl.checks`), data that does not fit in memory, spans and free text as references.
+"""
+
+from llmtl.data.cleaning import Cleaning
+from llmtl.data.config import DataConfig
+from llmtl.data.fingerprint import fingerprint
+from llmtl.data.inputs import read_inputs
+from llmtl.data.loading import LoadedData, load_examples
+from llmtl.data.splitting import split_examples, subsample
+
+__all__ = [
+    "Cleaning",
+    "DataConfig",
+    "LoadedData",
+    "fingerprint",
+    "load_examples",
+    "read_inputs",
+    "split_examples",
+    "subsample",
+]

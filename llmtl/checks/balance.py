@@ -1,0 +1,76 @@
+"""Whether there are enough examples of every label, and whether some label drowns the others.
+
+Not covered: whether test is large enough to tell two strategies apart; the decision says that, from the results.
+"""
+
+from collections import Counter
+
+from llmtl.checks.finding import Finding, Level
+from llmtl.data.table import quoted
+from llmtl.task import Metric, Split, Task, references
+
+IMBALANCE_RATIO = 3.0
+"""From this many times the examples of the rarest label on, accuracy hides how rare labels fare. The ratio is the usual
+measure of imbalance (He and Garcia 2009, https://doi.org/10.1109/TKDE.2008.239); the bound is our choice."""
+LARGE_SHARE = 0.2
+"""Below this share of the commonest label, answering it always is no temptation, so imbalance is only information (our
+choice)."""
+FEWEST_PER_LABEL = 5
+"""With fewer training examples of a label, baselines and demonstrations for it rest on chance wording (our choice)."""
+
+
+def check_imbalance(split: Split, task: Task) -> list[Finding]:
+    """Return one finding when the commonest label of train has 3 times the examples of the rarest, or more.
+
+    It is a warning that names the majority share and macro-F1 when the task decides on accuracy and that label has at
+    least a fifth of the examples, else information.
+    Labels without training examples are left to `check_size`.
+    """
+    counts = Counter(references(split.train)).most_common()
+    (most, largest), (least, smallest) = counts[0], counts[-1]
+    if largest < IMBALANCE_RATIO * smallest:
+        return []
+    share = largest / len(split.train)
+    fact = (
+        f"'{most}' makes up {share:.0%} of train, {largest / smallest:.1f} times as many examples as the rarest label, "
+        f"'{least}'"
+    )
+    if task.metric is Metric.MACRO_F1:
+        return [Finding("imbalance", Level.INFO, f"{fact}; macro-F1 counts every label alike.")]
+    if share < LARGE_SHARE:
+        return [Finding("imbalance", Level.INFO, f"{fact}; accuracy counts rare labels less than macro-F1 does.")]
+    return [
+        Finding(
+            "imbalance",
+            Level.WARNING,
+            f"{fact}; always answering '{most}' is right that often, so decide on macro-F1 (task.metric=macro_f1) "
+            "unless rare labels matter less.",
+        )
+    ]
+
+
+def check_size(split: Split, task: Task) -> list[Finding]:
+    """Return warnings for labels with fewer than 5 training examples, and for labels that test never asks for."""
+    findings = []
+    trained, tested = Counter(references(split.train)), Counter(references(split.test))
+    few = [label for label in task.labels if trained[label] < FEWEST_PER_LABEL]
+    if few:
+        findings.append(
+            Finding(
+                "small-data",
+                Level.WARNING,
+                f"{len(few)} of {len(task.labels)} labels have fewer than {FEWEST_PER_LABEL} training examples "
+                f"({quoted(few, 5)}); label more of them.",
+            )
+        )
+    untested = [label for label in task.labels if not tested[label]]
+    if untested:
+        findings.append(
+            Finding(
+                "small-data",
+                Level.WARNING,
+                f"{len(untested)} of {len(task.labels)} labels have no test example ({quoted(untested, 5)}), so "
+                "nothing is measured for them; label more of them.",
+            )
+        )
+    return findings

@@ -1,0 +1,56 @@
+"""What every source of data yields: columns and rows that know where they came from.
+
+Not covered: what the columns mean (`llmtl.data.loading`).
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from llmtl.errors import DataError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One record; `where` says where it stands in its source, such as "line 7"."""
+
+    where: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Table:
+    """All records of one source; a column that a row lacks counts as missing."""
+
+    source: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    def require(self, *columns: str) -> None:
+        """Check that the columns exist; raises `DataError` that lists the columns there are, and for an empty table."""
+        if not self.rows:
+            raise DataError(f"'{self.source}' has no rows; give a file with labelled examples.")
+        for column in columns:
+            if column not in self.columns:
+                raise DataError(
+                    f"'{self.source}' has no column '{column}'{did_you_mean(column, self.columns)}; "
+                    f"its columns are {quoted(self.columns)}.{self._separator_hint()}"
+                )
+
+    def _separator_hint(self) -> str:
+        if len(self.columns) != 1 or not any(separator in self.columns[0] for separator in ";\t|"):
+            return ""
+        return " The fields do not seem to be separated by commas: save the file with commas, or tabs as .tsv."
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return ", did you mean 'x'?" without the final mark for the nearest valid name, or an empty string."""
+    by_fold = {option.casefold(): option for option in valid}
+    near = difflib.get_close_matches(name.casefold(), by_fold, n=1)
+    return f" (did you mean '{by_fold[near[0]]}'?)" if near else ""
+
+
+def quoted(names: Sequence[str], limit: int = 20) -> str:
+    """Return up to `limit` names in quotes, with the number of those left out."""
+    shown = ", ".join(f"'{name}'" for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -1,0 +1,48 @@
+import pytest
+
+from llmtl.checks import Level, check_imbalance, check_size
+from llmtl.task import Metric, Split, Task
+
+
+def task(labels: str, metric: Metric = Metric.ACCURACY) -> Task:
+    return Task("t", tuple(labels), metric=metric)
+
+
+@pytest.fixture
+def split(make_examples):
+    """Return a function from label counts of train and test to a split."""
+
+    def make(train: dict[str, int], test: dict[str, int]) -> Split:
+        trained = [each for label, count in train.items() for each in make_examples(label, count)]
+        tested = [each for label, count in test.items() for each in make_examples(label, count)]
+        return Split(tuple(trained), (), tuple(tested))
+
+    return make
+
+
+def test_balanced_labels_have_no_finding(split):
+    assert check_imbalance(split({"a": 29, "b": 10}, {}), task("ab")) == []
+
+
+def test_imbalance_names_the_share_and_the_metric(split):
+    (finding,) = check_imbalance(split({"a": 30, "b": 10}, {}), task("ab"))
+    assert finding.level is Level.WARNING
+    assert "'a' makes up 75% of train, 3.0 times" in finding.message
+    assert "macro_f1" in finding.message
+
+
+def test_imbalance_is_information_when_macro_f1_decides_or_no_label_is_common(split):
+    (finding,) = check_imbalance(split({"a": 30, "b": 10}, {}), task("ab", Metric.MACRO_F1))
+    assert finding.level is Level.INFO
+    counts = dict.fromkeys("abcdefgh", 12) | {"z": 4}
+    (finding,) = check_imbalance(split(counts, {}), task("abcdefghz"))
+    assert finding.level is Level.INFO
+
+
+def test_few_training_and_no_test_examples_warn(split):
+    made = split({"a": 5, "b": 4}, {"a": 3, "c": 1})
+    few, untested = check_size(made, task("abc"))
+    assert few.message.startswith("2 of 3 labels have fewer than 5 training examples ('b', 'c')")
+    assert untested.message.startswith("1 of 3 labels have no test example ('b')")
+    assert {few.level, untested.level} == {Level.WARNING}
+    assert check_size(split({"a": 5, "b": 5}, {"a": 1, "b": 1}), task("ab")) == []
