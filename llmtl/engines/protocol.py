@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from llmtl.progress import Advance
+from llmtl.task import Message
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,11 @@ class Engine(Protocol):
     def chat_template(self) -> str | None:
         """Return the model's own chat template, or None for a base model."""
 
-    def render(self, messages: Sequence[dict[str, str]]) -> str:
+    def render(self, messages: Sequence[Message]) -> str:
         """Return the conversation as prompt text through the chat template, generation prompt included.
 
-        Raises `ModelError` when the model has no chat template.
+        Raises `ModelError` when the model has no chat template, or when the template rejects the conversation (some
+        know no system role).
         """
 
     @property
@@ -72,6 +74,10 @@ class Engine(Protocol):
     @property
     def end_of_answer(self) -> str:
         """Return the text of the token that ends an answer."""
+
+    @property
+    def special_tokens(self) -> tuple[str, ...]:
+        """Return the texts that the tokenizer reads as control tokens: what a user's text must not contain."""
 
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens of `text`, taken as it stands (no special token added)."""

@@ -1,0 +1,120 @@
+"""One forward pass over prompts that share a prefix, each followed by the same tree of answer tokens.
+
+All prompts of a batch attend to one stored key-value cache of the prefix; a sliding window is part of the mask. Tree
+attention as in SpecInfer (Miao et al., 2024, arXiv:2305.09781). Not covered: generation, several devices, attention
+other than causal or one sliding window for all layers.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedModel
+
+from llmtl.engines.trie import Trie
+
+_PREFILL_TOKENS = 1024
+"""Tokens of a prefix computed at once: bounds the attention mask of a long one."""
+
+_LOGIT_CELLS = 2**25
+"""Rows times vocabulary of one language-model-head product: 128 MiB in float32, also for large vocabularies."""
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The tokens at the start of several prompts, and for each layer their keys and values, (1, heads, P, width)."""
+
+    ids: tuple[int, ...] = ()
+    layers: tuple[tuple[Tensor, Tensor], ...] = ()
+
+    def first(self, length: int) -> "Prefix":
+        """Return the prefix cut to its first `length` tokens."""
+        if length == len(self.ids):
+            return self
+        cut = tuple((keys[:, :, :length], values[:, :, :length]) for keys, values in self.layers)
+        return Prefix(self.ids[:length], cut if length else ())
+
+
+class TreeForward:
+    """A causal language model of the LLaMA or Mistral family, run on prompts with a tree of answers behind each."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._body = model.base_model
+        self._head = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+        self._vocabulary = int(model.config.vocab_size)
+        self._window: int | None = getattr(model.config, "sliding_window", None)
+        self._device = model.device
+
+    @torch.inference_mode()
+    def extend(self, prefix: Prefix, ids: Sequence[int]) -> Prefix:
+        """Return the prefix made longer by `ids`; only they are computed."""
+        cache = DynamicCache(prefix.layers or None)
+        done = len(prefix.ids)
+        for start in range(0, len(ids), _PREFILL_TOKENS):
+            chunk = torch.tensor([ids[start : start + _PREFILL_TOKENS]], device=self._device)
+            queries = torch.arange(done, done + chunk.shape[1], device=self._device)[None]
+            keys = torch.arange(done + chunk.shape[1], device=self._device)[None]
+            mask = self._in_reach(queries, keys) & (keys[:, None, :] <= queries[:, :, None])
+            self._run(chunk, queries, mask, cache)
+            done += chunk.shape[1]
+        layers = tuple((cast("Tensor", keys), cast("Tensor", values)) for keys, values, _ in cache)
+        return Prefix((*prefix.ids, *ids), layers)
+
+    @torch.inference_mode()
+    def edge_logits(self, prefix: Prefix, suffixes: Sequence[Sequence[int]], trie: Trie) -> Tensor:
+        """Return (B, E) logits of the trie's edges after prefix and suffix; suffixes must not be empty.
+
+        All prompts are laid end to end in one sequence, each behind a wall that attention does not cross: nothing is
+        padded, and the prefix's keys and values are not copied for each prompt.
+        """
+        lengths = torch.tensor([len(suffix) for suffix in suffixes], device=self._device)
+        ids = torch.tensor([[token for suffix in suffixes for token in (*suffix, *trie.tokens)]], device=self._device)
+        positions, mask = self._layout(len(prefix.ids), lengths, trie)
+        hidden = self._run(ids, positions[None], mask[None], DynamicCache(prefix.layers or None))
+        starts = torch.cumsum(lengths + len(trie.tokens), 0) - lengths - len(trie.tokens)
+        # A branch at the root is decided by the suffix's last token, one behind a tree token by that token.
+        nodes = torch.tensor([branch.node for branch in trie.branches], device=self._device)
+        return self._edges(hidden[0, (starts + lengths)[:, None] + nodes[None]], trie)
+
+    def _edges(self, hidden: Tensor, trie: Trie) -> Tensor:
+        """Return (B, E) logits from (B, branches, width) states, a bounded number of all tokens' logits at a time."""
+        branches, tokens = (torch.tensor(each, device=self._device) for each in trie.edges)
+        step = max(1, _LOGIT_CELLS // (self._vocabulary * hidden.shape[1]))
+        parts = (hidden[start : start + step] for start in range(0, hidden.shape[0], step))
+        return torch.cat([self._head(part)[:, branches, tokens] for part in parts])
+
+    def _layout(self, shared: int, lengths: Tensor, trie: Trie) -> tuple[Tensor, Tensor]:
+        """Return the positions (Q) of all prompts' suffix and tree tokens, and what each may attend to (Q, P + Q)."""
+        device, count = self._device, len(trie.tokens)
+        sizes = lengths + count
+        rows = torch.repeat_interleave(torch.arange(len(lengths), device=device), sizes)
+        places = torch.arange(len(rows), device=device) - (torch.cumsum(sizes, 0) - sizes)[rows]
+        nodes = places - lengths[rows]  # index in the tree; negative for a suffix token
+        depths = torch.tensor((0, *trie.depths), device=device)[nodes.clamp(min=-1) + 1]
+        positions = shared + torch.where(nodes < 0, places, lengths[rows] + depths - 1)
+        family = torch.zeros(count + 1, count + 1, dtype=torch.bool, device=device)
+        family[1:, 1:] = torch.from_numpy(trie.ancestors).to(device)
+        related = family[nodes.clamp(min=-1) + 1][:, nodes.clamp(min=-1) + 1]
+        earlier = (nodes < 0)[None, :] & (places[None, :] <= places[:, None])
+        own = (rows[:, None] == rows[None, :]) & (earlier | related)
+        mask = torch.cat([torch.ones(len(rows), shared, dtype=torch.bool, device=device), own], dim=1)
+        keys = torch.cat([torch.arange(shared, device=device), positions])
+        return positions, mask & self._in_reach(positions[None], keys[None])[0]
+
+    def _in_reach(self, queries: Tensor, keys: Tensor) -> Tensor:
+        """Return (rows, Q, K) of whether the key's position is within the sliding window of the query's."""
+        distance = queries[:, :, None] - keys[:, None, :]
+        return distance < (self._window or torch.iinfo(distance.dtype).max)
+
+    def _run(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
+        """Return the last hidden states (B, Q, width); a four-dimensional mask is taken by transformers as it is."""
+        output = self._body(
+            input_ids=ids,
+            position_ids=positions,
+            attention_mask=mask[:, None],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return cast("Tensor", output.last_hidden_state)

@@ -1,0 +1,219 @@
+"""What a checkpoint is, found out before any weight is loaded: family, size, context, chat template.
+
+Accepts LLaMA- and Mistral-family causal language models in safetensors, from a folder or from the Hugging Face Hub.
+Code that a checkpoint brings along is never run. Not covered: the embedded models' names (`llmtl.pocket` resolves them
+to folders first), quantised checkpoints, loading (`llmtl.engines.loading`).
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmtl.errors import ModelError
+
+EMBEDDED_NAMES = ("pocket-llama", "pocket-mistral")
+FAMILIES = ("llama", "mistral")
+
+_SMALL_FILES = ("*.json", "*.jinja", "tokenizer.model")
+_CURE = "give a LLaMA- or Mistral-family model"
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """A checkpoint that llmtl can load. `path` holds at least its configuration and tokenizer.
+
+    `parameters` counts the weights that the configuration implies, tied embeddings once. `context_length` is in tokens.
+    """
+
+    path: Path
+    model_type: str
+    hidden_size: int
+    layers: int
+    parameters: int
+    context_length: int
+    has_chat_template: bool
+    vocabulary: int
+    sliding_window: int | None
+
+
+def inspect_checkpoint(name: str, revision: str | None = None) -> CheckpointInfo:
+    """Return what `name`, a folder or a Hub name, holds; from the Hub only small files are downloaded.
+
+    Raises `ModelError` for a missing folder or an unknown or unreachable name, another model family, and a checkpoint
+    without safetensors weights.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return _inspect_folder(folder, name, any(folder.glob("*.safetensors")))
+    if folder.exists():
+        raise ModelError(f"The model '{name}' is a file; give the folder that holds the checkpoint.")
+    if _looks_like_path(name):
+        raise ModelError(f"The model folder '{name}' does not exist; check the path, or give a Hub name.")
+    return _inspect_hub(name, revision)
+
+
+def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
+    """Return the folder of the whole checkpoint, downloaded from the Hub if `name` is not a folder already.
+
+    Raises `ModelError` as `inspect_checkpoint` does.
+    """
+    info = inspect_checkpoint(name, revision)
+    if Path(name).expanduser().is_dir():
+        return info.path
+    return _download(name, revision, (*_SMALL_FILES, "*.safetensors"))
+
+
+def _inspect_folder(folder: Path, name: str, has_safetensors: bool) -> CheckpointInfo:
+    """Return what a folder holds, or raise `ModelError` saying why it cannot be used."""
+    config = _read_json(folder / "config.json")
+    if config is None:
+        hint = " (it looks like a LoRA adapter)" if (folder / "adapter_config.json").exists() else ""
+        raise ModelError(
+            f"The model '{name}' has no readable config.json{hint}; give the folder of a whole checkpoint."
+        )
+    _check_family(config, name)
+    if not has_safetensors:
+        raise ModelError(
+            f"The model '{name}' has no *.safetensors weights (pickled .bin files are not loaded, they can run code); "
+            "convert it with save_pretrained, or give a revision that has them."
+        )
+    return _describe(config, folder, name)
+
+
+def _check_family(config: Mapping[str, Any], name: str) -> None:
+    """Raise `ModelError` unless the configuration is that of a plain LLaMA or Mistral language model."""
+    model_type = config.get("model_type")
+    if model_type not in FAMILIES:
+        raise ModelError(f"The model '{name}' is of type '{model_type}', which llmtl cannot load; {_CURE}.")
+    architectures = config.get("architectures") or ["ForCausalLM"]
+    if not any(str(each).endswith("ForCausalLM") for each in architectures):
+        raise ModelError(f"The model '{name}' is a {architectures[0]}, not a language model; {_CURE} (…ForCausalLM).")
+    quantised = (config.get("quantization_config") or {}).get("quant_method")
+    if quantised:
+        raise ModelError(f"The model '{name}' is stored quantised ({quantised}); give its unquantised original.")
+
+
+def _describe(config: Mapping[str, Any], folder: Path, name: str) -> CheckpointInfo:
+    """Return the facts of a configuration; raises `ModelError` when one of them is not there."""
+    try:
+        parameters = count_parameters(config)
+        return CheckpointInfo(
+            path=folder,
+            model_type=str(config["model_type"]),
+            hidden_size=int(config["hidden_size"]),
+            layers=int(config["num_hidden_layers"]),
+            parameters=parameters,
+            context_length=int(config["max_position_embeddings"]),
+            has_chat_template=_has_chat_template(folder),
+            vocabulary=int(config["vocab_size"]),
+            sliding_window=config.get("sliding_window"),
+        )
+    except KeyError as error:
+        raise ModelError(
+            f"The config.json of the model '{name}' lacks {error}; download the checkpoint again."
+        ) from error
+
+
+def count_parameters(config: Mapping[str, Any]) -> int:
+    """Return the number of weights of a LLaMA- or Mistral-family configuration without biases; tied ones count once.
+
+    Layer shapes as in `transformers.LlamaForCausalLM`: four attention projections with grouped keys and values, a gated
+    feed-forward block, two norms. Raises `KeyError` for a missing size.
+    """
+    hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+    width = int(config.get("head_dim") or hidden // heads)
+    grouped = int(config.get("num_key_value_heads") or heads)
+    attention = 2 * hidden * heads * width + 2 * hidden * grouped * width
+    layer = attention + 3 * hidden * int(config["intermediate_size"]) + 2 * hidden
+    embeddings = int(config["vocab_size"]) * hidden * (1 if config.get("tie_word_embeddings") else 2)
+    return embeddings + int(config["num_hidden_layers"]) * layer + hidden
+
+
+def _has_chat_template(folder: Path) -> bool:
+    """Return whether the tokenizer files carry a chat template, in any of the places transformers looks."""
+    if any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
+        return True
+    return bool((_read_json(folder / "tokenizer_config.json") or {}).get("chat_template"))
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Return a JSON object, or None when the file is missing or holds anything else."""
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _looks_like_path(name: str) -> bool:
+    """Return whether `name` can only be meant as a path: Hub names are `name` or `owner/name`."""
+    return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1 or name.endswith("/")
+
+
+def _inspect_hub(name: str, revision: str | None) -> CheckpointInfo:
+    """Return what a Hub name holds, by its configuration and its list of files."""
+    folder = _download(name, revision, ("config.json",))
+    config = _read_json(folder / "config.json")
+    if config is not None:
+        _check_family(config, name)
+    folder = _download(name, revision, _SMALL_FILES)
+    return _inspect_folder(folder, name, _hub_has_safetensors(name, revision, folder))
+
+
+def _hub_has_safetensors(name: str, revision: str | None, folder: Path) -> bool:
+    """Return whether the Hub lists safetensors; without the Hub, whether the cached folder holds them."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if any(folder.glob("*.safetensors")):
+        return True
+    try:
+        return any(each.endswith(".safetensors") for each in HfApi().list_repo_files(name, revision=revision))
+    except (HfHubHTTPError, OSError):
+        return False
+
+
+def _download(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
+    """Return the Hub snapshot with the files that match; raises `ModelError` with the reason in one line."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+    except HFValidationError as error:
+        raise ModelError(f"'{name}' is neither a folder nor a Hub name; give one of them.{_guess(name)}") from error
+    except GatedRepoError as error:
+        raise ModelError(
+            f"The model '{name}' is gated; accept its licence on the Hub, then run `hf auth login`."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise ModelError(f"The model '{name}' has no revision '{revision}'; check the name of the revision.") from error
+    except RepositoryNotFoundError as error:
+        raise ModelError(f"The Hub knows no model '{name}'; check the name, or give a folder.{_guess(name)}") from error
+    except LocalEntryNotFoundError as error:
+        raise ModelError(
+            f"The model '{name}' is neither a folder nor in the local cache, and the Hub cannot be reached; connect, "
+            f"unset HF_HUB_OFFLINE, or give a folder or {' or '.join(EMBEDDED_NAMES)}.{_guess(name)}"
+        ) from error
+    except (HfHubHTTPError, OSError) as error:
+        reason = str(error).strip().splitlines()
+        raise ModelError(
+            f"The model '{name}' could not be downloaded ({reason[0] if reason else type(error).__name__}); try again "
+            "later, or give a folder."
+        ) from error
+
+
+def _guess(name: str) -> str:
+    """Return a hint when `name` resembles an embedded model's, or an empty string."""
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), EMBEDDED_NAMES, n=1, cutoff=0.6)
+    return f" Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,100 @@
+"""Text to tokens for one tokenizer: prompts as they stand, and answers as they follow a prompt.
+
+Tuning uses these functions too, so that a model is trained on the very tokens it is later scored on. Not covered: the
+wording (`llmtl.templates`), which already holds every special token.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from llmtl.engines.trie import Trie, build_trie
+from llmtl.errors import ModelError
+
+_TAIL = 4
+"""How many of a prompt's last tokens decide how an answer after it is split: merges reach no further back."""
+
+_KEPT_TRIES = 256
+"""Tries kept by an engine: bounds its memory when every prompt ends differently."""
+
+_ANCHORS = ("", "\n", ":")
+"""Texts put before an answer to encode it on its own; a tokenizer with a dummy prefix space needs one not empty."""
+
+
+def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of each text as it stands: special tokens in the text are read, none are added."""
+    if not texts:
+        return []
+    return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
+
+
+def continuations(tokenizer: Any, prompt: str, answers: Sequence[str]) -> list[list[int]]:
+    """Return the token ids of each answer as it follows `prompt`, whose own tokens stay as they are.
+
+    Where the tokenizer would merge the prompt's end with the answer's start, the answer is encoded by itself, such that
+    prompt and answer still decode to the same text. Raises `ModelError` when no encoding does, or when the answer has
+    characters that the vocabulary lacks.
+    """
+    [prompt_ids] = encode(tokenizer, [prompt])
+    found = []
+    for answer, ids in zip(answers, encode(tokenizer, [prompt + answer for answer in answers]), strict=True):
+        follows = ids[: len(prompt_ids)] == prompt_ids
+        tail = ids[len(prompt_ids) :] if follows else _alone(tokenizer, prompt_ids, answer)
+        if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in tail:
+            raise ModelError(f"The model's vocabulary cannot spell the label '{answer.strip()}'; rename it.")
+        found.append(tail)
+    return found
+
+
+class AnswerTries:
+    """The trie of a set of answers after each prompt; prompts after which answers are split alike share one."""
+
+    def __init__(self, tokenizer: Any, end: int) -> None:
+        self._tokenizer = tokenizer
+        self._end = end
+        self._special = frozenset(tokenizer.all_special_ids)
+        self._tries: dict[tuple[tuple[str, ...], tuple[int, ...]], Trie] = {}
+        self._unique: dict[Trie, Trie] = {}
+
+    def after(self, prompt: str, prompt_ids: Sequence[int], answers: Sequence[str]) -> Trie:
+        """Return the trie of `answers` after `prompt`, whose tokens are `prompt_ids`."""
+        key = (tuple(answers), self._tail(prompt_ids))
+        if key not in self._tries:
+            if len(self._tries) >= _KEPT_TRIES:
+                self._tries.clear()
+                self._unique.clear()
+            trie = build_trie(continuations(self._tokenizer, prompt, answers), self._end)
+            self._tries[key] = self._unique.setdefault(trie, trie)
+        return self._tries[key]
+
+    def _tail(self, prompt_ids: Sequence[int]) -> tuple[int, ...]:
+        """Return the last few tokens, no further back than a special token or a new line: no merge reaches across."""
+        tail: list[int] = []
+        for token in reversed(prompt_ids[-_TAIL:]):
+            tail.append(token)
+            if token in self._special or "\n" in _decode(self._tokenizer, [token]):
+                break
+        return tuple(reversed(tail))
+
+
+def shared_length(sequences: Sequence[tuple[int, ...]]) -> int:
+    """Return the number of tokens that all sequences begin with."""
+    if not sequences:
+        return 0
+    first, last = min(sequences), max(sequences)  # in dictionary order: whatever these two share, all share
+    return next((index for index, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+
+
+def _alone(tokenizer: Any, prompt_ids: Sequence[int], answer: str) -> list[int]:
+    """Return an encoding of `answer` by itself that reads as `answer` after the prompt."""
+    expected = _decode(tokenizer, prompt_ids) + answer
+    for anchor in _ANCHORS:
+        before, after = encode(tokenizer, [anchor, anchor + answer])
+        candidate = after[len(before) :]
+        if after[: len(before)] == before and _decode(tokenizer, [*prompt_ids, *candidate]) == expected:
+            return candidate
+    raise ModelError(f"The model's tokenizer cannot write the label '{answer.strip()}' after the prompt; rename it.")
+
+
+def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
+    """Return the text of `ids`, special tokens included."""
+    return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))

