@@ -53,7 +53,8 @@ class FitContext:
     """Everything fitting may use: the task, train and dev examples, a way to load engines, a folder to keep files in.
 
     `load_engine(adapter)` returns the run's engine for the base model (None) or with a LoRA adapter; engines are cached
-    by the caller, so strategies never close them. `folder` is the strategy's own and exists.
+    by the caller, so strategies never close them; one that needs the memory for itself calls `release_engines`, after
+    which engines loaded before are unusable. `folder` is the strategy's own and exists.
     """
 
     task: Task
@@ -65,6 +66,7 @@ class FitContext:
     seed: int = 0
     budget: Budget = Budget()
     progress: Progress = field(default_factory=Silent)
+    release_engines: Callable[[], None] = lambda: None
 
 
 class Predictor(Protocol):

@@ -3,6 +3,7 @@
 Not covered: how they are reached (`choice`, `verdict`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,14 +58,28 @@ class StrategyResult:
 
 
 @dataclass(frozen=True)
+class Planned:
+    """A comparison that was decided on before test was opened, and why it is made."""
+
+    a: str
+    b: str
+    why: str
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """A paired comparison on test: `difference` is score(a) - score(b) in the decision metric."""
+    """A paired comparison on test: `difference` is score(a) - score(b) in the decision metric.
+
+    `p_holm` is corrected for all comparisons of the decision; `at_most` is the one-sided 95% upper bound of the
+    difference, which "not better by more than the margin" rests on.
+    """
 
     a: str
     b: str
     why: str
     difference: float
     ci95: tuple[float, float]
+    at_most: float
     p: float
     p_holm: float
     method: str
@@ -72,13 +87,22 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen on dev before test was opened."""
+    """What was chosen on dev before test was opened, and what would be compared.
+
+    `best_llm` is the best eligible strategy that is not a baseline. `not_shown_worse` are the strategies that dev does
+    not show to be worse than the best by more than the margin; `within_margin` those of them that also scored within
+    the margin of the best, of which the cheapest was chosen. `ineligible` maps the others to why they are not eligible.
+    """
 
     strategy: str
     best_on_dev: str
-    best_baseline: str
+    best_baseline: str | None
+    best_llm: str | None
     runner_up: str | None
     not_shown_worse: tuple[str, ...]
+    within_margin: tuple[str, ...]
+    ineligible: Mapping[str, str]
+    comparisons: tuple[Planned, ...]
     margin: float
     written_at: str
 
@@ -96,10 +120,14 @@ class BreakEven:
 class Decision:
     """The verdict with everything it rests on.
 
-    `chosen_before_test` names the strategy written down before test was opened. `more_test_examples`: how many further
-    test examples would settle an inconclusive or tied result at 80% power, if the observed difference is the true one;
-    None when not applicable. `minimum_detectable_difference`: the smallest true difference on test between two
-    strategies that this test would find with 80% power.
+    `winner` is what to use: the chosen strategy after `adopt`, the cheapest of the tied after `tie`, a baseline after
+    `baseline`, and after `inconclusive` the strategy chosen on dev, provisionally. `chosen_before_test` names the
+    strategy written down before test was opened. `target_met` is true when the 95% interval of the winner's test score
+    lies at or above the target, false when the score itself is below it, and null in between or without a target.
+    `more_test_examples`: how many further test examples would settle an inconclusive or tied result at 80% power, if
+    the observed difference is the true one; None when not applicable or hopeless. `minimum_detectable_difference`: the
+    smallest true difference on test between two strategies that this test would find with 80% power in one comparison;
+    1.0 when test is too small to find any.
     """
 
     task: str

@@ -1,6 +1,19 @@
-"""Intervals around a score."""
+"""Intervals around a score.
 
+Not covered: intervals of macro-F1, which have no closed form (`resampling`).
+"""
+
+import math
 from dataclasses import dataclass
+
+from scipy.special import ndtri
+
+from llmtl.errors import DataError
+
+Z_TWO_SIDED = float(ndtri(0.975))
+"""Standard normal quantile of a two-sided 95% interval."""
+Z_ONE_SIDED = float(ndtri(0.95))
+"""Standard normal quantile of a one-sided 95% bound."""
 
 
 @dataclass(frozen=True)
@@ -10,3 +23,59 @@ class Interval:
     value: float
     low: float
     high: float
+
+
+def wilson(successes: int, n: int, *, z: float = Z_TWO_SIDED) -> Interval:
+    """Return a proportion with its Wilson score interval, which keeps its level near 0 and 1 and for small n.
+
+    Wilson (1927), recommended by Brown, Cai & DasGupta (2001), "Interval Estimation for a Binomial Proportion".
+    Raises `DataError` for n < 1 or successes outside 0..n.
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise DataError(f"An interval needs at least one example and 0 to n successes, got {successes} of {n}.")
+    share = successes / n
+    shrunk = n + z * z
+    centre = (successes + z * z / 2) / shrunk
+    half = z / shrunk * math.sqrt(n * share * (1 - share) + z * z / 4)
+    return Interval(
+        share,
+        0.0 if successes == 0 else max(0.0, centre - half),
+        1.0 if successes == n else min(1.0, centre + half),
+    )
+
+
+def tango(only_a: int, only_b: int, n: int, *, z: float = Z_TWO_SIDED) -> Interval:
+    """Return the paired difference of two proportions with Tango's score interval.
+
+    `only_a` and `only_b` count the discordant pairs: right by one of the two alone. The ends are the differences that
+    the score test of Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design", just does not reject: at a difference of 0 that test is McNemar's without correction, and
+    without discordant pairs the interval is +-z^2 / (n + z^2) and not empty. Fagerland, Lydersen & Laake (2014),
+    "Recommended tests and confidence intervals for paired binomial proportions", recommend it. Raises `DataError` for
+    impossible counts.
+    """
+    if n < 1 or min(only_a, only_b) < 0 or only_a + only_b > n:
+        raise DataError(f"A paired interval needs 0 to n discordant pairs, got {only_a} and {only_b} of {n}.")
+    value = (only_a - only_b) / n
+    return Interval(value, -_upper(only_b, only_a, n=n, z=z), _upper(only_a, only_b, n=n, z=z))
+
+
+def _upper(only_a: int, only_b: int, *, n: int, z: float) -> float:
+    """Return the largest difference a - b that the score test does not reject."""
+    if only_a == n:
+        return 1.0
+    # scipy.optimize is slow to import, and most of llmtl never asks for a paired interval
+    from scipy.optimize import brentq
+
+    start = max((only_a - only_b) / n, -1 + 1e-9)
+    return float(brentq(lambda d: _tango_score(d, only_a, only_b, n=n) + z, start, 1 - 1e-12, xtol=1e-12))
+
+
+def _tango_score(difference: float, only_a: int, only_b: int, *, n: int) -> float:
+    """Return Tango's score statistic of `difference`, standard normal when it is the true one."""
+    b = -only_a - only_b + (2 * n - only_a + only_b) * difference
+    c = -only_b * difference * (1 - difference)
+    # the larger root of 2n q^2 + b q + c: the maximum-likelihood share of `only_b` pairs given the difference
+    share = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
+    variance = n * (2 * share + difference * (1 - difference))
+    return (only_a - only_b - n * difference) / math.sqrt(max(variance, 1e-300))

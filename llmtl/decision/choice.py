@@ -1,0 +1,128 @@
+"""The choice on dev, and the comparisons on test that it commits to: both are written down before test is opened.
+
+The rule: among the eligible strategies take the cheapest (training and requests over the horizon) whose dev score is
+within the margin of the best one's. That is "not shown worse than the best by more than the margin" with one more
+demand. A strategy counts as shown worse when the one-sided 95% lower bound of best - s exceeds the margin; on a small
+dev set almost nothing is shown worse, and the cheapest strategy, which is the majority label, would be chosen for want
+of evidence. So the point estimate must lie within the margin too: s must be more likely than not good enough. With a
+large dev set the two demands become one. The price of the second is that of two equal strategies the dearer is
+sometimes chosen, when luck on dev puts it ahead by more than the margin; the verdict on test catches that, since a
+strategy is only adopted when it is shown better than the cheaper ones it is compared with.
+
+Not covered: that dev scores of strategies with more tuning on dev are more optimistic; that too is left to test.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from llmtl.costs import PriceConfig
+from llmtl.decision.config import DecisionConfig
+from llmtl.decision.eligibility import check, ineligible
+from llmtl.decision.outcome import Choice, Planned
+from llmtl.decision.ranking import Ranking
+from llmtl.evaluation import Evaluation
+from llmtl.metrics.paired import PairedDifference, compare
+from llmtl.task import Metric, Task
+
+ZERO_SHOT = "zero-shot"
+
+
+def choose(
+    task: Task,
+    evaluations: Sequence[Evaluation],
+    *,
+    config: DecisionConfig,
+    prices: PriceConfig,
+    written_at: str,
+    hosted: Collection[str] = (),
+) -> Choice:
+    """Return the strategy chosen on dev with the comparisons to make on test; `hosted` names strategies run elsewhere.
+
+    Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
+    """
+    check(evaluations, split="dev")
+    barred = ineligible(evaluations, config, hosted=hosted)
+    ranking = Ranking(tuple(evaluations), task.metric, prices)
+    eligible = [name for name in ranking.names() if name not in barred]
+    best = ranking.best(eligible) or eligible[0]
+    plausible = [name for name in eligible if not _shown_worse(ranking, name, best, config)]
+    within = [name for name in plausible if ranking.score(best) - ranking.score(name) <= config.margin + 1e-12]
+    chosen = ranking.cheapest(within)
+    baseline = ranking.best(ranking.names(baseline=True, among=eligible))
+    llm = ranking.best(ranking.names(baseline=False, among=eligible))
+    runner_up = ranking.best([name for name in eligible if name != chosen])
+    return Choice(
+        strategy=chosen,
+        best_on_dev=best,
+        best_baseline=baseline,
+        best_llm=llm,
+        runner_up=runner_up,
+        not_shown_worse=tuple(plausible),
+        within_margin=tuple(within),
+        ineligible=barred,
+        comparisons=_plan(ranking, eligible, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
+        margin=config.margin,
+        written_at=written_at,
+    )
+
+
+def compare_evaluations(a: Evaluation, b: Evaluation, metric: Metric, config: DecisionConfig) -> PairedDifference:
+    """Return how two evaluations of the same examples compare."""
+    return compare(
+        a.references,
+        [prediction.label for prediction in a.predictions],
+        [prediction.label for prediction in b.predictions],
+        metric=metric,
+        resamples=config.resamples,
+        seed=config.seed,
+    )
+
+
+def _shown_worse(ranking: Ranking, name: str, best: str, config: DecisionConfig) -> bool:
+    """Return whether dev shows a strategy to be worse than the best by more than the margin."""
+    if ranking.score(best) - ranking.score(name) <= config.margin:
+        return False
+    return compare_evaluations(ranking[best], ranking[name], ranking.metric, config).at_least > config.margin
+
+
+def _plan(
+    ranking: Ranking,
+    eligible: Sequence[str],
+    *,
+    chosen: str,
+    baseline: str | None,
+    llm: str | None,
+    runner_up: str | None,
+) -> tuple[Planned, ...]:
+    """Return the comparisons to make on test, a strategy that is not a baseline first where only one of the two is.
+
+    The chosen strategy meets the best baseline, zero-shot and the runner-up. For the verdict `baseline` the best
+    language-model strategy meets a baseline too, and for a tie each cheaper rival does, because a rival may only win
+    the tie when it is itself shown to beat the baseline.
+    """
+    zero_shot = ZERO_SHOT if ZERO_SHOT in eligible else None
+    wanted = [
+        (chosen, baseline, "the choice against the best baseline"),
+        (chosen, zero_shot, "the choice against zero-shot"),
+        (chosen, runner_up, "the choice against the runner-up on dev"),
+    ]
+    if ranking.is_baseline(chosen):
+        return _distinct(ranking, [(chosen, llm, "the best language-model strategy against the choice"), *wanted])
+    rivals = [name for name in (zero_shot, runner_up) if name and ranking.cheaper(name, chosen)]
+    wanted += [
+        (name, baseline, f"a cheaper rival of {chosen} against the best baseline")
+        for name in rivals
+        if not ranking.is_baseline(name)
+    ]
+    wanted.append((llm or chosen, baseline, "the best language-model strategy on dev against the best baseline"))
+    return _distinct(ranking, wanted)
+
+
+def _distinct(ranking: Ranking, wanted: Iterable[tuple[str, str | None, str]]) -> tuple[Planned, ...]:
+    """Return each pair once, with the first reason given for it."""
+    planned: dict[frozenset[str], Planned] = {}
+    for a, b, why in wanted:
+        if b is None or a == b:
+            continue
+        first, second = (b, a) if ranking.is_baseline(a) and not ranking.is_baseline(b) else (a, b)
+        planned.setdefault(frozenset((a, b)), Planned(first, second, why))
+    return tuple(planned.values())

@@ -1,0 +1,93 @@
+"""What the test could find, how many more examples would settle it, and at what volume costs cross.
+
+Not covered: racing on dev.
+"""
+
+from collections.abc import Sequence
+
+from llmtl.costs import break_even
+from llmtl.decision.evidence import Evidence, Finding
+from llmtl.decision.outcome import BreakEven
+from llmtl.decision.ranking import Ranking
+from llmtl.decision.verdict import Because, Ruling
+from llmtl.metrics.power import (
+    detectable_with_error,
+    minimum_detectable_difference,
+    required_examples,
+    required_to_rule_out,
+    scaled_examples,
+)
+from llmtl.task import Metric
+
+
+def detectable_difference(evidence: Evidence, metric: Metric) -> float:
+    """Return the smallest true difference that test finds with 80% power in its first, most important comparison.
+
+    It uses that comparison's share of examples only one of the two gets right (accuracy: exact) or its standard error
+    (macro-F1: normal approximation). Without a comparison it is the value for strategies that rarely differ.
+    """
+    if not evidence.findings:
+        return minimum_detectable_difference(evidence.n, discordance=0.0, alpha=evidence.alpha)
+    measured = evidence.findings[0].measured
+    exact = minimum_detectable_difference(evidence.n, discordance=measured.discordance, alpha=evidence.alpha)
+    if metric is Metric.ACCURACY or exact == 1.0:
+        return exact
+    return detectable_with_error(measured.standard_error, alpha=evidence.alpha)
+
+
+def more_test_examples(ruling: Ruling, evidence: Evidence, metric: Metric) -> int | None:
+    """Return how many further test examples would settle every open pair at 80% power if observed differences are true.
+
+    A pair is settled when a is shown better than b, at alpha divided by the number of comparisons, or shown not better
+    by more than the margin: whichever takes fewer. None when nothing is open or it takes more than 100,000.
+    """
+    if ruling.because not in (Because.OPEN, Because.TIED):
+        return None
+    further = []
+    for a, b in ruling.pairs:
+        finding = evidence.about(a, b)
+        needed = None if finding is None else _needed(finding, evidence, metric, reverse=finding.planned.a != a)
+        if needed is None:
+            return None
+        further.append(max(1, needed - evidence.n))
+    return max(further, default=None)
+
+
+def _needed(finding: Finding, evidence: Evidence, metric: Metric, *, reverse: bool) -> int | None:
+    """Return the total number of examples that settle one comparison, or None."""
+    measured = finding.measured
+    difference = -measured.difference if reverse else measured.difference
+    alpha = evidence.alpha / len(evidence.findings)
+    if metric is Metric.ACCURACY:
+        shown = required_examples(difference=difference, discordance=measured.discordance, alpha=alpha)
+        ruled_out = required_to_rule_out(
+            difference=difference, discordance=measured.discordance, margin=evidence.margin
+        )
+    else:
+        error = measured.standard_error
+        shown = scaled_examples(evidence.n, standard_error=error, distance=difference, alpha=alpha)
+        ruled_out = scaled_examples(
+            evidence.n, standard_error=error, distance=evidence.margin - difference, one_sided=True
+        )
+    return min((needed for needed in (shown, ruled_out) if needed is not None), default=None)
+
+
+def break_evens(ranking: Ranking, names: Sequence[str], winner: str) -> tuple[BreakEven, ...]:
+    """Return, for each other strategy whose total cost crosses the winner's, the request volume where it does."""
+    found = []
+    for name in names:
+        requests = _crossing(ranking, winner, name)
+        if name != winner and requests is not None:
+            below, above = sorted((winner, name), key=lambda item: ranking[item].train_usd)
+            found.append(BreakEven(cheaper_below=below, cheaper_above=above, requests=requests))
+    return tuple(found)
+
+
+def _crossing(ranking: Ranking, a: str, b: str) -> float | None:
+    first, second = ranking[a], ranking[b]
+    return break_even(
+        first.train_usd,
+        first.usd_per_1k_requests / 1000,
+        fixed_b=second.train_usd,
+        per_request_b=second.usd_per_1k_requests / 1000,
+    )

@@ -1,0 +1,69 @@
+"""Which of several strategies is the cheapest, and which scored best.
+
+Not covered: whether a difference between them is real (`choice`, `verdict`).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from llmtl.costs import PriceConfig, usd_total
+from llmtl.evaluation import Evaluation
+from llmtl.predictor import Role
+from llmtl.task import Metric
+
+COST_NOISE = 0.10
+"""Costs closer than this share count as equal: they come from one timing, which is no more exact."""
+_SIMPLICITY = {Role.BASELINE: 0, Role.PROMPTING: 1, Role.TUNING: 2}
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The dev evaluations in table order, with the metric and the prices that order them."""
+
+    evaluations: tuple[Evaluation, ...]
+    metric: Metric
+    prices: PriceConfig
+
+    def __getitem__(self, name: str) -> Evaluation:
+        """Return the dev evaluation of a strategy."""
+        return next(item for item in self.evaluations if item.strategy == name)
+
+    def names(self, *, baseline: bool | None = None, among: Iterable[str] | None = None) -> list[str]:
+        """Return strategy names in table order: all, the baselines or the others; and only those `among`."""
+        allowed = None if among is None else set(among)
+        return [
+            item.strategy
+            for item in self.evaluations
+            if (baseline is None or (item.role is Role.BASELINE) == baseline)
+            and (allowed is None or item.strategy in allowed)
+        ]
+
+    def is_baseline(self, name: str) -> bool:
+        """Return whether a strategy is a baseline."""
+        return self[name].role is Role.BASELINE
+
+    def score(self, name: str) -> float:
+        """Return the decision metric on dev."""
+        return self[name].scores[self.metric.value].value
+
+    def usd_total(self, name: str) -> float:
+        """Return training plus requests over the horizon, USD."""
+        item = self[name]
+        return usd_total(item.train_usd, item.usd_per_1k_requests, self.prices)
+
+    def cheapest(self, names: Sequence[str]) -> str:
+        """Return the cheapest strategy in all; of those within 10% of it the simplest role, then the first listed."""
+        limit = min(self.usd_total(name) for name in names) * (1 + COST_NOISE)
+        level = self.names(among=[name for name in names if self.usd_total(name) <= limit])
+        return min(level, key=lambda name: _SIMPLICITY[self[name].role])
+
+    def cheaper(self, a: str, b: str) -> bool:
+        """Return whether a is cheaper than b, or as cheap and simpler."""
+        return a != b and self.cheapest([a, b]) == a
+
+    def best(self, names: Sequence[str]) -> str | None:
+        """Return the strategy with the highest dev score, the cheapest of equal ones; None of no names."""
+        if not names:
+            return None
+        top = max(self.score(name) for name in names)
+        return self.cheapest([name for name in names if self.score(name) >= top - 1e-12])

@@ -1,0 +1,124 @@
+"""The verdict from the choice on dev and the evidence on test, by rules that were fixed before either was seen.
+
+With W the choice, B the best baseline, L the best language-model strategy on dev, and "better" meaning a Holm-corrected
+p-value of at most alpha:
+
+    baseline      W or L is a language-model strategy, and each is shown not better than B by more than the margin
+                  (one-sided 95% upper bound), or B is better; W a baseline: the same for L against W; or no language
+                  model could be chosen
+    adopt         W is a language-model strategy, better than B, and better than every cheaper rival it was compared
+                  with, by what may be more than the margin
+    tie           W is better than B, but a cheaper rival is not shown worse; the winner is the cheapest of the tied
+                  that is itself better than B
+    inconclusive  everything else; the winner is W, provisionally
+
+A strategy that is shown better than the choice, and by more than the margin, contradicts it: inconclusive, because
+picking that one now would be choosing on test. Without a baseline the
+demands on B fall away and a warning says so.
+
+Not covered: the words for it (`reasons`), what would settle it (`forecast`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from llmtl.decision.evidence import Evidence
+from llmtl.decision.outcome import Choice, Verdict
+from llmtl.decision.ranking import Ranking
+
+
+class Because(StrEnum):
+    """The rule that led to a verdict."""
+
+    BETTER = "better"
+    TIED = "tied"
+    NOT_WORTH_MORE = "not_worth_more"
+    NO_LLM = "no_llm"
+    OPEN = "open"
+    CONTRADICTED = "contradicted"
+    ALONE = "alone"
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A verdict, the strategy to use, the rule that led there, and the comparisons (a, b) that it hangs on.
+
+    After `OPEN` and `TIED` the pairs are those that more test examples would settle.
+    """
+
+    verdict: Verdict
+    winner: str
+    because: Because
+    pairs: tuple[tuple[str, str], ...] = ()
+
+
+def rule(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
+    """Return the verdict."""
+    if ranking.is_baseline(choice.strategy):
+        return _rule_on_baseline(choice, evidence, ranking)
+    return _rule_on_llm(choice, evidence, ranking)
+
+
+def _rule_on_baseline(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
+    """Return the verdict when dev chose a baseline."""
+    chosen, llm = choice.strategy, choice.best_llm
+    contradicting = _contradicting(evidence, ranking, chosen)
+    if contradicting:
+        return Ruling(Verdict.INCONCLUSIVE, chosen, Because.CONTRADICTED, ((contradicting[0], chosen),))
+    if llm is None:
+        return Ruling(Verdict.BASELINE, chosen, Because.NO_LLM)
+    if evidence.not_worth_more(llm, chosen):
+        return Ruling(Verdict.BASELINE, chosen, Because.NOT_WORTH_MORE, ((llm, chosen),))
+    return Ruling(Verdict.INCONCLUSIVE, chosen, Because.OPEN, ((llm, chosen),))
+
+
+def _rule_on_llm(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
+    """Return the verdict when dev chose a prompting or tuning strategy."""
+    chosen, baseline = choice.strategy, choice.best_baseline
+    if baseline is not None:
+        candidates = list(dict.fromkeys([chosen, choice.best_llm or chosen]))
+        if all(evidence.not_worth_more(name, baseline) for name in candidates):
+            return Ruling(
+                Verdict.BASELINE, baseline, Because.NOT_WORTH_MORE, tuple((name, baseline) for name in candidates)
+            )
+        if not evidence.shown_better(chosen, baseline) or _trivial(evidence, chosen, baseline):
+            pairs = tuple((name, baseline) for name in candidates if not evidence.not_worth_more(name, baseline))
+            return Ruling(Verdict.INCONCLUSIVE, chosen, Because.OPEN, pairs)
+    elif not evidence.findings:
+        return Ruling(Verdict.INCONCLUSIVE, chosen, Because.ALONE)
+    return _rule_among_llms(choice, evidence, ranking)
+
+
+def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
+    """Return the verdict for a choice that beats the best baseline: is it worth more than its rivals?"""
+    chosen, baseline = choice.strategy, choice.best_baseline
+    contradicting = _contradicting(evidence, ranking, chosen)
+    if contradicting:
+        return Ruling(Verdict.INCONCLUSIVE, chosen, Because.CONTRADICTED, ((contradicting[0], chosen),))
+    rivals = [name for name in ranking.names(baseline=False) if evidence.about(name, chosen)]
+    tied = [
+        name
+        for name in rivals
+        if ranking.cheaper(name, chosen)
+        and (not evidence.shown_better(chosen, name) or _trivial(evidence, chosen, name))
+    ]
+    if not tied:
+        return Ruling(Verdict.ADOPT, chosen, Because.BETTER, tuple((chosen, name) for name in rivals))
+    proven = [name for name in tied if baseline is None or evidence.shown_better(name, baseline)]
+    winner = ranking.cheapest([chosen, *proven])
+    return Ruling(Verdict.TIE, winner, Because.TIED, tuple((chosen, name) for name in tied))
+
+
+def _trivial(evidence: Evidence, a: str, b: str) -> bool:
+    """Return whether a is shown not better than b by more than the margin, however significant the difference."""
+    bound = evidence.at_most(a, b)
+    return bound is not None and bound <= evidence.margin
+
+
+def _contradicting(evidence: Evidence, ranking: Ranking, chosen: str) -> list[str]:
+    """Return the strategies shown better than the choice and by more than the margin."""
+    return [
+        name
+        for name in ranking.names()
+        if evidence.shown_better(name, chosen) and (evidence.difference(name, chosen) or 0.0) > evidence.margin
+    ]

@@ -1,0 +1,82 @@
+"""Scores, differences and p-values in the words of the decision's sentences.
+
+Not covered: the report's own formats (`llmtl.report.wording`).
+"""
+
+import math
+from dataclasses import dataclass
+
+from llmtl.decision.evidence import Evidence, Finding
+from llmtl.evaluation import Evaluation
+from llmtl.task import Metric
+
+
+@dataclass(frozen=True)
+class Words:
+    """How numbers of one metric are written: accuracy in percent and points, macro-F1 as it is."""
+
+    metric: Metric
+
+    def score(self, value: float) -> str:
+        """Return a score: `91.0% right` or `a macro-F1 of 0.910`."""
+        return f"{100 * value:.1f}% right" if self.metric is Metric.ACCURACY else f"a macro-F1 of {value:.3f}"
+
+    def plain(self, value: float) -> str:
+        """Return a score alone: `91.0%` or `0.910`."""
+        return f"{100 * value:.1f}%" if self.metric is Metric.ACCURACY else f"{value:.3f}"
+
+    def gap(self, value: float) -> str:
+        """Return a difference: `2.0 points` or `0.020`."""
+        if self.metric is Metric.ACCURACY:
+            points = f"{100 * value:.1f}"
+            return f"{points} point{'' if points == '1.0' else 's'}"
+        return f"{value:.3f}"
+
+    def bare(self, value: float) -> str:
+        """Return a difference without its unit: `2.0` or `0.020`."""
+        return f"{100 * value:.1f}" if self.metric is Metric.ACCURACY else f"{value:.3f}"
+
+    def better(self, evidence: Evidence, a: str, b: str) -> str:
+        """Return how a compares with b on test: `3.0 points better, 95% interval -1.2 to 7.2, p = 0.160`."""
+        finding = evidence.about(a, b)
+        difference = evidence.difference(a, b)
+        if finding is None or difference is None:
+            return "not compared"
+        low, high = _ends(finding, a)
+        word = "better" if difference >= 0 else "worse"
+        if difference == 0:
+            return f"no difference, 95% interval {self.bare(low)} to {self.bare(high)}, {p_value(finding.p_holm)}"
+        return (
+            f"{self.gap(abs(difference))} {word}, 95% interval {self.bare(low)} to {self.bare(high)}, "
+            f"{p_value(finding.p_holm)}"
+        )
+
+    def against(self, a: Evaluation, b: Evaluation, title: str = "") -> str:
+        """Return two scores side by side: `qlora gets 91.0% right against 72.0% for tfidf, the best baseline`."""
+        first, second = (item.scores[self.metric.value].value for item in (a, b))
+        verb = "gets" if self.metric is Metric.ACCURACY else "reaches"
+        return f"{a.strategy} {verb} {self.score(first)} against {self.plain(second)} for {b.strategy}{title}"
+
+
+def p_value(value: float) -> str:
+    """Return a corrected p-value: `p = 0.012`, `p < 0.001`."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def usd(value: float) -> str:
+    """Return an amount in USD with two significant digits below 1 and cents above: `0.0012`, `12.50`."""
+    if value == 0:
+        return "0"
+    if abs(value) >= 1:
+        return f"{value:,.2f}"
+    return f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
+
+
+def listed(names: list[str]) -> str:
+    """Return names in a row: `a`, `a and b`, `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _ends(finding: Finding, a: str) -> tuple[float, float]:
+    measured = finding.measured
+    return (measured.low, measured.high) if finding.planned.a == a else (-measured.high, -measured.low)

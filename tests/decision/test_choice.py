@@ -1,0 +1,168 @@
+"""The choice on dev: the rule, its pitfalls on small dev sets, gates, and the comparisons it commits to."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from decision_worlds import CONFIG, PRICES, TASK, drawn, evaluation, evaluations, exactly
+
+from llmtl.costs import PriceConfig
+from llmtl.decision import choose
+from llmtl.errors import RecipeError, RunError
+from llmtl.metrics.paired import compare_counts
+from llmtl.task import Metric
+
+
+def choice_of(outcomes, *, config=CONFIG, prices=PRICES, task=TASK, hosted=()):
+    made = outcomes if isinstance(outcomes, list) else evaluations(outcomes, "dev")
+    return choose(task, made, config=config, prices=prices, written_at="then", hosted=hosted)
+
+
+def test_the_cheapest_within_the_margin_is_chosen():
+    outcomes = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.89, 100), "qlora": exactly(0.9, 100)}
+    choice = choice_of(outcomes)
+    assert (choice.strategy, choice.best_on_dev, choice.best_baseline) == ("zero-shot", "qlora", "tfidf")
+    assert choice.within_margin == ("zero-shot", "qlora")
+    assert choice.runner_up == choice.best_llm == "qlora"
+
+
+def test_a_wider_gap_than_the_margin_is_not_given_away():
+    outcomes = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.87, 100), "qlora": exactly(0.9, 100)}
+    assert choice_of(outcomes).strategy == "qlora"
+    assert choice_of(outcomes, config=CONFIG.model_copy(update={"margin": 0.03})).strategy == "zero-shot"
+
+
+def test_the_cheap_baseline_is_not_chosen_for_want_of_evidence():
+    """Six dev examples show nothing: majority is not shown worse, and is the cheapest, but scored two of six below."""
+    outcomes = {"majority": exactly(0.5, 6), "few-shot": exactly(0.83, 6)}
+    choice = choice_of(outcomes)
+    assert choice.not_shown_worse == ("majority", "few-shot")
+    assert (choice.within_margin, choice.strategy) == (("few-shot",), "few-shot")
+
+
+def test_shown_worse_is_the_one_sided_bound_against_the_margin():
+    best, worse = exactly(0.9, 100), exactly(0.8, 100)
+    bound = compare_counts(10, 0, 100).at_least
+    for margin, plausible in ((bound - 1e-3, ("few-shot",)), (bound + 1e-3, ("zero-shot", "few-shot"))):
+        config = CONFIG.model_copy(update={"margin": margin})
+        assert choice_of({"zero-shot": worse, "few-shot": best}, config=config).not_shown_worse == plausible
+
+
+def test_horizon_and_volume_decide_what_is_cheapest():
+    outcomes = {"few-shot": exactly(0.9, 50), "qlora": exactly(0.9, 50)}
+    assert choice_of(outcomes).strategy == "few-shot"
+    many = PriceConfig(requests_per_month=100_000, months=12)
+    assert choice_of(outcomes, prices=many).strategy == "qlora"
+
+
+def test_costs_within_a_tenth_count_as_equal_and_the_simpler_role_wins():
+    level = {"train_usd": 0.0, "usd_per_1k_requests": 0.010}
+    dev = [
+        evaluation("qlora", exactly(0.9, 50), split="dev", **level),
+        evaluation("knn-few-shot", exactly(0.9, 50), split="dev", **(level | {"usd_per_1k_requests": 0.0109})),
+        evaluation("few-shot", exactly(0.9, 50), split="dev", **(level | {"usd_per_1k_requests": 0.0105})),
+    ]
+    # both prompting strategies cost the same within noise: the first listed is taken, though the second is cheaper
+    assert choice_of(dev).strategy == "knn-few-shot"
+    dearer = [dev[0], replace(dev[1], usd_per_1k_requests=0.012), replace(dev[2], usd_per_1k_requests=0.012)]
+    assert choice_of(dearer).strategy == "qlora"
+
+
+def test_gates_exclude_with_a_reason_and_others_remain():
+    config = CONFIG.model_copy(update={"max_p95_ms": 8.0, "max_memory_gib": 2.0, "max_usd_per_1k": 0.05})
+    dev = [
+        evaluation("tfidf", exactly(0.5, 50), split="dev", p95_ms=1.0),
+        evaluation("few-shot", exactly(0.9, 50), split="dev", p95_ms=9.0, peak_memory_gib=4.0),
+        evaluation("knn-few-shot", exactly(0.9, 50), split="dev", p95_ms=1.0),
+        evaluation("qlora", exactly(0.7, 50), split="dev", p95_ms=8.0),
+    ]
+    choice = choice_of(dev, config=config)
+    assert choice.strategy == "qlora"
+    assert set(choice.ineligible) == {"few-shot", "knn-few-shot"}
+    assert "9 ms" in choice.ineligible["few-shot"]
+    assert "max_p95_ms is 8" in choice.ineligible["few-shot"]
+    assert "4 GiB" in choice.ineligible["few-shot"]
+    assert "max_usd_per_1k is 0.05" in choice.ineligible["knn-few-shot"]
+    assert all(name not in (item.a, item.b) for item in choice.comparisons for name in choice.ineligible)
+
+
+def test_private_data_excludes_hosted_models_only():
+    outcomes = {"tfidf": exactly(0.5, 50), "few-shot": exactly(0.9, 50), "qlora": exactly(0.8, 50)}
+    private = CONFIG.model_copy(update={"private": True})
+    assert choice_of(outcomes, hosted=["few-shot"]).strategy == "few-shot"
+    assert choice_of(outcomes, config=private).strategy == "few-shot"
+    choice = choice_of(outcomes, config=private, hosted=["few-shot"])
+    assert choice.strategy == "qlora"
+    assert "hosted" in choice.ineligible["few-shot"]
+
+
+def test_constraints_that_exclude_everything_are_an_error_that_lists_them():
+    config = CONFIG.model_copy(update={"max_p95_ms": 1.0})
+    with pytest.raises(RecipeError, match=r"tfidf: it takes 9 ms.*qlora: it takes 9 ms.*relax"):
+        choice_of({"tfidf": exactly(0.5, 10), "qlora": exactly(0.9, 10)}, config=config)
+
+
+def test_the_comparisons_are_distinct_and_cover_what_the_verdict_needs():
+    outcomes = {
+        "majority": exactly(0.2, 100),
+        "tfidf": exactly(0.5, 100),
+        "zero-shot": exactly(0.7, 100),
+        "few-shot": exactly(0.8, 100),
+        "knn-few-shot": exactly(0.78, 100),
+        "qlora": exactly(0.9, 100),
+    }
+    pairs = [(item.a, item.b) for item in choice_of(outcomes).comparisons]
+    assert pairs == [
+        ("qlora", "tfidf"),
+        ("qlora", "zero-shot"),
+        ("qlora", "few-shot"),
+        ("zero-shot", "tfidf"),
+        ("few-shot", "tfidf"),
+    ]
+
+
+def test_a_chosen_baseline_is_compared_with_the_best_language_model_first():
+    outcomes = {"tfidf": exactly(0.9, 100), "zero-shot": exactly(0.5, 100), "qlora": exactly(0.85, 100)}
+    pairs = [(item.a, item.b) for item in choice_of(outcomes).comparisons]
+    assert pairs == [("qlora", "tfidf"), ("zero-shot", "tfidf")]
+
+
+def test_macro_f1_is_chosen_on_when_it_is_the_metric():
+    task = replace(TASK, metric=Metric.MACRO_F1)
+    dev = evaluations({"zero-shot": exactly(0.6, 80), "qlora": exactly(0.9, 80)}, "dev")
+    choice = choice_of(dev, task=task)
+    assert choice.strategy == "qlora"
+    assert dev[0].scores["macro_f1"].value < dev[1].scores["macro_f1"].value - 0.02
+
+
+@pytest.mark.parametrize("broken", ["twice", "other ids", "nan", "none"])
+def test_evaluations_that_cannot_be_compared_are_refused(broken):
+    dev = [evaluation(name, exactly(0.5, 20), split="dev") for name in ("tfidf", "qlora")]
+    made = {
+        "twice": [dev[0], dev[0]],
+        "other ids": [dev[0], evaluation("qlora", exactly(0.5, 20), split="other")],
+        "nan": [dev[0], replace(dev[1], p95_ms=float("nan"))],
+        "none": [],
+    }[broken]
+    with pytest.raises(RunError, match=r"twice|different dev examples|p95_ms of 'qlora'|no evaluations"):
+        choice_of(made)
+
+
+@pytest.mark.parametrize(
+    ("truth", "n", "expected", "at_least"),
+    [
+        # equal: the cheaper of the two, most of the time
+        ({"tfidf": 0.85, "qlora": 0.85}, 100, "tfidf", 0.6),
+        ({"zero-shot": 0.9, "qlora": 0.9}, 200, "zero-shot", 0.65),
+        # a large gap: the better one, nearly always
+        ({"tfidf": 0.7, "qlora": 0.9}, 100, "qlora", 0.98),
+        # a tiny dev set: the majority label is still not taken because it is cheap
+        ({"majority": 0.25, "few-shot": 0.75}, 12, "few-shot", 0.95),
+        # the better of several with a gap of five margins
+        ({"tfidf": 0.6, "zero-shot": 0.7, "few-shot": 0.8, "qlora": 0.9}, 120, "qlora", 0.95),
+    ],
+)
+def test_over_many_worlds_the_choice_behaves(truth, n, expected, at_least):
+    rng = np.random.default_rng(8)
+    picks = [choice_of(evaluations(drawn(truth, n, rng), "dev", intervals=False)).strategy for _ in range(150)]
+    assert picks.count(expected) / 150 >= at_least

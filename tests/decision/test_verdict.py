@@ -1,0 +1,317 @@
+"""Verdicts from predictions with known gaps, and how often they are wrong over many worlds."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from decision_worlds import CONFIG, PRICES, TASK, evaluation, evaluations, exactly, rulings, run
+from scipy.stats import norm
+from statsmodels.stats.multitest import multipletests
+
+from llmtl.costs import PriceConfig
+from llmtl.decision import Verdict, choose, decide
+from llmtl.errors import RunError
+from llmtl.metrics.paired import mcnemar_exact
+from llmtl.metrics.power import minimum_detectable_difference
+from llmtl.task import Metric
+
+
+def both(n, **shares):
+    """Return outcomes for dev and test with the same exact scores; test has its errors elsewhere."""
+    names = {name.replace("_", "-"): share for name, share in shares.items()}
+    return (
+        {name: exactly(share, n) for name, share in names.items()},
+        {name: exactly(share, n, offset=7 * i) for i, (name, share) in enumerate(names.items())},
+    )
+
+
+def test_a_clearly_better_tuned_model_is_adopted():
+    decision = run(*both(150, majority=0.2, tfidf=0.6, zero_shot=0.7, few_shot=0.8, qlora=0.94))
+    assert (decision.verdict, decision.winner) == (Verdict.ADOPT, "qlora")
+    assert decision.chosen_before_test == decision.choice.strategy == "qlora"
+    assert decision.more_test_examples is None
+    assert "94.0% right against 60.0% for tfidf" in decision.reason
+    assert "34.0 points better" in decision.reason
+
+
+def test_the_cheap_prompt_is_adopted_when_nothing_dearer_is_needed():
+    decision = run(*both(150, tfidf=0.5, zero_shot=0.9, qlora=0.9))
+    assert (decision.verdict, decision.winner) == (Verdict.ADOPT, "zero-shot")
+
+
+def test_a_cheaper_rival_that_is_not_shown_worse_makes_a_tie_that_it_wins():
+    dev = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.8, 100), "qlora": exactly(0.9, 100)}
+    test = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.87, 100, offset=3), "qlora": exactly(0.9, 100)}
+    decision = run(dev, test)
+    assert (decision.verdict, decision.winner, decision.chosen_before_test) == (Verdict.TIE, "zero-shot", "qlora")
+    assert decision.more_test_examples > 100
+    assert "cannot be told apart" in decision.reason
+
+
+def test_a_tied_rival_that_does_not_itself_beat_the_baseline_cannot_win():
+    n = 60
+    dev = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.7, n), "qlora": exactly(0.85, n)}
+    test = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.71, n, offset=15), "qlora": exactly(0.85, n)}
+    decision = run(dev, test)
+    assert (decision.verdict, decision.winner) == (Verdict.TIE, "qlora")
+    assert "that is shown better than tfidf" in decision.reason
+
+
+def test_the_baseline_wins_when_no_language_model_is_better_by_the_margin():
+    decision = run(*both(200, majority=0.2, tfidf=0.97, zero_shot=0.6, qlora=0.93))
+    assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
+    assert "at most" in decision.reason or "no better" in decision.reason or "shown better" in decision.reason
+
+
+def test_the_baseline_wins_against_a_chosen_language_model_that_test_rules_out():
+    dev = {"tfidf": exactly(0.8, 60), "qlora": exactly(0.9, 60)}
+    test = {"tfidf": exactly(0.9, 300), "qlora": exactly(0.86, 300)}
+    decision = run(dev, test)
+    assert (decision.verdict, decision.winner, decision.chosen_before_test) == (Verdict.BASELINE, "tfidf", "qlora")
+
+
+def test_a_significant_but_trivial_gain_does_not_earn_its_keep():
+    right = np.ones(5000, dtype=bool)
+    slightly_worse = right.copy()
+    slightly_worse[:40] = False
+    dev = {"tfidf": exactly(0.5, 50), "qlora": exactly(0.9, 50)}
+    decision = run(dev, {"tfidf": slightly_worse, "qlora": right})
+    assert decision.comparisons[0].p_holm < 1e-6
+    assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
+
+
+def test_too_few_examples_are_inconclusive_and_say_how_many_more():
+    decision = run(*both(40, tfidf=0.75, qlora=0.85))
+    assert (decision.verdict, decision.winner) == (Verdict.INCONCLUSIVE, "qlora")
+    assert decision.more_test_examples > 40
+    assert f"about {decision.more_test_examples} more labelled test examples" in decision.reason
+    assert any("true differences below" in line for line in decision.warnings)
+
+
+def test_the_promised_number_of_examples_settles_it_four_times_in_five():
+    rng = np.random.default_rng(21)
+    first = run({"tfidf": exactly(0.7, 50), "qlora": exactly(0.8, 50)}, drawn_exactly())
+    assert first.verdict is Verdict.INCONCLUSIVE
+    n = 80 + first.more_test_examples
+    # with 80 examples one comparison was made, so settled means an exact McNemar p-value of at most 0.05
+    won, lost = rng.multinomial(n, [0.15, 0.0625, 0.7875], size=2000)[:, :2].T
+    settled = np.mean([a > b and mcnemar_exact(int(a), int(b)) <= 0.05 for a, b in zip(won, lost, strict=True)])
+    assert settled == pytest.approx(0.8, abs=0.03)
+
+
+def drawn_exactly():
+    """Return 80 test outcomes with 12 examples that only qlora gets right and 5 that only tfidf does."""
+    kinds = np.array([0] * 12 + [1] * 5 + [2] * 63)
+    return {"tfidf": kinds != 0, "qlora": kinds != 1}
+
+
+def test_a_negative_difference_is_never_settled_by_showing_it_better():
+    test = {"tfidf": exactly(0.9, 100), "qlora": exactly(0.88, 100, offset=5)}
+    decision = run({"tfidf": exactly(0.6, 50), "qlora": exactly(0.9, 50)}, test)
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    # only ruling the model out is in reach: 4 points from -2 to the margin, 12 discordant examples in 100
+    needed = (norm.ppf(0.95) + norm.ppf(0.8)) ** 2 * (0.12 - 0.02**2) / 0.04**2
+    assert decision.more_test_examples == math.ceil(needed) - 100
+
+
+def test_dev_and_test_that_contradict_each_other_are_inconclusive():
+    decision = run(
+        {"tfidf": exactly(0.9, 60), "qlora": exactly(0.8, 60)},
+        {"tfidf": exactly(0.6, 100), "qlora": exactly(0.9, 100)},
+    )
+    assert (decision.verdict, decision.winner) == (Verdict.INCONCLUSIVE, "tfidf")
+    assert "disagree" in decision.reason
+    assert decision.more_test_examples is None
+
+
+def test_a_dearer_runner_up_shown_much_better_contradicts_the_choice():
+    decision = run(
+        {"tfidf": exactly(0.5, 60), "zero-shot": exactly(0.9, 60), "qlora": exactly(0.9, 60)},
+        {"tfidf": exactly(0.4, 100), "zero-shot": exactly(0.7, 100), "qlora": exactly(0.95, 100)},
+    )
+    assert (decision.verdict, decision.winner) == (Verdict.INCONCLUSIVE, "zero-shot")
+
+
+def test_no_language_model_strategy_at_all():
+    decision = run(*both(50, majority=0.2, tfidf=0.8))
+    assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
+    assert "no language-model strategy was measured" in decision.reason
+
+
+def test_language_models_that_break_a_constraint_leave_the_baseline():
+    dev = [evaluation("tfidf", exactly(0.5, 50), split="dev")]
+    dev.append(evaluation("qlora", exactly(0.9, 50), split="dev", p95_ms=99))
+    test = evaluations({"tfidf": exactly(0.5, 50)}, "test")
+    config = CONFIG.model_copy(update={"max_p95_ms": 50})
+    choice = choose(TASK, dev, config=config, prices=PRICES, written_at="then")
+    decision = decide(TASK, choice, dev=dev, test=test, config=config, prices=PRICES)
+    assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
+    qlora = decision.strategies[1]
+    assert (qlora.eligible, qlora.test) == (False, None)
+    assert "99 ms" in qlora.why_not
+    assert any("constraints exclude" in line for line in decision.would_change)
+
+
+def test_without_a_baseline_rivals_decide_and_a_warning_says_what_is_missing():
+    decision = run(*both(150, zero_shot=0.6, qlora=0.9))
+    assert (decision.verdict, decision.winner) == (Verdict.ADOPT, "qlora")
+    assert any("No baseline" in line for line in decision.warnings)
+
+
+def test_a_single_strategy_has_nothing_to_be_compared_with():
+    decision = run(*both(50, qlora=0.9))
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert decision.comparisons == ()
+    assert run(*both(50, majority=0.9)).verdict is Verdict.BASELINE
+
+
+def test_all_failed_predictions_are_errors_and_reported():
+    dev = [evaluation("tfidf", exactly(0.7, 40), split="dev"), failed("qlora", 40, "dev")]
+    test = [evaluation("tfidf", exactly(0.7, 40)), failed("qlora", 40, "test")]
+    choice = choose(TASK, dev, config=CONFIG, prices=PRICES, written_at="then")
+    decision = decide(TASK, choice, dev=dev, test=test, config=CONFIG, prices=PRICES)
+    assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
+    assert (decision.strategies[1].test.value, decision.strategies[1].test.failed) == (0, 40)
+    assert "qlora failed on 40 of 40 test examples; failures count as errors." in decision.warnings
+
+
+def failed(name, n, split):
+    return evaluation(name, np.ones(n), split=split, failed=range(n))
+
+
+@pytest.mark.parametrize("metric", list(Metric))
+@pytest.mark.parametrize("n", [1, 2, 5, 6])
+def test_a_handful_of_examples_never_adopts_what_cannot_be_shown(n, metric):
+    task = replace(TASK, metric=metric)
+    decision = run(
+        {"majority": exactly(0, n), "zero-shot": exactly(0, n), "qlora": exactly(1, n)},
+        {"majority": exactly(0, n), "zero-shot": exactly(0, n), "qlora": exactly(1, n)},
+        task=task,
+    )
+    assert decision.verdict is Verdict.INCONCLUSIVE
+    assert any("Test has only" in line for line in decision.warnings)
+    if n < 6:
+        assert decision.minimum_detectable_difference == 1.0
+    elif metric is Metric.ACCURACY:
+        # every example is discordant and all six must be won: ((1 + d) / 2)^6 = 0.8
+        assert decision.minimum_detectable_difference == pytest.approx(2 * 0.8 ** (1 / 6) - 1, abs=1e-5)
+
+
+def test_macro_f1_reaches_the_same_verdicts():
+    task = replace(TASK, metric=Metric.MACRO_F1, target=0.8)
+    decision = run(*both(160, tfidf=0.5, zero_shot=0.6, qlora=0.95), task=task)
+    assert (decision.verdict, decision.winner, decision.target_met) == (Verdict.ADOPT, "qlora", True)
+    assert "macro-F1 of 0.95" in decision.reason
+    assert "randomisation" in decision.comparisons[0].method
+
+
+def test_p_values_are_holm_corrected_over_the_planned_family():
+    decision = run(*both(120, tfidf=0.6, zero_shot=0.72, few_shot=0.8, qlora=0.88))
+    expected = multipletests([item.p for item in decision.comparisons], method="holm")[1]
+    assert [item.p_holm for item in decision.comparisons] == pytest.approx(expected.tolist())
+    assert [(item.a, item.b) for item in decision.comparisons] == [
+        (item.a, item.b) for item in decision.choice.comparisons
+    ]
+
+
+def test_the_detectable_difference_is_that_of_the_first_comparison():
+    decision = run(*both(120, tfidf=0.6, qlora=0.88))
+    discordant = run(*both(120, tfidf=0.6, qlora=0.88)).comparisons[0]
+    outcomes = both(120, tfidf=0.6, qlora=0.88)[1]
+    discordance = float(np.mean(outcomes["tfidf"] != outcomes["qlora"]))
+    assert discordant.difference == pytest.approx(0.28, abs=0.01)
+    assert decision.minimum_detectable_difference == pytest.approx(
+        minimum_detectable_difference(120, discordance=discordance)
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "met", "note"),
+    [
+        (None, None, None),
+        (0.8, True, "met: "),
+        (0.88, None, "not shown: "),
+        (0.92, False, "missed: "),
+        (0.99, False, "even"),
+    ],
+)
+def test_the_target_is_met_missed_or_not_shown(target, met, note):
+    decision = run(*both(150, tfidf=0.5, qlora=0.9), task=replace(TASK, target=target))
+    assert decision.target_met is met
+    assert (decision.target_note is None) == (note is None)
+    assert note is None or note in decision.target_note
+
+
+def test_break_even_names_the_volume_where_total_costs_cross():
+    decision = run(*both(150, tfidf=0.5, few_shot=0.9, qlora=0.9))
+    point = next(item for item in decision.break_even if item.cheaper_above == "qlora")
+    assert point.cheaper_below == "few-shot"
+    # 5 USD of training against 0.04 - 0.0101 USD per 1,000 requests
+    assert point.requests == pytest.approx(5 / (0.04 - 0.0101) * 1000)
+    assert decision.winner == "few-shot"
+    assert any("167,224 requests in all, qlora is cheaper" in line for line in decision.would_change)
+    many = PriceConfig(requests_per_month=100_000, months=12)
+    assert run(*both(150, tfidf=0.5, few_shot=0.9, qlora=0.9), prices=many).winner == "qlora"
+
+
+def test_a_missing_test_evaluation_is_an_error():
+    dev, test = both(50, tfidf=0.5, qlora=0.9)
+    on_dev, on_test = evaluations(dev, "dev"), evaluations({"qlora": test["qlora"]}, "test")
+    choice = choose(TASK, on_dev, config=CONFIG, prices=PRICES, written_at="then")
+    with pytest.raises(RunError, match="'tfidf' has no evaluation on test"):
+        decide(TASK, choice, dev=on_dev, test=on_test, config=CONFIG, prices=PRICES)
+
+
+def test_an_example_in_both_dev_and_test_is_an_error():
+    on_dev = evaluations({"tfidf": exactly(0.5, 50), "qlora": exactly(0.9, 50)}, "dev")
+    choice = choose(TASK, on_dev, config=CONFIG, prices=PRICES, written_at="then")
+    with pytest.raises(RunError, match="in dev and in test"):
+        decide(TASK, choice, dev=on_dev, test=on_dev, config=CONFIG, prices=PRICES)
+
+
+LLM_VERDICTS = (Verdict.ADOPT, Verdict.TIE)
+
+
+@pytest.mark.parametrize(
+    ("truth", "n_dev", "n_test"),
+    [
+        ({"tfidf": 0.8, "qlora": 0.8}, 60, 120),
+        ({"majority": 0.3, "tfidf": 0.75, "zero-shot": 0.75, "few-shot": 0.75, "qlora": 0.75}, 80, 200),
+    ],
+)
+def test_a_language_model_no_better_than_the_baseline_is_rarely_adopted(truth, n_dev, n_test):
+    """At most 5% of 300 worlds, plus 2.3 standard errors of a share of 5%: 24 worlds."""
+    decisions = rulings(truth, worlds=300, n_dev=n_dev, n_test=n_test, seed=31)
+    assert sum(decision.verdict in LLM_VERDICTS for decision in decisions) <= 24
+
+
+def test_a_language_model_no_better_on_macro_f1_is_rarely_adopted():
+    truth = {"tfidf": 0.75, "qlora": 0.75}
+    task = replace(TASK, metric=Metric.MACRO_F1)
+    decisions = rulings(truth, worlds=60, n_dev=40, n_test=80, seed=32, task=task)
+    # 5% of 60 is 3; 9 or more have probability 0.002
+    assert sum(decision.verdict in LLM_VERDICTS for decision in decisions) <= 8
+
+
+def test_a_much_better_language_model_is_rarely_missed():
+    decisions = rulings({"tfidf": 0.6, "zero-shot": 0.65, "qlora": 0.9}, worlds=150, n_dev=60, n_test=150, seed=33)
+    assert sum(decision.verdict is Verdict.ADOPT and decision.winner == "qlora" for decision in decisions) >= 143
+
+
+def test_a_better_language_model_is_rarely_ruled_out():
+    """True gain of 6 points against a margin of 2: the verdict `baseline` is an error, at most 5% of the time."""
+    decisions = rulings({"tfidf": 0.8, "qlora": 0.86}, worlds=300, n_dev=60, n_test=150, seed=34)
+    assert sum(decision.verdict is Verdict.BASELINE for decision in decisions) <= 24
+
+
+def test_an_inferior_language_model_is_usually_ruled_out():
+    decisions = rulings({"tfidf": 0.95, "qlora": 0.85}, worlds=150, n_dev=60, n_test=200, seed=35)
+    assert sum(decision.verdict is Verdict.BASELINE and decision.winner == "tfidf" for decision in decisions) >= 140
+
+
+def test_an_equal_rival_is_rarely_shown_worse():
+    """zero-shot equals qlora and costs less: qlora is adopted over it at most 5% of the time."""
+    decisions = rulings({"tfidf": 0.5, "zero-shot": 0.85, "qlora": 0.85}, worlds=300, n_dev=60, n_test=150, seed=36)
+    assert sum(decision.winner == "qlora" for decision in decisions) <= 24
+    assert sum(decision.winner == "zero-shot" and decision.verdict in LLM_VERDICTS for decision in decisions) >= 260

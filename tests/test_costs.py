@@ -1,0 +1,88 @@
+"""Costs against numbers worked out by hand and model sizes published elsewhere."""
+
+import pytest
+from pydantic import ValidationError
+
+from llmtl.costs import (
+    ModelShape,
+    PriceConfig,
+    Tokens,
+    break_even,
+    gpu_hours,
+    inference_gib,
+    qlora_gib,
+    usd_for_seconds,
+    usd_per_1k_requests,
+    usd_total,
+)
+from llmtl.errors import RecipeError
+
+PRICES = PriceConfig(usd_per_cpu_hour=0.36, usd_per_gpu_hour=3.6, requests_per_month=1000, months=6)
+LLAMA_8B = ModelShape(8_030_261_248, 32, 4096, 1024, 128_256)
+LLAMA_65B = ModelShape(65_285_660_672, 80, 8192, 8192, 32_000)
+
+
+def test_seconds_cost_their_share_of_the_hour():
+    assert usd_for_seconds(1800, device="cuda", prices=PRICES) == pytest.approx(1.8)
+    assert usd_per_1k_requests(0.5, device="cpu", prices=PRICES) == pytest.approx(0.05)
+    assert usd_per_1k_requests(0.5, device="cuda", prices=PRICES) == pytest.approx(0.5)
+    assert gpu_hours(1800, gpus=2) == 1
+
+
+def test_hosted_models_are_paid_by_the_token_and_cached_ones_less():
+    prices = PriceConfig(
+        usd_per_million_prompt_tokens=2.0, usd_per_million_cached_tokens=0.5, usd_per_million_completion_tokens=8.0
+    )
+    tokens = Tokens(prompt=1000, cached=800, completion=10)
+    # 200 fresh, 800 cached, 10 written: 400 + 400 + 80 millionths
+    assert usd_per_1k_requests(9.0, device="hosted", prices=prices, tokens=tokens) == pytest.approx(0.88)
+    no_discount = prices.model_copy(update={"usd_per_million_cached_tokens": None})
+    assert usd_per_1k_requests(9.0, device="hosted", prices=no_discount, tokens=tokens) == pytest.approx(2.08)
+
+
+def test_missing_prices_name_the_cure():
+    with pytest.raises(RecipeError, match=r"prices\.usd_per_million_prompt_tokens"):
+        usd_per_1k_requests(1.0, device="hosted", prices=PRICES, tokens=Tokens(1, 0, 1))
+    with pytest.raises(RecipeError, match="'tpu'; use one of cpu, cuda"):
+        usd_for_seconds(1.0, device="tpu", prices=PRICES)
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf")])
+def test_prices_are_finite_and_not_negative(value):
+    with pytest.raises(ValidationError):
+        PriceConfig(usd_per_gpu_hour=value)
+
+
+def test_totals_add_training_and_all_requests():
+    assert usd_total(5.0, 0.5, PRICES) == pytest.approx(5.0 + 6 * 0.5)
+
+
+def test_break_even_is_where_the_totals_meet():
+    requests = break_even(5.0, 0.001, fixed_b=1.0, per_request_b=0.003)
+    assert requests == pytest.approx(2000)
+    assert 5.0 + 0.001 * requests == pytest.approx(1.0 + 0.003 * requests)
+    assert break_even(1.0, 0.003, fixed_b=5.0, per_request_b=0.001) == pytest.approx(requests)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((1.0, 0.001), (2.0, 0.002)), ((1.0, 0.001), (1.0, 0.002)), ((1.0, 0.001), (2.0, 0.001))]
+)
+def test_there_is_no_break_even_when_one_is_never_dearer(a, b):
+    assert break_even(*a, fixed_b=b[0], per_request_b=b[1]) is None
+
+
+def test_memory_forecasts_hold_for_published_models():
+    # QLoRA trains 65B at rank 64 on one 48 GB GPU (Dettmers et al. 2023), with the optimiser's 8 bytes a parameter
+    # paged out; in 16 bits the weights alone need over 120 GiB
+    paged = 8 * 20 * 64 * 8192 * 80 / 2**30
+    assert 31 < qlora_gib(LLAMA_65B, rank=64, batch=1, tokens=512) - paged < 48e9 / 2**30
+    assert inference_gib(LLAMA_65B, tokens=0) > 120
+    # LLaMA 3 8B in bfloat16: 14.96 GiB of weights and 128 KiB of cache a token
+    assert inference_gib(LLAMA_8B, tokens=0) == pytest.approx(14.96 + 1, abs=0.01)
+    assert inference_gib(LLAMA_8B, tokens=8192) - inference_gib(LLAMA_8B, tokens=0) == pytest.approx(1.0)
+    assert 6 < qlora_gib(LLAMA_8B, rank=16, batch=1, tokens=512) < 16
+
+
+def test_memory_forecasts_grow_with_batch_and_length():
+    small = qlora_gib(LLAMA_8B, rank=16, batch=1, tokens=256)
+    assert small < qlora_gib(LLAMA_8B, rank=16, batch=2, tokens=256) < qlora_gib(LLAMA_8B, rank=16, batch=2, tokens=512)
