@@ -1,0 +1,19 @@
+"""The embedded models: small LLaMA and Mistral checkpoints for trying llmtl without a model hub.
+
+They are instruments, not assistants. Not covered here: pre-training, see `llmtl.pocket.pretrain`.
+"""
+
+from pathlib import Path
+
+NAMES = ("pocket-llama", "pocket-mistral")
+_CHECKPOINTS = Path(__file__).parent / "checkpoints"
+
+
+def resolve(name: str) -> Path | None:
+    """The checkpoint folder of an embedded model; None for any other name."""
+    if name not in NAMES:
+        return None
+    return _CHECKPOINTS / name
+
+
+__all__ = ["NAMES", "resolve"]
