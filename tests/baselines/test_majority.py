@@ -1,0 +1,61 @@
+"""The majority label against scikit-learn's DummyClassifier and by hand."""
+
+import json
+
+import pytest
+from sklearn.dummy import DummyClassifier
+
+from llmtl.baselines.majority import Majority
+from llmtl.errors import DataError
+from llmtl.predictor import Role
+from llmtl.task import Example
+
+
+def labelled(*labels):
+    return tuple(Example(str(position), f"text {position}", label) for position, label in enumerate(labels))
+
+
+def test_agrees_with_the_dummy_classifier(make_context):
+    train = labelled("login", "refund", "login", "delivery", "login", "refund")
+    predictor = Majority().fit(make_context(train))
+    reference = DummyClassifier(strategy="prior").fit([[0]] * 6, [example.reference for example in train])
+    (predicted,) = predictor.predict(["anything"])
+    assert predicted.label == reference.predict([[0]])[0] == "login"
+    expected = dict(zip(reference.classes_, reference.predict_proba([[0]])[0], strict=True))
+    assert dict(predicted.probabilities) == pytest.approx(expected)
+    assert list(predicted.probabilities) == ["refund", "delivery", "login"]
+
+
+def test_ties_go_by_the_order_of_the_task(make_context):
+    train = labelled("delivery", "login", "delivery", "login", "refund")
+    for labels, first in ((("refund", "delivery", "login"), "delivery"), (("login", "delivery", "refund"), "login")):
+        assert Majority().fit(make_context(train, labels=labels)).predict(["x"])[0].label == first
+
+
+def test_a_label_that_train_lacks_has_probability_zero(make_context):
+    (predicted,) = Majority().fit(make_context(labelled("login", "login"))).predict(["x"])
+    assert dict(predicted.probabilities) == {"refund": 0.0, "delivery": 0.0, "login": 1.0}
+
+
+def test_predictions_are_numbered_in_order_and_counted(make_context):
+    done = []
+    predicted = Majority().fit(make_context()).predict(["a", "b", "c"], advance=done.append)
+    assert [each.id for each in predicted] == ["0", "1", "2"]
+    assert sum(done) == 3
+    assert all(each.prompt_tokens == 0 and each.failure is None and each.seconds >= 0 for each in predicted)
+
+
+def test_restoring_gives_the_same_probabilities(make_context):
+    strategy, context = Majority(), make_context()
+    fitted = strategy.fit(context)
+    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    assert restored.predict(["x"])[0].probabilities == fitted.predict(["x"])[0].probabilities
+    assert json.loads(json.dumps(fitted.details()))["frequencies"] == pytest.approx(
+        {"refund": 1 / 3, "delivery": 1 / 3, "login": 1 / 3}
+    )
+    assert (strategy.name, strategy.role) == ("majority", Role.BASELINE)
+
+
+def test_no_training_examples_is_an_error_with_the_cure(make_context):
+    with pytest.raises(DataError, match=r"no training examples; label some"):
+        Majority().fit(make_context(train=()))

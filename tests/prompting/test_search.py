@@ -1,0 +1,94 @@
+"""The search over candidates: predictors with known answers, scores from scikit-learn, spread from numpy."""
+
+from time import sleep
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from llmtl.predictor import Budget, Prediction
+from llmtl.prompting.search import Candidate, Scored, search, spread
+from llmtl.task import Metric, Task, references
+
+
+class Answering:
+    """A predictor that gives the listed labels; None is a failure."""
+
+    def __init__(self, labels, seconds=0.0):
+        self.labels = labels
+        self.seconds = seconds
+
+    def predict(self, texts, *, advance):
+        sleep(self.seconds)
+        advance(len(texts))
+        return [Prediction(str(position), label) for position, label in enumerate(self.labels)]
+
+
+LABELS = ("billing", "card lost", "refund")
+ALL_FIRST = ["billing"] * 8
+MIXED = ["billing", "billing", "refund", "card lost", "refund", "card lost", "card lost", None]
+
+
+def test_scores_are_those_of_scikit_learn_and_failures_are_errors(make_context):
+    context = make_context()
+    found = search([Candidate(4, 0, Answering(MIXED))], context.dev, context, name="x")
+    truth = references(context.dev)
+    (scored,) = found.scored
+    assert scored.dev_accuracy == pytest.approx(accuracy_score(truth, [label or "" for label in MIXED]))
+    assert scored.dev_macro_f1 == pytest.approx(
+        f1_score(truth, [label or "" for label in MIXED], labels=LABELS, average="macro", zero_division=0)
+    )
+    assert scored.failed == 1
+
+
+@pytest.mark.parametrize(("metric", "best"), [(Metric.ACCURACY, 4), (Metric.MACRO_F1, 8)])
+def test_the_decision_metric_chooses(make_context, metric, best):
+    context = make_context(task=Task("routing", LABELS, metric=metric))
+    truth = references(context.dev)
+    spread_out = ["refund", "card lost", "card lost", "refund", "refund", "refund", "billing", "billing"]
+    assert accuracy_score(truth, ALL_FIRST) > accuracy_score(truth, spread_out)
+    assert f1_score(truth, ALL_FIRST, average="macro") < f1_score(truth, spread_out, average="macro")
+    candidates = [Candidate(4, 0, Answering(ALL_FIRST)), Candidate(8, 0, Answering(spread_out))]
+    assert search(candidates, context.dev, context, name="x").best.shots == best
+
+
+def test_equal_scores_go_to_fewer_shots_then_to_the_lower_seed(make_context):
+    context = make_context()
+    candidates = [Candidate(shots, seed, Answering(ALL_FIRST)) for seed in (3, 1, 2) for shots in (16, 8, 32)]
+    best = search(candidates, context.dev, context, name="x").best
+    assert (best.shots, best.seed) == (8, 1)
+
+
+def test_a_time_limit_leaves_candidates_out_and_says_so(make_context):
+    context = make_context(budget=Budget(train_seconds=0.35))
+    candidates = [Candidate(shots, 0, Answering(ALL_FIRST, seconds=0.2)) for shots in (4, 8, 16)]
+    found = search(candidates, context.dev, context, name="few-shot")
+    assert [each.shots for each in found.scored] == [4]
+    assert [each.shots for each in found.left_out] == [8, 16]
+    assert context.progress.lines == ["few-shot: 2 of 3 candidates left out to keep the time limit"]
+    assert context.progress.stages["few-shot: choosing demonstrations"] == [24, 24]
+
+
+def test_without_a_time_limit_all_are_scored(make_context):
+    context = make_context()
+    candidates = [Candidate(shots, 0, Answering(ALL_FIRST)) for shots in (4, 8, 16)]
+    found = search(candidates, context.dev, context, name="few-shot")
+    assert len(found.scored) == 3
+    assert found.left_out == ()
+    assert context.progress.lines == []
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
+def test_the_spread_is_that_of_numpy(metric):
+    draw = np.random.default_rng(0)
+    scored = [Scored(shots, seed, *draw.random(2), failed=0, seconds=1.0) for seed in range(3) for shots in (4, 8)]
+    for row in spread(scored, metric):
+        values = [getattr(each, f"dev_{metric}") for each in scored if each.shots == row["shots"]]
+        assert row["seeds"] == 3
+        expected = [np.median(values), min(values), max(values), np.std(values, ddof=1)]
+        assert [row["median"], row["min"], row["max"], row["sd"]] == pytest.approx(expected)
+
+
+def test_one_seed_has_no_standard_deviation():
+    (row,) = spread([Scored(4, 0, 0.5, 0.25, failed=0, seconds=1.0)], "accuracy")
+    assert row == {"shots": 4, "seeds": 1, "median": 0.5, "min": 0.5, "max": 0.5, "sd": None}
