@@ -1,1 +1,1 @@
-"""The tuning stage."""
+"""Fine-tuning: QLoRA, the `qlora` strategy."""

@@ -1,0 +1,73 @@
+"""Training examples as token ids, with the loss on the answer only.
+
+The ids are those the engine scores, by the engine's own functions: the prompt's ids, then the answer's as it follows
+that prompt (no merge crosses the boundary), then the end-of-answer token. An example that is too long is left out,
+never truncated: truncation would cut off the answer, or train on a prompt that is never served. Not covered: wording
+(`llmtl.templates`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from llmtl.engines.tokens import continuations, encode
+from llmtl.errors import TrainingError
+from llmtl.task import Example
+
+IGNORED = -100
+"""The label of a token without loss (torch.nn.CrossEntropyLoss, `ignore_index`)."""
+
+
+class Wording(Protocol):
+    """The part of `llmtl.templates.Template` that training needs."""
+
+    @property
+    def end(self) -> str:
+        """Return the text of the end-of-answer token."""
+
+    def prompt(self, text: str) -> str:
+        """Return the zero-shot prompt for an input."""
+
+    def answer(self, label: str) -> str:
+        """Return a label as the model writes it."""
+
+
+@dataclass(frozen=True)
+class TokenizedExample:
+    """T token ids and T labels; a label is `IGNORED` over the prompt and the token itself over answer and end."""
+
+    input_ids: tuple[int, ...]
+    labels: tuple[int, ...]
+
+
+def tokenize(example: Example, wording: Wording, tokenizer: Any) -> TokenizedExample:
+    """Return the example as ids, the loss on its answer and end token."""
+    text = wording.prompt(example.text)
+    [prompt, end] = encode(tokenizer, [text, wording.end])
+    [answer] = continuations(tokenizer, text, [wording.answer(example.reference)])
+    return TokenizedExample((*prompt, *answer, *end), (*(IGNORED for _ in prompt), *answer, *end))
+
+
+def fitting(
+    examples: Sequence[Example], wording: Wording, tokenizer: Any, *, max_length: int
+) -> tuple[TokenizedExample, ...]:
+    """Return the tokenized examples of at most `max_length` tokens, in order; the others are left out."""
+    tokenized = (tokenize(example, wording, tokenizer) for example in examples)
+    return tuple(example for example in tokenized if len(example.input_ids) <= max_length)
+
+
+def require_answers(kept: Sequence[TokenizedExample], *, total: int, max_length: int, context_length: int) -> None:
+    """Return nothing; raises `TrainingError` when there is no example, or none whose answer fits."""
+    if total == 0:
+        raise TrainingError("There is no training example; give 'qlora' at least one, or leave it out.")
+    if kept:
+        return
+    cure = (
+        f"raise 'max_length' (the model takes {context_length})"
+        if max_length < context_length
+        else "shorten the inputs or the label list, or use a model with a longer context"
+    )
+    raise TrainingError(
+        f"None of the {total} training examples keeps its answer within {max_length} tokens, so there is nothing to "
+        f"learn from; {cure}."
+    )

@@ -1,0 +1,74 @@
+"""The base model in four bits with a LoRA adapter on all linear layers, ready to be trained.
+
+NF4 with double quantisation (Dettmers et al. 2023, "QLoRA", arXiv:2305.14314, section 3). Not covered: serving, which
+puts the adapter on the base model in full precision.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from bitsandbytes.nn.modules import Linear4bit
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from llmtl.tuning.config import QloraConfig
+
+
+def load_quantised(checkpoint: Path, *, device: str) -> PreTrainedModel:
+    """Return the checkpoint with its linear layers in NF4, all frozen; computes in bfloat16 on a GPU, float32 on a CPU.
+
+    Safetensors only, and no code from the checkpoint is run.
+    """
+    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    make_config: Any = BitsAndBytesConfig
+    quantisation = make_config(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    model: Any = AutoModelForCausalLM.from_pretrained(
+        checkpoint,
+        quantization_config=quantisation,
+        dtype=dtype,
+        device_map={"": device},
+        use_safetensors=True,
+        trust_remote_code=False,
+    )
+    keep_trainable_after_evaluation(model)
+    model.config.use_cache = False
+    return model  # type: ignore[no-any-return]
+
+
+def keep_trainable_after_evaluation(model: torch.nn.Module) -> None:
+    """Forbid the 4-bit layers of `model` to repack their weights for CPU inference.
+
+    On a CPU with AVX512-BF16, bitsandbytes 0.50 repacks a layer the first time it runs without gradients and never
+    back; from then on its output carries no gradient, so training after one evaluation would silently learn little.
+    """
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
+
+
+def lora_config(config: QloraConfig) -> LoraConfig:
+    """Return PEFT's settings of the adapter: on every linear layer but the output head."""
+    return LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+
+
+def train_in_float32(model: Any) -> None:
+    """Put the trainable parameters of `model` in float32.
+
+    TRL's trainer stores a quantised model's adapter in bfloat16, whose 8 bits of mantissa lose updates smaller than
+    1/256 of a weight; AdamW's steps at the usual rates are that small. Call it before the optimizer is made.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()

@@ -1,0 +1,221 @@
+"""QLoRA training: TRL's SFT trainer over tokenized examples, restarted with smaller batches when memory runs out.
+
+The same code trains on a GPU (bfloat16, paged 8-bit AdamW) and on a CPU (float32, AdamW). Not covered: packing, several
+devices, resuming a training that was interrupted.
+"""
+
+import gc
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from datasets import Dataset
+from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
+from trl.trainer.sft_config import SFTConfig
+from trl.trainer.sft_trainer import SFTTrainer
+
+from llmtl.errors import TrainingError
+from llmtl.progress import Progress
+from llmtl.tuning.config import QloraConfig
+from llmtl.tuning.examples import TokenizedExample
+from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
+from llmtl.tuning.quiet import own_randomness, quiet
+from llmtl.tuning.watcher import GIB, CurvePoint, Limits, Watcher, save_adapter
+
+CHECKPOINTING_PARAMETERS = 1_000_000_000
+"""From this size on, GPU training recomputes activations: about 20% slower, and far less memory (TRL, `SFTConfig`)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything one training needs; `deadline` is a `time.monotonic()` value or None.
+
+    `checkpoint` is the base model's folder and `base_name` what the adapter calls it. `folder` receives the adapter.
+    `callbacks` are given to the trainer beside the library's own.
+    """
+
+    checkpoint: Path
+    tokenizer: PreTrainedTokenizerBase
+    train: tuple[TokenizedExample, ...]
+    dev: tuple[TokenizedExample, ...]
+    config: QloraConfig
+    learning_rate: float
+    folder: Path
+    seed: int
+    deadline: float | None
+    progress: Progress
+    base_name: str
+    callbacks: tuple[TrainerCallback, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training: the curve, the point whose adapter was kept, why it ended and what it used.
+
+    `batch` examples are computed at once and `accumulation` such batches make a step.
+    """
+
+    curve: tuple[CurvePoint, ...]
+    best: CurvePoint
+    stopped_by: str
+    batch: int
+    accumulation: int
+    peak_gib: float
+    trained_tokens: int
+
+
+def train(job: Job) -> Outcome:
+    """Return the outcome of training; the adapter lies in `job.folder`.
+
+    Out of memory starts again with half the batch computed at once and twice the accumulation, so that a step still
+    sees the same examples. Raises `TrainingError` when a single example does not fit.
+    """
+    batch = min(job.config.batch_size, len(job.train))
+    whole = batch
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    while True:
+        with quiet(), own_randomness():
+            outcome = _attempt(job, batch, math.ceil(whole / batch))
+        _free_memory()
+        if outcome is not None:
+            _report_end(job, outcome)
+            return outcome
+        if batch == 1:
+            raise TrainingError(
+                "Training runs out of memory with a single example at a time; lower 'max_length' or 'rank', use a "
+                "smaller model, or a machine with more memory."
+            )
+        batch //= 2
+        job.progress.say(
+            f"Out of memory: training starts again with {batch} example(s) at a time, and a step still takes {whole}."
+        )
+
+
+def _report_end(job: Job, outcome: Outcome) -> None:
+    """Say that the time limit ended training, or that training diverged, if so."""
+    if any(point.step > 0 and point.train_loss is None for point in outcome.curve):
+        job.progress.say(
+            f"Fine-tuning diverged at a learning rate of {job.learning_rate:.1e}; the adapter of step "
+            f"{outcome.best.step} is kept. Lower 'learning_rate'."
+        )
+    if outcome.stopped_by == "budget":
+        last = outcome.curve[-1]
+        job.progress.say(
+            f"Fine-tuning stopped at its time limit after {last.epoch:.1f} of {job.config.max_epochs} epochs; "
+            f"the adapter of step {outcome.best.step} is kept."
+        )
+
+
+def _attempt(job: Job, batch: int, accumulation: int) -> Outcome | None:
+    """Return the outcome of one training, or None when memory ran out."""
+    steps = math.ceil(math.ceil(len(job.train) / batch) / accumulation)
+    limits = Limits(
+        steps_between_evaluations=math.ceil(steps / job.config.evaluations_per_epoch),
+        patience=job.config.patience,
+        deadline=job.deadline,
+        has_dev=bool(job.dev),
+    )
+    try:
+        with ExitStack() as stack:
+            advance = stack.enter_context(job.progress.stage("Fine-tuning", steps * job.config.max_epochs))
+            watcher = Watcher(limits, job.folder, advance)
+            trainer = _trainer(job, batch, accumulation, watcher)
+            trainer.train()
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        return None
+    if not job.dev:
+        save_adapter(trainer.model, job.folder)
+    return Outcome(
+        curve=tuple(watcher.curve),
+        best=watcher.best or watcher.curve[-1],
+        stopped_by=watcher.stopped_by,
+        batch=batch,
+        accumulation=accumulation,
+        peak_gib=watcher.peak_bytes / GIB,
+        trained_tokens=watcher.trained_tokens,
+    )
+
+
+def _trainer(job: Job, batch: int, accumulation: int, watcher: Watcher) -> SFTTrainer:
+    """Return a trainer over a fresh adapter on the quantised base model."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = load_quantised(job.checkpoint, device=device)
+    trainer = SFTTrainer(
+        model=model,
+        args=_arguments(job, batch, accumulation, large=model.num_parameters() >= CHECKPOINTING_PARAMETERS),
+        train_dataset=as_dataset(job.train),
+        eval_dataset=as_dataset(job.dev) if job.dev else None,
+        processing_class=job.tokenizer,
+        peft_config=lora_config(job.config),
+        callbacks=[watcher, *job.callbacks],
+    )
+    trainer.remove_callback(PrinterCallback)
+    adapted: Any = trainer.model
+    adapted.peft_config["default"].base_model_name_or_path = job.base_name
+    train_in_float32(adapted)
+    return trainer
+
+
+def _arguments(job: Job, batch: int, accumulation: int, *, large: bool) -> SFTConfig:
+    """Return the trainer's settings: no packing, no checkpoints, no reports, no network, no printing."""
+    on_gpu = torch.cuda.is_available()
+    config = job.config
+    arguments = SFTConfig(
+        output_dir=str(job.folder),
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        packing=False,
+        per_device_train_batch_size=batch,
+        per_device_eval_batch_size=batch,
+        gradient_accumulation_steps=accumulation,
+        num_train_epochs=config.max_epochs,
+        learning_rate=job.learning_rate,
+        lr_scheduler_type="linear" if config.schedule == "linear" else "constant_with_warmup",
+        warmup_steps=config.warmup_fraction,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        optim="paged_adamw_8bit" if on_gpu else "adamw_torch",
+        use_cpu=not on_gpu,
+        bf16=on_gpu,
+        gradient_checkpointing=on_gpu and large,
+        dataloader_pin_memory=on_gpu,
+        seed=job.seed,
+        eval_on_start=bool(job.dev),
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        report_to=[],
+        disable_tqdm=True,
+    )
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1  # the model sits on the first GPU; TRL refuses to spread it over all that it sees
+    return arguments
+
+
+def as_dataset(examples: Sequence[TokenizedExample]) -> Dataset:
+    """Return the examples in the pre-tokenized form that TRL takes as it is: `input_ids` and `labels`."""
+    rows: list[dict[str, Any]] = [
+        {"input_ids": list(example.input_ids), "labels": list(example.labels)} for example in examples
+    ]
+    return Dataset.from_list(rows)
+
+
+def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Return whether `error` says that an allocation failed, on a GPU or on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or bool(should_reduce_batch_size(error))
+
+
+def _free_memory() -> None:
+    """Give back what a failed attempt held."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

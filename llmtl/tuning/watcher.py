@@ -1,0 +1,151 @@
+"""What watches training: the learning curve, early stopping, the time limit, the best adapter and the progress bar.
+
+One `transformers.TrainerCallback`; it asks the trainer to log and evaluate, and never computes a score itself.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from llmtl.progress import Advance
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One measurement; losses are mean negative log-likelihoods in nats per answer token.
+
+    `train_loss` is the mean since the point before (None before the first step), `dev_token_accuracy` the share of dev
+    answer tokens that rank first when the true tokens before them are given. The dev values are None without dev, and a
+    loss that is no finite number is None, too: training diverged.
+    """
+
+    step: int
+    epoch: float
+    train_loss: float | None
+    dev_loss: float | None
+    dev_token_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to measure and when to stop: `deadline` is a `time.monotonic()` value or None."""
+
+    steps_between_evaluations: int
+    patience: int
+    deadline: float | None
+    has_dev: bool
+
+
+class Watcher(TrainerCallback):
+    """Records one training attempt and stops it in time; the adapter with the lowest dev loss is kept in `folder`."""
+
+    def __init__(self, limits: Limits, folder: Path, advance: Advance) -> None:
+        self.curve: list[CurvePoint] = []
+        self.best: CurvePoint | None = None
+        self.stopped_by = "max epochs"
+        self.peak_bytes = 0
+        self.trained_tokens = 0
+        self._limits = limits
+        self._folder = folder
+        self._advance = advance
+        self._start = monotonic()
+        self._train_loss: float | None = None
+        self._without_progress = 0
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        """Return `control` asking for a measurement when one is due, and for a stop when the time is up."""
+        self._advance(1)
+        self.peak_bytes = max(self.peak_bytes, _memory_in_use())
+        out_of_time = self._limits.deadline is not None and monotonic() >= self._limits.deadline
+        last = out_of_time or state.global_step >= state.max_steps
+        if last or state.global_step % self._limits.steps_between_evaluations == 0:
+            control.should_log = True
+            control.should_evaluate = self._limits.has_dev
+        if out_of_time and state.global_step < state.max_steps:
+            self.stopped_by = "budget"
+            control.should_training_stop = True
+        return control
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keep the training loss and the token count; without dev, a log is a point of the curve."""
+        if not logs or "loss" not in logs:
+            return
+        self._train_loss = logs["loss"]
+        self.trained_tokens = int(logs.get("num_tokens", self.trained_tokens))
+        if not self._limits.has_dev:
+            self._record(state, {})
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> TrainerControl:
+        """Return `control` asking for a stop when the dev loss has not improved for `patience` measurements."""
+        self.peak_bytes = max(self.peak_bytes, _memory_in_use())
+        point = self._record(state, metrics or {})
+        if self.best is None or _lower(point.dev_loss, self.best.dev_loss):
+            self.best, self._without_progress = point, 0
+            save_adapter(kwargs["model"], self._folder)
+            return control
+        self._without_progress += 1
+        if self._without_progress >= self._limits.patience and not control.should_training_stop:
+            self.stopped_by = "early stopping"
+            control.should_training_stop = True
+        return control
+
+    def _record(self, state: TrainerState, metrics: dict[str, float]) -> CurvePoint:
+        """Return the new last point of the curve."""
+        point = CurvePoint(
+            step=state.global_step,
+            epoch=float(state.epoch or 0),
+            train_loss=_finite(self._train_loss),
+            dev_loss=_finite(metrics.get("eval_loss")),
+            dev_token_accuracy=metrics.get("eval_mean_token_accuracy"),
+            seconds=monotonic() - self._start,
+        )
+        self.curve.append(point)
+        return point
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write the adapter of a PEFT `model` to `folder` as safetensors, with its configuration."""
+    model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card is an empty form; llmtl writes its own
+
+
+def _lower(new: float | None, old: float | None) -> bool:
+    """Return whether `new` is a number and lower than `old`."""
+    return new is not None and (old is None or new < old)
+
+
+def _finite(value: float | None) -> float | None:
+    """Return `value`, or None when it is infinite or no number: JSON knows neither."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _memory_in_use() -> int:
+    """Return bytes: the peak of the GPU allocator where there is one, else the resident memory of this process."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return int(psutil.Process().memory_info().rss)

@@ -1,0 +1,70 @@
+"""The table of strategies: order, laziness, and names that do not exist."""
+
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from llmtl.errors import RecipeError
+from llmtl.predictor import Role
+from llmtl.recipe import json_schema, validate
+from llmtl.strategies import STRATEGIES, StrategiesConfig, build
+
+ORDER = ("majority", "tfidf", "zero-shot", "few-shot", "knn-few-shot", "qlora")
+
+
+def test_every_builder_makes_the_strategy_of_its_name():
+    strategies = build(StrategiesConfig())
+    assert tuple(each.name for each in strategies) == tuple(STRATEGIES) == ORDER
+    roles = [Role.BASELINE] * 2 + [Role.PROMPTING] * 3 + [Role.TUNING]
+    assert [each.role for each in strategies] == roles
+
+
+def test_the_cheapest_come_first_whatever_the_order_in_the_recipe():
+    chosen = StrategiesConfig(run=("few-shot", "majority", "tfidf"))
+    assert [each.name for each in build(chosen)] == ["majority", "tfidf", "few-shot"]
+
+
+def test_each_strategy_gets_its_own_section():
+    config = validate(
+        StrategiesConfig,
+        {
+            "tfidf": {"c": [2.0]},
+            "few_shot": {"seeds": 7},
+            "knn_few_shot": {"shots": [3]},
+            "qlora": {"rank": 4},
+            "run": ["tfidf", "few-shot", "knn-few-shot", "qlora"],
+        },
+        source="test",
+    )
+    tfidf, few_shot, knn, qlora = build(config)
+    assert (tfidf.config.c, few_shot.config.seeds, knn.config.shots, qlora.config.rank) == ((2.0,), 7, (3,), 4)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["zeroshot"], r"no strategy 'zeroshot' \(did you mean 'zero-shot'\?\)"),
+        (["banana"], r"no strategy 'banana' \(valid here: majority, tfidf, .*qlora\)"),
+        (["lora", "tfid"], r"'qlora'.* and .*'tfidf'"),
+        (["tfidf", "tfidf"], r"'tfidf' is listed twice"),
+        ([], r"'run'.* at least 1 item"),
+    ],
+)
+def test_wrong_names_are_one_line_with_the_nearest_valid_one(names, message):
+    with pytest.raises(RecipeError, match=message):
+        validate(StrategiesConfig, {"run": names}, source="test")
+
+
+def test_the_schema_lists_the_names():
+    schema = json_schema(StrategiesConfig)
+    jsonschema.validate({"run": list(ORDER), "few_shot": {"shots": [4]}}, schema)
+    for wrong in ({"run": ["banana"]}, {"few_shot": {"shots": [0]}}, {"banana": 1}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+
+
+def test_reading_a_recipe_section_loads_neither_torch_nor_scikit_learn():
+    code = "import sys, llmtl.strategies; assert not {'torch', 'sklearn', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
