@@ -1,1 +1,22 @@
-"""The report stage."""
+"""The report stage: one decision as a web page, as Markdown and in the terminal.
+
+    content.py        what a report is made from
+    wording.py        numbers and verdicts in words
+    view.py           what every form of the report shows, worked out once
+    disagreement.py   the test examples on which the strategies disagree
+    confusion.py      what the winner mistakes for what
+    reliability.py    whether the winner's probabilities can be trusted
+    svg.py, charts/   drawings, made by hand so that the page needs nothing from the network
+    html.py           the page, from the templates beside it (*.jinja, report.css, report.js)
+    markdown_text.py  the same content with tables in place of charts
+    terminal.py       progress bars and the verdict in the terminal
+
+Not covered: deciding anything. Whatever a report says was worked out by `llmtl.decision`.
+"""
+
+from llmtl.report.content import ReportContent
+from llmtl.report.html import write_html
+from llmtl.report.markdown_text import markdown
+from llmtl.report.terminal import TerminalProgress, print_verdict
+
+__all__ = ["ReportContent", "TerminalProgress", "markdown", "print_verdict", "write_html"]

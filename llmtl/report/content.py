@@ -1,6 +1,6 @@
 """What a report is made from: plain values, no models and no files.
 
-Not covered: turning them into HTML, Markdown or terminal output (`html`, `markdown`, `terminal`).
+Not covered: turning them into HTML, Markdown or terminal output (`html`, `markdown_text`, `terminal`).
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,131 @@
+"""Score against cost per 1,000 requests, with the strategies that no other beats on both marked."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from llmtl.decision.outcome import StrategyResult
+from llmtl.report import svg, wording
+from llmtl.report.charts.placing import Box, Place, place_labels
+from llmtl.report.view import Row
+
+LOG_FROM_SPREAD = 10.0
+"""Costs that differ by more than this factor are drawn on a logarithmic axis."""
+_FREE = 34.0
+
+
+def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> Markup:
+    """Return the chart; free strategies stand left of a logarithmic axis, in a column of their own."""
+    height = 360.0 if width >= 500 else 340.0
+    frame = Box(50, 30, width - 18, height - 52)
+    results = [row.result for row in rows]
+    low, high = svg.score_range([_value(result) for result in results])
+    up = svg.Scale(low, high, frame.bottom, frame.top)
+    across = _cost_scale([result.usd_per_1k_requests for result in results], frame)
+    points = [(_x(result, across, frame=frame), up(_value(result))) for result in results]
+    best = efficient(results)
+    labels = [f"{row.result.name} ({row.badge})" if row.winner else row.result.name for row in rows]
+    room = Box(frame.left, 4, width - 4, frame.bottom - 2)
+    steps = _frontier([points[i] for i in best], frame)
+    order = sorted(range(len(rows)), key=lambda index: (not rows[index].winner, index not in best, index))
+    placed = place_labels([points[i] for i in order], [labels[i] for i in order], frame=room, lines=steps)
+    places = dict(zip(order, placed, strict=True))
+    drawn = [
+        _point(rows[i], points[i], place=places[i], label=labels[i], efficient=i in best) for i in range(len(rows))
+    ]
+    frontier = svg.path(steps, "frontier")
+    title = f"{wording.capital(wording.metric_name(metric))} against cost per 1,000 requests"
+    axes = _axes(
+        up, across, frame=frame, metric=metric, free=any(result.usd_per_1k_requests == 0 for result in results)
+    )
+    return svg.picture((width, height), name, axes, frontier, *drawn, title=title, description=_describe(results, best))
+
+
+def efficient(results: Sequence[StrategyResult]) -> list[int]:
+    """Return the positions of the Pareto-efficient strategies: no other is cheaper at the same score, or better."""
+
+    def beaten(one: StrategyResult, other: StrategyResult) -> bool:
+        mine, theirs = (-one.usd_per_1k_requests, _value(one)), (-other.usd_per_1k_requests, _value(other))
+        return theirs[0] >= mine[0] and theirs[1] >= mine[1] and theirs != mine
+
+    return [i for i, one in enumerate(results) if not any(beaten(one, other) for other in results)]
+
+
+def _value(result: StrategyResult) -> float:
+    return (result.test or result.dev).value
+
+
+def _describe(results: Sequence[StrategyResult], best: Sequence[int]) -> str:
+    sentences = [
+        f"{result.name}: {wording.score(_value(result))} at {wording.usd(result.usd_per_1k_requests)}."
+        for result in results
+    ]
+    return f"{' '.join(sentences)} Efficient: {', '.join(results[i].name for i in best)}."
+
+
+def _cost_scale(costs: Sequence[float], frame: Box) -> svg.Scale:
+    positive = [cost for cost in costs if cost > 0]
+    if positive and max(positive) > LOG_FROM_SPREAD * min(positive):
+        start = frame.left + (_FREE if len(positive) < len(costs) else 0)
+        return svg.Scale(min(positive) / 1.8, max(positive) * 1.8, start, frame.right, log=True)
+    return svg.Scale(0.0, 1.15 * max(positive, default=1.0), frame.left, frame.right)
+
+
+def _x(result: StrategyResult, across: svg.Scale, *, frame: Box) -> float:
+    free = across.log and result.usd_per_1k_requests <= 0
+    return frame.left + 12 if free else across(result.usd_per_1k_requests)
+
+
+def _axes(up: svg.Scale, across: svg.Scale, *, frame: Box, metric: str, free: bool) -> Markup:
+    parts = [svg.line((frame.left, frame.bottom), (frame.right, frame.bottom), class_="axis-line")]
+    for tick in svg.linear_ticks(up.low, up.high, most=5):
+        parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
+        parts.append(svg.text((frame.left - 8, up(tick) + 4), f"{tick:.2g}", class_="tick", anchor="end"))
+    for tick in _cost_ticks(across, frame):
+        parts.append(svg.line((across(tick), frame.bottom), (across(tick), frame.bottom + 5), class_="axis-line"))
+        parts.append(
+            svg.text((across(tick), frame.bottom + 19), wording.usd_tick(tick), class_="tick", anchor="middle")
+        )
+    if across.log and free:
+        parts.append(svg.text((frame.left + 12, frame.bottom + 19), "$0", class_="tick", anchor="middle"))
+        parts.append(
+            svg.line((frame.left + _FREE - 8, frame.top), (frame.left + _FREE - 8, frame.bottom), class_="grid")
+        )
+    scale_note = ", logarithmic" if across.log else ""
+    middle = (frame.left + frame.right) / 2
+    parts.append(
+        svg.text((middle, frame.bottom + 42), f"USD per 1,000 requests{scale_note}", class_="axis", anchor="middle")
+    )
+    parts.append(svg.text((8, 12), wording.metric_name(metric), class_="axis"))
+    return svg.group(*parts)
+
+
+def _cost_ticks(across: svg.Scale, frame: Box) -> list[float]:
+    room = max(2, int((frame.right - across.start) / 100))
+    if not across.log:
+        return svg.linear_ticks(across.low, across.high, most=room)
+    ticks = svg.log_ticks(across.low, across.high)
+    if len(ticks) < 2:
+        return [across.low * 1.8, across.high / 1.8]
+    return ticks[:: -(-len(ticks) // room)]
+
+
+def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[float, float]]:
+    """Return the corners of the steps that join the efficient points from the cheapest to the best."""
+    ordered = sorted(points)
+    corners = [ordered[0]]
+    for x, y in ordered[1:]:
+        corners += [(x, corners[-1][1]), (x, y)]
+    return [*corners, (frame.right, corners[-1][1])]
+
+
+def _point(row: Row, at: tuple[float, float], *, place: Place, label: str, efficient: bool) -> Markup:
+    result = row.result
+    price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests"
+    tip = f"{result.name}: {wording.score(_value(result))} at {price}"
+    parts = []
+    if place.leader:
+        parts.append(svg.line(*place.leader, class_="leader"))
+    parts.append(svg.mark(result.role, at, size=6.0, class_="solid" if efficient else "hollow"))
+    parts.append(svg.text(place.baseline, label, class_="name halo" if row.winner else "label halo"))
+    return svg.group(*parts, class_=f"role-{result.role.value}", tip=tip)

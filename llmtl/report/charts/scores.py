@@ -1,0 +1,135 @@
+"""Score and 95% interval of every strategy, dev and test told apart."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from llmtl.predictor import Role
+from llmtl.report import svg, wording
+from llmtl.report.view import Row
+
+_ROW = 50
+_TOP = 30
+_BOTTOM = 40
+_NARROW = 500
+
+
+def scores_chart(rows: Sequence[Row], *, metric: str, target: float | None, width: float, name: str) -> Markup:
+    """Return one line of marks and intervals a strategy, in the order given, on a shared axis of the metric."""
+    narrow = width < _NARROW
+    named = max(svg.text_width(row.result.name, 14) for row in rows)
+    left = 16.0 if narrow else max(120.0, named + 24)
+    right = width - (16 if narrow else 172)
+    step = _ROW + (22 if narrow else 0)
+    low, high = svg.score_range(_ends(rows, target))
+    scale = svg.Scale(low, high, left, right)
+    height = _TOP + step * len(rows) + _BOTTOM
+    title = f"{wording.capital(wording.metric_name(metric))} of each strategy with its 95% interval"
+    drawn = [_row(row, scale, top=_TOP + step * index, width=width) for index, row in enumerate(rows)]
+    bands = [_band(_TOP + step * index, step, width=width) for index, row in enumerate(rows) if row.winner]
+    axis = _axis(scale, _TOP, bottom=height - _BOTTOM, metric=metric)
+    return svg.picture(
+        (width, height),
+        name,
+        *bands,
+        axis,
+        _target(scale, target, height=height),
+        *drawn,
+        title=title,
+        description=_describe(rows),
+    )
+
+
+def _ends(rows: Sequence[Row], target: float | None) -> list[float]:
+    results = [row.result for row in rows]
+    ends = [end for result in results for end in result.dev.ci95]
+    ends += [end for result in results if result.test for end in result.test.ci95]
+    return ends if target is None else [*ends, target]
+
+
+def _describe(rows: Sequence[Row]) -> str:
+    sentences = []
+    for row in rows:
+        shown = row.result.test or row.result.dev
+        split = "test" if row.result.test else "dev"
+        sentences.append(
+            f"{row.result.name}: {wording.score(shown.value)} on {split}, {wording.interval(*shown.ci95)}."
+        )
+    return " ".join(sentences)
+
+
+def _axis(scale: svg.Scale, top: float, *, bottom: float, metric: str) -> Markup:
+    ticks = svg.linear_ticks(scale.low, scale.high)
+    lines = [svg.line((scale(tick), top), (scale(tick), bottom), class_="grid") for tick in ticks]
+    labels = [
+        svg.text((scale(tick), bottom + 16), f"{tick:.2g}" if tick else "0", class_="tick", anchor="middle")
+        for tick in ticks
+    ]
+    middle = (scale.start + scale.end) / 2
+    return svg.group(
+        *lines, *labels, svg.text((middle, bottom + 34), wording.metric_name(metric), class_="axis", anchor="middle")
+    )
+
+
+def _target(scale: svg.Scale, target: float | None, *, height: float) -> Markup:
+    if target is None:
+        return Markup("")
+    x = scale(target)
+    label = f"target {wording.target(target)}"
+    anchor = "end" if x + svg.text_width(label, 12) / 2 > scale.end + 14 else "middle"
+    return svg.group(
+        svg.line((x, _TOP - 8), (x, height - _BOTTOM), class_="target"),
+        svg.text((x if anchor == "middle" else x + 4, _TOP - 14), label, class_="target-label", anchor=anchor),
+    )
+
+
+def _row(row: Row, scale: svg.Scale, *, top: float, width: float) -> Markup:
+    """Return one strategy: its name, the test interval above the dev interval, and the test score in figures."""
+    result, narrow = row.result, width < _NARROW
+    middle = top + (_ROW / 2 + 20 if narrow else _ROW / 2)
+    shown = result.test or result.dev
+    parts = _names(row, top, middle=middle, narrow=narrow)
+    if result.test:
+        parts.append(
+            _whisker(result.role, scale, value=result.test.value, ends=result.test.ci95, y=middle - 6, split="test")
+        )
+    parts.append(_whisker(result.role, scale, value=result.dev.value, ends=result.dev.ci95, y=middle + 10, split="dev"))
+    figures = f"{'' if result.test else 'dev  '}{wording.score(shown.value)}  {wording.interval(*shown.ci95)}"
+    if narrow:
+        parts.append(svg.text((width - 8, top + 21), figures, class_="figure halo", anchor="end"))
+    else:
+        parts.append(svg.text((width - 12, middle + 5), figures, class_="figure", anchor="end"))
+    faded = "" if result.eligible else " faded"
+    return svg.group(*parts, class_=f"role-{result.role.value}{' winner' if row.winner else ''}{faded}")
+
+
+def _band(top: float, step: float, *, width: float) -> Markup:
+    return svg.element("rect", x=0, y=top + 2, width=width, height=step - 4, rx=6, class_="band")
+
+
+def _names(row: Row, top: float, *, middle: float, narrow: bool) -> list[Markup]:
+    note = f"{wording.role_name(row.result.role)}, {row.badge}" if row.winner else wording.role_name(row.result.role)
+    if narrow:
+        start = 8 + svg.text_width(row.result.name, 13.5) + 8
+        return [
+            svg.text((8, top + 21), row.result.name, class_="name halo"),
+            svg.text((start, top + 21), note, class_="note halo"),
+        ]
+    return [
+        svg.text((12, middle - 2), row.result.name, class_="name"),
+        svg.text((12, middle + 14), note, class_="note"),
+    ]
+
+
+def _whisker(role: Role, scale: svg.Scale, *, value: float, ends: tuple[float, float], y: float, split: str) -> Markup:
+    tip = f"{split}: {wording.score(value)}, 95% interval {wording.interval(*ends)}"
+    low, high = scale(ends[0]), scale(ends[1])
+    caps = [svg.line((x, y - 3.5), (x, y + 3.5), class_="whisker") for x in (low, high)]
+    size, fill = (5.5, "solid") if split == "test" else (4.0, "hollow")
+    return svg.group(
+        svg.line((low, y), (high, y), class_="whisker"),
+        *caps,
+        svg.mark(role, (scale(value), y), size=size, class_=fill),
+        class_=split,
+        tip=tip,
+    )

@@ -1,0 +1,50 @@
+"""What `llmtl doctor` prints: devices, memory, engines, versions, and the command that mends each gap.
+
+Not covered: finding them (`llmtl.hardware`).
+"""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from llmtl.hardware import Gap, Hardware
+
+
+def print_doctor(hardware: Hardware, found: tuple[Gap, ...], console: Console) -> None:
+    """Print what was found, then each gap with its command."""
+    _print_machine(hardware, console)
+    _print_engines(hardware, console)
+    _print_versions(hardware, console)
+    if not found:
+        console.print("Nothing is missing.")
+    for gap in found:
+        console.print(f"Gap: {escape(gap.what)}. {escape(gap.consequence.capitalize())}.", soft_wrap=True)
+        console.print(f"  mend it: {escape(gap.command)}", soft_wrap=True)
+
+
+def _print_machine(hardware: Hardware, console: Console) -> None:
+    table = Table(title="Machine", title_justify="left", show_header=False)
+    table.add_row("system", hardware.system)
+    table.add_row("Python", hardware.python)
+    table.add_row("CPU", f"{hardware.cpu_cores} cores")
+    table.add_row("memory", f"{hardware.ram_free_gib:.1f} GiB free of {hardware.ram_total_gib:.1f}")
+    for gpu in hardware.gpus:
+        precision = "bf16" if gpu.bf16 else "no bf16"
+        table.add_row("GPU", f"{escape(gpu.name)}, {gpu.free_gib:.1f} GiB free of {gpu.total_gib:.1f}, {precision}")
+    if not hardware.gpus:
+        table.add_row("GPU", "none; small models run on the CPU")
+    console.print(table)
+
+
+def _print_engines(hardware: Hardware, console: Console) -> None:
+    table = Table("engine", "version", "runs", "why not", title="Engines", title_justify="left")
+    for engine in hardware.engines:
+        table.add_row(engine.name, engine.version or "-", "yes" if engine.runs else "no", escape(engine.why_not or ""))
+    console.print(table)
+
+
+def _print_versions(hardware: Hardware, console: Console) -> None:
+    table = Table(title="Packages", title_justify="left", show_header=False)
+    for name, version in hardware.packages.items():
+        table.add_row(name, version or "not installed")
+    console.print(table)

@@ -1,0 +1,165 @@
+"""The report as one self-contained web page: it asks nothing of the network and works without JavaScript.
+
+Every text comes from outside and is escaped by the templates (`*.jinja`); a content security policy admits the page's
+own script by its hash and nothing else. Not covered: editing a report after it was written.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from llmtl.predictor import Role
+from llmtl.report import svg, wording
+from llmtl.report.charts.cost import cost_chart
+from llmtl.report.charts.curves import accuracy_chart, loss_chart
+from llmtl.report.charts.differences import difference_strips
+from llmtl.report.charts.fewshot import search_chart
+from llmtl.report.charts.matrices import heat_map, reliability_chart
+from llmtl.report.charts.scores import scores_chart
+from llmtl.report.content import ReportContent
+from llmtl.report.view import View, build_view, reading
+
+_WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 320.0, 430.0
+_EXAMPLES_BEFORE_MORE = 12
+
+
+def write_html(content: ReportContent, path: Path) -> None:
+    """Return nothing; write the page to `path`, whose folder must exist."""
+    path.write_text(render_html(content), encoding="utf-8", errors="replace")
+
+
+def render_html(content: ReportContent) -> str:
+    """Return the page as text."""
+    view = build_view(content)
+    script = files("llmtl.report").joinpath("report.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template("page.jinja")
+        .render(
+            view=view,
+            content=content,
+            decision=content.decision,
+            charts=_charts(view),
+            marks=_marks(),
+            sections=_sections(view),
+            visible=_EXAMPLES_BEFORE_MORE,
+            style=Markup(files("llmtl.report").joinpath("report.css").read_text(encoding="utf-8")),
+            script=Markup(script),
+            script_hash=f"sha256-{digest}",
+        )
+    )
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("llmtl", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= wording.FILTERS
+    environment.filters["reading"] = reading
+    environment.filters["pair"] = _pair
+    environment.filters["breakable"] = _breakable
+    return environment
+
+
+def _pair(ends: tuple[float, float]) -> str:
+    return wording.interval(*ends)
+
+
+def _breakable(label: str) -> Markup:
+    """Return a label, escaped, that may be broken after underscores, hyphens, dots and slashes."""
+    return Markup(re.sub(r"(?<=[-_./])(?=\w)", "<wbr>", str(escape(label))))
+
+
+def _sections(view: View) -> list[tuple[str, str]]:
+    shown = [
+        ("verdict", "Verdict", True),
+        ("why", "Why", True),
+        ("scores", "Scores", True),
+        ("cost", "Score against cost", True),
+        ("strategies", "Strategies", True),
+        ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
+        ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
+        ("mistakes", "Mistakes", view.confusion is not None),
+        ("examples", "Disagreements", bool(view.disagreements.examples)),
+        ("checks", "Data checks", True),
+        ("skipped", "Skipped strategies", True),
+        ("measured", "How it was measured", True),
+        ("provenance", "Provenance", True),
+    ]
+    return [(name, title) for name, title, present in shown if present]
+
+
+def _marks() -> dict[str, Markup]:
+    """Return a small inline mark for each role, and for test and dev."""
+
+    def mark(role: Role, fill: str, *, colour: str) -> Markup:
+        drawn = svg.mark(role, (7, 7), size=5, class_=fill)
+        return svg.element("svg", drawn, class_=f"mark role-{colour}", width=14, height=14, aria_hidden="true")
+
+    roles = {role.value: mark(role, "solid", colour=role.value) for role in Role}
+    return roles | {
+        "test": mark(Role.PROMPTING, "solid", colour="any"),
+        "dev": mark(Role.PROMPTING, "hollow", colour="any"),
+    }
+
+
+def _charts(view: View) -> dict[str, Any]:
+    decision = view.content.decision
+    metric, rows = decision.metric, view.rows
+
+    def scores(width: float, name: str) -> Markup:
+        return scores_chart(rows, metric=metric, target=decision.target, width=width, name=name)
+
+    def cost(width: float, name: str) -> Markup:
+        return cost_chart(rows, metric=metric, width=width, name=name)
+
+    large = view.confusion if view.confusion and not view.confusion.small else None
+    return {
+        "scores": _both(scores, "scores"),
+        "cost": _both(cost, "cost"),
+        "differences": difference_strips(decision.comparisons, decision.margin),
+        "panels": _panels(view),
+        "heat_map": heat_map(large, width=_HEAT_MAP, name="heat-map") if large else None,
+        "reliability": reliability_chart(view.reliability, width=270, name="reliability") if view.reliability else None,
+    }
+
+
+def _both(chart: Callable[[float, str], Markup], name: str) -> dict[str, Markup]:
+    return {"wide": chart(_WIDE, f"{name}-wide"), "narrow": chart(_NARROW, f"{name}-narrow")}
+
+
+def _panels(view: View) -> list[dict[str, Any]]:
+    """Return the small charts of fitting, each with a title and a caption."""
+    panels: list[dict[str, Any]] = []
+
+    def add(drawing: Markup | None, title: str, *, caption: str) -> None:
+        if drawing is not None:
+            panels.append({"drawing": drawing, "title": title, "caption": caption})
+
+    for number, (strategy, points) in enumerate(view.learning_curves.items()):
+        marked = "checkpoint that is kept" if any(point.kept for point in points) else "best"
+        dot = f"The dot is the {marked}."
+        loss = loss_chart(points, strategy=strategy, width=_PANEL, name=f"loss-{number}")
+        warning = "Where dev turns up while train still falls, the model overfits."
+        add(loss, f"{strategy}: loss by step", caption=f"{dot} {warning}")
+        accuracy = accuracy_chart(points, strategy=strategy, width=_PANEL, name=f"accuracy-{number}")
+        add(accuracy, f"{strategy}: accuracy by step", caption=dot)
+    for number, (strategy, tried) in enumerate(view.candidates.items()):
+        several = len({candidate.seed for candidate in tried}) > 1
+        spread = "One dot a seed, bars at the mean: which demonstrations are shown matters."
+        search = search_chart(tried, strategy=strategy, width=_PANEL, name=f"search-{number}")
+        title = f"{strategy}: search on dev"
+        add(search, title=title, caption=spread if several else "One dot for each number of demonstrations.")
+    return panels

@@ -1,0 +1,202 @@
+"""The report as GitHub-flavoured Markdown: the page's content with tables in place of charts.
+
+Not covered: the heat map of many labels (its most frequent mistakes are listed) and examples beyond the first few.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
+
+from llmtl.report import wording
+from llmtl.report.content import ReportContent
+from llmtl.report.view import View, build_view, reading
+
+_EXAMPLES = 10
+_CURVE_ROWS = 12
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#])")
+
+Row = Sequence[str]
+
+
+def markdown(content: ReportContent) -> str:
+    """Return the report as Markdown; every text from outside is escaped."""
+    view = build_view(content)
+    sections: list[Callable[[View], Iterable[str]]] = [
+        _verdict,
+        _why,
+        _strategies,
+        _comparisons,
+        _learning,
+        _search,
+        _mistakes,
+        _examples,
+        _checks,
+        _method,
+    ]
+    return "\n\n".join(block for section in sections for block in section(view)) + "\n"
+
+
+def escape(text: object) -> str:
+    """Return text that Markdown shows as it is, on one line."""
+    line = _SPECIAL.sub(r"\\\1", " ".join(str(text).split()).replace("&", "&amp;"))
+    return f"\\{line}" if line[:1] in "+-=" and line else line
+
+
+def table(header: Row, rows: Iterable[Row], *, numbers: int | None = None) -> str:
+    """Return a table; columns from position `numbers` on are right-aligned. Cells must be escaped already."""
+    aligned = len(header) if numbers is None else numbers
+    rule = ["---" if column < aligned else "---:" for column in range(len(header))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escape(line)}" for line in lines)
+
+
+def _verdict(view: View) -> Iterable[str]:
+    yield f"# {escape(view.verdict)}"
+    yield f"Verdict for {escape(view.content.task.name)}. {escape(view.reason)}"
+    if view.figures:
+        cells = [[escape(f.name), f"**{escape(f.value)}**", escape(f.note)] for f in view.figures]
+        yield table(["", "", ""], cells)
+
+
+def _why(view: View) -> Iterable[str]:
+    decision = view.content.decision
+    if decision.reasons:
+        yield "## Why"
+        yield _bullets(decision.reasons)
+    if view.changes:
+        yield "## What would change it"
+        yield _bullets(view.changes)
+    if decision.warnings:
+        yield "## Read with care"
+        yield _bullets(decision.warnings)
+
+
+def _strategies(view: View) -> Iterable[str]:
+    yield "## Strategies"
+    metric = wording.metric_name(view.content.decision.metric)
+    yield f"{wording.capital(metric)} with 95% intervals; sorted by test, else dev."
+    header = ["strategy", "role", "standing", "test", "dev", "failed", "USD per 1,000", "p50", "p95", "training"]
+    rows = []
+    for row in view.rows:
+        result = row.result
+        name = f"**{escape(result.name)}**" if row.winner else escape(result.name)
+        cells = [name, wording.role_name(result.role), escape(row.standing)]
+        cells.append(_scored(result.test.value, result.test.ci95) if result.test else wording.NOTHING)
+        cells.append(_scored(result.dev.value, result.dev.ci95))
+        cells.append(wording.count(result.test.failed) if result.test else wording.NOTHING)
+        cells += [escape(wording.usd(result.usd_per_1k_requests)), escape(wording.milliseconds(result.p50_ms))]
+        cells += [escape(wording.milliseconds(result.p95_ms)), escape(wording.training_time(result.train_seconds))]
+        rows.append(cells)
+    yield table(header, rows, numbers=3)
+
+
+def _scored(value: float, ends: tuple[float, float]) -> str:
+    return f"{wording.score(value)} ({wording.interval(*ends)})"
+
+
+def _comparisons(view: View) -> Iterable[str]:
+    comparisons = view.content.decision.comparisons
+    if not comparisons:
+        return
+    yield "## Comparisons on test"
+    rows = [
+        [
+            escape(f"{c.a} against {c.b}"),
+            escape(c.why),
+            escape(reading(c)),
+            escape(c.method),
+            f"{wording.difference(c.difference)} ({wording.difference_interval(*c.ci95)})",
+            escape(wording.p_value(c.p)),
+            escape(wording.p_value(c.p_holm)),
+        ]
+        for c in comparisons
+    ]
+    yield table(["comparison", "why", "reading", "method", "difference", "p", "p (Holm)"], rows, numbers=4)
+
+
+def _learning(view: View) -> Iterable[str]:
+    for strategy, points in view.learning_curves.items():
+        every = -(-len(points) // _CURVE_ROWS)
+        shown = [point for index, point in enumerate(points) if index % every == 0 or point is points[-1]]
+        rows = [
+            [
+                wording.count(p.step),
+                wording.score(p.train_loss),
+                wording.score(p.dev_loss),
+                wording.score(p.dev_accuracy),
+            ]
+            for p in shown
+        ]
+        yield f"## Learning curve of {escape(strategy)}"
+        yield table(["step", "train loss", "dev loss", f"accuracy on {points[0].accuracy_of}"], rows, numbers=0)
+
+
+def _search(view: View) -> Iterable[str]:
+    for strategy, candidates in view.candidates.items():
+        by_shots: dict[int, list[float]] = defaultdict(list)
+        for candidate in candidates:
+            by_shots[candidate.shots].append(candidate.dev_accuracy)
+        rows = [
+            [str(shots), str(len(values)), *map(wording.score, (fmean(values), min(values), max(values)))]
+            for shots, values in sorted(by_shots.items())
+        ]
+        yield f"## Search of {escape(strategy)} on dev"
+        yield table(["demonstrations", "seeds", "mean accuracy", "lowest", "highest"], rows, numbers=0)
+
+
+def _mistakes(view: View) -> Iterable[str]:
+    if view.confusion is None:
+        return
+    yield f"## What {escape(view.confusion.strategy)} gets wrong"
+    mistakes = view.confusion.mistakes()
+    if mistakes:
+        rows = [[escape(m.reference), escape(m.predicted), f"{m.count} of {m.of}"] for m in mistakes]
+        yield table(["reference", "predicted", "times"], rows, numbers=2)
+    else:
+        yield "No mistake on test."
+    if view.reliability:
+        yield f"Calibration: expected calibration error {wording.score(view.reliability.ece)} (0 is perfect)."
+
+
+def _examples(view: View) -> Iterable[str]:
+    found = view.disagreements
+    if not found.shown:
+        return
+    yield "## Where the strategies disagree"
+    examples = wording.plural(found.examples, "test example")
+    yield f"On {wording.count(found.total)} of {examples}; right answers are bold."
+    rows = []
+    for example in found.shown[:_EXAMPLES]:
+        answers = []
+        for answer in example.answers:
+            label = escape("(failed)" if answer.label is None else answer.label)
+            answers.append(f"{f'**{label}**' if answer.right else label}: {escape(', '.join(answer.strategies))}")
+        rows.append([escape(example.text), escape(example.reference), "; ".join(answers)])
+    yield table(["text", "reference", "answers"], rows)
+
+
+def _checks(view: View) -> Iterable[str]:
+    yield "## Data checks"
+    findings = view.content.findings
+    yield (
+        _bullets(f"{finding.level.value}: {finding.message}" for finding in findings)
+        if findings
+        else "The checks found nothing to report."
+    )
+    yield "## Skipped strategies"
+    skipped = view.content.skipped
+    yield (
+        _bullets(f"{name}: {why}" for name, why in skipped.items()) if skipped else "Every strategy of the recipe ran."
+    )
+
+
+def _method(view: View) -> Iterable[str]:
+    yield "## How it was measured"
+    yield _bullets(view.measured)
+    if view.content.provenance:
+        yield "## Provenance"
+        yield table(["", ""], [[escape(name), escape(value)] for name, value in view.content.provenance.items()])

@@ -1,0 +1,46 @@
+"use strict";
+// Sorting and filtering; the page says the same without them.
+for (const table of document.querySelectorAll("table.sortable")) {
+  const body = table.tBodies[0];
+  for (const hint of table.querySelectorAll(".hint")) hint.hidden = false;
+  [...table.tHead.rows[0].cells].forEach((cell, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...cell.childNodes);
+    cell.append(button);
+    button.addEventListener("click", () => {
+      const ascending = cell.getAttribute("aria-sort") !== "ascending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      cell.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+      const key = (row) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
+      const order = (a, b) => (isNaN(key(a)) ? key(a).localeCompare(key(b)) : key(a) - key(b));
+      body.append(...[...body.rows].sort((a, b) => (ascending ? order(a, b) : order(b, a))));
+    });
+  });
+}
+for (const form of document.querySelectorAll("form.filter")) {
+  form.hidden = false;
+  const list = document.getElementById(form.getAttribute("aria-controls"));
+  const more = list.querySelector("details.more");
+  const cards = [...list.querySelectorAll("li.example")];
+  const apply = () => {
+    const { winner, reference, text } = form.elements;
+    const wanted = text.value.trim().toLowerCase();
+    const active = winner.value !== "" || reference.value !== "" || wanted !== "";
+    let shown = 0;
+    for (const card of cards) {
+      const fits = (winner.value === "" || card.dataset.winner === winner.value)
+        && (reference.value === "" || card.dataset.reference === reference.value)
+        && card.textContent.toLowerCase().includes(wanted);
+      card.hidden = !fits;
+      shown += fits;
+    }
+    if (more) more.open = active || more.open;
+    form.querySelector("output").textContent = active ? `${shown} of ${cards.length}` : "";
+  };
+  form.addEventListener("input", apply);
+  form.addEventListener("submit", (event) => event.preventDefault());
+}
+window.addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details:not(.more)")) details.open = true;
+});

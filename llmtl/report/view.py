@@ -1,0 +1,266 @@
+"""What every form of the report shows, worked out once from `ReportContent`.
+
+Not covered: how it looks; numbers in words are `wording`'s.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
+from llmtl.evaluation import Evaluation
+from llmtl.report import wording
+from llmtl.report.confusion import Confusion, confusion_of
+from llmtl.report.content import ReportContent
+from llmtl.report.disagreement import Disagreements, find_disagreements
+from llmtl.report.reliability import Reliability, reliability_of
+
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One key number of the banner."""
+
+    name: str
+    value: str
+    note: str
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy with what was measured of it.
+
+    `standing` says in words what it is to the decision; `badge` is a word for the winner and empty for the others.
+    """
+
+    result: StrategyResult
+    test: Evaluation | None
+    dev: Evaluation | None
+    winner: bool
+    badge: str
+    standing: str
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One measurement during training; what was not measured is None.
+
+    `accuracy_of` says what the accuracy is of: `dev examples` or `dev tokens`. `kept` marks the checkpoint in use.
+    """
+
+    step: float
+    train_loss: float | None
+    dev_loss: float | None
+    dev_accuracy: float | None
+    accuracy_of: str
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One count and seed of demonstrations that few-shot tried on dev."""
+
+    shots: int
+    seed: int
+    dev_accuracy: float
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that is shown, in reading order."""
+
+    content: ReportContent
+    verdict: str
+    reason: str
+    changes: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    rows: tuple[Row, ...]
+    measured: tuple[str, ...]
+    learning_curves: Mapping[str, tuple[CurvePoint, ...]]
+    candidates: Mapping[str, tuple[Candidate, ...]]
+    confusion: Confusion | None
+    disagreements: Disagreements
+    reliability: Reliability | None
+
+    @property
+    def other_metric(self) -> str:
+        """Return the metric that was reported beside the one decided on."""
+        return "macro_f1" if self.content.decision.metric == "accuracy" else "accuracy"
+
+    @property
+    def winner(self) -> Row | None:
+        """Return the winner's row, or None if it was not measured."""
+        return next((row for row in self.rows if row.winner), None)
+
+
+def build_view(content: ReportContent) -> View:
+    """Return what a report on this content shows."""
+    winner = _evaluation(content, content.decision.winner, split="test")
+    rows = tuple(sorted((_row(content, result) for result in content.decision.strategies), key=_rank, reverse=True))
+    curves = {name: _curve(details) for name, details in content.details.items()}
+    candidates = {name: _candidates(details) for name, details in content.details.items()}
+    return View(
+        content=content,
+        verdict=wording.verdict(content.decision),
+        reason=wording.reason(content.decision),
+        changes=_changes(content),
+        figures=_figures(content),
+        rows=rows,
+        measured=_measured(content),
+        learning_curves={name: points for name, points in curves.items() if points},
+        candidates={name: tried for name, tried in candidates.items() if tried},
+        confusion=confusion_of(winner, content.task.labels) if winner else None,
+        disagreements=find_disagreements(content),
+        reliability=reliability_of(winner) if winner else None,
+    )
+
+
+def reading(comparison: Comparison) -> str:
+    """Return what a comparison shows, in words: `qlora is better`, `no difference shown`."""
+    if comparison.p_holm > SIGNIFICANCE or comparison.difference == 0:
+        return "no difference shown"
+    return f"{comparison.a if comparison.difference > 0 else comparison.b} is better"
+
+
+def _evaluation(content: ReportContent, strategy: str, *, split: str) -> Evaluation | None:
+    return next((e for e in content.evaluations if e.strategy == strategy and e.split == split), None)
+
+
+def _rank(row: Row) -> tuple[bool, float, bool]:
+    test = row.result.test
+    return (test is not None, test.value if test else row.result.dev.value, row.winner)
+
+
+def _row(content: ReportContent, result: StrategyResult) -> Row:
+    decision = content.decision
+    winner = result.name == decision.winner
+    badge = ("for now" if decision.verdict is Verdict.INCONCLUSIVE else "winner") if winner else ""
+    if not result.eligible:
+        standing = f"not eligible: {result.why_not or 'no reason recorded'}"
+    elif winner and result.name == decision.chosen_before_test:
+        standing = f"{badge}, chosen on dev"
+    elif winner:
+        standing = badge
+    elif result.name == decision.chosen_before_test:
+        standing = "chosen on dev"
+    else:
+        standing = "eligible"
+    dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
+    return Row(result=result, test=test, dev=dev, winner=winner, badge=badge, standing=standing)
+
+
+def _changes(content: ReportContent) -> tuple[str, ...]:
+    """Return what would change the verdict, and the break-even points that these lines do not state already."""
+    decision = content.decision
+    stated = " ".join(decision.would_change)
+    return decision.would_change + tuple(
+        f"Above {wording.plural(point.requests, 'request')} in all, {point.cheaper_above} costs less than "
+        f"{point.cheaper_below}."
+        for point in decision.break_even
+        if wording.count(point.requests) not in stated
+    )
+
+
+def _figures(content: ReportContent) -> tuple[Figure, ...]:
+    decision = content.decision
+    result = next((result for result in decision.strategies if result.name == decision.winner), None)
+    if result is None:
+        return ()
+    shown = result.test or result.dev
+    size = f", {wording.plural(result.test.n, 'example')}" if result.test else ""
+    split = "test" if result.test else "dev"
+    return (
+        Figure(
+            f"{wording.capital(wording.metric_name(decision.metric))} on {split}",
+            wording.score(shown.value),
+            f"95% interval {wording.interval(*shown.ci95)}{size}",
+        ),
+        _target_figure(content),
+        Figure("Cost per 1,000 requests", wording.usd(result.usd_per_1k_requests), "at the prices of the recipe"),
+        Figure("Latency", wording.milliseconds(result.p50_ms), f"median; p95 {wording.milliseconds(result.p95_ms)}"),
+    )
+
+
+def _target_figure(content: ReportContent) -> Figure:
+    decision = content.decision
+    state = wording.target_state(decision)
+    if decision.target is None:
+        return Figure("Target", "None set", "give the task a target to have it checked")
+    reached = {
+        True: "the whole interval reaches it",
+        False: "not reached",
+        None: "reached, but the interval begins below it",
+    }[decision.target_met]
+    note = f"{wording.target(decision.target)} {wording.metric_name(decision.metric)}: {reached}"
+    return Figure("Target", wording.capital(state), note, state.replace(" ", "-"))
+
+
+def _measured(content: ReportContent) -> tuple[str, ...]:
+    decision, metric = content.decision, content.decision.metric
+    sizes = ", ".join(f"{wording.count(size)} {name.replace('_', ' ')}" for name, size in content.sizes.items())
+    meaning = wording.metric_meaning(metric)
+    return (
+        f"Examples: {sizes}; {wording.plural(len(content.task.labels), 'label')}.",
+        "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
+        f"The choice of {decision.chosen_before_test} was written down on dev ({decision.choice.written_at}); "
+        "test was opened once, after that.",
+        f"Metric: {wording.metric_name(metric)}{f', {meaning}' if meaning else ''}. "
+        "A failed prediction counts as an error; none is dropped.",
+        "The choice is the cheapest eligible strategy within the margin of "
+        f"{wording.target(decision.margin)} of the best on dev.",
+        "Intervals are 95% confidence intervals. Comparisons are paired: both strategies answer the same examples. "
+        "Their p-values are corrected for their number (Holm).",
+        _sharpness(decision.minimum_detectable_difference),
+        "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
+    )
+
+
+def _sharpness(detectable: float) -> str:
+    if detectable >= 1:
+        return "This test is too small to tell any two strategies apart."
+    return (
+        f"Two strategies that truly differ by {wording.score(detectable)} or more would be told apart by this test in "
+        "80 of 100 repetitions; smaller differences may go unseen."
+    )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _entries(details: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
+    entries = details.get(key)
+    return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, (list, tuple)) else []
+
+
+def _curve(details: Mapping[str, Any]) -> tuple[CurvePoint, ...]:
+    points = [
+        CurvePoint(
+            step=_number(entry.get("step", entry.get("epoch"))) or 0.0,
+            train_loss=_number(entry.get("train_loss")),
+            dev_loss=_number(entry.get("dev_loss")),
+            dev_accuracy=_number(entry.get("dev_accuracy", entry.get("dev_token_accuracy"))),
+            accuracy_of="dev examples" if "dev_accuracy" in entry else "dev tokens",
+            kept=entry.get("step") is not None and entry.get("step") == details.get("best_step"),
+        )
+        for entry in _entries(details, "learning_curve")
+    ]
+    return tuple(sorted(points, key=lambda point: point.step))
+
+
+def _candidates(details: Mapping[str, Any]) -> tuple[Candidate, ...]:
+    stated = details.get("chosen")
+    chosen = stated if isinstance(stated, Mapping) else details
+    return tuple(
+        Candidate(
+            shots=int(entry["shots"]),
+            seed=int(entry.get("seed", 0)),
+            dev_accuracy=float(entry["dev_accuracy"]),
+            chosen=entry["shots"] == chosen.get("shots") and entry.get("seed", 0) == chosen.get("seed", 0),
+        )
+        for entry in _entries(details, "candidates")
+        if _number(entry.get("shots")) is not None and _number(entry.get("dev_accuracy")) is not None
+    )

@@ -1,0 +1,201 @@
+"""Numbers and verdicts in words: every form of the report writes them the same way.
+
+Not covered: escaping, which belongs to each form of the report.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from llmtl.decision.outcome import Decision, Verdict
+from llmtl.predictor import Role
+
+_EN_DASH = "\u2013"
+NOTHING = _EN_DASH
+_MINUS = "\u2212"
+_METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
+_METRIC_MEANING = {
+    "accuracy": "the share of examples given the right label",
+    "macro_f1": "the F1 score of each label, averaged with every label counting the same",
+}
+_ROLES = {Role.BASELINE: "baseline", Role.PROMPTING: "prompting", Role.TUNING: "tuning"}
+
+
+def _known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def score(value: float | None) -> str:
+    """Return a score with three decimals: `0.873`."""
+    return f"{value:.3f}" if value is not None and _known(value) else NOTHING
+
+
+def target(value: float) -> str:
+    """Return a target score with two or three decimals: `0.85`, `0.875`."""
+    digits = f"{value:.3f}"
+    return digits[:-1] if digits.endswith("0") else digits
+
+
+def interval(low: float, high: float) -> str:
+    """Return the ends of an interval of scores with two decimals and an en dash between them."""
+    return f"{low:.2f}{_EN_DASH}{high:.2f}" if _known(low) and _known(high) else NOTHING
+
+
+def difference(value: float, decimals: int = 3) -> str:
+    """Return a signed difference of scores: `+0.042`."""
+    if not _known(value):
+        return NOTHING
+    digits = f"{abs(value):.{decimals}f}"
+    if float(digits) == 0:
+        return digits
+    return f"{'+' if value > 0 else _MINUS}{digits}"
+
+
+def difference_interval(low: float, high: float) -> str:
+    """Return the ends of an interval of differences: `+0.01 to +0.07`, which stays readable with minus signs."""
+    return f"{difference(low, 2)} to {difference(high, 2)}"
+
+
+def usd(value: float | None) -> str:
+    """Return an amount of money with at least two significant digits: `$0.0012`, `$1.20`, `$1,200`."""
+    if value is None or not _known(value):
+        return NOTHING
+    if value == 0:
+        return "$0"
+    if value < 1e-6:
+        return "<$0.000001"
+    if value >= 1000:
+        return f"${value:,.0f}"
+    decimals = max(2, 1 - math.floor(math.log10(value)))
+    return f"${value:.{decimals}f}"
+
+
+def usd_tick(value: float) -> str:
+    """Return an amount of money at an axis, without trailing zeros: `$0.001`, `$2`."""
+    if value == 0 or value >= 1000:
+        return usd(value)
+    digits = f"{value:.12f}".rstrip("0").rstrip(".")
+    return f"${digits}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a latency given in milliseconds: `0.4 ms`, `12 ms`, `1.3 s`."""
+    if value is None or not _known(value):
+        return NOTHING
+    if value < 0.1:
+        return "<0.1 ms"
+    if value < 9.95:
+        return f"{value:.1f} ms"
+    if value < 999.5:
+        return f"{value:.0f} ms"
+    return duration(value / 1000)
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time given in seconds: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 05 min`."""
+    if seconds is None or not _known(seconds):
+        return NOTHING
+    if seconds < 0.05:
+        return "<0.1 s"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def training_time(seconds: float | None) -> str:
+    """Return the time that fitting took, or `none` where nothing was fitted."""
+    return "none" if seconds == 0 else duration(seconds)
+
+
+def p_value(value: float) -> str:
+    """Return a p-value: `0.012`, `<0.001`."""
+    if not _known(value):
+        return NOTHING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def count(value: float) -> str:
+    """Return a whole number with thousands marked: `12,300`."""
+    return f"{value:,.0f}" if _known(value) else NOTHING
+
+
+def percent(value: float) -> str:
+    """Return a share as whole percent: `46%`."""
+    return f"{100 * value:.0f}%" if _known(value) else NOTHING
+
+
+def plural(number: float, noun: str) -> str:
+    """Return a number with its noun: `1 example`, `96 examples`."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def metric_name(metric: str) -> str:
+    """Return the name of a metric in running text: `macro-F1`."""
+    return _METRICS.get(metric, metric)
+
+
+def metric_meaning(metric: str) -> str:
+    """Return one phrase that says what a metric measures, or an empty string for an unknown one."""
+    return _METRIC_MEANING.get(metric, "")
+
+
+def role_name(role: Role) -> str:
+    """Return what a strategy stands for, in one word."""
+    return _ROLES[role]
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter in upper case and the rest untouched."""
+    return text[:1].upper() + text[1:]
+
+
+def verdict(decision: Decision) -> str:
+    """Return the verdict as a person would say it: `Adopt qlora`."""
+    match decision.verdict:
+        case Verdict.ADOPT:
+            return f"Adopt {decision.winner}"
+        case Verdict.TIE:
+            return f"Tie: take the cheapest, {decision.winner}"
+        case Verdict.BASELINE:
+            return f"Use the baseline: {decision.winner}"
+        case Verdict.INCONCLUSIVE:
+            return "Too close to call"
+
+
+def reason(decision: Decision) -> str:
+    """Return the reason without the verdict in front of it, for places where the verdict stands above."""
+    repeated = f"{verdict(decision)}: "
+    return capital(decision.reason.removeprefix(repeated)) if decision.reason.startswith(repeated) else decision.reason
+
+
+def target_state(decision: Decision) -> str:
+    """Return whether the target is met: `met`, `missed`, `not shown` or `none set`."""
+    if decision.target is None:
+        return "none set"
+    return {True: "met", False: "missed", None: "not shown"}[decision.target_met]
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "score": score,
+    "interval": interval,
+    "difference": difference,
+    "difference_interval": difference_interval,
+    "usd": usd,
+    "milliseconds": milliseconds,
+    "duration": duration,
+    "training_time": training_time,
+    "p_value": p_value,
+    "count": count,
+    "percent": percent,
+    "plural": plural,
+    "metric_name": metric_name,
+    "role_name": role_name,
+    "capital": capital,
+}
+"""The functions above that templates use, by the name they use."""

@@ -1,0 +1,136 @@
+import re
+from dataclasses import replace
+from itertools import combinations
+from xml.etree import ElementTree as ET
+
+import pytest
+from report_factory import VARIANTS, make_content, with_failures
+
+from llmtl.predictor import Role
+from llmtl.report import svg
+from llmtl.report.charts.cost import cost_chart, efficient
+from llmtl.report.charts.curves import accuracy_chart, loss_chart
+from llmtl.report.charts.placing import Box, place_labels
+from llmtl.report.charts.scores import scores_chart
+from llmtl.report.view import CurvePoint, build_view
+
+WIDTHS = (928.0, 358.0)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_charts_are_xml_and_stay_inside_their_width(variant, width):
+    view = build_view(VARIANTS[variant]())
+    for drawing in (
+        scores_chart(view.rows, metric="accuracy", target=0.85, width=width, name="a"),
+        cost_chart(view.rows, metric="accuracy", width=width, name="b"),
+    ):
+        root = ET.fromstring(str(drawing))
+        for node in root.iter():
+            for name in ("x", "x1", "x2", "cx"):
+                assert -1 <= float(node.get(name, 0)) <= width + 1
+
+
+def test_interval_ends_are_drawn_where_the_axis_says():
+    rows = build_view(make_content()).rows
+    root = ET.fromstring(str(scores_chart(rows, metric="accuracy", target=None, width=928, name="a")))
+    ticks = {float(t.text): float(t.get("x")) for t in root.iter("text") if t.get("class") == "tick"}
+    (low, low_x), (high, high_x) = min(ticks.items()), max(ticks.items())
+
+    def value(x):
+        return low + (float(x) - low_x) / (high_x - low_x) * (high - low)
+
+    drawn = next(group for group in root.iter("g") if group.get("class") == "test")
+    line = drawn.find("line")
+    best = rows[0].result.test
+    assert (value(line.get("x1")), value(line.get("x2"))) == pytest.approx(best.ci95, abs=2e-3)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_cost_labels_do_not_overlap(width):
+    rows = build_view(make_content()).rows
+    drawing = str(cost_chart(rows, metric="accuracy", width=width, name="a"))
+    found = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" class="(?:name|label) halo">([^<]+)<', drawing)
+    assert len(found) == len(rows)
+    boxes = [Box(float(x), float(y) - 12, float(x) + svg.text_width(label), float(y) + 4) for x, y, label in found]
+    assert all(one.overlap(other) == 0 for one, other in combinations(boxes, 2))
+
+
+def test_axis_is_logarithmic_only_when_costs_spread():
+    rows = build_view(make_content()).rows
+    near = [row for row in rows if row.result.role is not Role.BASELINE]
+    assert "logarithmic" in cost_chart(rows, metric="accuracy", width=928, name="a")
+    assert "logarithmic" not in cost_chart(near, metric="accuracy", width=928, name="a")
+
+
+def test_efficient_strategies_are_those_no_other_beats():
+    results = [row.result for row in build_view(with_failures()).rows]
+
+    def value(result):
+        return (result.test or result.dev).value
+
+    expected = {
+        one.name
+        for one in results
+        if not any(
+            other.usd_per_1k_requests <= one.usd_per_1k_requests
+            and value(other) >= value(one)
+            and (other.usd_per_1k_requests, value(other)) != (one.usd_per_1k_requests, value(one))
+            for other in results
+        )
+    }
+    assert {results[i].name for i in efficient(results)} == expected == {"qlora", "tfidf", "majority"}
+
+
+def test_equal_strategies_are_both_efficient():
+    result = build_view(make_content()).rows[0].result
+    assert efficient([result, replace(result, name="twin")]) == [0, 1]
+
+
+def test_crowded_labels_are_moved_apart_with_leaders():
+    points = [(300.0 + 3 * i, 150.0) for i in range(6)]
+    places = place_labels(points, ["few-shot"] * 6, frame=Box(0, 0, 600, 300))
+    assert all(one.box.overlap(other.box) == 0 for one, other in combinations(places, 2))
+    assert any(place.leader for place in places)
+    assert all(place.box.outside(Box(0, 0, 600, 300)) == 0 for place in places)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.0, 1.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.55, 0.9, [0.6, 0.7, 0.8, 0.9]),
+        (0, 4e-6, [0, 1e-6, 2e-6, 3e-6, 4e-6]),
+    ],
+)
+def test_ticks_are_round_and_cover_the_range(low, high, ticks):
+    assert svg.linear_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_score_range_never_leaves_zero_to_one_nor_collapses():
+    assert svg.score_range([0.0, 1.0]) == (0.0, 1.0)
+    assert svg.score_range([0.0]) == (0.0, 0.1)
+    low, high = svg.score_range([1.0])
+    assert high == 1.0
+    assert high - low == pytest.approx(0.1)
+
+
+def test_roles_have_different_shapes():
+    assert len({str(svg.mark(role, (0, 0))).split()[0] for role in Role}) == 3
+
+
+def test_element_escapes_text_and_attributes():
+    drawn = str(svg.element("text", "<b>", data_name='"x"', missing=None))
+    assert drawn == '<text data-name="&#34;x&#34;">&lt;b&gt;</text>'
+
+
+def test_curves_need_two_points():
+    one = [CurvePoint(1, 0.5, 0.5, 0.5, "dev examples", kept=True)]
+    assert loss_chart(one, strategy="qlora", width=320, name="a") is None
+    assert accuracy_chart(one, strategy="qlora", width=320, name="a") is None
+
+
+def test_the_kept_checkpoint_is_marked_even_if_another_has_a_lower_loss():
+    points = [CurvePoint(10 * i, None, 1 / i, None, "dev examples", kept=i == 2) for i in range(1, 5)]
+    drawn = ET.fromstring(str(loss_chart(points, strategy="qlora", width=320, name="a")))
+    assert "dev loss 0.500 at step 20" in drawn.find("desc").text

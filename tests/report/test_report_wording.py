@@ -1,0 +1,86 @@
+import pytest
+from report_factory import make_content
+
+from llmtl.decision.outcome import Verdict
+from llmtl.report import wording
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "$0"),
+        (1e-9, "<$0.000001"),
+        (0.0000042, "$0.0000042"),
+        (0.0012, "$0.0012"),
+        (0.0999, "$0.100"),
+        (0.5, "$0.50"),
+        (12.345, "$12.35"),
+        (1234.5, "$1,234"),
+        (float("nan"), "\u2013"),
+        (None, "\u2013"),
+    ],
+)
+def test_usd(value, shown):
+    assert wording.usd(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.003, "<0.1 ms"), (0.41, "0.4 ms"), (9.96, "10 ms"), (12.2, "12 ms"), (999.4, "999 ms"), (1250, "1.2 s")],
+)
+def test_milliseconds(value, shown):
+    assert wording.milliseconds(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.01, "<0.1 s"),
+        (0.4, "0.4 s"),
+        (12.2, "12 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3599.7, "1 h 00 min"),
+        (3900, "1 h 05 min"),
+    ],
+)
+def test_duration(value, shown):
+    assert wording.duration(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.0421, "+0.042"), (-0.0421, "\u22120.042"), (-0.0001, "0.000"), (0.0, "0.000")]
+)
+def test_difference_has_a_sign_unless_it_rounds_to_zero(value, shown):
+    assert wording.difference(value) == shown
+
+
+def test_small_formats():
+    assert wording.interval(0.8444, 0.9) == "0.84\u20130.90"
+    assert wording.difference_interval(-0.012, 0.07) == "\u22120.01 to +0.07"
+    assert wording.p_value(0.0004) == "<0.001"
+    assert wording.p_value(0.0124) == "0.012"
+    assert wording.target(0.85) == "0.85"
+    assert wording.target(0.875) == "0.875"
+    assert wording.usd_tick(0.00001) == "$0.00001"
+    assert wording.plural(1, "example") == "1 example"
+    assert wording.plural(12300, "request") == "12,300 requests"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "words"),
+    [
+        (Verdict.ADOPT, "Adopt qlora"),
+        (Verdict.TIE, "Tie: take the cheapest, qlora"),
+        (Verdict.BASELINE, "Use the baseline: qlora"),
+        (Verdict.INCONCLUSIVE, "Too close to call"),
+    ],
+)
+def test_reason_does_not_repeat_the_verdict(verdict, words):
+    decision = make_content(verdict=verdict, reason=f"{words}: on 96 examples").decision
+    assert wording.verdict(decision) == words
+    assert wording.reason(decision) == "On 96 examples"
+
+
+def test_a_reason_that_starts_with_a_name_keeps_its_case():
+    assert wording.reason(make_content(reason="qlora wins").decision) == "qlora wins"
