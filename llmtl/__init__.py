@@ -1,1 +1,73 @@
-"""llmtl: prompt it or fine-tune it, decided with evidence."""
+"""llmtl answers one question with evidence: for my labelled data and my model, should I prompt or fine-tune?
+
+    import llmtl
+    run = llmtl.run("recipes/quickstart")
+    print(run.decision.verdict, run.decision.reason)
+    run.predict(["the machine kept my card"])
+
+Names load at first use, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmtl.decision import Decision, Verdict
+    from llmtl.errors import InputError, LlmtlError
+    from llmtl.evaluation import Evaluation
+    from llmtl.pipeline import Run, load_run, run
+    from llmtl.predictor import Prediction, Role
+    from llmtl.settings import Recipe, load_recipe
+    from llmtl.task import Example, Split, Task
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Decision",
+    "Evaluation",
+    "Example",
+    "InputError",
+    "LlmtlError",
+    "Prediction",
+    "Recipe",
+    "Role",
+    "Run",
+    "Split",
+    "Task",
+    "Verdict",
+    "load_recipe",
+    "load_run",
+    "run",
+]
+
+_HOMES = {
+    "Decision": "decision",
+    "Evaluation": "evaluation",
+    "Example": "task",
+    "InputError": "errors",
+    "LlmtlError": "errors",
+    "Prediction": "predictor",
+    "Recipe": "settings",
+    "Role": "predictor",
+    "Run": "pipeline",
+    "Split": "task",
+    "Task": "task",
+    "Verdict": "decision",
+    "load_recipe": "settings",
+    "load_run": "pipeline",
+    "run": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name, importing its module at first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'llmtl' has no attribute '{name}'")
+    value = getattr(import_module(f"llmtl.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return [*__all__, "__version__"]

@@ -1,0 +1,106 @@
+"""A finished run as an object: reopen it, read its decision, label new inputs with any of its strategies.
+
+Not covered: making a run (`llmtl.pipeline.stages`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from llmtl.decision import Decision, from_json
+from llmtl.errors import RunError
+from llmtl.evaluation import Evaluation
+from llmtl.pipeline.models import EngineCache, source_of
+from llmtl.predictor import FitContext, Prediction, Predictor
+from llmtl.settings import Recipe, load_recipe
+from llmtl.store import read_json, read_json_lines
+from llmtl.strategies import build
+from llmtl.task import Example, Task
+
+RECIPE, DECISION, INDEX = "recipe.yaml", "decision.json", "index.json"
+EVALUATION = TypeAdapter(Evaluation)
+TASK = TypeAdapter(Task)
+EXAMPLES = TypeAdapter(tuple[Example, ...])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder with its recipe, decision and evaluations.
+
+    `folder` holds `decision.json`, `report.html`, `report.md` and `predictions/`.
+    """
+
+    folder: Path
+    recipe: Recipe
+    task: Task
+    decision: Decision
+    evaluations: tuple[Evaluation, ...]
+    index: Mapping[str, Any] = field(repr=False)
+    _predictors: dict[str, Predictor] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def report(self) -> Path:
+        """Return the path of the HTML report."""
+        return self.folder / "report.html"
+
+    def predict(self, texts: Sequence[str], *, strategy: str | None = None) -> list[Prediction]:
+        """Return one prediction a text by the winner, or by the named strategy.
+
+        Raises `RunError` for a strategy that the run did not measure.
+        """
+        if isinstance(texts, str):
+            raise RunError("Run.predict takes a list of texts; write predict([text]).")
+        return self._predictor(strategy or self.decision.winner).predict(texts)
+
+    def _predictor(self, name: str) -> Predictor:
+        if name not in self.index["fits"]:
+            measured = ", ".join(self.index["fits"])
+            raise RunError(f"The run has no strategy '{name}'; it measured {measured}.")
+        if name not in self._predictors:
+            folder = self.folder / self.index["fits"][name]
+            strategy = next(item for item in build(self.recipe.strategies) if item.name == name)
+            state = read_json(folder / "result.json")["state"]
+            self._predictors[name] = strategy.restore(self._context(folder), state)
+        return self._predictors[name]
+
+    def _context(self, folder: Path) -> FitContext:
+        return FitContext(
+            task=self.task,
+            train=read_examples(self.folder, "train"),
+            dev=read_examples(self.folder, "dev"),
+            model=source_of(self.recipe.model),
+            load_engine=self._engines.load,
+            folder=folder,
+            seed=self.recipe.seed,
+        )
+
+    @cached_property
+    def _engines(self) -> EngineCache:
+        return EngineCache(source_of(self.recipe.model))
+
+
+def read_examples(folder: Path, split: str) -> tuple[Example, ...]:
+    """Return the examples of a split kept in a run folder."""
+    return EXAMPLES.validate_python(read_json_lines(folder / "data" / f"{split}.jsonl"))
+
+
+def load_run(folder: Path | str) -> Run:
+    """Return the finished run in `folder`; raises `RunError` when there is none or it is incomplete."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"There is no run folder at '{folder}'; make one with `llmtl run`.")
+    index = read_json(folder / INDEX)
+    return Run(
+        folder=folder,
+        recipe=load_recipe(folder / RECIPE),
+        task=TASK.validate_python(index["task"]),
+        decision=from_json(read_json(folder / DECISION)),
+        evaluations=tuple(
+            EVALUATION.validate_python(read_json(folder / path / "result.json")) for path in index["evaluations"]
+        ),
+        index=index,
+    )

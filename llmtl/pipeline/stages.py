@@ -1,0 +1,251 @@
+"""The stages of a run, in order.
+
+1. prepare: load, split, check; nothing is written before this has passed
+2. plan: what the time budget allows
+3. fit every strategy on train, evaluate it on dev
+4. choose on dev; `choice.json` is written
+5. open test once: evaluate every strategy on it
+6. decide, report
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from llmtl.data import subsample
+from llmtl.decision import Choice, Decision, choice_from_json, choice_to_json, choose, decide, to_json
+from llmtl.evaluation import Evaluation
+from llmtl.hardware import inspect
+from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
+from llmtl.pipeline.measure import Bench
+from llmtl.pipeline.models import identity
+from llmtl.pipeline.prepare import Prepared, prepare
+from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, RECIPE, TASK, Run, load_run
+from llmtl.predictor import Strategy
+from llmtl.progress import Progress, Silent
+from llmtl.report import ReportContent, markdown, write_html
+from llmtl.settings import Recipe, load_recipe, recipe_for_data
+from llmtl.store import Store, digest, now, versions, write_json, write_json_lines, write_text
+from llmtl.task import Split
+
+RUNS = Path("runs")
+
+
+def run(
+    source: str | Path | Recipe,
+    *,
+    overrides: Iterable[str] = (),
+    text: str | None = None,
+    label: str | None = None,
+    model: str | None = None,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Return the finished run of a recipe, or of labelled data when `text`, `label` and `model` are given.
+
+    Labelled data is a file or the Hub name of a data set. `out` is the run folder (by default `runs/NAME`); what is
+    already in it from the same inputs is reused. Raises `InputError` kin, with nothing written, for anything the user
+    has to mend.
+    """
+    if isinstance(source, Recipe):
+        recipe = source
+    elif text and label and model:
+        recipe = recipe_for_data(source, text=text, label=label, model=model, overrides=overrides)
+    else:
+        recipe = load_recipe(source, overrides)
+    return execute(recipe, folder=Path(out) if out else RUNS / recipe.name, progress=progress or Silent())
+
+
+def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
+    """Return the finished run of `recipe` in `folder`."""
+    started = now()
+    prepared = prepare(recipe, progress)
+    store = Store(folder)
+    allowed = _plan(prepared, store, progress)
+    split = _cut(prepared, allowed, progress)
+    _write_inputs(prepared, split, folder)
+    bench = Bench(prepared, split, allowed, store, progress)
+    skipped, dev = _measure_dev(bench)
+    choice = _choose(bench, dev)
+    test = [bench.evaluate(strategy, "test") for strategy in prepared.strategies if strategy.name not in skipped]
+    decision = decide(
+        prepared.task,
+        choice,
+        dev=[evaluation for evaluation, _ in dev],
+        test=[evaluation for evaluation, _ in test],
+        config=recipe.decision,
+        prices=recipe.prices,
+    )
+    _write_results(bench, decision, [*dev, *test], skipped=skipped, started=started)
+    return load_run(folder)
+
+
+def _plan(prepared: Prepared, store: Store, progress: Progress) -> Plan | None:
+    """Return the budget's plan, made once for a run folder; None when nothing limits the run."""
+    minutes = prepared.recipe.budget.minutes
+    if minutes is None:
+        minutes = None if inspect().gpus else DEFAULT_CPU_MINUTES
+    if minutes is None:
+        return None
+    depends_on = {
+        "minutes": minutes,
+        "task": TASK.dump_python(prepared.task, mode="json"),
+        "data": prepared.fingerprint,
+        "seed": prepared.recipe.seed,
+        "model": identity(prepared.recipe.model, prepared.source),
+    }
+
+    def compute(_: Path) -> dict[str, Any]:
+        progress.say("Timing the model")
+        engine = prepared.engines.load() if prepared.needs_model else None
+        made = plan(60 * minutes, prepared.split, prepared.task, engine)
+        return {"seconds": made.seconds, "dev": made.dev, "test": made.test}
+
+    return Plan(**store.step("plan", depends_on, compute))
+
+
+def _cut(prepared: Prepared, allowed: Plan | None, progress: Progress) -> Split:
+    """Return the split, sub-sampled to what the recipe and the plan allow; says so when it was the plan."""
+    split, data, seed = prepared.split, prepared.recipe.data, prepared.recipe.seed
+    split = subsample(split, dev=data.max_dev, test=data.max_test, seed=seed)
+    if allowed is None or (allowed.dev >= len(split.dev) and allowed.test >= len(split.test)):
+        return split
+    progress.say(_cut_note(split, allowed))
+    return subsample(split, dev=allowed.dev, test=allowed.test, seed=seed)
+
+
+def _cut_note(split: Split, allowed: Plan) -> str:
+    dev, test = min(allowed.dev, len(split.dev)), min(allowed.test, len(split.test))
+    return (
+        f"To stay within {allowed.seconds / 60:.0f} minutes, {dev:,} of {len(split.dev):,} dev and "
+        f"{test:,} of {len(split.test):,} test examples are scored; raise --budget-minutes to score more."
+    )
+
+
+def _write_inputs(prepared: Prepared, split: Split, folder: Path) -> None:
+    import yaml
+
+    document = prepared.recipe.model_dump(mode="json")
+    write_text(folder / RECIPE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    for name in ("train", "dev", "test"):
+        rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
+        write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
+
+
+Measured = list[tuple[Evaluation, Path]]
+
+
+def _measure_dev(bench: Bench) -> tuple[dict[str, str], Measured]:
+    """Return the strategies that could not run, with the reason, and the dev evaluations of the others."""
+    skipped: dict[str, str] = {}
+    measured: Measured = []
+    for strategy in bench.prepared.strategies:
+        fitted = bench.fit(strategy)
+        if "skipped" in fitted:
+            skipped[strategy.name] = fitted["skipped"]
+            bench.progress.say(f"Skipped {strategy.name}: {fitted['skipped']}")
+        else:
+            measured.append(bench.evaluate(strategy, "dev"))
+    return skipped, measured
+
+
+def _choose(bench: Bench, dev: Measured) -> Choice:
+    """Return the choice made on dev, written to `choice.json` before test is opened."""
+    recipe = bench.prepared.recipe
+
+    def compute(_: Path) -> dict[str, Any]:
+        evaluations = [evaluation for evaluation, _ in dev]
+        return choice_to_json(
+            choose(bench.prepared.task, evaluations, config=recipe.decision, prices=recipe.prices, written_at=now())
+        )
+
+    depends_on = {
+        "dev": [path.name for _, path in dev],
+        "decision": recipe.decision.model_dump(mode="json"),
+        "prices": recipe.prices.model_dump(mode="json"),
+    }
+    written = bench.store.step("choice", depends_on, compute)
+    write_json(bench.store.folder / "choice.json", written)
+    choice = choice_from_json(written)
+    bench.progress.say(f"Chosen on dev, before test is opened: {choice.strategy}")
+    return choice
+
+
+def _write_results(
+    bench: Bench, decision: Decision, measured: Measured, *, skipped: dict[str, str], started: str
+) -> None:
+    folder = bench.store.folder
+    ran = [strategy for strategy in bench.prepared.strategies if strategy.name not in skipped]
+    for evaluation, _ in measured:
+        write_json_lines(folder / "predictions" / f"{evaluation.strategy}.{evaluation.split}.jsonl", _rows(evaluation))
+    content = ReportContent(
+        task=bench.prepared.task,
+        decision=decision,
+        evaluations=tuple(evaluation for evaluation, _ in measured),
+        test_examples=bench.split.test,
+        sizes={name: len(getattr(bench.split, name)) for name in ("train", "dev", "test")},
+        details={strategy.name: bench.fit(strategy)["details"] for strategy in ran},
+        findings=bench.prepared.findings,
+        skipped=skipped,
+        provenance=_provenance(bench, started),
+    )
+    write_json(folder / "provenance.json", dict(content.provenance))
+    write_html(content, folder / "report.html")
+    write_text(folder / "report.md", markdown(content))
+    write_json(folder / INDEX, _index(bench, ran, measured))
+    write_json(folder / DECISION, to_json(decision))
+
+
+def _index(bench: Bench, ran: list[Strategy], measured: Measured) -> dict[str, Any]:
+    """Return where the run folder keeps what; paths are relative to it."""
+    root = bench.store.folder
+    return {
+        "task": TASK.dump_python(bench.prepared.task, mode="json"),
+        "fits": {strategy.name: str(bench.fit_folder(strategy).relative_to(root)) for strategy in ran},
+        "evaluations": [str(path.relative_to(root)) for _, path in measured],
+    }
+
+
+def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return one row a prediction, as `predictions/*.jsonl` holds them."""
+    return [
+        {
+            "id": item.id,
+            "reference": reference,
+            "prediction": item.label,
+            "probabilities": dict(item.probabilities),
+            "failure": item.failure,
+            "prompt_tokens": item.prompt_tokens,
+            "cached_tokens": item.cached_tokens,
+            "completion_tokens": item.completion_tokens,
+            "seconds": item.seconds,
+        }
+        for item, reference in zip(evaluation.predictions, evaluation.references, strict=True)
+    ]
+
+
+def _provenance(bench: Bench, started: str) -> dict[str, str]:
+    """Return name-value pairs from which someone else could repeat the run."""
+    recipe, hardware = bench.prepared.recipe, inspect()
+    devices = ", ".join(gpu.name for gpu in hardware.gpus) or f"CPU, {hardware.cpu_cores} cores"
+    model = "none" if not bench.prepared.needs_model else recipe.model.name
+    return {
+        "model": f"{model}@{recipe.model.revision}" if recipe.model.revision else model,
+        "device": devices,
+        "data": recipe.data.path,
+        "data fingerprint (SHA-256)": bench.prepared.fingerprint,
+        "recipe fingerprint (SHA-256)": digest(recipe.model_dump(mode="json")),
+        "seed": str(recipe.seed),
+        "started": started,
+        "finished": now(),
+        **{f"version of {name}": version for name, version in versions().items()},
+        **({"budget": f"{bench.plan.seconds / 60:.0f} minutes"} if bench.plan else {}),
+        **_cut_provenance(bench),
+    }
+
+
+def _cut_provenance(bench: Bench) -> dict[str, str]:
+    whole = bench.prepared.split
+    scored = {"dev": (len(bench.split.dev), len(whole.dev)), "test": (len(bench.split.test), len(whole.test))}
+    cut = [f"{some:,} of {every:,} {name} examples" for name, (some, every) in scored.items() if some < every]
+    return {"sub-sampling": ", ".join(cut)} if cut else {}

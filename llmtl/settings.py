@@ -1,0 +1,124 @@
+"""The whole recipe: the sections of all stages put together, and how it is read from a file or from arguments.
+
+Each section is defined beside the code it configures. Not covered: carrying a recipe out (`llmtl.pipeline`).
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llmtl.costs import PriceConfig
+from llmtl.data import DataConfig
+from llmtl.decision import DecisionConfig
+from llmtl.errors import MissingFileError
+from llmtl.recipe import apply_overrides, read_yaml, validate
+from llmtl.strategies import StrategiesConfig
+from llmtl.task import DEFAULT_INSTRUCTION, Metric
+
+RECIPE_FILE = "recipe.yaml"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskConfig(BaseModel):
+    """What to predict."""
+
+    model_config = _STRICT
+
+    name: str | None = Field(
+        default=None,
+        pattern=NAME_PATTERN,
+        description="What the task is called, also by clients of a served winner; by default the recipe's name.",
+    )
+    instruction: str = Field(default=DEFAULT_INSTRUCTION, min_length=1, description="What the model is told to do.")
+    labels: tuple[str, ...] | None = Field(
+        default=None, description="The labels in prompt order; by default those found in the data, sorted."
+    )
+    metric: Metric = Field(default=Metric.ACCURACY, description="The score that the decision is made on.")
+    target: float | None = Field(default=None, ge=0, le=1, description="The score the winner should reach on test.")
+
+
+class ModelConfig(BaseModel):
+    """Which pre-trained model to adapt."""
+
+    model_config = _STRICT
+
+    name: str = Field(
+        min_length=1, description="A Hub name, a folder, or an embedded model: pocket-llama or pocket-mistral."
+    )
+    revision: str | None = Field(default=None, description="The Hub revision (branch, tag or commit).")
+
+
+class BudgetConfig(BaseModel):
+    """How long a run may take."""
+
+    model_config = _STRICT
+
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        description="Wall-clock minutes for the whole run: caps training and sub-samples train, dev and test so that "
+        "the forecast fits. By default 25 on a CPU and no limit on a GPU.",
+    )
+
+
+class Recipe(BaseModel):
+    """Everything that was chosen for one run."""
+
+    model_config = _STRICT
+
+    name: str = Field(pattern=NAME_PATTERN, description="The recipe's name, and by default the run folder's.")
+    data: DataConfig = Field(description="Where the labelled examples are and how they are split.")
+    model: ModelConfig = Field(description="The pre-trained model.")
+    task: TaskConfig = Field(default=TaskConfig(), description="What to predict.")
+    strategies: StrategiesConfig = Field(default=StrategiesConfig(), description="Which strategies to measure.")
+    decision: DecisionConfig = Field(default=DecisionConfig(), description="Margin, error rates and constraints.")
+    prices: PriceConfig = Field(default=PriceConfig(), description="What compute costs.")
+    budget: BudgetConfig = Field(default=BudgetConfig(), description="How long the run may take.")
+    seed: int = Field(default=0, ge=0, description="Seeds the split, the demonstrations and training.")
+
+
+def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
+    """Return the recipe in a `recipe.yaml`, or in the folder that holds one, with dotted overrides applied.
+
+    A relative data path is taken from the recipe's folder. Raises `RecipeError` or `MissingFileError`.
+    """
+    file = Path(path)
+    if file.is_dir():
+        file = file / RECIPE_FILE
+    document = apply_overrides(read_yaml(file), overrides)
+    data = document.get("data")
+    if isinstance(data, dict):
+        document["data"] = {
+            key: _beside(file, value) if key in ("path", "test_path") else value for key, value in data.items()
+        }
+    return validate(Recipe, document, source=f"'{file}'")
+
+
+def _beside(file: Path, value: Any) -> Any:
+    """Return a relative path that exists beside the recipe as a path from here; leave Hub names as they are."""
+    if not isinstance(value, str) or Path(value).is_absolute():
+        return value
+    beside = file.parent / value
+    return str(beside) if beside.exists() or Path(value).suffix else value
+
+
+def recipe_for_data(path: Path | str, *, text: str, label: str, model: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Return the recipe for one labelled file or Hub data set with every other choice at its default."""
+    if not Path(path).exists() and Path(path).suffix:
+        raise MissingFileError(f"There is no file '{path}'; check the path.")
+    name = "".join(char if char.isalnum() or char in "._-" else "-" for char in _subject(Path(path))).strip("-._")
+    document: dict[str, Any] = {
+        "name": name or "run",
+        "data": {"path": str(path), "text": text, "label": label},
+        "model": {"name": model},
+    }
+    return validate(Recipe, apply_overrides(document, overrides), source="The command line")
+
+
+def _subject(path: Path) -> str:
+    """Return a telling name for a data file: `banking77` for `banking77/train.csv`."""
+    generic = path.stem in ("train", "data", "dataset", "all")
+    return path.parent.name if generic and path.parent.name not in ("", ".", "..", "data") else path.stem

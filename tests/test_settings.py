@@ -1,0 +1,47 @@
+"""The whole recipe."""
+
+from pathlib import Path
+
+import pytest
+
+from llmtl.errors import MissingFileError, RecipeError
+from llmtl.settings import load_recipe, recipe_for_data
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_data_is_found_beside_the_recipe_and_hub_names_are_left_alone(tmp_path: Path):
+    (tmp_path / "rows.csv").write_text("text,label\na,b\n")
+    path = write(tmp_path, "name: a\ndata: {path: rows.csv, test_path: owner/name}\nmodel: {name: pocket-llama}\n")
+    data = load_recipe(path).data
+    assert data.path == str(tmp_path / "rows.csv")
+    assert data.test_path == "owner/name"
+    assert load_recipe(tmp_path) == load_recipe(path)
+
+
+def test_overrides_reach_every_section(tmp_path: Path):
+    write(tmp_path, "name: a\ndata: {path: rows.csv}\nmodel: {name: pocket-llama}\n")
+    recipe = load_recipe(tmp_path, ["strategies.qlora.rank=4", "decision.margin=0.05", "seed=3"])
+    assert (recipe.strategies.qlora.rank, recipe.decision.margin, recipe.seed) == (4, 0.05, 3)
+
+
+def test_a_recipe_without_sections_names_what_is_missing(tmp_path: Path):
+    write(tmp_path, "name: a b\n")
+    with pytest.raises(RecipeError, match=r"3 problems: 'name'.*'data' is missing; 'model' is missing"):
+        load_recipe(tmp_path)
+
+
+def test_a_data_file_names_its_run(tmp_path: Path):
+    (tmp_path / "banking77").mkdir()
+    (tmp_path / "banking77" / "train.csv").write_text("")
+    (tmp_path / "my tickets.csv").write_text("")
+    columns = {"text": "t", "label": "l", "model": "pocket-llama"}
+    assert recipe_for_data(tmp_path / "banking77" / "train.csv", **columns).name == "banking77"
+    assert recipe_for_data(tmp_path / "my tickets.csv", **columns).name == "my-tickets"
+    assert recipe_for_data("owner/banking77", **columns).name == "banking77"
+    with pytest.raises(MissingFileError):
+        recipe_for_data(tmp_path / "none.csv", **columns)
