@@ -1,8 +1,10 @@
 """The `qlora` strategy: fine-tune the run's model on train, keep the best adapter by dev loss, serve it zero-shot.
 
-Training text and served prompt come from the same template. Training sees the base model in four bits while the
-predictor puts the adapter on the base model as the engine holds it; dev and test scores are measured on the latter.
-Not covered: full fine-tuning, adapters other than LoRA, merging (`llmtl.serving`).
+Training text and served prompt come from the same template. Training sees the base model in four bits, and chooses its
+checkpoint by the dev loss there; the predictor puts the adapter on the base model as the engine holds it, and dev and
+test scores are measured on that. Rounding matters most for tiny models: for one of 3M parameters and 128 messages, the
+two agreed on 106 and 111 labels after two trainings, of which the predictor had 4 and 3 more right. Not covered: full
+fine-tuning, adapters other than LoRA, merging (`llmtl.serving`).
 """
 
 import hashlib
