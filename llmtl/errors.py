@@ -7,9 +7,12 @@
     │   ├── ModelError                       the checkpoint
     │   │   └── ContextLengthError           an example does not fit the model's context
     │   ├── RunError                         the run folder
+    │   │   └── BundleError                  the bundle: incomplete, tampered with, or not servable
     │   └── MissingFileError (FileNotFoundError)
     ├── MissingPackageError (ImportError)    names its install command
-    └── TrainingError (RuntimeError)         training cannot go on: exit code 1
+    ├── TrainingError (RuntimeError)         training cannot go on: exit code 1
+    └── ServingError (RuntimeError)          the server cannot start or died: exit code 1
+        └── DriftError                       the live server does not predict what was measured
 
 Every message is one sentence, or two, that ends with the cure. Not covered: unexpected errors, which keep
 their traceback.
@@ -48,6 +51,10 @@ class RunError(InputError):
     """A run folder is missing, incomplete or belongs to another recipe."""
 
 
+class BundleError(RunError):
+    """A bundle is incomplete, was changed after it was written, or cannot be served as asked."""
+
+
 class MissingFileError(InputError, FileNotFoundError):
     """A file or folder that the user named does not exist."""
 
@@ -60,3 +67,11 @@ class MissingPackageError(LlmtlError, ImportError):
 
 class TrainingError(LlmtlError, RuntimeError):
     """Training cannot start or cannot go on."""
+
+
+class ServingError(LlmtlError, RuntimeError):
+    """The server cannot start, or died and could not be kept alive."""
+
+
+class DriftError(ServingError):
+    """The live server predicts something else than was measured."""

@@ -10,11 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from jinja2 import TemplateError
 from transformers import PreTrainedModel
 
 from llmtl.engines.attention import Prefix, TreeForward
@@ -22,9 +21,9 @@ from llmtl.engines.loading import load_model, load_tokenizer
 from llmtl.engines.protocol import LabelScores, ModelSource
 from llmtl.engines.tokens import AnswerTries, encode, shared_length
 from llmtl.engines.trie import Trie
+from llmtl.engines.wording import TokenizerWording
 from llmtl.errors import ContextLengthError, ModelError
 from llmtl.progress import Advance
-from llmtl.task import Message
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 
@@ -36,9 +35,6 @@ _MASK_CELLS = 2**26
 
 _CHUNK = 512
 """Prompts held as tokens at once: bounds the memory of scoring any number of them."""
-
-_FIXED_DATE = "26 Jul 2024"
-"""LLaMA 3 templates state today's date unless given one; a fixed one (their default) keeps prompts reproducible."""
 
 _logger = logging.getLogger(__name__)
 
@@ -70,12 +66,14 @@ class TransformersEngine:
         self.tokenizer = tokenizer
         self.device = model.device.type
         self.context_length = int(model.config.max_position_embeddings)
-        self.chat_template: str | None = tokenizer.chat_template
-        self.bos = str(tokenizer.bos_token or "")
-        self.special_tokens = _special_tokens(tokenizer)
-        self.end_of_answer = self._end_of_answer()
+        wording = TokenizerWording(tokenizer)
+        self.render, self.count_tokens = wording.render, wording.count_tokens
+        self.chat_template = wording.chat_template
+        self.bos = wording.bos
+        self.special_tokens = wording.special_tokens
+        self.end_of_answer = wording.end_of_answer
         self._forward = TreeForward(model)
-        self._tries = AnswerTries(tokenizer, int(tokenizer.convert_tokens_to_ids(self.end_of_answer)))
+        self._tries = AnswerTries(tokenizer, wording.end_id)
         self._budget = token_budget or TOKEN_BUDGET.get(self.device, TOKEN_BUDGET["cpu"])
         self._prefix = Prefix()
         self._last_prompt: tuple[int, ...] = ()
@@ -93,17 +91,6 @@ class TransformersEngine:
         chosen = torch.bfloat16 if dtype == "bfloat16" or (dtype == "auto" and place != "cpu") else torch.float32
         model = load_model(source, chosen, place)
         return cls(model, load_tokenizer(source), token_budget=token_budget)
-
-    def render(self, messages: Sequence[Message]) -> str:
-        """Return the conversation as prompt text through the chat template, generation prompt included.
-
-        Raises `ModelError` when there is no chat template, or when it rejects the conversation.
-        """
-        return self._render(messages, add_generation_prompt=True)
-
-    def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of `text`, taken as it stands (no special token added)."""
-        return len(encode(self.tokenizer, [text])[0])
 
     def score(
         self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = _nothing
@@ -230,41 +217,7 @@ class TransformersEngine:
         if self.device == "cuda":
             torch.cuda.empty_cache()
 
-    def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        """Return the conversation through the chat template."""
-        if self.chat_template is None:
-            raise ModelError("This model has no chat template; word its prompts as plain text.")
-        try:
-            rendered = self.tokenizer.apply_chat_template(
-                list(messages),
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
-                date_string=_FIXED_DATE,
-            )
-        except TemplateError as error:
-            raise ModelError(f"The model's chat template rejects this conversation: {error}.") from error
-        return cast("str", rendered)
-
-    def _end_of_answer(self) -> str:
-        """Return the special token that follows an assistant's words in the chat template, else end of sequence."""
-        if self.chat_template is not None:
-            word = "answer"
-            turns: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": word}]
-            rest = self._render(turns, add_generation_prompt=False).rpartition(word)[2].lstrip()
-            following = [token for token in self.special_tokens if rest.startswith(token)]
-            if following:
-                return max(following, key=len)
-        if not self.tokenizer.eos_token:
-            raise ModelError("The tokenizer has no end-of-sequence token; add 'eos_token' to tokenizer_config.json.")
-        return str(self.tokenizer.eos_token)
-
 
 def _exhausted(tokens: int) -> ModelError:
     """Return the error of one prompt, or shared prefix, that is too much for the memory."""
     return ModelError(f"A prompt of {tokens} tokens exhausts the memory; use fewer demonstrations or a smaller model.")
-
-
-def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """Return the texts of all control tokens, sorted."""
-    added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
-    return tuple(sorted(added | {str(token) for token in tokenizer.all_special_tokens}))

@@ -1,0 +1,85 @@
+"""What a live endpoint was measured to do: the values in `serving.json`, which the report shows and costs rest on.
+
+Not covered: measuring it (`llmtl.serving`).
+"""
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+SERVING_FILE = "serving.json"
+"""The file's name in a run folder, or in a bundle that is served without its run."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Single-message chat requests at one concurrency: latencies as a client sees them, and the rate reached."""
+
+    concurrency: int
+    requests: int
+    errors: int
+    p50_ms: float
+    p95_ms: float
+    requests_per_second: float
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A recorded test input whose served label differs from the measured one.
+
+    `recorded_probabilities` and `served_probabilities` map the two labels to their probabilities. `close` says whether
+    the two top labels were within the tolerance in what was measured, so that rounding may swap them.
+    """
+
+    id: str
+    text: str
+    recorded: str | None
+    served: str | None
+    recorded_probabilities: dict[str, float]
+    served_probabilities: dict[str, float]
+    close: bool
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Recorded test inputs replayed through the live endpoint.
+
+    `passed`: at least `required` of the labels agree and every disagreement is close. `largest_difference` is the
+    largest absolute difference between a recorded and a served probability of any label.
+    """
+
+    compared: int
+    agreed: int
+    required: float
+    passed: bool
+    largest_difference: float
+    disagreements: tuple[Disagreement, ...] = ()
+
+    @property
+    def agreement(self) -> float:
+        """Return the share of equal labels."""
+        return self.agreed / self.compared
+
+
+@dataclass(frozen=True)
+class Served:
+    """One measurement of a live server.
+
+    `engine` names it with its version (`vllm 0.32.0`, or `llmtl 0.1.0` for a winner that is not a language model);
+    `device` is `cpu` or `cuda`. `loads` has one entry a concurrency, in rising order. `usd_per_1k_requests` is the
+    machine's price at the best rate reached. `accepted_drift` says that the user let a server through that failed the
+    parity check.
+    """
+
+    task: str
+    strategy: str
+    engine: str
+    device: str
+    measured_at: str
+    parity: Parity
+    loads: tuple[Load, ...]
+    usd_per_1k_requests: float
+    accepted_drift: bool = False
+
+
+SERVED = TypeAdapter(Served)

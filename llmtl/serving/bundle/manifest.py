@@ -1,0 +1,118 @@
+"""`bundle.json`: what a bundle serves, under which names, and from which files.
+
+Every path in it is relative to the bundle, so that the folder can be moved. Not covered: writing the other files.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from llmtl.task import Example, Task
+
+FORMAT = 1
+MANIFEST, CHECKSUMS = "bundle.json", "SHA256SUMS"
+MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER = "model", "adapter", "classifier"
+CHAT_TEMPLATE, LABELS, CARD, RECORDED, POOL = (
+    "chat_template.jinja",
+    "labels.json",
+    "README.md",
+    "recorded.jsonl",
+    "demonstrations.jsonl",
+)
+VLLM_CONFIG, VLLM_CONFIG_HERE = "vllm.yaml", "vllm.here.yaml"
+RAW = "raw"
+"""The chat-template variable that, when true, turns the task's wording off: the model's own chat template remains."""
+
+
+class Weights(StrEnum):
+    """What computes a strategy's answer."""
+
+    BASE = "base"  # the base model, prompted
+    ADAPTER = "adapter"  # the base model with the LoRA adapter
+    MERGED = "merged"  # a checkpoint with the adapter merged in
+    CLASSIFIER = "classifier"  # no language model
+
+
+@dataclass(frozen=True)
+class ServedStrategy:
+    """A measured strategy that the server can run.
+
+    `model` is the name clients ask for: the task's name for the winner, `TASK/STRATEGY` for the others.
+    `engine_model` is the name under which vLLM knows the weights. `demonstrations` are shown before every input; of a
+    retrieving strategy `retrieved` is how many are looked up for each input in the bundle's pool (the examples of
+    `demonstrations.jsonl`, in the index order of `llmtl.prompting.retrieval.Retriever`) and `demonstrations` is empty.
+    """
+
+    name: str
+    model: str
+    engine_model: str
+    weights: Weights
+    demonstrations: tuple[Example, ...] = ()
+    retrieved: int = 0
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The language model: `source` is a folder in the bundle or, with `hub`, a Hub name at `revision`."""
+
+    name: str
+    source: str
+    hub: bool
+    revision: str | None
+    licence: str
+    context_length: int
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """The form of an answer: one of the labels, JSON under `schema` (spans), or free text of `max_tokens` at most."""
+
+    form: Literal["label", "json", "text"] = "label"
+    schema: dict[str, Any] | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a bundle serves.
+
+    `answers` are the texts the model writes for `task.labels`, in that order (a label, mostly; some chat templates put
+    a space before it). `answer_tokens` are the token ids that any answer may have, the end of the answer included;
+    empty where a tokenizer splits answers differently after different prompts. `base` is None for a classifier.
+    """
+
+    task: Task
+    winner: ServedStrategy
+    others: tuple[ServedStrategy, ...]
+    base: BaseModel | None
+    answers: tuple[str, ...]
+    answer_tokens: tuple[int, ...]
+    lora_rank: int
+    created: str
+    llmtl_version: str
+    verdict: str
+    output: Output = Output()
+    format: int = FORMAT
+
+    @property
+    def strategies(self) -> tuple[ServedStrategy, ...]:
+        """Return the winner and the others."""
+        return (self.winner, *self.others)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A test example with what was measured on it: one row of `recorded.jsonl`."""
+
+    id: str
+    text: str
+    reference: str
+    prediction: str | None
+    probabilities: dict[str, float]
+
+
+BUNDLE = TypeAdapter(Bundle)
+RECORDED_ROWS = TypeAdapter(tuple[Recorded, ...])
