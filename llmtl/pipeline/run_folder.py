@@ -21,7 +21,7 @@ from llmtl.store import read_json, read_json_lines
 from llmtl.strategies import build
 from llmtl.task import Example, Task
 
-RECIPE, DECISION, INDEX = "recipe.yaml", "decision.json", "index.json"
+RECIPE, DECISION, INDEX, PROVENANCE = "recipe.yaml", "decision.json", "index.json", "provenance.json"
 EVALUATION = TypeAdapter(Evaluation)
 TASK = TypeAdapter(Task)
 EXAMPLES = TypeAdapter(tuple[Example, ...])
@@ -54,9 +54,10 @@ class Run:
         """
         if isinstance(texts, str):
             raise RunError("Run.predict takes a list of texts; write predict([text]).")
-        return self._predictor(strategy or self.decision.winner).predict(texts)
+        return self.predictor(strategy or self.decision.winner).predict(texts)
 
-    def _predictor(self, name: str) -> Predictor:
+    def predictor(self, name: str) -> Predictor:
+        """Return the fitted strategy of that name; raises `RunError` for one that the run did not measure."""
         if name not in self.index["fits"]:
             measured = ", ".join(self.index["fits"])
             raise RunError(f"The run has no strategy '{name}'; it measured {measured}.")

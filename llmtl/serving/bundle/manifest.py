@@ -14,12 +14,15 @@ from llmtl.task import Example, Task
 FORMAT = 1
 MANIFEST, CHECKSUMS = "bundle.json", "SHA256SUMS"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER = "model", "adapter", "classifier"
-CHAT_TEMPLATE, LABELS, CARD, RECORDED, POOL = (
+TOKENIZER_FOLDER = "tokenizer"
+"""Holds the tokenizer's files where the weights come from the Hub; otherwise they are in the model's folder."""
+CHAT_TEMPLATE, LABELS, CARD, RECORDED, POOL, REQUEST = (
     "chat_template.jinja",
     "labels.json",
     "README.md",
     "recorded.jsonl",
     "demonstrations.jsonl",
+    "request.json",
 )
 VLLM_CONFIG, VLLM_CONFIG_HERE = "vllm.yaml", "vllm.here.yaml"
 RAW = "raw"
@@ -81,7 +84,8 @@ class Bundle:
 
     `answers` are the texts the model writes for `task.labels`, in that order (a label, mostly; some chat templates put
     a space before it). `answer_tokens` are the token ids that any answer may have, the end of the answer included;
-    empty where a tokenizer splits answers differently after different prompts. `base` is None for a classifier.
+    empty where a tokenizer splits answers differently after different prompts. `end_token` is the id of the token that
+    ends an answer. `base` is None for a classifier. `made_from` tells this bundle from one made of something else.
     """
 
     task: Task
@@ -95,6 +99,8 @@ class Bundle:
     llmtl_version: str
     verdict: str
     output: Output = Output()
+    end_token: int | None = None
+    made_from: str = ""
     format: int = FORMAT
 
     @property

