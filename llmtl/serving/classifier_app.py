@@ -1,0 +1,191 @@
+"""Winners that are no language model, behind the same routes: `python -m llmtl.serving.classifier_app --bundle F`.
+
+Requests, answers and errors have the forms of vLLM with `llmtl.serving.middleware`, and the environment variables are
+the same (LLMTL_BUNDLE, the limits, VLLM_API_KEY). Not covered: several processes (start it several times), CORS (off).
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.metadata import version
+from pathlib import Path
+from time import time
+
+import uvicorn
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from llmtl.errors import BundleError, LlmtlError
+from llmtl.predictor import Prediction
+from llmtl.serving.asgi import ApiKey, DisconnectedError, read_body
+from llmtl.serving.bundle.classifier import load_classifier
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER
+from llmtl.serving.bundle.read import open_bundle
+from llmtl.serving.catalogue import Catalogue
+from llmtl.serving.gate import Gate
+from llmtl.serving.label_completions import LabelCompletion
+from llmtl.serving.limits import Limits
+from llmtl.serving.requests import (
+    RequestError,
+    chat_request,
+    parse_object,
+    predict_request,
+    requested_model,
+)
+from llmtl.serving.responses import error_response, labelled, not_allowed, predictions_response
+from llmtl.serving.routes import BUNDLE_VARIABLE, CHAT, HEALTH, KEY_VARIABLE, METRICS, MODELS, PREDICT, TASK
+
+
+class ClassifierServer:
+    """The routes over one bundle; `started` is the time that `/v1/models` reports."""
+
+    def __init__(self, folder: Path, limits: Limits) -> None:
+        bundle = open_bundle(folder)
+        if bundle.base is not None:
+            raise BundleError(f"The winner '{bundle.winner.name}' is a language model; serve it with `llmtl serve`.")
+        self._limits = limits
+        self._catalogue = Catalogue(bundle)
+        self._predictor = load_classifier(folder / CLASSIFIER_FOLDER, bundle.task)
+        self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
+        self._started = int(time())
+
+    async def models(self, _request: Request) -> Response:
+        """Return the answer to `GET /v1/models`."""
+        name = self._catalogue.bundle.winner.model
+        card = {"id": name, "object": "model", "created": self._started, "owned_by": "llmtl", "root": name}
+        return JSONResponse({"object": "list", "data": [card]})
+
+    async def task(self, _request: Request) -> Response:
+        """Return the answer to `GET /v1/task`."""
+        return JSONResponse(self._task)
+
+    async def chat(self, request: Request) -> Response:
+        """Return the label of one message as a chat completion."""
+        fields = parse_object(await read_body(request.scope, request.receive, self._limits))
+        strategy = self._catalogue.strategy(requested_model(fields, self._catalogue.names))
+        asked = chat_request(fields, self._limits)
+        [prediction] = await self._predict([asked.text])
+        label = prediction.label or ""
+        completion = LabelCompletion(strategy.model, asked, label, prediction.probabilities)
+        if asked.stream:
+            return StreamingResponse(completion.events(), media_type="text/event-stream")
+        return JSONResponse(completion.whole())
+
+    async def predict(self, request: Request) -> Response:
+        """Return the label, and the probability of every label, of each input."""
+        body = await read_body(request.scope, request.receive, self._limits)
+        asked = predict_request(parse_object(body), self._limits)
+        strategy = self._catalogue.strategy(asked.model)
+        predictions = await self._predict(asked.inputs)
+        rows = [labelled(each.label or "", dict(each.probabilities), 0) for each in predictions]
+        return predictions_response(strategy.model, rows)
+
+    async def _predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return the predictions, made in a thread so that long texts do not hold the other clients up."""
+        return await asyncio.to_thread(self._predictor.predict, texts)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The route for Prometheus."""
+
+    registry: CollectorRegistry
+
+    async def show(self, _request: Request) -> Response:
+        """Return all metrics in Prometheus' text format."""
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) -> Starlette:
+    """Return the application that serves the bundle in `folder`, with the limits and key that `environment` sets.
+
+    Raises `BundleError` for a bundle that is incomplete, changed, or has a language model.
+    """
+    environment = os.environ if environment is None else environment
+    server = ClassifierServer(folder, Limits.from_environment(environment))
+    registry = CollectorRegistry()
+    routes = [
+        Route(HEALTH, _health, methods=["GET"]),
+        Route(METRICS, Metrics(registry).show, methods=["GET"]),
+        Route(MODELS, server.models, methods=["GET"]),
+        Route(TASK, server.task, methods=["GET"]),
+        Route(CHAT, server.chat, methods=["POST"]),
+        Route(PREDICT, server.predict, methods=["POST"]),
+    ]
+    known = tuple(route.path for route in routes)
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Gate, key=ApiKey(environment.get(KEY_VARIABLE)), registry=registry, routes=known)],
+        exception_handlers={
+            RequestError: _refused,
+            HTTPException: _http_error,
+            DisconnectedError: _gone,
+            HTTPStatus.INTERNAL_SERVER_ERROR: _failed,
+        },
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until stopped, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Serve a bundle whose winner is no language model.")
+    parser.add_argument("--bundle", type=Path, default=os.environ.get(BUNDLE_VARIABLE), help="default: $LLMTL_BUNDLE")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    if given.bundle is None:
+        parser.error(f"no bundle is named; give --bundle or set {BUNDLE_VARIABLE}")
+    try:
+        app = create_app(Path(given.bundle))
+    except LlmtlError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    uvicorn.run(app, host=given.host, port=given.port, log_level="warning", server_header=False)
+    return 0
+
+
+async def _health(_request: Request) -> Response:
+    """Return 200: the classifier was loaded before the first request."""
+    return Response()
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    """Return a refusal."""
+    assert isinstance(error, RequestError)
+    return error_response(error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Return what Starlette refuses, a wrong path or method, in OpenAI's error format."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return error_response(not_allowed(path, (error.headers or {}).get("Allow", "other")))
+    return error_response(
+        RequestError(f"There is no route {path}; use {CHAT} or {PREDICT}.", status=error.status_code, code="not_found")
+    )
+
+
+async def _failed(_request: Request, _error: Exception) -> Response:
+    """Return that something unforeseen went wrong; the traceback goes to the log, not to the client."""
+    return error_response(
+        RequestError("The server failed; its log says why.", status=500, code="internal_error", kind="server_error")
+    )
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Return something that nobody will read: the client left."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""What the model is given for a message: the measured wording, the demonstrations, and whether it all fits.
+
+The same template, retriever and rule for dropping demonstrations as in measuring (`llmtl.templates`,
+`llmtl.prompting.knn_few_shot`). Not covered: asking the model (`llmtl.serving.scoring`, `llmtl.serving.middleware`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmtl.engines.tokens import AnswerTries, continuations, encode
+from llmtl.engines.trie import Trie
+from llmtl.engines.wording import TokenizerWording
+from llmtl.prompting.retrieval import Retriever
+from llmtl.serving.bundle.manifest import Bundle, ServedStrategy
+from llmtl.serving.requests import RequestError
+from llmtl.task import Example, Message
+from llmtl.templates import Template
+
+_END_TOKENS = 1
+_SLACK_TOKENS = 16
+"""Tokens by which a prompt may exceed the sum of its parts, a part: merges at the seams, a space in front."""
+_WORST_TOKENS_PER_CHARACTER = 2
+"""An ASCII character is one token at most; cleaning adds at most one space to each marker of two or more."""
+
+
+@dataclass(frozen=True)
+class TokenPrompt:
+    """A prompt as token ids, and the trie of the answers after it."""
+
+    ids: tuple[int, ...]
+    trie: Trie
+
+
+class Conversations:
+    """Prompts and messages of every strategy in a bundle.
+
+    `pool` has the examples that a retrieving strategy looks up, in index order; it may be empty when none retrieves.
+    `room` is the most tokens a prompt may have, as `llmtl.label_predictor.PromptPredictor.prompt_room`. Only one thread
+    at a time may call `tokens`.
+    """
+
+    def __init__(self, bundle: Bundle, tokenizer: Any, pool: Sequence[Example] = ()) -> None:
+        if bundle.base is None:
+            raise ValueError("A classifier has no prompts.")
+        self._wording = TokenizerWording(tokenizer)
+        self._tokenizer = tokenizer
+        self._context = bundle.base.context_length
+        self.template = Template(bundle.task, self._wording)
+        self._answers = self.template.answers()
+        self._tries = AnswerTries(tokenizer, self._wording.end_id)
+        self._retriever = Retriever(pool) if pool else None
+        self._fixed = {
+            each.model: self._count(self.template.prompt("", each.demonstrations)) for each in bundle.strategies
+        }
+        self._shown_tokens: dict[str, int] = {}
+        longest = max(map(self._count, self._answers)) + _END_TOKENS
+        self.room = self._context - (longest if bundle.output.form == "label" else bundle.output.max_tokens or 1)
+
+    def demonstrations(self, strategy: ServedStrategy, text: str) -> tuple[Example, ...]:
+        """Return the demonstrations for `text`: the strategy's own, or as many retrieved ones as fit."""
+        if not strategy.retrieved or self._retriever is None:
+            return strategy.demonstrations
+        chosen = self._retriever.nearest(text, strategy.retrieved)
+        if self._surely_fits(strategy, text, chosen):
+            return chosen
+        while chosen and self._count(self.template.prompt(text, chosen)) > self.room:
+            chosen = chosen[1:]
+        return chosen
+
+    def messages(self, strategy: ServedStrategy, text: str) -> list[Message]:
+        """Return the whole conversation for the model's own chat template.
+
+        Of a model without one it is a single message that holds the finished prompt.
+        """
+        shown = self.demonstrations(strategy, text)
+        if self._wording.chat_template is None:
+            return [{"role": "user", "content": self.template.prompt(text, shown)}]
+        return self.template.messages(text, shown)
+
+    def check_length(self, strategy: ServedStrategy, text: str, param: str) -> None:
+        """Raise `RequestError` when the prompt for `text` does not fit the context."""
+        if self._surely_fits(strategy, text):
+            return
+        shown = self.demonstrations(strategy, text)
+        self._check(self._count(self.template.prompt(text, shown)), param)
+
+    def tokens(self, strategy: ServedStrategy, text: str, param: str) -> TokenPrompt:
+        """Return the prompt for `text` as the measuring engine sees it; raises `RequestError` when it does not fit."""
+        prompt = self.template.prompt(text, self.demonstrations(strategy, text))
+        [ids] = encode(self._tokenizer, [prompt])
+        self._check(len(ids), param)
+        return TokenPrompt(tuple(ids), self._tries.after(prompt, ids, self._answers))
+
+    def answer_tokens(self, strategy: ServedStrategy, text: str) -> tuple[int, ...]:
+        """Return the token ids that any answer may have after this very prompt, the end of the answer included."""
+        prompt = self.template.prompt(text, self.demonstrations(strategy, text))
+        paths = continuations(self._tokenizer, prompt, self._answers)
+        return tuple(sorted({token for path in paths for token in path} | {self._wording.end_id}))
+
+    def _surely_fits(self, strategy: ServedStrategy, text: str, retrieved: Sequence[Example] = ()) -> bool:
+        """Return whether the prompt fits whatever the tokens of a short plain text are: most are not tokenised here."""
+        if not text.isascii():
+            return False
+        message = _WORST_TOKENS_PER_CHARACTER * len(text) + _SLACK_TOKENS
+        shown = sum(self._tokens_shown(example) + _SLACK_TOKENS for example in retrieved)
+        return self._fixed[strategy.model] + shown + message <= self.room
+
+    def _tokens_shown(self, example: Example) -> int:
+        """Return by how many tokens a retrieved demonstration makes a prompt longer."""
+        if example.id not in self._shown_tokens:
+            with_it, without = self.template.prompt("", [example]), self.template.prompt("")
+            self._shown_tokens[example.id] = self._count(with_it) - self._count(without)
+        return self._shown_tokens[example.id]
+
+    def _check(self, length: int, param: str) -> None:
+        """Raise `RequestError` when a prompt of `length` tokens does not fit."""
+        if length <= self.room:
+            return
+        raise RequestError(
+            f"The message makes a prompt of {length} tokens; the model's context of {self._context} tokens leaves room "
+            f"for {self.room}; shorten the message.",
+            param=param,
+            code="context_length_exceeded",
+        )
+
+    def _count(self, text: str) -> int:
+        """Return the number of tokens of `text`."""
+        return self._wording.count_tokens(text)

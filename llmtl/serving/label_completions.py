@@ -1,0 +1,80 @@
+"""A label as a chat completion, whole or streamed: one token, the label, with its log-probability.
+
+The same fields as vLLM's, so that clients notice no difference. Not covered: predicting the label, vLLM's own answers.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from time import time
+from typing import Any
+from uuid import uuid4
+
+from llmtl.serving.requests import ChatRequest
+
+_LOWEST_LOGPROB = -9999.0  # what vLLM reports for a probability of zero, which JSON cannot say
+_USAGE = {"prompt_tokens": 0, "completion_tokens": 1, "total_tokens": 1}
+
+
+@dataclass(frozen=True)
+class LabelCompletion:
+    """The answer to one chat request: the label, and the probability of every label."""
+
+    model: str
+    request: ChatRequest
+    label: str
+    probabilities: Mapping[str, float]
+    id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
+    created: int = field(default_factory=lambda: int(time()))
+
+    def whole(self) -> dict[str, Any]:
+        """Return the chat completion."""
+        message = {"role": "assistant", "content": self.label}
+        choice = {"index": 0, "message": message, "logprobs": self._logprobs(), "finish_reason": "stop"}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": _USAGE, **self._prompt()}
+
+    def events(self) -> Iterator[str]:
+        """Yield the server-sent events of the stream."""
+        head = self._head("chat.completion.chunk")
+        options = self.request.passed.get("stream_options") or {}
+        continuous = {"usage": _USAGE} if options.get("continuous_usage_stats") else {}
+        opening = _choice({"role": "assistant", "content": ""}, logprobs=None, finish_reason=None)
+        yield _event({**head, "choices": [opening], **self._prompt(), **continuous})
+        answer = _choice({"content": self.label}, logprobs=self._logprobs(), finish_reason="stop")
+        yield _event({**head, "choices": [answer], **continuous})
+        if options.get("include_usage"):
+            yield _event({**head, "choices": [], "usage": _USAGE})
+        yield "data: [DONE]\n\n"
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        """Return the fields that the completion and all its chunks begin with."""
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+    def _prompt(self) -> dict[str, str]:
+        """Return the prompt if it was asked for: the message, since there is no other wording."""
+        return {"prompt_text": self.request.text} if self.request.passed.get("return_prompt_text") else {}
+
+    def _logprobs(self) -> dict[str, Any] | None:
+        """Return the log-probabilities if they were asked for."""
+        if not self.request.passed.get("logprobs"):
+            return None
+        ranked = sorted(self.probabilities, key=lambda label: -self.probabilities[label])
+        top = [self._token(label) for label in ranked[: self.request.passed.get("top_logprobs") or 0]]
+        return {"content": [{**self._token(self.label), "top_logprobs": top}]}
+
+    def _token(self, label: str) -> dict[str, Any]:
+        """Return a label as a token with its log-probability."""
+        probability = self.probabilities[label]
+        logprob = max(math.log(probability), _LOWEST_LOGPROB) if probability > 0 else _LOWEST_LOGPROB
+        return {"token": label, "logprob": logprob, "bytes": list(label.encode())}
+
+
+def _choice(delta: dict[str, str], *, logprobs: dict[str, Any] | None, finish_reason: str | None) -> dict[str, Any]:
+    """Return the choice of a chunk."""
+    return {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
+
+
+def _event(chunk: dict[str, Any]) -> str:
+    """Return a chunk as a server-sent event."""
+    return f"data: {json.dumps(chunk)}\n\n"

@@ -1,0 +1,58 @@
+"""How much one request may bring: read from the environment, since the server is another process.
+
+Not covered: rates (put a proxy in front), the model's context length (`llmtl.serving.conversations`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Self
+
+from llmtl.errors import ServingError
+
+_PREFIX = "LLMTL_"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a request may not exceed; each field is read from `LLMTL_` and its name in capitals.
+
+    `max_body_bytes`: 1 MiB holds 256 messages of 4,000 characters. `max_inputs`: messages of one `/v1/predict` request.
+    `max_characters`: of one message; 100,000 are about 25,000 tokens of English, and what does not fit the model's
+    context is refused anyway. Raises `ServingError` for a limit below 1.
+    """
+
+    max_body_bytes: int = 2**20
+    max_inputs: int = 256
+    max_characters: int = 100_000
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if value < 1:
+                raise ServingError(f"The limit {name} is {value}; give at least 1.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Return the limits that `environment` sets, the defaults elsewhere; raises `ServingError` for no number."""
+        given: dict[str, int] = {}
+        for field in fields(cls):
+            name = _variable(field.name)
+            if name in environment:
+                given[field.name] = _number(name, environment[name])
+        return cls(**given)
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables from which `from_environment` reads these limits again."""
+        return {_variable(name): str(value) for name, value in asdict(self).items()}
+
+
+def _variable(field: str) -> str:
+    """Return the environment variable of a field."""
+    return _PREFIX + field.upper()
+
+
+def _number(name: str, text: str) -> int:
+    """Return the whole number in `text`."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ServingError(f"The environment variable {name} is '{text}'; give a whole number.") from error

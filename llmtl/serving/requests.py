@@ -1,0 +1,254 @@
+"""What clients send, checked and reduced to what a task needs; every refusal says how to mend the request.
+
+Pure functions over parsed JSON, shared by the middleware in vLLM and the app for winners that are no language model.
+Not covered: reading bodies (`llmtl.serving.asgi`), what needs tokens (`llmtl.serving.conversations`).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llmtl.errors import InputError
+from llmtl.serving.limits import Limits
+
+PASSED = (
+    "stream",
+    "stream_options",
+    "logprobs",
+    "top_logprobs",
+    "return_prompt_text",
+    "return_token_ids",
+    "return_tokens_as_token_ids",
+    "user",
+    "seed",
+)
+"""The fields of a chat request that reach vLLM; what steers the sampling is the task's, not the client's."""
+
+_BOOLEANS = ("stream", "logprobs", "return_prompt_text", "return_token_ids", "return_tokens_as_token_ids")
+
+
+class RequestError(InputError):
+    """A request that is refused: the HTTP `status`, and the fields of OpenAI's error format."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        code: str | None = None,
+        param: str | None = None,
+        kind: str = "invalid_request_error",
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+        self.kind = kind
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """A chat request to a task: the message, and the fields of `PASSED` that the client set."""
+
+    text: str
+    passed: dict[str, Any]
+
+    @property
+    def stream(self) -> bool:
+        """Return whether the client wants the answer in pieces."""
+        return bool(self.passed.get("stream"))
+
+
+@dataclass(frozen=True)
+class PredictRequest:
+    """A request to `/v1/predict`: N messages, and the task model or None for the winner."""
+
+    inputs: tuple[str, ...]
+    model: str | None
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`; raises `RequestError` for anything else."""
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError) as error:  # ValueError: broken JSON, broken UTF-8, numbers without end
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise RequestError(f"The body is not JSON ({reason}); send a JSON object.", code="invalid_json") from error
+    if not isinstance(parsed, dict):
+        raise RequestError(f"The body is {_kind(parsed)}; send a JSON object.", code="invalid_json")
+    return parsed
+
+
+def requested_model(body: dict[str, Any], names: Sequence[str]) -> str:
+    """Return the model that the request names; raises `RequestError` when it names none, with the `names` there are."""
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
+        raise RequestError(f"'model' must name a model: one of {_listed(names)}.", param="model", code="missing_model")
+    return model
+
+
+def unknown_model(model: str, names: Sequence[str]) -> RequestError:
+    """Return the error for a model that is not served."""
+    return RequestError(
+        f"The model '{model}' does not exist; ask for one of {_listed(names)}.",
+        status=404,
+        code="model_not_found",
+        param="model",
+    )
+
+
+def chat_request(body: dict[str, Any], limits: Limits) -> ChatRequest:
+    """Return the checked chat request to a task model; raises `RequestError`."""
+    _refuse_tools(body)
+    if body.get("n") not in (None, 1) or isinstance(body.get("n"), bool):
+        raise RequestError("'n' must be 1: a task has one answer to a message.", param="n")
+    _check_options(body)
+    text = _message(body.get("messages"))
+    check_text(text, "messages", limits)
+    return ChatRequest(text, {name: body[name] for name in PASSED if body.get(name) is not None})
+
+
+def predict_request(body: dict[str, Any], limits: Limits) -> PredictRequest:
+    """Return the checked request to `/v1/predict`; raises `RequestError`."""
+    model, inputs = body.get("model"), body.get("inputs")
+    if model is not None and not isinstance(model, str):
+        raise RequestError(f"'model' must be text, not {_kind(model)}.", param="model")
+    if not isinstance(inputs, list):
+        raise RequestError(f"'inputs' must be a list of messages, not {_kind(inputs)}.", param="inputs")
+    if not 1 <= len(inputs) <= limits.max_inputs:
+        raise RequestError(
+            f"'inputs' has {len(inputs)} messages; send 1 to {limits.max_inputs} in one request.", param="inputs"
+        )
+    for position, text in enumerate(inputs):
+        if not isinstance(text, str):
+            raise RequestError(f"'inputs[{position}]' must be text, not {_kind(text)}.", param=f"inputs[{position}]")
+        check_text(text, f"inputs[{position}]", limits)
+    return PredictRequest(tuple(inputs), model)
+
+
+def check_text(text: str, param: str, limits: Limits) -> None:
+    """Raise `RequestError` for a message that is blank, too long or no valid Unicode; `param` says where it stands."""
+    if not text or text.isspace():
+        raise RequestError("The message is empty; send the text to be answered.", param=param, code="empty_message")
+    if len(text) > limits.max_characters:
+        raise RequestError(
+            f"The message has {len(text)} characters and {limits.max_characters} are allowed; shorten it.",
+            param=param,
+            code="message_too_long",
+        )
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise RequestError(
+                f"The message has half a surrogate pair at character {error.start}; send valid Unicode.", param=param
+            ) from error
+
+
+def too_big(limits: Limits) -> RequestError:
+    """Return the error for a body above the limit."""
+    return RequestError(
+        f"The body is larger than {limits.max_body_bytes} bytes; send fewer or shorter messages in one request.",
+        status=413,
+        code="request_too_large",
+    )
+
+
+def _message(messages: Any) -> str:
+    """Return the text of the only user message."""
+    if not isinstance(messages, list):
+        raise RequestError(f"'messages' must be a list with one user message, not {_kind(messages)}.", param="messages")
+    for position, message in enumerate(messages):
+        _check_turn(message, position)
+    if len(messages) != 1:
+        raise RequestError(
+            f"'messages' has {len(messages)} messages; send exactly one user message, since the task answers each "
+            "message by itself.",
+            param="messages",
+        )
+    return _content(messages[0].get("content"))
+
+
+def _check_turn(message: Any, position: int) -> None:
+    """Raise `RequestError` for a turn that is no user message."""
+    if not isinstance(message, dict):
+        raise RequestError(
+            f"'messages[{position}]' must be an object with 'role' and 'content', not {_kind(message)}.",
+            param=f"messages[{position}]",
+        )
+    role = message.get("role")
+    if role == "user":
+        return
+    if role in ("system", "developer"):
+        cure = "the task brings its own instruction; leave this message out"
+    else:
+        cure = "send one message of the role 'user'"
+    raise RequestError(
+        f"'messages[{position}]' has the role {json.dumps(role)}; {cure}.", param=f"messages[{position}].role"
+    )
+
+
+def _content(content: Any) -> str:
+    """Return the text of a message's content, which is text or a list of text parts."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise RequestError(
+            f"The message's 'content' must be text or a list of text parts, not {_kind(content)}.",
+            param="messages[0].content",
+        )
+    texts = []
+    for position, part in enumerate(content):
+        text = part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None
+        if not isinstance(text, str):
+            raise RequestError(
+                'The task reads text only; send parts of the form {"type": "text", "text": "..."}.',
+                param=f"messages[0].content[{position}]",
+            )
+        texts.append(text)
+    return "\n".join(texts)  # as vLLM joins them
+
+
+def _refuse_tools(body: dict[str, Any]) -> None:
+    """Raise `RequestError` for a request that offers tools."""
+    for name in ("tools", "functions"):
+        if body.get(name):
+            raise RequestError(f"The task calls no tools; leave '{name}' out.", param=name)
+    for name in ("tool_choice", "function_call"):
+        if body.get(name) not in (None, "none", "auto"):
+            raise RequestError(f"The task calls no tools; leave '{name}' out.", param=name)
+
+
+def _check_options(body: dict[str, Any]) -> None:
+    """Raise `RequestError` for options of the wrong type; vLLM would silently turn "yes" into true."""
+    for name in _BOOLEANS:
+        if body.get(name) is not None and not isinstance(body[name], bool):
+            raise RequestError(f"'{name}' must be true or false, not {_kind(body[name])}.", param=name)
+    if body.get("stream_options") is not None and not body.get("stream"):
+        raise RequestError("'stream_options' is for streams; set 'stream' to true.", param="stream_options")
+    wanted = body.get("top_logprobs")
+    if wanted is None:
+        return
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 0:
+        raise RequestError("'top_logprobs' must be a whole number from 0.", param="top_logprobs")
+    if wanted and not body.get("logprobs"):
+        raise RequestError("'top_logprobs' needs 'logprobs' set to true.", param="top_logprobs")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the names, quoted, for a sentence."""
+    return ", ".join(f"'{name}'" for name in names)
+
+
+def _kind(value: Any) -> str:
+    """Return what JSON calls the type of `value`, with its article."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, list) else "an object"

@@ -1,0 +1,165 @@
+"""What clients get back: errors in OpenAI's format, predictions, and the engine's answers under the client's names.
+
+Responses are rewritten only where something has to change: the model's name by one substitution in the bytes, the
+answer by reading the JSON. Not covered: making answers (`llmtl.serving.scoring`, vLLM).
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import Message, Send
+
+from llmtl.serving.requests import RequestError
+
+Parse = Callable[[str], str | None]
+"""From what the model wrote to the label it means, or None when it means none."""
+
+_MODEL = re.compile(rb'"model":"(?:[^"\\]|\\.)*"')
+"""The model's name in compact JSON; inside a text its quotes would be escaped, so it matches nothing else."""
+
+_EVENT = b"data: "
+_EVENT_END = b"\n\n"
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The answer to one input of `/v1/predict`: fields beside `index`, and the tokens of its prompt."""
+
+    fields: dict[str, Any]
+    prompt_tokens: int
+
+
+def labelled(label: str, probabilities: dict[str, float], prompt_tokens: int) -> Predicted:
+    """Return a label with the probability of every label."""
+    return Predicted({"label": label, "probabilities": probabilities}, prompt_tokens)
+
+
+def error_response(error: RequestError) -> JSONResponse:
+    """Return a refusal in OpenAI's error format."""
+    content = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    return JSONResponse({"error": content}, status_code=error.status, headers=headers)
+
+
+def not_allowed(path: str, allowed: str) -> RequestError:
+    """Return the error for the wrong HTTP method."""
+    return RequestError(f"{path} takes {allowed} requests.", status=405, code="method_not_allowed")
+
+
+def predictions_response(model: str, rows: Sequence[Predicted]) -> JSONResponse:
+    """Return the answer to `/v1/predict`."""
+    tokens = sum(row.prompt_tokens for row in rows)
+    return JSONResponse(
+        {
+            "object": "list",
+            "model": model,
+            "data": [{"index": index, **row.fields} for index, row in enumerate(rows)],
+            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+        }
+    )
+
+
+def rewriting(send: Send, *, model: str | None, parse: Parse | None) -> Send:
+    """Return a `send` that names `model` in the response and turns answers into labels by `parse`.
+
+    None leaves the one or the other as it is. Error responses pass unchanged.
+    """
+    return _Rewriter(send, model, parse).send
+
+
+class _Rewriter:
+    """One response on its way to the client: its start is held back until its new length is known."""
+
+    def __init__(self, send: Send, model: str | None, parse: Parse | None) -> None:
+        self._send = send
+        self._name = None if model is None else b'"model":' + json.dumps(model).encode()
+        self._parse = parse
+        self._start: Message = {}
+        self._pieces: list[bytes] = []
+        self._events: _Events | None = None
+
+    async def send(self, message: Message) -> None:
+        """Pass one ASGI message on, rewritten."""
+        if message["type"] == "http.response.start":
+            await self._begin(message)
+        elif message["type"] != "http.response.body" or self._start.get("status") != 200:
+            await self._send(message)
+        elif self._events is not None:
+            await self._send({**message, "body": self._named(self._events.feed(message.get("body", b"")))})
+        else:
+            await self._collect(message)
+
+    async def _begin(self, start: Message) -> None:
+        """Hold the start of a response in one piece back; pass that of a stream or an error on."""
+        self._start = start
+        kind = next((value for key, value in start["headers"] if key.lower() == b"content-type"), b"")
+        if kind.startswith(b"text/event-stream"):
+            self._events = _Events(self._parse)
+        if self._events is not None or start["status"] != 200:
+            await self._send(start)
+
+    async def _collect(self, message: Message) -> None:
+        """Keep a piece of the body; after the last one, send the response."""
+        self._pieces.append(message.get("body", b""))
+        if message.get("more_body"):
+            return
+        body = b"".join(self._pieces)
+        if self._parse is not None:
+            body = _labelled_body(body, self._parse)
+        body = self._named(body)
+        kept = [pair for pair in self._start["headers"] if pair[0].lower() != b"content-length"]
+        await self._send({**self._start, "headers": [*kept, (b"content-length", b"%d" % len(body))]})
+        await self._send({"type": "http.response.body", "body": body})
+
+    def _named(self, body: bytes) -> bytes:
+        """Return `body` with the client's name of the model."""
+        name = self._name
+        return body if name is None else _MODEL.sub(lambda match: name, body)
+
+
+class _Events:
+    """A stream of server-sent events in which the label comes in one piece, once the whole answer is known."""
+
+    def __init__(self, parse: Parse | None) -> None:
+        self._parse = parse
+        self._rest = b""
+        self._answer = ""
+
+    def feed(self, piece: bytes) -> bytes:
+        """Return what can be sent after `piece` arrived."""
+        if self._parse is None:
+            return piece
+        *events, self._rest = (self._rest + piece).split(_EVENT_END)
+        return b"".join(self._event(event, self._parse) + _EVENT_END for event in events)
+
+    def _event(self, event: bytes, parse: Parse) -> bytes:
+        """Return one event with its part of the answer held back, or with the label at the end."""
+        if not event.startswith(_EVENT + b"{"):
+            return event
+        chunk = json.loads(event[len(_EVENT) :])
+        for choice in chunk.get("choices", ()):
+            delta = choice.get("delta", {})
+            self._answer += delta.get("content") or ""
+            if "content" in delta:
+                delta["content"] = ""
+            if choice.get("finish_reason"):
+                delta["content"] = parse(self._answer) or self._answer
+        return _EVENT + _compact(chunk)
+
+
+def _labelled_body(body: bytes, parse: Parse) -> bytes:
+    """Return a chat completion with the label as its answer."""
+    completion = json.loads(body)
+    for choice in completion.get("choices", ()):
+        said = choice["message"]["content"]
+        choice["message"]["content"] = parse(said or "") or said
+    return _compact(completion)
+
+
+def _compact(value: Any) -> bytes:
+    """Return JSON as Starlette and vLLM write it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

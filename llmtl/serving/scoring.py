@@ -1,0 +1,174 @@
+"""Labels and the probability of every label, by in-process requests to vLLM's completions route.
+
+Every branch of the answer trie is one request for one token among the branch's children, for many inputs at once; the
+tokens are those of measuring (`llmtl.serving.conversations`), so that label and probabilities are the measured ones. A
+branch is asked after its parent, whose prompt vLLM then has in its prefix cache, and not at all where it cannot matter.
+Not covered: answers that are no labels (`llmtl.serving.generation`), errors of vLLM, which are passed on.
+"""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.types import ASGIApp, Scope
+
+from llmtl.engines.trie import ROOT, Trie
+from llmtl.serving.asgi import Answer, call, together
+from llmtl.serving.bundle.manifest import ServedStrategy
+from llmtl.serving.conversations import Conversations, TokenPrompt
+from llmtl.serving.requests import RequestError
+from llmtl.serving.responses import Predicted, labelled
+from llmtl.serving.routes import COMPLETIONS
+
+AT_ONCE = 32
+"""Inputs of one request to vLLM."""
+REQUESTS_AT_ONCE = 8
+"""Requests to vLLM that all clients of `/v1/predict` together may have under way, so that chats are not starved."""
+NEGLIGIBLE = 1e-6
+"""A branch reached with less probability is not asked: its labels share it evenly, each wrong by less than this."""
+
+_TOKEN = "token_id:{}"
+
+
+class UpstreamError(RuntimeError):
+    """vLLM refused a request; `answer` is its response."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"vLLM answered {answer.status}.")
+        self.answer = answer
+
+
+class _Item:
+    """One input on its way down the trie.
+
+    `edges` has the log-probabilities of the trie's edges up to a constant for each branch; they are equal where nothing
+    was asked. `reached` maps the branches to ask next to the log-probability of getting there.
+    """
+
+    def __init__(self, prompt: TokenPrompt) -> None:
+        self.prompt = prompt
+        self.trie = prompt.trie
+        self.edges: NDArray[np.float64] = np.zeros(len(prompt.trie.edges[1]))
+        self.reached = {0: 0.0} if self.trie.branches else {}
+
+    def take(self, branch: int, logprobs: Sequence[float]) -> None:
+        """Note the log-probabilities of a branch's children."""
+        start = int(self.trie.starts[branch])
+        self.edges[start : start + len(logprobs)] = logprobs
+        arrived = self.reached.pop(branch)
+        for target, logprob in zip(self.trie.branches[branch].following, logprobs, strict=True):
+            if target >= 0 and arrived + logprob > np.log(NEGLIGIBLE):
+                self.reached[target] = arrived + logprob
+
+    def predicted(self, labels: Sequence[str]) -> Predicted:
+        """Return the greedy label and all probabilities."""
+        if not self.trie.branches:
+            return labelled(labels[0], dict.fromkeys(labels, 1.0), len(self.prompt.ids))
+        logprobs = self.trie.renormalise(self.edges[None, :])
+        [choice] = self.trie.greedy(logprobs)
+        [row] = self.trie.probabilities(logprobs).tolist()
+        return labelled(labels[choice], dict(zip(labels, row, strict=True)), len(self.prompt.ids))
+
+
+class Scorer:
+    """Labels by asking `app`, which is vLLM's own application."""
+
+    def __init__(self, app: ASGIApp, conversations: Conversations, labels: Sequence[str]) -> None:
+        self._app = app
+        self._conversations = conversations
+        self._labels = tuple(labels)
+        self._turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
+        # one thread: wording and tokenising hundreds of inputs must not hold the event loop, and share one trie cache
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmtl-wording")
+
+    async def predict(self, scope: Scope, strategy: ServedStrategy, texts: Sequence[str]) -> list[Predicted]:
+        """Return one prediction a text, in order, for the client whose request is in `scope`.
+
+        Raises `RequestError` for a text that does not fit the context, before anything is asked, and `UpstreamError`.
+        """
+        items: list[_Item] = []
+        for start in range(0, len(texts), AT_ONCE):
+            chunk = texts[start : start + AT_ONCE]
+            items += await asyncio.get_running_loop().run_in_executor(self._worker, self._word, strategy, chunk, start)
+        while waiting := _grouped(items):
+            await together(self._ask(scope, strategy, branch, group) for branch, group in waiting)
+        return [item.predicted(self._labels) for item in items]
+
+    def _word(self, strategy: ServedStrategy, texts: Sequence[str], start: int) -> list[_Item]:
+        """Return the texts as tokens; `start` is the position of the first one."""
+        return [
+            _Item(self._conversations.tokens(strategy, text, f"inputs[{position}]"))
+            for position, text in enumerate(texts, start)
+        ]
+
+    async def _ask(self, scope: Scope, strategy: ServedStrategy, branch: int, group: Sequence[_Item]) -> None:
+        """Note what the model says at one branch for a group of items with the same trie."""
+        trie = group[0].trie
+        body = _question(strategy.engine_model, trie, branch, group)
+        async with self._turns:
+            answer = await call(self._app, scope, COMPLETIONS, body)
+        if answer.status != 200:
+            raise UpstreamError(answer)
+        children = trie.branches[branch].children
+        choices = sorted(json.loads(answer.body)["choices"], key=lambda choice: int(choice["index"]))
+        for item, choice in zip(group, choices, strict=True):
+            item.take(branch, _logprobs(choice, children))
+
+
+def _grouped(items: Sequence[_Item]) -> list[tuple[int, list[_Item]]]:
+    """Return the branches to ask now, each with up to `AT_ONCE` items of one trie."""
+    groups: defaultdict[tuple[int, int], list[_Item]] = defaultdict(list)
+    for item in items:
+        for branch in item.reached:
+            groups[id(item.trie), branch].append(item)
+    return [
+        (branch, group[start : start + AT_ONCE])
+        for (_, branch), group in groups.items()
+        for start in range(0, len(group), AT_ONCE)
+    ]
+
+
+def _question(model: str, trie: Trie, branch: int, group: Sequence[_Item]) -> bytes:
+    """Return the request for the next token at a branch."""
+    path = _path(trie, branch)
+    children = trie.branches[branch].children
+    return json.dumps(
+        {
+            "model": model,
+            "prompt": [[*item.prompt.ids, *path] for item in group],
+            "max_tokens": 1,
+            "temperature": 0,
+            "allowed_token_ids": children,
+            "logprobs": len(children),
+            "return_tokens_as_token_ids": True,
+        }
+    ).encode()
+
+
+def _path(trie: Trie, branch: int) -> list[int]:
+    """Return the answer tokens from the prompt to a branch."""
+    node, path = trie.branches[branch].node, list[int]()
+    while node != ROOT:
+        path.append(trie.tokens[node])
+        node = trie.parents[node]
+    return path[::-1]
+
+
+def _logprobs(choice: dict[str, Any], children: Sequence[int]) -> list[float]:
+    """Return the log-probability of each child; raises `RequestError` (500) where vLLM did not report it."""
+    reported = choice["logprobs"]["top_logprobs"][0]
+    try:
+        return [float(reported[_TOKEN.format(child)]) for child in children]
+    except KeyError as error:
+        raise RequestError(
+            "vLLM does not report the probabilities of all labels; start it with --logprobs-mode processed_logprobs "
+            f"and --max-logprobs {len(children)} or more.",
+            status=500,
+            code="missing_logprobs",
+            kind="server_error",
+        ) from error

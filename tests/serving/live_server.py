@@ -1,0 +1,73 @@
+"""Server processes for tests: started on a free port, awaited, ended with everything they started."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import httpx
+
+from llmtl.serving.bundle.read import open_bundle
+from llmtl.serving.command import server_command
+from llmtl.serving.options import ServeOptions
+
+START_SECONDS = 480
+KEY = "a key for tests"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def live_server(folder, log, *, key=KEY, **options):
+    """Yield the URL of the server of a bundle, without `llmtl serve` around it."""
+    given = ServeOptions(port=free_port(), api_key=key, **options)
+    command = server_command(folder, open_bundle(folder), given, device="cpu")
+    environment = os.environ | command.environment | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command.argv, cwd=command.folder, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{given.port}"
+    try:
+        _wait(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def client_of(url, key=KEY):
+    """Return an HTTP client of a live server."""
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=240, trust_env=False)
+
+
+def error_of(response, status):
+    """Return the error in a response, after checking its form."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    [(name, error)] = response.json().items()
+    assert name == "error"
+    assert set(error) == {"message", "type", "param", "code"}
+    return error
+
+
+def _wait(url, process, log):
+    deadline = time.monotonic() + START_SECONDS
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < deadline:
+            assert process.poll() is None, log.read_text(errors="replace")[-4000:]
+            with contextlib.suppress(httpx.TransportError):
+                if client.get(f"{url}/health").status_code == 200:
+                    return
+            time.sleep(0.5)
+    raise AssertionError(f"no server within {START_SECONDS} s: {log.read_text(errors='replace')[-4000:]}")

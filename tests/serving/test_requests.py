@@ -1,0 +1,178 @@
+import json
+
+import pytest
+
+from llmtl.serving.limits import Limits
+from llmtl.serving.requests import (
+    ChatRequest,
+    PredictRequest,
+    RequestError,
+    chat_request,
+    parse_object,
+    predict_request,
+    requested_model,
+    unknown_model,
+)
+
+LIMITS = Limits(max_inputs=3, max_characters=20)
+USER = {"role": "user", "content": "my card"}
+
+
+def refusal(call, *arguments):
+    with pytest.raises(RequestError) as caught:
+        call(*arguments)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "Expecting value"),
+        (b"{", "Expecting property name"),
+        (b'{"\xff": 1}', "decode"),
+        pytest.param(b"[" * 200_000, "nested too deeply", id="deep"),
+        pytest.param(b'{"n": ' + b"9" * 5000 + b"}", "digits", id="digits"),
+        (b"[1]", "a list"),
+        (b'"text"', "text"),
+        (b"3", "a number"),
+        (b"null", "nothing"),
+    ],
+)
+def test_what_is_no_json_object_is_refused(body, reason):
+    error = refusal(parse_object, body)
+    assert (error.status, error.code) == (400, "invalid_json")
+    assert reason in str(error)
+    assert str(error).endswith("send a JSON object.")
+
+
+def test_a_json_object_is_read():
+    assert parse_object(b' {"a": "\xc3\xa9"} ') == {"a": "é"}
+
+
+@pytest.mark.parametrize("body", [{}, {"model": None}, {"model": ""}, {"model": 3}])
+def test_a_chat_request_must_name_a_model(body):
+    error = refusal(requested_model, body, ("tickets", "base"))
+    assert (error.status, error.param) == (400, "model")
+    assert "one of 'tickets', 'base'" in str(error)
+
+
+def test_an_unknown_model_is_refused_with_the_names_there_are():
+    error = unknown_model("gpt-5", ("tickets", "base"))
+    assert (error.status, error.code, error.param) == (404, "model_not_found", "model")
+    assert str(error) == "The model 'gpt-5' does not exist; ask for one of 'tickets', 'base'."
+
+
+def test_a_message_is_read_with_the_fields_that_may_pass():
+    body = {
+        "model": "tickets",
+        "messages": [USER],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "logprobs": True,
+        "top_logprobs": 2,
+        "seed": 1,
+        "user": "u",
+        "return_prompt_text": None,
+        "temperature": 1.5,
+        "max_tokens": 1,
+        "stop": ["a"],
+        "logit_bias": {"5": 100},
+        "structured_outputs": {"choice": ["x"]},
+        "chat_template": "{{ 1 }}",
+        "chat_template_kwargs": {"raw": True},
+        "min_tokens": 50,
+        "n": 1,
+        "tools": [],
+        "tool_choice": "auto",
+    }
+    assert chat_request(body, LIMITS) == ChatRequest(
+        "my card",
+        {
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "logprobs": True,
+            "top_logprobs": 2,
+            "user": "u",
+            "seed": 1,
+        },
+    )
+
+
+def test_text_parts_are_joined_as_vllm_does():
+    parts = [{"type": "text", "text": "my"}, {"type": "text", "text": "card"}]
+    assert chat_request({"messages": [{"role": "user", "content": parts}]}, LIMITS).text == "my\ncard"
+
+
+@pytest.mark.parametrize(
+    ("change", "param", "reason"),
+    [
+        ({"messages": None}, "messages", "not nothing"),
+        ({"messages": "hello"}, "messages", "not text"),
+        ({"messages": []}, "messages", "has 0 messages"),
+        ({"messages": [USER, USER]}, "messages", "has 2 messages; send exactly one"),
+        ({"messages": ["hello"]}, "messages[0]", "not text"),
+        ({"messages": [{"content": "x"}]}, "messages[0].role", "role null"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role", 'role ["user"]'),
+        ({"messages": [{"role": "system", "content": "x"}, USER]}, "messages[0].role", "its own instruction; leave"),
+        ({"messages": [{"role": "developer", "content": "x"}, USER]}, "messages[0].role", "leave this message out"),
+        ({"messages": [USER, {"role": "assistant", "content": "x"}]}, "messages[1].role", "role 'user'"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content", "not nothing"),
+        ({"messages": [{"role": "user", "content": {}}]}, "messages[0].content", "not an object"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0]", "text only"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": 3}]}]}, "messages[0].content[0]", "text"),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "messages[0].content[0]", "text only"),
+        ({"messages": [{"role": "user", "content": ""}]}, "messages", "empty"),
+        ({"messages": [{"role": "user", "content": []}]}, "messages", "empty"),
+        ({"messages": [{"role": "user", "content": " \n\t\u00a0"}]}, "messages", "empty"),
+        ({"messages": [{"role": "user", "content": "x" * 21}]}, "messages", "21 characters and 20 are allowed"),
+        ({"messages": [{"role": "user", "content": "a \ud83d"}]}, "messages", "surrogate pair at character 2"),
+        ({"n": 2}, "n", "must be 1"),
+        ({"n": "1"}, "n", "must be 1"),
+        ({"n": True}, "n", "must be 1"),
+        ({"tools": [{"type": "function"}]}, "tools", "calls no tools"),
+        ({"functions": [{"name": "f"}]}, "functions", "calls no tools"),
+        ({"tool_choice": "required"}, "tool_choice", "calls no tools"),
+        ({"stream": "yes"}, "stream", "true or false, not text"),
+        ({"logprobs": 5}, "logprobs", "true or false, not a number"),
+        ({"stream_options": {}}, "stream_options", "for streams"),
+        ({"top_logprobs": 2}, "top_logprobs", "needs 'logprobs'"),
+        ({"logprobs": True, "top_logprobs": -1}, "top_logprobs", "whole number"),
+        ({"logprobs": True, "top_logprobs": 1.5}, "top_logprobs", "whole number"),
+        ({"logprobs": True, "top_logprobs": True}, "top_logprobs", "whole number"),
+    ],
+)
+def test_a_wrong_chat_request_is_refused(change, param, reason):
+    error = refusal(chat_request, {"messages": [USER], **change}, LIMITS)
+    assert (error.status, error.param, error.kind) == (400, param, "invalid_request_error")
+    assert reason in str(error)
+
+
+def test_inputs_are_read():
+    assert predict_request({"inputs": ["a", "b"]}, LIMITS) == PredictRequest(("a", "b"), None)
+    assert predict_request({"inputs": ["a"], "model": "tickets"}, LIMITS) == PredictRequest(("a",), "tickets")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "reason"),
+    [
+        ({}, "inputs", "not nothing"),
+        ({"inputs": "a"}, "inputs", "a list of messages, not text"),
+        ({"inputs": []}, "inputs", "has 0 messages; send 1 to 3"),
+        ({"inputs": ["a"] * 4}, "inputs", "has 4 messages; send 1 to 3"),
+        ({"inputs": ["a", 3]}, "inputs[1]", "not a number"),
+        ({"inputs": ["a", None]}, "inputs[1]", "not nothing"),
+        ({"inputs": ["a", " "]}, "inputs[1]", "empty"),
+        ({"inputs": ["a", "b", "x" * 21]}, "inputs[2]", "21 characters"),
+        ({"inputs": ["\udc00"]}, "inputs[0]", "surrogate"),
+        ({"inputs": ["a"], "model": 3}, "model", "not a number"),
+    ],
+)
+def test_wrong_inputs_are_refused(body, param, reason):
+    error = refusal(predict_request, body, LIMITS)
+    assert (error.status, error.param) == (400, param)
+    assert reason in str(error)
+
+
+def test_json_itself_cannot_smuggle_half_a_surrogate_in():
+    body = parse_object(json.dumps({"inputs": ["a\ud83d"]}).encode())
+    assert "surrogate" in str(refusal(predict_request, body, LIMITS))
