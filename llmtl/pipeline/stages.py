@@ -20,12 +20,13 @@ from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared, prepare
-from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, RECIPE, TASK, Run, load_run
+from llmtl.pipeline.report import FINDINGS, refresh_report
+from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, PROVENANCE, RECIPE, TASK, Run, load_run
 from llmtl.predictor import Strategy
 from llmtl.progress import Progress, Silent
-from llmtl.report import ReportContent, markdown, write_html
+from llmtl.served import SERVING_FILE
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
-from llmtl.store import Store, digest, now, versions, write_json, write_json_lines, write_text
+from llmtl.store import Store, digest, now, read_json, versions, write_json, write_json_lines, write_text
 from llmtl.task import Split
 
 RUNS = Path("runs")
@@ -178,31 +179,28 @@ def _write_results(
     ran = [strategy for strategy in bench.prepared.strategies if strategy.name not in skipped]
     for evaluation, _ in measured:
         write_json_lines(folder / "predictions" / f"{evaluation.strategy}.{evaluation.split}.jsonl", _rows(evaluation))
-    content = ReportContent(
-        task=bench.prepared.task,
-        decision=decision,
-        evaluations=tuple(evaluation for evaluation, _ in measured),
-        test_examples=bench.split.test,
-        sizes={name: len(getattr(bench.split, name)) for name in ("train", "dev", "test")},
-        details={strategy.name: bench.fit(strategy)["details"] for strategy in ran},
-        findings=bench.prepared.findings,
-        skipped=skipped,
-        provenance=_provenance(bench, started),
-    )
-    write_json(folder / "provenance.json", dict(content.provenance))
-    write_html(content, folder / "report.html")
-    write_text(folder / "report.md", markdown(content))
-    write_json(folder / INDEX, _index(bench, ran, measured))
-    write_json(folder / DECISION, to_json(decision))
+    write_json(folder / PROVENANCE, _provenance(bench, started))
+    write_json(folder / INDEX, _index(bench, ran, measured) | {"skipped": skipped})
+    _write_decision(folder, to_json(decision))
+    refresh_report(folder)
+
+
+def _write_decision(folder: Path, document: dict[str, Any]) -> None:
+    """Write `decision.json`; when it says something new, what was measured of the old winner's server goes."""
+    path = folder / DECISION
+    if not path.is_file() or read_json(path) != document:
+        (folder / SERVING_FILE).unlink(missing_ok=True)
+    write_json(path, document)
 
 
 def _index(bench: Bench, ran: list[Strategy], measured: Measured) -> dict[str, Any]:
-    """Return where the run folder keeps what; paths are relative to it."""
+    """Return where the run folder keeps what (paths are relative to it), and what the checks found."""
     root = bench.store.folder
     return {
         "task": TASK.dump_python(bench.prepared.task, mode="json"),
         "fits": {strategy.name: str(bench.fit_folder(strategy).relative_to(root)) for strategy in ran},
         "evaluations": [str(path.relative_to(root)) for _, path in measured],
+        "findings": FINDINGS.dump_python(bench.prepared.findings, mode="json"),
     }
 
 

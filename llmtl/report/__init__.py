@@ -2,6 +2,7 @@
 
     content.py        what a report is made from
     wording.py        numbers and verdicts in words
+    serving.py        what a live endpoint was measured to do, in words
     view.py           what every form of the report shows, worked out once
     disagreement.py   the test examples on which the strategies disagree
     confusion.py      what the winner mistakes for what

@@ -10,6 +10,7 @@ from typing import Any
 from llmtl.checks.finding import Finding
 from llmtl.decision.outcome import Decision
 from llmtl.evaluation import Evaluation
+from llmtl.served import Served
 from llmtl.task import Example, Task
 
 
@@ -19,7 +20,8 @@ class ReportContent:
 
     `evaluations` holds dev and test evaluations of every strategy that ran; `details` the `Predictor.details()` of each
     strategy by name; `skipped` the strategies that did not run and why; `provenance` name-value pairs (model, versions,
-    device, seeds, fingerprints, times).
+    device, seeds, fingerprints, times). `served` is what the live endpoint was measured to do, if there was one; the
+    decision's cost and latency of that strategy are then those of the endpoint.
     """
 
     task: Task
@@ -31,3 +33,4 @@ class ReportContent:
     findings: tuple[Finding, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
+    served: Served | None = None

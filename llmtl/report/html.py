@@ -90,6 +90,7 @@ def _sections(view: View) -> list[tuple[str, str]]:
         ("cost", "Score against cost", True),
         ("strategies", "Strategies", True),
         ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
+        ("served", "As served", view.content.served is not None),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
         ("mistakes", "Mistakes", view.confusion is not None),
         ("examples", "Disagreements", bool(view.disagreements.examples)),

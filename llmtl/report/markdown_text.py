@@ -5,12 +5,13 @@ Not covered: the heat map of many labels (its most frequent mistakes are listed)
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
 from llmtl.report import wording
 from llmtl.report.content import ReportContent
 from llmtl.report.view import View, build_view, reading
+from llmtl.served import Served
 
 _EXAMPLES = 10
 _CURVE_ROWS = 12
@@ -27,6 +28,7 @@ def markdown(content: ReportContent) -> str:
         _why,
         _strategies,
         _comparisons,
+        _served,
         _learning,
         _search,
         _mistakes,
@@ -78,7 +80,10 @@ def _why(view: View) -> Iterable[str]:
 def _strategies(view: View) -> Iterable[str]:
     yield "## Strategies"
     metric = wording.metric_name(view.content.decision.metric)
-    yield f"{wording.capital(metric)} with 95% intervals; sorted by test, else dev."
+    basis = (
+        " Served: cost and latency of the live endpoint; all others measured offline." if view.content.served else ""
+    )
+    yield f"{wording.capital(metric)} with 95% intervals; sorted by test, else dev.{basis}"
     header = ["strategy", "role", "standing", "test", "dev", "failed", "USD per 1,000", "p50", "p95", "training"]
     rows = []
     for row in view.rows:
@@ -88,8 +93,10 @@ def _strategies(view: View) -> Iterable[str]:
         cells.append(_scored(result.test.value, result.test.ci95) if result.test else wording.NOTHING)
         cells.append(_scored(result.dev.value, result.dev.ci95))
         cells.append(wording.count(result.test.failed) if result.test else wording.NOTHING)
-        cells += [escape(wording.usd(result.usd_per_1k_requests)), escape(wording.milliseconds(result.p50_ms))]
-        cells += [escape(wording.milliseconds(result.p95_ms)), escape(wording.training_time(result.train_seconds))]
+        served = " served" if row.served else ""
+        cells.append(escape(f"{wording.usd(result.usd_per_1k_requests)}{served}"))
+        cells += [escape(f"{wording.milliseconds(value)}{served}") for value in (result.p50_ms, result.p95_ms)]
+        cells.append(escape(wording.training_time(result.train_seconds)))
         rows.append(cells)
     yield table(header, rows, numbers=3)
 
@@ -116,6 +123,51 @@ def _comparisons(view: View) -> Iterable[str]:
         for c in comparisons
     ]
     yield table(["comparison", "why", "reading", "method", "difference", "p", "p (Holm)"], rows, numbers=4)
+
+
+def _served(view: View) -> Iterable[str]:
+    served = view.content.served
+    if served is None:
+        return
+    yield "## As served"
+    yield _bullets(f"{name}: {value}" for name, value in view.served_facts)
+    if view.drift:
+        yield f"**{escape(view.drift)}**"
+    rows = [
+        [
+            wording.count(load.concurrency),
+            wording.count(load.requests),
+            wording.count(load.errors),
+            escape(wording.milliseconds(load.p50_ms)),
+            escape(wording.milliseconds(load.p95_ms)),
+            wording.rate(load.requests_per_second),
+        ]
+        for load in served.loads
+    ]
+    if rows:
+        yield table(["at once", "requests", "errors", "p50", "p95", "requests/s"], rows, numbers=0)
+    yield from _drift(served)
+
+
+def _drift(served: Served) -> Iterable[str]:
+    """Return a table of the served answers that differ from what was measured, if any do."""
+
+    def answer(label: str | None, probabilities: Mapping[str, float]) -> str:
+        both = ", ".join(f"{name} {wording.probability(value)}" for name, value in probabilities.items())
+        said = f"**{escape('(failed)' if label is None else label)}**"
+        return f"{said} ({escape(both)})" if both else said
+
+    rows = [
+        [
+            escape(found.text),
+            answer(found.recorded, found.recorded_probabilities),
+            answer(found.served, found.served_probabilities),
+            "too close to tell apart" if found.close else "drift",
+        ]
+        for found in served.parity.disagreements
+    ]
+    if rows:
+        yield table(["text", "measured", "served", "why"], rows)
 
 
 def _learning(view: View) -> Iterable[str]:

@@ -27,7 +27,8 @@ from rich.text import Text
 
 from llmtl.decision.outcome import Decision, StrategyResult, Verdict
 from llmtl.progress import Advance
-from llmtl.report import wording
+from llmtl.report import serving, wording
+from llmtl.served import Served
 
 _SPEED_WINDOW_SECONDS = 300.0
 _STYLES = {Verdict.ADOPT: "blue", Verdict.TIE: "cyan", Verdict.BASELINE: "white", Verdict.INCONCLUSIVE: "yellow"}
@@ -107,12 +108,14 @@ class TerminalProgress:
         self._console.print(Text(line, style=style), soft_wrap=True)
 
 
-def print_verdict(decision: Decision, console: Console) -> None:
-    """Return nothing; print the verdict, its reasons and one line a strategy."""
+def print_verdict(decision: Decision, console: Console, served: Served | None = None) -> None:
+    """Return nothing; print the verdict, its reasons and one line a strategy, and what a live endpoint did."""
     parts = [Text(wording.verdict(decision), style=f"bold {_STYLES[decision.verdict]}"), Text(wording.reason(decision))]
     if decision.target is not None:
         stated = f"Target {wording.target(decision.target)}: {wording.target_state(decision)}."
         parts.append(Text(stated, style="dim"))
+    if served is not None:
+        parts.append(Text(serving.line(served), style="dim"))
     title = Text(f"Verdict for {decision.task}")
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=_STYLES[decision.verdict]))
     console.print(_strategies(decision))

@@ -9,7 +9,7 @@ from typing import Any
 
 from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
 from llmtl.evaluation import Evaluation
-from llmtl.report import wording
+from llmtl.report import serving, wording
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
@@ -33,6 +33,7 @@ class Row:
     """One strategy with what was measured of it.
 
     `standing` says in words what it is to the decision; `badge` is a word for the winner and empty for the others.
+    `served` says that cost and latency were measured on a live endpoint.
     """
 
     result: StrategyResult
@@ -41,6 +42,13 @@ class Row:
     winner: bool
     badge: str
     standing: str
+    served: bool = False
+
+    @property
+    def label(self) -> str:
+        """Return the name with what is special about the strategy: `qlora (winner, served)`."""
+        marks = [mark for mark in (self.badge, "served" if self.served else "") if mark]
+        return f"{self.result.name} ({', '.join(marks)})" if marks else self.result.name
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,8 @@ class View:
     confusion: Confusion | None
     disagreements: Disagreements
     reliability: Reliability | None
+    served_facts: tuple[tuple[str, str], ...]
+    drift: str
 
     @property
     def other_metric(self) -> str:
@@ -115,6 +125,8 @@ def build_view(content: ReportContent) -> View:
         confusion=confusion_of(winner, content.task.labels) if winner else None,
         disagreements=find_disagreements(content),
         reliability=reliability_of(winner) if winner else None,
+        served_facts=serving.facts(content.served) if content.served else (),
+        drift=serving.drift(content.served) if content.served else "",
     )
 
 
@@ -149,7 +161,8 @@ def _row(content: ReportContent, result: StrategyResult) -> Row:
     else:
         standing = "eligible"
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
-    return Row(result=result, test=test, dev=dev, winner=winner, badge=badge, standing=standing)
+    served = content.served is not None and content.served.strategy == result.name
+    return Row(result=result, test=test, dev=dev, winner=winner, badge=badge, standing=standing, served=served)
 
 
 def _changes(content: ReportContent) -> tuple[str, ...]:
@@ -179,8 +192,22 @@ def _figures(content: ReportContent) -> tuple[Figure, ...]:
             f"95% interval {wording.interval(*shown.ci95)}{size}",
         ),
         _target_figure(content),
-        Figure("Cost per 1,000 requests", wording.usd(result.usd_per_1k_requests), "at the prices of the recipe"),
-        Figure("Latency", wording.milliseconds(result.p50_ms), f"median; p95 {wording.milliseconds(result.p95_ms)}"),
+        *_running_figures(content, result),
+    )
+
+
+def _running_figures(content: ReportContent, result: StrategyResult) -> tuple[Figure, Figure]:
+    """Return cost and latency of the winner, as served where it was."""
+    cost, p95 = wording.usd(result.usd_per_1k_requests), wording.milliseconds(result.p95_ms)
+    offline = _evaluation(content, result.name, split="dev")
+    served = content.served is not None and content.served.strategy == result.name
+    if served and offline:
+        priced = f"as served; {wording.usd(offline.usd_per_1k_requests)} measured offline"
+    else:
+        priced = "as served" if served else "at the prices of the recipe"
+    return (
+        Figure("Cost per 1,000 requests", cost, priced),
+        Figure("Latency", wording.milliseconds(result.p50_ms), f"median{' as served' if served else ''}; p95 {p95}"),
     )
 
 
@@ -215,6 +242,7 @@ def _measured(content: ReportContent) -> tuple[str, ...]:
         "Their p-values are corrected for their number (Holm).",
         _sharpness(decision.minimum_detectable_difference),
         "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
+        *([] if content.served is None else [serving.basis(content.served)]),
     )
 
 

@@ -181,6 +181,23 @@ def target_state(decision: Decision) -> str:
     return {True: "met", False: "missed", None: "not shown"}[decision.target_met]
 
 
+def rate(requests_per_second: float) -> str:
+    """Return a throughput in requests a second without its unit: `0.42`, `8.3`, `1,240`."""
+    if not _known(requests_per_second):
+        return NOTHING
+    decimals = 0 if requests_per_second >= 99.5 else 1 if requests_per_second >= 0.95 else 2
+    return f"{requests_per_second:,.{decimals}f}"
+
+
+def probability(value: float | None) -> str:
+    """Return a probability, or a difference of two, with as many decimals as matter: `0.873`, `0.000004`."""
+    if value is None or not _known(value):
+        return NOTHING
+    if 0 < value < 0.0000005:
+        return "<0.000001"
+    return f"{value:.6f}" if 0 < value < 0.001 else f"{value:.3f}"
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "score": score,
     "interval": interval,
@@ -197,5 +214,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "metric_name": metric_name,
     "role_name": role_name,
     "capital": capital,
+    "rate": rate,
+    "probability": probability,
 }
 """The functions above that templates use, by the name they use."""

@@ -24,7 +24,7 @@ def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> 
     across = _cost_scale([result.usd_per_1k_requests for result in results], frame)
     points = [(_x(result, across, frame=frame), up(_value(result))) for result in results]
     best = efficient(results)
-    labels = [f"{row.result.name} ({row.badge})" if row.winner else row.result.name for row in rows]
+    labels = [row.label for row in rows]
     room = Box(frame.left, 4, width - 4, frame.bottom - 2)
     steps = _frontier([points[i] for i in best], frame)
     order = sorted(range(len(rows)), key=lambda index: (not rows[index].winner, index not in best, index))
@@ -121,7 +121,7 @@ def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[f
 
 def _point(row: Row, at: tuple[float, float], *, place: Place, label: str, efficient: bool) -> Markup:
     result = row.result
-    price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests"
+    price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests{' as served' if row.served else ''}"
     tip = f"{result.name}: {wording.score(_value(result))} at {price}"
     parts = []
     if place.leader:

@@ -1,0 +1,121 @@
+"""The report of a finished run, made from what its folder holds: one way to make it, after the run and after serving.
+
+Once the run has been served (`serving.json`), the cost and latency of the served strategy are those of the live
+endpoint, and what follows from them (totals, break-even) is worked out again; `decision.json` stays as it was written.
+Not covered: measuring a live endpoint (`llmtl.serving`).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from llmtl.checks.finding import Finding
+from llmtl.decision import Decision, decide
+from llmtl.decision.eligibility import why_not
+from llmtl.decision.forecast import break_evens
+from llmtl.decision.ranking import Ranking
+from llmtl.errors import RunError
+from llmtl.evaluation import Evaluation
+from llmtl.pipeline.run_folder import INDEX, PROVENANCE, Run, load_run, read_examples
+from llmtl.report import ReportContent, markdown, serving, write_html
+from llmtl.served import SERVED, SERVING_FILE, Served
+from llmtl.store import read_json, write_text
+
+FINDINGS = TypeAdapter(tuple[Finding, ...])
+
+
+def refresh_report(folder: Path) -> None:
+    """Write `report.html` and `report.md` of the finished run in `folder` again, from what the folder holds now.
+
+    Raises `RunError` when something that the report shows is missing or damaged.
+    """
+    content = report_content(load_run(folder))
+    write_html(content, folder / "report.html")
+    write_text(folder / "report.md", markdown(content))
+
+
+def report_content(run: Run) -> ReportContent:
+    """Return what the report of a run shows; its `decision` has the served cost and latency if the run was served."""
+    kept = _kept(run)
+    served = read_served(run)
+    return ReportContent(
+        task=run.task,
+        decision=as_served(run, served) if served else run.decision,
+        evaluations=run.evaluations,
+        test_examples=read_examples(run.folder, "test"),
+        sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
+        details={name: read_json(run.folder / path / "result.json")["details"] for name, path in kept["fits"].items()},
+        findings=FINDINGS.validate_python(kept["findings"]),
+        skipped=kept["skipped"],
+        provenance=read_json(run.folder / PROVENANCE),
+        served=served,
+    )
+
+
+def read_served(run: Run) -> Served | None:
+    """Return what the live endpoint of this run was measured to do, or None when it was not served."""
+    path = run.folder / SERVING_FILE
+    if not path.is_file():
+        return None
+    try:
+        served = SERVED.validate_python(read_json(path))
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise RunError(f"'{path}' is not what llmtl writes (at '{where}'); delete it and serve again.") from error
+    known = {result.name for result in run.decision.strategies}
+    return served if served.task == run.task.name and served.strategy in known else None
+
+
+def as_served(run: Run, served: Served) -> Decision:
+    """Return the decision with the served strategy's cost and latency, and what follows from them.
+
+    Verdict and winner stay: they were decided once, on what was measured offline. Where the served cost would have
+    decided otherwise, or breaks a limit of the recipe, a warning says so.
+    """
+    dev = [_at(served, item) for item in run.evaluations if item.split == "dev"]
+    test = [item for item in run.evaluations if item.split == "test"]
+    config, prices = run.recipe.decision, run.recipe.prices
+    again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices)
+    same = (again.verdict, again.winner) == (run.decision.verdict, run.decision.winner)
+    eligible = [result.name for result in run.decision.strategies if result.eligible]
+    limits = [reason for item in dev if item.strategy == served.strategy and (reason := why_not(item, config))]
+    sentences = again if same else run.decision
+    return replace(
+        run.decision,
+        strategies=again.strategies,
+        break_even=break_evens(Ranking(tuple(dev), run.task.metric, prices), eligible, run.decision.winner),
+        reason=sentences.reason,
+        reasons=(*sentences.reasons, serving.basis(served)),
+        would_change=sentences.would_change,
+        warnings=(
+            *run.decision.warnings,
+            *([] if same else [serving.otherwise(served, again)]),
+            *(f"As served, {served.strategy} could not have been chosen: {reason}." for reason in limits),
+        ),
+    )
+
+
+def _at(served: Served, evaluation: Evaluation) -> Evaluation:
+    """Return the evaluation with what was measured of the live endpoint, if it is the served strategy's."""
+    if evaluation.strategy != served.strategy:
+        return evaluation
+    alone = served.loads[0] if served.loads and served.loads[0].concurrency == 1 else None
+    return replace(
+        evaluation,
+        usd_per_1k_requests=served.usd_per_1k_requests,
+        p50_ms=alone.p50_ms if alone else evaluation.p50_ms,
+        p95_ms=alone.p95_ms if alone else evaluation.p95_ms,
+    )
+
+
+def _kept(run: Run) -> dict[str, Any]:
+    """Return the index; raises `RunError` for a run made before it kept all that the report shows."""
+    missing = {"fits", "findings", "skipped"} - run.index.keys()
+    if missing:
+        raise RunError(
+            f"'{run.folder / INDEX}' lacks {', '.join(sorted(missing))}, which earlier versions did not keep; give the "
+            "same `llmtl run` again, it reuses what was measured."
+        )
+    return dict(run.index)

@@ -1,0 +1,67 @@
+"""What a live endpoint was measured to do, in words: every form of the report says it the same way.
+
+Not covered: the tables of load and of differing answers, which each form draws itself.
+"""
+
+from llmtl.decision.outcome import Decision
+from llmtl.report import wording
+from llmtl.served import Served
+
+
+def line(served: Served) -> str:
+    """Return everything in one line, for the terminal."""
+    parity = served.parity
+    parts = [f"{wording.count(parity.agreed)} of {wording.plural(parity.compared, 'recorded answer')} the same"]
+    if served.loads:
+        alone, best = served.loads[0], max(served.loads, key=lambda load: load.requests_per_second)
+        parts.append(f"p50 {wording.milliseconds(alone.p50_ms)}, p95 {wording.milliseconds(alone.p95_ms)}")
+        parts.append(f"{wording.rate(best.requests_per_second)} requests/s at concurrency {best.concurrency}")
+    parts.append(f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests")
+    return f"{served.strategy} served by {served.engine} on {served.device}: {'; '.join(parts)}."
+
+
+def facts(served: Served) -> tuple[tuple[str, str], ...]:
+    """Return what was served where, how well it agrees with what was measured, and its cost, as name and value."""
+    parity = served.parity
+    share, required = (f"{100 * value:.1f}%" for value in (parity.agreement, parity.required))
+    return (
+        ("Engine", f"{served.engine} on {served.device}"),
+        ("Measured", served.measured_at),
+        (
+            "Same answers",
+            f"{wording.count(parity.agreed)} of {wording.count(parity.compared)} recorded test inputs ({share}, at "
+            f"least {required} required)",
+        ),
+        ("Probabilities", f"differ by at most {wording.probability(parity.largest_difference)}"),
+        ("Cost", f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests at the highest throughput"),
+    )
+
+
+def drift(served: Served) -> str:
+    """Return what is wrong with a server that failed the parity check; empty for one that passed."""
+    parity = served.parity
+    if parity.passed:
+        return ""
+    accepted = " The server was let through by hand (--accept-drift)." if served.accepted_drift else ""
+    return (
+        f"What is served is not what was measured: at least {100 * parity.required:.1f}% of the answers must be the "
+        f"same, and others may only differ where the two top labels were almost equally probable.{accepted}"
+    )
+
+
+def basis(served: Served) -> str:
+    """Return whose cost and latency are the live endpoint's and whose are not."""
+    return (
+        f"Cost and latency of {served.strategy} are those of the live endpoint ({served.engine} on {served.device}, "
+        f"{served.measured_at}); those of the other strategies were measured offline."
+    )
+
+
+def otherwise(served: Served, again: Decision) -> str:
+    """Return what the verdict would be at the served cost, where that is another one."""
+    cost = f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests"
+    would = wording.verdict(again)
+    return (
+        f"The verdict rests on costs measured offline. At the {cost} that {served.strategy} takes as served it would "
+        f"be: {would[:1].lower()}{would[1:]}."
+    )

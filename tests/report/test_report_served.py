@@ -1,0 +1,155 @@
+"""What the report says about a live endpoint."""
+
+from dataclasses import replace
+
+import pytest
+from report_factory import make_content
+from rich.console import Console
+from test_report_html import Page
+from test_report_terminal import plain_console
+
+from llmtl.report import markdown, print_verdict
+from llmtl.report.charts.cost import cost_chart
+from llmtl.report.html import render_html
+from llmtl.report.view import build_view
+from llmtl.report.wording import probability, rate
+from llmtl.served import Disagreement, Load, Parity, Served
+
+LOADS = (
+    Load(1, 50, 0, p50_ms=28.1, p95_ms=40.3, requests_per_second=35.2),
+    Load(8, 200, 0, p50_ms=61.0, p95_ms=99.0, requests_per_second=128.2),
+    Load(64, 640, 2, p50_ms=410.0, p95_ms=690.0, requests_per_second=1240.4),
+)
+CLOSE = Disagreement(
+    "test-3",
+    "<b>two</b> | doors open",
+    "returns",
+    "delivery",
+    {"returns": 0.4312, "delivery": 0.4291},
+    {"returns": 0.43, "delivery": 0.4301},
+    close=True,
+)
+DRIFTED = Disagreement("test-4", "no answer", "billing", None, {"billing": 0.9}, {}, close=False)
+
+
+def served(**changes) -> Served:
+    parity = Parity(96, 96, required=0.995, passed=True, largest_difference=0.0000042)
+    made = Served(
+        "customer messages", "qlora", "vllm 0.32.0", "cpu", "2026-11-23T18:00:00+00:00", parity, LOADS, 0.0021
+    )
+    return replace(made, **changes)
+
+
+def drifted() -> Served:
+    parity = Parity(96, 94, 0.995, passed=False, largest_difference=0.31, disagreements=(CLOSE, DRIFTED))
+    return served(parity=parity, accepted_drift=True)
+
+
+def content_served(measured=None):
+    """Return a content as `llmtl.pipeline.report` makes it: the served figures already stand in the decision."""
+    content, measured = make_content(), measured or served()
+    results = tuple(
+        replace(result, usd_per_1k_requests=measured.usd_per_1k_requests, p50_ms=28.1, p95_ms=40.3)
+        if result.name == measured.strategy
+        else result
+        for result in content.decision.strategies
+    )
+    return replace(content, decision=replace(content.decision, strategies=results), served=measured)
+
+
+def section(text: str) -> str:
+    end = text.index("How the strategies were fitted")
+    return text[text.rindex("As served ", 0, end) : end]
+
+
+def test_an_unserved_report_says_nothing_of_serving():
+    page, text = render_html(make_content()), markdown(make_content())
+    assert 'id="served"' not in page
+    assert "served" not in Page(page).text.lower().replace("observed", "")
+    assert "served" not in text.lower().replace("observed", "")
+
+
+def test_the_page_has_a_section_with_engine_parity_and_load():
+    page = Page(render_html(content_served()))
+    assert "#served" in page.attributes("href")
+    text = section(page.text)
+    assert "Engine vllm 0.32.0 on cpu" in text
+    assert "96 of 96 recorded test inputs (100.0%, at least 99.5% required)" in text
+    assert "differ by at most 0.000004" in text
+    assert "$0.0021 per 1,000 requests" in text
+    assert "1 50 0 28 ms 40 ms 35.2" in text
+    assert "64 640 2 410 ms 690 ms 1,240" in text
+    assert "is not what was measured" not in text
+
+
+def test_a_server_that_drifted_is_named_as_one_with_both_probabilities():
+    text = section(Page(render_html(content_served(drifted()))).text)
+    assert "What is served is not what was measured" in text
+    assert "let through by hand" in text
+    assert "<b>two</b> | doors open returns returns 0.431, delivery 0.429 delivery returns 0.430" in text
+    assert "too close to tell apart" in text
+    assert "no answer billing billing 0.900 (failed) drift" in text
+
+
+def test_markdown_says_the_same():
+    text = markdown(content_served(drifted()))
+    assert "## As served" in text
+    assert "- Engine: vllm 0.32.0 on cpu" in text
+    assert "| 64 | 640 | 2 | 410 ms | 690 ms | 1,240 |" in text
+    assert "94 of 96 recorded test inputs" in text
+    assert "**What is served is not what was measured" in text
+    assert r"\<b\>two\</b\> \| doors open" in text
+    assert "| **billing** (billing 0.900) | **(failed)** | drift |" in text
+
+
+def test_figures_and_tables_mark_what_was_measured_on_the_endpoint():
+    content = content_served()
+    text = Page(render_html(content)).text
+    assert "$0.0021 as served; $0.0011 measured offline" in text
+    assert "28 ms median as served; p95 40 ms" in text
+    rows = build_view(content).rows
+    assert [row.result.name for row in rows if row.served] == ["qlora"]
+    assert "$0.0021 served 28 ms served 40 ms served" in text
+    assert "| $0.0021 served | 28 ms served | 40 ms served |" in markdown(content)
+    assert "those of the other strategies were measured offline" in text
+
+
+def test_the_cost_chart_places_the_winner_at_its_served_cost():
+    content = content_served()
+    chart = cost_chart(build_view(content).rows, metric="accuracy", width=900, name="cost")
+    assert "qlora (winner, served)" in chart
+    assert "$0.0021 per 1,000 requests as served" in chart
+    assert "$0.0011 per 1,000 requests as served" not in chart
+
+
+def test_the_terminal_has_one_line_more():
+    content, console = content_served(), plain_console(width=200)
+    print_verdict(content.decision, console, content.served)
+    assert (
+        "qlora served by vllm 0.32.0 on cpu: 96 of 96 recorded answers the same; p50 28 ms, p95 40 ms; "
+        "1,240 requests/s at concurrency 64; $0.0021 per 1,000 requests."
+    ) in console.file.getvalue()
+    narrow: Console = plain_console()
+    print_verdict(content.decision, narrow, content.served)
+    assert max(map(len, narrow.file.getvalue().splitlines())) <= 80
+
+
+def test_a_measurement_without_load_is_shown_without_a_table():
+    content = content_served(served(loads=()))
+    assert 'class="load"' not in render_html(content)
+    assert "requests/s" not in markdown(content)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(0.424, "0.42"), (8.34, "8.3"), (1240.4, "1,240"), (99.6, "100"), (float("nan"), "\u2013")]
+)
+def test_throughput_in_words(value: float, shown: str):
+    assert rate(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.000"), (0.00000042, "<0.000001"), (0.0000042, "0.000004"), (0.8731, "0.873"), (None, "\u2013")],
+)
+def test_probabilities_in_words(value: float | None, shown: str):
+    assert probability(value) == shown
