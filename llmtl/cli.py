@@ -6,6 +6,7 @@ failures print one line; unexpected ones keep their traceback.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,18 @@ from llmtl.errors import InputError, LlmtlError
 
 if TYPE_CHECKING:
     from llmtl.predictor import Prediction
+    from llmtl.serving.options import ServeOptions
 
 INTERRUPTED = 130
+KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
+"""The environment variables from which `llmtl serve` takes the API key, in this order."""
+LAST_PORT = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of one command."""
-    options = _parser().parse_args(arguments)
+    ours, passed_on = _split(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(ours, argparse.Namespace(passed_on=passed_on))
     try:
         return int(options.command(options))
     except LlmtlError as error:
@@ -33,12 +39,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the arguments for llmtl and those after `--` that `llmtl serve` passes on."""
+    given = list(arguments)
+    if given[:1] != ["serve"] or "--" not in given:
+        return given, ()
+    at = given.index("--")
+    return given[:at], tuple(given[at + 1 :])
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="llmtl", description="Prompt it or fine-tune it? Decided with evidence.")
     parser.add_argument("--version", action="version", version=f"llmtl {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_predict(commands)
+    _add_serve(commands)
+    _add_export(commands)
     doctor = commands.add_parser("doctor", help="what this machine can run, and what mends each gap")
     doctor.set_defaults(command=_doctor)
     schema = commands.add_parser("schema", help="print a JSON Schema")
@@ -73,6 +90,79 @@ def _add_predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     predict.add_argument("--column", metavar="COLUMN", help="the file's input column (default: the recipe's)")
     predict.add_argument("--strategy", metavar="NAME", help="a measured strategy (default: the winner)")
     predict.set_defaults(command=_predict)
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve a run's winner behind an OpenAI-compatible endpoint, with a playground",
+        usage="llmtl serve RUN [options] [-- VLLM_ARGUMENT ...]",
+        description="Serve a run's winner, or a bundle, through vLLM: checked against what was measured before it is "
+        "announced, restarted after a crash, until Ctrl-C. What follows `--` goes to vLLM as it is.",
+    )
+    serve.add_argument("run", metavar="RUN", help="a run folder, or a bundle that `llmtl export` wrote")
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")
+    serve.add_argument("--port", type=_port, default=8000, metavar="N", help="the endpoint's port (default: 8000)")
+    playground = serve.add_mutually_exclusive_group()
+    playground.add_argument(
+        "--playground-port", type=_port, default=7860, metavar="N", help="the playground's port (default: 7860)"
+    )
+    playground.add_argument("--no-playground", action="store_true", help="serve the endpoint alone")
+    serve.add_argument("--share", action="store_true", help="share the playground publicly, through Gradio")
+    serve.add_argument(
+        "--api-key", metavar="KEY", help=f"what clients must send (default: from {' or '.join(KEY_VARIABLES)}, or none)"
+    )
+    _add_export_choices(serve)
+    serve.add_argument(
+        "--gate", type=_gate, default=200, metavar="N|all", help="recorded test inputs to check (default: 200)"
+    )
+    serve.add_argument("--accept-drift", action="store_true", help="serve even if predictions differ from the recorded")
+    serve.add_argument("--no-measure", action="store_true", help="leave out the load measurement and keep the last one")
+    serve.add_argument("--max-restarts", type=int, default=5, metavar="N", help="after crashes in a row (default: 5)")
+    serve.add_argument("--dry-run", action="store_true", help="print the server's command and do not start it")
+    _add_limits(serve)
+    serve.set_defaults(command=_serve)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add one option for each limit of a request."""
+    limits = parser.add_argument_group("limits of one request")
+    limits.add_argument("--max-body-bytes", type=int, metavar="N", help="bytes (default: 1 MiB)")
+    limits.add_argument("--max-inputs", type=int, metavar="N", help="inputs of /v1/predict (default: 256)")
+    limits.add_argument("--max-characters", type=int, metavar="N", help="characters of a message (default: 100,000)")
+
+
+def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser(
+        "export",
+        help="write a run's winner as a bundle that stock vLLM serves",
+        description="Write a self-contained folder with chat template, weights, tokenizer, model card and hashes.",
+    )
+    export.add_argument("run", metavar="RUN", help="a run folder")
+    export.add_argument("out", metavar="OUT", help="the bundle's folder, which must not exist or be empty")
+    _add_export_choices(export)
+    export.set_defaults(command=_export)
+
+
+def _add_export_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--strategy", metavar="NAME", help="another measured strategy than the winner")
+    parser.add_argument("--merge", action="store_true", help="merge the adapter into the weights")
+
+
+def _port(text: str) -> int:
+    """Return a port; 0 stands for any free one."""
+    if not text.isdecimal() or int(text) > LAST_PORT:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port; give a number from 0 to {LAST_PORT}")
+    return int(text)
+
+
+def _gate(text: str) -> int | None:
+    """Return how many recorded inputs to check; None stands for all."""
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of inputs; give 1 or more, or all")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -126,6 +216,60 @@ def _predict(options: argparse.Namespace) -> int:
     texts = options.text or read_inputs(options.file, options.column or finished.recipe.data.text)
     for text, prediction in zip(texts, finished.predict(texts, strategy=options.strategy), strict=True):
         print(json.dumps(_row(text, prediction), ensure_ascii=False))
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from llmtl.pipeline.serve import command_for, find_target, open_warning, serve
+    from llmtl.report.terminal import TerminalProgress
+    from llmtl.serving.notice import TerminalNotice
+
+    chosen = _serve_options(options)
+    # A dry run's output is a command: everything else goes to stderr.
+    console = Console(stderr=options.dry_run)
+    with TerminalProgress(console) as progress:
+        target = find_target(Path(options.run), strategy=options.strategy, merge=options.merge, progress=progress)
+    if options.dry_run:
+        print(command_for(target, chosen).line())
+        return 0
+    if warning := open_warning(chosen):
+        print(f"llmtl: {warning}", file=sys.stderr)
+    serve(target, chosen, notice=TerminalNotice(console))
+    return 0
+
+
+def _serve_options(options: argparse.Namespace) -> "ServeOptions":
+    from llmtl.serving.limits import Limits
+    from llmtl.serving.options import RestartPolicy, ServeOptions
+
+    given = {name: getattr(options, name) for name in ("max_body_bytes", "max_inputs", "max_characters")}
+    return ServeOptions(
+        host=options.host,
+        port=options.port,
+        playground_port=None if options.no_playground else options.playground_port,
+        api_key=options.api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), None),
+        gate=options.gate,
+        accept_drift=options.accept_drift,
+        measure=not options.no_measure,
+        share=options.share,
+        limits=Limits(**{name: value for name, value in given.items() if value is not None}),
+        restarts=RestartPolicy(max_restarts=options.max_restarts),
+        extra=options.passed_on,
+    )
+
+
+def _export(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from llmtl.pipeline.export import export
+    from llmtl.report.terminal import TerminalProgress
+
+    console = Console()
+    with TerminalProgress(console) as progress:
+        folder = export(options.run, options.out, strategy=options.strategy, merge=options.merge, progress=progress)
+    console.print(f"Bundle: {folder}", soft_wrap=True, markup=False)
     return 0
 
 

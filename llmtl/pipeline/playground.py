@@ -1,0 +1,91 @@
+"""What the playground shows, gathered from the live endpoint and, where there is one, from the run it serves.
+
+Not covered: building the page (`llmtl.serving.playground`).
+"""
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from llmtl.costs import SECONDS_PER_HOUR, PriceConfig
+from llmtl.decision.outcome import StrategyResult
+from llmtl.errors import RunError
+from llmtl.evaluation import Evaluation
+from llmtl.pipeline.report import report_content
+from llmtl.pipeline.run_folder import Run
+from llmtl.report import ReportContent
+from llmtl.serving.playground import Endpoint, Playground, PlaygroundContent, StrategyCost, launch
+from llmtl.store import read_json
+
+
+def playground(
+    endpoint: str,
+    *,
+    run: Run | None = None,
+    api_key: str | None = None,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    share: bool = False,
+) -> Playground:
+    """Return the running playground of the task served at `endpoint`; `close()` ends it.
+
+    It listens on loopback unless `host` says otherwise, and nothing is shared publicly unless `share` is true. Raises
+    `ServingError` when nothing answers at `endpoint` or the port is taken, and `RunError` for a run of another task.
+    """
+    content = playground_content(endpoint, run=run, api_key=api_key)
+    return launch(content, host=host, port=port, share=share)
+
+
+def playground_content(endpoint: str, *, run: Run | None = None, api_key: str | None = None) -> PlaygroundContent:
+    """Return what the playground of the task served at `endpoint` shows; without a run only what the server says.
+
+    Raises `ServingError` when nothing answers there, and `RunError` when the run is of another task.
+    """
+    client = Endpoint(endpoint, api_key)
+    try:
+        task = client.task()
+    finally:
+        client.close()
+    if run is None:
+        return PlaygroundContent(base_url=client.base_url, task=task, api_key=api_key)
+    if run.task.name != task.task:
+        raise RunError(
+            f"'{run.folder}' is a run of task '{run.task.name}' and {endpoint} serves '{task.task}'; name its own run."
+        )
+    report = report_content(run)
+    return PlaygroundContent(
+        base_url=client.base_url,
+        task=task,
+        api_key=api_key,
+        report=report,
+        costs=_costs(run, report),
+        prices=run.recipe.prices,
+    )
+
+
+def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
+    measured = {evaluation.strategy: evaluation for evaluation in run.evaluations if evaluation.split == "dev"}
+    served = {report.served.strategy: report.served.device} if report.served else {}
+    costs = []
+    for result in report.decision.strategies:
+        fitted_on = read_json(run.folder / run.index["fits"][result.name] / "result.json")["device"]
+        device = served.get(result.name, fitted_on)
+        seconds = _seconds(result, measured[result.name], device=device, prices=run.recipe.prices)
+        costs.append(
+            StrategyCost(
+                name=result.name,
+                role=result.role.value,
+                device=device,
+                train_device=fitted_on,
+                seconds_per_request=seconds,
+                train_seconds=result.train_seconds,
+            )
+        )
+    return tuple(costs)
+
+
+def _seconds(result: StrategyResult, measured: Evaluation, *, device: str, prices: PriceConfig) -> float:
+    """Return the machine seconds of one request: those its price was worked out from, also after serving it."""
+    hourly: Mapping[str, float] = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour}
+    if hourly[device] > 0:
+        return result.usd_per_1k_requests / 1000 / hourly[device] * SECONDS_PER_HOUR
+    return fmean(prediction.seconds for prediction in measured.predictions)

@@ -1,0 +1,190 @@
+"""`llmtl serve`: from a run folder, or a bundle, to a proven endpoint with its playground, until told to stop.
+
+Not covered: how a server is started, checked and timed (`llmtl.serving.serve`).
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmtl import __version__
+from llmtl.costs import PriceConfig
+from llmtl.errors import BundleError, MissingFileError, MissingPackageError, RunError
+from llmtl.hardware import gaps, inspect
+from llmtl.pipeline.run_folder import DECISION, Run, load_run
+from llmtl.progress import Progress
+from llmtl.served import SERVED, SERVING_FILE, Served
+from llmtl.serving import address
+from llmtl.serving.announcement import announcement
+from llmtl.serving.bundle.manifest import Bundle
+from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
+from llmtl.serving.command import ServerCommand, server_command
+from llmtl.serving.notice import Notice
+from llmtl.serving.options import ServeOptions
+from llmtl.serving.serve import Job, Live, claim_ports, example_text, live
+from llmtl.serving.signals import stoppable
+from llmtl.store import write_json
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to serve: a bundle and, where it comes from one, its run."""
+
+    folder: Path
+    bundle: Bundle
+    run: Run | None
+
+    @property
+    def home(self) -> Path:
+        """Return the folder that keeps what was measured."""
+        return self.run.folder if self.run else self.folder
+
+
+def serve(target: Target, options: ServeOptions, *, notice: Notice) -> None:
+    """Serve until a signal ends it; returns after the server has stopped.
+
+    Raises `ServingError`, `DriftError` or `MissingPackageError`, in one line each, when there is nothing to announce or
+    the server cannot be kept alive.
+    """
+    options = claim_ports(options)
+    job = _job(target)
+    with stoppable(), live(job, options, log=_log(target, options), notice=notice) as server:
+        _keep(target, server.served, notice)
+        with _playground(target, server, options, notice) as playground:
+            _announce(job, server, playground, notice)
+            try:
+                server.supervisor.watch()
+            except KeyboardInterrupt:
+                notice.say("stopping")
+    notice.say("stopped")
+
+
+def command_for(target: Target, options: ServeOptions) -> ServerCommand:
+    """Return the command that `serve` would supervise."""
+    return server_command(target.folder, target.bundle, options, device=_engine(target.bundle).device)
+
+
+def find_target(
+    path: Path, *, strategy: str | None = None, merge: bool = False, progress: Progress | None = None
+) -> Target:
+    """Return what `path`, a run folder or a bundle, has to serve; a run is exported first where that is needed.
+
+    Raises `RunError` for anything else, and `BundleError` for a bundle that is incomplete or was changed.
+    """
+    if not path.is_dir():
+        raise MissingFileError(f"There is no folder '{path}'; name a run folder or a bundle.")
+    if is_bundle(path):
+        if strategy or merge:
+            raise BundleError("A bundle is served as it is; use --strategy and --merge with a run folder.")
+        return Target(path, open_bundle(path, progress=progress), run=None)
+    if not (path / DECISION).is_file():
+        raise RunError(f"'{path}' has no verdict ({DECISION} is missing); finish the run with `llmtl run`.")
+    return _exported(load_run(path), strategy=strategy, merge=merge, progress=progress)
+
+
+def _exported(run: Run, *, strategy: str | None, merge: bool, progress: Progress | None) -> Target:
+    """Return the run's bundle, written unless one of the same is there; the winner's is `RUN/bundle`."""
+    from llmtl.pipeline.export import BUNDLE_FOLDER, export  # imports every strategy: seconds
+
+    form = [strategy] if strategy and strategy != run.decision.winner else []
+    folder = run.folder / "-".join([BUNDLE_FOLDER, *form, *(["merged"] if merge else [])])
+    export(run, folder, strategy=strategy, merge=merge, progress=progress)
+    return Target(folder, open_bundle(folder, verify=False), run)
+
+
+def _job(target: Target) -> Job:
+    engine = _engine(target.bundle)
+    return Job(
+        folder=target.folder,
+        bundle=target.bundle,
+        recorded=read_recorded(target.folder),
+        engine=engine.name,
+        device=engine.device,
+        prices=target.run.recipe.prices if target.run else PriceConfig(),
+    )
+
+
+@dataclass(frozen=True)
+class _Engine:
+    """What serves: its name with its version, and the device it runs on."""
+
+    name: str
+    device: str
+
+
+def _engine(bundle: Bundle) -> _Engine:
+    """Return what serves the bundle here; raises `MissingPackageError` when it needs vLLM and that cannot run."""
+    if bundle.base is None:
+        return _Engine(f"llmtl {__version__}", "cpu")
+    hardware = inspect()
+    [vllm] = [engine for engine in hardware.engines if engine.name == "vllm"]
+    if not vllm.runs:
+        command = next(gap.command for gap in gaps(hardware) if gap.what.startswith("vLLM"))
+        raise MissingPackageError(f"vLLM cannot run here: {vllm.why_not}; install it with `{command}`.")
+    return _Engine(f"vllm {vllm.version}", hardware.device)
+
+
+def _log(target: Target, options: ServeOptions) -> Path:
+    """Return the server's log file, empty: in the run or, for a bundle, which takes no other files, in a new folder."""
+    folder = target.run.folder if target.run else Path(tempfile.mkdtemp(prefix="llmtl-serve-"))
+    log = folder / f"server-{options.port}.log"
+    log.write_bytes(b"")
+    return log
+
+
+def _keep(target: Target, served: Served | None, notice: Notice) -> None:
+    """Write what was measured to `serving.json`, and the run's report again."""
+    if served is None:
+        return
+    try:
+        write_json(target.home / SERVING_FILE, SERVED.dump_python(served, mode="json"))
+    except OSError as error:
+        notice.say(f"What was measured is not kept: '{target.home}' cannot be written ({error.strerror}).")
+        return
+    if target.run:
+        from llmtl.pipeline.report import refresh_report
+
+        refresh_report(target.run.folder)
+        notice.say(f"Report, with the served cost and latency: {target.run.report}")
+
+
+@contextmanager
+def _playground(target: Target, server: Live, options: ServeOptions, notice: Notice) -> Iterator[str | None]:
+    """Return a context in which the playground runs; its value is its address, or None when it was left out."""
+    if options.playground_port is None:
+        yield None
+        return
+    from llmtl.pipeline.playground import playground_content
+    from llmtl.serving.playground import launch
+
+    notice.status("Playground: starting")
+    content = playground_content(server.endpoint.url, run=target.run, api_key=options.api_key)
+    playground = launch(content, host=options.host, port=options.playground_port, share=options.share)
+    notice.clear()
+    try:
+        shared = f", shared publicly at {playground.share_url}" if playground.share_url else ""
+        yield f"{playground.url}{shared}"
+    finally:
+        playground.close()
+
+
+def _announce(job: Job, server: Live, playground: str | None, notice: Notice) -> None:
+    lines = announcement(
+        server.endpoint,
+        strategy=job.bundle.winner.name,
+        engine=job.engine,
+        text=example_text(job.recorded),
+        playground=playground,
+    )
+    notice.say("")
+    for line in lines:
+        notice.say(line)
+
+
+def open_warning(options: ServeOptions) -> str | None:
+    """Return what to say to somebody who opens the server to a network without a key."""
+    if options.api_key or address.is_loopback(options.host):
+        return None
+    return f"Whoever reaches {options.host}:{options.port} can use the server: set --api-key, or serve on 127.0.0.1."

@@ -1,0 +1,58 @@
+"""Where a server listens and how it is reached.
+
+Not covered: TLS; put a reverse proxy in front.
+"""
+
+import ipaddress
+import socket
+
+from llmtl.errors import InputError, ServingError
+
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+
+
+def url(host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a server bound to `host`, without a slash at its end."""
+    reached = _WILDCARDS.get(host, host)
+    return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server bound to `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def free_port(host: str, port: int, *, option: str) -> int:
+    """Return `port`, or any free one for 0, after checking that a server could listen there.
+
+    Raises `ServingError` for a port in use and `InputError` for a host or port that cannot be bound; `option` is what
+    the user would change.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except (socket.gaierror, UnicodeError):
+        raise InputError(f"There is no host '{host}' on this machine; use 127.0.0.1, or 0.0.0.0 for all.") from None
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As servers do: a port whose last connections are still closing can be taken again.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except PermissionError:
+            raise InputError(f"Port {port} needs special rights; choose one above 1023 with {option}.") from None
+        except OSError as error:
+            raise _taken(host, port, option, error) from None
+        return int(probe.getsockname()[1])
+
+
+def _taken(host: str, port: int, option: str, error: OSError) -> InputError | ServingError:
+    import errno
+
+    if error.errno == errno.EADDRINUSE:
+        return ServingError(f"Port {port} is in use; stop what uses it, or choose another with {option}.")
+    return InputError(f"Cannot listen on '{host}': {error.strerror}; use an address of this machine.")

@@ -1,0 +1,110 @@
+"""The command that serves a bundle: arguments, environment, working directory; and the same as a line to paste.
+
+Not covered: running it (`llmtl.serving.supervisor`), what vLLM is told about the bundle
+(`llmtl.serving.bundle.vllm_config`).
+"""
+
+import json
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from llmtl.serving.bundle.manifest import BaseModel, Bundle
+from llmtl.serving.bundle.vllm_config import vllm_arguments
+from llmtl.serving.options import ServeOptions
+
+API_KEY = "VLLM_API_KEY"
+"""The environment variable in which the server, ours or vLLM's, is given its API key."""
+CACHE_GIB = "VLLM_CPU_KVCACHE_SPACE"
+MIDDLEWARE = "llmtl.serving.middleware.TaskMiddleware"
+CONFIG_NAME = "config.json"
+CONCURRENT = 64
+"""Requests at a time that should find room, however long they are."""
+_SECRET = "***"
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class ServerCommand:
+    """A process to start: `environment` is added to the present one, `folder` is its working directory."""
+
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    folder: Path
+
+    def line(self) -> str:
+        """Return the command as a line to paste into a shell, with the API key masked."""
+        shown = {name: _SECRET if name == API_KEY else value for name, value in self.environment.items()}
+        assigned = [f"{name}={shlex.quote(value)}" for name, value in sorted(shown.items())]
+        return f"cd {shlex.quote(str(self.folder))} && {' '.join([*assigned, shlex.join(self.argv)])}"
+
+
+def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, device: str) -> ServerCommand:
+    """Return the command that serves the bundle in `folder` on `device` (`cpu` or `cuda`)."""
+    folder = folder.resolve()
+    environment = {"LLMTL_BUNDLE": str(folder), **options.limits.to_environment()}
+    if options.api_key:
+        environment[API_KEY] = options.api_key
+    # -P: a file in the working directory must not take the place of a Python module.
+    python = (sys.executable, "-P", "-m")
+    address = {"host": options.host, "port": options.port}
+    if bundle.base is None:
+        argv = (*python, "llmtl.serving.classifier_app", *_flags(address))
+        return ServerCommand(argv, environment, folder)
+    arguments = {
+        **vllm_arguments(bundle, folder),
+        **address,
+        "middleware": MIDDLEWARE,
+        "allowed-origins": "[]",
+        "disable-fastapi-docs": True,  # the page would load scripts from another host
+        "disable-uvicorn-access-log": True,
+        **({"enforce-eager": True} if device == "cpu" else {}),
+    }
+    argv = (*python, "vllm.entrypoints.openai.api_server", *_flags(arguments), *options.extra)
+    return ServerCommand(argv, environment | _vllm_environment(bundle.base, folder, device), folder)
+
+
+def _flags(arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Return arguments by name as they stand on a command line: True is a bare flag, a list several values."""
+    for name, value in arguments.items():
+        if value is False:
+            continue
+        yield f"--{name}"
+        if isinstance(value, list | tuple):
+            yield from map(str, value)
+        elif value is not True:
+            yield str(value)
+
+
+def _vllm_environment(base: BaseModel, folder: Path, device: str) -> dict[str, str]:
+    """Return what vLLM is told by environment: no usage statistics, no hub for local files, the cache on a CPU."""
+    environment = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if not base.hub:
+        environment["HF_HUB_OFFLINE"] = "1"
+    if device == "cpu":
+        environment[CACHE_GIB] = os.environ.get(CACHE_GIB, str(_cache_gib(base, folder)))
+    return environment
+
+
+def _cache_gib(base: BaseModel, folder: Path) -> int:
+    """Return the GiB for keys and values on a CPU: `CONCURRENT` full contexts, at most a quarter of the free memory.
+
+    A Hub model's sizes are not known before it is loaded; it gets the quarter.
+    """
+    most = max(1, int(psutil.virtual_memory().available) // (4 * _GIB))
+    file = folder / base.source / CONFIG_NAME
+    if base.hub or not file.is_file():
+        return most
+    config = json.loads(file.read_text(encoding="utf-8"))
+    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+    head_size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    # Keys and values, in as many bytes as the weights: 4 in float32, else 2.
+    token_bytes: int = 2 * config["num_hidden_layers"] * heads * head_size * (4 if base.dtype == "float32" else 2)
+    return min(most, math.ceil(CONCURRENT * base.context_length * token_bytes / _GIB))

@@ -1,0 +1,85 @@
+"""Why a server process ended, and what it is doing while it starts, read from the end of its log.
+
+Not covered: stopping and starting (`llmtl.serving.supervisor`).
+"""
+
+import re
+import signal
+from collections.abc import Sequence
+
+from llmtl.serving.keeper import SIGNAL_BASE
+
+_PREFIX = re.compile(
+    r"^(\([^)]*pid=\d+\)\s*)?((INFO|WARNING|ERROR|CRITICAL)\s+\d\d-\d\d [\d:]+ )?(\[[\w./]+:\d+\]\s*)?"
+)
+_LAST_WORD = re.compile(r"^([\w.]*(Error|Exception|Interrupt|Exit))(: .*)?$")
+_EMPTY = re.compile(r"^(Engine core initialization failed|See stack trace|Engine process failed)", re.IGNORECASE)
+_LONGEST = 300
+
+_CAUSES: tuple[tuple[str, str], ...] = (
+    (r"address already in use", "its port is in use; choose another with --port"),
+    (
+        r"OutOfMemoryError|CUDA out of memory|Cannot allocate memory|can't allocate memory|Free memory on device"
+        r"|No available memory for the cache blocks|larger than the available KV cache memory",
+        "it ran out of memory; free some, or serve with less, such as `-- --max-model-len 2048`",
+    ),
+    (r"No adapter found for|LoRA adapter .* not found|adapter_config\.json", "the LoRA adapter cannot be loaded"),
+    (r"No space left on device", "the disk is full; free some space"),
+)
+
+_PHASES: tuple[tuple[str, str], ...] = (
+    (r"Application startup complete", "waiting for its first answer"),
+    (r"Started server process|Starting vLLM", "opening the endpoint"),
+    (r"Capturing CUDA graphs|Graph capturing|torch\.compile takes|Compiling a graph", "compiling for this machine"),
+    (r"KV cache size|init engine", "setting up the cache and trying it out"),
+    (r"Starting to load model|Loading safetensors|Loading weights|Model loading", "loading the weights"),
+    (r"Initializing a V1 LLM engine|EngineCore", "starting the engine"),
+    (r"APIServer", "reading the configuration"),
+)
+
+
+def doing(lines: Sequence[str]) -> str:
+    """Return what a starting server is doing, in a few words."""
+    text = "\n".join(lines)
+    return next((words for pattern, words in _PHASES if re.search(pattern, text)), "starting Python")
+
+
+def why(lines: Sequence[str], code: int | None) -> str:
+    """Return why the server ended, from its last log lines and its exit code: one clause without a full stop."""
+    text = "\n".join(lines)
+    said = _last_error(lines)
+    for pattern, cause in _CAUSES:
+        if re.search(pattern, text, re.IGNORECASE):
+            return f"{cause} ({said})" if said else cause
+    if said:
+        return said
+    return _ended(code)
+
+
+def _last_error(lines: Sequence[str]) -> str:
+    """Return the root of the last error in the log, shortened; empty when there is none."""
+    found = [bare for bare in map(_bare, lines) if _LAST_WORD.match(bare)]
+    telling = [line for line in found if not _EMPTY.match(line.partition(": ")[2]) and ":" in line]
+    return _short((telling or found or [""])[-1])
+
+
+def _ended(code: int | None) -> str:
+    if code is None:
+        return "it stopped answering"
+    if code <= SIGNAL_BASE:
+        return f"it ended with exit code {code}"
+    try:
+        name = signal.Signals(code - SIGNAL_BASE).name
+    except ValueError:
+        return f"it ended with exit code {code}"
+    by = "by somebody, or by the system for want of memory" if name == "SIGKILL" else "from outside"
+    return f"it was killed {by} ({name})"
+
+
+def _bare(line: str) -> str:
+    return _PREFIX.sub("", line).strip()
+
+
+def _short(line: str) -> str:
+    line = " ".join(line.split()).rstrip(".")
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

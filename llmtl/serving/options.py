@@ -1,0 +1,81 @@
+"""What a user may choose about serving.
+
+Not covered: what was measured and is served (`llmtl.serving.bundle`).
+"""
+
+from dataclasses import dataclass, field
+
+from llmtl.errors import InputError
+from llmtl.serving.limits import Limits
+
+OURS = (
+    "--api-key",
+    "--chat-template",
+    "--config",
+    "--host",
+    "--lora-modules",
+    "--middleware",
+    "--model",
+    "--port",
+    "--root-path",
+    "--served-model-name",
+    "--ssl-certfile",
+    "--ssl-keyfile",
+    "--uds",
+)
+"""vLLM arguments that would make it serve something else, or elsewhere, than llmtl supervises and announces."""
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """How long to wait for the server and how often to start it again.
+
+    The n-th restart in a row comes after `first_delay_seconds` x 2^(n-1), at most `longest_delay_seconds`; a server
+    that ran for `forgiven_after_seconds` starts counting anew.
+    """
+
+    start_seconds: float = 1800.0
+    warm_up_seconds: float = 180.0
+    grace_seconds: float = 10.0
+    max_restarts: int = 5
+    first_delay_seconds: float = 1.0
+    longest_delay_seconds: float = 30.0
+    forgiven_after_seconds: float = 600.0
+    health_every_seconds: float = 5.0
+    health_seconds: float = 20.0
+    unhealthy_after: int = 3
+
+    def delay_seconds(self, restart: int) -> float:
+        """Return the seconds to wait before the n-th restart in a row, counted from 1."""
+        return min(self.longest_delay_seconds, self.first_delay_seconds * 2.0 ** (restart - 1))
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Where to serve, for whom, and how strictly.
+
+    `port` and `playground_port` 0 take any free port; `playground_port` None leaves the playground out. `gate` is the
+    number of recorded test inputs that go through the parity check, None for all. `extra` goes to vLLM as it is.
+
+    Raises `InputError` for an extra argument that llmtl sets itself.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    playground_port: int | None = 7860
+    api_key: str | None = field(default=None, repr=False)
+    gate: int | None = 200
+    accept_drift: bool = False
+    measure: bool = True
+    share: bool = False
+    limits: Limits = field(default_factory=Limits)
+    restarts: RestartPolicy = RestartPolicy()
+    extra: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for argument in self.extra:
+            name = argument.partition("=")[0].replace("_", "-")
+            if name in OURS:
+                raise InputError(f"'{name}' cannot be passed on to vLLM: llmtl sets it; see `llmtl serve --help`.")
+        if self.gate is not None and self.gate < 1:
+            raise InputError(f"The parity check needs at least one recorded input, got {self.gate}; give 200 or all.")

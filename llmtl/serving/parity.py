@@ -1,0 +1,175 @@
+"""The parity check: recorded test inputs through the live endpoint must give the recorded labels.
+
+Labels are asked for as a client does, by chat to the task's name through the `openai` package; probabilities by
+`/v1/predict`. An input on which a failure was recorded (too long for the model) must be refused by the server as well.
+Not covered: what to do about a failed check (`llmtl.serving.serve`).
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import httpx
+import openai
+
+from llmtl.errors import ServingError
+from llmtl.progress import Advance
+from llmtl.served import Disagreement, Parity
+from llmtl.serving.bundle.manifest import Recorded
+from llmtl.serving.client import Endpoint, reason
+
+REQUIRED = 0.995
+"""The least share of equal labels: one in 200 may fall the other way in a near tie."""
+TOLERANCE = 0.01
+"""Labels whose measured probabilities are this close may swap: other kernels and batch shapes round otherwise."""
+SEED = 0
+_CONCURRENCY = 8
+_REQUEST_SECONDS = 120.0
+_ROUNDING = 1e-9
+_REFUSALS = (400, 413, 422)
+"""Statuses that say the input itself cannot be served."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the live server said about one input: the label by chat, label and probabilities by `/v1/predict`.
+
+    None and {} where it refused the input.
+    """
+
+    chat: str | None = None
+    predict: str | None = None
+    probabilities: dict[str, float] = field(default_factory=dict)
+
+    def against(self, recorded: str | None) -> str | None:
+        """Return the label that both routes gave, or the one that differs from the recorded label."""
+        return self.predict if self.chat == recorded else self.chat
+
+
+def chosen(recorded: Sequence[Recorded], size: int | None) -> tuple[Recorded, ...]:
+    """Return `size` of the recorded inputs by a seeded draw, in their order; all for None or when there are fewer."""
+    if size is None or size >= len(recorded):
+        return tuple(recorded)
+    return tuple(recorded[index] for index in sorted(random.Random(SEED).sample(range(len(recorded)), size)))
+
+
+def check_parity(endpoint: Endpoint, recorded: Sequence[Recorded], *, advance: Advance = lambda _: None) -> Parity:
+    """Return how far the live endpoint agrees with what was recorded.
+
+    Raises `ServingError` when nothing was recorded, or when a request gets no answer at all.
+    """
+    if not recorded:
+        raise ServingError("The bundle holds no recorded test inputs, so nothing can be checked; export it again.")
+    return judge(recorded, asyncio.run(_ask_all(endpoint, recorded, advance)))
+
+
+def judge(recorded: Sequence[Recorded], answers: Sequence[Answer]) -> Parity:
+    """Return the verdict over the answers to the recorded inputs, in the same order."""
+    pairs = list(zip(recorded, answers, strict=True))
+    disagreements = tuple(
+        _disagreement(row, answer) for row, answer in pairs if row.prediction != answer.against(row.prediction)
+    )
+    agreed = len(pairs) - len(disagreements)
+    enough = agreed / len(pairs) >= REQUIRED - _ROUNDING
+    return Parity(
+        compared=len(pairs),
+        agreed=agreed,
+        required=REQUIRED,
+        passed=enough and all(item.close for item in disagreements),
+        largest_difference=max((_difference(row, answer) for row, answer in pairs), default=0.0),
+        disagreements=disagreements,
+    )
+
+
+def _disagreement(row: Recorded, answer: Answer) -> Disagreement:
+    served = answer.against(row.prediction)
+    shown = [label for label in (row.prediction, served) if label is not None]
+    return Disagreement(
+        id=row.id,
+        text=row.text,
+        recorded=row.prediction,
+        served=served,
+        recorded_probabilities={label: row.probabilities.get(label, 0.0) for label in shown},
+        served_probabilities={label: answer.probabilities.get(label, 0.0) for label in shown},
+        close=_close(row, served),
+    )
+
+
+def _close(row: Recorded, served: str | None) -> bool:
+    """Return whether the recorded and the served label are the two top ones and nearly tied in what was measured."""
+    if row.prediction is None or served is None or not row.probabilities:
+        return False
+    top = max(row.probabilities.values())
+    return all(top - row.probabilities.get(label, 0.0) <= TOLERANCE + _ROUNDING for label in (row.prediction, served))
+
+
+def _difference(row: Recorded, answer: Answer) -> float:
+    """Return the largest absolute difference of a probability; 0 where one side has none."""
+    both = row.probabilities.keys() & answer.probabilities.keys()
+    return max((abs(row.probabilities[label] - answer.probabilities[label]) for label in both), default=0.0)
+
+
+async def _ask_all(endpoint: Endpoint, recorded: Sequence[Recorded], advance: Advance) -> list[Answer]:
+    limit = asyncio.Semaphore(_CONCURRENCY)
+    chat = openai.AsyncOpenAI(
+        base_url=endpoint.openai_url,
+        api_key=endpoint.key,
+        max_retries=0,
+        timeout=_REQUEST_SECONDS,
+        http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
+    )
+    plain = httpx.AsyncClient(headers=endpoint.headers, timeout=_REQUEST_SECONDS, trust_env=False)
+
+    async def ask(text: str) -> Answer:
+        async with limit:
+            answer = await _ask(endpoint, chat, plain, text)
+        advance(1)
+        return answer
+
+    async with chat, plain:
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(ask(row.text)) for row in recorded]
+        except ExceptionGroup as errors:
+            raise _first(errors) from None
+    return [task.result() for task in tasks]
+
+
+def _first(errors: ExceptionGroup) -> Exception:
+    """Return the first failure of the group; a lost connection as a `ServingError`."""
+    error = errors.exceptions[0]
+    if isinstance(error, httpx.HTTPError | openai.APIConnectionError):
+        return ServingError(f"The server stopped answering during the parity check ({error}); see its log.")
+    return error
+
+
+async def _ask(endpoint: Endpoint, chat: openai.AsyncOpenAI, plain: httpx.AsyncClient, text: str) -> Answer:
+    """Return the label by chat, and label and probabilities by `/v1/predict`."""
+    return Answer(await _by_chat(endpoint, chat, text), *await _by_predict(endpoint, plain, text))
+
+
+async def _by_chat(endpoint: Endpoint, client: openai.AsyncOpenAI, text: str) -> str | None:
+    try:
+        completion = await client.chat.completions.create(
+            model=endpoint.model, messages=[{"role": "user", "content": text}]
+        )
+    except openai.APIStatusError as error:
+        _check_refusal(error.status_code, error.message)
+        return None
+    return completion.choices[0].message.content
+
+
+async def _by_predict(endpoint: Endpoint, client: httpx.AsyncClient, text: str) -> tuple[str | None, dict[str, float]]:
+    response = await client.post(f"{endpoint.openai_url}/predict", json={"model": endpoint.model, "inputs": [text]})
+    if response.is_error:
+        _check_refusal(response.status_code, reason(response))
+        return None, {}
+    row = response.json()["data"][0]
+    return row["label"], row["probabilities"]
+
+
+def _check_refusal(status: int, why: str) -> None:
+    """Return when the input itself was refused; raises `ServingError` for any other failure."""
+    if status not in _REFUSALS:
+        raise ServingError(f"The server failed during the parity check ({status}: {why}); see its log.")

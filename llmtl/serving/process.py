@@ -1,0 +1,73 @@
+"""One start of the server process: its group, its log, its end.
+
+Not covered: when to start it again (`llmtl.serving.supervisor`), what its last words mean (`llmtl.serving.diagnosis`).
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from llmtl.serving.command import ServerCommand
+from llmtl.serving.groups import end_group
+
+_TAIL_BYTES = 256 * 1024
+_SPARE_SECONDS = 5.0
+
+
+class ServerProcess:
+    """A started server; both its streams go to the end of the file `log`."""
+
+    def __init__(self, command: ServerCommand, *, log: Path, grace_seconds: float) -> None:
+        self._log = log
+        self._grace_seconds = grace_seconds
+        self.started = time.monotonic()
+        keeper = [sys.executable, "-P", "-m", "llmtl.serving.keeper", str(grace_seconds), *command.argv]
+        with log.open("ab") as output:
+            self._begin = output.tell()
+            self._process = subprocess.Popen(
+                keeper,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | command.environment,
+                cwd=command.folder,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the keeper, which is also that of the process group."""
+        return self._process.pid
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return time.monotonic() - self.started
+
+    def exit_code(self) -> int | None:
+        """Return None while the server runs, else its exit code, 128 + n when signal n killed it."""
+        code = self._process.poll()
+        return code if code is None or code >= 0 else 128 - code
+
+    def lines(self) -> list[str]:
+        """Return the last lines that this start has written to the log."""
+        with self._log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(self._begin, size - _TAIL_BYTES))
+            return file.read().decode("utf-8", errors="replace").splitlines()
+
+    def stop(self) -> None:
+        """End every process of the group, by force after the grace; returns when they are gone."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self._grace_seconds + _SPARE_SECONDS)
+        end_group(self.pid, grace_seconds=0.0)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SPARE_SECONDS)
+        if self._process.stdin:
+            self._process.stdin.close()

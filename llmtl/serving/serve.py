@@ -1,0 +1,150 @@
+"""A bundle served and proven: started, warmed up, checked against what was measured, timed.
+
+Not covered: run folders, `serving.json` and the playground (`llmtl.pipeline.serve`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llmtl.costs import PriceConfig, usd_per_1k_requests
+from llmtl.errors import DriftError, ServingError
+from llmtl.report import wording
+from llmtl.served import Load, Parity, Served
+from llmtl.serving import address, announcement
+from llmtl.serving.bundle.manifest import Bundle, Recorded
+from llmtl.serving.client import Endpoint, warm_up
+from llmtl.serving.command import server_command
+from llmtl.serving.load import measure_load
+from llmtl.serving.notice import Notice
+from llmtl.serving.options import ServeOptions
+from llmtl.serving.parity import check_parity, chosen
+from llmtl.serving.supervisor import Supervisor
+from llmtl.store import now
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is served and by what: a verified bundle in `folder`, its recorded predictions, the engine and the device.
+
+    `engine` names the server with its version; `device` is `cpu` or `cuda`.
+    """
+
+    folder: Path
+    bundle: Bundle
+    recorded: tuple[Recorded, ...]
+    engine: str
+    device: str
+    prices: PriceConfig
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server that passed its checks: where it is, what was measured (None when that was left out)."""
+
+    endpoint: Endpoint
+    supervisor: Supervisor
+    parity: Parity
+    served: Served | None
+
+
+def claim_ports(options: ServeOptions) -> ServeOptions:
+    """Return the options with ports that are free, 0 replaced by one; raises `ServingError` for one in use."""
+    port = address.free_port(options.host, options.port, option="--port")
+    playground = options.playground_port
+    if playground is not None:
+        if playground == port:
+            raise ServingError(f"Port {port} is for the server; give the playground another with --playground-port.")
+        playground = address.free_port(options.host, playground, option="--playground-port")
+    return replace(options, port=port, playground_port=playground)
+
+
+@contextmanager
+def live(job: Job, options: ServeOptions, *, log: Path, notice: Notice) -> Iterator[Live]:
+    """Return a context in which the server runs, after it passed the parity check; its end stops the server.
+
+    Raises `ServingError` when it does not start or dies meanwhile, `DriftError` when its predictions differ from the
+    recorded ones and drift was not accepted.
+    """
+    endpoint = Endpoint(address.url(options.host, options.port), job.bundle.winner.model, options.api_key)
+    text = example_text(job.recorded)
+    policy = options.restarts
+    supervisor = Supervisor(
+        server_command(job.folder, job.bundle, options, device=job.device),
+        url=endpoint.url,
+        log=log,
+        notice=notice,
+        policy=policy,
+        warm_up=lambda: warm_up(endpoint, text, seconds=policy.warm_up_seconds),
+    )
+    with supervisor:
+        supervisor.start()
+        try:
+            parity = _gate(job, options, endpoint, notice)
+            served = _measure(job, endpoint, parity, notice) if options.measure else None
+        except ServingError as error:
+            raise supervisor.explained(error) from None
+        yield Live(endpoint, supervisor, parity, served)
+
+
+def example_text(recorded: tuple[Recorded, ...]) -> str:
+    """Return a short recorded input, for the warm-up and the printed examples."""
+    usable = [row.text for row in recorded if row.prediction is not None and "\n" not in row.text]
+    return min(usable[:50], key=lambda text: (abs(len(text) - 30), text), default="hello")
+
+
+def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, notice: Notice) -> Parity:
+    rows = chosen(job.recorded, options.gate)
+    done = 0
+
+    def advance(units: int) -> None:
+        nonlocal done
+        done += units
+        notice.status("Parity with what was measured", f"{done} of {len(rows)}")
+
+    advance(0)
+    parity = check_parity(endpoint, rows, advance=advance)
+    notice.clear()
+    notice.say(announcement.parity_line(parity))
+    for line in announcement.disagreement_lines(parity.disagreements):
+        notice.say(line)
+    if not parity.passed:
+        _refuse(parity, accept=options.accept_drift, notice=notice)
+    return parity
+
+
+def _refuse(parity: Parity, *, accept: bool, notice: Notice) -> None:
+    """Raise `DriftError`, or say that drift was accepted."""
+    far = sum(not item.close for item in parity.disagreements)
+    found = (
+        f"The live server disagrees with {wording.count(len(parity.disagreements))} of "
+        f"{wording.count(parity.compared)} recorded labels, {wording.count(far)} of them no near tie"
+    )
+    if not accept:
+        raise DriftError(f"{found}; export the bundle again, or serve it all the same with --accept-drift.")
+    notice.say(f"{found}; served all the same, as asked.")
+
+
+def _measure(job: Job, endpoint: Endpoint, parity: Parity, notice: Notice) -> Served:
+    texts = [row.text for row in job.recorded if row.prediction is not None]
+    loads = measure_load(endpoint, texts, notice=notice)
+    for load in loads:
+        notice.say(announcement.load_line(load))
+    return Served(
+        task=job.bundle.task.name,
+        strategy=job.bundle.winner.name,
+        engine=job.engine,
+        device=job.device,
+        measured_at=now(),
+        parity=parity,
+        loads=loads,
+        usd_per_1k_requests=_usd(loads, job),
+        accepted_drift=not parity.passed,
+    )
+
+
+def _usd(loads: tuple[Load, ...], job: Job) -> float:
+    """Return the USD of 1,000 requests at the best rate reached."""
+    best = max(load.requests_per_second for load in loads)
+    return usd_per_1k_requests(1 / best, device=job.device, prices=job.prices)

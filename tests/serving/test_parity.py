@@ -1,0 +1,78 @@
+"""The rule of the parity check, by hand-made answers; the check over a live endpoint is in test_serve_classifier."""
+
+import pytest
+
+from llmtl.serving.bundle.manifest import Recorded
+from llmtl.serving.parity import Answer, chosen, judge
+
+SURE = {"a": 0.9, "b": 0.08, "c": 0.02}
+TIED = {"a": 0.404, "b": 0.395, "c": 0.201}
+
+
+def row(index=0, *, label="a", probabilities=SURE):
+    return Recorded(id=str(index), text=f"text {index}", reference="a", prediction=label, probabilities=probabilities)
+
+
+def answers(label, probabilities=SURE):
+    return Answer(chat=label, predict=label, probabilities=probabilities)
+
+
+def test_equal_labels_pass_and_the_largest_difference_is_over_all_labels():
+    parity = judge([row(0), row(1)], [answers("a"), answers("a", {"a": 0.9, "b": 0.05, "c": 0.05})])
+    assert parity.passed
+    assert (parity.agreed, parity.compared, parity.agreement) == (2, 2, 1.0)
+    assert parity.largest_difference == pytest.approx(0.03)
+
+
+def test_one_near_tie_in_200_passes():
+    rows = [row(index) for index in range(199)] + [row(199, probabilities=TIED)]
+    parity = judge(rows, [answers("a")] * 199 + [answers("b", {"a": 0.399, "b": 0.4, "c": 0.201})])
+    assert parity.passed
+    [found] = parity.disagreements
+    assert found.close
+    assert (found.id, found.recorded, found.served) == ("199", "a", "b")
+    assert found.recorded_probabilities == {"a": 0.404, "b": 0.395}
+    assert found.served_probabilities == {"a": 0.399, "b": 0.4}
+
+
+def test_two_near_ties_in_200_are_too_many():
+    rows = [row(index, probabilities=TIED) for index in range(200)]
+    parity = judge(rows, [answers("a")] * 198 + [answers("b")] * 2)
+    assert all(found.close for found in parity.disagreements)
+    assert not parity.passed
+
+
+def test_one_far_disagreement_fails_however_many_agree():
+    parity = judge([row(index) for index in range(1000)], [answers("a")] * 999 + [answers("b")])
+    assert parity.agreement > 0.995
+    assert not parity.passed
+
+
+def test_a_label_that_was_not_nearly_the_top_is_no_near_tie():
+    assert not judge([row(0, probabilities=TIED)], [answers("c")]).disagreements[0].close
+
+
+@pytest.mark.parametrize("served", [Answer("a", "b", SURE), Answer("b", "a", SURE)])
+def test_both_routes_must_give_the_recorded_label(served):
+    parity = judge([row(0)], [served])
+    assert parity.disagreements[0].served == "b"
+
+
+def test_a_recorded_failure_must_be_refused():
+    failed = row(0, label=None, probabilities={})
+    assert judge([failed], [Answer()]).agreed == 1
+    assert not judge([failed], [answers("a")]).passed
+
+
+def test_a_refusal_of_what_was_answered_fails():
+    [found] = judge([row(0)], [Answer()]).disagreements
+    assert (found.served, found.close, found.served_probabilities) == (None, False, {"a": 0.0})
+
+
+def test_the_choice_is_the_same_every_time_in_the_recorded_order():
+    rows = [row(index) for index in range(50)]
+    some = chosen(rows, 10)
+    assert some == chosen(rows, 10)
+    assert len(some) == 10
+    assert [int(item.id) for item in some] == sorted(int(item.id) for item in some)
+    assert chosen(rows, None) == chosen(rows, 500) == tuple(rows)
