@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from llmtl.errors import InputError, LlmtlError
     from llmtl.evaluation import Evaluation
     from llmtl.pipeline import Run, load_run, run
+    from llmtl.pipeline.export import export
+    from llmtl.pipeline.playground import playground
     from llmtl.predictor import Prediction, Role
     from llmtl.settings import Recipe, load_recipe
     from llmtl.task import Example, Split, Task
@@ -35,8 +37,10 @@ __all__ = [
     "Split",
     "Task",
     "Verdict",
+    "export",
     "load_recipe",
     "load_run",
+    "playground",
     "run",
 ]
 
@@ -53,8 +57,10 @@ _HOMES = {
     "Split": "task",
     "Task": "task",
     "Verdict": "decision",
+    "export": "pipeline.export",
     "load_recipe": "settings",
     "load_run": "pipeline",
+    "playground": "pipeline.playground",
     "run": "pipeline",
 }
 

@@ -20,8 +20,10 @@ def test_the_public_names_are_pinned_and_sorted():
         "Split",
         "Task",
         "Verdict",
+        "export",
         "load_recipe",
         "load_run",
+        "playground",
         "run",
     ]
     assert set(dir(llmtl)) == {*llmtl.__all__, "__version__"}
