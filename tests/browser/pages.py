@@ -1,4 +1,4 @@
-"""What the browser tests share: a desk of messages that a bag of words mostly gets right, servers, and visits to pages."""
+"""What the browser tests share: messages that a bag of words mostly gets right, servers, and visits to pages."""
 
 import csv
 import os

@@ -1,0 +1,310 @@
+"""The playground in a real browser, over a real endpoint: what a visitor types, clicks, reads and downloads."""
+
+import csv
+import re
+
+import httpx
+import pytest
+from browser.pages import KEY, host_of
+
+TABS = ("Try", "Decision", "Errors", "Batch")
+BILLING, NETWORK = "What about the invoice? Thanks, guest 1.", "The router of today. Cheers, guest 2."
+
+
+def predicted(endpoint, text):
+    """Return the label and probabilities that the endpoint gives, asked without the playground."""
+    answer = httpx.post(
+        f"{endpoint}/predict", json={"inputs": [text]}, headers={"Authorization": f"Bearer {KEY}"}, trust_env=False
+    )
+    [row] = answer.raise_for_status().json()["data"]
+    return row["label"], row["probabilities"]
+
+
+def test_typing_a_message_shows_its_label_and_another_message_changes_it(visit, served):
+    page = visit()
+    for text in (BILLING, NETWORK):
+        assert page.label(text) == predicted(served[0], text)[0]
+    assert page.label(BILLING) != page.label(NETWORK)
+    page.keep("try")
+
+
+def test_every_label_has_a_bar_with_the_probability_that_the_endpoint_gives(visit, served):
+    page = visit()
+    label, probabilities = predicted(served[0], BILLING)
+    page.label(BILLING)
+    rows = page.page.locator(".lt-card .lt-bars tr")
+    shown = {row.locator("th").inner_text(): row.locator(".lt-number").inner_text() for row in rows.all()}
+    assert shown == {name: f"{100 * value:.1f}%" for name, value in probabilities.items()}
+    assert next(iter(shown)) == label
+    assert re.fullmatch(r"[\d.]+ (ms|s)", page.page.locator(".lt-latency").inner_text())
+
+
+def test_the_exact_prompt_is_folded_away_until_asked_for(visit):
+    page = visit()
+    page.label(BILLING)
+    prompt = page.page.locator(".lt-prompt pre")
+    assert not prompt.is_visible()
+    page.page.get_by_text("Exact prompt").click()
+    assert prompt.inner_text() == BILLING  # a bag of words reads the message itself
+
+
+def test_what_a_visitor_types_is_shown_as_text_and_never_run(visit):
+    page = visit()
+    text = "<img src=x onerror=\"document.title='run'\"> {{value}} ${1+1} <script>document.title='run'</script>"
+    page.label(text)
+    page.page.get_by_text("Exact prompt").click()
+    assert page.page.locator(".lt-prompt pre").inner_text() == text
+    assert page.page.title() == "front-desk playground"
+
+
+def test_an_example_from_test_is_a_click_away_and_says_whether_the_label_is_right(visit, desk_run):
+    page = visit()
+    first = page.page.locator("#examples button").first
+    text = first.inner_text()
+    first.click()
+    label = page.answer(text)
+    assert page.page.get_by_label("Message").input_value() == text
+    truth = next(row.reference for row in _test_examples(desk_run) if row.text == text)
+    mark = page.page.locator(".lt-reference").inner_text()
+    assert mark.startswith("✓" if truth == label else "✗")
+    page.page.get_by_role("button", name="Other examples").click()
+    page.page.locator("#examples button", has_text=text).wait_for(state="detached")
+
+
+def _test_examples(run):
+    from llmtl.pipeline.run_folder import read_examples
+
+    return read_examples(run.folder, "test")
+
+
+def test_an_empty_and_an_over_long_message_get_a_clear_line(visit):
+    page = visit()
+    page.page.get_by_role("button", name="Label it").click()
+    page.page.get_by_text("Write a message first.").wait_for()
+    assert page.page.locator(".lt-card").count() == 0
+
+
+def test_the_decision_tab_says_the_verdict_and_draws_the_scores(visit, desk_run):
+    page = visit()
+    page.tab("Decision")
+    page.page.get_by_role("heading", name="Use the baseline: tfidf").wait_for()
+    drawn = page.page.get_by_role("img", name="Accuracy of each strategy with its 95% interval")
+    assert "tfidf" in drawn.first.text_content()
+    score = next(item for item in desk_run.decision.strategies if item.name == "tfidf").test.value
+    assert f"{score:.3f}" in page.page.locator("#figures .lt-winner").inner_text()
+    page.keep("decision")
+
+
+def test_the_sliders_move_break_even_and_costs_live(visit, desk_run):
+    page = visit()
+    page.tab("Decision")
+    costs, sliders = page.page.locator("#costs"), page.page.locator("#prices")
+    costs.locator(".lt-figures").wait_for()
+    before = costs.inner_text()
+    assert "100,000 requests a month" in before
+    sliders.get_by_label("Requests per month").fill("7")
+    costs.get_by_text("10,000,000 requests a month").first.wait_for()
+    monthly = costs.locator(".lt-winner .lt-spare").nth(1)
+    cheap = monthly.inner_text()
+    sliders.get_by_label("CPU machine, USD per hour").fill("1")
+    costs.locator(".lt-winner .lt-spare").nth(1).filter(has_not_text=re.compile(re.escape(cheap) + "$")).wait_for()
+    per_request = {item.name: item for item in desk_run.decision.strategies}["tfidf"].usd_per_1k_requests / 1000
+    dearer = per_request * 10_000_000 * 10 / desk_run.recipe.prices.usd_per_cpu_hour
+    assert float(monthly.inner_text().strip("$").replace(",", "")) == pytest.approx(dearer, rel=0.06)  # two digits
+
+
+def test_errors_are_counted_filtered_and_sent_to_try(visit, desk_run):
+    page = visit()
+    test = next(e for e in desk_run.evaluations if (e.strategy, e.split) == ("tfidf", "test"))
+    wrong = [truth for item, truth in zip(test.predictions, test.references, strict=True) if item.label != truth]
+    assert wrong, "the desk is made so that some labels cannot be guessed"
+    page.tab("Errors")
+    page.page.get_by_text(f"{len(wrong)} of {len(test.references)} test predictions are wrong").wait_for()
+    page.keep("errors")
+    cell = page.page.locator("#matrix .lt-confusion button").first
+    reference, guess, count = (
+        cell.get_attribute("data-reference"),
+        cell.get_attribute("data-predicted"),
+        cell.inner_text(),
+    )
+    cell.click()
+    page.page.get_by_text(f"{count} of the {len(wrong)} wrong predictions match").wait_for()
+    row = page.page.locator("#errors tbody tr").first
+    assert [row.locator("td").nth(at).inner_text() for at in (1, 2)] == [reference, guess]
+    text = row.locator("td").first.inner_text()
+    row.get_by_role("button").click()
+    assert page.answer(text) == guess
+    assert page.page.get_by_role("tab", name="Try").get_attribute("aria-selected") == "true"
+    assert page.page.get_by_label("Message").input_value() == text
+
+
+def test_the_text_filter_narrows_the_errors(visit):
+    page = visit()
+    page.tab("Errors")
+    page.page.get_by_label("Text contains").fill("no message says this")
+    page.page.get_by_text("No wrong prediction matches.").wait_for()
+
+
+def test_a_csv_comes_back_labelled(visit, served, tmp_path):
+    page = visit()
+    rows = [("1", BILLING, "x"), ("2", "", "y"), ("3", NETWORK, "=1+1"), ("4", "z" * 100_001, "-5")]
+    upload = tmp_path / "mail.csv"
+    with upload.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "message", "label"), *rows])
+    page.tab("Batch")
+    page.page.locator("#upload input[type=file]").set_input_files(upload)
+    page.page.get_by_text("mail.csv: 4 rows").wait_for()
+    assert page.page.get_by_label("Column with the messages").input_value() == "message"
+    page.page.get_by_role("button", name="Label the file").click()
+    page.page.get_by_text("2 of 4 rows labelled").wait_for()
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="Download the labelled CSV").click()
+    assert download.value.suggested_filename == "mail-labelled.csv"
+    with download.value.path().open(newline="", encoding="utf-8") as file:
+        back = list(csv.DictReader(file))
+    assert [row["id"] for row in back] == ["1", "2", "3", "4"]
+    for row in (back[0], back[2]):
+        label, probabilities = predicted(served[0], row["message"])
+        assert (row["predicted_label"], row["error"]) == (label, "")
+        assert float(row["probability"]) == pytest.approx(probabilities[label], abs=1e-6)
+    assert (back[1]["predicted_label"], back[1]["error"]) == ("", "The cell is empty.")
+    assert "100001 characters" in back[3]["error"]
+    assert [row["label"] for row in back] == ["x", "y", "'=1+1", "-5"]
+    page.keep("batch")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("bad.csv", b"text,label\n\xff\xfebroken", "'bad.csv' is not UTF-8"),
+        ("quotes.csv", b'text,label\n"never closed,1\n', "has broken quoting"),
+        ("ragged.csv", b"text,label\na,b,c\n", "Line 2 of 'ragged.csv' has 3 fields"),
+        ("header.csv", b"text,label\n", "has a header and no rows"),
+        ("empty.csv", b"", "'empty.csv' is empty"),
+    ],
+)
+def test_a_bad_file_gets_a_clear_line(visit, tmp_path, name, content, line):
+    page = visit()
+    upload = tmp_path / name
+    upload.write_bytes(content)
+    page.tab("Batch")
+    page.page.locator("#upload input[type=file]").set_input_files(upload)
+    page.page.get_by_role("alert").filter(has_text=line).wait_for()
+    assert page.page.get_by_role("button", name="Label the file").is_disabled()
+    assert "/tmp" not in page.page.locator("#file-notice").inner_text()
+
+
+def test_everything_can_be_reached_and_used_by_keyboard_alone(visit):
+    page = visit()
+    keys = page.page.keyboard
+    assert _focused(page) == "textarea"  # ready to type at once
+    keys.type(BILLING)
+    keys.press("Control+Enter")
+    page.answer(BILLING)
+    for _ in range(3):
+        keys.press("Shift+Tab")
+        if _focused_text(page) == "Try":
+            break
+    for name in TABS[1:]:
+        _tab_to(page, name)
+        assert page.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+        keys.press("Enter")
+        page.page.get_by_role("tab", name=name, selected=True).wait_for()
+    page.tab("Errors")
+    page.page.locator("#errors button").first.focus()
+    text = page.page.locator("#errors td").first.inner_text()
+    keys.press("Enter")
+    page.answer(text)
+    page.page.wait_for_function("document.activeElement.tagName === 'TEXTAREA'")
+
+
+def _focused(page):
+    return page.page.evaluate("document.activeElement.tagName.toLowerCase()")
+
+
+def _focused_text(page):
+    return page.page.evaluate("document.activeElement.innerText?.trim() ?? ''")
+
+
+def _tab_to(page, name):
+    for _ in range(40):
+        if _focused_text(page) == name:
+            return
+        page.page.keyboard.press("Tab")
+    raise AssertionError(f"the {name} tab is not reached by the Tab key")
+
+
+def test_every_control_has_a_name(visit):
+    page = visit()
+    for name in TABS:
+        page.tab(name)
+        page.page.wait_for_timeout(300)
+        nameless = page.page.evaluate(
+            """() => [...document.querySelectorAll('button, input, textarea, select')]
+            .filter((part) => part.checkVisibility() && !part.hidden)
+            .filter((part) => !(part.ariaLabel || part.innerText?.trim() || part.title || part.labels?.length
+              || part.closest('label')?.innerText.trim())).map((part) => part.outerHTML.slice(0, 200))"""
+        )
+        assert nameless == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_every_tab_without_scrolling_sideways(visit, scheme):
+    page = visit(width=390, height=844, scheme=scheme)
+    page.label(BILLING)
+    for name in TABS:
+        page.tab(name)
+        page.page.wait_for_timeout(500)
+        assert page.page.evaluate("document.documentElement.scrollWidth") == 390
+        page.keep(f"phone-{scheme}-{name.lower()}")
+
+
+def test_dark_and_light_follow_the_system(visit):
+    colours = {
+        scheme: visit(scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for scheme in ("light", "dark")
+    }
+    assert colours == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}
+
+
+def test_the_page_asks_no_outside_host_and_reports_no_problem(visit, served, tmp_path):
+    page = visit()
+    page.label(BILLING)
+    for name in TABS:
+        page.tab(name)
+        page.page.wait_for_timeout(300)
+    (tmp_path / "a.csv").write_text("text\nThe wifi\n")
+    page.page.locator("#upload input[type=file]").set_input_files(tmp_path / "a.csv")
+    page.page.get_by_role("button", name="Label the file").click()
+    page.page.get_by_text("1 of 1 row labelled").wait_for()
+    assert page.hosts <= {host_of(served[1]), "page"}
+    assert page.problems == []
+
+
+def test_the_browser_is_told_to_ask_no_other_host(visit):
+    page = visit()
+    blocked = page.page.evaluate(
+        """() => fetch('http://127.0.0.1:9/').then(() => 'allowed', (error) => 'refused')
+        .then((outcome) => new Promise((done) => setTimeout(() => done(outcome), 100)))"""
+    )
+    assert blocked == "refused"
+    assert any("Content Security Policy" in problem for problem in page.problems)
+
+
+def test_no_file_of_the_machine_and_no_other_address_is_handed_out(served, desk_run):
+    url = served[1].rstrip("/")
+    with httpx.Client(trust_env=False) as client:
+        for wanted in ("/etc/passwd", str(desk_run.folder / "decision.json"), "pyproject.toml", "../../etc/passwd"):
+            assert client.get(f"{url}/gradio_api/file={wanted}").status_code in (403, 404), wanted
+        for fetching in ("file=http://127.0.0.1:9/x", "proxy=http://127.0.0.1:9/x", "file=https://a.example/x"):
+            assert client.get(f"{url}/gradio_api/{fetching}").status_code == 403, fetching
+        page = client.get(url + "/")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert KEY not in page.text
+
+
+def test_the_key_and_the_events_stay_out_of_the_public_api(served):
+    with httpx.Client(trust_env=False) as client:
+        described = client.get(f"{served[1].rstrip('/')}/gradio_api/info").text
+    assert KEY not in described
+    assert '"named_endpoints":{}' in described.replace(" ", "")

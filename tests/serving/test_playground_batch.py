@@ -1,0 +1,163 @@
+"""Batch labelling without a page: files that cannot be read, rows that fail, and cells that spreadsheets would run."""
+
+import csv
+import threading
+import time
+
+import pytest
+
+from llmtl.errors import DataError, ServingError
+from llmtl.serving.playground import batch
+from llmtl.serving.playground.batch import Outcome, added_columns, harmless, label_texts, read_sheet, write_labelled
+from llmtl.serving.playground.client import Labelled, RefusedError
+
+
+class Echo:
+    """An endpoint whose label is the input's first word; it refuses `long` and fails after `answers` requests."""
+
+    def __init__(self, answers=10**6, seconds=0.0):
+        self.answers, self.seconds, self.asked, self._lock = answers, seconds, [], threading.Lock()
+
+    def predict(self, texts, model):
+        time.sleep(self.seconds)
+        with self._lock:
+            self.asked.append(list(texts))
+            if len(self.asked) > self.answers:
+                raise ServingError("No server answers.")
+        if any("long" in text for text in texts):
+            raise RefusedError("The message is too long.")
+        return tuple(Labelled(text.split()[0], {text.split()[0]: 0.75}) for text in texts)
+
+
+def outcomes(endpoint, texts, at_once=4):
+    found = {}
+    for more in label_texts(endpoint, texts, model="m", at_once=at_once):
+        found |= more
+    assert sorted(found) == list(range(len(texts)))
+    return [found[index] for index in range(len(texts))]
+
+
+def test_every_row_gets_its_own_label_in_order():
+    texts = [f"label{n} x" for n in range(50)]
+    endpoint = Echo()
+    assert outcomes(endpoint, texts) == [Outcome(f"label{n}", 0.75) for n in range(50)]
+    assert max(map(len, endpoint.asked)) == 4
+
+
+def test_requests_stay_small_whatever_the_server_allows():
+    endpoint = Echo()
+    outcomes(endpoint, ["a"] * 100, at_once=10_000)
+    assert max(map(len, endpoint.asked)) == batch.MOST_AT_ONCE
+
+
+def test_a_refused_row_does_not_take_its_neighbours_with_it():
+    found = outcomes(Echo(), ["a x", "too long", "b x", " "])
+    assert [(each.label, each.error) for each in found] == [
+        ("a", ""),
+        ("", "The message is too long."),
+        ("b", ""),
+        ("", "The cell is empty."),
+    ]
+
+
+def test_when_the_server_goes_away_the_rest_is_not_sent():
+    endpoint = Echo(answers=3)
+    found = outcomes(endpoint, ["a x"] * 400)
+    assert len(endpoint.asked) <= 3 + batch.PARALLEL
+    assert {each.error for each in found} == {
+        "",
+        "No server answers.",
+        "Not sent: the server had stopped answering.",
+    }
+
+
+def test_closing_the_iterator_stops_the_asking():
+    endpoint = Echo(seconds=0.05)
+    asking = label_texts(endpoint, ["a x"] * 1000, model="m", at_once=1)
+    next(asking)
+    next(asking)
+    asking.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("playground-batch"):
+            thread.join(timeout=5)
+            assert not thread.is_alive()
+    assert len(endpoint.asked) <= 3 * batch.PARALLEL
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+SUM(A1)", "'+SUM(A1)"),
+        ("-2+3", "'-2+3"),
+        ("@cmd", "'@cmd"),
+        ("\tx", "'\tx"),
+        ("\r=1", "'\r=1"),
+        ("-5", "-5"),
+        ("+49", "+49"),
+        ("-1.5e3", "-1.5e3"),
+        ("a=b", "a=b"),
+        ("", ""),
+    ],
+)
+def test_formulas_are_defused_and_numbers_left_alone(cell, written):
+    assert harmless(cell) == written
+
+
+def test_a_sheet_survives_reading_and_writing(tmp_path):
+    source = tmp_path / "up.csv"
+    rows = [["1", 'say "hi", now', "=HYPERLINK(1)"], ["2", "two\nlines", "ok"]]
+    with source.open("w", newline="", encoding="utf-8-sig") as file:
+        csv.writer(file).writerows([["id", "text", "=note"], *rows])
+    sheet = read_sheet(source, name="up.csv")
+    assert sheet.likeliest == "text"
+    assert sheet.column("text") == ['say "hi", now', "two\nlines"]
+    write_labelled(tmp_path / "down.csv", sheet, [Outcome("=x", 0.5), Outcome(error="-why")])
+    with (tmp_path / "down.csv").open(newline="", encoding="utf-8") as file:
+        back = list(csv.reader(file))
+    assert back == [
+        ["id", "text", "'=note", "label", "probability", "error"],
+        ["1", 'say "hi", now', "'=HYPERLINK(1)", "'=x", "0.500000", ""],
+        ["2", "two\nlines", "ok", "", "", "'-why"],
+    ]
+
+
+def test_added_columns_give_way_to_those_of_the_file():
+    assert added_columns(["text", "label", "predicted_label"]) == ["predicted_predicted_label", "probability", "error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("a.xlsx", b"PK", "'shown.csv' is not a CSV file"),
+        ("a.csv", b"text\n", "'shown.csv' has a header and no rows"),
+        ("a.csv", b"", "'shown.csv' is empty"),
+        ("a.csv", b"text\n\xe9\n", "'shown.csv' is not UTF-8"),
+        ("a.csv", b'text\n"x\n', "'shown.csv' has broken quoting"),
+        ("a.csv", b"a,a\n1,2\n", "'shown.csv' has column 'a' more than once"),
+    ],
+)
+def test_what_cannot_be_labelled_is_said_without_the_servers_paths(tmp_path, name, content, line):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_sheet(path, name="shown.csv")
+    assert line in str(caught.value)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_files_that_are_too_large_are_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.csv"
+    path.write_text("text\n" + "x\n" * 11)
+    monkeypatch.setattr(batch, "MOST_ROWS", 10)
+    with pytest.raises(DataError, match="has 11 rows and the playground labels at most 10"):
+        read_sheet(path, name="a.csv")
+    monkeypatch.setattr(batch, "MOST_BYTES", 5)
+    with pytest.raises(DataError, match="is larger than"):
+        read_sheet(path, name="a.csv")
+
+
+def test_a_column_that_is_gone_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("text\nx\n")
+    with pytest.raises(DataError, match="has no column 'other'"):
+        read_sheet(tmp_path / "a.csv", name="a.csv").column("other")

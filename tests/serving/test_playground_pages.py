@@ -1,0 +1,148 @@
+"""What the tabs write, without a browser: bars, filters, escaping, and what a run adds."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from browser.pages import write_desk
+
+import llmtl
+from llmtl.pipeline.report import report_content
+from llmtl.served import Load, Parity, Served
+from llmtl.serving.playground.client import Answer, ServedModel, ServedTask
+from llmtl.serving.playground.content import PlaygroundContent, TestRow
+from llmtl.serving.playground.decision_tab import cost_page, decision_page, figures_page
+from llmtl.serving.playground.errors_tab import errors_page
+from llmtl.serving.playground.try_tab import asking, split_bars
+
+ROWS = (
+    TestRow("1", "all well", "a", "a", 0.9),
+    TestRow("2", "the Wifi <b>", "a", "b", 0.6),
+    TestRow("3", "a pillow", "b", "c", 0.95),
+    TestRow("4", "cut off", "b", None, None),
+)
+TASK = ServedTask(
+    task="desk",
+    model="desk",
+    strategy="tfidf",
+    labels=("a", "b"),
+    strategies=(ServedModel("desk", "tfidf"), ServedModel("desk/zero-shot", "zero-shot")),
+)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """Return the report content of a real run of the two baselines."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "recipe.yaml").write_text(
+        "name: front-desk\ndata: {path: desk.csv}\nmodel: {name: pocket-llama}\nstrategies: {run: [majority, tfidf]}\n"
+    )
+    write_desk(folder / "desk.csv")
+    return report_content(llmtl.run(folder / "recipe.yaml", out=folder / "run"))
+
+
+class Known:
+    """An endpoint that answers with the model's name."""
+
+    def __init__(self):
+        self.asked = []
+
+    def answer(self, text, model):
+        self.asked.append((text, model))
+        return Answer(model, {"a": 0.25, "b": 0.75}, 12.0, f"prompt of {text}")
+
+
+def texts(page):
+    return re.findall(r'class="lt-text">([^<]*)<', page)
+
+
+def test_wrong_predictions_are_listed_with_the_surest_first():
+    page = errors_page(ROWS)
+    assert texts(page) == ["a pillow", "the Wifi &lt;b&gt;", "cut off"]
+    assert "3 of 4 test predictions are wrong" in page
+    assert re.findall(r'data-row="(\d+)"', page) == ["2", "1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "left"),
+    [
+        ({"reference": "a"}, ["the Wifi &lt;b&gt;"]),
+        ({"predicted": "c"}, ["a pillow"]),
+        ({"predicted": "(failed)"}, ["cut off"]),
+        ({"contains": " wifi "}, ["the Wifi &lt;b&gt;"]),
+        ({"reference": "b", "predicted": "b"}, []),
+    ],
+)
+def test_filters_narrow_the_list(filters, left):
+    page = errors_page(ROWS, **filters)
+    assert texts(page) == left
+    assert f"{len(left)} of the 3 wrong predictions match" in page
+
+
+def test_a_long_list_is_cut_and_says_so():
+    many = [TestRow(str(n), f"message {n}", "a", "b", n / 1000) for n in range(200)]
+    page = errors_page(many)
+    assert len(texts(page)) == 60
+    assert "the 60 surest are shown" in page
+    assert texts(page)[0] == "message 199"
+
+
+def test_bars_are_sorted_and_the_least_likely_folded_away():
+    shown, rest = split_bars({f"l{n}": n / 100 for n in range(13)})
+    assert [label for label, _ in shown] == [f"l{n}" for n in range(12, 2, -1)]
+    assert [label for label, _ in rest] == ["l2", "l1", "l0"]
+
+
+def test_two_strategies_are_asked_one_after_the_other_and_shown_side_by_side():
+    endpoint = Known()
+    pages = list(asking(PlaygroundContent("http://h/v1", TASK), endpoint)("hello <b>", "zero-shot"))
+    assert endpoint.asked == [("hello <b>", "desk"), ("hello <b>", "desk/zero-shot")]
+    assert [page.count("Asking") for page in pages] == [1, 1, 0]
+    last = pages[-1]
+    assert re.findall(r'class="lt-label">([^<]*)<', last) == ["desk", "desk/zero-shot"]
+    assert "prompt of hello &lt;b&gt;" in last
+    assert "<b>" not in last
+
+
+def test_a_blank_message_is_not_sent():
+    endpoint = Known()
+    [page] = asking(PlaygroundContent("http://h/v1", TASK), endpoint)(" \n", "nothing")
+    assert "Write a message first." in page
+    assert endpoint.asked == []
+
+
+def test_content_without_a_run_has_no_rows_and_keeps_the_key_out_of_its_text():
+    content = PlaygroundContent("http://h/v1", TASK, api_key="sesame")
+    assert content.rows == ()
+    assert "sesame" not in repr(content)
+    assert cost_page(content, content.prices) == ""
+
+
+def test_rows_pair_the_test_examples_with_the_served_strategys_predictions(report):
+    content = PlaygroundContent("http://h/v1", TASK, report=report)
+    test = next(e for e in report.evaluations if (e.strategy, e.split) == ("tfidf", "test"))
+    assert [(row.id, row.reference, row.prediction) for row in content.rows] == [
+        (example.id, reference, prediction.label)
+        for example, reference, prediction in zip(report.test_examples, test.references, test.predictions, strict=True)
+    ]
+    other = replace(content, task=replace(TASK, strategy="majority"))
+    assert {row.prediction for row in other.rows} == {other.rows[0].prediction}
+
+
+def test_the_decision_pages_show_every_strategy_and_what_was_served(report):
+    assert "Use the baseline: tfidf" in decision_page(report)
+    assert "have not been measured yet" in figures_page(report)
+    load = Load(concurrency=8, requests=200, errors=0, p50_ms=12.0, p95_ms=30.0, requests_per_second=321.0)
+    served = Served(
+        task="front-desk",
+        strategy="tfidf",
+        engine="llmtl 0.1.0",
+        device="cpu",
+        measured_at="2026-11-23T18:00:00+00:00",
+        parity=Parity(compared=96, agreed=96, required=0.995, passed=True, largest_difference=0.0),
+        loads=(load,),
+        usd_per_1k_requests=0.00001,
+    )
+    page = figures_page(replace(report, served=served))
+    for figure in ("majority", "tfidf", "12 ms", "30 ms", "321", "0 of 200"):
+        assert figure in page, figure
