@@ -3,8 +3,8 @@
 Two servers run side by side on the same bundle with the same flags: `llmtl serve`, whose clients send only the raw
 message, and vLLM without llmtl's middleware, whose client sends the whole conversation, the label constraint and the
 allowed tokens itself. Both end up with the same prompt tokens and must give the same labels; that is checked first.
-Then rounds alternate (A B, B A, A B, ...), one server measured at a time: latency of one request at a time, throughput
-at 64.
+Then come short rounds. In each, requests go one at a time to A, B, B, A, A, B, ... for the latency, and then a batch at
+concurrency 64 to one server and after it to the other, in turns, for the throughput: never both at once.
 
 Bars: throughput at least 0.97 of stock, median latency at most 3 ms more (medians over the rounds).
 Not covered: the load on the client (both send from the same process), /v1/predict, which stock vLLM does not have.
@@ -66,10 +66,12 @@ def main() -> int:
     end_cleanly_on_sigterm()
     with exported(options.run, options.strategy) as bundle:
         before = circumstances(sys.argv)
-        with served_by_llmtl(bundle) as (ours, _), served_by_stock_vllm(bundle) as (stock, _):
+        with served_by_llmtl(bundle) as ours, served_by_stock_vllm(bundle) as stock:
+            ours.wait()
+            stock.wait()
             manifest = json.loads((bundle / "bundle.json").read_text())
             winner = manifest["winner"]
-            sides = (Side("llmtl", ours, _raw(winner["model"])), Side("stock", stock, _whole(bundle)))
+            sides = (Side("llmtl", ours.url, _raw(winner["model"])), Side("stock", stock.url, _whole(bundle)))
             texts = unseen_texts(bundle)
             _check_equal(sides, texts)
             rounds = asyncio.run(_measure(sides, texts, options))
@@ -154,22 +156,41 @@ async def _measure(
 ) -> list[dict[str, Round]]:
     limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
     async with httpx.AsyncClient(timeout=180, limits=limits, trust_env=False) as client:
-        for side in sides:  # connections, caches and batch shapes
-            await _round(client, side, list(islice(texts, 20)), list(islice(texts, 4 * CONCURRENCY)))
+        await _round(client, sides, list(islice(texts, 20)), list(islice(texts, 4 * CONCURRENCY)))  # warms both up
         rounds = []
         for number in range(options.rounds):
-            alone, together = list(islice(texts, options.alone)), list(islice(texts, options.together))
             order = sides if number % 2 == 0 else sides[::-1]
-            found = {side.name: await _round(client, side, alone, together) for side in order}
+            found = await _round(
+                client, order, list(islice(texts, options.alone)), list(islice(texts, options.together))
+            )
             rounds.append(found)
             print(f"round {number + 1}: " + ", ".join(f"{name} {vars(each)}" for name, each in sorted(found.items())))
         return rounds
 
 
-async def _round(client: httpx.AsyncClient, side: Side, alone: list[str], together: list[str]) -> Round:
-    """Return the median latency of `alone`, sent one at a time, and the throughput of `together`, sent 64 at a time."""
-    alone_bodies, bodies = ([json.dumps(side.body(text)).encode() for text in texts] for texts in (alone, together))
-    milliseconds = [await _timed(client, side.url, body) for body in alone_bodies]
+async def _round(
+    client: httpx.AsyncClient, sides: tuple[Side, ...], alone: list[str], together: list[str]
+) -> dict[str, Round]:
+    """Return what each side did: the median latency of `alone`, sent one at a time, the throughput of `together`."""
+    latencies = await _alone(client, sides, alone)
+    return {
+        side.name: Round(statistics.median(latencies[side.name]), await _throughput(client, side, together))
+        for side in sides
+    }
+
+
+async def _alone(client: httpx.AsyncClient, sides: tuple[Side, ...], texts: list[str]) -> dict[str, list[float]]:
+    """Return the latencies of each side; the side that is asked first changes with every text."""
+    milliseconds: dict[str, list[float]] = {side.name: [] for side in sides}
+    for number, text in enumerate(texts):
+        for side in sides if number % 2 == 0 else sides[::-1]:
+            milliseconds[side.name].append(await _timed(client, side.url, json.dumps(side.body(text)).encode()))
+    return milliseconds
+
+
+async def _throughput(client: httpx.AsyncClient, side: Side, texts: list[str]) -> float:
+    """Return the requests a second at concurrency 64."""
+    bodies = [json.dumps(side.body(text)).encode() for text in texts]
     waiting = iter(bodies)
 
     async def work() -> None:
@@ -178,7 +199,7 @@ async def _round(client: httpx.AsyncClient, side: Side, alone: list[str], togeth
 
     start = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
-    return Round(statistics.median(milliseconds), len(bodies) / (time.perf_counter() - start))
+    return len(bodies) / (time.perf_counter() - start)
 
 
 async def _timed(client: httpx.AsyncClient, url: str, body: bytes) -> float:
@@ -203,9 +224,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serving through llmtl beside stock vLLM.")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="run folder (default: %(default)s)")
     parser.add_argument("--strategy", help="which measured strategy to serve (default: the winner)")
-    parser.add_argument("--rounds", type=int, default=10, help="alternating rounds (default: %(default)s)")
-    parser.add_argument("--alone", type=int, default=60, help="requests one at a time, each round (default: 60)")
-    parser.add_argument("--together", type=int, default=512, help="requests 64 at a time, each round (default: 512)")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds (default: %(default)s)")
+    parser.add_argument("--alone", type=int, default=40, help="requests one at a time, each round (default: 40)")
+    parser.add_argument("--together", type=int, default=384, help="requests 64 at a time, each round (default: 384)")
     return parser.parse_args()
 
 

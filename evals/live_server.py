@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,25 +47,41 @@ def exported(run: Path, strategy: str | None) -> Iterator[Path]:
         yield bundle
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that was started: `process` is `llmtl serve` or vLLM itself, `ready` tells whether it may be used."""
+
+    url: str
+    process: psutil.Process
+    log: Path
+    ready: Callable[[], bool]
+
+    def wait(self) -> None:
+        """Return once the server may be used; exits with the end of its log when it ends or takes too long."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.ready():
+            if self.process.status() == psutil.STATUS_ZOMBIE or time.monotonic() > deadline:
+                sys.exit(f"The server did not start:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.5)
+
+
 @contextmanager
-def served_by_llmtl(bundle: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Return a context with the URL and the process of `llmtl serve`, announced: started, warmed up, checked."""
+def served_by_llmtl(bundle: Path) -> Iterator[Server]:
+    """Return a context with `llmtl serve`, ready once announced: started, warmed up, checked."""
     port = free_port()
-    command = [LLMTL, "serve", str(bundle), "--no-playground", "--no-measure", "--port", str(port)]
-    with _running([str(part) for part in command], dict(os.environ)) as (process, log):
-        _wait(process, log, lambda: "curl" in log.read_text())  # the announcement prints one
-        yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
+    argv = [LLMTL, "serve", bundle, "--no-playground", "--no-measure", "--port", port]
+    with _running([str(part) for part in argv], dict(os.environ)) as (process, log):
+        yield Server(f"http://127.0.0.1:{port}", process, log, ready=lambda: "curl" in log.read_text())
 
 
 @contextmanager
-def served_by_stock_vllm(bundle: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Return a context with the URL and the process of vLLM, run with llmtl's arguments but its middleware."""
+def served_by_stock_vllm(bundle: Path) -> Iterator[Server]:
+    """Return a context with vLLM, run with llmtl's arguments but its middleware."""
     port = free_port()
     argv, environment, folder = stock_command(bundle, port)
+    url = f"http://127.0.0.1:{port}"
     with _running(argv, os.environ | environment, folder) as (process, log):
-        url = f"http://127.0.0.1:{port}"
-        _wait(process, log, lambda: _healthy(url))
-        yield url, psutil.Process(process.pid)
+        yield Server(url, process, log, ready=lambda: _healthy(url))
 
 
 def stock_command(bundle: Path, port: int) -> tuple[list[str], dict[str, str], str]:
@@ -86,7 +103,7 @@ def stock_command(bundle: Path, port: int) -> tuple[list[str], dict[str, str], s
 @contextmanager
 def _running(
     argv: list[str], environment: dict[str, str], folder: str | None = None
-) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+) -> Iterator[tuple[psutil.Process, Path]]:
     with tempfile.TemporaryDirectory(prefix="llmtl-log-") as place:
         log = Path(place) / "log"
         with log.open("wb") as file:
@@ -94,7 +111,7 @@ def _running(
                 argv, env=environment, cwd=folder, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
             )
         try:
-            yield process, log
+            yield psutil.Process(process.pid), log
         finally:
             _stop(process)
 
@@ -107,15 +124,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], log: Path, ready: Any) -> None:
-    """Return once the server is ready; exits with the end of its log when it ends or takes too long."""
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            sys.exit(f"The server did not start:\n{log.read_text()[-3000:]}")
-        time.sleep(0.5)
 
 
 def _healthy(url: str) -> bool:

@@ -4,6 +4,7 @@ Not covered: building the page (`llmtl.serving.playground`).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from statistics import fmean
 
 from llmtl.costs import SECONDS_PER_HOUR, PriceConfig
@@ -63,29 +64,40 @@ def playground_content(endpoint: str, *, run: Run | None = None, api_key: str | 
 
 
 def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
+    """Return what each strategy takes, all measured offline alike; then, once more, the served one as it was served.
+
+    A break-even between a served and an offline measurement would compare two ways of measuring, not two strategies.
+    """
     measured = {evaluation.strategy: evaluation for evaluation in run.evaluations if evaluation.split == "dev"}
-    served = {report.served.strategy: report.served.device} if report.served else {}
-    costs = []
-    for result in report.decision.strategies:
-        fitted_on = read_json(run.folder / run.index["fits"][result.name] / "result.json")["device"]
-        device = served.get(result.name, fitted_on)
-        seconds = _seconds(result, measured[result.name], device=device, prices=run.recipe.prices)
-        costs.append(
-            StrategyCost(
-                name=result.name,
-                role=result.role.value,
-                device=device,
-                train_device=fitted_on,
-                seconds_per_request=seconds,
-                train_seconds=result.train_seconds,
-            )
-        )
-    return tuple(costs)
+    costs = tuple(_cost(run, result, measured[result.name]) for result in run.decision.strategies)
+    served = report.served
+    if served is None:
+        return costs
+    live = next(cost for cost in costs if cost.name == served.strategy)
+    rate = max((load.requests_per_second for load in served.loads), default=0.0)
+    if rate <= 0:
+        return costs
+    return (
+        *costs,
+        replace(live, name=f"{served.strategy}, served", device=served.device, seconds_per_request=1 / rate),
+    )
 
 
-def _seconds(result: StrategyResult, measured: Evaluation, *, device: str, prices: PriceConfig) -> float:
-    """Return the machine seconds of one request: those its price was worked out from, also after serving it."""
+def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCost:
+    device = read_json(run.folder / run.index["fits"][result.name] / "result.json")["device"]
+    return StrategyCost(
+        name=result.name,
+        role=result.role.value,
+        device=device,
+        train_device=device,
+        seconds_per_request=_seconds(measured, device=device, prices=run.recipe.prices),
+        train_seconds=result.train_seconds,
+    )
+
+
+def _seconds(measured: Evaluation, *, device: str, prices: PriceConfig) -> float:
+    """Return the machine seconds of one request: those that its price was worked out from."""
     hourly: Mapping[str, float] = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour}
     if hourly[device] > 0:
-        return result.usd_per_1k_requests / 1000 / hourly[device] * SECONDS_PER_HOUR
+        return measured.usd_per_1k_requests / 1000 / hourly[device] * SECONDS_PER_HOUR
     return fmean(prediction.seconds for prediction in measured.predictions)

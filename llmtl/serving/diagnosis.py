@@ -5,18 +5,23 @@ Not covered: stopping and starting (`llmtl.serving.supervisor`).
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from llmtl.serving.keeper import SIGNAL_BASE
 
 _PREFIX = re.compile(
     r"^(\([^)]*pid=\d+\)\s*)?((INFO|WARNING|ERROR|CRITICAL)\s+\d\d-\d\d [\d:]+ )?(\[[\w./]+:\d+\]\s*)?"
 )
-_LAST_WORD = re.compile(r"^([\w.]*(Error|Exception|Interrupt|Exit))(: .*)?$")
-_EMPTY = re.compile(r"^(Engine core initialization failed|See stack trace|Engine process failed)", re.IGNORECASE)
+_TROUBLE = re.compile(r"error|errno|shutdown triggered", re.IGNORECASE)
+_LAST_WORD = re.compile(r"^[\w.]*(Error|Exception)(: .*)?$")
+_EMPTY = re.compile(r"Engine core initialization failed|EngineCore encountered an issue")
+"""What vLLM's API server says when its engine process is gone; the reason, if any was given, stands before it."""
+_ENGINE_GONE = "its engine process was killed, by somebody or by the system for want of memory"
 _LONGEST = 300
 
 _CAUSES: tuple[tuple[str, str], ...] = (
+    (r"shutdown triggered", "somebody told it to end"),
     (r"address already in use", "its port is in use; choose another with --port"),
     (
         r"OutOfMemoryError|CUDA out of memory|Cannot allocate memory|can't allocate memory|Free memory on device"
@@ -46,21 +51,29 @@ def doing(lines: Sequence[str]) -> str:
 
 def why(lines: Sequence[str], code: int | None) -> str:
     """Return why the server ended, from its last log lines and its exit code: one clause without a full stop."""
-    text = "\n".join(lines)
+    if code is not None and code > SIGNAL_BASE:
+        return _ended(code)  # the last error in the log may be hours old, and of one request
+    text = "\n".join(line for line in lines if _TROUBLE.search(line))
     said = _last_error(lines)
     for pattern, cause in _CAUSES:
         if re.search(pattern, text, re.IGNORECASE):
             return f"{cause} ({said})" if said else cause
-    if said:
-        return said
-    return _ended(code)
+    return said or (_ENGINE_GONE if _EMPTY.search(text) else _ended(code))
 
 
 def _last_error(lines: Sequence[str]) -> str:
-    """Return the root of the last error in the log, shortened; empty when there is none."""
-    found = [bare for bare in map(_bare, lines) if _LAST_WORD.match(bare)]
-    telling = [line for line in found if not _EMPTY.match(line.partition(": ")[2]) and ":" in line]
-    return _short((telling or found or [""])[-1])
+    """Return the last error in the log that says something, shortened; empty when there is none."""
+    telling = [
+        error for error in _errors([_bare(line) for line in lines]) if not _EMPTY.match(error.partition(": ")[2])
+    ]
+    return _short(telling[-1]) if telling else ""
+
+
+def _errors(lines: Sequence[str]) -> Iterator[str]:
+    """Return the lines that name an error; pydantic says on the next line what is wrong."""
+    for line, following in pairwise([*lines, ""]):
+        if _LAST_WORD.match(line):
+            yield f"{line}: {following.partition(' [type=')[0]}" if "validation error" in line else line
 
 
 def _ended(code: int | None) -> str:

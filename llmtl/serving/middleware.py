@@ -20,7 +20,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from llmtl.errors import BundleError
+from llmtl.errors import BundleError, LlmtlError
 from llmtl.serving.asgi import ApiKey, DisconnectedError, read_body, replay, unless_disconnected, with_json_body
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool
@@ -47,10 +47,34 @@ _LONG_CHARACTERS = 20_000
 
 
 class TaskMiddleware:
-    """A pure ASGI middleware around vLLM's application."""
+    """A pure ASGI middleware around vLLM's application.
+
+    The bundle is loaded when the application starts; when that fails, the server ends and its log says why.
+    """
 
     def __init__(self, app: ASGIApp, environment: Mapping[str, str] | None = None) -> None:
-        environment = os.environ if environment is None else environment
+        self._app = app
+        self._environment = os.environ if environment is None else environment
+        self._routes: TaskRoutes | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or pass it on to vLLM."""
+        if self._routes is None:
+            try:
+                self._routes = TaskRoutes(self._app, self._environment)
+            except LlmtlError as error:
+                if scope["type"] != "lifespan":
+                    raise
+                await receive()
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+        await self._routes(scope, receive, send)
+
+
+class TaskRoutes:
+    """The routes of one bundle, in front of vLLM's; raises `BundleError` for a bundle that cannot be loaded."""
+
+    def __init__(self, app: ASGIApp, environment: Mapping[str, str]) -> None:
         if not environment.get(BUNDLE_VARIABLE):
             raise BundleError(f"{BUNDLE_VARIABLE} is not set; set it to the bundle's folder.")
         folder = Path(environment[BUNDLE_VARIABLE])

@@ -26,6 +26,8 @@ TOLERANCE = 0.01
 SEED = 0
 _CONCURRENCY = 8
 _REQUEST_SECONDS = 120.0
+_IDLE_SECONDS = 2.0
+"""A connection idle for longer is not used again: servers close theirs after 5 seconds, maybe in that moment."""
 _ROUNDING = 1e-9
 _REFUSALS = (400, 413, 422)
 """Statuses that say the input itself cannot be served."""
@@ -115,11 +117,15 @@ async def _ask_all(endpoint: Endpoint, recorded: Sequence[Recorded], advance: Ad
     chat = openai.AsyncOpenAI(
         base_url=endpoint.openai_url,
         api_key=endpoint.key,
-        max_retries=0,
         timeout=_REQUEST_SECONDS,
         http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
     )
-    plain = httpx.AsyncClient(headers=endpoint.headers, timeout=_REQUEST_SECONDS, trust_env=False)
+    plain = httpx.AsyncClient(
+        headers=endpoint.headers,
+        timeout=_REQUEST_SECONDS,
+        limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
+        trust_env=False,
+    )
 
     async def ask(text: str) -> Answer:
         async with limit:

@@ -83,6 +83,8 @@ def live(job: Job, options: ServeOptions, *, log: Path, notice: Notice) -> Itera
         try:
             parity = _gate(job, options, endpoint, notice)
             served = _measure(job, endpoint, parity, notice) if options.measure else None
+        except DriftError:
+            raise
         except ServingError as error:
             raise supervisor.explained(error) from None
         yield Live(endpoint, supervisor, parity, served)

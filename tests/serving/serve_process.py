@@ -11,7 +11,7 @@ import time
 
 import psutil
 
-SECONDS = 240.0
+SECONDS = 600.0
 
 
 class Serving:

@@ -3,18 +3,25 @@
 import json
 import math
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from transformers import AutoTokenizer
 
+from llmtl.engines.protocol import ModelSource
+from llmtl.pipeline.export import bundle_source
+from llmtl.pocket import resolve
 from llmtl.serving.bundle.read import open_bundle, read_recorded
+from llmtl.serving.bundle.write import write_bundle
 
 pytestmark = pytest.mark.slow
 START_SECONDS = 480
@@ -109,10 +116,27 @@ def test_an_adapter_bundle(llama_run, bundle_of, tmp_path: Path):
         assert "exactly one message" in refused.json()["error"]["message"]
 
 
-def test_a_few_shot_bundle_from_inside_its_folder(mistral_run, bundle_of, tmp_path: Path):
-    folder = bundle_of(mistral_run, "few-shot")
+@pytest.fixture
+def other_end(tmp_path: Path) -> Path:
+    """Return a copy of pocket-mistral whose end of sequence is not the token that ends an answer, as in some chats."""
+    folder = Path(shutil.copytree(resolve("pocket-mistral"), tmp_path / "other-end"))
+    for name, key, value in (
+        ("tokenizer_config.json", "eos_token", "<|user|>"),
+        ("config.json", "eos_token_id", 4),
+        ("generation_config.json", "eos_token_id", 4),
+    ):
+        document = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(document | {key: value}))
+    assert AutoTokenizer.from_pretrained(folder).eos_token_id == 4
+    return folder
+
+
+def test_a_few_shot_bundle_from_inside_its_folder(mistral_run, other_end, tmp_path: Path):
+    source = bundle_source(mistral_run, "few-shot", folder=tmp_path / "bundle", merge=False)
+    source = replace(source, model=ModelSource(str(other_end)), model_name=str(other_end))
+    folder = write_bundle(source, tmp_path / "bundle").rename(tmp_path / "moved")
     with stock_vllm("vllm.here.yaml", cwd=folder, log=tmp_path / "log.txt") as client:
-        assert names(client) == ["front-desk", "pocket-mistral", "front-desk/qlora"]
+        assert names(client) == ["front-desk", "other-end", "front-desk/qlora"]
         assert_serves_what_was_measured(client, folder)
         example = json.loads((folder / "request.json").read_text(encoding="utf-8"))
         assert client.post("/v1/chat/completions", json=example).status_code == 200

@@ -7,7 +7,7 @@ import sys
 
 import openai
 import pytest
-from live_server import KEY, client_of, error_of, live_server
+from live_bundle import KEY, client_of, error_of, live_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmtl.serving.bundle.read import read_recorded

@@ -22,6 +22,25 @@ PREFIX = "(EngineCore pid=15) ERROR 11-23 17:42:15 [core.py:402] "
             1,
             "ValueError: max_model_len (4096) is greater than 2048",
         ),
+        (
+            [
+                "(APIServer pid=9) WARNING 11-23 18:10:39 [core_client.py:817] [shutdown] MPClient: engine core exited "
+                "unexpectedly; starting cleanup",
+                "(APIServer pid=9) ERROR 11-23 18:10:39 [async_llm.py:906] vllm.v1.engine.exceptions.EngineDeadError: "
+                "EngineCore encountered an issue. See stack trace (above) for the root cause.",
+            ],
+            0,
+            "its engine process was killed",
+        ),
+        (
+            [
+                "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig",
+                "  Value error, User-specified max_model_len (9) is greater than 3 [type=value_error, input_value=x]",
+                "    For further information visit https://errors.pydantic.dev/2.14/v/value_error",
+            ],
+            1,
+            "User-specified max_model_len (9) is greater than 3",
+        ),
         ([], 137, "killed by somebody, or by the system for want of memory (SIGKILL)"),
         ([], 139, "it was killed from outside (SIGSEGV)"),
         (["all is well"], 3, "it ended with exit code 3"),

@@ -15,7 +15,11 @@ from llmtl.cli import main
 from llmtl.served import SERVED
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
-RESTART_SECONDS = 400.0
+RESTART_SECONDS = 600.0
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def label(url, text):
@@ -32,8 +36,8 @@ def server_process(server, title):
 
 @pytest.mark.slow
 def test_a_tuned_winner_is_served_through_thick_and_thin(llama_run):
-    recorded = [json.loads(line) for line in (llama_run.folder / "predictions" / "qlora.test.jsonl").open()]
-    texts = {row["id"]: row["text"] for row in map(json.loads, (llama_run.folder / "data" / "test.jsonl").open())}
+    recorded = rows(llama_run.folder / "predictions" / "qlora.test.jsonl")
+    texts = {row["id"]: row["text"] for row in rows(llama_run.folder / "data" / "test.jsonl")}
     arguments = ("--strategy", "qlora", "--port", "0", "--no-playground", "--gate", "all")
     with serving(llama_run.folder, *arguments, environment=ENVIRONMENT) as server:
         url = server.announced()
@@ -43,7 +47,7 @@ def test_a_tuned_winner_is_served_through_thick_and_thin(llama_run):
         assert json.loads(printed)["choices"][0]["message"]["content"] in llama_run.task.labels
         for victim in ("EngineCore", "vllm.entrypoints.openai.api_server"):
             server_process(server, victim).kill()
-            server.until(r"The server died: .*Restart \d of 5", RESTART_SECONDS)
+            server.until(r"The server died: it.* was killed.*Restart \d of 5", RESTART_SECONDS)
             server.until("The server answers again", RESTART_SECONDS)
             assert label(url, texts[recorded[0]["id"]]) == recorded[0]["prediction"]
         assert server.stop() == 0
