@@ -26,6 +26,7 @@ import httpx
 import numpy as np
 from live_server import (
     circumstances,
+    connections,
     end_cleanly_on_sigterm,
     exported,
     served_by_llmtl,
@@ -154,8 +155,7 @@ def _check_equal(sides: tuple[Side, Side], texts: Iterator[str]) -> None:
 async def _measure(
     sides: tuple[Side, Side], texts: Iterator[str], options: argparse.Namespace
 ) -> list[dict[str, Round]]:
-    limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
-    async with httpx.AsyncClient(timeout=180, limits=limits, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=180, limits=connections(CONCURRENCY), trust_env=False) as client:
         await _round(client, sides, list(islice(texts, 20)), list(islice(texts, 4 * CONCURRENCY)))  # warms both up
         rounds = []
         for number in range(options.rounds):

@@ -140,6 +140,15 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def connections(most: int) -> httpx.Limits:
+    """Return limits for a client with `most` connections, idle ones dropped before the server does so.
+
+    vLLM closes a connection after five idle seconds, as long as httpx keeps one: when both end together a request is
+    lost.
+    """
+    return httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=2.0)
+
+
 def unseen_texts(bundle: Path, seed: int = 0) -> Iterator[str]:
     """Return an endless stream of inputs of real lengths, no two equal in practice: words of recorded inputs, mixed.
 

@@ -14,7 +14,8 @@ _PREFIX = re.compile(
     r"^(\([^)]*pid=\d+\)\s*)?((INFO|WARNING|ERROR|CRITICAL)\s+\d\d-\d\d [\d:]+ )?(\[[\w./]+:\d+\]\s*)?"
 )
 _TROUBLE = re.compile(r"error|errno|shutdown triggered", re.IGNORECASE)
-_LAST_WORD = re.compile(r"^[\w.]*(Error|Exception)(: .*)?$")
+_LAST_WORD = re.compile(r"^[\w.]*(Error|Exception)(: .*)?$|^\S+\.py: error: ")
+_MODULE = re.compile(r"^(\w+\.)+(?=\w+(Error|Exception)\b)")
 _EMPTY = re.compile(r"Engine core initialization failed|EngineCore encountered an issue")
 """What vLLM's API server says when its engine process is gone; the reason, if any was given, stands before it."""
 _ENGINE_GONE = "its engine process was killed, by somebody or by the system for want of memory"
@@ -71,8 +72,9 @@ def _last_error(lines: Sequence[str]) -> str:
 
 def _errors(lines: Sequence[str]) -> Iterator[str]:
     """Return the lines that name an error; pydantic says on the next line what is wrong."""
-    for line, following in pairwise([*lines, ""]):
-        if _LAST_WORD.match(line):
+    for named, following in pairwise([*lines, ""]):
+        if _LAST_WORD.match(named):
+            line = _MODULE.sub("", named)
             yield f"{line}: {following.partition(' [type=')[0]}" if "validation error" in line else line
 
 

@@ -55,10 +55,13 @@ class ServerProcess:
 
     def lines(self) -> list[str]:
         """Return the last lines that this start has written to the log."""
-        with self._log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(self._begin, size - _TAIL_BYTES))
-            return file.read().decode("utf-8", errors="replace").splitlines()
+        try:
+            with self._log.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._begin, size - _TAIL_BYTES))
+                return file.read().decode("utf-8", errors="replace").splitlines()
+        except FileNotFoundError:  # cleaned away, as old files in a temporary folder are
+            return []
 
     def stop(self) -> None:
         """End every process of the group, by force after the grace; returns when they are gone."""

@@ -1,11 +1,19 @@
 """The playground over real vLLM: an adapter beside a prompting strategy of the same weights, with exact prompts."""
 
+from importlib.util import find_spec
+
 import httpx
 import pytest
 from browser.pages import KEY, running
 from serving.conftest import make_run
 
-pytestmark = pytest.mark.slow
+from llmtl.pipeline.playground import playground_content
+from llmtl.serving.playground.cost import cost_view
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed; install llmtl[cpu] or llmtl[gpu]"),
+]
 TEXT = "my card was declined at the shop"
 
 
@@ -17,7 +25,7 @@ def live(chromium, tmp_path_factory):
     choices = ("--strategy", "qlora", "--no-measure", "--gate", "5", "--accept-drift")
     says = r"is served by vllm .*? at (http\S+).*\nPlayground: (http\S+)"
     with running(*command, *choices, says=says, seconds=420) as match:
-        yield match.group(1), match.group(2)
+        yield match.group(1), match.group(2), run
 
 
 def asked(endpoint, model):
@@ -34,7 +42,7 @@ def asked(endpoint, model):
 
 
 def test_an_adapter_and_a_prompt_answer_side_by_side_as_vllm_does(live, visit):
-    endpoint, playground = live
+    endpoint, playground, _ = live
     page = visit(playground)
     page.page.get_by_label("few-shot", exact=True).check()
     page.label(TEXT)
@@ -87,3 +95,19 @@ def test_a_running_batch_can_be_stopped(live, visit, tmp_path):
     assert start.is_enabled()
     page.page.wait_for_timeout(1500)
     assert page.page.get_by_role("progressbar").count() == 0
+
+
+@pytest.mark.parametrize("power", [3, 6])
+def test_the_slider_moves_the_break_even_sentence(live, visit, power):
+    endpoint, playground, run = live
+    content = playground_content(endpoint, run=run, api_key=KEY)
+    prices = content.prices.model_copy(update={"requests_per_month": 10.0**power})
+    expected = cost_view(content.costs, winner=run.decision.winner, prices=prices)
+    page = visit(playground)
+    page.tab("Decision")
+    headline = page.page.locator("#costs .lt-headline")
+    before = headline.inner_text()
+    page.page.get_by_label("Requests per month").fill(str(power))
+    page.page.locator("#costs").get_by_text(f"at {10**power:,} requests a month").last.wait_for()
+    assert headline.inner_text() == expected.headline
+    assert (headline.inner_text() != before) == (expected.crossing is not None)

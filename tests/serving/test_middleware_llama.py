@@ -7,8 +7,8 @@ import time
 
 import openai
 import pytest
-from live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, measured, user
 from live_bundle import KEY, client_of, error_of, live_server
+from live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, measured, user
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmtl.engines.wording import TokenizerWording

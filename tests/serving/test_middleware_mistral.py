@@ -1,8 +1,8 @@
 """The task middleware in real vLLM processes with pocket-mistral: prompting winner, adapter, merged checkpoint."""
 
 import pytest
-from live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, user
 from live_bundle import client_of, live_server
+from live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, user
 
 pytestmark = pytest.mark.slow
 TASK, BASE = "front-desk", "pocket-mistral"

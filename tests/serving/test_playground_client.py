@@ -1,12 +1,10 @@
 """What a visitor reads when the endpoint answers badly or not at all; good answers are asked for in tests/browser."""
 
-import json
 import socket
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
 
 import pytest
+from canned_server import canned
 
 from llmtl.errors import ServingError
 from llmtl.serving.playground import client
@@ -19,36 +17,8 @@ OPENAI_ERROR = {"error": {"message": "The message\nis too long; shorten it.", "t
 @pytest.fixture
 def answering():
     """Return a function that starts a server giving one canned answer to everything and returns its address."""
-    servers = []
-
-    def start(status, body, *, seconds=0.0):
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self):
-                time.sleep(seconds)
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                content = body if isinstance(body, bytes) else json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            do_GET = do_POST = answer  # noqa: N815
-
-            def log_message(self, *_):
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}/v1"
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with ExitStack() as servers:
+        yield lambda status, body, **settings: servers.enter_context(canned(status, body, **settings))
 
 
 @pytest.fixture

@@ -1,19 +1,25 @@
 """What the tabs write, without a browser: bars, filters, escaping, and what a run adds."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
 from browser.pages import write_desk
+from canned_server import canned
 
 import llmtl
+from llmtl.errors import RunError
+from llmtl.pipeline.playground import playground_content
 from llmtl.pipeline.report import report_content
-from llmtl.served import Load, Parity, Served
+from llmtl.served import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.serving.playground.client import Answer, ServedModel, ServedTask
 from llmtl.serving.playground.content import PlaygroundContent, TestRow
+from llmtl.serving.playground.cost import price
 from llmtl.serving.playground.decision_tab import cost_page, decision_page, figures_page
 from llmtl.serving.playground.errors_tab import errors_page
 from llmtl.serving.playground.try_tab import asking, split_bars
+from llmtl.store import write_json
 
 ROWS = (
     TestRow("1", "all well", "a", "a", 0.9),
@@ -31,14 +37,20 @@ TASK = ServedTask(
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """Return the report content of a real run of the two baselines."""
+def run(tmp_path_factory):
+    """Return a real run of the two baselines."""
     folder = tmp_path_factory.mktemp("desk")
     (folder / "recipe.yaml").write_text(
         "name: front-desk\ndata: {path: desk.csv}\nmodel: {name: pocket-llama}\nstrategies: {run: [majority, tfidf]}\n"
     )
     write_desk(folder / "desk.csv")
-    return report_content(llmtl.run(folder / "recipe.yaml", out=folder / "run"))
+    return llmtl.run(folder / "recipe.yaml", out=folder / "run")
+
+
+@pytest.fixture(scope="module")
+def report(run):
+    """Return what the report of the run shows."""
+    return report_content(run)
 
 
 class Known:
@@ -129,20 +141,50 @@ def test_rows_pair_the_test_examples_with_the_served_strategys_predictions(repor
     assert {row.prediction for row in other.rows} == {other.rows[0].prediction}
 
 
-def test_the_decision_pages_show_every_strategy_and_what_was_served(report):
-    assert "Use the baseline: tfidf" in decision_page(report)
-    assert "have not been measured yet" in figures_page(report)
-    load = Load(concurrency=8, requests=200, errors=0, p50_ms=12.0, p95_ms=30.0, requests_per_second=321.0)
-    served = Served(
+def served(*rates):
+    """Return a measurement of a live server with one load for each rate."""
+    return Served(
         task="front-desk",
         strategy="tfidf",
         engine="llmtl 0.1.0",
         device="cpu",
         measured_at="2026-11-23T18:00:00+00:00",
         parity=Parity(compared=96, agreed=96, required=0.995, passed=True, largest_difference=0.0),
-        loads=(load,),
+        loads=tuple(
+            Load(concurrency=n, requests=200, errors=0, p50_ms=12.0, p95_ms=30.0, requests_per_second=rate)
+            for n, rate in enumerate(rates, start=1)
+        ),
         usd_per_1k_requests=0.00001,
     )
-    page = figures_page(replace(report, served=served))
+
+
+def test_the_decision_pages_show_every_strategy_and_what_was_served(report):
+    assert "Use the baseline: tfidf" in decision_page(report)
+    assert "have not been measured yet" in figures_page(report)
+    page = figures_page(replace(report, served=served(321.0)))
     for figure in ("majority", "tfidf", "12 ms", "30 ms", "321", "0 of 200"):
         assert figure in page, figure
+
+
+def test_content_prices_strategies_alike_and_the_served_one_once_more(run, tmp_path):
+    """Costs come back from the seconds: at the recipe's prices they are those of the run; served, of the best rate."""
+    copied = tmp_path / "run"
+    shutil.copytree(run.folder, copied)
+    write_json(copied / SERVING_FILE, SERVED.dump_python(served(10.0, 40.0, 20.0), mode="json"))
+    task = {"task": "front-desk", "model": "front-desk", "strategy": "tfidf", "labels": list(run.task.labels)}
+    with canned(200, task) as url:
+        content = playground_content(url, run=llmtl.load_run(copied), api_key="k")
+    assert (content.base_url, content.api_key, content.task.labels) == (url, "k", run.task.labels)
+    costs = {cost.name: price(cost, content.prices) for cost in content.costs}
+    assert list(costs) == ["majority", "tfidf", "tfidf, served"]
+    for result in run.decision.strategies:
+        assert 1000 * costs[result.name].per_request == pytest.approx(result.usd_per_1k_requests)
+        assert costs[result.name].total(content.prices.requests) == pytest.approx(result.usd_total)
+    assert costs["tfidf, served"].per_request == pytest.approx(run.recipe.prices.usd_per_cpu_hour / 3600 / 40)
+    assert "tfidf, served" in cost_page(content, content.prices)
+
+
+def test_a_run_of_another_task_is_refused(run):
+    task = {"task": "other", "model": "other", "strategy": "tfidf", "labels": ["a", "b"]}
+    with canned(200, task) as url, pytest.raises(RunError, match="is a run of task 'front-desk'"):
+        playground_content(url, run=run)

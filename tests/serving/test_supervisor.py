@@ -232,6 +232,20 @@ def test_restarts_that_fail_count_and_wait_longer(supervise, port, heard, tmp_pa
     assert [line.rpartition("in ")[2] for line in heard.lines] == ["0.1 s.", "0.2 s.", "0.4 s."]
 
 
+def test_a_log_that_was_cleaned_away_stops_nothing(supervise, port, heard, tmp_path):
+    supervisor = supervise(policy=RestartPolicy(**(vars(QUICK) | {"max_restarts": 1})))
+    supervisor.start()
+    (tmp_path / "server.log").unlink()
+
+    def crash():
+        ask(port, "/die?3")
+        until(lambda: "The server answers again." in heard.lines)
+
+    with meanwhile(supervisor, crash), pytest.raises(ServingError):
+        supervisor.watch()
+    assert "it ended with exit code 3" in heard.lines[0]
+
+
 def test_stopping_ends_stubborn_processes_and_their_children(supervise, port):
     supervisor = supervise("--stubborn", "--helper")
     supervisor.start()

@@ -3,6 +3,7 @@
 Not covered: the labelling itself (`batch`).
 """
 
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -104,13 +105,18 @@ def _labelling(content: PlaygroundContent, endpoint: Endpoint, download: gr.Down
             outcomes |= more
             yield _progress(len(outcomes), len(texts), seconds=time.monotonic() - started), gone, busy, there
         ordered = [outcomes[index] for index in range(len(texts))]
-        labelled = Path(path).with_name(f"{Path(path).stem}-labelled.csv")
+        labelled = _beside(Path(path))
         write_labelled(labelled, sheet, ordered)
         download.temp_files.add(str(labelled))  # so that Gradio deletes it with the upload beside it
         done = _summary(ordered, seconds=time.monotonic() - started)
         yield done, gr.update(value=str(labelled), visible=True), idle, gone
 
     return label_file
+
+
+def _beside(upload: Path) -> Path:
+    """Return where to write: beside the upload, in a folder of its own, since visitors may upload the same file."""
+    return Path(tempfile.mkdtemp(dir=upload.parent)) / f"{upload.stem}-labelled.csv"
 
 
 def _stopped() -> tuple[Any, Any, Any, Any]:
