@@ -11,6 +11,7 @@ _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 
+_ACCENT, _ACCENT_DARK = "#0b62a8", "#6cb6f0"
 _KEYS = """
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.closest?.('#message')) return;
@@ -22,7 +23,6 @@ document.addEventListener('keydown', (event) => {
 
 def theme() -> gr.themes.Base:
     """Return the theme; its fonts are names of fonts that the visitor's system has, never files to fetch."""
-    accent, accent_dark = "#0b62a8", "#6cb6f0"
     return gr.themes.Base(
         primary_hue="blue", neutral_hue="slate", radius_size="md", text_size="md", font=_SANS, font_mono=_MONO
     ).set(
@@ -46,30 +46,30 @@ def theme() -> gr.themes.Base:
         block_title_text_weight="600",
         border_color_primary="#d5d9de",
         border_color_primary_dark="#3a414a",
-        border_color_accent=accent,
-        color_accent=accent,
+        border_color_accent=_ACCENT,
+        color_accent=_ACCENT,
         input_background_fill="#ffffff",
         input_background_fill_dark="#1c2026",
         input_border_width="1px",
         input_border_width_dark="1px",
         input_border_color="#c3c9d0",
         input_border_color_dark="#4a525d",
-        input_border_color_focus=accent,
-        input_border_color_focus_dark=accent_dark,
+        input_border_color_focus=_ACCENT,
+        input_border_color_focus_dark=_ACCENT_DARK,
         checkbox_label_background_fill="#f5f6f8",
         checkbox_label_background_fill_dark="#1c2026",
         checkbox_label_background_fill_hover="#eef5fb",
         checkbox_label_background_fill_hover_dark="#1a2733",
         checkbox_label_background_fill_selected="#eef5fb",
         checkbox_label_background_fill_selected_dark="#1a2733",
-        button_primary_background_fill=accent,
+        button_primary_background_fill=_ACCENT,
         button_primary_background_fill_hover="#094f88",
-        button_primary_background_fill_dark=accent_dark,
+        button_primary_background_fill_dark=_ACCENT_DARK,
         button_primary_background_fill_hover_dark="#8cc6f4",
         button_primary_text_color="#ffffff",
         button_primary_text_color_dark="#0d1013",
-        link_text_color=accent,
-        link_text_color_dark=accent_dark,
+        link_text_color=_ACCENT,
+        link_text_color_dark=_ACCENT_DARK,
     )
 
 
