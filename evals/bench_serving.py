@@ -36,7 +36,7 @@ from live_server import (
 )
 
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool
-from llmtl.serving.conversations import Conversations
+from llmtl.serving.task_api.conversations import Conversations
 
 CONCURRENCY = 64
 THROUGHPUT_BAR = 0.97

@@ -161,8 +161,8 @@ def memory_mib(process: psutil.Process) -> dict[str, float]:
 def _role(process: psutil.Process) -> str:
     """Return what a process is, without paths."""
     line = " ".join(process.cmdline())
-    known = ("vllm.entrypoints", "llmtl.serving.classifier_app", "VLLM::", "resource_tracker", "llmtl serve")
-    keeper = "llmtl.serving.keeper" in line
+    known = ("vllm.entrypoints", "llmtl.serving.task_api.classifier_app", "VLLM::", "resource_tracker", "llmtl serve")
+    keeper = "llmtl.serving.server.keeper" in line
     return "keeper" if keeper else next((name for name in known if name in line), process.name())
 
 

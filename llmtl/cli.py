@@ -17,7 +17,7 @@ from llmtl.errors import InputError, LlmtlError
 
 if TYPE_CHECKING:
     from llmtl.predictor import Prediction
-    from llmtl.serving.options import ServeOptions
+    from llmtl.serving.server.options import ServeOptions
 
 INTERRUPTED = 130
 KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
@@ -224,7 +224,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     from llmtl.pipeline.serve import command_for, find_target, open_warning, serve
     from llmtl.report.terminal import TerminalProgress
-    from llmtl.serving.notice import TerminalNotice
+    from llmtl.serving.server.notice import TerminalNotice
 
     chosen = _serve_options(options)
     # A dry run's output is a command: everything else goes to stderr.
@@ -241,8 +241,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _serve_options(options: argparse.Namespace) -> "ServeOptions":
-    from llmtl.serving.limits import Limits
-    from llmtl.serving.options import RestartPolicy, ServeOptions
+    from llmtl.serving.server.options import RestartPolicy, ServeOptions
+    from llmtl.serving.task_api.limits import Limits
 
     given = {name: getattr(options, name) for name in ("max_body_bytes", "max_inputs", "max_characters")}
     return ServeOptions(

@@ -16,15 +16,15 @@ from llmtl.hardware import gaps, inspect
 from llmtl.pipeline.run_folder import DECISION, Run, load_run
 from llmtl.progress import Progress
 from llmtl.served import SERVED, SERVING_FILE, Served
-from llmtl.serving import address
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
-from llmtl.serving.command import ServerCommand, server_command
-from llmtl.serving.notice import Notice
-from llmtl.serving.options import ServeOptions
 from llmtl.serving.serve import Job, Live, claim_ports, example_text, live
-from llmtl.serving.signals import stoppable
+from llmtl.serving.server import address
+from llmtl.serving.server.command import ServerCommand, server_command
+from llmtl.serving.server.notice import Notice
+from llmtl.serving.server.options import ServeOptions
+from llmtl.serving.server.signals import stoppable
 from llmtl.store import write_json
 
 

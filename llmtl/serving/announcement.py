@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from llmtl.report import wording
 from llmtl.served import Disagreement, Load, Parity
-from llmtl.serving.client import Endpoint
+from llmtl.serving.proof.client import Endpoint
 
 API_KEY = "LLMTL_API_KEY"
 """The environment variable from which the printed examples take the key."""

@@ -12,15 +12,16 @@ from llmtl.costs import PriceConfig, usd_per_1k_requests
 from llmtl.errors import DriftError, ServingError
 from llmtl.report import wording
 from llmtl.served import Load, Parity, Served
-from llmtl.serving import address, announcement
+from llmtl.serving import announcement
 from llmtl.serving.bundle.manifest import Bundle, Recorded
-from llmtl.serving.client import Endpoint, warm_up
-from llmtl.serving.command import server_command
-from llmtl.serving.load import measure_load
-from llmtl.serving.notice import Notice
-from llmtl.serving.options import ServeOptions
-from llmtl.serving.parity import check_parity, chosen
-from llmtl.serving.supervisor import Supervisor
+from llmtl.serving.proof.client import Endpoint, warm_up
+from llmtl.serving.proof.load import measure_load
+from llmtl.serving.proof.parity import check_parity, chosen
+from llmtl.serving.server import address
+from llmtl.serving.server.command import server_command
+from llmtl.serving.server.notice import Notice
+from llmtl.serving.server.options import ServeOptions
+from llmtl.serving.server.supervisor import Supervisor
 from llmtl.store import now
 
 

@@ -21,8 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from llmtl import __version__
 from llmtl.cli import main
-from llmtl.serving.asgi import ApiKey
-from llmtl.serving.gate import Gate
+from llmtl.serving.task_api.asgi import ApiKey
+from llmtl.serving.task_api.gate import Gate
 
 SERVE = Path(__file__).parents[2] / "serve"
 if not SERVE.is_dir():

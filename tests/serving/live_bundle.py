@@ -10,8 +10,8 @@ import time
 import httpx
 
 from llmtl.serving.bundle.read import open_bundle
-from llmtl.serving.command import server_command
-from llmtl.serving.options import ServeOptions
+from llmtl.serving.server.command import server_command
+from llmtl.serving.server.options import ServeOptions
 
 START_SECONDS = 480
 KEY = "a key for tests"

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from llmtl.errors import InputError, ServingError
-from llmtl.serving.address import free_port, is_loopback, url
+from llmtl.serving.server.address import free_port, is_loopback, url
 
 
 @pytest.fixture

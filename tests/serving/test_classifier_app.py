@@ -11,7 +11,7 @@ from live_bundle import KEY, client_of, error_of, live_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmtl.serving.bundle.read import read_recorded
-from llmtl.serving.limits import Limits
+from llmtl.serving.task_api.limits import Limits
 
 CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
 LIMITS = Limits(max_body_bytes=10_000, max_inputs=40, max_characters=2_000)
@@ -203,7 +203,7 @@ def test_the_most_frequent_label_is_served_too(llama_run, bundle_of, tmp_path):
 @pytest.mark.parametrize("strategy", ["zero-shot", None])
 def test_what_it_cannot_serve_is_said_in_one_line(llama_run, bundle_of, tmp_path, strategy):
     folder = bundle_of(llama_run, strategy) if strategy else tmp_path
-    command = [sys.executable, "-m", "llmtl.serving.classifier_app", "--bundle", str(folder)]
+    command = [sys.executable, "-m", "llmtl.serving.task_api.classifier_app", "--bundle", str(folder)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()

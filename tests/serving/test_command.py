@@ -6,9 +6,9 @@ import pytest
 
 from llmtl.errors import InputError
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
-from llmtl.serving.command import server_command
-from llmtl.serving.limits import Limits
-from llmtl.serving.options import RestartPolicy, ServeOptions
+from llmtl.serving.server.command import server_command
+from llmtl.serving.server.options import RestartPolicy, ServeOptions
+from llmtl.serving.task_api.limits import Limits
 from llmtl.task import Task
 
 BASE = BaseModel(
@@ -50,7 +50,7 @@ def test_vllm_serves_where_the_user_said(folder):
     command = server_command(folder, bundle(), ServeOptions(host="0.0.0.0", port=9000), device="cuda")
     assert command.argv[:4] == (sys.executable, "-P", "-m", "vllm.entrypoints.openai.api_server")
     assert (value(command, "--host"), value(command, "--port")) == ("0.0.0.0", "9000")
-    assert value(command, "--middleware") == "llmtl.serving.middleware.TaskMiddleware"
+    assert value(command, "--middleware") == "llmtl.serving.task_api.middleware.TaskMiddleware"
     assert value(command, "--allowed-origins") == "[]"
     assert value(command, "--model") == str(folder / "model")
     assert "--enforce-eager" not in command.argv
@@ -106,7 +106,7 @@ def test_a_hub_model_may_be_downloaded(folder):
 
 def test_a_winner_without_a_language_model_has_its_own_server(folder):
     command = server_command(folder, bundle(None, Weights.CLASSIFIER), ServeOptions(), device="cpu")
-    assert command.argv[1:4] == ("-P", "-m", "llmtl.serving.classifier_app")
+    assert command.argv[1:4] == ("-P", "-m", "llmtl.serving.task_api.classifier_app")
     assert (value(command, "--host"), value(command, "--port")) == ("127.0.0.1", "8000")
 
 

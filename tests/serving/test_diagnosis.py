@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmtl.serving.diagnosis import doing, why
+from llmtl.serving.server.diagnosis import doing, why
 
 PREFIX = "(EngineCore pid=15) ERROR 11-23 17:42:15 [core.py:402] "
 

@@ -8,9 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from llmtl.errors import ServingError
-from llmtl.serving.client import Endpoint, warm_up
-from llmtl.serving.load import measure_load, spliced
-from llmtl.serving.notice import Quiet
+from llmtl.serving.proof.client import Endpoint, warm_up
+from llmtl.serving.proof.load import measure_load, spliced
+from llmtl.serving.server.notice import Quiet
 
 ANSWER_SECONDS = 0.05
 

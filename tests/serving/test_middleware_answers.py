@@ -17,13 +17,13 @@ import llmtl
 from llmtl.pipeline.export import export
 from llmtl.pocket import resolve
 from llmtl.serving.bundle.read import open_bundle
-from llmtl.serving.middleware import TaskMiddleware
+from llmtl.serving.bundle.vllm_config import JSON_DECODING
+from llmtl.serving.task_api.middleware import TaskMiddleware
 
 pytestmark = pytest.mark.slow
 CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
 TASK = "front-desk"
 ZERO_SHOT = f"{TASK}/zero-shot"
-COMPACT = '{"backend": "xgrammar", "disable_any_whitespace": true}'  # small models write spaces without end
 SPAN = {"type": "object", "properties": {"about": {"enum": ["card", "shop"]}}, "required": ["about"]}
 
 
@@ -54,7 +54,7 @@ def folder(run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(folder, tmp_path_factory):
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    with live_server(folder, log, extra=("--structured-outputs-config", COMPACT)) as url:
+    with live_server(folder, log, extra=("--structured-outputs-config", JSON_DECODING)) as url:
         yield url
 
 

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from llmtl.engines.wording import TokenizerWording
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle
-from llmtl.serving.limits import Limits
+from llmtl.serving.task_api.limits import Limits
 from llmtl.templates import Template
 
 pytestmark = pytest.mark.slow

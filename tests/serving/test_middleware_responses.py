@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from llmtl.serving.requests import RequestError
-from llmtl.serving.responses import error_response, labelled, predictions_response, rewriting
+from llmtl.serving.task_api.requests import RequestError
+from llmtl.serving.task_api.responses import error_response, labelled, predictions_response, rewriting
 
 LABELS = {" pay": "payment", " pay back": "refund"}
 JSON = [(b"content-type", b"application/json"), (b"content-length", b"1"), (b"x", b"y")]

@@ -6,11 +6,11 @@ from transformers import AutoTokenizer
 
 from llmtl.engines.tokens import continuations
 from llmtl.serving.bundle.manifest import Output
-from llmtl.serving.catalogue import Catalogue
-from llmtl.serving.conversations import Conversations
-from llmtl.serving.limits import Limits
-from llmtl.serving.requests import ChatRequest
-from llmtl.serving.rewriting import ChatRewriter, without_wording
+from llmtl.serving.task_api.catalogue import Catalogue
+from llmtl.serving.task_api.conversations import Conversations
+from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.requests import ChatRequest
+from llmtl.serving.task_api.rewriting import ChatRewriter, without_wording
 from llmtl.task import Example
 
 POOL = [Example("2", "my money", "refund"), Example("3", "where is it", "card arrival")]

@@ -7,7 +7,7 @@ import pytest
 SERVER = """
 import socket, uvicorn
 from starlette.applications import Starlette
-from llmtl.serving.middleware import TaskMiddleware
+from llmtl.serving.task_api.middleware import TaskMiddleware
 app = Starlette()
 app.add_middleware(TaskMiddleware)
 with socket.socket() as listener:

@@ -3,7 +3,7 @@
 import pytest
 
 from llmtl.serving.bundle.manifest import Recorded
-from llmtl.serving.parity import Answer, chosen, judge
+from llmtl.serving.proof.parity import Answer, chosen, judge
 
 SURE = {"a": 0.9, "b": 0.08, "c": 0.02}
 TIED = {"a": 0.404, "b": 0.395, "c": 0.201}

@@ -10,10 +10,10 @@ from small_bundle import LABELS, small_bundle
 from transformers import AutoTokenizer
 
 from llmtl.engines.tokens import continuations, encode
-from llmtl.serving import scoring
-from llmtl.serving.conversations import Conversations
-from llmtl.serving.requests import RequestError
-from llmtl.serving.scoring import Scorer, UpstreamError
+from llmtl.serving.task_api import scoring
+from llmtl.serving.task_api.conversations import Conversations
+from llmtl.serving.task_api.requests import RequestError
+from llmtl.serving.task_api.scoring import Scorer, UpstreamError
 from llmtl.task import Example
 
 SCOPE = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": [], "root_path": ""}

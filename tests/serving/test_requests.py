@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from llmtl.serving.limits import Limits
-from llmtl.serving.requests import (
+from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.requests import (
     ChatRequest,
     PredictRequest,
     RequestError,

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from llmtl.serving.asgi import (
+from llmtl.serving.task_api.asgi import (
     ApiKey,
     DisconnectedError,
     call,
@@ -12,8 +12,8 @@ from llmtl.serving.asgi import (
     unless_disconnected,
     with_json_body,
 )
-from llmtl.serving.limits import Limits
-from llmtl.serving.requests import RequestError
+from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.requests import RequestError
 
 LIMITS = Limits(max_body_bytes=10)
 SCOPE = {"type": "http", "method": "POST", "path": "/x", "root_path": "", "headers": []}

@@ -1,7 +1,7 @@
 import pytest
 
 from llmtl.errors import ServingError
-from llmtl.serving.limits import Limits
+from llmtl.serving.task_api.limits import Limits
 
 
 def test_limits_survive_the_environment():

@@ -21,7 +21,7 @@ from llmtl.pipeline.serve import find_target, open_warning
 from llmtl.progress import Silent
 from llmtl.served import SERVED
 from llmtl.serving.bundle.hashes import write_hashes
-from llmtl.serving.options import ServeOptions
+from llmtl.serving.server.options import ServeOptions
 
 WORDS = {"billing": ("invoice", "charge"), "parcels": ("package", "courier"), "access": ("password", "login")}
 FRAMES = ("my {0} {1} is wrong", "the {1} about the {0} again", "a {0} and a {1} please", "where is {0} or {1} now")

@@ -30,7 +30,7 @@ def label(url, text):
 
 def server_process(server, title):
     """Return the vLLM process with that title or command, without the keeper that carries the same command."""
-    [found] = [process for process in server.named(title) if "llmtl.serving.keeper" not in process.cmdline()]
+    [found] = [process for process in server.named(title) if "llmtl.serving.server.keeper" not in process.cmdline()]
     return found
 
 

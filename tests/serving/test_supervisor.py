@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from llmtl.errors import ServingError
-from llmtl.serving.command import ServerCommand
-from llmtl.serving.groups import members
-from llmtl.serving.options import RestartPolicy
-from llmtl.serving.supervisor import Supervisor
+from llmtl.serving.server.command import ServerCommand
+from llmtl.serving.server.groups import members
+from llmtl.serving.server.options import RestartPolicy
+from llmtl.serving.server.supervisor import Supervisor
 
 TINY = Path(__file__).with_name("tiny_server.py")
 QUICK = RestartPolicy(
@@ -259,11 +259,11 @@ def test_stopping_ends_stubborn_processes_and_their_children(supervise, port):
 WATCH = """
 import sys
 from pathlib import Path
-from llmtl.serving.command import ServerCommand
-from llmtl.serving.notice import TerminalNotice
-from llmtl.serving.options import RestartPolicy
-from llmtl.serving.signals import stoppable
-from llmtl.serving.supervisor import Supervisor
+from llmtl.serving.server.command import ServerCommand
+from llmtl.serving.server.notice import TerminalNotice
+from llmtl.serving.server.options import RestartPolicy
+from llmtl.serving.server.signals import stoppable
+from llmtl.serving.server.supervisor import Supervisor
 
 tiny, port, folder = sys.argv[1:]
 command = ServerCommand((sys.executable, tiny, port, "--helper"), {}, Path(folder))

@@ -1,6 +1,6 @@
 """What holds a language model to the labels: the answers, their tokens, and the request that says so to vLLM.
 
-Not covered: the probability of every label, which takes a request a branch (`llmtl.serving.scoring`).
+Not covered: the probability of every label, which takes a request a branch (`llmtl.serving.task_api.scoring`).
 """
 
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ from llmtl.serving.bundle.read import EXAMPLES, load_bundle_tokenizer, read_pool
 from llmtl.serving.bundle.source import BundleSource
 from llmtl.serving.bundle.strategies import demonstration_pool, served_others, served_winner, weights_of
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
-from llmtl.serving.conversations import Conversations
+from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
 from llmtl.task import Message
 from llmtl.templates import Template

@@ -1,6 +1,6 @@
 """Which measured strategies the weights of a bundle can run, under which names, with which demonstrations.
 
-Not covered: running them (`llmtl.serving.middleware`).
+Not covered: running them (`llmtl.serving.task_api.middleware`).
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """The arguments with which vLLM serves a bundle, by the names that `vllm serve --config` reads.
 
 Not covered: what depends on the machine or on the user (port, API key, memory, the task middleware), which
-`llmtl.serving.command` adds.
+`llmtl.serving.server.command` adds.
 """
 
 import json
@@ -26,6 +26,8 @@ LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 LONG_CONTEXT_TOKENS = 32_768
 """A model that takes more than this gets as much context as the memory holds (vLLM, `--max-model-len auto`): the
 key-value cache of 131,072 tokens of an 8B LLaMA takes 16 GiB, and vLLM refuses to start without."""
+
+JSON_DECODING = json.dumps({"backend": "xgrammar", "disable_any_whitespace": True})
 
 DEFAULT_LOGPROBS = 20  # OpenAI's limit of `top_logprobs`, and vLLM's default
 
@@ -54,6 +56,8 @@ def vllm_arguments(bundle: Bundle, folder: Path, *, relative: bool = False) -> d
         "max-logprobs": max(DEFAULT_LOGPROBS, len(bundle.answers) + 1),
         "enable-prefix-caching": True,
         **({"enforce-eager": True} if base.dtype == "float32" else {}),
+        # without it a small model may fill its answer with the white space that JSON allows between tokens
+        **({"structured-outputs-config": JSON_DECODING} if bundle.output.form == "json" else {}),
         **_lora(bundle, root),
     }
 

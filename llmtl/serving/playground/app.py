@@ -13,7 +13,6 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmtl.errors import ServingError
-from llmtl.serving.address import free_port
 from llmtl.serving.playground.batch import MOST_BYTES
 from llmtl.serving.playground.batch_tab import build_batch
 from llmtl.serving.playground.client import Endpoint
@@ -23,6 +22,7 @@ from llmtl.serving.playground.errors_tab import build_errors
 from llmtl.serving.playground.pages import html, render
 from llmtl.serving.playground.style import head, theme
 from llmtl.serving.playground.try_tab import TRY_TAB, build_try
+from llmtl.serving.server.address import free_port
 
 SWEEP_SECONDS = 600
 KEEP_UPLOADS_SECONDS = 3600 - SWEEP_SECONDS

@@ -1,6 +1,6 @@
 """Talking to a served task over HTTP as any client does: the warm-up, and the requests of checks and measurements.
 
-Not covered: judging the answers (`llmtl.serving.parity`), timing them (`llmtl.serving.load`).
+Not covered: judging the answers (`llmtl.serving.proof.parity`), timing them (`llmtl.serving.proof.load`).
 """
 
 from dataclasses import dataclass, field

@@ -20,8 +20,8 @@ import numpy as np
 from llmtl.errors import ServingError
 from llmtl.report import wording
 from llmtl.served import Load
-from llmtl.serving.client import Endpoint, reason
-from llmtl.serving.notice import Notice
+from llmtl.serving.proof.client import Endpoint, reason
+from llmtl.serving.server.notice import Notice
 
 CONCURRENCIES = (1, 8, 64)
 REQUESTS = {1: 100, 8: 400, 64: 1000}

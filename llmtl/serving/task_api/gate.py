@@ -13,10 +13,10 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmtl.serving.asgi import ApiKey
-from llmtl.serving.requests import RequestError
-from llmtl.serving.responses import error_response
-from llmtl.serving.routes import OPEN
+from llmtl.serving.task_api.asgi import ApiKey
+from llmtl.serving.task_api.requests import RequestError
+from llmtl.serving.task_api.responses import error_response
+from llmtl.serving.task_api.routes import OPEN
 
 _OTHER = "other"
 """The route under which unknown paths are counted: one series, however many paths are tried."""

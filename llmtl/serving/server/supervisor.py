@@ -1,6 +1,6 @@
 """Keeping a server process alive: start, wait for health, warm up, restart after a crash, stop.
 
-Every wait has a limit. Not covered: the parity check (`llmtl.serving.parity`), restarting llmtl itself.
+Every wait has a limit. Not covered: the parity check (`llmtl.serving.proof.parity`), restarting llmtl itself.
 """
 
 import time
@@ -13,11 +13,11 @@ import httpx
 
 from llmtl.errors import ServingError
 from llmtl.report import wording
-from llmtl.serving import diagnosis
-from llmtl.serving.command import ServerCommand
-from llmtl.serving.notice import Notice
-from llmtl.serving.options import RestartPolicy
-from llmtl.serving.process import ServerProcess
+from llmtl.serving.server import diagnosis
+from llmtl.serving.server.command import ServerCommand
+from llmtl.serving.server.notice import Notice
+from llmtl.serving.server.options import RestartPolicy
+from llmtl.serving.server.process import ServerProcess
 
 _POLL_SECONDS = 0.25
 _PROBE_SECONDS = 5.0

@@ -1,6 +1,6 @@
 """Ending in order when told to: Ctrl-C, SIGTERM and SIGHUP all become one `KeyboardInterrupt`.
 
-Not covered: `kill -9`, after which `llmtl.serving.keeper` ends the server.
+Not covered: `kill -9`, after which `llmtl.serving.server.keeper` ends the server.
 """
 
 import signal

@@ -1,6 +1,6 @@
 """The command that serves a bundle: arguments, environment, working directory; and the same as a line to paste.
 
-Not covered: running it (`llmtl.serving.supervisor`), what vLLM is told about the bundle
+Not covered: running it (`llmtl.serving.server.supervisor`), what vLLM is told about the bundle
 (`llmtl.serving.bundle.vllm_config`).
 """
 
@@ -18,12 +18,12 @@ import psutil
 
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
-from llmtl.serving.options import ServeOptions
+from llmtl.serving.server.options import ServeOptions
 
 API_KEY = "VLLM_API_KEY"
 """The environment variable in which the server, ours or vLLM's, is given its API key."""
 CACHE_GIB = "VLLM_CPU_KVCACHE_SPACE"
-MIDDLEWARE = "llmtl.serving.middleware.TaskMiddleware"
+MIDDLEWARE = "llmtl.serving.task_api.middleware.TaskMiddleware"
 CONFIG_NAME = "config.json"
 CONCURRENT = 64
 """Requests at a time that should find room, however long they are."""
@@ -56,7 +56,7 @@ def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, devic
     python = (sys.executable, "-P", "-m")
     address = {"host": options.host, "port": options.port}
     if bundle.base is None:
-        argv = (*python, "llmtl.serving.classifier_app", *_flags(address))
+        argv = (*python, "llmtl.serving.task_api.classifier_app", *_flags(address))
         return ServerCommand(argv, environment, folder)
     arguments = {
         **vllm_arguments(bundle, folder),

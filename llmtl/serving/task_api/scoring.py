@@ -1,9 +1,10 @@
 """Labels and the probability of every label, by in-process requests to vLLM's completions route.
 
 Every branch of the answer trie is one request for one token among the branch's children, for many inputs at once; the
-tokens are those of measuring (`llmtl.serving.conversations`), so that label and probabilities are the measured ones. A
-branch is asked after its parent, whose prompt vLLM then has in its prefix cache, and not at all where it cannot matter.
-Not covered: answers that are no labels (`llmtl.serving.generation`), errors of vLLM, which are passed on.
+tokens are those of measuring (`llmtl.serving.task_api.conversations`), so that label and probabilities are the measured
+ones. A branch is asked after its parent, whose prompt vLLM then has in its prefix cache, and not at all where
+it cannot matter. Not covered: answers that are no labels (`llmtl.serving.task_api.generation`), errors of
+vLLM, which are passed on.
 """
 
 import asyncio
@@ -18,12 +19,12 @@ from numpy.typing import NDArray
 from starlette.types import ASGIApp, Scope
 
 from llmtl.engines.trie import ROOT, Trie
-from llmtl.serving.asgi import Answer, call, together
 from llmtl.serving.bundle.manifest import ServedStrategy
-from llmtl.serving.conversations import Conversations, TokenPrompt
-from llmtl.serving.requests import RequestError
-from llmtl.serving.responses import Predicted, labelled
-from llmtl.serving.routes import COMPLETIONS
+from llmtl.serving.task_api.asgi import Answer, call, together
+from llmtl.serving.task_api.conversations import Conversations, TokenPrompt
+from llmtl.serving.task_api.requests import RequestError
+from llmtl.serving.task_api.responses import Predicted, labelled
+from llmtl.serving.task_api.routes import COMPLETIONS
 
 AT_ONCE = 32
 """Inputs of one request to vLLM."""

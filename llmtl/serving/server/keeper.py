@@ -1,8 +1,8 @@
-"""`python -m llmtl.serving.keeper GRACE_SECONDS COMMAND...`: runs a command and ends it when llmtl is gone.
+"""`python -m llmtl.serving.server.keeper GRACE_SECONDS COMMAND...`: runs a command and ends it when llmtl is gone.
 
 llmtl holds the other end of the keeper's standard input. However llmtl ends, `kill -9` included, that pipe closes, and
 the keeper ends every process of its group. It is the leader of its own group, so llmtl can end all of it too. Not
-covered: restarting (`llmtl.serving.supervisor`).
+covered: restarting (`llmtl.serving.server.supervisor`).
 """
 
 import os
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from llmtl.serving.groups import end_group
+from llmtl.serving.server.groups import end_group
 
 SIGNAL_BASE = 128
 """A command killed by signal n is reported as exit code 128 + n, as shells do."""

@@ -11,7 +11,7 @@ from time import time
 from typing import Any
 from uuid import uuid4
 
-from llmtl.serving.requests import ChatRequest
+from llmtl.serving.task_api.requests import ChatRequest
 
 _LOWEST_LOGPROB = -9999.0  # what vLLM reports for a probability of zero, which JSON cannot say
 _USAGE = {"prompt_tokens": 0, "completion_tokens": 1, "total_tokens": 1}

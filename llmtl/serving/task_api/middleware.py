@@ -1,12 +1,14 @@
-"""The task in front of vLLM: `--middleware llmtl.serving.middleware.TaskMiddleware`, configured by the environment.
+"""The task in front of vLLM, configured by the environment.
+
+    --middleware llmtl.serving.task_api.middleware.TaskMiddleware
 
 Requests to a task's models get what the measured strategy had: wording, demonstrations, the label constraint, greedy
 decoding. Beyond vLLM's routes there are `GET /v1/task` and `POST /v1/predict`. Health and metrics pass untouched; so do
 requests to the base model, except that the task's wording is turned off. Not covered: starting vLLM
-(`llmtl.serving.supervisor`), winners that are no language model (`llmtl.serving.classifier_app`).
+(`llmtl.serving.server.supervisor`), winners that are no language model (`llmtl.serving.task_api.classifier_app`).
 
     LLMTL_BUNDLE           the bundle's folder
-    LLMTL_MAX_BODY_BYTES   and the other limits of `llmtl.serving.limits`
+    LLMTL_MAX_BODY_BYTES   and the other limits of `llmtl.serving.task_api.limits`
     VLLM_API_KEY           the key that clients must send; vLLM reads it too
 """
 
@@ -21,14 +23,21 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.errors import BundleError, LlmtlError
-from llmtl.serving.asgi import ApiKey, DisconnectedError, read_body, replay, unless_disconnected, with_json_body
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool
-from llmtl.serving.catalogue import Catalogue
-from llmtl.serving.conversations import Conversations
-from llmtl.serving.generation import Generator
-from llmtl.serving.limits import Limits
-from llmtl.serving.requests import (
+from llmtl.serving.task_api.asgi import (
+    ApiKey,
+    DisconnectedError,
+    read_body,
+    replay,
+    unless_disconnected,
+    with_json_body,
+)
+from llmtl.serving.task_api.catalogue import Catalogue
+from llmtl.serving.task_api.conversations import Conversations
+from llmtl.serving.task_api.generation import Generator
+from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.requests import (
     ChatRequest,
     RequestError,
     chat_request,
@@ -37,10 +46,10 @@ from llmtl.serving.requests import (
     requested_model,
     unknown_model,
 )
-from llmtl.serving.responses import error_response, not_allowed, predictions_response, rewriting
-from llmtl.serving.rewriting import ChatRewriter, without_wording
-from llmtl.serving.routes import BUNDLE_VARIABLE, CHAT, KEY_VARIABLE, OPEN, PREDICT, TASK
-from llmtl.serving.scoring import Scorer, UpstreamError
+from llmtl.serving.task_api.responses import error_response, not_allowed, predictions_response, rewriting
+from llmtl.serving.task_api.rewriting import ChatRewriter, without_wording
+from llmtl.serving.task_api.routes import BUNDLE_VARIABLE, CHAT, KEY_VARIABLE, OPEN, PREDICT, TASK
+from llmtl.serving.task_api.scoring import Scorer, UpstreamError
 
 _LONG_CHARACTERS = 20_000
 """Messages above this are tokenised in a thread: counting their tokens takes milliseconds."""

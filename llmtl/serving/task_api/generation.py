@@ -1,6 +1,6 @@
 """Answers that are no labels, JSON spans or text: one in-process chat request an input.
 
-Not covered: labels (`llmtl.serving.scoring`).
+Not covered: labels (`llmtl.serving.task_api.scoring`).
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Scope
 
-from llmtl.serving.asgi import call, together
 from llmtl.serving.bundle.manifest import Output, ServedStrategy
-from llmtl.serving.responses import Predicted
-from llmtl.serving.routes import CHAT
-from llmtl.serving.scoring import REQUESTS_AT_ONCE, UpstreamError
+from llmtl.serving.task_api.asgi import call, together
+from llmtl.serving.task_api.responses import Predicted
+from llmtl.serving.task_api.routes import CHAT
+from llmtl.serving.task_api.scoring import REQUESTS_AT_ONCE, UpstreamError
 
 
 class Generator:

@@ -1,6 +1,7 @@
 """The plumbing between ASGI applications: bodies read within a limit, requests made in-process, API keys.
 
-Not covered: what requests mean (`llmtl.serving.requests`), rewriting responses (`llmtl.serving.responses`).
+Not covered: what requests mean (`llmtl.serving.task_api.requests`), rewriting responses
+(`llmtl.serving.task_api.responses`).
 """
 
 import asyncio
@@ -12,8 +13,8 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmtl.serving.limits import Limits
-from llmtl.serving.requests import RequestError, too_big
+from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.requests import RequestError, too_big
 
 Header = tuple[bytes, bytes]
 T = TypeVar("T")

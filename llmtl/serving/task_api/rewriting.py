@@ -2,15 +2,15 @@
 
 The winner's wording is baked into the served chat template, so its message goes on as it is; other strategies, and
 retrieving ones, send the whole conversation and turn the baked wording off. Not covered: what clients may send
-(`llmtl.serving.requests`), responses (`llmtl.serving.responses`).
+(`llmtl.serving.task_api.requests`), responses (`llmtl.serving.task_api.responses`).
 """
 
 import json
 from typing import Any
 
 from llmtl.serving.bundle.manifest import RAW, Bundle, Output, ServedStrategy
-from llmtl.serving.conversations import Conversations
-from llmtl.serving.requests import ChatRequest
+from llmtl.serving.task_api.conversations import Conversations
+from llmtl.serving.task_api.requests import ChatRequest
 
 _CHAT_TEMPLATE_ARGUMENTS = "chat_template_kwargs"
 

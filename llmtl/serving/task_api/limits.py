@@ -1,6 +1,6 @@
 """How much one request may bring: read from the environment, since the server is another process.
 
-Not covered: rates (put a proxy in front), the model's context length (`llmtl.serving.conversations`).
+Not covered: rates (put a proxy in front), the model's context length (`llmtl.serving.task_api.conversations`).
 """
 
 from collections.abc import Mapping

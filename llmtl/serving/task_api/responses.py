@@ -1,7 +1,7 @@
 """What clients get back: errors in OpenAI's format, predictions, and the engine's answers under the client's names.
 
 Responses are rewritten only where something has to change: the model's name by one substitution in the bytes, the
-answer by reading the JSON. Not covered: making answers (`llmtl.serving.scoring`, vLLM).
+answer by reading the JSON. Not covered: making answers (`llmtl.serving.task_api.scoring`, vLLM).
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import Message, Send
 
-from llmtl.serving.requests import RequestError
+from llmtl.serving.task_api.requests import RequestError
 
 Parse = Callable[[str], str | None]
 """From what the model wrote to the label it means, or None when it means none."""

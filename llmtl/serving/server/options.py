@@ -6,7 +6,7 @@ Not covered: what was measured and is served (`llmtl.serving.bundle`).
 from dataclasses import dataclass, field
 
 from llmtl.errors import InputError
-from llmtl.serving.limits import Limits
+from llmtl.serving.task_api.limits import Limits
 
 OURS = (
     "--api-key",

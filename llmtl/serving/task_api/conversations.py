@@ -1,7 +1,8 @@
 """What the model is given for a message: the measured wording, the demonstrations, and whether it all fits.
 
 The same template, retriever and rule for dropping demonstrations as in measuring (`llmtl.templates`,
-`llmtl.prompting.knn_few_shot`). Not covered: asking the model (`llmtl.serving.scoring`, `llmtl.serving.middleware`).
+`llmtl.prompting.knn_few_shot`). Not covered: asking the model (`llmtl.serving.task_api.scoring`,
+`llmtl.serving.task_api.middleware`).
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from llmtl.engines.trie import Trie
 from llmtl.engines.wording import TokenizerWording
 from llmtl.prompting.retrieval import Retriever
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy
-from llmtl.serving.requests import RequestError
+from llmtl.serving.task_api.requests import RequestError
 from llmtl.task import Example, Message
 from llmtl.templates import Template
 

@@ -1,6 +1,6 @@
 """Why a server process ended, and what it is doing while it starts, read from the end of its log.
 
-Not covered: stopping and starting (`llmtl.serving.supervisor`).
+Not covered: stopping and starting (`llmtl.serving.server.supervisor`).
 """
 
 import re
@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from llmtl.serving.keeper import SIGNAL_BASE
+from llmtl.serving.server.keeper import SIGNAL_BASE
 
 _PREFIX = re.compile(
     r"^(\([^)]*pid=\d+\)\s*)?((INFO|WARNING|ERROR|CRITICAL)\s+\d\d-\d\d [\d:]+ )?(\[[\w./]+:\d+\]\s*)?"

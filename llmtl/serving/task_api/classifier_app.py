@@ -1,7 +1,10 @@
-"""Winners that are no language model, behind the same routes: `python -m llmtl.serving.classifier_app --bundle F`.
+"""Winners that are no language model, behind the same routes.
 
-Requests, answers and errors have the forms of vLLM with `llmtl.serving.middleware`, and the environment variables are
-the same (LLMTL_BUNDLE, the limits, VLLM_API_KEY). Not covered: several processes (start it several times), CORS (off).
+    python -m llmtl.serving.task_api.classifier_app --bundle F
+
+Requests, answers and errors have the forms of vLLM with `llmtl.serving.task_api.middleware`, and the environment
+variables are the same (LLMTL_BUNDLE, the limits, VLLM_API_KEY). Not covered: several processes
+(start it several times), CORS (off).
 """
 
 import argparse
@@ -27,23 +30,23 @@ from starlette.routing import Route
 
 from llmtl.errors import BundleError, LlmtlError
 from llmtl.predictor import Prediction
-from llmtl.serving.asgi import ApiKey, DisconnectedError, read_body
 from llmtl.serving.bundle.classifier import load_classifier
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER
 from llmtl.serving.bundle.read import open_bundle
-from llmtl.serving.catalogue import Catalogue
-from llmtl.serving.gate import Gate
-from llmtl.serving.label_completions import LabelCompletion
-from llmtl.serving.limits import Limits
-from llmtl.serving.requests import (
+from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body
+from llmtl.serving.task_api.catalogue import Catalogue
+from llmtl.serving.task_api.gate import Gate
+from llmtl.serving.task_api.label_completions import LabelCompletion
+from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.requests import (
     RequestError,
     chat_request,
     parse_object,
     predict_request,
     requested_model,
 )
-from llmtl.serving.responses import error_response, labelled, not_allowed, predictions_response
-from llmtl.serving.routes import BUNDLE_VARIABLE, CHAT, HEALTH, KEY_VARIABLE, METRICS, MODELS, PREDICT, TASK
+from llmtl.serving.task_api.responses import error_response, labelled, not_allowed, predictions_response
+from llmtl.serving.task_api.routes import BUNDLE_VARIABLE, CHAT, HEALTH, KEY_VARIABLE, METRICS, MODELS, PREDICT, TASK
 
 
 class ClassifierServer:

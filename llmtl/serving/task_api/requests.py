@@ -1,7 +1,7 @@
 """What clients send, checked and reduced to what a task needs; every refusal says how to mend the request.
 
 Pure functions over parsed JSON, shared by the middleware in vLLM and the app for winners that are no language model.
-Not covered: reading bodies (`llmtl.serving.asgi`), what needs tokens (`llmtl.serving.conversations`).
+Not covered: reading bodies (`llmtl.serving.task_api.asgi`), what needs tokens (`llmtl.serving.task_api.conversations`).
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmtl.errors import InputError
-from llmtl.serving.limits import Limits
+from llmtl.serving.task_api.limits import Limits
 
 PASSED = (
     "stream",

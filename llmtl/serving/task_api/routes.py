@@ -1,6 +1,6 @@
 """The routes that servers have, and the environment variables that configure them.
 
-Not covered: the variables of limits (`llmtl.serving.limits`).
+Not covered: the variables of limits (`llmtl.serving.task_api.limits`).
 """
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"

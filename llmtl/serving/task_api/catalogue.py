@@ -1,14 +1,15 @@
 """The names a server answers to: the winner's, those of the other measured strategies, the base model's.
 
-Not covered: how requests to them are answered (`llmtl.serving.middleware`, `llmtl.serving.classifier_app`).
+Not covered: how requests to them are answered (`llmtl.serving.task_api.middleware`,
+`llmtl.serving.task_api.classifier_app`).
 """
 
 from dataclasses import asdict
 from typing import Any
 
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
-from llmtl.serving.limits import Limits
-from llmtl.serving.requests import unknown_model
+from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.requests import unknown_model
 
 
 class Catalogue:

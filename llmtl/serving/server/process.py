@@ -1,6 +1,7 @@
 """One start of the server process: its group, its log, its end.
 
-Not covered: when to start it again (`llmtl.serving.supervisor`), what its last words mean (`llmtl.serving.diagnosis`).
+Not covered: when to start it again (`llmtl.serving.server.supervisor`), what its last words mean
+(`llmtl.serving.server.diagnosis`).
 """
 
 import contextlib
@@ -11,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from llmtl.serving.command import ServerCommand
-from llmtl.serving.groups import end_group
+from llmtl.serving.server.command import ServerCommand
+from llmtl.serving.server.groups import end_group
 
 _TAIL_BYTES = 256 * 1024
 _SPARE_SECONDS = 5.0
@@ -25,7 +26,7 @@ class ServerProcess:
         self._log = log
         self._grace_seconds = grace_seconds
         self.started = time.monotonic()
-        keeper = [sys.executable, "-P", "-m", "llmtl.serving.keeper", str(grace_seconds), *command.argv]
+        keeper = [sys.executable, "-P", "-m", "llmtl.serving.server.keeper", str(grace_seconds), *command.argv]
         with log.open("ab") as output:
             self._begin = output.tell()
             self._process = subprocess.Popen(

@@ -17,7 +17,7 @@ from llmtl.errors import ServingError
 from llmtl.progress import Advance
 from llmtl.served import Disagreement, Parity
 from llmtl.serving.bundle.manifest import Recorded
-from llmtl.serving.client import Endpoint, reason
+from llmtl.serving.proof.client import Endpoint, reason
 
 REQUIRED = 0.995
 """The least share of equal labels: one in 200 may fall the other way in a near tie."""

@@ -1,0 +1,1 @@
+"""The server's process: its command, its life under supervision, why it died."""
