@@ -1,8 +1,9 @@
 """What serving through llmtl costs beside stock vLLM: `python evals/bench_serving.py --run runs/quickstart`.
 
 Two servers run side by side on the same bundle with the same flags: `llmtl serve`, whose clients send only the raw
-message, and vLLM without llmtl's middleware, whose client sends the whole conversation, the label constraint and the
-allowed tokens itself. Both end up with the same prompt tokens and must give the same labels; that is checked first.
+message, and vLLM without llmtl's middleware, whose client adds the label constraint and the allowed tokens itself, as
+the bundle's `request.json` advises. Both end up with the same prompt tokens and must give the same labels; that is
+checked first.
 Then come short rounds. In each, requests go one at a time to A, B, B, A, A, B, ... for the latency, and then a batch at
 concurrency 64 to one server and after it to the other, in turns, for the throughput: never both at once.
 
@@ -17,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -34,9 +36,6 @@ from live_server import (
     unseen_texts,
     write_result,
 )
-
-from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool
-from llmtl.serving.task_api.conversations import Conversations
 
 CONCURRENCY = 64
 THROUGHPUT_BAR = 0.97
@@ -72,7 +71,9 @@ def main() -> int:
             stock.wait()
             manifest = json.loads((bundle / "bundle.json").read_text())
             winner = manifest["winner"]
-            sides = (Side("llmtl", ours.url, _raw(winner["model"])), Side("stock", stock.url, _whole(bundle)))
+            if winner["retrieved"]:
+                sys.exit("Stock vLLM cannot retrieve demonstrations; name another --strategy than knn-few-shot.")
+            sides = (Side("llmtl", ours.url, _raw(winner["model"])), Side("stock", stock.url, _constrained(bundle)))
             texts = unseen_texts(bundle)
             _check_equal(sides, texts)
             rounds = asyncio.run(_measure(sides, texts, options))
@@ -119,23 +120,10 @@ def _raw(model: str) -> Callable[[str], Body]:
     return lambda text: {"model": model, "messages": [{"role": "user", "content": text}]}
 
 
-def _whole(bundle: Path) -> Callable[[str], Body]:
-    """Return what a client of stock vLLM sends: the conversation for the model's own template, and the constraint."""
-    manifest = open_bundle(bundle)
-    conversations = Conversations(manifest, load_bundle_tokenizer(manifest, bundle), read_pool(bundle))
-    request = json.loads((bundle / "request.json").read_text())  # the bundle's own advice to stock clients
-    kept = ("temperature", "structured_outputs", "allowed_token_ids", "stop_token_ids", "max_tokens")
-    constraint = {name: request[name] for name in kept if name in request}
-
-    def body(text: str) -> Body:
-        return {
-            "model": manifest.winner.engine_model,
-            "messages": conversations.messages(manifest.winner, text),
-            "chat_template_kwargs": {"raw": True},
-            **constraint,
-        }
-
-    return body
+def _constrained(bundle: Path) -> Callable[[str], Body]:
+    """Return what a client of stock vLLM sends: the message with the constraint that the bundle advises."""
+    request = json.loads((bundle / "request.json").read_text())
+    return lambda text: request | {"messages": [{"role": "user", "content": text}]}
 
 
 def _check_equal(sides: tuple[Side, Side], texts: Iterator[str]) -> None:
@@ -155,13 +143,18 @@ def _check_equal(sides: tuple[Side, Side], texts: Iterator[str]) -> None:
 async def _measure(
     sides: tuple[Side, Side], texts: Iterator[str], options: argparse.Namespace
 ) -> list[dict[str, Round]]:
-    async with httpx.AsyncClient(timeout=180, limits=connections(CONCURRENCY), trust_env=False) as client:
-        await _round(client, sides, list(islice(texts, 20)), list(islice(texts, 4 * CONCURRENCY)))  # warms both up
+    async with AsyncExitStack() as stack:
+        # one client a worker: a pool that 64 share is slower than the servers
+        clients = [
+            await stack.enter_async_context(httpx.AsyncClient(timeout=180, limits=connections(2), trust_env=False))
+            for _ in range(CONCURRENCY)
+        ]
+        await _round(clients, sides, list(islice(texts, 20)), list(islice(texts, 4 * CONCURRENCY)))  # warms both up
         rounds = []
         for number in range(options.rounds):
             order = sides if number % 2 == 0 else sides[::-1]
             found = await _round(
-                client, order, list(islice(texts, options.alone)), list(islice(texts, options.together))
+                clients, order, list(islice(texts, options.alone)), list(islice(texts, options.together))
             )
             rounds.append(found)
             print(f"round {number + 1}: " + ", ".join(f"{name} {vars(each)}" for name, each in sorted(found.items())))
@@ -169,12 +162,12 @@ async def _measure(
 
 
 async def _round(
-    client: httpx.AsyncClient, sides: tuple[Side, ...], alone: list[str], together: list[str]
+    clients: list[httpx.AsyncClient], sides: tuple[Side, ...], alone: list[str], together: list[str]
 ) -> dict[str, Round]:
     """Return what each side did: the median latency of `alone`, sent one at a time, the throughput of `together`."""
-    latencies = await _alone(client, sides, alone)
+    latencies = await _alone(clients[0], sides, alone)
     return {
-        side.name: Round(statistics.median(latencies[side.name]), await _throughput(client, side, together))
+        side.name: Round(statistics.median(latencies[side.name]), await _throughput(clients, side, together))
         for side in sides
     }
 
@@ -188,17 +181,17 @@ async def _alone(client: httpx.AsyncClient, sides: tuple[Side, ...], texts: list
     return milliseconds
 
 
-async def _throughput(client: httpx.AsyncClient, side: Side, texts: list[str]) -> float:
+async def _throughput(clients: list[httpx.AsyncClient], side: Side, texts: list[str]) -> float:
     """Return the requests a second at concurrency 64."""
     bodies = [json.dumps(side.body(text)).encode() for text in texts]
     waiting = iter(bodies)
 
-    async def work() -> None:
+    async def work(client: httpx.AsyncClient) -> None:
         for body in waiting:
             await _timed(client, side.url, body)
 
     start = time.perf_counter()
-    await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
+    await asyncio.gather(*(work(client) for client in clients))
     return len(bodies) / (time.perf_counter() - start)
 
 
@@ -224,9 +217,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serving through llmtl beside stock vLLM.")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="run folder (default: %(default)s)")
     parser.add_argument("--strategy", help="which measured strategy to serve (default: the winner)")
-    parser.add_argument("--rounds", type=int, default=20, help="rounds (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=12, help="rounds (default: %(default)s)")
     parser.add_argument("--alone", type=int, default=40, help="requests one at a time, each round (default: 40)")
-    parser.add_argument("--together", type=int, default=384, help="requests 64 at a time, each round (default: 384)")
+    parser.add_argument("--together", type=int, default=256, help="requests 64 at a time, each round (default: 256)")
     return parser.parse_args()
 
 

@@ -5,6 +5,7 @@ The endpoint's API key is taken from LLMTL_API_KEY. `llmtl serve` starts server 
 
 import argparse
 import os
+import signal
 import sys
 import threading
 
@@ -14,6 +15,7 @@ import llmtl
 def main() -> int:
     """Return the exit code, once interrupted."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # containers are stopped with it
     try:
         run = llmtl.load_run(options.run) if options.run else None
         page = llmtl.playground(

@@ -19,6 +19,7 @@ import psutil
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
 from llmtl.serving.server.options import ServeOptions
+from llmtl.serving.task_api.routes import KEEP_ALIVE_SECONDS
 
 API_KEY = "VLLM_API_KEY"
 """The environment variable in which the server, ours or vLLM's, is given its API key."""
@@ -27,6 +28,7 @@ MIDDLEWARE = "llmtl.serving.task_api.middleware.TaskMiddleware"
 CONFIG_NAME = "config.json"
 CONCURRENT = 64
 """Requests at a time that should find room, however long they are."""
+KEEP_ALIVE = "VLLM_HTTP_TIMEOUT_KEEP_ALIVE"
 _SECRET = "***"
 _GIB = 2**30
 
@@ -85,7 +87,7 @@ def _flags(arguments: Mapping[str, Any]) -> Iterator[str]:
 
 def _vllm_environment(base: BaseModel, folder: Path, device: str) -> dict[str, str]:
     """Return what vLLM is told by environment: no usage statistics, no hub for local files, the cache on a CPU."""
-    environment = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    environment = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", KEEP_ALIVE: str(KEEP_ALIVE_SECONDS)}
     if not base.hub:
         environment["HF_HUB_OFFLINE"] = "1"
     if device == "cpu":

@@ -46,7 +46,17 @@ from llmtl.serving.task_api.requests import (
     requested_model,
 )
 from llmtl.serving.task_api.responses import error_response, labelled, not_allowed, predictions_response
-from llmtl.serving.task_api.routes import BUNDLE_VARIABLE, CHAT, HEALTH, KEY_VARIABLE, METRICS, MODELS, PREDICT, TASK
+from llmtl.serving.task_api.routes import (
+    BUNDLE_VARIABLE,
+    CHAT,
+    HEALTH,
+    KEEP_ALIVE_SECONDS,
+    KEY_VARIABLE,
+    METRICS,
+    MODELS,
+    PREDICT,
+    TASK,
+)
 
 
 class ClassifierServer:
@@ -152,7 +162,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LlmtlError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    uvicorn.run(app, host=given.host, port=given.port, log_level="warning", server_header=False)
+    uvicorn.run(
+        app,
+        host=given.host,
+        port=given.port,
+        log_level="warning",
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
     return 0
 
 

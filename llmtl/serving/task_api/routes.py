@@ -9,4 +9,8 @@ HEALTH, METRICS = "/health", "/metrics"
 OPEN = (HEALTH, METRICS, "/ping", "/load", "/version")
 """Routes that need no key: probes and monitoring."""
 
+KEEP_ALIVE_SECONDS = 75
+"""How long a server keeps an idle connection: longer than clients and proxies do (httpx and vLLM's own default 5, nginx
+60), since a connection that both ends close at the same moment costs a request."""
+
 BUNDLE_VARIABLE, KEY_VARIABLE = "LLMTL_BUNDLE", "VLLM_API_KEY"
