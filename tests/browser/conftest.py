@@ -7,9 +7,12 @@ from install_browser import browser as installed_browser
 import llmtl
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """Return a headless Chromium; skips where there is none."""
+    """Return a headless Chromium; skips where there is none.
+
+    One a module: while Playwright runs, so does its event loop, and other modules have their own.
+    """
     path = installed_browser()
     if path is None:
         pytest.skip("no Chromium is installed; python tests/install_browser.py installs it")
