@@ -57,8 +57,8 @@ def serve(target: Target, options: ServeOptions, *, notice: Notice) -> None:
     with stoppable(), live(job, options, log=_log(target, options), notice=notice) as server:
         _keep(target, server.served, notice)
         with _playground(target, server, options, notice) as playground:
-            _announce(job, server, playground, notice)
             try:
+                _announce(job, server, playground, notice)
                 server.supervisor.watch()
             except KeyboardInterrupt:
                 notice.say("stopping")
