@@ -14,7 +14,7 @@ from typing import Any
 from llmtl.engines.protocol import Engine, LabelScores
 from llmtl.errors import ContextLengthError
 from llmtl.predictor import Prediction
-from llmtl.progress import Advance
+from llmtl.progress import Advance, unwatched
 from llmtl.task import Example, Task
 from llmtl.templates import Template
 
@@ -29,11 +29,6 @@ def _no_demonstrations(text: str) -> Sequence[Example]:
     """Return no demonstrations, whatever the text: zero-shot."""
     del text
     return ()
-
-
-def _nothing(units: int) -> None:
-    """Ignore the progress."""
-    del units
 
 
 class PromptPredictor:
@@ -61,7 +56,7 @@ class PromptPredictor:
         self._details = dict(details)
         self._answers = [template.answer(label) for label in task.labels]
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = _nothing) -> list[Prediction]:
+    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure."""
         worded = [self._word(text) for text in texts]
         room = self.prompt_room()

@@ -11,6 +11,11 @@ Advance = Callable[[int], None]
 """Call it with the number of further units done."""
 
 
+def unwatched(units: int) -> None:
+    """Ignore the progress: the `Advance` of a caller that shows none."""
+    del units
+
+
 class Progress(Protocol):
     """What long-running code tells the user."""
 
@@ -27,7 +32,7 @@ class Silent:
     @contextmanager
     def stage(self, description: str, total: int) -> Iterator[Advance]:
         """Return a context whose value does nothing."""
-        yield lambda units: None
+        yield unwatched
 
     def say(self, line: str) -> None:
         """Show nothing."""

@@ -12,13 +12,8 @@ from typing import Any
 from llmtl.baselines.probabilities import predictions
 from llmtl.errors import DataError
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
-from llmtl.progress import Advance
+from llmtl.progress import Advance, unwatched
 from llmtl.task import references
-
-
-def _nothing(units: int) -> None:
-    """Ignore the progress."""
-    del units
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,7 @@ class MajorityPredictor:
 
     frequencies: Mapping[str, float]
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = _nothing) -> list[Prediction]:
+    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return the same label for every text, with the training frequencies as probabilities."""
         start = perf_counter()
         labels, row = list(self.frequencies), list(self.frequencies.values())

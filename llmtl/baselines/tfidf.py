@@ -19,15 +19,10 @@ from llmtl.baselines.probabilities import predictions
 from llmtl.errors import DataError
 from llmtl.metrics import accuracy, macro_f1
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
-from llmtl.progress import Advance
+from llmtl.progress import Advance, unwatched
 from llmtl.task import Task, references
 
 WEIGHTS_FILE = "weights.npz"
-
-
-def _nothing(units: int) -> None:
-    """Ignore the progress."""
-    del units
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class TfidfPredictor:
     choice: Mapping[str, Any]
     grid: tuple[Mapping[str, Any], ...] = ()
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = _nothing) -> list[Prediction]:
+    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order."""
         start = perf_counter()
         rows = self.probabilities(self.vectoriser.rows(texts)) if texts else np.zeros((0, len(self.task.labels)))

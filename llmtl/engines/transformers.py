@@ -23,7 +23,7 @@ from llmtl.engines.tokens import AnswerTries, encode, shared_length
 from llmtl.engines.trie import Trie
 from llmtl.engines.wording import TokenizerWording
 from llmtl.errors import ContextLengthError, ModelError
-from llmtl.progress import Advance
+from llmtl.progress import Advance, unwatched
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 
@@ -46,11 +46,6 @@ class _Item:
     position: int
     ids: tuple[int, ...]
     trie: Trie
-
-
-def _nothing(units: int) -> None:
-    """Ignore the progress."""
-    del units
 
 
 class TransformersEngine:
@@ -93,7 +88,7 @@ class TransformersEngine:
         return cls(model, load_tokenizer(source), token_budget=token_budget)
 
     def score(
-        self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = _nothing
+        self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = unwatched
     ) -> list[LabelScores]:
         """Return one `LabelScores` a prompt, in order; what the prompts share as a prefix is computed once.
 

@@ -14,7 +14,7 @@ import httpx
 import openai
 
 from llmtl.errors import ServingError
-from llmtl.progress import Advance
+from llmtl.progress import Advance, unwatched
 from llmtl.served import Disagreement, Parity
 from llmtl.serving.bundle.manifest import Recorded
 from llmtl.serving.proof.client import Endpoint, reason
@@ -26,8 +26,6 @@ TOLERANCE = 0.01
 SEED = 0
 _CONCURRENCY = 8
 _REQUEST_SECONDS = 120.0
-_IDLE_SECONDS = 2.0
-"""A connection idle for longer is not used again: servers close theirs after 5 seconds, maybe in that moment."""
 _ROUNDING = 1e-9
 _REFUSALS = (400, 413, 422)
 """Statuses that say the input itself cannot be served."""
@@ -56,7 +54,7 @@ def chosen(recorded: Sequence[Recorded], size: int | None) -> tuple[Recorded, ..
     return tuple(recorded[index] for index in sorted(random.Random(SEED).sample(range(len(recorded)), size)))
 
 
-def check_parity(endpoint: Endpoint, recorded: Sequence[Recorded], *, advance: Advance = lambda _: None) -> Parity:
+def check_parity(endpoint: Endpoint, recorded: Sequence[Recorded], *, advance: Advance = unwatched) -> Parity:
     """Return how far the live endpoint agrees with what was recorded.
 
     Raises `ServingError` when nothing was recorded, or when a request gets no answer at all.
@@ -120,12 +118,7 @@ async def _ask_all(endpoint: Endpoint, recorded: Sequence[Recorded], advance: Ad
         timeout=_REQUEST_SECONDS,
         http_client=openai.DefaultAsyncHttpxClient(trust_env=False),
     )
-    plain = httpx.AsyncClient(
-        headers=endpoint.headers,
-        timeout=_REQUEST_SECONDS,
-        limits=httpx.Limits(keepalive_expiry=_IDLE_SECONDS),
-        trust_env=False,
-    )
+    plain = httpx.AsyncClient(headers=endpoint.headers, timeout=_REQUEST_SECONDS, trust_env=False)
 
     async def ask(text: str) -> Answer:
         async with limit:
