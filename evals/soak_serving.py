@@ -27,14 +27,13 @@ import httpx
 import psutil
 from live_server import (
     Server,
-    circumstances,
     connections,
     end_cleanly_on_sigterm,
     exported,
     served_by_llmtl,
     unseen_texts,
-    write_result,
 )
+from written_results import circumstances, write_result
 
 CONCURRENCY = 64
 GROWTH_BAR = 0.02

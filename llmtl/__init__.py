@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llmtl.settings import Recipe, load_recipe
     from llmtl.task import Example, Split, Task
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Decision",

@@ -23,6 +23,8 @@ INTERRUPTED = 130
 KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
 """The environment variables from which `llmtl serve` takes the API key, in this order."""
 LAST_PORT = 65535
+_DECISION_NUMBERS = {"margin": float, "alpha": float, "resamples": int, "max_usd_per_1k": float, "max_p95_ms": float}
+"""The numbers of a recipe's `decision` section that `llmtl decide` takes as options."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_serve(commands)
     _add_export(commands)
+    _add_decide(commands)
     doctor = commands.add_parser("doctor", help="what this machine can run, and what mends each gap")
     doctor.set_defaults(command=_doctor)
     schema = commands.add_parser("schema", help="print a JSON Schema")
@@ -144,6 +147,32 @@ def _add_export(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     export.set_defaults(command=_export)
 
 
+def _add_decide(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from llmtl.task import Metric, TaskKind
+
+    decide = commands.add_parser(
+        "decide",
+        help="decide on prediction files made elsewhere",
+        description="Decide on JSON Lines files of predictions, one file a strategy, named after it. A row has id, "
+        "reference and prediction, and may have cost (USD a request), latency_ms, seed, split (dev or test) and group. "
+        "Without dev rows the choice is made on a random half of the examples and tested on the other half.",
+    )
+    decide.add_argument("--predictions", nargs="+", required=True, metavar="FILE", help="two strategies or more")
+    decide.add_argument("--dev", nargs="+", default=[], metavar="FILE", help="files of the same names with dev rows")
+    decide.add_argument("--kind", choices=[kind.value for kind in TaskKind], default=TaskKind.CLASSIFICATION.value)
+    decide.add_argument("--metric", choices=[metric.value for metric in Metric], help="default: the kind's first")
+    decide.add_argument("--baseline", action="append", default=[], metavar="NAME", help="a strategy that is none of "
+                        "a language model; repeat for more")  # fmt: skip
+    decide.add_argument("--target", type=float, metavar="SCORE", help="the score that the winner should reach, 0 to 1")
+    decide.add_argument("--name", default="predictions", help="what the task is called")
+    decide.add_argument("--out", metavar="DIR", help="write decision.json there")
+    for name, kind in _DECISION_NUMBERS.items():
+        decide.add_argument(
+            f"--{name.replace('_', '-')}", type=kind, metavar="N", help=f"as decision.{name} of a recipe"
+        )
+    decide.set_defaults(command=_decide)
+
+
 def _add_export_choices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", metavar="NAME", help="another measured strategy than the winner")
     parser.add_argument("--merge", action="store_true", help="merge the adapter into the weights")
@@ -176,6 +205,7 @@ def _run(options: argparse.Namespace) -> int:
     console = Console()
     with TerminalProgress(console) as progress:
         from llmtl.pipeline import run
+        from llmtl.pipeline.report import summary_notes
 
         finished = run(
             options.source,
@@ -186,7 +216,7 @@ def _run(options: argparse.Namespace) -> int:
             out=options.out,
             progress=progress,
         )
-    print_verdict(finished.decision, console)
+    print_verdict(finished.decision, console, notes=summary_notes(finished))
     console.print(f"Report: {finished.report}", soft_wrap=True)
     return 0
 
@@ -273,8 +303,37 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _decide(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from llmtl.decision import DecisionConfig
+    from llmtl.pipeline.decide import PredictionTask, decide_predictions
+    from llmtl.recipe import validate
+    from llmtl.report.terminal import print_verdict
+    from llmtl.task import Metric, TaskKind
+
+    given = {name: getattr(options, name) for name in _DECISION_NUMBERS if getattr(options, name) is not None}
+    if options.target is not None and not 0 <= options.target <= 1:
+        raise InputError(f"The target must lie within 0 and 1, got {options.target:g}.")
+    decision = decide_predictions(
+        options.predictions,
+        task=PredictionTask(
+            kind=TaskKind(options.kind),
+            metric=Metric(options.metric) if options.metric else None,
+            target=options.target,
+            name=options.name,
+        ),
+        dev=options.dev,
+        baselines=options.baseline,
+        config=validate(DecisionConfig, given, source="The command line"),
+        out=options.out,
+    )
+    print_verdict(decision, Console())
+    return 0
+
+
 def _row(text: str, prediction: "Prediction") -> dict[str, object]:
-    row: dict[str, object] = {"text": text, "label": prediction.label, "probabilities": dict(prediction.probabilities)}
+    row: dict[str, object] = {"text": text, "label": prediction.answer, "probabilities": dict(prediction.probabilities)}
     return row | ({"failure": prediction.failure} if prediction.failure else {})
 
 

@@ -11,6 +11,8 @@
     │   └── MissingFileError (FileNotFoundError)
     ├── MissingPackageError (ImportError)    names its install command
     ├── TrainingError (RuntimeError)         training cannot go on: exit code 1
+    ├── HostedError (RuntimeError)           a hosted model cannot be asked: exit code 1
+    │   └── UnreadableAnswerError            its answer is none of those asked for
     └── ServingError (RuntimeError)          the server cannot start or died: exit code 1
         └── DriftError                       the live server does not predict what was measured
 
@@ -67,6 +69,14 @@ class MissingPackageError(LlmtlError, ImportError):
 
 class TrainingError(LlmtlError, RuntimeError):
     """Training cannot start or cannot go on."""
+
+
+class HostedError(LlmtlError, RuntimeError):
+    """A hosted model does not answer, refuses a request, or may not be paid any more."""
+
+
+class UnreadableAnswerError(HostedError):
+    """A hosted model's answer is none of those that were asked for: a failed prediction, not the end of a run."""
 
 
 class ServingError(LlmtlError, RuntimeError):

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 
-from llmtl.costs import PriceConfig, gpu_hours, usd_for_seconds, usd_per_1k_requests
+from llmtl.costs import PriceConfig, Tokens, gpu_hours, usd_for_seconds, usd_per_1k_requests
 from llmtl.metrics import score
 from llmtl.metrics.intervals import Interval
+from llmtl.metrics.measures import Measure, measure_of
 from llmtl.predictor import Prediction, Predictor, Role
 from llmtl.progress import Progress, Silent
-from llmtl.task import Example, Task, references
+from llmtl.task import Example, Metric, Task, TaskKind, references
 
 LATENCY_REQUESTS = 20
 """Inputs that are sent one at a time to measure latency; two more go first to warm up."""
@@ -25,7 +26,10 @@ LATENCY_REQUESTS = 20
 class Evaluation:
     """One strategy measured on one split.
 
-    `scores` maps `accuracy` and `macro_f1` to their value and 95% interval; failures count as errors.
+    `scores` maps the name of every metric of the task's kind to its value and 95% interval; failures count as errors.
+    `references`, `alternatives` and `groups` are those of the examples, the last two empty where no example has any.
+    `seed_predictions` are those of further training seeds on the same examples; `predictions` and `scores` are of the
+    first one. `device` is where requests ran: `cpu`, `cuda` or `hosted`.
     `usd_per_1k_requests` comes from measured throughput and the recipe's prices; `p50_ms` and `p95_ms` are
     single-request latencies (one input at a time, warm prefix cache). `train_gpu_hours` is 0 when training ran on a
     CPU.
@@ -47,6 +51,12 @@ class Evaluation:
     cached_tokens_per_request: float
     completion_tokens_per_request: float
     peak_memory_gib: float
+    kind: TaskKind = TaskKind.CLASSIFICATION
+    labels: tuple[str, ...] = ()
+    alternatives: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[str | None, ...] = ()
+    seed_predictions: tuple[tuple[Prediction, ...], ...] = ()
+    device: str = "cpu"
 
     @property
     def n(self) -> int:
@@ -56,7 +66,16 @@ class Evaluation:
     @property
     def failed(self) -> int:
         """Return the number of failed predictions."""
-        return sum(prediction.label is None for prediction in self.predictions)
+        return sum(prediction.answer is None for prediction in self.predictions)
+
+    @property
+    def answers(self) -> list[str | None]:
+        """Return the answer to each example, None where it failed."""
+        return [prediction.answer for prediction in self.predictions]
+
+    def measure(self, metric: Metric) -> Measure:
+        """Return a metric on these references; without `labels`, the labels are those that the references name."""
+        return measure_of(metric, self.kind, self.references, alternatives=self.alternatives, labels=self.labels)
 
 
 @dataclass(frozen=True)
@@ -79,8 +98,9 @@ def evaluate(
     split: str,
     prices: PriceConfig,
     progress: Progress | None = None,
+    scored: tuple[Sequence[Prediction], float] | None = None,
 ) -> Evaluation:
-    """Return the evaluation of a fitted strategy on `examples`.
+    """Return the evaluation of a fitted strategy on `examples`, or of the predictions `scored` with their seconds.
 
     Throughput is the wall time of one call with all examples; latency the wall time of up to 20 calls with one. On a
     CPU `peak_memory_gib` is the process's resident memory after scoring, on a GPU the most memory torch allocated.
@@ -88,20 +108,26 @@ def evaluate(
     progress = progress or Silent()
     texts = [example.text for example in examples]
     latencies_ms = measure_latency(subject.predictor, texts)
-    with progress.stage(f"{subject.strategy}: {split}", len(texts)) as advance:
-        start = time.perf_counter()
-        raw = subject.predictor.predict(texts, advance=advance)
-        seconds = time.perf_counter() - start
+    raw, seconds = scored or _predicted(subject, texts, split=split, progress=progress)
     predictions = tuple(replace(item, id=example.id) for item, example in zip(raw, examples, strict=True))
-    expected = references(examples)
+    expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
     return Evaluation(
         strategy=subject.strategy,
         role=subject.role,
         split=split,
         predictions=predictions,
-        references=tuple(expected),
-        scores=score(expected, [item.label for item in predictions], labels=task.labels),
-        usd_per_1k_requests=usd_per_1k_requests(seconds / len(texts), device=subject.device, prices=prices),
+        references=expected,
+        scores=score(
+            expected,
+            [item.answer for item in predictions],
+            kind=task.kind,
+            labels=task.labels,
+            alternatives=alternatives,
+            groups=groups,
+        ),
+        usd_per_1k_requests=usd_per_1k_requests(
+            seconds / len(texts), device=subject.device, prices=prices, tokens=_tokens(predictions)
+        ),
         p50_ms=float(np.percentile(latencies_ms, 50)),
         p95_ms=float(np.percentile(latencies_ms, 95)),
         train_seconds=subject.train_seconds,
@@ -111,7 +137,22 @@ def evaluate(
         cached_tokens_per_request=_mean([item.cached_tokens for item in predictions]),
         completion_tokens_per_request=_mean([item.completion_tokens for item in predictions]),
         peak_memory_gib=_memory_gib(subject.device),
+        kind=task.kind,
+        labels=task.labels,
+        alternatives=alternatives,
+        groups=groups,
+        device=subject.device,
     )
+
+
+def _predicted(
+    subject: Subject, texts: Sequence[str], *, split: str, progress: Progress
+) -> tuple[Sequence[Prediction], float]:
+    """Return the predictions and the seconds that they took."""
+    with progress.stage(f"{subject.strategy}: {split}", len(texts)) as advance:
+        start = time.perf_counter()
+        raw = subject.predictor.predict(texts, advance=advance)
+        return raw, time.perf_counter() - start
 
 
 def measure_latency(predictor: Predictor, texts: Sequence[str]) -> list[float]:
@@ -121,9 +162,29 @@ def measure_latency(predictor: Predictor, texts: Sequence[str]) -> list[float]:
     milliseconds = []
     for text in texts[:LATENCY_REQUESTS]:
         start = time.perf_counter()
-        predictor.predict([text])
-        milliseconds.append(1000 * (time.perf_counter() - start))
+        [prediction] = predictor.predict([text])
+        # a hosted model's reply that was kept brings the seconds of its request along
+        milliseconds.append(1000 * max(time.perf_counter() - start, prediction.seconds))
     return milliseconds
+
+
+def _alternatives(examples: Sequence[Example]) -> tuple[tuple[str, ...], ...]:
+    found = tuple(example.alternatives for example in examples)
+    return found if any(found) else ()
+
+
+def _groups(examples: Sequence[Example]) -> tuple[str | None, ...]:
+    found = tuple(example.group for example in examples)
+    return found if any(group is not None for group in found) else ()
+
+
+def _tokens(predictions: Sequence[Prediction]) -> Tokens:
+    """Return the mean tokens of a request."""
+    return Tokens(
+        prompt=_mean([item.prompt_tokens for item in predictions]),
+        cached=_mean([item.cached_tokens for item in predictions]),
+        completion=_mean([item.completion_tokens for item in predictions]),
+    )
 
 
 def _mean(values: Sequence[int]) -> float:

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from llmtl.engines.protocol import Engine, LabelScores
-from llmtl.errors import ContextLengthError
+from llmtl.errors import ContextLengthError, UnreadableAnswerError
+from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.predictor import Prediction
 from llmtl.progress import Advance, unwatched
 from llmtl.task import Example, Task
@@ -22,10 +23,10 @@ Demonstrations = Callable[[str], Sequence[Example]]
 """Call it with an input; it returns the demonstrations for that input's prompt, in prompt order."""
 
 _END_TOKENS = 1  # the end-of-answer token, which the engine adds to every answer
-_EMPTY: Mapping[str, Any] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def _no_demonstrations(text: str) -> Sequence[Example]:
+def no_demonstrations(text: str) -> Sequence[Example]:
     """Return no demonstrations, whatever the text: zero-shot."""
     del text
     return ()
@@ -34,7 +35,8 @@ def _no_demonstrations(text: str) -> Sequence[Example]:
 class PromptPredictor:
     """A predictor that asks `engine` for one of the task's labels, with the demonstrations chosen for each input.
 
-    `state` and `details` are what the methods of the same names return. Seconds of a prediction include finding the
+    `state` and `details` are what the methods of the same names return. With a `calibration` the label is the likeliest
+    one after it. Seconds of a prediction include finding the
     demonstrations and wording the prompt, since a server spends them too.
     """
 
@@ -44,9 +46,10 @@ class PromptPredictor:
         engine: Engine,
         template: Template,
         *,
-        demonstrations: Demonstrations = _no_demonstrations,
-        state: Mapping[str, Any] = _EMPTY,
-        details: Mapping[str, Any] = _EMPTY,
+        demonstrations: Demonstrations = no_demonstrations,
+        state: Mapping[str, Any] = NOTHING,
+        details: Mapping[str, Any] = NOTHING,
+        calibration: LabelCalibration | None = None,
     ) -> None:
         self._task = task
         self._engine = engine
@@ -54,6 +57,7 @@ class PromptPredictor:
         self._demonstrations = demonstrations
         self._state = dict(state)
         self._details = dict(details)
+        self._calibration = calibration
         self._answers = [template.answer(label) for label in task.labels]
 
     def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
@@ -65,7 +69,7 @@ class PromptPredictor:
         advance(len(texts) - len(fitting))
         results = dict(zip(fitting, self._score([worded[each][0] for each in fitting], advance), strict=True))
         return [
-            self._prediction(position, results.get(position, _too_long(lengths[position], room)), seconds)
+            self._prediction(position, results.get(position, too_long(lengths[position], room)), seconds)
             for position, (_, seconds) in enumerate(worded)
         ]
 
@@ -95,7 +99,7 @@ class PromptPredictor:
         """
         try:
             return list(self._engine.score(prompts, self._answers, advance=advance))
-        except ContextLengthError as error:
+        except (ContextLengthError, UnreadableAnswerError) as error:
             if len(prompts) == 1:
                 advance(1)
                 return [str(error)]
@@ -104,12 +108,17 @@ class PromptPredictor:
     def _prediction(self, position: int, result: LabelScores | str, seconds: float) -> Prediction:
         """Return the prediction that the scores stand for, or the recorded failure."""
         if isinstance(result, str):
-            return Prediction(id=str(position), label=None, failure=result, seconds=seconds)
+            return Prediction(id=str(position), answer=None, failure=result, seconds=seconds)
         labels = self._task.labels
+        # a hosted model may tell no probabilities
+        probabilities = dict(zip(labels, result.probabilities, strict=True)) if result.probabilities else {}
+        answer = labels[result.choice]
+        if self._calibration is not None and probabilities:
+            answer, probabilities = self._calibration.label(probabilities)
         return Prediction(
             id=str(position),
-            label=labels[result.choice],
-            probabilities=dict(zip(labels, result.probabilities, strict=True)),
+            answer=answer,
+            probabilities=probabilities,
             prompt_tokens=result.prompt_tokens,
             cached_tokens=result.cached_tokens,
             completion_tokens=result.completion_tokens,
@@ -117,7 +126,7 @@ class PromptPredictor:
         )
 
 
-def _too_long(length: int, room: int) -> str:
+def too_long(length: int, room: int) -> str:
     """Return why a prompt of `length` tokens has no prediction."""
     return (
         f"The prompt has {length} tokens and the model's context leaves room for {room}; shorten the input or use a "

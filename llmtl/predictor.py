@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
+from llmtl.costs import PriceConfig
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.progress import Advance, Progress, Silent
 from llmtl.task import Example, Task
@@ -25,16 +26,19 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Prediction:
-    """One predicted label, or a recorded failure (`label` None and `failure` saying why).
+    """One predicted canonical answer, or a recorded failure (`answer` None and `failure` saying why).
 
-    `probabilities` has one entry a label of the task and sums to 1, or is empty after a failure. Token counts are
-    0 for strategies without a language model. `seconds` is this input's share of its batch's wall time.
+    `probabilities` has one entry a label of the task and sums to 1 (classification), or is empty: after a failure,
+    where the model tells none, and for other kinds of task. `dropped_spans` counts what a model extracted that is not
+    in the input. Token counts are 0 for strategies without a language model. `seconds` is this input's share of its
+    batch's wall time.
     """
 
     id: str
-    label: str | None
+    answer: str | None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     failure: str | None = None
+    dropped_spans: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
@@ -65,6 +69,7 @@ class FitContext:
     folder: Path
     seed: int = 0
     budget: Budget = Budget()
+    prices: PriceConfig = field(default_factory=PriceConfig)
     progress: Progress = field(default_factory=Silent)
     release_engines: Callable[[], None] = lambda: None
 

@@ -5,20 +5,22 @@ Each section is defined beside the code it configures. Not covered: carrying a r
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llmtl.costs import PriceConfig
 from llmtl.data import DataConfig
 from llmtl.decision import DecisionConfig
 from llmtl.errors import MissingFileError
+from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
 from llmtl.strategies import StrategiesConfig
-from llmtl.task import DEFAULT_INSTRUCTION, Metric
+from llmtl.task import INSTRUCTIONS, METRICS, Metric, Task, TaskKind
 
 RECIPE_FILE = "recipe.yaml"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+EngineChoice = Literal["auto", "transformers", "vllm"]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -32,12 +34,49 @@ class TaskConfig(BaseModel):
         pattern=NAME_PATTERN,
         description="What the task is called, also by clients of a served winner; by default the recipe's name.",
     )
-    instruction: str = Field(default=DEFAULT_INSTRUCTION, min_length=1, description="What the model is told to do.")
-    labels: tuple[str, ...] | None = Field(
-        default=None, description="The labels in prompt order; by default those found in the data, sorted."
+    kind: TaskKind = Field(
+        default=TaskKind.CLASSIFICATION,
+        description="classification (one label), multi-label, extraction (typed spans) or generation (text).",
     )
-    metric: Metric = Field(default=Metric.ACCURACY, description="The score that the decision is made on.")
+    instruction: str | None = Field(
+        default=None, min_length=1, description="What the model is told to do; by default a sentence for the kind."
+    )
+    labels: tuple[str, ...] | None = Field(
+        default=None,
+        description="The labels, or the types of spans, in prompt order; by default those found in the data, sorted.",
+    )
+    metric: Metric | None = Field(
+        default=None,
+        description="The score that the decision is made on; by default accuracy for classification, micro_f1 for "
+        "multi-label and extraction, chrf for generation.",
+    )
     target: float | None = Field(default=None, ge=0, le=1, description="The score the winner should reach on test.")
+    max_output_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="The most tokens an answer may take (not for classification); by default from the longest "
+        "reference in train.",
+    )
+
+    @model_validator(mode="after")
+    def _suit_the_kind(self) -> "TaskConfig":
+        if self.metric not in (None, *METRICS[self.kind]):
+            raise ValueError(f"metric must be one of {', '.join(METRICS[self.kind])} for {self.kind.value}")
+        if self.kind is TaskKind.GENERATION and self.labels is not None:
+            raise ValueError("a generation task has no labels; leave them out")
+        return self
+
+    def task(self, name: str, labels: tuple[str, ...]) -> Task:
+        """Return the task with these labels; `name` is used where the section gives none."""
+        return Task(
+            name=self.name or name,
+            labels=labels,
+            instruction=self.instruction or INSTRUCTIONS[self.kind],
+            metric=self.metric or METRICS[self.kind][0],
+            target=self.target,
+            kind=self.kind,
+            max_output_tokens=self.max_output_tokens,
+        )
 
 
 class ModelConfig(BaseModel):
@@ -49,6 +88,10 @@ class ModelConfig(BaseModel):
         min_length=1, description="A Hub name, a folder, or an embedded model: pocket-llama or pocket-mistral."
     )
     revision: str | None = Field(default=None, description="The Hub revision (branch, tag or commit).")
+    engine: EngineChoice = Field(
+        default="auto",
+        description="What runs the model: transformers or vllm; auto is vLLM on a GPU where it is installed.",
+    )
 
 
 class BudgetConfig(BaseModel):
@@ -76,6 +119,9 @@ class Recipe(BaseModel):
     strategies: StrategiesConfig = Field(default=StrategiesConfig(), description="Which strategies to measure.")
     decision: DecisionConfig = Field(default=DecisionConfig(), description="Margin, error rates and constraints.")
     prices: PriceConfig = Field(default=PriceConfig(), description="What compute costs.")
+    learning_curve: LearningCurveConfig = Field(
+        default=LearningCurveConfig(), description="How the score grows with the number of labelled examples."
+    )
     budget: BudgetConfig = Field(default=BudgetConfig(), description="How long the run may take.")
     seed: int = Field(default=0, ge=0, description="Seeds the split, the demonstrations and training.")
 
@@ -94,6 +140,9 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
         document["data"] = {
             key: _beside(file, value) if key in ("path", "test_path") else value for key, value in data.items()
         }
+    prices = document.get("prices")
+    if isinstance(prices, dict) and "table" in prices:
+        document["prices"] = {**prices, "table": _beside(file, prices["table"])}
     return validate(Recipe, document, source=f"'{file}'")
 
 

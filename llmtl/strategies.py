@@ -10,10 +10,21 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from llmtl.baselines.config import TfidfConfig
+from llmtl.baselines.config import CrfConfig, DictionaryConfig, TfidfConfig
+from llmtl.errors import RecipeError
 from llmtl.predictor import Strategy
-from llmtl.prompting.config import FewShotConfig, KnnFewShotConfig
+from llmtl.prompting.config import (
+    FewShotConfig,
+    HostedConfig,
+    KnnFewShotConfig,
+    ManyShotConfig,
+    ZeroShotConfig,
+)
+from llmtl.task import TaskKind
 from llmtl.tuning.config import QloraConfig
+
+HOSTED: frozenset[str] = frozenset({"hosted"})
+"""The strategies that send inputs to somebody else's machine: measured only where the recipe lists them."""
 
 
 class StrategiesConfig(BaseModel):
@@ -22,18 +33,27 @@ class StrategiesConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: tuple[str, ...] = Field(
-        default_factory=lambda: tuple(STRATEGIES),
+        default_factory=lambda: tuple(name for name in STRATEGIES if name not in HOSTED),
         min_length=1,
-        description="The strategies to measure; by default all of them.",
+        description="The strategies to measure; by default all that serve the kind of task, but for hosted ones.",
         json_schema_extra=lambda schema: schema.update(items={"type": "string", "enum": list(STRATEGIES)}),
     )
     tfidf: TfidfConfig = Field(default_factory=TfidfConfig, description="TF-IDF and logistic regression.")
+    dictionary: DictionaryConfig = Field(
+        default_factory=DictionaryConfig, description="The words that were spans in train (extraction)."
+    )
+    crf: CrfConfig = Field(default_factory=CrfConfig, description="A linear-chain random field (extraction).")
+    zero_shot: ZeroShotConfig = Field(default_factory=ZeroShotConfig, description="The instruction and the labels.")
     few_shot: FewShotConfig = Field(
         default_factory=FewShotConfig, description="The same demonstrations for every input."
+    )
+    many_shot: ManyShotConfig = Field(
+        default_factory=ManyShotConfig, description="As many demonstrations as the context holds, always the same."
     )
     knn_few_shot: KnnFewShotConfig = Field(
         default_factory=KnnFewShotConfig, description="Demonstrations retrieved for each input."
     )
+    hosted: HostedConfig = Field(default_factory=HostedConfig, description="A model at an OpenAI-compatible endpoint.")
     qlora: QloraConfig = Field(default_factory=QloraConfig, description="Fine-tuning a 4-bit model with adapters.")
 
     @field_validator("run")
@@ -47,9 +67,26 @@ class StrategiesConfig(BaseModel):
         return names
 
 
-def build(config: StrategiesConfig) -> tuple[Strategy, ...]:
-    """Return the strategies that `config` runs, cheapest first whatever order they are listed in."""
-    return tuple(make(config) for name, make in STRATEGIES.items() if name in config.run)
+def build(config: StrategiesConfig, kind: TaskKind = TaskKind.CLASSIFICATION) -> tuple[Strategy, ...]:
+    """Return the strategies that `config` runs, cheapest first whatever order they are listed in.
+
+    Of the default list those that do not serve the kind of task are left out; raises `RecipeError` for one asked for by
+    name.
+    """
+    by_default = set(config.run) == {name for name in STRATEGIES if name not in HOSTED}
+    unfit = [name for name in config.run if not serves(name, kind)]
+    if unfit and not by_default:
+        valid = ", ".join(name for name in STRATEGIES if serves(name, kind))
+        raise RecipeError(
+            f"The strategy '{unfit[0]}' does not serve tasks of kind {kind.value}; take it out of 'strategies.run' "
+            f"(valid here: {valid})."
+        )
+    return tuple(make(config) for name, make in STRATEGIES.items() if name in config.run and name not in unfit)
+
+
+def serves(name: str, kind: TaskKind) -> bool:
+    """Return whether a strategy can solve tasks of a kind."""
+    return kind in KINDS.get(name, frozenset(TaskKind))
 
 
 def _unknown(name: str) -> str:
@@ -74,17 +111,47 @@ def _tfidf(config: StrategiesConfig) -> Strategy:
     return Tfidf(config.tfidf)
 
 
+def _dictionary(config: StrategiesConfig) -> Strategy:
+    from llmtl.baselines.dictionary import Dictionary
+
+    return Dictionary(config.dictionary)
+
+
+def _crf(config: StrategiesConfig) -> Strategy:
+    from llmtl.baselines.crf import Crf
+
+    return Crf(config.crf)
+
+
+def _nearest(config: StrategiesConfig) -> Strategy:
+    from llmtl.baselines.nearest import Nearest
+
+    del config
+    return Nearest()
+
+
 def _zero_shot(config: StrategiesConfig) -> Strategy:
     from llmtl.prompting.zero_shot import ZeroShot
 
-    del config
-    return ZeroShot()
+    return ZeroShot(config.zero_shot)
 
 
 def _few_shot(config: StrategiesConfig) -> Strategy:
     from llmtl.prompting.few_shot import FewShot
 
     return FewShot(config.few_shot)
+
+
+def _many_shot(config: StrategiesConfig) -> Strategy:
+    from llmtl.prompting.many_shot import ManyShot
+
+    return ManyShot(config.many_shot, above=max(config.few_shot.shots))
+
+
+def _hosted(config: StrategiesConfig) -> Strategy:
+    from llmtl.prompting.hosted import Hosted
+
+    return Hosted(config.hosted)
 
 
 def _knn_few_shot(config: StrategiesConfig) -> Strategy:
@@ -103,9 +170,24 @@ STRATEGIES: Mapping[str, Callable[[StrategiesConfig], Strategy]] = MappingProxyT
     {
         "majority": _majority,
         "tfidf": _tfidf,
+        "dictionary": _dictionary,
+        "crf": _crf,
+        "nearest": _nearest,
         "zero-shot": _zero_shot,
         "few-shot": _few_shot,
+        "many-shot": _many_shot,
         "knn-few-shot": _knn_few_shot,
+        "hosted": _hosted,
         "qlora": _qlora,
     }
 )
+
+KINDS: Mapping[str, frozenset[TaskKind]] = MappingProxyType(
+    {
+        "tfidf": frozenset({TaskKind.CLASSIFICATION, TaskKind.MULTI_LABEL}),
+        "dictionary": frozenset({TaskKind.EXTRACTION}),
+        "crf": frozenset({TaskKind.EXTRACTION}),
+        "nearest": frozenset({TaskKind.GENERATION}),
+    }
+)
+"""The kinds of task that a strategy serves; one that is not listed serves all."""

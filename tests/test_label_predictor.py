@@ -51,7 +51,7 @@ def test_first_branch_agrees_with_plain_transformers(engine, tiny_llama, shots):
         total = math.log(sum(math.exp(value) for value in first.values()))
         expected = {label: math.exp(value - total) for label, value in first.items()}
         assert prediction.probabilities == pytest.approx(expected, abs=1e-5)
-        assert prediction.label == max(expected, key=expected.get)
+        assert prediction.answer == max(expected, key=expected.get)
 
 
 def test_predictions_carry_position_tokens_and_seconds(engine):
@@ -83,7 +83,7 @@ def test_a_prompt_that_does_not_fit_is_a_recorded_failure(engine):
     done = []
     texts = [TEXTS[0], "card " * 600, TEXTS[1]]
     predictions = PromptPredictor(TASK, engine, Template(TASK, engine)).predict(texts, advance=done.append)
-    assert [prediction.label is None for prediction in predictions] == [False, True, False]
+    assert [prediction.answer is None for prediction in predictions] == [False, True, False]
     assert predictions[1].id == "1"
     assert predictions[1].probabilities == {}
     assert predictions[1].failure.startswith("The prompt has ")
@@ -119,8 +119,8 @@ def test_the_engine_has_the_last_word_on_what_fits(engine):
     done = []
     predictor = PromptPredictor(TASK, StricterEngine(engine), Template(TASK, engine))
     predictions = predictor.predict([TEXTS[1], "card " * 60], advance=done.append)
-    assert predictions[0].label in TASK.labels
-    assert (predictions[1].label, predictions[1].failure) == (None, "Too long for this server.")
+    assert predictions[0].answer in TASK.labels
+    assert (predictions[1].answer, predictions[1].failure) == (None, "Too long for this server.")
     assert sum(done) == 2
 
 

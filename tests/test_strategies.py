@@ -9,16 +9,37 @@ import pytest
 from llmtl.errors import RecipeError
 from llmtl.predictor import Role
 from llmtl.recipe import json_schema, validate
-from llmtl.strategies import STRATEGIES, StrategiesConfig, build
+from llmtl.strategies import KINDS, STRATEGIES, StrategiesConfig, build
+from llmtl.task import TaskKind
 
-ORDER = ("majority", "tfidf", "zero-shot", "few-shot", "knn-few-shot", "qlora")
+PROMPTS = ("zero-shot", "few-shot", "many-shot", "knn-few-shot")
+ORDER = ("majority", "tfidf", *PROMPTS, "qlora")
+BASELINES = {
+    TaskKind.CLASSIFICATION: ("majority", "tfidf"),
+    TaskKind.MULTI_LABEL: ("majority", "tfidf"),
+    TaskKind.EXTRACTION: ("majority", "dictionary", "crf"),
+    TaskKind.GENERATION: ("majority", "nearest"),
+}
 
 
-def test_every_builder_makes_the_strategy_of_its_name():
-    strategies = build(StrategiesConfig())
-    assert tuple(each.name for each in strategies) == tuple(STRATEGIES) == ORDER
-    roles = [Role.BASELINE] * 2 + [Role.PROMPTING] * 3 + [Role.TUNING]
+@pytest.mark.parametrize("kind", TaskKind)
+def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
+    strategies = build(StrategiesConfig(), kind)
+    assert tuple(each.name for each in strategies) == (*BASELINES[kind], *PROMPTS, "qlora")
+    roles = [Role.BASELINE] * len(BASELINES[kind]) + [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING]
     assert [each.role for each in strategies] == roles
+    assert set(KINDS) <= set(STRATEGIES)
+    assert set(STRATEGIES) >= {*ORDER, "hosted"}
+
+
+def test_a_run_list_that_was_written_out_is_still_the_default_one():
+    written = StrategiesConfig(**StrategiesConfig().model_dump(mode="json"))
+    assert [each.name for each in build(written, TaskKind.GENERATION)][:2] == ["majority", "nearest"]
+
+
+def test_a_strategy_asked_for_by_name_must_serve_the_kind():
+    with pytest.raises(RecipeError, match=r"'tfidf' does not serve .* extraction.*valid here: majority, dictionary"):
+        build(StrategiesConfig(run=("majority", "tfidf")), TaskKind.EXTRACTION)
 
 
 def test_the_cheapest_come_first_whatever_the_order_in_the_recipe():
@@ -59,12 +80,13 @@ def test_wrong_names_are_one_line_with_the_nearest_valid_one(names, message):
 
 def test_the_schema_lists_the_names():
     schema = json_schema(StrategiesConfig)
-    jsonschema.validate({"run": list(ORDER), "few_shot": {"shots": [4]}}, schema)
+    jsonschema.validate({"run": list(STRATEGIES), "few_shot": {"shots": [4]}}, schema)
     for wrong in ({"run": ["banana"]}, {"few_shot": {"shots": [0]}}, {"banana": 1}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
 
 
 def test_reading_a_recipe_section_loads_neither_torch_nor_scikit_learn():
-    code = "import sys, llmtl.strategies; assert not {'torch', 'sklearn', 'transformers'} & set(sys.modules)"
+    heavy = {"torch", "sklearn", "sklearn_crfsuite", "transformers"}
+    code = f"import sys, llmtl.strategies; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

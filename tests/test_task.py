@@ -8,7 +8,7 @@ from llmtl.task import Example, Task, references
 
 @pytest.mark.parametrize(
     ("labels", "expected"),
-    [(("a",), "at least two"), (("a", " "), "empty label"), (("a", "b", "a"), "twice")],
+    [(("a",), "at least 2"), (("a", " "), "empty label"), (("a", "b", "a"), "twice")],
 )
 def test_unusable_labels_are_refused(labels: tuple[str, ...], expected: str):
     with pytest.raises(InputError, match=expected):

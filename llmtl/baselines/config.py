@@ -1,4 +1,4 @@
-"""What a recipe may choose about the baselines. Not covered: `majority`, which has no choices."""
+"""What a recipe may choose about the baselines. Not covered: `majority` and `nearest`, which have no choices."""
 
 from typing import Annotated, Literal
 
@@ -24,4 +24,40 @@ class TfidfConfig(BaseModel):
         min_length=1,
         description="Inverse strengths of L2 regularisation to try: scikit-learn's default 1 and weaker, since TF-IDF "
         "values are small.",
+    )
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DictionaryConfig(BaseModel):
+    """The choices of the `dictionary` strategy: the grid that is tried on dev."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: tuple[Share, ...] = Field(
+        default=(0.3, 0.5, 0.7),
+        min_length=1,
+        description="Least precisions to try: an entry is kept when at least this share of its occurrences in train "
+        "are spans of its type. The best threshold for F1 is half that F1 (Lipton, Elkan & Narayanaswamy 2014).",
+    )
+
+
+class CrfConfig(BaseModel):
+    """The choices of the `crf` strategy: the grid that is tried on dev."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    c1: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.1,),
+        min_length=1,
+        description="Strengths of L1 regularisation to try; sklearn-crfsuite's tutorial has 0.1.",
+    )
+    c2: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.01, 0.1, 1.0),
+        min_length=1,
+        description="Strengths of L2 regularisation to try: the tutorial's 0.1, CRFsuite's default 1, and weaker.",
+    )
+    max_iterations: int = Field(
+        default=100, ge=1, description="Iterations of L-BFGS at most, as in sklearn-crfsuite's tutorial."
     )

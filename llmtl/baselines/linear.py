@@ -35,7 +35,11 @@ class LinearModel:
 
     def probabilities(self, rows: Any) -> npt.NDArray[np.float64]:
         """Return N x K probabilities of N sparse rows; each row sums to 1."""
-        return np.asarray(softmax(rows @ self.weights.T.astype(np.float64) + self.intercepts, axis=1))
+        return np.asarray(softmax(self.logits(rows), axis=1))
+
+    def logits(self, rows: Any) -> npt.NDArray[np.float64]:
+        """Return N x K scores of N sparse rows."""
+        return np.asarray(rows @ self.weights.T.astype(np.float64) + self.intercepts)
 
     def save(self, path: Path) -> None:
         """Write the model to an `.npz` file."""

@@ -10,7 +10,7 @@ def predictions(labels: Sequence[str], rows: Iterable[Sequence[float]], *, secon
     return [
         Prediction(
             id=str(position),
-            label=labels[max(range(len(labels)), key=row.__getitem__)],
+            answer=labels[max(range(len(labels)), key=row.__getitem__)],
             probabilities=dict(zip(labels, row, strict=True)),
             seconds=seconds_each,
         )

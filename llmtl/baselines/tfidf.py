@@ -1,8 +1,8 @@
 """The `tfidf` strategy: TF-IDF features and logistic regression.
 
 It is what a data scientist would try in ten minutes, and the from-scratch control: it knows nothing but the training
-examples. Features and regularisation are chosen on dev; the model is fitted on train alone. Not covered: stemming,
-class weights, calibration.
+examples. Features and regularisation are chosen on dev; the model is fitted on train alone. Not covered: any number of
+labels an input (`label_sets`, which fitting turns to for such a task), stemming, class weights, calibration.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +14,14 @@ import numpy as np
 
 from llmtl.baselines.config import Features, TfidfConfig
 from llmtl.baselines.features import Vectoriser, fit_vectorisers
+from llmtl.baselines.label_sets import LabelSetPredictor, label_set_points
 from llmtl.baselines.linear import LinearModel, path
 from llmtl.baselines.probabilities import predictions
 from llmtl.errors import DataError
 from llmtl.metrics import accuracy, macro_f1
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
 from llmtl.progress import Advance, unwatched
-from llmtl.task import Task, references
+from llmtl.task import Task, TaskKind, references
 
 WEIGHTS_FILE = "weights.npz"
 
@@ -89,9 +90,10 @@ class Tfidf:
             raise DataError("There are no training examples; label some, or make the train share larger.")
         wanted, strengths = sorted(set(self.config.features), key=len), sorted(set(self.config.c))
         grid: list[dict[str, Any]] = []
-        kept: list[TfidfPredictor] = []
+        kept: list[TfidfPredictor | LabelSetPredictor] = []
+        points = label_set_points if context.task.kind is TaskKind.MULTI_LABEL else _points
         with context.progress.stage("tfidf: fitting", len(wanted) * len(strengths)) as advance:
-            for predictor, scores in _points(context, wanted, strengths):
+            for predictor, scores in points(context, _vectorise(context, wanted), strengths):
                 score = scores[f"dev_{context.task.metric}"]
                 if all(score > point[f"dev_{context.task.metric}"] for point in grid):
                     kept = [predictor]
@@ -105,7 +107,8 @@ class Tfidf:
         """Return the stored predictor: its vectoriser fitted again on train, its weights from the folder."""
         features: Features = state["features"]
         vectoriser, _ = _vectorise(context, [features])[features]
-        return TfidfPredictor(context.task, vectoriser, LinearModel.load(context.folder / WEIGHTS_FILE), choice=state)
+        make = LabelSetPredictor if context.task.kind is TaskKind.MULTI_LABEL else TfidfPredictor
+        return make(context.task, vectoriser, LinearModel.load(context.folder / WEIGHTS_FILE), choice=state)
 
 
 def _vectorise(context: FitContext, wanted: Sequence[Features]) -> dict[Features, tuple[Vectoriser, Any]]:
@@ -114,11 +117,13 @@ def _vectorise(context: FitContext, wanted: Sequence[Features]) -> dict[Features
 
 
 def _points(
-    context: FitContext, wanted: Sequence[Features], strengths: Sequence[float]
+    context: FitContext,
+    vectorised: Mapping[Features, tuple[Vectoriser, Any]],
+    strengths: Sequence[float],
 ) -> Iterator[tuple[TfidfPredictor, dict[str, float]]]:
     """Yield each point of the grid, fitted on train, with its dev scores."""
     truth = references(context.dev)
-    for features, (vectoriser, rows) in _vectorise(context, wanted).items():
+    for features, (vectoriser, rows) in vectorised.items():
         dev_rows = vectoriser.rows([example.text for example in context.dev])
         models = path(rows, references(context.train), strengths)
         for c, model in zip(strengths, models, strict=True):

@@ -14,7 +14,7 @@ from llmtl.checks.label_noise import check_label_noise
 from llmtl.checks.leakage import check_label_names, check_leakage
 from llmtl.data import Cleaning
 from llmtl.data.config import NEAR_DUPLICATE_JACCARD
-from llmtl.task import Split, Task
+from llmtl.task import Split, Task, TaskKind
 
 __all__ = [
     "Finding",
@@ -44,16 +44,19 @@ def run_checks(
     """Return the findings of all checks, the slowest check last.
 
     Give `cleaning` for what reading dropped. The context is checked when `count_prompt_tokens` and `context_length` are
-    given; raises `ContextLengthError` when the longest example does not fit. Labels of test are only counted.
+    given; raises `ContextLengthError` when the longest example does not fit. Labels of test are only counted. Label
+    names in texts, imbalance and label noise are looked for in classification only.
     """
     known = (*split.train, *split.dev)
-    findings = check_cleaning(cleaning) if cleaning is not None else []
+    one_label = task.kind is TaskKind.CLASSIFICATION
+    findings = check_cleaning(cleaning, task.kind) if cleaning is not None else []
     findings += check_leakage(split, threshold=near_duplicate_threshold)
-    findings += check_label_names(known)
-    findings += check_imbalance(split, task)
+    if one_label:
+        findings += check_label_names(known)
+        findings += check_imbalance(split, task)
     findings += check_size(split, task)
     if count_prompt_tokens is not None and context_length is not None:
         findings += check_context(
             (*known, *split.test), count_prompt_tokens, answer_tokens=answer_tokens, context_length=context_length
         )
-    return [*findings, *check_label_noise(known, seed=seed)]
+    return [*findings, *check_label_noise(known, seed=seed)] if one_label else findings

@@ -4,10 +4,12 @@ Not covered: whether test is large enough to tell two strategies apart; the deci
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 from llmtl.checks.finding import Finding, Level
+from llmtl.data.strata import named
 from llmtl.data.table import quoted
-from llmtl.task import Metric, Split, Task, references
+from llmtl.task import Example, Metric, Split, Task, TaskKind, references
 
 IMBALANCE_RATIO = 3.0
 """From this many times the examples of the rarest label on, accuracy hides how rare labels fare. The ratio is the usual
@@ -50,16 +52,20 @@ def check_imbalance(split: Split, task: Task) -> list[Finding]:
 
 
 def check_size(split: Split, task: Task) -> list[Finding]:
-    """Return warnings for labels with fewer than 5 training examples, and for labels that test never asks for."""
+    """Return warnings for labels with fewer than 5 training examples, and for labels that test never asks for.
+
+    For extraction the labels are the types of spans; generation has none, and nothing is said.
+    """
     findings = []
-    trained, tested = Counter(references(split.train)), Counter(references(split.test))
+    what = "types" if task.kind is TaskKind.EXTRACTION else "labels"
+    trained, tested = _counts(split.train, task.kind), _counts(split.test, task.kind)
     few = [label for label in task.labels if trained[label] < FEWEST_PER_LABEL]
     if few:
         findings.append(
             Finding(
                 "small-data",
                 Level.WARNING,
-                f"{len(few)} of {len(task.labels)} labels have fewer than {FEWEST_PER_LABEL} training examples "
+                f"{len(few)} of {len(task.labels)} {what} have fewer than {FEWEST_PER_LABEL} training examples "
                 f"({quoted(few, 5)}); label more of them.",
             )
         )
@@ -69,8 +75,13 @@ def check_size(split: Split, task: Task) -> list[Finding]:
             Finding(
                 "small-data",
                 Level.WARNING,
-                f"{len(untested)} of {len(task.labels)} labels have no test example ({quoted(untested, 5)}), so "
+                f"{len(untested)} of {len(task.labels)} {what} have no test example ({quoted(untested, 5)}), so "
                 "nothing is measured for them; label more of them.",
             )
         )
     return findings
+
+
+def _counts(examples: Sequence[Example], kind: TaskKind) -> Counter[str]:
+    """Return how many examples name each label."""
+    return Counter(label for example in examples for label in named(example, kind))

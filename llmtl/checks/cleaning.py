@@ -2,18 +2,23 @@
 
 from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning
+from llmtl.data.cleaning import NOUN
+from llmtl.task import TaskKind
 
 
-def check_cleaning(cleaning: Cleaning) -> list[Finding]:
-    """Return one finding a kind of dropped row: incomplete, duplicate, contradictory, leaked into a given test set."""
-    findings = []
+def check_cleaning(cleaning: Cleaning, kind: TaskKind = TaskKind.CLASSIFICATION) -> list[Finding]:
+    """Return one finding a sort of dropped row: incomplete, duplicate, contradictory, leaked into a given test set.
+
+    Rows merged into an earlier one with the same input are told as well.
+    """
+    findings, noun = [], NOUN[kind]
     if cleaning.incomplete:
         places = ", ".join(cleaning.incomplete[:3])
         findings.append(
             Finding(
                 "incomplete",
                 Level.WARNING,
-                f"{_rows(cleaning.incomplete, cleaning)} without text or label dropped (first: {places}); fill them "
+                f"{_rows(cleaning.incomplete, cleaning)} without text or {noun} dropped (first: {places}); fill them "
                 "in.",
             )
         )
@@ -22,7 +27,7 @@ def check_cleaning(cleaning: Cleaning) -> list[Finding]:
             Finding(
                 "duplicates",
                 Level.INFO,
-                f"{_rows(cleaning.duplicates, cleaning)} dropped as copies of an earlier text with the same label.",
+                f"{_rows(cleaning.duplicates, cleaning)} dropped as copies of an earlier text with the same {noun}.",
                 cleaning.duplicates,
             )
         )
@@ -31,9 +36,19 @@ def check_cleaning(cleaning: Cleaning) -> list[Finding]:
             Finding(
                 "label-noise",
                 Level.WARNING,
-                f"{_rows(cleaning.conflicts, cleaning)} dropped because the same text carries different labels; decide "
-                "on one label each.",
+                f"{_rows(cleaning.conflicts, cleaning)} dropped because the same text is labelled in "
+                "different ways; decide on one each.",
                 cleaning.conflicts,
+            )
+        )
+    if cleaning.merged:
+        findings.append(
+            Finding(
+                "several-references",
+                Level.INFO,
+                f"{_rows(cleaning.merged, cleaning)} hold further references of an earlier input; an answer is scored "
+                "against all references of its input.",
+                cleaning.merged,
             )
         )
     if cleaning.leaked:

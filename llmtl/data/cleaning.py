@@ -4,20 +4,33 @@ Not covered: near-duplicates within one file, which the split keeps on one side 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
+from llmtl.answers import read_spans
 from llmtl.data.near_duplicates import canonical, neighbours_in
-from llmtl.task import Example
+from llmtl.task import Example, TaskKind
+
+NOUN: Mapping[TaskKind, str] = MappingProxyType(
+    {
+        TaskKind.CLASSIFICATION: "label",
+        TaskKind.MULTI_LABEL: "labels",
+        TaskKind.EXTRACTION: "spans",
+        TaskKind.GENERATION: "reference",
+    }
+)
+"""What the reference of each kind of task is called."""
 
 
 @dataclass(frozen=True)
 class Cleaning:
     """What reading dropped, out of `rows` rows, by example id; `llmtl.checks` turns it into findings.
 
-    `incomplete`: rows without text or label, by place such as "line 7". `duplicates`: later copies of the same text
-    with the same label. `conflicts`: texts that carry different labels. `leaked`: training examples that equal or
-    nearly equal one of a separate test set.
+    `incomplete`: rows without text or reference, by place such as "line 7". `duplicates`: later copies of the same text
+    with the same reference. `conflicts`: texts that carry different references. `leaked`: training examples that equal
+    or nearly equal one of a separate test set, or belong to the group of one. `merged`: rows whose reference became a
+    further one of an earlier row with the same input; they are not lost.
     """
 
     rows: int
@@ -25,6 +38,7 @@ class Cleaning:
     duplicates: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     leaked: tuple[str, ...] = ()
+    merged: tuple[str, ...] = ()
 
     def __add__(self, other: "Cleaning") -> "Cleaning":
         """Return both together."""
@@ -34,50 +48,79 @@ class Cleaning:
             self.duplicates + other.duplicates,
             self.conflicts + other.conflicts,
             self.leaked + other.leaked,
+            self.merged + other.merged,
         )
 
 
 @dataclass(frozen=True)
 class Deduplicated:
-    """The examples that are left, in order, and the ids of those dropped."""
+    """The examples that are left, in order, and the ids of those dropped or merged into an earlier one."""
 
     examples: tuple[Example, ...]
     duplicates: tuple[str, ...]
     conflicts: tuple[str, ...]
+    merged: tuple[str, ...] = ()
 
 
-def deduplicate(examples: Sequence[Example]) -> Deduplicated:
-    """Return the examples with one copy of each text, and without texts that carry different labels.
+def deduplicate(examples: Sequence[Example], kind: TaskKind = TaskKind.CLASSIFICATION) -> Deduplicated:
+    """Return the examples with one copy of each text, and without texts that carry different references.
 
-    Texts are compared after `canonical`. All copies of a contradictory text go: the data do not say which label is
+    Texts are compared after `canonical`. All copies of a contradictory text go: the data do not say which reference is
     right, so that in train it teaches nothing and in test it charges every strategy with the same toss of a coin.
+    In generation several references are all right: the first copy keeps those of the others as alternatives.
     """
     groups: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         groups[canonical(example.text)].append(example)
-    kept, duplicates, conflicts = set[str](), set[str](), set[str]()
-    for copies in groups.values():
-        if len({copy.reference for copy in copies}) > 1:
-            conflicts.update(copy.id for copy in copies)
+    kept, gone = dict[str, Example](), {"duplicate": set[str](), "conflict": set[str](), "merged": set[str]()}
+    for first, *others in groups.values():
+        if kind is TaskKind.GENERATION:
+            whole, merged = _merge(first, others)
+            gone["merged"] |= merged
+            gone["duplicate"] |= {copy.id for copy in others} - merged
+        elif len({_meaning(copy, kind) for copy in (first, *others)}) > 1:
+            gone["conflict"] |= {copy.id for copy in (first, *others)}
+            continue
         else:
-            kept.add(copies[0].id)
-            duplicates.update(copy.id for copy in copies[1:])
-    return Deduplicated(
-        examples=tuple(example for example in examples if example.id in kept),
-        duplicates=tuple(example.id for example in examples if example.id in duplicates),
-        conflicts=tuple(example.id for example in examples if example.id in conflicts),
+            whole = first
+            gone["duplicate"] |= {copy.id for copy in others}
+        kept[first.id] = whole
+    duplicates, conflicts, merged_ids = (
+        tuple(example.id for example in examples if example.id in ids) for ids in gone.values()
     )
+    left = tuple(kept[example.id] for example in examples if example.id in kept)
+    return Deduplicated(left, duplicates, conflicts, merged_ids)
+
+
+def _merge(first: Example, others: Sequence[Example]) -> tuple[Example, set[str]]:
+    """Return the first copy with all references of all copies, and the ids of those that added one."""
+    known = [first.reference, *first.alternatives]
+    merged = set()
+    for copy in others:
+        new = [text for text in (copy.reference, *copy.alternatives) if text not in known]
+        known += new
+        if new:
+            merged.add(copy.id)
+    return replace(first, alternatives=tuple(known[1:])), merged
+
+
+def _meaning(example: Example, kind: TaskKind) -> Hashable:
+    """Return what the reference says apart from case and white space, in which copies of a text may differ."""
+    if kind is TaskKind.EXTRACTION:
+        return tuple((span.type, canonical(span.text)) for span in read_spans(example.reference))
+    return example.reference
 
 
 def without_leaks(
     examples: Sequence[Example], test: Sequence[Example], *, threshold: float
 ) -> tuple[tuple[Example, ...], tuple[str, ...]]:
-    """Return the examples unlike every test example, and the ids of the others.
+    """Return the examples unlike every test example and of no test example's group, and the ids of the others.
 
     The test set stays whole, so that scores on it compare with those published for it.
     """
     texts, test_texts = [example.text for example in examples], [example.text for example in test]
     near = neighbours_in(texts, test_texts, threshold)
-    kept = tuple(example for example, match in zip(examples, near, strict=True) if match is None)
-    leaked = tuple(example.id for example, match in zip(examples, near, strict=True) if match is not None)
-    return kept, leaked
+    groups = {example.group for example in test} - {None}
+    leaks = [match is not None or example.group in groups for example, match in zip(examples, near, strict=True)]
+    kept = tuple(example for example, leak in zip(examples, leaks, strict=True) if not leak)
+    return kept, tuple(example.id for example, leak in zip(examples, leaks, strict=True) if leak)

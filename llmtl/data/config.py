@@ -35,9 +35,24 @@ class DataConfig(BaseModel):
         default=None, min_length=1, description="The subset of a Hub data set, if it has any."
     )
     text: str = Field(default="text", min_length=1, description="The column with the input text.")
-    label: str = Field(default="label", min_length=1, description="The column with the label.")
+    label: str = Field(
+        default="label",
+        min_length=1,
+        description="The column with the reference: the label; for multi-label a list or a "
+        "string with separators; for extraction a list of {type, start, end, text}; for generation a text or a list of "
+        "texts.",
+    )
     id: str | None = Field(
         default=None, min_length=1, description="The column with unique ids; by default ids are row numbers from 1."
+    )
+    label_separator: str = Field(
+        default="|", min_length=1, description="What stands between several labels in one string (multi-label)."
+    )
+    group: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The column that names what examples come from together (a customer, a document): they stay on one "
+        "side of the split, and intervals allow for their likeness.",
     )
     dev_fraction: float = Field(default=0.2, gt=0, lt=1, description="The share of examples for choosing (dev).")
     test_fraction: float = Field(

@@ -33,7 +33,9 @@ def read_hub(name: str, subset: str | None = None) -> Table:
             "name and the connection, or give a local file."
         ) from None
     names = {
-        column: feature for column, feature in dataset.features.items() if isinstance(feature, datasets.ClassLabel)
+        column: inner
+        for column, feature in dataset.features.items()
+        if isinstance(inner := getattr(feature, "feature", feature), datasets.ClassLabel)
     }
     rows = tuple(Row(f"row {number}", _named(values, names)) for number, values in enumerate(dataset, start=1))
     return Table(name, tuple(dataset.column_names), rows)
@@ -52,9 +54,12 @@ def _without_retry_log() -> Iterator[None]:
 
 
 def _named(values: dict[str, Any], features: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with class numbers replaced by their names; -1, by convention, means no label."""
-    named = {
-        column: None if values[column] in (None, -1) else feature.int2str(values[column])
-        for column, feature in features.items()
-    }
-    return {**values, **named}
+    """Return the row with class numbers, also those in lists, replaced by their names."""
+    return {**values, **{column: _name(values[column], feature) for column, feature in features.items()}}
+
+
+def _name(value: Any, feature: Any) -> Any:
+    if isinstance(value, list):
+        return [_name(item, feature) for item in value]
+    # -1, by convention, means no label
+    return None if value in (None, -1) else feature.int2str(value)

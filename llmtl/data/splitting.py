@@ -1,7 +1,9 @@
-"""Train, dev and sealed test: stratified by label, near-duplicates on one side, the same for any order of rows.
+"""Train, dev and sealed test: stratified by label, near-duplicates and groups on one side, whatever the order of rows.
 
 Examples are ordered by a seeded hash of their content instead of a random generator over row positions, so that
-sorting or shuffling the file changes nothing. Not covered: splits by time or by user, cross-validation.
+sorting or shuffling the file changes nothing. Examples of several labels count for each
+of them: the least-squares form of iterative stratification (Sechidis et al. 2011, "On the Stratification of Multi-label
+Data"). Generated texts have no labels to balance. Not covered: splits by time, cross-validation.
 """
 
 import hashlib
@@ -15,9 +17,10 @@ from numpy.typing import NDArray
 from llmtl.data.config import DataConfig
 from llmtl.data.loading import LoadedData
 from llmtl.data.near_duplicates import canonical, clusters
+from llmtl.data.strata import named, strata
 from llmtl.data.table import quoted
 from llmtl.errors import DataError
-from llmtl.task import Example, Split
+from llmtl.task import Example, Split, TaskKind
 
 TRAIN, DEV, TEST = 0, 1, 2
 _TOTAL_WEIGHT = 0.05
@@ -25,6 +28,7 @@ _TOTAL_WEIGHT = 0.05
 without it 77 labels with two examples each would all leave dev empty."""
 
 Counts = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,9 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     separate test), or when there are too few clusters of near-duplicates to fill every part.
     """
     examples, test = loaded.examples, loaded.test
-    labels = sorted({example.reference for example in examples})
-    _require_enough(examples, least=1 if test is not None else 2)
-    groups = _clusters(examples, labels, config.near_duplicate_threshold, seed=seed)
+    _require_enough(examples, loaded.kind, least=1 if test is not None else 2)
+    labels = sorted({label for example in examples for label in strata(example, loaded.kind)})
+    groups = _clusters(loaded, labels, config.near_duplicate_threshold, seed=seed)
     parts = _assign(groups, np.array(config.fractions))
     _give_train_every_label(groups, parts, len(labels))
     train, dev, held_out = (_members(groups, parts, part) for part in (TRAIN, DEV, TEST))
@@ -55,45 +59,67 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     if not (split.train and split.dev and split.test):
         raise DataError(
             f"{len(examples)} examples in {len(groups)} groups of near-duplicates are too few for train, dev and test; "
-            "label more examples."
+            "label more examples, or raise data.near_duplicate_threshold if they are alike only in form."
         )
     return split
 
 
 def subsample(
-    split: Split, *, train: int | None = None, dev: int | None = None, test: int | None = None, seed: int = 0
+    split: Split,
+    *,
+    train: int | None = None,
+    dev: int | None = None,
+    test: int | None = None,
+    seed: int = 0,
+    kind: TaskKind = TaskKind.CLASSIFICATION,
 ) -> Split:
     """Return the split with at most so many examples a part, labels in proportion, order kept; None keeps all.
 
-    Train keeps one example of every label if there is room. A smaller sample of the same seed lies inside a larger one.
+    Train keeps an example of every label if there is room. A smaller sample of the same seed lies inside a larger one.
     """
     return Split(
-        train=_sample(split.train, train, seed=seed, every_label=True),
-        dev=_sample(split.dev, dev, seed=seed),
-        test=_sample(split.test, test, seed=seed),
+        train=_sample(split.train, train, kind, seed=seed, every_label=True),
+        dev=_sample(split.dev, dev, kind, seed=seed),
+        test=_sample(split.test, test, kind, seed=seed),
     )
 
 
 def _sample(
-    examples: tuple[Example, ...], count: int | None, *, seed: int, every_label: bool = False
+    examples: tuple[Example, ...], count: int | None, kind: TaskKind, *, seed: int, every_label: bool = False
 ) -> tuple[Example, ...]:
-    """Return `count` examples: those that come first when each label's are spread evenly over the interval 0 to 1."""
+    """Return `count` examples: those that come first when each stratum's are spread evenly over the interval 0 to 1.
+
+    The stratum of an example is the rarest of its labels.
+    """
     if count is None or count >= len(examples):
         return examples
-    by_label: defaultdict[str, list[Example]] = defaultdict(list)
+    totals = Counter(label for example in examples for label in strata(example, kind))
+    by_stratum: defaultdict[str, list[Example]] = defaultdict(list)
     for example in _ordered(examples, seed):
-        by_label[example.reference].append(example)
+        by_stratum[min(strata(example, kind), key=lambda label: (totals[label], label), default="")].append(example)
+    first = _first_of_labels(examples, kind, seed=seed) if every_label else set()
     ranked = sorted(
-        (0.0 if every_label and rank == 0 else (rank + 0.5) / len(same), _order(example, seed), example.id)
-        for same in by_label.values()
+        (0.0 if example.id in first else (rank + 0.5) / len(same), _order(example, seed), example.id)
+        for same in by_stratum.values()
         for rank, example in enumerate(same)
     )
     chosen = {id_ for *_, id_ in ranked[:count]}
     return tuple(example for example in examples if example.id in chosen)
 
 
-def _require_enough(examples: Sequence[Example], *, least: int) -> None:
-    counts = Counter(example.reference for example in examples)
+def _first_of_labels(examples: tuple[Example, ...], kind: TaskKind, *, seed: int) -> set[str]:
+    """Return ids of examples that together name every label: in seeded order, those with a label not named before."""
+    seen, first = set[str](), set[str]()
+    for example in _ordered(examples, seed):
+        new = set(named(example, kind)) - seen
+        seen |= new
+        if new:
+            first.add(example.id)
+    return first
+
+
+def _require_enough(examples: Sequence[Example], kind: TaskKind, *, least: int) -> None:
+    counts = Counter(label for example in examples for label in named(example, kind))
     short = sorted(label for label, count in counts.items() if count < least)
     if short:
         raise DataError(
@@ -102,19 +128,39 @@ def _require_enough(examples: Sequence[Example], *, least: int) -> None:
         )
 
 
-def _clusters(examples: Sequence[Example], labels: Sequence[str], threshold: float, *, seed: int) -> list[_Cluster]:
-    """Return the clusters of near-duplicates, largest first, then in seeded order."""
+def _clusters(loaded: LoadedData, labels: Sequence[str], threshold: float, *, seed: int) -> list[_Cluster]:
+    """Return the clusters of near-duplicates and groups, largest first, then in seeded order."""
     index = {label: number for number, label in enumerate(labels)}
     members: defaultdict[int, list[Example]] = defaultdict(list)
-    for example, number in zip(examples, clusters([item.text for item in examples], threshold), strict=True):
+    alike = clusters([example.text for example in loaded.examples], threshold)
+    for example, number in zip(loaded.examples, _with_groups(alike, loaded.examples), strict=True):
         members[int(number)].append(example)
     groups = []
     for same in members.values():
         counts = np.zeros(len(labels) + 1)
-        np.add.at(counts, [index[example.reference] for example in same], 1.0)
+        np.add.at(counts, [index[label] for example in same for label in strata(example, loaded.kind)], 1.0)
         counts[-1] = _TOTAL_WEIGHT**0.5 * len(same)
         groups.append(_Cluster(tuple(same), counts, min(_order(example, seed) for example in same)))
     return sorted(groups, key=lambda group: (-len(group.members), group.order))
+
+
+def _with_groups(numbers: Integers, examples: Sequence[Example]) -> Integers:
+    """Return the cluster of each example, shape (N,), after joining those that share a group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    first: dict[str, int] = {}
+    links = [
+        (int(number), first.setdefault(example.group, int(number)))
+        for number, example in zip(numbers, examples, strict=True)
+        if example.group is not None
+    ]
+    if not links:
+        return numbers
+    size = int(numbers.max()) + 1
+    rows, columns = np.array(links).T
+    joined = connected_components(coo_array((np.ones(len(links)), (rows, columns)), shape=(size, size)), directed=False)
+    return np.asarray(joined[1][numbers], dtype=np.int64)
 
 
 def _assign(groups: Sequence[_Cluster], fractions: Counts) -> list[int]:

@@ -9,19 +9,28 @@ large dev set the two demands become one. The price of the second is that of two
 sometimes chosen, when luck on dev puts it ahead by more than the margin; the verdict on test catches that, since a
 strategy is only adopted when it is shown better than the cheaper ones it is compared with.
 
+How much being chosen flatters the dev score is estimated by repeating the rule on resamples of dev
+(`llmtl.metrics.optimism`) and written down with the choice.
+
 Not covered: that dev scores of strategies with more tuning on dev are more optimistic; that too is left to test.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from llmtl.costs import PriceConfig
+from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import check, ineligible
-from llmtl.decision.outcome import Choice, Planned
+from llmtl.decision.outcome import Choice, Dropped, Planned
 from llmtl.decision.ranking import Ranking
 from llmtl.evaluation import Evaluation
-from llmtl.metrics.paired import PairedDifference, compare
-from llmtl.task import Metric, Task
+from llmtl.metrics.hierarchical import cluster_codes
+from llmtl.metrics.optimism import optimism
+from llmtl.task import Task
 
 ZERO_SHOT = "zero-shot"
 
@@ -34,9 +43,11 @@ def choose(
     prices: PriceConfig,
     written_at: str,
     hosted: Collection[str] = (),
+    dropped: Sequence[Dropped] = (),
 ) -> Choice:
     """Return the strategy chosen on dev with the comparisons to make on test; `hosted` names strategies run elsewhere.
 
+    `evaluations` are those of the strategies that saw all of dev, `dropped` the others (`llmtl.decision.racing`).
     Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
     """
     check(evaluations, split="dev")
@@ -62,17 +73,27 @@ def choose(
         comparisons=_plan(ranking, eligible, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
         margin=config.margin,
         written_at=written_at,
+        dropped=tuple(dropped),
+        optimism=_optimism(ranking, eligible, config),
     )
 
 
-def compare_evaluations(a: Evaluation, b: Evaluation, metric: Metric, config: DecisionConfig) -> PairedDifference:
-    """Return how two evaluations of the same examples compare."""
-    return compare(
-        a.references,
-        [prediction.label for prediction in a.predictions],
-        [prediction.label for prediction in b.predictions],
-        metric=metric,
-        resamples=config.resamples,
+def _optimism(ranking: Ranking, eligible: Sequence[str], config: DecisionConfig) -> float | None:
+    """Return by how much the dev score of the choice flatters it; the rule repeated is that of the point estimates."""
+    first = ranking[eligible[0]]
+    measure = first.measure(ranking.metric)
+    cheapest = cache(ranking.cheapest)
+
+    def pick(scores: NDArray[np.float64]) -> int:
+        least = scores.max() - config.margin - 1e-12
+        within = [name for name, score in zip(eligible, scores, strict=True) if score >= least]
+        return eligible.index(cheapest(tuple(within)))
+
+    return optimism(
+        measure.value,
+        np.stack([measure.counts(ranking[name].answers) for name in eligible]),
+        cluster_codes(first.groups, first.n),
+        pick=pick,
         seed=config.seed,
     )
 

@@ -25,9 +25,31 @@ class DecisionConfig(BaseModel):
         default=10_000, ge=1000, le=1_000_000, description="Resamples behind macro-F1 p-values and intervals."
     )
     seed: int = Field(default=0, ge=0, description="Seeds the resampling.")
+    racing: bool = Field(
+        default=True,
+        description="Stop scoring a strategy on dev once it is shown that it cannot be chosen. Only metrics that are "
+        "means over examples are raced (accuracy, exact match, ROUGE-L), and only without constraints.",
+    )
+    racing_block: int = Field(default=50, ge=1, description="How many dev examples are scored between two looks.")
+    training_seeds: int | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description="How often a tuned finalist is trained, each time with another seed, so that the interval holds "
+        "for another training run too; by default 3, and 1 when the run has a time budget.",
+    )
     max_usd_per_1k: float | None = Field(default=None, gt=0, description="The most that 1,000 requests may cost, USD.")
     max_p95_ms: float | None = Field(
         default=None, gt=0, description="The longest 95th-percentile latency of one request, milliseconds."
     )
     max_memory_gib: float | None = Field(default=None, gt=0, description="The most memory a strategy may use, GiB.")
+    max_vram_gib: float | None = Field(
+        default=None, gt=0, description="The most GPU memory (torch's peak) that a strategy run on a GPU may use, GiB."
+    )
     private: bool = Field(default=False, description="Inputs may not leave this machine: no hosted models.")
+
+    @property
+    def constrained(self) -> bool:
+        """Return whether some strategy may turn out not to be eligible."""
+        limits = (self.max_usd_per_1k, self.max_p95_ms, self.max_memory_gib, self.max_vram_gib)
+        return self.private or any(limit is not None for limit in limits)

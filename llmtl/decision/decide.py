@@ -4,15 +4,17 @@ Not covered: making the choice (`choice`), storing it, opening test.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, usd_total
+from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import gather
 from llmtl.decision.forecast import break_evens, detectable_difference, more_test_examples
 from llmtl.decision.outcome import Choice, Decision, DevScore, StrategyResult, TestScore
 from llmtl.decision.ranking import Ranking
-from llmtl.decision.reasons import Case, reason, reasons, target_of, warnings, would_change
+from llmtl.decision.reasons import Case, reason, reasons, target_of, warnings, why_dropped, would_change
 from llmtl.decision.verdict import rule
 from llmtl.errors import RunError
 from llmtl.evaluation import Evaluation
@@ -27,11 +29,12 @@ def decide(
     test: Sequence[Evaluation],
     config: DecisionConfig,
     prices: PriceConfig,
+    dropped: Sequence[Evaluation] = (),
 ) -> Decision:
     """Return the verdict on a choice, from test evaluations of at least the strategies it planned to compare.
 
-    The margin is the choice's, which was written down with it. Raises `RunError` for evaluations that do not fit
-    together.
+    `dropped` are the evaluations, on the part of dev that they saw, of the strategies that left the race. The margin is
+    the choice's, which was written down with it. Raises `RunError` for evaluations that do not fit together.
     """
     check(dev, split="dev")
     check(test, split="test")
@@ -39,7 +42,8 @@ def decide(
     ranking = Ranking(tuple(dev), task.metric, prices)
     if choice.strategy not in ranking.names():
         raise RunError(f"The choice '{choice.strategy}' has no dev evaluation; choose again.")
-    case = _case(choice, ranking, {item.strategy: item for item in test}, config)
+    on_test = {item.strategy: over_seeds(item, task.metric, config) for item in test}
+    case = _case(choice, ranking, on_test, config)
     winner = case.test.get(case.ruling.winner)
     score = None if winner is None else winner.scores[task.metric.value]
     met, note = target_of(task.target, score, case.words)
@@ -56,7 +60,7 @@ def decide(
         margin=choice.margin,
         chosen_before_test=choice.strategy,
         choice=choice,
-        strategies=tuple(_result(item, case) for item in dev),
+        strategies=(*(_result(item, case) for item in dev), *(_left(item, case) for item in dropped)),
         comparisons=tuple(finding.written() for finding in case.evidence.findings),
         minimum_detectable_difference=case.detectable,
         more_test_examples=case.more,
@@ -78,10 +82,16 @@ def _case(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation], conf
         evidence=evidence,
         ruling=ruling,
         config=config,
-        detectable=detectable_difference(evidence, ranking.metric),
-        more=more_test_examples(ruling, evidence, ranking.metric),
+        detectable=detectable_difference(evidence),
+        more=more_test_examples(ruling, evidence),
         break_even=break_evens(ranking, eligible, ruling.winner),
     )
+
+
+def _left(dev: Evaluation, case: Case) -> StrategyResult:
+    """Return the row of a strategy that left the race, with its score on the part of dev that it saw."""
+    drop = next(item for item in case.choice.dropped if item.strategy == dev.strategy)
+    return replace(_result(dev, case), eligible=False, why_not=why_dropped(drop, case.words))
 
 
 def _result(dev: Evaluation, case: Case) -> StrategyResult:
@@ -94,10 +104,10 @@ def _result(dev: Evaluation, case: Case) -> StrategyResult:
         role=dev.role,
         eligible=why_not is None,
         why_not=why_not,
-        dev=DevScore(on_dev.value, (on_dev.low, on_dev.high)),
-        test=None if test is None else _test_score(test, metric),
+        dev=DevScore(on_dev.value, (on_dev.low, on_dev.high), dev.n),
+        test=None if test is None else _test_score(test, case),
         usd_per_1k_requests=dev.usd_per_1k_requests,
-        usd_total=case.ranking.usd_total(dev.strategy),
+        usd_total=usd_total(dev.train_usd, dev.usd_per_1k_requests, case.ranking.prices),
         p50_ms=dev.p50_ms,
         p95_ms=dev.p95_ms,
         train_seconds=dev.train_seconds,
@@ -105,6 +115,6 @@ def _result(dev: Evaluation, case: Case) -> StrategyResult:
     )
 
 
-def _test_score(test: Evaluation, metric: str) -> TestScore:
-    score = test.scores[metric]
-    return TestScore(score.value, (score.low, score.high), test.n, test.failed)
+def _test_score(test: Evaluation, case: Case) -> TestScore:
+    score = test.scores[case.ranking.metric.value]
+    return TestScore(score.value, (score.low, score.high), test.n, test.failed, 1 + len(test.seed_predictions))

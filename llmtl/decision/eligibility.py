@@ -26,10 +26,12 @@ def why_not(evaluation: Evaluation, config: DecisionConfig, *, hosted: Collectio
     broken = []
     if config.private and evaluation.strategy in hosted:
         broken.append("it sends inputs to a hosted model, and decision.private is set")
+    vram_gib = evaluation.peak_memory_gib if evaluation.device == "cuda" else 0.0
     for limit, value, name, unit in (
         (config.max_usd_per_1k, evaluation.usd_per_1k_requests, "max_usd_per_1k", "USD per 1,000 requests"),
         (config.max_p95_ms, evaluation.p95_ms, "max_p95_ms", "ms at the 95th percentile"),
         (config.max_memory_gib, evaluation.peak_memory_gib, "max_memory_gib", "GiB of memory"),
+        (config.max_vram_gib, vram_gib, "max_vram_gib", "GiB of GPU memory"),
     ):
         if limit is not None and value > limit:
             broken.append(f"it takes {value:.3g} {unit}, and decision.{name} is {limit:g}")

@@ -6,7 +6,7 @@ Not covered: what follows from it (`verdict`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llmtl.decision.choice import compare_evaluations
+from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Choice, Comparison, Planned
 from llmtl.errors import RunError

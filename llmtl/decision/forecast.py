@@ -1,6 +1,6 @@
 """What the test could find, how many more examples would settle it, and at what volume costs cross.
 
-Not covered: racing on dev.
+Not covered: the race on dev (`racing`), learning curves.
 """
 
 from collections.abc import Sequence
@@ -17,48 +17,63 @@ from llmtl.metrics.power import (
     required_to_rule_out,
     scaled_examples,
 )
-from llmtl.task import Metric
+
+ASSUMED_DISCORDANCE = 0.2
+"""What is assumed before a run of how often exactly one of two strategies is right: 2 p (1 - p) (1 - r), for p = 0.85
+right answers and correlation r = 0.2. The more alike two strategies are, the sharper the test."""
 
 
-def detectable_difference(evidence: Evidence, metric: Metric) -> float:
+def detectable_before(n: int, *, alpha: float, discordance: float = ASSUMED_DISCORDANCE) -> float:
+    """Return the smallest true difference that n test examples find with 80% power, before anything is measured.
+
+    `discordance` is the share of examples that only one of the two strategies gets right. For metrics other than
+    accuracy it is a rough guide: the power of a test of whether the answers are right.
+    """
+    return minimum_detectable_difference(n, discordance=discordance, alpha=alpha)
+
+
+def detectable_difference(evidence: Evidence) -> float:
     """Return the smallest true difference that test finds with 80% power in its first, most important comparison.
 
-    It uses that comparison's share of examples only one of the two gets right (accuracy: exact) or its standard error
-    (macro-F1: normal approximation). Without a comparison it is the value for strategies that rarely differ.
+    It uses that comparison's share of examples only one of the two gets right where the exact McNemar test was made, or
+    else its standard error (normal approximation). Without a comparison it is the value for strategies that rarely
+    differ.
     """
     if not evidence.findings:
         return minimum_detectable_difference(evidence.n, discordance=0.0, alpha=evidence.alpha)
     measured = evidence.findings[0].measured
     exact = minimum_detectable_difference(evidence.n, discordance=measured.discordance, alpha=evidence.alpha)
-    if metric is Metric.ACCURACY or exact == 1.0:
+    if measured.exact or exact == 1.0:
         return exact
     return detectable_with_error(measured.standard_error, alpha=evidence.alpha)
 
 
-def more_test_examples(ruling: Ruling, evidence: Evidence, metric: Metric) -> int | None:
+def more_test_examples(ruling: Ruling, evidence: Evidence) -> int | None:
     """Return how many further test examples would settle every open pair at 80% power if observed differences are true.
 
     A pair is settled when a is shown better than b, at alpha divided by the number of comparisons, or shown not better
-    by more than the margin: whichever takes fewer. None when nothing is open or it takes more than 100,000.
+    by more than the margin: whichever takes fewer. Exact where the McNemar test was made, else a normal approximation
+    from the standard error; more examples do not shrink the part of that which comes from training seeds, so with
+    several seeds it is the least number. None when nothing is open or it takes more than 100,000.
     """
     if ruling.because not in (Because.OPEN, Because.TIED):
         return None
     further = []
     for a, b in ruling.pairs:
         finding = evidence.about(a, b)
-        needed = None if finding is None else _needed(finding, evidence, metric, reverse=finding.planned.a != a)
+        needed = None if finding is None else _needed(finding, evidence, reverse=finding.planned.a != a)
         if needed is None:
             return None
         further.append(max(1, needed - evidence.n))
     return max(further, default=None)
 
 
-def _needed(finding: Finding, evidence: Evidence, metric: Metric, *, reverse: bool) -> int | None:
+def _needed(finding: Finding, evidence: Evidence, *, reverse: bool) -> int | None:
     """Return the total number of examples that settle one comparison, or None."""
     measured = finding.measured
     difference = -measured.difference if reverse else measured.difference
     alpha = evidence.alpha / len(evidence.findings)
-    if metric is Metric.ACCURACY:
+    if measured.exact:
         shown = required_examples(difference=difference, discordance=measured.discordance, alpha=alpha)
         ruled_out = required_to_rule_out(
             difference=difference, discordance=measured.discordance, margin=evidence.margin

@@ -21,15 +21,22 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class DevScore:
-    """The decision metric on dev with its 95% interval."""
+    """The decision metric on dev with its 95% interval, and on how many examples.
+
+    `n` is below the size of dev for a strategy that was dropped in the race.
+    """
 
     value: float
     ci95: tuple[float, float]
+    n: int | None = None
 
 
 @dataclass(frozen=True)
 class TestScore:
-    """The decision metric on test with its 95% interval, the number of examples and of failed predictions."""
+    """The decision metric on test with its 95% interval, the number of examples and of failed predictions.
+
+    With several training `seeds` the value is their mean, and the interval holds for further examples and seeds.
+    """
 
     __test__ = False  # pytest must not collect it
 
@@ -37,6 +44,7 @@ class TestScore:
     ci95: tuple[float, float]
     n: int
     failed: int
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,12 +94,29 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """A strategy that left the race on dev after `n_seen` of `n` examples, and both mean scores on those.
+
+    With `against`, above all, it was shown to end up further than the margin below the best.
+    """
+
+    strategy: str
+    n_seen: int
+    n: int
+    against: str
+    score: float
+    against_score: float
+
+
+@dataclass(frozen=True)
 class Choice:
     """What was chosen on dev before test was opened, and what would be compared.
 
     `best_llm` is the best eligible strategy that is not a baseline. `not_shown_worse` are the strategies that dev does
     not show to be worse than the best by more than the margin; `within_margin` those of them that also scored within
     the margin of the best, of which the cheapest was chosen. `ineligible` maps the others to why they are not eligible.
+    `dropped` left the race on dev; they are in none of the other fields. `optimism` is by how much the dev score of the
+    strategy flatters it because it was chosen on dev; None where that could not be estimated.
     """
 
     strategy: str
@@ -105,6 +130,8 @@ class Choice:
     comparisons: tuple[Planned, ...]
     margin: float
     written_at: str
+    dropped: tuple[Dropped, ...] = ()
+    optimism: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ Not covered: reaching the verdict (`verdict`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from llmtl.decision.comparing import clustered
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.evidence import Evidence
-from llmtl.decision.outcome import BreakEven, Choice, Verdict
+from llmtl.decision.outcome import BreakEven, Choice, Dropped, Verdict
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.verdict import Because, Ruling
 from llmtl.decision.wording import Words, listed, usd
@@ -66,7 +67,7 @@ def reason(case: Case) -> str:
 def reasons(case: Case, target_note: str | None) -> tuple[str, ...]:
     """Return the further reasons: the choice, every comparison, target, cost, and what test could not see."""
     choice, words, ranking = case.choice, case.words, case.ranking
-    lines = [_chosen(case)]
+    lines = [_chosen(case), *_flattery(case)]
     lines += [
         f"On test, {case.against(item.planned.a, item.planned.b)}: {item.planned.why}."
         for item in case.evidence.findings
@@ -74,16 +75,26 @@ def reasons(case: Case, target_note: str | None) -> tuple[str, ...]:
     if target_note:
         lines.append(f"The target is {target_note}.")
     winner = ranking[case.ruling.winner]
-    lines.append(
-        f"{winner.strategy} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests and, training included, "
-        f"{usd(ranking.usd_total(winner.strategy))} USD over {ranking.prices.requests:,.0f} requests."
-    )
+    if any(item.usd_per_1k_requests or item.train_usd for item in ranking.evaluations):
+        lines.append(
+            f"{winner.strategy} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests and, training included, "
+            f"{usd(ranking.usd_total(winner.strategy))} USD over {ranking.prices.requests:,.0f} requests."
+        )
     lines += [f"{name} could not be chosen: {why}." for name, why in choice.ineligible.items()]
+    lines += [f"{drop.strategy}: {why_dropped(drop, words)}." for drop in choice.dropped]
     if case.detectable < 1:
         lines.append(
             f"Test shows a true difference of {words.gap(case.detectable)} four times in five, smaller ones less often."
         )
     return tuple(lines)
+
+
+def why_dropped(drop: Dropped, words: Words) -> str:
+    """Return why a strategy left the race on dev."""
+    return (
+        f"left out after {drop.n_seen:,} of {drop.n:,} dev examples, being shown not to come within the margin of the "
+        f"best: {words.plain(drop.score)} against {words.plain(drop.against_score)} for {drop.against} on those"
+    )
 
 
 def target_of(target: float | None, score: Interval | None, words: Words) -> tuple[bool | None, str | None]:
@@ -228,6 +239,27 @@ def _chosen(case: Case) -> str:
         f"Before test was opened, dev chose {choice.strategy}: {how} within {words.gap(choice.margin)} of the best "
         f"score, {words.plain(case.ranking.score(choice.best_on_dev))} by {choice.best_on_dev}."
     )
+
+
+def _flattery(case: Case) -> list[str]:
+    """Return the sentences on what the dev score and the interval of the choice leave out or take in."""
+    choice, words = case.choice, case.words
+    lines = []
+    if choice.optimism is not None and choice.optimism > 0:
+        score = words.plain(case.ranking.score(choice.strategy))
+        lines.append(
+            f"Being chosen on dev flatters the dev score of {choice.strategy}, {score}, "
+            f"by about {words.gap(choice.optimism)} (the choice repeated on resamples of dev); test is free of that."
+        )
+    lines += [
+        f"{item.strategy} was trained {1 + len(item.seed_predictions)} times; its test score is the mean, and its "
+        "intervals and p-values hold for another training run too."
+        for item in case.test.values()
+        if item.seed_predictions
+    ]
+    if next((item for item in case.test.values() if clustered(item)), None):
+        lines.append("Test examples come in groups; intervals and tests resample whole groups.")
+    return lines
 
 
 def _margin_lines(case: Case) -> list[str]:

@@ -10,31 +10,45 @@ from llmtl.decision.evidence import Evidence, Finding
 from llmtl.evaluation import Evaluation
 from llmtl.task import Metric
 
+NAMES = {
+    Metric.MACRO_F1: "macro-F1",
+    Metric.MICRO_F1: "micro-F1",
+    Metric.PARTIAL_F1: "partial F1",
+    Metric.FIELD_F1: "field F1",
+    Metric.CHRF: "chrF",
+    Metric.BLEU: "BLEU",
+    Metric.ROUGE_L: "ROUGE-L",
+}
+SHARES = {Metric.ACCURACY: "right", Metric.EXACT_MATCH: "exactly right"}
+"""Metrics that are a share of the examples, and of which."""
+
 
 @dataclass(frozen=True)
 class Words:
-    """How numbers of one metric are written: accuracy in percent and points, macro-F1 as it is."""
+    """How numbers of one metric are written: shares of right answers in percent and points, others as they are."""
 
     metric: Metric
 
     def score(self, value: float) -> str:
         """Return a score: `91.0% right` or `a macro-F1 of 0.910`."""
-        return f"{100 * value:.1f}% right" if self.metric is Metric.ACCURACY else f"a macro-F1 of {value:.3f}"
+        if self.metric in SHARES:
+            return f"{100 * value:.1f}% {SHARES[self.metric]}"
+        return f"a {NAMES[self.metric]} of {value:.3f}"
 
     def plain(self, value: float) -> str:
         """Return a score alone: `91.0%` or `0.910`."""
-        return f"{100 * value:.1f}%" if self.metric is Metric.ACCURACY else f"{value:.3f}"
+        return f"{100 * value:.1f}%" if self.metric in SHARES else f"{value:.3f}"
 
     def gap(self, value: float) -> str:
         """Return a difference: `2.0 points` or `0.020`."""
-        if self.metric is Metric.ACCURACY:
+        if self.metric in SHARES:
             points = f"{100 * value:.1f}"
             return f"{points} point{'' if points == '1.0' else 's'}"
         return f"{value:.3f}"
 
     def bare(self, value: float) -> str:
         """Return a difference without its unit: `2.0` or `0.020`."""
-        return f"{100 * value:.1f}" if self.metric is Metric.ACCURACY else f"{value:.3f}"
+        return f"{100 * value:.1f}" if self.metric in SHARES else f"{value:.3f}"
 
     def better(self, evidence: Evidence, a: str, b: str) -> str:
         """Return how a compares with b on test: `3.0 points better, 95% interval -1.2 to 7.2, p = 0.160`."""
@@ -54,7 +68,7 @@ class Words:
     def against(self, a: Evaluation, b: Evaluation, title: str = "") -> str:
         """Return two scores side by side: `qlora gets 91.0% right against 72.0% for tfidf, the best baseline`."""
         first, second = (item.scores[self.metric.value].value for item in (a, b))
-        verb = "gets" if self.metric is Metric.ACCURACY else "reaches"
+        verb = "gets" if self.metric in SHARES else "reaches"
         return f"{a.strategy} {verb} {self.score(first)} against {self.plain(second)} for {b.strategy}{title}"
 
 

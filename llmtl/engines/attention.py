@@ -79,10 +79,16 @@ class TreeForward:
         return self._edges(hidden[0, (starts + lengths)[:, None] + nodes[None]], trie)
 
     def _edges(self, hidden: Tensor, trie: Trie) -> Tensor:
-        """Return (B, E) logits from (B, branches, width) states, a bounded number of all tokens' logits at a time."""
+        """Return (B, E) logits from (B, branches, width) states, of no other tokens than the trie's."""
         branches, tokens = (torch.tensor(each, device=self._device) for each in trie.edges)
+        asked, columns = torch.unique(tokens, return_inverse=True)
         step = max(1, _LOGIT_CELLS // (self._vocabulary * hidden.shape[1]))
         parts = (hidden[start : start + step] for start in range(0, hidden.shape[0], step))
+        if type(self._head) is torch.nn.Linear:
+            weight = self._head.weight[asked]
+            bias = None if self._head.bias is None else self._head.bias[asked]
+            return torch.nn.functional.linear(hidden, weight, bias)[:, branches, columns]
+        # an adapter on the head: only the head itself knows its logits
         return torch.cat([self._head(part)[:, branches, tokens] for part in parts])
 
     def _layout(self, shared: int, lengths: Tensor, trie: Trie) -> tuple[Tensor, Tensor]:

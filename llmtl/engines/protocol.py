@@ -1,13 +1,13 @@
 """The seam between strategies and whatever runs the model.
 
 An engine gets prompts as finished text (special tokens included) and answers as text; it knows nothing of tasks,
-templates or labels' meaning. Not covered: free generation.
+templates or labels' meaning. Not covered: sampling; everything is greedy.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from llmtl.progress import Advance
 from llmtl.task import Message
@@ -28,7 +28,7 @@ class LabelScores:
 
     `choice`: index of the answer reached by greedy decoding through the answer trie.
     `probabilities`: A numbers that sum to 1; each the product, along the answer's path, of next-token probabilities
-    renormalised over the tokens the trie allows at that branch.
+    renormalised over the tokens the trie allows at that branch. Empty for a hosted model that tells none.
     `prompt_tokens` counts the whole prompt, `cached_tokens` the part served from a shared-prefix KV cache,
     `completion_tokens` those of the chosen answer. `seconds`: this prompt's share of the batch's wall time.
     """
@@ -41,8 +41,23 @@ class LabelScores:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Generation:
+    """Text written after one prompt, by greedy decoding, without the end of the answer.
+
+    `finished` is false when it was cut off at the token limit. Token counts and seconds as in `LabelScores`.
+    """
+
+    text: str
+    finished: bool
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
 class Engine(Protocol):
-    """A loaded model that can score a closed set of answers."""
+    """A loaded model that can score a closed set of answers and write text."""
 
     @property
     def name(self) -> str:
@@ -86,6 +101,21 @@ class Engine(Protocol):
         """Return one `LabelScores` a prompt, in order; what the prompts share as a prefix is computed once.
 
         Raises `ContextLengthError` when a prompt with its longest answer does not fit.
+        """
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+        advance: Advance = ...,
+    ) -> list[Generation]:
+        """Return what the model writes after each prompt, in order, greedily and at most `max_tokens` tokens.
+
+        With a JSON `schema`, only JSON that follows it can come out, with `, ` and `: ` as the only white space, as
+        `json.dumps` writes. Raises `ContextLengthError` when a prompt with
+        `max_tokens` does not fit.
         """
 
     def close(self) -> None:

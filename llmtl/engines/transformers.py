@@ -1,14 +1,13 @@
 """The `transformers` engine: label scoring by one forward pass a batch, with a shared prefix computed once.
 
 Every prompt is followed by the tree of all answer tokens, so that one pass yields the probability of every label. Not
-covered: text generation, several GPUs, quantised weights.
+covered: writing text (`llmtl.engines.generation`), several GPUs, quantised weights.
 """
 
 import gc
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Literal, Self
 
@@ -17,12 +16,14 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import PreTrainedModel
 
 from llmtl.engines.attention import Prefix, TreeForward
+from llmtl.engines.embeddings import Floats, embed_texts
+from llmtl.engines.generation import Writer
 from llmtl.engines.loading import load_model, load_tokenizer
-from llmtl.engines.protocol import LabelScores, ModelSource
-from llmtl.engines.tokens import AnswerTries, encode, shared_length
-from llmtl.engines.trie import Trie
+from llmtl.engines.prompts import PromptTokens, prompt_tokens
+from llmtl.engines.protocol import Generation, LabelScores, ModelSource
+from llmtl.engines.tokens import AnswerTries, shared_length
 from llmtl.engines.wording import TokenizerWording
-from llmtl.errors import ContextLengthError, ModelError
+from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
 
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -37,15 +38,6 @@ _CHUNK = 512
 """Prompts held as tokens at once: bounds the memory of scoring any number of them."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One prompt waiting to be scored."""
-
-    position: int
-    ids: tuple[int, ...]
-    trie: Trie
 
 
 class TransformersEngine:
@@ -69,6 +61,7 @@ class TransformersEngine:
         self.end_of_answer = wording.end_of_answer
         self._forward = TreeForward(model)
         self._tries = AnswerTries(tokenizer, wording.end_id)
+        self._writer = Writer(model, tokenizer, end=wording.end_id)
         self._budget = token_budget or TOKEN_BUDGET.get(self.device, TOKEN_BUDGET["cpu"])
         self._prefix = Prefix()
         self._last_prompt: tuple[int, ...] = ()
@@ -103,7 +96,7 @@ class TransformersEngine:
     def _score_chunk(self, prompts: Sequence[str], answers: Sequence[str], advance: Advance) -> list[LabelScores]:
         """Return the scores of as many prompts as are held as tokens at once."""
         start = perf_counter()
-        items = self._items(prompts, answers)
+        items = prompt_tokens(self.tokenizer, self._tries, prompts, answers=answers, context_length=self.context_length)
         known = self._share_prefix([item.ids for item in items])
         shared = len(self._prefix.ids)
         overhead = (perf_counter() - start) / len(items)
@@ -121,30 +114,29 @@ class TransformersEngine:
             advance(len(batch))
         return [results[position] for position in range(len(items))]
 
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+        advance: Advance = unwatched,
+    ) -> list[Generation]:
+        """Return what the model writes after each prompt, in order, greedily; see `llmtl.engines.generation`."""
+        return self._writer.write(prompts, max_tokens=max_tokens, schema=schema, advance=advance)
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return one vector a text, (N, width): the mean of its last hidden states."""
+        return embed_texts(self._model, self.tokenizer, texts, context_length=self.context_length)
+
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
         self._model = None
-        del self._forward
+        del self._forward, self._writer
         self._prefix = Prefix()
         gc.collect()
         if self.device == "cuda":
             torch.cuda.empty_cache()
-
-    def _items(self, prompts: Sequence[str], answers: Sequence[str]) -> list[_Item]:
-        """Return the prompts as tokens with their answer tries; raises `ContextLengthError`."""
-        items = []
-        for position, (prompt, ids) in enumerate(zip(prompts, encode(self.tokenizer, prompts), strict=True)):
-            if not ids:
-                raise ModelError("An empty prompt cannot be scored; give it at least one word.")
-            trie = self._tries.after(prompt, ids, answers)
-            longest = max(trie.lengths)
-            if len(ids) + longest > self.context_length:
-                raise ContextLengthError(
-                    f"A prompt has {len(ids)} tokens and its longest answer {longest}, but the model's context is "
-                    f"{self.context_length} tokens; use fewer demonstrations, shorter inputs or another model."
-                )
-            items.append(_Item(position, tuple(ids), trie))
-        return items
 
     def _share_prefix(self, prompts: Sequence[tuple[int, ...]]) -> int:
         """Make the kept prefix the one these prompts share, and return how many of its tokens were known before.
@@ -168,9 +160,11 @@ class TransformersEngine:
                 raise _exhausted(wanted) from error
         return known
 
-    def _batches(self, items: Sequence[_Item]) -> Iterator[tuple[list[_Item], list[list[float]], list[int], float]]:
+    def _batches(
+        self, items: Sequence[PromptTokens]
+    ) -> Iterator[tuple[list[PromptTokens], list[list[float]], list[int], float]]:
         """Yield scored batches: items, probabilities, choices, seconds; longest first, so that memory fails early."""
-        by_trie: dict[int, list[_Item]] = defaultdict(list)
+        by_trie: dict[int, list[PromptTokens]] = defaultdict(list)
         for item in items:
             by_trie[id(item.trie)].append(item)
         for group in by_trie.values():
@@ -186,12 +180,12 @@ class TransformersEngine:
                 yield waiting[:size], probabilities, choices, perf_counter() - start
                 waiting = waiting[size:]
 
-    def _batch_size(self, longest: _Item) -> int:
+    def _batch_size(self, longest: PromptTokens) -> int:
         """Return how many prompts no longer than `longest` one forward pass may take."""
         queries = len(longest.ids) - len(self._prefix.ids) + len(longest.trie.tokens)
         return max(1, min(self._budget // queries, _MASK_CELLS // (queries * (self._budget + len(self._prefix.ids)))))
 
-    def _score_batch(self, batch: Sequence[_Item]) -> tuple[list[list[float]], list[int]]:
+    def _score_batch(self, batch: Sequence[PromptTokens]) -> tuple[list[list[float]], list[int]]:
         """Return the probabilities and the greedy choice of each item; all have the same trie."""
         trie = batch[0].trie
         if not trie.branches:
@@ -200,7 +194,7 @@ class TransformersEngine:
         logprobs = trie.renormalise(self._forward.edge_logits(self._prefix, suffixes, trie).double().cpu().numpy())
         return trie.probabilities(logprobs).tolist(), trie.greedy(logprobs)
 
-    def _spend_less(self, error: RuntimeError, batch: Sequence[_Item]) -> None:
+    def _spend_less(self, error: RuntimeError, batch: Sequence[PromptTokens]) -> None:
         """Halve the token budget after running out of memory; raise what is no such error, or cannot be halved."""
         if not should_reduce_batch_size(error):
             raise error

@@ -1,30 +1,37 @@
-"""Accuracy and macro-F1 as `evaluate` modules that need no hub: `Accuracy().compute(predictions=..., references=...)`.
+"""All metrics as `evaluate` modules that need no hub: `SpanF1().compute(predictions=..., references=...)`.
 
-`evaluate.load` fetches code from a hub; these are plain classes around `llmtl.metrics.scores`. Both take label strings,
-with None for a failed prediction. Importing this module imports `datasets` and torch. Not covered: intervals.
+`evaluate.load` fetches code from a hub; these are plain classes around `llmtl.metrics.measures`. Predictions and
+references are canonical answers (`llmtl.answers`): labels, JSON lists of labels or of spans, texts; None is a failed
+prediction. Generation takes a list of references a text. Importing this module imports `datasets` and torch. Not
+covered: intervals.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import evaluate
 
-from llmtl.metrics import scores
+from llmtl.metrics.aligned import check_aligned
+from llmtl.metrics.measures import labels_in, measure_of
+from llmtl.task import Metric, TaskKind
 
 _INPUTS = """
 Args:
-    predictions: One label a reference; None for a failed prediction, which counts as an error.
-    references: The true labels.
+    predictions: One canonical answer a reference; None for a failed prediction, which counts as an error.
+    references: The right answers; for generated text a list of references each.
 """
+_TEXT = datasets.Value("string")
 
 
-class _LabelMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
-    """A metric over label strings, kept in memory: nothing is written to the cache folder."""
+class _AnswerMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no types
+    """A metric over canonical answers, kept in memory: nothing is written to the cache folder."""
 
-    name = ""
+    metric: ClassVar[Metric]
+    kind: ClassVar[TaskKind]
     description = ""
     citation = ""
+    references: ClassVar[Any] = _TEXT
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"keep_in_memory": True} | options))
@@ -34,26 +41,133 @@ class _LabelMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no 
             description=self.description,
             citation=self.citation,
             inputs_description=_INPUTS,
-            features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("string")}
-            ),
+            features=datasets.Features({"predictions": _TEXT, "references": self.references}),
         )
 
-
-class Accuracy(_LabelMetric):
-    """`{"accuracy": share of examples given their reference}`."""
-
-    description = "The share of examples given the right label."
+    def _enforce_nested_string_type(self, schema: Any, obj: Any) -> None:
+        # evaluate looks at the first prediction only, and takes a failed one for something else than text
+        if obj is not None:
+            super()._enforce_nested_string_type(schema, obj)
 
     def _compute(self, predictions: Sequence[str | None], references: Sequence[str]) -> dict[str, float]:
-        return {"accuracy": scores.accuracy(references, predictions)}
+        check_aligned(references, predictions)
+        labels = sorted(labels_in(self.kind, references) | labels_in(self.kind, predictions))
+        measure = measure_of(self.metric, self.kind, references, labels=labels)
+        return {self.metric.value: float(measure.value(measure.counts(predictions).sum(axis=0)))}
 
 
-class MacroF1(_LabelMetric):
+class Accuracy(_AnswerMetric):
+    """`{"accuracy": share of examples given their reference}`."""
+
+    metric, kind = Metric.ACCURACY, TaskKind.CLASSIFICATION
+    description = "The share of examples given the right label."
+
+
+class MacroF1(_AnswerMetric):
     """`{"macro_f1": unweighted mean F1 over the labels among references or predictions}`."""
 
+    metric, kind = Metric.MACRO_F1, TaskKind.CLASSIFICATION
     description = "The F1 score of each label that occurs, averaged with every label counting the same."
     citation = "Opitz & Burst (2019), Macro F1 and Macro F1, arXiv:1911.03347 (the averaged form)"
 
-    def _compute(self, predictions: Sequence[str | None], references: Sequence[str]) -> dict[str, float]:
-        return {"macro_f1": scores.macro_f1(references, predictions)}
+
+class SubsetAccuracy(_AnswerMetric):
+    """`{"accuracy": share of examples given exactly the right labels}`."""
+
+    metric, kind = Metric.ACCURACY, TaskKind.MULTI_LABEL
+    description = "The share of examples given all of the right labels and no other."
+
+
+class LabelsMicroF1(_AnswerMetric):
+    """`{"micro_f1": F1 over all (example, label) pairs}`."""
+
+    metric, kind = Metric.MICRO_F1, TaskKind.MULTI_LABEL
+    description = "The F1 score of all labels given to all examples together."
+
+
+class LabelsMacroF1(_AnswerMetric):
+    """`{"macro_f1": unweighted mean F1 over the labels that occur}`."""
+
+    metric, kind = Metric.MACRO_F1, TaskKind.MULTI_LABEL
+    description = "The F1 score of each label that occurs, averaged with every label counting the same."
+
+
+class SpanF1(_AnswerMetric):
+    """`{"micro_f1": F1 over spans whose type, start and end are right}`."""
+
+    metric, kind = Metric.MICRO_F1, TaskKind.EXTRACTION
+    description = "The F1 score of all spans; one is right when its type and both of its ends are."
+    citation = "Tjong Kim Sang & De Meulder (2003), Introduction to the CoNLL-2003 Shared Task"
+
+
+class SpanMacroF1(_AnswerMetric):
+    """`{"macro_f1": unweighted mean of the strict span F1 of each type that occurs}`."""
+
+    metric, kind = Metric.MACRO_F1, TaskKind.EXTRACTION
+    description = "The strict span F1 of each type that occurs, averaged with every type counting the same."
+
+
+class PartialSpanF1(_AnswerMetric):
+    """`{"partial_f1": span F1 where an overlap of the right type counts half}`."""
+
+    metric, kind = Metric.PARTIAL_F1, TaskKind.EXTRACTION
+    description = "The F1 score of all spans, where one that overlaps a span of its type counts half."
+    citation = "Segura-Bedmar et al. (2013), SemEval-2013 Task 9, section 4"
+
+
+class FieldF1(_AnswerMetric):
+    """`{"field_f1": F1 over (type, text) pairs}`."""
+
+    metric, kind = Metric.FIELD_F1, TaskKind.EXTRACTION
+    description = "The F1 score of the types with their texts, wherever they stand in the input."
+
+
+class SpanMatch(_AnswerMetric):
+    """`{"exact_match": share of examples with exactly the right spans}`."""
+
+    metric, kind = Metric.EXACT_MATCH, TaskKind.EXTRACTION
+    description = "The share of examples with all of the right spans and no other."
+
+
+class _TextMetric(_AnswerMetric):
+    """A metric over texts with one or more references each."""
+
+    kind = TaskKind.GENERATION
+    references = datasets.List(_TEXT)
+
+    def _compute(self, predictions: Sequence[str | None], references: Sequence[Sequence[str]]) -> dict[str, float]:
+        firsts, others = [several[0] for several in references], [several[1:] for several in references]
+        check_aligned(firsts, predictions)
+        measure = measure_of(self.metric, self.kind, firsts, alternatives=others)
+        return {self.metric.value: float(measure.value(measure.counts(predictions).sum(axis=0)))}
+
+
+class ChrF(_TextMetric):
+    """`{"chrf": chrF of the whole set, 0 to 1}`."""
+
+    metric = Metric.CHRF
+    description = "The F-score of character n-grams up to 6, recall counting twice, by sacrebleu."
+    citation = "Popović (2015), chrF: character n-gram F-score for automatic MT evaluation"
+
+
+class Bleu(_TextMetric):
+    """`{"bleu": BLEU of the whole set, 0 to 1}`."""
+
+    metric = Metric.BLEU
+    description = "The precision of word n-grams up to 4 with a penalty for short answers, by sacrebleu."
+    citation = "Papineni et al. (2002), BLEU: a Method for Automatic Evaluation of Machine Translation"
+
+
+class RougeL(_TextMetric):
+    """`{"rouge_l": mean F-score of the longest common subsequence, 0 to 1}`."""
+
+    metric = Metric.ROUGE_L
+    description = "The F-score of the longest common subsequence of words, averaged over texts, by rouge-score."
+    citation = "Lin (2004), ROUGE: A Package for Automatic Evaluation of Summaries"
+
+
+class TextMatch(_TextMetric):
+    """`{"exact_match": share of texts that equal a reference but for outer white space}`."""
+
+    metric = Metric.EXACT_MATCH
+    description = "The share of texts that equal one of their references."

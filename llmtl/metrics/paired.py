@@ -4,7 +4,8 @@ Accuracy uses the exact McNemar test and Tango's score interval; macro-F1 approx
 Bayesian bootstrap. A test and an interval of different construction can disagree right at the threshold; decisions
 take "shown better" from the test and "not better by more than the margin" from the one-sided bounds.
 
-Not covered: correcting for several comparisons (`multiplicity`).
+Not covered: other metrics, groups of examples and training seeds (`summed`), correcting for several comparisons
+(`multiplicity`).
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtr
 
+from llmtl.metrics.aligned import Labels, check_aligned
 from llmtl.metrics.intervals import Z_ONE_SIDED, tango
 from llmtl.metrics.resampling import macro_f1_difference_draws, patterns, randomisation_p
-from llmtl.metrics.scores import Labels, check_aligned
 from llmtl.task import Metric
 
 MCNEMAR = "exact McNemar test, Tango score interval"
@@ -27,7 +28,8 @@ class PairedDifference:
     """score(a) - score(b) on n shared examples.
 
     `low` and `high` end the 95% interval; `at_least` and `at_most` are one-sided 95% bounds. `only_a` and `only_b`
-    count the examples that one of the two alone gets right. `standard_error` is that of the difference.
+    count the examples that one of the two alone gets right (or that it scores higher on, where examples are not just
+    right or wrong). `standard_error` is that of the difference.
     """
 
     difference: float
@@ -41,6 +43,11 @@ class PairedDifference:
     only_b: int
     standard_error: float
     method: str
+
+    @property
+    def exact(self) -> bool:
+        """Return whether the exact McNemar test was made, so that power can be computed exactly too."""
+        return self.method == MCNEMAR
 
     @property
     def discordance(self) -> float:

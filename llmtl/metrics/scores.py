@@ -1,4 +1,4 @@
-"""Accuracy and macro-F1 of predicted labels, where a failed prediction (None) is an error.
+"""All metrics of a task's predictions, each with a 95% interval; a failed prediction (None) is an error.
 
 Not covered: scores of probabilities (`calibration`), comparing two strategies (`paired`).
 """
@@ -7,15 +7,17 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from llmtl.errors import DataError
+from llmtl.metrics.aligned import Labels, check_aligned
+from llmtl.metrics.counted import counted_interval
 from llmtl.metrics.intervals import Interval, wilson
+from llmtl.metrics.measures import Measure, labels_in, measure_of
 from llmtl.metrics.resampling import Patterns, macro_f1_interval, patterns
-
-Labels = Sequence[str | None]
-"""One predicted label an example; None records a failure."""
+from llmtl.task import METRICS, Metric, TaskKind
 
 INTERVAL_RESAMPLES = 2000
 """Efron & Tibshirani (1993), "An Introduction to the Bootstrap", section 14: 1000 to 2000 for percentile intervals."""
+SHARES = (Metric.ACCURACY, Metric.EXACT_MATCH)
+"""Metrics that count right answers."""
 
 
 def accuracy(references: Sequence[str], predictions: Labels) -> float:
@@ -38,36 +40,48 @@ def score(
     references: Sequence[str],
     predictions: Labels,
     *,
+    kind: TaskKind = TaskKind.CLASSIFICATION,
     labels: Collection[str] | None = None,
+    alternatives: Sequence[Sequence[str]] = (),
+    groups: Sequence[str | None] = (),
     resamples: int = INTERVAL_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return `accuracy` with its Wilson interval and `macro_f1` with its Bayesian-bootstrap interval, both 95%.
+    """Return every metric of this kind of task with its 95% interval, by name, the default metric first.
 
-    With `labels`, a prediction that is none of them counts as a failure and a reference that is none of them raises
-    `DataError`, as do unequal lengths and no examples.
+    A share of right answers to independent examples has its Wilson interval, everything else one from the Bayesian
+    bootstrap. Examples of one group (None: of no other's) are resampled together. With `labels`, a prediction that is
+    none of them counts as a failure and a reference that is none of them raises `DataError`, as do unequal lengths and
+    no examples.
     """
-    if labels is not None:
-        unknown = sorted(set(references) - set(labels))
-        if unknown:
-            raise DataError(f"The reference '{unknown[0]}' is none of the task's labels; add it to the labels.")
-        predictions = [guess if guess in labels else None for guess in predictions]
-    counted = _patterns(references, predictions)
-    right = sum(guess == truth for truth, guess in zip(references, predictions, strict=True))
-    return {
-        "accuracy": wilson(right, len(references)),
-        "macro_f1": macro_f1_interval(counted, resamples=resamples, seed=seed),
-    }
+    check_aligned(references, predictions)
+    names = _named(kind, references, predictions) if labels is None else list(labels)
+    scores = {}
+    for metric in METRICS[kind]:
+        measure = measure_of(metric, kind, references, alternatives=alternatives, labels=names)
+        if not clustered(groups) and metric in SHARES:
+            interval = _share_interval(measure, predictions)
+        elif not clustered(groups) and kind is TaskKind.CLASSIFICATION:
+            known = [guess if guess in names else None for guess in predictions]
+            interval = macro_f1_interval(_patterns(references, known), resamples=resamples, seed=seed)
+        else:
+            interval = counted_interval(measure, references, predictions, groups=groups, resamples=resamples, seed=seed)
+        scores[metric.value] = interval
+    return scores
 
 
-def check_aligned(references: Sequence[str], predictions: Labels) -> None:
-    """Raise `DataError` unless there is one prediction a reference and at least one."""
-    if not references:
-        raise DataError("There is nothing to score; give at least one example.")
-    if len(references) != len(predictions):
-        raise DataError(
-            f"There are {len(predictions)} predictions for {len(references)} references; give one for each."
-        )
+def clustered(groups: Sequence[str | None]) -> bool:
+    """Return whether any two examples share a group."""
+    named = [group for group in groups if group is not None]
+    return len(set(named)) < len(named)
+
+
+def _share_interval(measure: Measure, predictions: Labels) -> Interval:
+    return wilson(round(float(measure.each(predictions).sum())), len(predictions))
+
+
+def _named(kind: TaskKind, references: Sequence[str], predictions: Labels) -> list[str]:
+    return sorted(labels_in(kind, references) | labels_in(kind, predictions))
 
 
 def _patterns(references: Sequence[str], predictions: Labels) -> Patterns:

@@ -4,12 +4,13 @@ import time
 from dataclasses import dataclass
 
 from llmtl.engines import Engine
-from llmtl.task import Split, Task
+from llmtl.task import Example, Split, Task
 from llmtl.templates import Template
+from llmtl.text_predictor import prompt_predictor
 
 DEFAULT_CPU_MINUTES = 25.0
 """The budget of a run on a CPU when the recipe gives none."""
-SHARES = {"qlora": 0.35, "few-shot": 0.12, "knn-few-shot": 0.12}
+SHARES = {"qlora": 0.35, "zero-shot": 0.04, "few-shot": 0.12, "many-shot": 0.10, "knn-few-shot": 0.12}
 """The part of the budget that fitting each strategy may take; the rest is for dev, test and loading."""
 DEV_SHARE, TEST_SHARE = 0.10, 0.15
 PROBES = 8
@@ -35,12 +36,12 @@ class Plan:
 def plan(seconds: float, split: Split, task: Task, engine: Engine | None) -> Plan:
     """Return the largest dev and test samples whose forecast fits the budget.
 
-    The forecast for one example scored by all strategies is three zero-shot-sized prompts (zero-shot, few-shot with its
-    cached prefix, tuned) and one retrieval prompt, at the speeds of two probes on train texts.
+    The forecast for one example scored by all strategies is four zero-shot-sized prompts (zero-shot, few-shot and
+    many-shot with their cached prefixes, tuned) and one retrieval prompt, at the speeds of two probes on train texts.
     """
     if engine is None:
         return Plan(seconds, len(split.dev), len(split.test))
-    per_example = 3 * _probe(split, task, engine, shots=0) + _probe(split, task, engine, shots=PROBE_DEMONSTRATIONS)
+    per_example = 4 * _probe(split, task, engine, shots=0) + _probe(split, task, engine, shots=PROBE_DEMONSTRATIONS)
     return Plan(
         seconds=seconds,
         dev=_allowed(len(split.dev), DEV_SHARE * seconds / per_example),
@@ -53,18 +54,25 @@ def _allowed(available: int, affordable: float) -> int:
 
 
 def _probe(split: Split, task: Task, engine: Engine, *, shots: int) -> float:
-    """Return seconds per example of scoring prompts that share only the instruction."""
+    """Return seconds per example of predicting from prompts that share only the instruction."""
     template = Template(task, engine)
-    count = min(PROBES, len(split.train))
-    prompts = []
-    for position in range(count):
+    shown: dict[str, tuple[Example, ...]] = {}
+    for position in range(min(PROBES, len(split.train))):
         rotated = split.train[position:] + split.train[:position]
-        prompts.append(template.prompt(rotated[0].text, rotated[1 : 1 + shots]))
-    room = engine.context_length - max(engine.count_tokens(answer) for answer in template.answers()) - 1
-    fitting = [prompt for prompt in prompts if engine.count_tokens(prompt) <= room] or [
-        template.prompt(split.train[0].text)
-    ]
-    engine.score(fitting[:1], template.answers())
+        shown[rotated[0].text] = rotated[1 : 1 + shots]
+    predictor = prompt_predictor(
+        task, engine, template, train=split.train, demonstrations=lambda text: shown.get(text, ())
+    )
+    room = predictor.prompt_room()
+    fitting = [text for text, demonstrations in shown.items() if _fits(engine, template, text, demonstrations, room)]
+    if not fitting:
+        fitting = list(shown)[:1]
+        shown.clear()
+    predictor.predict(fitting[:1])
     start = time.perf_counter()
-    engine.score(fitting, template.answers())
+    predictor.predict(fitting)
     return (time.perf_counter() - start) / len(fitting)
+
+
+def _fits(engine: Engine, template: Template, text: str, shown: tuple[Example, ...], room: int) -> bool:
+    return engine.count_tokens(template.prompt(text, shown)) <= room

@@ -17,6 +17,7 @@ from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.source import BundleSource, Measured
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
+from llmtl.strategies import HOSTED
 
 BUNDLE_FOLDER = "bundle"
 
@@ -55,7 +56,7 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
     measured = tuple(_measured(run, name) for name in run.index["fits"])
     served = next(each for each in measured if each.name == winner)
     fit = read_json(served.folder / "result.json")
-    if served.role is not Role.BASELINE:
+    if served.role is not Role.BASELINE and winner not in HOSTED:
         _require_same_model(run, served)
     return BundleSource(
         task=run.task,
@@ -78,7 +79,8 @@ def _measured(run: Run, name: str) -> Measured:
     """Return one strategy of the run."""
     folder = run.folder / run.index["fits"][name]
     test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
-    return Measured(name, test.role, read_json(folder / "result.json")["state"], folder, test)
+    fit = read_json(folder / "result.json")
+    return Measured(name, test.role, fit["state"], folder, test, details=fit["details"])
 
 
 def _require_same_model(run: Run, served: Measured) -> None:

@@ -17,10 +17,20 @@ from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_folder import EVALUATION
-from llmtl.predictor import Budget, FitContext, Predictor, Role, Strategy
+from llmtl.predictor import Budget, FitContext, Prediction, Predictor, Role, Strategy
 from llmtl.progress import Progress
 from llmtl.store import Store
+from llmtl.strategies import HOSTED
 from llmtl.task import Example, Split
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Predictions made before, on which examples, and the seconds that they took."""
+
+    examples: tuple[Example, ...]
+    predictions: tuple[Prediction, ...]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -56,18 +66,23 @@ class Bench:
             "device": self._device(strategy),
         }
 
-    def evaluate(self, strategy: Strategy, split: str) -> tuple[Evaluation, Path]:
-        """Return the evaluation on `dev` or `test` and the step's folder."""
+    def predictor(self, strategy: Strategy) -> Predictor:
+        """Return the fitted strategy."""
+        return self._predictor(strategy, self.fit(strategy)["state"])
+
+    def evaluate(self, strategy: Strategy, split: str, *, scored: Scored | None = None) -> tuple[Evaluation, Path]:
+        """Return the evaluation on `dev` or `test`, or of what was scored before, and the step's folder."""
+        examples = scored.examples if scored else self._examples(split)
         name = f"{split}-{strategy.name}"
         depends_on = {
             "fit": self._fit_depends_on(strategy),
-            "examples": fingerprint(self._examples(split)),
+            "examples": fingerprint(examples),
             "prices": self.prepared.recipe.prices.model_dump(mode="json"),
         }
-        value = self.store.step(name, depends_on, lambda folder: self._evaluate(strategy, split))
+        value = self.store.step(name, depends_on, lambda folder: self._evaluate(strategy, split, scored))
         return EVALUATION.validate_python(value), self.store.step_folder(name, depends_on)
 
-    def _evaluate(self, strategy: Strategy, split: str) -> Any:
+    def _evaluate(self, strategy: Strategy, split: str, scored: Scored | None) -> Any:
         fitted = self.fit(strategy)
         subject = Subject(
             strategy=strategy.name,
@@ -80,10 +95,11 @@ class Bench:
         evaluation = evaluate(
             subject,
             self.prepared.task,
-            self._examples(split),
+            scored.examples if scored else self._examples(split),
             split=split,
             prices=self.prepared.recipe.prices,
             progress=self.progress,
+            scored=(scored.predictions, scored.seconds) if scored else None,
         )
         return EVALUATION.dump_python(evaluation, mode="json")
 
@@ -98,6 +114,8 @@ class Bench:
         return self.split.dev if split == "dev" else self.split.test
 
     def _device(self, strategy: Strategy) -> str:
+        if strategy.name in HOSTED:
+            return "hosted"
         return "cpu" if strategy.role is Role.BASELINE else self.prepared.engines.load().device
 
     def _context(self, strategy: Strategy, folder: Path) -> FitContext:
@@ -112,13 +130,14 @@ class Bench:
             folder=folder,
             seed=self.prepared.recipe.seed,
             budget=Budget(train_seconds=seconds),
+            prices=self.prepared.recipe.prices,
             progress=self.progress,
         )
 
     def _fit_depends_on(self, strategy: Strategy) -> dict[str, Any]:
         recipe = self.prepared.recipe
         section = strategy.name.replace("-", "_")
-        uses_model = strategy.role is not Role.BASELINE
+        uses_model = strategy.role is not Role.BASELINE and strategy.name not in HOSTED
         return {
             "llmtl": __version__,
             "strategy": strategy.name,

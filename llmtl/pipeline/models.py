@@ -5,13 +5,16 @@ Not covered: loading itself (`llmtl.engines`).
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from llmtl.engines import Engine, ModelSource
 from llmtl.pocket import resolve
-from llmtl.settings import ModelConfig
+from llmtl.settings import EngineChoice, ModelConfig
 
 HASH_UP_TO_BYTES = 200 * 2**20
 """Weights larger than this are identified by name and size: hashing 16 GB would take longer than scoring."""
@@ -26,6 +29,8 @@ def source_of(config: ModelConfig) -> ModelSource:
 def identity(config: ModelConfig, source: ModelSource) -> dict[str, Any]:
     """Return what tells this checkpoint from another: name, revision and, for a folder, its files."""
     found: dict[str, Any] = {"name": config.name, "revision": config.revision}
+    if config.engine != "auto":
+        found["engine"] = config.engine
     folder = Path(source.name)
     if folder.is_dir():
         names = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")])
@@ -40,29 +45,58 @@ def _mark(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _ignore(line: str) -> None:
+    del line
+
+
 class EngineCache:
     """Engines of one model by adapter; at most `capacity` are kept, the least recently used goes first.
 
-    A GPU holds one at a time, since a base model and its adapted copy rarely fit together.
+    A GPU holds one at a time, since a base model and its adapted copy rarely fit together; so does vLLM anywhere.
     """
 
-    def __init__(self, source: ModelSource) -> None:
+    def __init__(
+        self, source: ModelSource, choice: EngineChoice = "auto", *, say: Callable[[str], None] = _ignore
+    ) -> None:
         self._source = source
+        self._choice = choice
+        self._say = say
         self._engines: OrderedDict[Path | None, Engine] = OrderedDict()
 
     def load(self, adapter: Path | None = None) -> Engine:
         """Return the engine for the base model (None) or with the LoRA adapter in that folder."""
         if adapter not in self._engines:
-            from llmtl.engines.transformers import TransformersEngine
-
             self._make_room()
-            self._engines[adapter] = TransformersEngine.load(replace(self._source, adapter=adapter))
+            self._engines[adapter] = self._load(replace(self._source, adapter=adapter))
         self._engines.move_to_end(adapter)
         return self._engines[adapter]
 
+    @cached_property
+    def _chosen(self) -> str:
+        """The engine's name: as chosen, or else the faster one that can run."""
+        if self._choice != "auto":
+            return self._choice
+        import torch
+
+        if not torch.cuda.is_available():
+            return "transformers"
+        if not find_spec("vllm"):
+            self._say("vLLM is not installed; transformers runs the model (`pip install 'llmtl[gpu]'` makes it faster)")
+            return "transformers"
+        return "vllm"
+
+    def _load(self, source: ModelSource) -> Engine:
+        if self._chosen == "vllm":
+            from llmtl.engines.vllm import VllmEngine
+
+            return VllmEngine.load(source)
+        from llmtl.engines.transformers import TransformersEngine
+
+        return TransformersEngine.load(source)
+
     def _make_room(self) -> None:
         engines = list(self._engines.values())
-        capacity = 1 if engines and engines[0].device == "cuda" else 2
+        capacity = 1 if engines and (engines[0].device == "cuda" or engines[0].name == "vllm") else 2
         while len(self._engines) >= capacity:
             _, engine = self._engines.popitem(last=False)
             engine.close()

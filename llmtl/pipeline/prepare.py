@@ -16,9 +16,10 @@ from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.predictor import Role, Strategy
 from llmtl.progress import Progress
 from llmtl.settings import Recipe
-from llmtl.strategies import build
-from llmtl.task import Split, Task
+from llmtl.strategies import HOSTED, build
+from llmtl.task import Split, Task, TaskKind
 from llmtl.templates import Template
+from llmtl.text_predictor import answer_tokens
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,18 @@ class Prepared:
     @property
     def needs_model(self) -> bool:
         """Return whether any strategy uses the language model."""
-        return any(strategy.role is not Role.BASELINE for strategy in self.strategies)
+        return any(each.role is not Role.BASELINE and each.name not in HOSTED for each in self.strategies)
 
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     """Return the checked start of a run; raises `InputError` kin for anything the user has to mend first."""
     progress.say(f"Reading {recipe.data.path}")
-    loaded = load_examples(recipe.data, recipe.task.labels)
+    loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind)
     task = task_of(recipe, loaded.labels)
     split = split_examples(loaded, recipe.data, seed=recipe.seed)
-    strategies = build(recipe.strategies)
+    strategies = build(recipe.strategies, recipe.task.kind)
     source = source_of(recipe.model)
-    engines = EngineCache(source)
+    engines = EngineCache(source, recipe.model.engine, say=progress.say)
     prepared = Prepared(
         recipe=recipe,
         task=task,
@@ -66,13 +67,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
 
 def task_of(recipe: Recipe, labels: tuple[str, ...]) -> Task:
     """Return the task of a recipe for the labels that it, or else the data, gives."""
-    return Task(
-        name=recipe.task.name or recipe.name,
-        labels=labels,
-        instruction=recipe.task.instruction,
-        metric=recipe.task.metric,
-        target=recipe.task.target,
-    )
+    return recipe.task.task(recipe.name, labels)
 
 
 def _check(prepared: Prepared, cleaning: Cleaning, progress: Progress) -> tuple[Finding, ...]:
@@ -100,8 +95,11 @@ def _context_check(prepared: Prepared) -> dict[str, Any]:
         return {}
     engine = prepared.engines.load()
     template = Template(prepared.task, engine)
+    labels = prepared.task.kind is TaskKind.CLASSIFICATION
     return {
         "count_prompt_tokens": lambda text: engine.count_tokens(template.prompt(text)),
-        "answer_tokens": max(engine.count_tokens(answer) for answer in template.answers()) + 1,
+        "answer_tokens": max(map(engine.count_tokens, template.answers())) + 1
+        if labels
+        else answer_tokens(engine, template, prepared.split.train),
         "context_length": engine.context_length,
     }

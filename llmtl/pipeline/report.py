@@ -7,7 +7,7 @@ Not covered: measuring a live endpoint (`llmtl.serving`).
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,13 +16,16 @@ from llmtl.decision import Decision, decide
 from llmtl.decision.eligibility import why_not
 from llmtl.decision.forecast import break_evens
 from llmtl.decision.ranking import Ranking
+from llmtl.decision.sensitivity import NOISE, NOISE_FILE
 from llmtl.errors import RunError
 from llmtl.evaluation import Evaluation
-from llmtl.pipeline.run_folder import INDEX, PROVENANCE, Run, load_run, read_examples
+from llmtl.learning_curve import CURVE_FILE, CURVES
+from llmtl.pipeline.run_folder import EVALUATION, INDEX, PROVENANCE, Run, load_run, read_examples
 from llmtl.report import ReportContent, markdown, serving, write_html
 from llmtl.served import SERVED, SERVING_FILE, Served
 from llmtl.store import read_json, write_text
 
+Kept = TypeVar("Kept")
 FINDINGS = TypeAdapter(tuple[Finding, ...])
 
 
@@ -51,7 +54,23 @@ def report_content(run: Run) -> ReportContent:
         skipped=kept["skipped"],
         provenance=read_json(run.folder / PROVENANCE),
         served=served,
+        prices=run.recipe.prices,
+        limits=run.recipe.decision,
+        curves=_read_if_there(run.folder / CURVE_FILE, CURVES),
+        noise=_read_if_there(run.folder / NOISE_FILE, NOISE),
     )
+
+
+def _read_if_there(path: Path, kind: TypeAdapter[Kept]) -> Kept | None:
+    """Return what a file of the run holds, or None where the run has no such file."""
+    return kind.validate_python(read_json(path)) if path.is_file() else None
+
+
+def summary_notes(run: Run) -> tuple[str, ...]:
+    """Return one line each on more labels and on doubtful labels, where the run has something to say on them."""
+    curves, noise = _read_if_there(run.folder / CURVE_FILE, CURVES), _read_if_there(run.folder / NOISE_FILE, NOISE)
+    lines = [curves.sentence if curves else "", noise.sentence if noise and noise.verdict and not noise.changed else ""]
+    return tuple(line for line in lines if line)
 
 
 def read_served(run: Run) -> Served | None:
@@ -77,7 +96,11 @@ def as_served(run: Run, served: Served) -> Decision:
     dev = [_at(served, item) for item in run.evaluations if item.split == "dev"]
     test = [item for item in run.evaluations if item.split == "test"]
     config, prices = run.recipe.decision, run.recipe.prices
-    again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices)
+    left = [
+        EVALUATION.validate_python(read_json(run.folder / path / "result.json"))
+        for path in run.index.get("dropped", [])
+    ]
+    again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices, dropped=left)
     same = (again.verdict, again.winner) == (run.decision.verdict, run.decision.winner)
     eligible = [result.name for result in run.decision.strategies if result.eligible]
     limits = [reason for item in dev if item.strategy == served.strategy and (reason := why_not(item, config))]

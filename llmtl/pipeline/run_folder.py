@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from llmtl.decision import Decision, from_json
 from llmtl.errors import RunError
@@ -63,7 +63,7 @@ class Run:
             raise RunError(f"The run has no strategy '{name}'; it measured {measured}.")
         if name not in self._predictors:
             folder = self.folder / self.index["fits"][name]
-            strategy = next(item for item in build(self.recipe.strategies) if item.name == name)
+            strategy = next(item for item in build(self.recipe.strategies, self.task.kind) if item.name == name)
             state = read_json(folder / "result.json")["state"]
             self._predictors[name] = strategy.restore(self._context(folder), state)
         return self._predictors[name]
@@ -77,11 +77,12 @@ class Run:
             load_engine=self._engines.load,
             folder=folder,
             seed=self.recipe.seed,
+            prices=self.recipe.prices,
         )
 
     @cached_property
     def _engines(self) -> EngineCache:
-        return EngineCache(source_of(self.recipe.model))
+        return EngineCache(source_of(self.recipe.model), self.recipe.model.engine)
 
 
 def read_examples(folder: Path, split: str) -> tuple[Example, ...]:
@@ -95,13 +96,16 @@ def load_run(folder: Path | str) -> Run:
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'; make one with `llmtl run`.")
     index = read_json(folder / INDEX)
-    return Run(
-        folder=folder,
-        recipe=load_recipe(folder / RECIPE),
-        task=TASK.validate_python(index["task"]),
-        decision=from_json(read_json(folder / DECISION)),
-        evaluations=tuple(
-            EVALUATION.validate_python(read_json(folder / path / "result.json")) for path in index["evaluations"]
-        ),
-        index=index,
-    )
+    try:
+        return Run(
+            folder=folder,
+            recipe=load_recipe(folder / RECIPE),
+            task=TASK.validate_python(index["task"]),
+            decision=from_json(read_json(folder / DECISION)),
+            evaluations=tuple(
+                EVALUATION.validate_python(read_json(folder / path / "result.json")) for path in index["evaluations"]
+            ),
+            index=index,
+        )
+    except ValidationError:
+        raise RunError(f"'{folder}' was written by another version of llmtl; run the recipe again.") from None

@@ -17,16 +17,21 @@ from llmtl.decision import Choice, Decision, choice_from_json, choice_to_json, c
 from llmtl.evaluation import Evaluation
 from llmtl.hardware import inspect
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
+from llmtl.pipeline.curve import write_curves
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
+from llmtl.pipeline.noise import write_noise
 from llmtl.pipeline.prepare import Prepared, prepare
+from llmtl.pipeline.racing import Measured, Raced, measure_dev
 from llmtl.pipeline.report import FINDINGS, refresh_report
 from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, PROVENANCE, RECIPE, TASK, Run, load_run
+from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.predictor import Strategy
 from llmtl.progress import Progress, Silent
 from llmtl.served import SERVING_FILE
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.store import Store, digest, now, read_json, versions, write_json, write_json_lines, write_text
+from llmtl.strategies import HOSTED
 from llmtl.task import Split
 
 RUNS = Path("runs")
@@ -66,9 +71,12 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
     split = _cut(prepared, allowed, progress)
     _write_inputs(prepared, split, folder)
     bench = Bench(prepared, split, allowed, store, progress)
-    skipped, dev = _measure_dev(bench)
-    choice = _choose(bench, dev)
-    test = [bench.evaluate(strategy, "test") for strategy in prepared.strategies if strategy.name not in skipped]
+    skipped, raced = _measure_dev(bench)
+    dev = raced.finished
+    choice = _choose(bench, raced)
+    out_of_race = {*skipped, *(drop.strategy for drop in raced.dropped)}
+    tested = [strategy for strategy in prepared.strategies if strategy.name not in out_of_race]
+    test = [evaluate_on_test(bench, strategy, choice) for strategy in tested]
     decision = decide(
         prepared.task,
         choice,
@@ -76,8 +84,12 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
         test=[evaluation for evaluation, _ in test],
         config=recipe.decision,
         prices=recipe.prices,
+        dropped=[evaluation for evaluation, _ in raced.left],
     )
-    _write_results(bench, decision, [*dev, *test], skipped=skipped, started=started)
+    dev_scored, test_scored = [item for item, _ in dev], [item for item, _ in test]
+    write_curves(bench, dev_scored)
+    decision = write_noise(bench, decision, dev=dev_scored, test=test_scored)
+    _write_results(bench, decision, [*dev, *test], skipped=skipped, left=raced.left, started=started)
     return load_run(folder)
 
 
@@ -108,11 +120,12 @@ def _plan(prepared: Prepared, store: Store, progress: Progress) -> Plan | None:
 def _cut(prepared: Prepared, allowed: Plan | None, progress: Progress) -> Split:
     """Return the split, sub-sampled to what the recipe and the plan allow; says so when it was the plan."""
     split, data, seed = prepared.split, prepared.recipe.data, prepared.recipe.seed
-    split = subsample(split, dev=data.max_dev, test=data.max_test, seed=seed)
+    kind = prepared.task.kind
+    split = subsample(split, dev=data.max_dev, test=data.max_test, seed=seed, kind=kind)
     if allowed is None or (allowed.dev >= len(split.dev) and allowed.test >= len(split.test)):
         return split
     progress.say(_cut_note(split, allowed))
-    return subsample(split, dev=allowed.dev, test=allowed.test, seed=seed)
+    return subsample(split, dev=allowed.dev, test=allowed.test, seed=seed, kind=kind)
 
 
 def _cut_note(split: Split, allowed: Plan) -> str:
@@ -133,35 +146,40 @@ def _write_inputs(prepared: Prepared, split: Split, folder: Path) -> None:
         write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
 
 
-Measured = list[tuple[Evaluation, Path]]
-
-
-def _measure_dev(bench: Bench) -> tuple[dict[str, str], Measured]:
+def _measure_dev(bench: Bench) -> tuple[dict[str, str], Raced]:
     """Return the strategies that could not run, with the reason, and the dev evaluations of the others."""
     skipped: dict[str, str] = {}
-    measured: Measured = []
+    fit: list[Strategy] = []
     for strategy in bench.prepared.strategies:
         fitted = bench.fit(strategy)
         if "skipped" in fitted:
             skipped[strategy.name] = fitted["skipped"]
             bench.progress.say(f"Skipped {strategy.name}: {fitted['skipped']}")
         else:
-            measured.append(bench.evaluate(strategy, "dev"))
-    return skipped, measured
+            fit.append(strategy)
+    return skipped, measure_dev(bench, fit)
 
 
-def _choose(bench: Bench, dev: Measured) -> Choice:
+def _choose(bench: Bench, raced: Raced) -> Choice:
     """Return the choice made on dev, written to `choice.json` before test is opened."""
     recipe = bench.prepared.recipe
 
     def compute(_: Path) -> dict[str, Any]:
-        evaluations = [evaluation for evaluation, _ in dev]
+        evaluations = [evaluation for evaluation, _ in raced.finished]
         return choice_to_json(
-            choose(bench.prepared.task, evaluations, config=recipe.decision, prices=recipe.prices, written_at=now())
+            choose(
+                bench.prepared.task,
+                evaluations,
+                config=recipe.decision,
+                prices=recipe.prices,
+                written_at=now(),
+                hosted=HOSTED,
+                dropped=raced.dropped,
+            )
         )
 
     depends_on = {
-        "dev": [path.name for _, path in dev],
+        "dev": [path.name for _, path in (*raced.finished, *raced.left)],
         "decision": recipe.decision.model_dump(mode="json"),
         "prices": recipe.prices.model_dump(mode="json"),
     }
@@ -173,14 +191,15 @@ def _choose(bench: Bench, dev: Measured) -> Choice:
 
 
 def _write_results(
-    bench: Bench, decision: Decision, measured: Measured, *, skipped: dict[str, str], started: str
+    bench: Bench, decision: Decision, measured: Measured, *, skipped: dict[str, str], left: Measured, started: str
 ) -> None:
     folder = bench.store.folder
-    ran = [strategy for strategy in bench.prepared.strategies if strategy.name not in skipped]
-    for evaluation, _ in measured:
+    out = {*skipped, *(evaluation.strategy for evaluation, _ in left)}
+    ran = [strategy for strategy in bench.prepared.strategies if strategy.name not in out]
+    for evaluation, _ in (*measured, *left):
         write_json_lines(folder / "predictions" / f"{evaluation.strategy}.{evaluation.split}.jsonl", _rows(evaluation))
     write_json(folder / PROVENANCE, _provenance(bench, started))
-    write_json(folder / INDEX, _index(bench, ran, measured) | {"skipped": skipped})
+    write_json(folder / INDEX, _index(bench, ran, measured) | {"skipped": skipped, "dropped": _paths(bench, left)})
     _write_decision(folder, to_json(decision))
     refresh_report(folder)
 
@@ -199,9 +218,13 @@ def _index(bench: Bench, ran: list[Strategy], measured: Measured) -> dict[str, A
     return {
         "task": TASK.dump_python(bench.prepared.task, mode="json"),
         "fits": {strategy.name: str(bench.fit_folder(strategy).relative_to(root)) for strategy in ran},
-        "evaluations": [str(path.relative_to(root)) for _, path in measured],
+        "evaluations": _paths(bench, measured),
         "findings": FINDINGS.dump_python(bench.prepared.findings, mode="json"),
     }
+
+
+def _paths(bench: Bench, measured: Measured) -> list[str]:
+    return [str(path.relative_to(bench.store.folder)) for _, path in measured]
 
 
 def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -210,9 +233,10 @@ def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
         {
             "id": item.id,
             "reference": reference,
-            "prediction": item.label,
+            "prediction": item.answer,
             "probabilities": dict(item.probabilities),
             "failure": item.failure,
+            "dropped_spans": item.dropped_spans,
             "prompt_tokens": item.prompt_tokens,
             "cached_tokens": item.cached_tokens,
             "completion_tokens": item.completion_tokens,

@@ -1,9 +1,11 @@
 """Demonstrations that show every label equally often and never in blocks, and dev samples with the same mix of labels.
 
 Models lean to labels that are frequent in the prompt or stand at its end (Zhao et al. 2021, "Calibrate Before Use"), so
-labels take turns. Not covered: demonstrations chosen for an input (`retrieval`).
+labels take turns. With several labels, or spans of several types, the set of them takes the place of the label; texts
+are drawn at random, each being its own. Not covered: demonstrations chosen for an input (`retrieval`).
 """
 
+import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -18,17 +20,30 @@ def interleaved(examples: Sequence[Example], labels: Sequence[str], *, count: in
     a seeded draw decides which labels are shown. Of one seed, fewer demonstrations are the first of more.
     """
     draw = random.Random(seed)
-    waiting = {label: [example for example in examples if example.reference == label] for label in labels}
+    waiting: dict[str, list[Example]] = {label: [] for label in labels}
+    for example in examples:
+        waiting.setdefault(_stratum(example), []).append(example)
     for queue in waiting.values():
         draw.shuffle(queue)
     chosen: list[Example] = []
     while len(chosen) < count and any(waiting.values()):
-        turn = [label for label in labels if waiting[label]]
+        turn = [stratum for stratum, queue in waiting.items() if queue]
         draw.shuffle(turn)
-        if chosen and turn[0] == chosen[-1].reference:
+        if chosen and turn[0] == _stratum(chosen[-1]):
             turn[0], turn[-1] = turn[-1], turn[0]
-        chosen.extend(waiting[label].pop() for label in turn)
+        chosen.extend(waiting[stratum].pop() for stratum in turn)
     return tuple(chosen[:count])
+
+
+def _stratum(example: Example) -> str:
+    """Return the label, or the set of labels or span types that a reference in JSON names."""
+    if not example.reference.startswith("["):
+        return example.reference
+    try:
+        listed = json.loads(example.reference)
+    except ValueError:
+        return example.reference
+    return "\n".join(sorted({each["type"] if isinstance(each, dict) else str(each) for each in listed}))
 
 
 def stratified(examples: Sequence[Example], *, count: int, seed: int) -> tuple[Example, ...]:
@@ -42,11 +57,11 @@ def stratified(examples: Sequence[Example], *, count: int, seed: int) -> tuple[E
     draw = random.Random(seed)
     positions = list(range(len(examples)))
     draw.shuffle(positions)
-    sizes = Counter(example.reference for example in examples)
+    sizes = Counter(map(_stratum, examples))
     seen: defaultdict[str, int] = defaultdict(int)
     places: list[tuple[float, int]] = []
     for position in positions:
-        label = examples[position].reference
+        label = _stratum(examples[position])
         places.append(((seen[label] + 0.5) / sizes[label], position))
         seen[label] += 1
     # equal places stay in shuffled order: of many equally large labels a draw decides which are shown

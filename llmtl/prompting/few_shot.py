@@ -1,23 +1,25 @@
-"""The `few-shot` strategy: one set of demonstrations, the same for every input, chosen on dev.
+"""The `few-shot` strategy: one set of demonstrations, the same for every input, chosen on dev with the instruction.
 
-Candidates are numbers of demonstrations times seeds; see `demonstrations` for how a seed draws them. A number is tried
-only if it leaves room for the longest train or dev input. Not covered: demonstrations chosen for an input
-(`knn_few_shot`), optimising their order.
+Candidates are numbers of demonstrations times seeds with the task's own instruction (see `demonstrations` for how a
+seed draws), then the other wordings times seeds with the best number. A number is tried only if it leaves room for the
+longest train or dev input. Not covered: demonstrations chosen for an input (`knn_few_shot`), as many as fit
+(`many_shot`), optimising their order.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from llmtl.engines.protocol import Engine
 from llmtl.errors import ContextLengthError, RunError
-from llmtl.label_predictor import PromptPredictor
+from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.predictor import FitContext, Predictor, Role
-from llmtl.prompting.config import FewShotConfig
+from llmtl.prompting.calibrating import calibrate
+from llmtl.prompting.config import FewShotConfig, PromptConfig
 from llmtl.prompting.demonstrations import interleaved, stratified
+from llmtl.prompting.instructions import wordings
+from llmtl.prompting.prompts import Prompts, calibration_of, instruction_of
 from llmtl.prompting.search import Candidate, LeftOut, search
 from llmtl.task import Example
-from llmtl.templates import Template
 
 
 @dataclass(frozen=True)
@@ -37,86 +39,155 @@ class FewShot:
         return Role.PROMPTING
 
     def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor with the demonstrations that score best on dev.
+        """Return the predictor with the demonstrations and the wording that score best on dev.
 
         Raises `ContextLengthError` when no number of demonstrations leaves room for the longest input.
         """
-        engine = context.load_engine(None)
-        template = Template(context.task, engine)
-        drawn = {seed: self._draw(context, seed) for seed in self._seeds(context)}
-        candidates, too_long = _fitting(context, engine, template, self._choices(context, drawn))
-        dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed)
-        found = search(candidates, dev, context, name=self.name)
-        chosen = drawn[found.best.seed][: found.best.shots]
-        context.progress.say(f"few-shot: {found.best.shots} demonstrations, seed {found.best.seed}")
-        details = found.details(context.task.metric)
-        details["left_out"] = [*map(asdict, too_long), *details["left_out"]]
-        details["demonstrations"] = [{"id": each.id, "label": each.reference} for each in chosen]
-        return _predictor(context, engine, template, chosen, details=details)
+        shown = FixedShots(Prompts(context), seeds=self.config.seeds)
+        return fit_fixed(shown, self.config, shots=self.config.shots, name=self.name)
 
     def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
         """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
-        engine = context.load_engine(None)
-        known = {example.id: example for example in context.train}
-        missing = [each for each in state["demonstrations"] if each not in known]
-        if missing:
-            raise RunError(f"Demonstration '{missing[0]}' is not in train any more; run the recipe again.")
-        chosen = [known[each] for each in state["demonstrations"]]
-        return _predictor(context, engine, Template(context.task, engine), chosen, details={})
-
-    def _seeds(self, context: FitContext) -> range:
-        """Return the seeds to try, counted from the run's."""
-        return range(context.seed, context.seed + self.config.seeds)
-
-    def _draw(self, context: FitContext, seed: int) -> tuple[Example, ...]:
-        """Return the longest set of demonstrations of a seed; smaller sets are its beginnings."""
-        return interleaved(context.train, context.task.labels, count=max(self.config.shots), seed=seed)
-
-    def _choices(
-        self, context: FitContext, drawn: Mapping[int, Sequence[Example]]
-    ) -> Iterator[tuple[int, Sequence[Example]]]:
-        """Yield (seed, demonstrations): all numbers of one seed before the next: a time box cuts seeds first."""
-        numbers = sorted({min(shots, len(context.train)) for shots in self.config.shots})
-        for seed, demonstrations in drawn.items():
-            yield from ((seed, demonstrations[:shots]) for shots in numbers)
+        return restore_fixed(Prompts(context), state)
 
 
-def _predictor(
-    context: FitContext, engine: Engine, template: Template, chosen: Sequence[Example], *, details: Mapping[str, Any]
-) -> PromptPredictor:
-    """Return the predictor that shows `chosen` before every input."""
-    return PromptPredictor(
-        context.task,
-        engine,
-        template,
-        demonstrations=lambda text: chosen,
-        state={"demonstrations": [example.id for example in chosen]},
+class FixedShots:
+    """Sets of demonstrations that are the same for every input: the longest of each seed; smaller ones begin it."""
+
+    def __init__(self, prompts: Prompts, *, seeds: int) -> None:
+        self.prompts, self.context = prompts, prompts.context
+        context = self.context
+        self._drawn = {
+            seed: interleaved(context.train, context.task.labels, count=len(context.train), seed=seed)
+            for seed in range(context.seed, context.seed + seeds)
+        }
+        self.longest = max(
+            (example.text for example in (*context.train, *context.dev)), key=prompts.engine.count_tokens
+        )
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds, counted from the run's."""
+        return tuple(self._drawn)
+
+    def shown(self, seed: int, shots: int) -> tuple[Example, ...]:
+        """Return the first `shots` demonstrations of a seed."""
+        return self._drawn[seed][:shots]
+
+    def numbers(self, shots: Sequence[int]) -> list[int]:
+        """Return the numbers of demonstrations that there are, each once, in order."""
+        return sorted({min(number, len(self.context.train)) for number in shots})
+
+    def candidate(self, seed: int, shots: int, instruction: str, index: int) -> Candidate:
+        """Return the candidate with the wording `instruction`, which is number `index`."""
+        return Candidate(shots, seed, self.predictor(instruction, self.shown(seed, shots)), index)
+
+    def predictor(self, instruction: str, shown: Sequence[Example], **given: Any) -> Predictor:
+        """Return the predictor that shows `shown` before every input."""
+        return fixed_predictor(self.prompts, instruction, shown, **given)
+
+    def overflow(self, seed: int, shots: int, instruction: str) -> str | None:
+        """Return why the longest input does not fit behind the demonstrations, or None when it does."""
+        needed = self.prompts.tokens(instruction, self.longest, self.shown(seed, shots))
+        room = self.prompts.room(instruction)
+        return None if needed <= room else f"{needed} tokens with the longest input, room for {room}"
+
+
+def fixed_predictor(
+    prompts: Prompts,
+    instruction: str,
+    shown: Sequence[Example],
+    *,
+    calibration: LabelCalibration | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Predictor:
+    """Return the predictor that shows `shown` before every input."""
+    return prompts.predictor(
+        instruction,
+        lambda text: shown,
+        state={"demonstrations": [example.id for example in shown]},
+        calibration=calibration,
         details=details,
     )
 
 
+def fit_fixed(
+    shown: FixedShots,
+    config: PromptConfig,
+    *,
+    shots: Sequence[int],
+    name: str,
+    facts: Callable[[], Mapping[str, Any]] = dict,
+) -> Predictor:
+    """Return the predictor with the best of the numbers `shots`, seeds and wordings on dev.
+
+    `facts` is called at the end for what the details should say too.
+    Raises `ContextLengthError` when no number leaves room for the longest input.
+    """
+    context = shown.context
+    told = wordings(context.task, config)
+    fitting, too_long = _fitting(shown, shots, told[0], name)
+
+    def further(best: Candidate) -> list[Candidate]:
+        """Return the other wordings with the best number, all wordings of one seed before the next."""
+        return [
+            shown.candidate(seed, best.shots, wording, index)
+            for seed in shown.seeds
+            for index, wording in enumerate(told)
+            if index and shown.overflow(seed, best.shots, wording) is None
+        ]
+
+    dev = stratified(context.dev, count=config.dev_examples, seed=context.seed)
+    found = search(fitting, dev, context, name=name, instructions=told, further=further)
+    chosen = shown.shown(found.best.seed, found.best.shots)
+    context.progress.say(f"{name}: {found.best.shots} demonstrations, seed {found.best.seed}")
+    ids = {example.id for example in chosen}
+    calibration, calibrated = calibrate(
+        config.calibration,
+        context,
+        found.best.predictor,
+        dev=found.dev,
+        predictions=found.predictions,
+        spare=[example for example in context.train if example.id not in ids],
+    )
+    details = {**found.details(context.task.metric), **calibrated, **facts()}
+    details["left_out"] = [*map(asdict, too_long), *details["left_out"]]
+    details["demonstrations"] = [{"id": each.id, "label": each.reference} for each in chosen]
+    return shown.predictor(found.instruction, chosen, calibration=calibration, details=details)
+
+
+def restore_fixed(prompts: Prompts, state: Mapping[str, Any]) -> Predictor:
+    """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
+    known = {example.id: example for example in prompts.context.train}
+    missing = [each for each in state["demonstrations"] if each not in known]
+    if missing:
+        raise RunError(f"Demonstration '{missing[0]}' is not in train any more; run the recipe again.")
+    chosen = [known[each] for each in state["demonstrations"]]
+    instruction = instruction_of(state, prompts.context)
+    return fixed_predictor(prompts, instruction, chosen, calibration=calibration_of(state))
+
+
 def _fitting(
-    context: FitContext, engine: Engine, template: Template, choices: Iterator[tuple[int, Sequence[Example]]]
+    shown: FixedShots, shots: Sequence[int], instruction: str, name: str
 ) -> tuple[list[Candidate], list[LeftOut]]:
     """Return the candidates that leave room for the longest train or dev input, and those that do not.
 
-    Raises `ContextLengthError` when none does.
+    All numbers of one seed come before the next: a time box cuts seeds first. Raises `ContextLengthError` when none
+    fits.
     """
-    texts = [example.text for example in (*context.train, *context.dev)]
-    longest = max(texts, key=engine.count_tokens)
     fitting: list[Candidate] = []
     too_long: list[LeftOut] = []
-    for seed, chosen in choices:
-        predictor = _predictor(context, engine, template, chosen, details={})
-        needed, room = engine.count_tokens(template.prompt(longest, chosen)), predictor.prompt_room()
-        if needed <= room:
-            fitting.append(Candidate(len(chosen), seed, predictor))
-        else:
-            too_long.append(LeftOut(len(chosen), seed, f"{needed} tokens with the longest input, room for {room}"))
+    for seed in shown.seeds:
+        for number in shown.numbers(shots):
+            reason = shown.overflow(seed, number, instruction)
+            if reason is None:
+                fitting.append(shown.candidate(seed, number, instruction, 0))
+            else:
+                too_long.append(LeftOut(number, seed, reason))
     if not fitting:
         raise ContextLengthError(
             f"Even {min(each.shots for each in too_long)} demonstrations and the longest input overflow the model's "
-            f"context of {engine.context_length} tokens; shorten the texts, lower 'strategies.few_shot.shots' or use a "
-            "model with a longer context."
+            f"context of {shown.prompts.engine.context_length} tokens; shorten the texts, lower 'strategies."
+            f"{name.replace('-', '_')}.shots' or use a model with a longer context."
         )
     return fitting, too_long

@@ -1,19 +1,37 @@
-"""The training examples most similar to an input, by cosine of TF-IDF.
+"""The training examples most similar to an input: by cosine of TF-IDF, or of embeddings.
 
-Liu et al. (2022), "What Makes Good In-Context Examples for GPT-3?" (KATE), retrieve by sentence embeddings; TF-IDF
-needs no second model. Not covered: dense retrieval, diversity.
+Liu et al. (2022), "What Makes Good In-Context Examples for GPT-3?" (KATE), retrieve by sentence embeddings; TF-IDF, the
+default, needs no second model and is the only one that a server can repeat. Not covered: diversity, re-ranking.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
+from llmtl.engines.embeddings import Embedder
+from llmtl.engines.protocol import Engine
+from llmtl.errors import MissingPackageError, ModelError
+from llmtl.prompting.config import KnnFewShotConfig, Retrieval
 from llmtl.task import Example
+
+Floats = NDArray[np.float64]
+Embed = Callable[[Sequence[str]], Floats]
+"""From N texts to N vectors, (N, width)."""
+
+
+class Index(Protocol):
+    """Examples that can be looked up by similarity."""
+
+    def nearest(self, text: str, count: int) -> tuple[Example, ...]:
+        """Return the `count` examples most similar to `text`, most similar last."""
 
 
 class Retriever:
-    """An index of examples; equally similar ones rank in the order given."""
+    """An index of examples by TF-IDF; equally similar ones rank in the order given."""
 
     def __init__(self, examples: Sequence[Example]) -> None:
         self._examples = tuple(examples)
@@ -26,9 +44,76 @@ class Retriever:
         Last is nearest to where the answer starts, and recent demonstrations weigh most (KATE, section 3; Zhao et al.
         2021, "Calibrate Before Use").
         """
-        similarity = (self._rows @ self._vectoriser.transform([text]).T).toarray().ravel()
-        ranked = np.argsort(-similarity, kind="stable")[:count]
-        return tuple(self._examples[position] for position in reversed(ranked.tolist()))
+        return _last_nearest(
+            self._examples, (self._rows @ self._vectoriser.transform([text]).T).toarray().ravel(), count
+        )
+
+
+class EmbeddingRetriever:
+    """An index of examples by embeddings; equally similar ones rank in the order given."""
+
+    def __init__(self, examples: Sequence[Example], embed: Embed) -> None:
+        self._examples = tuple(examples)
+        self._embed = embed
+        self._rows = _unit(embed([example.text for example in self._examples]))
+
+    def nearest(self, text: str, count: int) -> tuple[Example, ...]:
+        """Return the `count` examples most similar to `text`, most similar last."""
+        return _last_nearest(self._examples, self._rows @ _unit(self._embed([text]))[0], count)
+
+
+def build_index(examples: Sequence[Example], config: KnnFewShotConfig, engine: Engine) -> Index:
+    """Return the index that the recipe asks for.
+
+    Raises `ModelError` for an engine that cannot embed or a sentence model that cannot be loaded, and
+    `MissingPackageError` without `sentence-transformers`.
+    """
+    if config.retrieval is Retrieval.TFIDF:
+        return Retriever(examples)
+    if config.retrieval is Retrieval.SENTENCES:
+        return EmbeddingRetriever(examples, _sentence_embed(config.sentence_model))
+    if not isinstance(engine, Embedder):
+        raise ModelError(
+            f"The engine '{engine.name}' gives no embeddings; set strategies.knn_few_shot.retrieval to "
+            f"'{Retrieval.TFIDF}' or '{Retrieval.SENTENCES}'."
+        )
+    return EmbeddingRetriever(examples, engine.embed)
+
+
+def _sentence_embed(name: str) -> Embed:
+    """Return the embedding of a `sentence-transformers` model, a Hub name or a folder."""
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise MissingPackageError(
+            "Retrieving by sentence embeddings needs a package; install it with: pip install sentence-transformers"
+        ) from error
+    try:
+        model: Any = SentenceTransformer(name, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"The sentence model '{name}' cannot be loaded; check strategies.knn_few_shot.sentence_model."
+        ) from error
+    return partial(_encode_sentences, model)
+
+
+def _encode_sentences(model: Any, texts: Sequence[str]) -> Floats:
+    """Return the vectors of texts by a sentence model."""
+    vectors: Floats = model.encode(list(texts), show_progress_bar=False, convert_to_numpy=True).astype(np.float64)
+    return vectors
+
+
+def _unit(rows: Floats) -> Floats:
+    """Return rows of length 1; zeros stay zeros."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    scaled: Floats = rows / np.where(lengths > 0, lengths, 1.0)
+    return scaled
+
+
+def _last_nearest(examples: Sequence[Example], similarity: Floats, count: int) -> tuple[Example, ...]:
+    """Return the `count` examples of the highest similarity, the highest last."""
+    ranked = np.argsort(-similarity, kind="stable")[:count]
+    return tuple(examples[position] for position in reversed(ranked.tolist()))
 
 
 def _analyser() -> Callable[[str], list[str]]:

@@ -4,12 +4,13 @@
     wording.py        numbers and verdicts in words
     serving.py        what a live endpoint was measured to do, in words
     view.py           what every form of the report shows, worked out once
+    money.py          what each strategy costs at the expected volume, and the limits it breaks
     disagreement.py   the test examples on which the strategies disagree
     confusion.py      what the winner mistakes for what
     reliability.py    whether the winner's probabilities can be trusted
     svg.py, charts/   drawings, made by hand so that the page needs nothing from the network
     html.py           the page, from the templates beside it (*.jinja, report.css, report.js)
-    markdown_text.py  the same content with tables in place of charts
+    markdown_text.py  the same content with tables in place of charts; markdown_money.py has labels and money
     terminal.py       progress bars and the verdict in the terminal
 
 Not covered: deciding anything. Whatever a report says was worked out by `llmtl.decision`.

@@ -56,7 +56,7 @@ class Confusion:
 
 def confusion_of(evaluation: Evaluation, labels: tuple[str, ...]) -> Confusion:
     """Return the confusion of one evaluation, labels in the task's order."""
-    predicted = [FAILED if prediction.label is None else prediction.label for prediction in evaluation.predictions]
+    predicted = [FAILED if prediction.answer is None else prediction.answer for prediction in evaluation.predictions]
     unknown = sorted({*evaluation.references, *predicted} - {*labels, FAILED})
     rows = (*labels, *unknown)
     columns = (*rows, FAILED) if FAILED in predicted else rows

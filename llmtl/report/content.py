@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmtl.checks.finding import Finding
+from llmtl.costs import PriceConfig
+from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Decision
+from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.evaluation import Evaluation
+from llmtl.learning_curve.result import LearningCurves
 from llmtl.served import Served
 from llmtl.task import Example, Task
 
@@ -21,7 +25,8 @@ class ReportContent:
     `evaluations` holds dev and test evaluations of every strategy that ran; `details` the `Predictor.details()` of each
     strategy by name; `skipped` the strategies that did not run and why; `provenance` name-value pairs (model, versions,
     device, seeds, fingerprints, times). `served` is what the live endpoint was measured to do, if there was one; the
-    decision's cost and latency of that strategy are then those of the endpoint.
+    decision's cost and latency of that strategy are then those of the endpoint. `prices` and `limits` are the recipe's;
+    `curves` and `noise` what labelling more would bring, and whether wrong labels decided.
     """
 
     task: Task
@@ -34,3 +39,7 @@ class ReportContent:
     skipped: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     served: Served | None = None
+    prices: PriceConfig | None = None
+    limits: DecisionConfig | None = None
+    curves: LearningCurves | None = None
+    noise: NoiseSensitivity | None = None

@@ -78,13 +78,13 @@ def labels_by_example(evaluation: Evaluation, examples: Sequence[Example]) -> di
     """
     ids = [example.id for example in examples]
     if evaluation.references == tuple(example.reference for example in examples):
-        return dict(zip(ids, (prediction.label for prediction in evaluation.predictions), strict=True))
+        return dict(zip(ids, (prediction.answer for prediction in evaluation.predictions), strict=True))
     known = set(ids)
-    return {prediction.id: prediction.label for prediction in evaluation.predictions if prediction.id in known}
+    return {prediction.id: prediction.answer for prediction in evaluation.predictions if prediction.id in known}
 
 
 def _is_constant(evaluation: Evaluation) -> bool:
-    return evaluation.n > 1 and len({prediction.label for prediction in evaluation.predictions}) == 1
+    return evaluation.n > 1 and len({prediction.answer for prediction in evaluation.predictions}) == 1
 
 
 def _disagreement(example: Example, answers: dict[str, dict[str, str | None]], *, winner: str) -> Disagreement:

@@ -21,8 +21,10 @@ from llmtl.report.charts.cost import cost_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
 from llmtl.report.charts.fewshot import search_chart
+from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
 from llmtl.report.charts.scores import scores_chart
+from llmtl.report.charts.volume import volume_chart
 from llmtl.report.content import ReportContent
 from llmtl.report.view import View, build_view, reading
 
@@ -91,6 +93,9 @@ def _sections(view: View) -> list[tuple[str, str]]:
         ("strategies", "Strategies", True),
         ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
         ("served", "As served", view.content.served is not None),
+        ("labels", "How many labels", bool(view.content.curves and view.content.curves.sentence)),
+        ("noise", "Doubtful labels", view.content.noise is not None),
+        ("money", "Money and time", view.money is not None),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
         ("mistakes", "Mistakes", view.confusion is not None),
         ("examples", "Disagreements", bool(view.disagreements.examples)),
@@ -126,10 +131,21 @@ def _charts(view: View) -> dict[str, Any]:
     def cost(width: float, name: str) -> Markup:
         return cost_chart(rows, metric=metric, width=width, name=name)
 
+    roles = {row.result.name: row.result.role for row in rows}
+
+    def learning(width: float, name: str) -> Markup | None:
+        curves = view.content.curves
+        return learning_chart(curves, roles=roles, width=width, name=name) if curves else None
+
+    def volume(width: float, name: str) -> Markup | None:
+        return volume_chart(view.money, width=width, name=name) if view.money else None
+
     large = view.confusion if view.confusion and not view.confusion.small else None
     return {
         "scores": _both(scores, "scores"),
         "cost": _both(cost, "cost"),
+        "learning": _both(learning, "learning"),
+        "volume": _both(volume, "volume"),
         "differences": difference_strips(decision.comparisons, decision.margin),
         "panels": _panels(view),
         "heat_map": heat_map(large, width=_HEAT_MAP, name="heat-map") if large else None,
@@ -137,7 +153,7 @@ def _charts(view: View) -> dict[str, Any]:
     }
 
 
-def _both(chart: Callable[[float, str], Markup], name: str) -> dict[str, Markup]:
+def _both(chart: Callable[[float, str], Markup | None], name: str) -> dict[str, Markup | None]:
     return {"wide": chart(_WIDE, f"{name}-wide"), "narrow": chart(_NARROW, f"{name}-narrow")}
 
 
@@ -158,8 +174,8 @@ def _panels(view: View) -> list[dict[str, Any]]:
         accuracy = accuracy_chart(points, strategy=strategy, width=_PANEL, name=f"accuracy-{number}")
         add(accuracy, f"{strategy}: accuracy by step", caption=dot)
     for number, (strategy, tried) in enumerate(view.candidates.items()):
-        several = len({candidate.seed for candidate in tried}) > 1
-        spread = "One dot a seed, bars at the mean: which demonstrations are shown matters."
+        several = len(tried) > len({candidate.shots for candidate in tried})
+        spread = "One dot a seed and wording of the instruction, bars at the mean: both matter."
         search = search_chart(tried, strategy=strategy, width=_PANEL, name=f"search-{number}")
         title = f"{strategy}: search on dev"
         add(search, title=title, caption=spread if several else "One dot for each number of demonstrations.")

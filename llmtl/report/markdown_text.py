@@ -3,21 +3,19 @@
 Not covered: the heat map of many labels (its most frequent mistakes are listed) and examples beyond the first few.
 """
 
-import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Callable, Iterable, Mapping
+from statistics import median, stdev
 
 from llmtl.report import wording
 from llmtl.report.content import ReportContent
+from llmtl.report.markdown_money import labels_section, money_section, noise_section
+from llmtl.report.markdown_pieces import bullets, escape, table
 from llmtl.report.view import View, build_view, reading
 from llmtl.served import Served
 
 _EXAMPLES = 10
 _CURVE_ROWS = 12
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~#])")
-
-Row = Sequence[str]
 
 
 def markdown(content: ReportContent) -> str:
@@ -29,6 +27,9 @@ def markdown(content: ReportContent) -> str:
         _strategies,
         _comparisons,
         _served,
+        labels_section,
+        noise_section,
+        money_section,
         _learning,
         _search,
         _mistakes,
@@ -37,23 +38,6 @@ def markdown(content: ReportContent) -> str:
         _method,
     ]
     return "\n\n".join(block for section in sections for block in section(view)) + "\n"
-
-
-def escape(text: object) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    line = _SPECIAL.sub(r"\\\1", " ".join(str(text).split()).replace("&", "&amp;"))
-    return f"\\{line}" if line[:1] in "+-=" and line else line
-
-
-def table(header: Row, rows: Iterable[Row], *, numbers: int | None = None) -> str:
-    """Return a table; columns from position `numbers` on are right-aligned. Cells must be escaped already."""
-    aligned = len(header) if numbers is None else numbers
-    rule = ["---" if column < aligned else "---:" for column in range(len(header))]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {escape(line)}" for line in lines)
 
 
 def _verdict(view: View) -> Iterable[str]:
@@ -68,13 +52,13 @@ def _why(view: View) -> Iterable[str]:
     decision = view.content.decision
     if decision.reasons:
         yield "## Why"
-        yield _bullets(decision.reasons)
+        yield bullets(decision.reasons)
     if view.changes:
         yield "## What would change it"
-        yield _bullets(view.changes)
+        yield bullets(view.changes)
     if decision.warnings:
         yield "## Read with care"
-        yield _bullets(decision.warnings)
+        yield bullets(decision.warnings)
 
 
 def _strategies(view: View) -> Iterable[str]:
@@ -130,7 +114,7 @@ def _served(view: View) -> Iterable[str]:
     if served is None:
         return
     yield "## As served"
-    yield _bullets(f"{name}: {value}" for name, value in view.served_facts)
+    yield bullets(f"{name}: {value}" for name, value in view.served_facts)
     if view.drift:
         yield f"**{escape(view.drift)}**"
     rows = [
@@ -193,11 +177,17 @@ def _search(view: View) -> Iterable[str]:
         for candidate in candidates:
             by_shots[candidate.shots].append(candidate.dev_accuracy)
         rows = [
-            [str(shots), str(len(values)), *map(wording.score, (fmean(values), min(values), max(values)))]
+            [
+                str(shots),
+                str(len(values)),
+                *map(wording.score, (median(values), min(values), max(values))),
+                wording.score(stdev(values)) if len(values) > 1 else wording.NOTHING,
+            ]
             for shots, values in sorted(by_shots.items())
         ]
         yield f"## Search of {escape(strategy)} on dev"
-        yield table(["demonstrations", "seeds", "mean accuracy", "lowest", "highest"], rows, numbers=0)
+        heads = ["demonstrations", "seeds x wordings", "median accuracy", "lowest", "highest", "SD"]
+        yield table(heads, rows, numbers=0)
 
 
 def _mistakes(view: View) -> Iterable[str]:
@@ -235,20 +225,20 @@ def _checks(view: View) -> Iterable[str]:
     yield "## Data checks"
     findings = view.content.findings
     yield (
-        _bullets(f"{finding.level.value}: {finding.message}" for finding in findings)
+        bullets(f"{finding.level.value}: {finding.message}" for finding in findings)
         if findings
         else "The checks found nothing to report."
     )
     yield "## Skipped strategies"
     skipped = view.content.skipped
     yield (
-        _bullets(f"{name}: {why}" for name, why in skipped.items()) if skipped else "Every strategy of the recipe ran."
+        bullets(f"{name}: {why}" for name, why in skipped.items()) if skipped else "Every strategy of the recipe ran."
     )
 
 
 def _method(view: View) -> Iterable[str]:
     yield "## How it was measured"
-    yield _bullets(view.measured)
+    yield bullets(view.measured)
     if view.content.provenance:
         yield "## Provenance"
         yield table(["", ""], [[escape(name), escape(value)] for name, value in view.content.provenance.items()])

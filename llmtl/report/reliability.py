@@ -39,7 +39,7 @@ def reliability_of(evaluation: Evaluation) -> Reliability | None:
     answered = [
         (prediction.probabilities, reference)
         for prediction, reference in zip(evaluation.predictions, evaluation.references, strict=True)
-        if prediction.label is not None and prediction.probabilities
+        if prediction.answer is not None and prediction.probabilities
     ]
     if not answered:
         return None

@@ -4,7 +4,7 @@ Texts are never taken for rich markup. Not covered: charts.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -108,8 +108,13 @@ class TerminalProgress:
         self._console.print(Text(line, style=style), soft_wrap=True)
 
 
-def print_verdict(decision: Decision, console: Console, served: Served | None = None) -> None:
-    """Return nothing; print the verdict, its reasons and one line a strategy, and what a live endpoint did."""
+def print_verdict(
+    decision: Decision, console: Console, served: Served | None = None, *, notes: Sequence[str] = ()
+) -> None:
+    """Return nothing; print the verdict, its reasons and one line a strategy, and what a live endpoint did.
+
+    `notes` come under the table: what more labels would bring, and whether doubtful labels decided.
+    """
     parts = [Text(wording.verdict(decision), style=f"bold {_STYLES[decision.verdict]}"), Text(wording.reason(decision))]
     if decision.target is not None:
         stated = f"Target {wording.target(decision.target)}: {wording.target_state(decision)}."
@@ -119,6 +124,8 @@ def print_verdict(decision: Decision, console: Console, served: Served | None = 
     title = Text(f"Verdict for {decision.task}")
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=_STYLES[decision.verdict]))
     console.print(_strategies(decision))
+    for note in notes:
+        console.print(_bullet(note))
     for heading, lines in (
         ("Why", decision.reasons),
         ("What would change it", decision.would_change),

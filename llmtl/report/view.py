@@ -13,6 +13,7 @@ from llmtl.report import serving, wording
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
+from llmtl.report.money import Money, money_of
 from llmtl.report.reliability import Reliability, reliability_of
 
 SIGNIFICANCE = 0.05
@@ -68,12 +69,13 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One count and seed of demonstrations that few-shot tried on dev."""
+    """One count and seed of demonstrations, and wording of the instruction, that a strategy tried on dev."""
 
     shots: int
     seed: int
     dev_accuracy: float
     chosen: bool
+    instruction: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ class View:
     reliability: Reliability | None
     served_facts: tuple[tuple[str, str], ...]
     drift: str
+    money: Money | None
 
     @property
     def other_metric(self) -> str:
@@ -127,6 +130,7 @@ def build_view(content: ReportContent) -> View:
         reliability=reliability_of(winner) if winner else None,
         served_facts=serving.facts(content.served) if content.served else (),
         drift=serving.drift(content.served) if content.served else "",
+        money=money_of(content),
     )
 
 
@@ -287,7 +291,9 @@ def _candidates(details: Mapping[str, Any]) -> tuple[Candidate, ...]:
             shots=int(entry["shots"]),
             seed=int(entry.get("seed", 0)),
             dev_accuracy=float(entry["dev_accuracy"]),
-            chosen=entry["shots"] == chosen.get("shots") and entry.get("seed", 0) == chosen.get("seed", 0),
+            chosen=entry["shots"] == chosen.get("shots")
+            and all(entry.get(name, 0) == chosen.get(name, 0) for name in ("seed", "instruction")),
+            instruction=int(entry.get("instruction", 0)),
         )
         for entry in _entries(details, "candidates")
         if _number(entry.get("shots")) is not None and _number(entry.get("dev_accuracy")) is not None

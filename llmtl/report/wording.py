@@ -125,6 +125,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}" if _known(value) else NOTHING
 
 
+def about(value: float) -> str:
+    """Return a rough number with two significant digits: `41,000,000`."""
+    return count(float(f"{value:.2g}"))
+
+
 def percent(value: float) -> str:
     """Return a share as whole percent: `46%`."""
     return f"{100 * value:.0f}%" if _known(value) else NOTHING

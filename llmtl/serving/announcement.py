@@ -35,14 +35,14 @@ def announcement(endpoint: Endpoint, *, strategy: str, engine: str, text: str, p
 
 
 def curl_line(endpoint: Endpoint, text: str) -> str:
-    """Return one line for a shell that asks for the label of `text`."""
+    """Return one line for a shell that asks for the answer to `text`."""
     key = f' -H "Authorization: Bearer ${API_KEY}"' if endpoint.api_key else ""
     body = shlex.quote(json.dumps(endpoint.chat(text), ensure_ascii=False))
     return f"curl -s {endpoint.openai_url}/chat/completions -H 'Content-Type: application/json'{key} -d {body}"
 
 
 def python_snippet(endpoint: Endpoint, text: str) -> list[str]:
-    """Return the lines of a program that asks for the label of `text` through the `openai` package."""
+    """Return the lines of a program that asks for the answer to `text` through the `openai` package."""
     key = f'os.environ["{API_KEY}"]' if endpoint.api_key else f'"{endpoint.key}"'
     body = endpoint.chat(text)
     return [
@@ -54,8 +54,10 @@ def python_snippet(endpoint: Endpoint, text: str) -> list[str]:
     ]
 
 
-def parity_line(parity: Parity) -> str:
-    """Return the parity check in one line."""
+def parity_line(parity: Parity, *, probabilities: bool = True) -> str:
+    """Return the parity check in one line; without `probabilities` answers have none."""
+    if not probabilities:
+        return f"Parity: {parity.agreed} of {parity.compared} recorded answers"
     return (
         f"Parity: {parity.agreed} of {parity.compared} recorded labels, probabilities within "
         f"{parity.largest_difference:.1g} of what was measured"

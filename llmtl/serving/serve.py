@@ -17,6 +17,7 @@ from llmtl.serving.bundle.manifest import Bundle, Recorded
 from llmtl.serving.proof.client import Endpoint, warm_up
 from llmtl.serving.proof.load import measure_load
 from llmtl.serving.proof.parity import check_parity, chosen
+from llmtl.serving.proof.reading import Reading, reading_of
 from llmtl.serving.server import address
 from llmtl.serving.server.command import server_command
 from llmtl.serving.server.notice import Notice
@@ -107,22 +108,24 @@ def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, notice: Notice) -
         notice.status("Parity with what was measured", f"{done} of {len(rows)}")
 
     advance(0)
-    parity = check_parity(endpoint, rows, advance=advance)
+    reading = reading_of(job.bundle, job.folder)
+    parity = check_parity(endpoint, rows, reading, advance=advance)
     notice.clear()
-    notice.say(announcement.parity_line(parity))
+    notice.say(announcement.parity_line(parity, probabilities=reading.has_probabilities))
     for line in announcement.disagreement_lines(parity.disagreements):
         notice.say(line)
     if not parity.passed:
-        _refuse(parity, accept=options.accept_drift, notice=notice)
+        _refuse(parity, reading, accept=options.accept_drift, notice=notice)
     return parity
 
 
-def _refuse(parity: Parity, *, accept: bool, notice: Notice) -> None:
+def _refuse(parity: Parity, reading: Reading, *, accept: bool, notice: Notice) -> None:
     """Raise `DriftError`, or say that drift was accepted."""
     far = sum(not item.close for item in parity.disagreements)
+    how = f"labels, {wording.count(far)} of them no near tie" if reading.has_probabilities else "answers"
     found = (
         f"The live server disagrees with {wording.count(len(parity.disagreements))} of "
-        f"{wording.count(parity.compared)} recorded labels, {wording.count(far)} of them no near tie"
+        f"{wording.count(parity.compared)} recorded {how}"
     )
     if not accept:
         raise DriftError(f"{found}; export the bundle again, or serve it all the same with --accept-drift.")

@@ -2,12 +2,14 @@
 
 The ids are those the engine scores, by the engine's own functions: the prompt's ids, then the answer's as it follows
 that prompt (no merge crosses the boundary), then the end-of-answer token. An example that is too long is left out,
-never truncated: truncation would cut off the answer, or train on a prompt that is never served. Not covered: wording
+never truncated: truncation would cut off the answer, or train on a prompt that is never served. An input with several
+references is trained on with each of them, as all are right (Dusek et al. 2020, "Evaluating the State-of-the-Art of
+End-to-End Natural Language Generation": how systems for several references are trained). Not covered: wording
 (`llmtl.templates`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from llmtl.engines.tokens import continuations, encode
@@ -46,6 +48,15 @@ def tokenize(example: Example, wording: Wording, tokenizer: Any) -> TokenizedExa
     [prompt, end] = encode(tokenizer, [text, wording.end])
     [answer] = continuations(tokenizer, text, [wording.answer(example.reference)])
     return TokenizedExample((*prompt, *answer, *end), (*(IGNORED for _ in prompt), *answer, *end))
+
+
+def each_reference(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Return one example for each reference of an example, its own first."""
+    return tuple(
+        replace(example, reference=reference, alternatives=())
+        for example in examples
+        for reference in (example.reference, *example.alternatives)
+    )
 
 
 def fitting(

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from llmtl.engines.checkpoint import CheckpointInfo, fetch_checkpoint, inspect_checkpoint
 from llmtl.errors import RunError
-from llmtl.label_predictor import PromptPredictor
 from llmtl.predictor import FitContext, Predictor, Role
 from llmtl.templates import Template
+from llmtl.text_predictor import PromptedPredictor, prompt_predictor
 from llmtl.tuning.config import QloraConfig
-from llmtl.tuning.examples import TokenizedExample, fitting, require_answers
+from llmtl.tuning.examples import each_reference, fitting, require_answers
 from llmtl.tuning.learning_rate import rate_for_hidden_size
 
 if TYPE_CHECKING:
@@ -98,10 +98,13 @@ class Qlora:
         tokenizer = load_tokenizer(context.model)
         template = Template(context.task, context.load_engine(None))
         longest = min(self.config.max_length or info.context_length, info.context_length)
-        train = fitting(context.train, template, tokenizer, max_length=longest)
-        require_answers(train, total=len(context.train), max_length=longest, context_length=info.context_length)
+        given = each_reference(context.train)
+        train = fitting(given, template, tokenizer, max_length=longest)
+        require_answers(train, total=len(given), max_length=longest, context_length=info.context_length)
         dev = fitting(context.dev, template, tokenizer, max_length=longest)
-        _report_dropped(context, train, dev, longest)
+        _report_dropped(
+            context, (len(given) - len(train), len(given)), (len(context.dev) - len(dev), len(context.dev)), longest
+        )
         seconds = context.budget.train_seconds
         return Job(
             checkpoint=fetch_checkpoint(context.model.name, context.model.revision),
@@ -135,31 +138,30 @@ class Qlora:
             "batch": outcome.batch,
             "accumulation": outcome.accumulation,
             "train_examples": len(job.train),
-            "dropped_train_examples": len(context.train) - len(job.train),
+            "dropped_train_examples": len(each_reference(context.train)) - len(job.train),
             "dropped_dev_examples": len(context.dev) - len(job.dev),
             "trained_tokens": outcome.trained_tokens,
             "peak_memory_gib": outcome.peak_gib,
         }
 
 
-def _predictor(context: FitContext, state: Mapping[str, Any]) -> PromptPredictor:
+def _predictor(context: FitContext, state: Mapping[str, Any]) -> PromptedPredictor:
     """Return the zero-shot predictor over the engine with the stored adapter."""
     from llmtl.tuning.quiet import quiet
 
     with quiet():  # PEFT imports bitsandbytes, too
         engine = context.load_engine(context.folder / state["adapter"])
-    return PromptPredictor(context.task, engine, Template(context.task, engine), state=state, details=state["details"])
+    template = Template(context.task, engine)
+    return prompt_predictor(context.task, engine, template, train=context.train, state=state, details=state["details"])
 
 
-def _report_dropped(
-    context: FitContext, train: tuple[TokenizedExample, ...], dev: tuple[TokenizedExample, ...], longest: int
-) -> None:
-    """Say how many examples are left out because they are longer than `longest` tokens, if any are."""
-    for name, given, kept in (("training", context.train, train), ("dev", context.dev, dev)):
-        if len(kept) < len(given):
+def _report_dropped(context: FitContext, train: tuple[int, int], dev: tuple[int, int], longest: int) -> None:
+    """Say how many examples (dropped, of all) are left out as longer than `longest` tokens, if any are."""
+    for name, (dropped, total) in (("training", train), ("dev", dev)):
+        if dropped:
             context.progress.say(
-                f"Fine-tuning leaves out {len(given) - len(kept)} of {len(given)} {name} examples: with the prompt "
-                f"they are longer than {longest} tokens."
+                f"Fine-tuning leaves out {dropped} of {total} {name} examples: with the prompt they are longer than "
+                f"{longest} tokens."
             )
 
 

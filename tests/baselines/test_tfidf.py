@@ -14,7 +14,7 @@ from llmtl.baselines.config import TfidfConfig
 from llmtl.baselines.tfidf import Tfidf
 from llmtl.errors import DataError
 from llmtl.predictor import Role
-from llmtl.task import Example, Metric, Task
+from llmtl.task import METRICS, Example, Task, TaskKind
 
 TEXTS = ("my refund please", "the parcel is late", "passwort", "is it?", "")
 
@@ -42,7 +42,7 @@ def test_probabilities_agree_with_a_plain_pipeline(make_context, features, c):
     for mine, theirs in zip(predicted, expected, strict=True):
         assert dict(mine.probabilities) == pytest.approx(theirs, abs=2e-3)
         assert sum(mine.probabilities.values()) == pytest.approx(1)
-        assert mine.label == max(mine.probabilities, key=mine.probabilities.get)
+        assert mine.answer == max(mine.probabilities, key=mine.probabilities.get)
 
 
 def noisy(count, seed, words=("refund", "delivery", "login")):
@@ -56,7 +56,7 @@ def noisy(count, seed, words=("refund", "delivery", "login")):
     return tuple(rows)
 
 
-@pytest.mark.parametrize("metric", list(Metric))
+@pytest.mark.parametrize("metric", METRICS[TaskKind.CLASSIFICATION])
 def test_the_grid_is_scored_on_dev_and_its_best_point_is_kept(make_context, metric):
     train, dev = noisy(60, 1), noisy(50, 2)
     task = Task("routing", ("refund", "delivery", "login"), metric=metric)
@@ -111,7 +111,7 @@ def test_labels_missing_in_train_have_probability_zero(make_context):
     predicted = Tfidf().fit(make_context(train, labels=labels)).predict(TEXTS)
     assert {each.probabilities["delivery"] for each in predicted} == {0.0}
     assert {each.probabilities["zoo"] for each in predicted} == {0.0}
-    assert [each.label for each in predicted[:1]] == ["refund"]
+    assert [each.answer for each in predicted[:1]] == ["refund"]
     assert all(sum(each.probabilities.values()) == pytest.approx(1) for each in predicted)
 
 
@@ -126,7 +126,7 @@ def test_symbols_alone_still_count_as_characters(make_context):
         Example(str(each), text, label) for each, (text, label) in enumerate([("!!!", "login"), (":)", "refund")])
     )
     fitted = Tfidf(TfidfConfig(c=(100.0,))).fit(make_context(train, dev=train))
-    assert [each.label for each in fitted.predict(["!!!", ":)"])] == ["login", "refund"]
+    assert [each.answer for each in fitted.predict(["!!!", ":)"])] == ["login", "refund"]
 
 
 def test_nothing_to_predict_is_an_empty_list(make_context):

@@ -49,7 +49,7 @@ def evaluation(name, right, *, split="test", failed=(), intervals=True, **change
     guesses = [LABELS[(i if ok else i + 1) % len(LABELS)] for i, ok in enumerate(right)]
     guesses = [None if i in set(failed) else guess for i, guess in enumerate(guesses)]
     predictions = tuple(
-        Prediction(id=f"{split}-{i}", label=guess, failure="made up" if guess is None else None)
+        Prediction(id=f"{split}-{i}", answer=guess, failure="made up" if guess is None else None)
         for i, guess in enumerate(guesses)
     )
     made = Evaluation(

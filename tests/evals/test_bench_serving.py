@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from scipy.stats import ttest_1samp
 
 EVALS = Path(__file__).parents[2] / "evals"
 pytestmark = pytest.mark.skipif(not EVALS.is_dir(), reason="the evals folder is not there")
@@ -23,14 +23,17 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         sys.modules.pop(name, None)
 
 
-def rounds(bench: ModuleType, *, ratio: float, added: float, n: int = 10) -> list[dict[str, object]]:
-    noise = np.random.default_rng(3).normal(0, 0.01, n)
+def starts(bench: ModuleType, *, ratio: float, added: float, n: int = 10) -> list[list[dict[str, object]]]:
+    noise = np.random.default_rng(3).normal(0, 0.01, (n, 3))
     return [
-        {
-            "llmtl": bench.Round(p50_ms=20 + added + each, requests_per_second=100 * ratio * (1 + each)),
-            "stock": bench.Round(p50_ms=20, requests_per_second=100),
-        }
-        for each in noise
+        [
+            {
+                "llmtl": bench.Round(p50_ms=20 + added + each, requests_per_second=100 * ratio * (1 + each)),
+                "stock": bench.Round(p50_ms=20, requests_per_second=100),
+            }
+            for each in rounds
+        ]
+        for rounds in noise
     ]
 
 
@@ -39,16 +42,20 @@ def rounds(bench: ModuleType, *, ratio: float, added: float, n: int = 10) -> lis
     [(1.0, 1.0, True, True), (0.9, 1.0, False, True), (1.0, 4.0, True, False)],
 )
 def test_bars(bench: ModuleType, ratio: float, added: float, fast_enough: bool, quick_enough: bool):
-    found = bench.summary(rounds(bench, ratio=ratio, added=added))
+    found = bench.summary(starts(bench, ratio=ratio, added=added))
     assert (found["throughput_met"], found["latency_met"]) == (fast_enough, quick_enough)
-    assert found["throughput_ratio"]["median"] == pytest.approx(ratio, abs=0.01)
-    assert found["added_p50_ms"]["median"] == pytest.approx(added, abs=0.01)
+    assert found["throughput_ratio"]["mean"] == pytest.approx(ratio, abs=0.01)
+    assert found["added_p50_ms"]["mean"] == pytest.approx(added, abs=0.01)
 
 
-def test_the_interval_is_scipys_percentile_bootstrap_of_the_median(bench: ModuleType):
-    measured = rounds(bench, ratio=0.98, added=1.0, n=15)
-    ratios = [each["llmtl"].requests_per_second / each["stock"].requests_per_second for each in measured]
-    expected = bootstrap((ratios,), np.median, method="percentile", n_resamples=10_000, rng=1).confidence_interval
-    found = bench.summary(measured)["throughput_ratio"]
-    assert found["ci95"] == pytest.approx([expected.low, expected.high], abs=0.002)
-    assert found["range"] == [round(min(ratios), 4), round(max(ratios), 4)]
+def test_a_start_is_one_observation_in_students_interval(bench: ModuleType):
+    measured = starts(bench, ratio=0.98, added=1.0, n=8)
+    medians = [np.median([each["llmtl"].p50_ms - 20 for each in rounds]) for rounds in measured]
+    expected = ttest_1samp(medians, 0).confidence_interval(0.95)
+    found = bench.summary(measured)["added_p50_ms"]
+    assert found["ci95"] == pytest.approx([expected.low, expected.high], abs=1e-4)
+    assert found["range"] == pytest.approx([min(medians), max(medians)], abs=1e-4)
+
+
+def test_one_start_has_no_interval(bench: ModuleType):
+    assert bench.summary(starts(bench, ratio=1, added=0, n=1))["throughput_ratio"]["ci95"] is None

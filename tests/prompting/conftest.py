@@ -3,23 +3,12 @@
 from contextlib import contextmanager
 
 import pytest
+from routing_task import LABELS, labelled
 
 from llmtl.engines.protocol import ModelSource
 from llmtl.predictor import FitContext
 from llmtl.progress import Silent
-from llmtl.task import Example, Task
-
-LABELS = ("billing", "card lost", "refund")
-WORDS = {"billing": "charged", "card lost": "lost card", "refund": "money back"}
-
-
-def labelled(count, *, labels=LABELS, mark="train"):
-    """Return `count` short messages over the labels, unbalanced: the first label has about half of them."""
-    chosen = [labels[0] if position % 2 else labels[(position // 2) % len(labels)] for position in range(count)]
-    return tuple(
-        Example(f"{mark}-{position}", f"{WORDS.get(label, label)} {mark} {position}", label)
-        for position, label in enumerate(chosen)
-    )
+from llmtl.task import Task
 
 
 class Recording:

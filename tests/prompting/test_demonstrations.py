@@ -1,6 +1,7 @@
 """Properties of balanced, interleaved demonstrations and of stratified samples, over many random label mixes."""
 
 import itertools
+import json
 import random
 from collections import Counter
 
@@ -99,3 +100,25 @@ def test_which_of_many_equal_labels_are_sampled_depends_on_the_seed():
     examples = tuple(Example(str(number), "text", f"label {number}") for number in range(50))
     samples = {stratified(examples, count=10, seed=seed) for seed in range(5)}
     assert len(samples) == 5
+
+
+@pytest.mark.parametrize("kind", ["label_sets", "span_types", "texts"])
+def test_sets_of_labels_and_of_span_types_take_turns_like_labels(kind):
+    write = {
+        "label_sets": json.dumps,
+        "span_types": lambda labels: json.dumps([{"type": each, "text": "x", "start": 0, "end": 1} for each in labels]),
+        "texts": lambda labels: f"say {labels}",
+    }[kind]
+    sets = [["a"]] * 12 + [["b"]] * 4 + [["a", "b"]] * 4 + [[]] * 4
+    examples = tuple(Example(str(position), "text", write(each)) for position, each in enumerate(sets))
+    chosen = interleaved(examples, (), count=8, seed=1)
+    assert set(Counter(example.reference for example in chosen).values()) == {2}
+    sample = stratified(examples, count=12, seed=1)
+    assert Counter(example.reference for example in sample)[write(["a"])] == 6
+
+
+def test_texts_are_drawn_at_random_and_each_once():
+    examples = tuple(Example(str(position), "text", f"answer {position}") for position in range(40))
+    draws = [interleaved(examples, (), count=40, seed=seed) for seed in (0, 0, 1)]
+    assert draws[0] == draws[1] != draws[2]
+    assert {example.id for example in draws[0]} == {example.id for example in examples}

@@ -16,7 +16,7 @@ from llmtl.prompting.few_shot import FewShot
 from llmtl.task import Example, references
 from llmtl.templates import Template
 
-SMALL = FewShotConfig(shots=(2, 4), seeds=2)
+SMALL = FewShotConfig(shots=(2, 4), seeds=2, built_in_instructions=False)
 
 
 def without_seconds(details):
@@ -33,7 +33,7 @@ def test_every_candidate_is_scored_on_dev_with_its_own_demonstrations(make_conte
     for each in details["candidates"]:
         shown = interleaved(context.train, context.task.labels, count=each["shots"], seed=each["seed"])
         predictor = PromptPredictor(context.task, engine, template, demonstrations=lambda text, shown=shown: shown)
-        guesses = [one.label for one in predictor.predict([example.text for example in context.dev])]
+        guesses = [one.answer for one in predictor.predict([example.text for example in context.dev])]
         assert each["dev_accuracy"] == pytest.approx(accuracy_score(truth, guesses))
         assert each["dev_macro_f1"] == pytest.approx(f1_score(truth, guesses, average="macro", zero_division=0))
     best = max(details["candidates"], key=lambda each: (each["dev_accuracy"], -each["shots"], -each["seed"]))
@@ -71,7 +71,7 @@ def test_restoring_gives_the_same_predictions_without_scoring_dev(make_context, 
     restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
     assert engine.prompts == []
     for mine, theirs in zip(restored.predict(texts), expected, strict=True):
-        assert mine.label == theirs.label
+        assert mine.answer == theirs.answer
         assert mine.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
     assert restored.state() == fitted.state()
 
@@ -90,7 +90,7 @@ def test_a_demonstration_missing_from_train_is_an_error_with_the_cure(make_conte
 def test_more_shots_than_training_examples_are_cut_to_them(make_context):
     context = make_context()
     context = replace(context, train=context.train[:5])
-    details = FewShot(FewShotConfig(seeds=1)).fit(context).details()
+    details = FewShot(FewShotConfig(seeds=1, built_in_instructions=False)).fit(context).details()
     assert [each["shots"] for each in details["candidates"]] == [4, 5]
 
 
@@ -105,7 +105,7 @@ def test_numbers_that_leave_no_room_for_the_longest_input_are_left_out(make_cont
     room = PromptPredictor(context.task, engine, template).prompt_room()
     longest = Example("long", long_text(80), "refund")
     context = replace(context, dev=(*context.dev, longest))
-    details = FewShot(FewShotConfig(shots=(2, 4, 8, 12), seeds=2)).fit(context).details()
+    details = FewShot(FewShotConfig(shots=(2, 4, 8, 12), seeds=2, built_in_instructions=False)).fit(context).details()
     tried = {(each["seed"], each["shots"]) for each in details["candidates"]}
     out = {(each["seed"], each["shots"]) for each in details["left_out"]}
     assert tried
@@ -129,7 +129,9 @@ def test_no_room_at_all_is_an_error_with_the_cure(make_context):
 
 def test_a_large_dev_set_is_sampled_for_the_search(make_context, engine):
     context = make_context()
-    details = FewShot(FewShotConfig(shots=(2,), seeds=2, dev_examples=5)).fit(context).details()
+    details = (
+        FewShot(FewShotConfig(shots=(2,), seeds=2, dev_examples=5, built_in_instructions=False)).fit(context).details()
+    )
     assert details["dev_examples"] == 5
     assert len(engine.prompts) == 2 * 5
     assert context.progress.stages["few-shot: choosing demonstrations"] == [10, 10]
@@ -139,7 +141,7 @@ def test_one_label_in_train_still_works(make_context):
     context = make_context()
     train = tuple(example for example in context.train if example.reference == "refund")
     predicted = FewShot(FewShotConfig(shots=(2,), seeds=1)).fit(replace(context, train=train)).predict(["hello"])
-    assert predicted[0].label in context.task.labels
+    assert predicted[0].answer in context.task.labels
 
 
 def test_name_and_role():

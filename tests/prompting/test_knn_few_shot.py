@@ -16,7 +16,7 @@ from llmtl.prompting.retrieval import Retriever
 from llmtl.task import Example, references
 from llmtl.templates import Template
 
-SMALL = KnnFewShotConfig(shots=(2, 4))
+SMALL = KnnFewShotConfig(built_in_instructions=False, shots=(2, 4))
 
 
 def long_text(words, word="qwx"):
@@ -47,7 +47,7 @@ def test_k_is_chosen_on_dev(make_context, engine):
         predictor = PromptPredictor(
             context.task, engine, template, demonstrations=lambda text, k=each["shots"]: index.nearest(text, k)
         )
-        guesses = [one.label for one in predictor.predict([example.text for example in context.dev])]
+        guesses = [one.answer for one in predictor.predict([example.text for example in context.dev])]
         assert each["dev_accuracy"] == pytest.approx(accuracy_score(truth, guesses))
     best = max(details["candidates"], key=lambda each: (each["dev_accuracy"], -each["shots"]))
     assert details["shots"] == best["shots"]
@@ -62,7 +62,7 @@ def test_demonstrations_come_from_train_alone(make_context, engine):
 
 def test_a_long_input_gets_fewer_demonstrations_the_most_similar_ones(make_context, engine):
     context = make_context()
-    fitted = KnnFewShot(KnnFewShotConfig(shots=(8,))).fit(context)
+    fitted = KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(8,))).fit(context)
     template = Template(context.task, engine)
     room = PromptPredictor(context.task, engine, template).prompt_room()
     text = f"charged {long_text(90)}"
@@ -78,17 +78,21 @@ def test_a_long_input_gets_fewer_demonstrations_the_most_similar_ones(make_conte
 
 def test_an_input_longer_than_the_context_is_a_recorded_failure(make_context):
     long, short = KnnFewShot(SMALL).fit(make_context()).predict([long_text(600), "hello"])
-    assert long.label is None
+    assert long.answer is None
     assert "leaves room for" in long.failure
-    assert short.label is not None
+    assert short.answer is not None
 
 
 def test_a_number_that_rarely_fits_is_left_out(make_context):
     context = make_context()
     train = tuple(Example(f"t{each}", long_text(30, f"word{each}"), "refund") for each in range(10))
-    details = KnnFewShot(KnnFewShotConfig(shots=(1, 10))).fit(replace(context, train=train)).details()
+    details = (
+        KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(1, 10)))
+        .fit(replace(context, train=train))
+        .details()
+    )
     assert [each["shots"] for each in details["candidates"]] == [1]
-    assert details["left_out"] == [{"shots": 10, "seed": 0, "reason": "fits for 0% of the inputs"}]
+    assert details["left_out"] == [{"shots": 10, "seed": 0, "reason": "fits for 0% of the inputs", "instruction": 0}]
 
 
 def test_no_room_at_all_is_an_error_with_the_cure(make_context):
@@ -100,7 +104,7 @@ def test_no_room_at_all_is_an_error_with_the_cure(make_context):
 
 def test_an_input_like_no_other_gets_demonstrations_of_different_labels(make_context, engine):
     context = make_context()
-    fitted = KnnFewShot(KnnFewShotConfig(shots=(3,))).fit(context)
+    fitted = KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(3,))).fit(context)
     engine.prompts.clear()
     fitted.predict(["ßß"])
     shown = interleaved(context.train, context.task.labels, count=3, seed=0)

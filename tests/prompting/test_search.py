@@ -31,11 +31,11 @@ MIXED = ["billing", "billing", "refund", "card lost", "refund", "card lost", "ca
 
 def test_scores_are_those_of_scikit_learn_and_failures_are_errors(make_context):
     context = make_context()
-    found = search([Candidate(4, 0, Answering(MIXED))], context.dev, context, name="x")
+    found = search([Candidate(4, 0, Answering(MIXED))], context.dev, context, name="x", instructions=("tell",))
     truth = references(context.dev)
     (scored,) = found.scored
-    assert scored.dev_accuracy == pytest.approx(accuracy_score(truth, [label or "" for label in MIXED]))
-    assert scored.dev_macro_f1 == pytest.approx(
+    assert scored.scores["accuracy"] == pytest.approx(accuracy_score(truth, [label or "" for label in MIXED]))
+    assert scored.scores["macro_f1"] == pytest.approx(
         f1_score(truth, [label or "" for label in MIXED], labels=LABELS, average="macro", zero_division=0)
     )
     assert scored.failed == 1
@@ -49,20 +49,20 @@ def test_the_decision_metric_chooses(make_context, metric, best):
     assert accuracy_score(truth, ALL_FIRST) > accuracy_score(truth, spread_out)
     assert f1_score(truth, ALL_FIRST, average="macro") < f1_score(truth, spread_out, average="macro")
     candidates = [Candidate(4, 0, Answering(ALL_FIRST)), Candidate(8, 0, Answering(spread_out))]
-    assert search(candidates, context.dev, context, name="x").best.shots == best
+    assert search(candidates, context.dev, context, name="x", instructions=("tell",)).best.shots == best
 
 
 def test_equal_scores_go_to_fewer_shots_then_to_the_lower_seed(make_context):
     context = make_context()
     candidates = [Candidate(shots, seed, Answering(ALL_FIRST)) for seed in (3, 1, 2) for shots in (16, 8, 32)]
-    best = search(candidates, context.dev, context, name="x").best
+    best = search(candidates, context.dev, context, name="x", instructions=("tell",)).best
     assert (best.shots, best.seed) == (8, 1)
 
 
 def test_a_time_limit_leaves_candidates_out_and_says_so(make_context):
     context = make_context(budget=Budget(train_seconds=0.35))
     candidates = [Candidate(shots, 0, Answering(ALL_FIRST, seconds=0.2)) for shots in (4, 8, 16)]
-    found = search(candidates, context.dev, context, name="few-shot")
+    found = search(candidates, context.dev, context, name="few-shot", instructions=("tell",))
     assert [each.shots for each in found.scored] == [4]
     assert [each.shots for each in found.left_out] == [8, 16]
     assert context.progress.lines == ["few-shot: 2 of 3 candidates left out to keep the time limit"]
@@ -72,7 +72,7 @@ def test_a_time_limit_leaves_candidates_out_and_says_so(make_context):
 def test_without_a_time_limit_all_are_scored(make_context):
     context = make_context()
     candidates = [Candidate(shots, 0, Answering(ALL_FIRST)) for shots in (4, 8, 16)]
-    found = search(candidates, context.dev, context, name="few-shot")
+    found = search(candidates, context.dev, context, name="few-shot", instructions=("tell",))
     assert len(found.scored) == 3
     assert found.left_out == ()
     assert context.progress.lines == []
@@ -81,14 +81,50 @@ def test_without_a_time_limit_all_are_scored(make_context):
 @pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
 def test_the_spread_is_that_of_numpy(metric):
     draw = np.random.default_rng(0)
-    scored = [Scored(shots, seed, *draw.random(2), failed=0, seconds=1.0) for seed in range(3) for shots in (4, 8)]
+    scored = [
+        Scored(shots, seed, dict(zip(("accuracy", "macro_f1"), draw.random(2), strict=True)), 0, 1.0, instruction)
+        for seed in range(3)
+        for shots in (4, 8)
+        for instruction in range(2)
+    ]
     for row in spread(scored, metric):
-        values = [getattr(each, f"dev_{metric}") for each in scored if each.shots == row["shots"]]
-        assert row["seeds"] == 3
+        values = [each.scores[metric] for each in scored if each.shots == row["shots"]]
+        assert (row["seeds"], row["instructions"]) == (3, 2)
+        expected = [np.median(values), min(values), max(values), np.std(values, ddof=1)]
+        assert [row["median"], row["min"], row["max"], row["sd"]] == pytest.approx(expected)
+    for row in spread(scored, metric, by="instruction"):
+        values = [each.scores[metric] for each in scored if each.instruction == row["instruction"]]
         expected = [np.median(values), min(values), max(values), np.std(values, ddof=1)]
         assert [row["median"], row["min"], row["max"], row["sd"]] == pytest.approx(expected)
 
 
 def test_one_seed_has_no_standard_deviation():
-    (row,) = spread([Scored(4, 0, 0.5, 0.25, failed=0, seconds=1.0)], "accuracy")
-    assert row == {"shots": 4, "seeds": 1, "median": 0.5, "min": 0.5, "max": 0.5, "sd": None}
+    (row,) = spread([Scored(4, 0, {"accuracy": 0.5}, failed=0, seconds=1.0)], "accuracy")
+    assert row == {"shots": 4, "seeds": 1, "instructions": 1, "median": 0.5, "min": 0.5, "max": 0.5, "sd": None}
+
+
+def test_what_follows_starts_from_the_best_of_the_first_and_may_win(make_context):
+    context = make_context()
+    truth = references(context.dev)
+    seen = []
+
+    def further(best):
+        seen.append((best.shots, best.seed))
+        return [Candidate(best.shots, best.seed, Answering(truth), instruction=1)]
+
+    first = [Candidate(4, 0, Answering(["refund"] * 8)), Candidate(8, 0, Answering(ALL_FIRST))]
+    told = ("tell", "say")
+    found = search(first, context.dev, context, name="x", instructions=told, further=further)
+    assert seen == [(8, 0)]
+    assert (found.best.shots, found.instruction) == (8, "say")
+    assert [prediction.answer for prediction in found.predictions] == truth
+    details = found.details("accuracy")
+    assert [row["instruction"] for row in details["spread_by_instruction"]] == [0, 1]
+    assert (details["instruction"], details["instructions"]) == (1, ["tell", "say"])
+    assert context.progress.stages == {"x: choosing demonstrations": [16, 16], "x: choosing the wording": [8, 8]}
+
+
+def test_equal_scores_go_to_the_earlier_wording(make_context):
+    context = make_context()
+    candidates = [Candidate(4, 0, Answering(ALL_FIRST), instruction=index) for index in (2, 0, 1)]
+    assert search(candidates, context.dev, context, name="x", instructions=("a", "b", "c")).instruction == "a"

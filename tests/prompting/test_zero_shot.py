@@ -6,18 +6,21 @@ import pytest
 
 from llmtl.errors import ContextLengthError
 from llmtl.predictor import Role
+from llmtl.prompting.config import ZeroShotConfig
 from llmtl.prompting.zero_shot import ZeroShot
 from llmtl.templates import Template
 
 
 def test_prompts_hold_the_input_and_no_example(make_context, engine):
     context = make_context()
-    predicted = ZeroShot().fit(context).predict(["my card is gone", "hello"])
+    fitted = ZeroShot(ZeroShotConfig(built_in_instructions=False)).fit(context)
+    engine.prompts.clear()
+    predicted = fitted.predict(["my card is gone", "hello"])
     template = Template(context.task, engine)
     assert engine.prompts == [template.prompt("my card is gone"), template.prompt("hello")]
     scores = engine.score(engine.prompts[:2], template.answers())
     for prediction, score in zip(predicted, scores, strict=True):
-        assert prediction.label == context.task.labels[score.choice]
+        assert prediction.answer == context.task.labels[score.choice]
         assert list(prediction.probabilities.values()) == pytest.approx(score.probabilities, abs=1e-5)
 
 

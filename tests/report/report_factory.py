@@ -136,7 +136,7 @@ def evaluate(
         split=split,
         predictions=predictions,
         references=references,
-        scores=score_interval(list(references), [p.label or "" for p in predictions]),
+        scores=score_interval(list(references), [p.answer or "" for p in predictions]),
         usd_per_1k_requests=cost.usd,
         p50_ms=cost.p50_ms,
         p95_ms=cost.p95_ms,

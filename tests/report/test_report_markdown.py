@@ -3,7 +3,7 @@ from markdown_it import MarkdownIt
 from report_factory import VARIANTS, hostile, make_content
 
 from llmtl.report import markdown
-from llmtl.report.markdown_text import escape
+from llmtl.report.markdown_pieces import escape
 
 
 def parse(text):

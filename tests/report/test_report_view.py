@@ -20,7 +20,7 @@ def measured_on_test(content, strategy="qlora"):
 
 def test_confusion_counts_are_those_of_scikit_learn():
     evaluation = measured_on_test(make_content(), "tfidf")
-    predicted = [prediction.label for prediction in evaluation.predictions]
+    predicted = [prediction.answer for prediction in evaluation.predictions]
     expected = confusion_matrix(evaluation.references, predicted, labels=LABELS)
     confusion = confusion_of(evaluation, LABELS)
     assert np.array_equal(confusion.counts, expected)
@@ -44,7 +44,7 @@ def test_mistakes_come_most_frequent_first():
 
 def test_labels_outside_the_task_are_shown_too():
     evaluation = measured_on_test(make_content())
-    odd = replace(evaluation.predictions[0], label="something else")
+    odd = replace(evaluation.predictions[0], answer="something else")
     confusion = confusion_of(replace(evaluation, predictions=(odd, *evaluation.predictions[1:])), LABELS)
     assert confusion.rows[-1] == "something else"
 
@@ -74,7 +74,7 @@ def test_disagreements_leave_out_constant_strategies_and_come_most_informative_f
     found = find_disagreements(content)
     assert found.constant == ("majority",)
     answers = {e.strategy: e.predictions for e in content.evaluations if e.split == "test" and e.strategy != "majority"}
-    differing = [i for i in range(96) if len({labels[i].label for labels in answers.values()}) > 1]
+    differing = [i for i in range(96) if len({labels[i].answer for labels in answers.values()}) > 1]
     assert found.total == len(differing)
     pairs = [len(each.right_strategies) * (5 - len(each.right_strategies)) for each in found.shown]
     assert pairs == sorted(pairs, reverse=True)

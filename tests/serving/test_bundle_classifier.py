@@ -45,7 +45,7 @@ def test_the_recorded_probabilities_come_back(llama_run, bundle_of, strategy):
     bundle, rows = open_bundle(folder), read_recorded(folder)
     predictor = load_classifier(folder / "classifier", bundle.task)
     for row, now in zip(rows, predictor.predict([row.text for row in rows]), strict=True):
-        assert now.label == row.prediction
+        assert now.answer == row.prediction
         assert dict(now.probabilities) == pytest.approx(row.probabilities, abs=1e-12)
 
 
@@ -56,7 +56,7 @@ def test_every_kind_of_features_comes_back_exactly(tmp_path, features):
     again = load_classifier(tmp_path / "files", TASK)
     for now, then in zip(again.predict(TEXTS), predictor.predict(TEXTS), strict=True):
         assert now.probabilities == then.probabilities
-        assert now.label == then.label
+        assert now.answer == then.answer
         assert now.probabilities["never seen"] == 0
     assert again.state() == predictor.state()
 
@@ -73,7 +73,7 @@ def test_a_majority_needs_no_arrays(tmp_path):
     write_classifier(MajorityPredictor({"b": 0.25, "a": 0.75, "never seen": 0.0}), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["classifier.json"]
     [now] = load_classifier(tmp_path, TASK).predict(["anything"])
-    assert (now.label, list(now.probabilities)) == ("a", ["b", "a", "never seen"])
+    assert (now.answer, list(now.probabilities)) == ("a", ["b", "a", "never seen"])
 
 
 def test_nothing_in_it_can_run_code(llama_run, bundle_of):

@@ -45,7 +45,7 @@ def test_a_merged_checkpoint_equals_base_and_adapter(request, bundle_of, name):
         PromptPredictor(run.task, engine, Template(run.task, engine)).predict(texts) for engine in engines.values()
     )
     for now, then, row in zip(merged, expected, read_recorded(folder), strict=True):
-        assert now.label == then.label == row.prediction
+        assert now.answer == then.answer == row.prediction
         assert dict(now.probabilities) == pytest.approx(dict(then.probabilities), abs=1e-5)
         assert dict(now.probabilities) == pytest.approx(row.probabilities, abs=1e-5)
     # and the adapter matters: the base model alone says something else

@@ -1,30 +1,23 @@
-"""Answers that are not the labels letter for letter: a model that begins them with a space, JSON, and text.
+"""Answers that are not the labels letter for letter: a model that begins them with a space.
 
 The model is pocket-mistral with a space before the assistant's words in its chat template, as Mistral's own has it.
 """
 
-import asyncio
-import json
 import shutil
 
-import httpx
 import openai
 import pytest
 from live_bundle import KEY, client_of, live_server
-from live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, measured, user
+from live_checks import assert_chats_as_measured, assert_predicts_as_measured, measured, user
 
 import llmtl
 from llmtl.pipeline.export import export
 from llmtl.pocket import resolve
 from llmtl.serving.bundle.read import open_bundle
-from llmtl.serving.bundle.vllm_config import JSON_DECODING
-from llmtl.serving.task_api.middleware import TaskMiddleware
 
 pytestmark = pytest.mark.slow
-CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
 TASK = "front-desk"
 ZERO_SHOT = f"{TASK}/zero-shot"
-SPAN = {"type": "object", "properties": {"about": {"enum": ["card", "shop"]}}, "required": ["about"]}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +47,7 @@ def folder(run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def url(folder, tmp_path_factory):
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    with live_server(folder, log, extra=("--structured-outputs-config", JSON_DECODING)) as url:
+    with live_server(folder, log) as url:
         yield url
 
 
@@ -79,71 +72,3 @@ def test_streams_say_the_label(url, run, strategy, model):
             assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == row["prediction"]
             assert {chunk.model for chunk in chunks} == {model}
             assert chunks[-1].choices[0].finish_reason == "stop"
-
-
-def answers(url, folder, output, *requests):
-    """Return the responses of the middleware over the live server, for a bundle with another form of answer."""
-    changed = folder.parent / f"changed-{output['form']}"
-    shutil.copytree(folder, changed, dirs_exist_ok=True)
-    bundle = json.loads((changed / "bundle.json").read_text())
-    (changed / "bundle.json").write_text(json.dumps({**bundle, "output": output}))
-
-    async def live(scope, receive, send):
-        body = (await receive())["body"]
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        async with httpx.AsyncClient(base_url=url, timeout=240, trust_env=False) as client:
-            answer = await client.post(scope["path"], content=body, headers=headers)
-        kind = answer.headers["content-type"].encode()
-        await send({"type": "http.response.start", "status": answer.status_code, "headers": [(b"content-type", kind)]})
-        await send({"type": "http.response.body", "body": answer.content})
-
-    async def ask():
-        app = TaskMiddleware(live, {"LLMTL_BUNDLE": str(changed), "VLLM_API_KEY": KEY})
-        client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://x", headers={"Authorization": f"Bearer {KEY}"}
-        )
-        async with client:
-            return [await client.post(path, json=body) for path, body in requests]
-
-    return asyncio.run(ask())
-
-
-def test_spans_are_json_under_the_schema(url, folder):
-    output = {"form": "json", "schema": SPAN, "max_tokens": 40}
-    whole, many = answers(
-        url,
-        folder,
-        output,
-        (CHAT, {"model": ZERO_SHOT, "messages": user("my card is lost")}),
-        (PREDICT, {"model": ZERO_SHOT, "inputs": ["my card is lost", "when do you open?"]}),
-    )
-    assert (whole.status_code, many.status_code) == (200, 200)
-    assert whole.json()["model"] == ZERO_SHOT
-    first, second = many.json()["data"]
-    assert json.loads(whole.json()["choices"][0]["message"]["content"]) == first["output"]
-    for row in (first, second):
-        assert row["output"]["about"] in ("card", "shop")
-    assert (first["index"], second["index"]) == (0, 1)
-    assert many.json()["usage"]["prompt_tokens"] > whole.json()["usage"]["prompt_tokens"]
-
-
-def test_text_is_as_long_as_the_task_says(url, folder):
-    output = {"form": "text", "max_tokens": 3}
-    text = "my card is lost"
-    whole, many, long, too_long = answers(
-        url,
-        folder,
-        output,
-        (CHAT, {"model": ZERO_SHOT, "messages": user(text), "max_tokens": 50, "temperature": 2}),
-        (PREDICT, {"model": ZERO_SHOT, "inputs": [text]}),
-        (CHAT, {"model": ZERO_SHOT, "messages": user("card " * 1_900)}),
-        (PREDICT, {"model": ZERO_SHOT, "inputs": ["x", "card " * 2_100]}),
-    )
-    assert 1 <= whole.json()["usage"]["completion_tokens"] <= 3
-    assert many.json()["data"][0]["output"] == whole.json()["choices"][0]["message"]["content"]
-    assert long.status_code == 200
-    assert too_long.status_code == 400
-    assert too_long.json()["error"]["param"] == "inputs[1]"
-    with client_of(url) as client:
-        free = chat(client, "spaced-mistral", "x", max_tokens=1)
-    assert free["model"] == "spaced-mistral"

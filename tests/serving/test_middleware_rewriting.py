@@ -72,7 +72,10 @@ def test_allowed_tokens_are_found_for_each_prompt_where_they_vary(tokenizer):
 @pytest.mark.parametrize(
     ("output", "fields"),
     [
-        (Output("json", {"type": "object"}, 9), {"structured_outputs": {"json": {"type": "object"}}, "max_tokens": 9}),
+        (
+            Output("json", {"type": "array"}, "root ::= x", 9),
+            {"structured_outputs": {"grammar": "root ::= x"}, "max_tokens": 9},
+        ),
         (Output("text", max_tokens=7), {"max_tokens": 7}),
     ],
 )

@@ -76,3 +76,14 @@ def test_the_choice_is_the_same_every_time_in_the_recorded_order():
     assert len(some) == 10
     assert [int(item.id) for item in some] == sorted(int(item.id) for item in some)
     assert chosen(rows, None) == chosen(rows, 500) == tuple(rows)
+
+
+def test_answers_without_probabilities_need_the_share_alone():
+    rows = [row(index, label="some text", probabilities={}) for index in range(200)]
+    one_off = [answers("some text", {})] * 199 + [answers("another", {})]
+    parity = judge(rows, one_off, ties=False)
+    assert parity.passed
+    [found] = parity.disagreements
+    assert (found.close, found.recorded_probabilities, found.served_probabilities) == (False, {}, {})
+    assert not judge(rows, one_off).passed
+    assert not judge(rows, [*one_off[1:], answers("another", {})], ties=False).passed

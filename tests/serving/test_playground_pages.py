@@ -134,7 +134,7 @@ def test_rows_pair_the_test_examples_with_the_served_strategys_predictions(repor
     content = PlaygroundContent("http://h/v1", TASK, report=report)
     test = next(e for e in report.evaluations if (e.strategy, e.split) == ("tfidf", "test"))
     assert [(row.id, row.reference, row.prediction) for row in content.rows] == [
-        (example.id, reference, prediction.label)
+        (example.id, reference, prediction.answer)
         for example, reference, prediction in zip(report.test_examples, test.references, test.predictions, strict=True)
     ]
     other = replace(content, task=replace(TASK, strategy="majority"))

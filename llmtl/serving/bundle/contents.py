@@ -3,9 +3,11 @@
 Not covered: putting that folder in place (`llmtl.serving.bundle.write`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.wording import TokenizerWording
@@ -23,9 +25,9 @@ from llmtl.serving.bundle.checkpoint_files import (
     describe_base,
 )
 from llmtl.serving.bundle.classifier import write_classifier
-from llmtl.serving.bundle.constraint import answer_tokens, constrained
+from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_of, written_labels
 from llmtl.serving.bundle.hashes import write_hashes
-from llmtl.serving.bundle.manifest import BUNDLE, RECORDED_ROWS, BaseModel, Bundle, Recorded, Weights
+from llmtl.serving.bundle.manifest import BUNDLE, RECORDED_ROWS, BaseModel, Bundle, Output, Recorded, Weights
 from llmtl.serving.bundle.merge import MergeCheck, check_merged, write_merged
 from llmtl.serving.bundle.read import EXAMPLES, load_bundle_tokenizer, read_pool
 from llmtl.serving.bundle.source import BundleSource
@@ -33,9 +35,17 @@ from llmtl.serving.bundle.strategies import demonstration_pool, served_others, s
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
-from llmtl.task import Message
+from llmtl.task import Message, TaskKind
 from llmtl.templates import Template
 
+_FORMS: Mapping[TaskKind, Literal["label", "json", "text"]] = MappingProxyType(
+    {
+        TaskKind.CLASSIFICATION: "label",
+        TaskKind.MULTI_LABEL: "json",
+        TaskKind.EXTRACTION: "json",
+        TaskKind.GENERATION: "text",
+    }
+)
 VERIFIED = 200
 """Recorded inputs on which the chat template is compared with the measured wording, at most."""
 
@@ -74,7 +84,7 @@ def _classifier(job: Job) -> Bundle:
     if job.source.predictor is None:
         raise BundleError(f"The predictor of '{job.source.winner}' is not loaded; export from the run.")
     write_classifier(job.source.predictor, job.folder / names.CLASSIFIER_FOLDER)
-    return replace(_bundle(job, None), answers=job.source.task.labels)
+    return replace(_bundle(job, None), answers=job.source.task.labels, output=Output(_FORMS[job.source.task.kind]))
 
 
 def _language_model(job: Job) -> tuple[Bundle, MergeCheck | None]:
@@ -149,34 +159,38 @@ def _worded(job: Job, bundle: Bundle) -> Bundle:
     """Return the bundle with its answers; the chat template is written and found to word what was measured."""
     source, shown = job.source, bundle.winner.demonstrations
     wording = TokenizerWording(load_bundle_tokenizer(bundle, job.folder))
-    template = Template(source.task, wording)
+    template = Template(bundle.winner.told(source.task), wording)
     texts = [example.text for example in source.test][:VERIFIED]
     # of several named templates, transformers and vLLM take the default one
     own = wording.tokenizer.get_chat_template() if wording.chat_template is not None else None
     baked = bake(template, shown, own)
     verify_baked(baked, wording, template, [*texts, *hostile_texts(template)], shown)
     write_text(job.folder / names.CHAT_TEMPLATE, baked)
-    prompts = [template.prompt(text, shown) for text in texts]
-    return replace(
+    bundle = replace(
         bundle,
-        answers=template.answers(),
-        answer_tokens=answer_tokens(wording, prompts, template.answers()),
+        answers=written_labels(template),
         end_token=wording.end_id,
+        output=output_of(template, source.served),
     )
+    if bundle.output.form != "label":
+        return bundle
+    prompts = [template.prompt(text, shown) for text in texts]
+    return replace(bundle, answer_tokens=answer_tokens(wording, prompts, bundle.answers))
 
 
 def _recorded(source: BundleSource) -> tuple[Recorded, ...]:
     """Return the test examples with the winner's recorded predictions."""
     return tuple(
-        Recorded(example.id, example.text, example.reference, prediction.label, dict(prediction.probabilities))
+        Recorded(example.id, example.text, example.reference, prediction.answer, dict(prediction.probabilities))
         for example, prediction in zip(source.test, source.served.test.predictions, strict=True)
     )
 
 
 def _labels(bundle: Bundle) -> dict[str, Any]:
-    """Return what `labels.json` holds: the labels in prompt order, and how the model writes each of them."""
-    written = dict(zip(bundle.task.labels, bundle.answers, strict=True))
-    return {"task": bundle.task.name, "labels": list(bundle.task.labels), "answers": written}
+    """Return what `labels.json` holds: labels (extraction: types) in prompt order, and how the model writes each."""
+    task = bundle.task
+    written = dict(zip(task.labels, bundle.answers, strict=True))
+    return {"task": task.name, "kind": str(task.kind), "labels": list(task.labels), "answers": written}
 
 
 def _request(bundle: Bundle, folder: Path, text: str) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 Every path in it is relative to the bundle, so that the folder can be moved. Not covered: writing the other files.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.task import Example, Task
 
 FORMAT = 1
@@ -46,6 +47,8 @@ class ServedStrategy:
     `engine_model` is the name under which vLLM knows the weights. `demonstrations` are shown before every input; of a
     retrieving strategy `retrieved` is how many are looked up for each input in the bundle's pool (the examples of
     `demonstrations.jsonl`, in the index order of `llmtl.prompting.retrieval.Retriever`) and `demonstrations` is empty.
+    `instruction` is what the model is told, None for the task's own instruction; `calibration` corrects the label
+    probabilities and thereby the label, None for none.
     """
 
     name: str
@@ -54,6 +57,12 @@ class ServedStrategy:
     weights: Weights
     demonstrations: tuple[Example, ...] = ()
     retrieved: int = 0
+    instruction: str | None = None
+    calibration: LabelCalibration | None = None
+
+    def told(self, task: Task) -> Task:
+        """Return the task with the instruction of this strategy."""
+        return task if self.instruction is None else replace(task, instruction=self.instruction)
 
 
 @dataclass(frozen=True)
@@ -71,10 +80,15 @@ class BaseModel:
 
 @dataclass(frozen=True)
 class Output:
-    """The form of an answer: one of the labels, JSON under `schema` (spans), or free text of `max_tokens` at most."""
+    """The form of an answer: one of the labels, JSON (label sets, spans), or text; the last two up to `max_tokens`.
+
+    `grammar` is what a language model is held to: JSON that follows `schema` with the separators of `json.dumps`, as
+    measured. Where no language model answers, there is neither `grammar` nor `max_tokens`.
+    """
 
     form: Literal["label", "json", "text"] = "label"
     schema: dict[str, Any] | None = None
+    grammar: str | None = None
     max_tokens: int | None = None
 
 
@@ -83,8 +97,9 @@ class Bundle:
     """What a bundle serves.
 
     `answers` are the texts the model writes for `task.labels`, in that order (a label, mostly; some chat templates put
-    a space before it). `answer_tokens` are the token ids that any answer may have, the end of the answer included;
-    empty where a tokenizer splits answers differently after different prompts. `end_token` is the id of the token that
+    a space before it); in JSON they are the strings that stand for labels or types. `answer_tokens` are the token ids
+    that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
+    different prompts, and where answers are no single label. `end_token` is the id of the token that
     ends an answer. `base` is None for a classifier. `made_from` tells this bundle from one made of something else.
     """
 

@@ -14,11 +14,14 @@ from llmtl.errors import BundleError
 from llmtl.predictor import Prediction
 from llmtl.progress import Progress
 from llmtl.serving.bundle.source import BundleSource
-from llmtl.task import Task
+from llmtl.task import TaskKind
 
 MERGE_TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
 """How far a probability may move by merging. In bfloat16 (8 bits of mantissa) merged weights are rounded once more than
 the adapter beside them, and the check runs on another device than the measurement."""
+
+MOST_CHANGED = 0.005
+"""The largest share of changed answers where there are no probabilities to compare, as of a live server."""
 
 CHECKED = 200
 """Recorded inputs that a merged checkpoint is checked on, at most; as many as a live server is (`serving.parity`)."""
@@ -60,14 +63,16 @@ def check_merged(folder: Path, source: BundleSource, *, dtype: str, progress: Pr
     """Return how the checkpoint in `folder` compares with the recorded predictions of base model and adapter.
 
     Raises `BundleError` with the figures when a probability moved by more than the tolerance, or a label changed that
-    was ahead by more than twice that.
+    was ahead by more than twice that; of answers without probabilities when more than 1 in 200 changed.
     """
     recorded = zip(source.test, source.served.test.predictions, strict=True)
-    pairs = [(example, then) for example, then in recorded if then.label is not None][:CHECKED]
-    served = _predict(folder, source.task, [example.text for example, _ in pairs], dtype=dtype, progress=progress)
+    pairs = [(example, then) for example, then in recorded if then.answer is not None][:CHECKED]
+    served = _predict(folder, source, [example.text for example, _ in pairs], dtype=dtype, progress=progress)
+    if source.task.kind is not TaskKind.CLASSIFICATION:
+        return _same_answers(served, [then for _, then in pairs])
     tolerance = MERGE_TOLERANCE[dtype]
     largest = max((_largest(now, then) for now, (_, then) in zip(served, pairs, strict=True)), default=0.0)
-    changed = [(then, now) for now, (_, then) in zip(served, pairs, strict=True) if now.label != then.label]
+    changed = [(then, now) for now, (_, then) in zip(served, pairs, strict=True) if now.answer != then.answer]
     wrong = [then for then, _ in changed if _lead(then) > 2 * tolerance]
     if largest > tolerance or wrong:
         raise BundleError(
@@ -77,23 +82,38 @@ def check_merged(folder: Path, source: BundleSource, *, dtype: str, progress: Pr
     return MergeCheck(len(pairs), len(changed), largest)
 
 
-def _predict(folder: Path, task: Task, texts: Sequence[str], *, dtype: str, progress: Progress) -> list[Prediction]:
+def _same_answers(served: Sequence[Prediction], recorded: Sequence[Prediction]) -> MergeCheck:
+    """Return the check of answers that have no probabilities; raises `BundleError` when too many changed."""
+    changed = sum(now.answer != then.answer for now, then in zip(served, recorded, strict=True))
+    if changed > MOST_CHANGED * len(recorded):
+        raise BundleError(
+            f"The merged checkpoint does not predict what was measured: {changed} of {len(recorded)} answers differ; "
+            "export without --merge."
+        )
+    return MergeCheck(len(recorded), changed, 0.0)
+
+
+def _predict(
+    folder: Path, source: BundleSource, texts: Sequence[str], *, dtype: str, progress: Progress
+) -> list[Prediction]:
     """Return the merged checkpoint's predictions of the zero-shot prompts."""
     from llmtl.engines.transformers import TransformersEngine
-    from llmtl.label_predictor import PromptPredictor
     from llmtl.templates import Template
+    from llmtl.text_predictor import prompt_predictor
 
     engine = TransformersEngine.load(ModelSource(str(folder)), dtype="float32" if dtype == "float32" else "bfloat16")
     try:
         with progress.stage("Checking the merged model", len(texts)) as advance:
-            return PromptPredictor(task, engine, Template(task, engine)).predict(texts, advance=advance)
+            template = Template(source.task, engine)
+            predictor = prompt_predictor(source.task, engine, template, train=source.train)
+            return predictor.predict(texts, advance=advance)
     finally:
         engine.close()
 
 
 def _largest(now: Prediction, then: Prediction) -> float:
     """Return the largest difference between two predictions in the probability of any label."""
-    if now.label is None:
+    if now.answer is None:
         return 1.0
     return max(abs(now.probabilities[label] - value) for label, value in then.probabilities.items())
 

@@ -4,7 +4,7 @@ Not covered: taking them from a run (`llmtl.pipeline.export`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,17 @@ from llmtl.task import Example, Task
 
 @dataclass(frozen=True)
 class Measured:
-    """One strategy of a run: what its predictor stated, the folder that fitting filled, what test showed."""
+    """One strategy of a run: what its predictor stated, the folder that fitting filled, what test showed.
+
+    `details` are the predictor's facts for the report; `max_tokens` among them says how long a written answer may be.
+    """
 
     name: str
     role: Role
     state: Mapping[str, Any]
     folder: Path
     test: Evaluation
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def adapter(self) -> Path | None:

@@ -7,15 +7,20 @@ from collections.abc import Sequence
 
 from llmtl.errors import BundleError
 from llmtl.predictor import Role
+from llmtl.prompting.config import Retrieval
 from llmtl.prompting.demonstrations import interleaved
+from llmtl.prompting.prompts import calibration_of
 from llmtl.serving.bundle.manifest import BaseModel, ServedStrategy, Weights
 from llmtl.serving.bundle.source import BundleSource, Measured
+from llmtl.strategies import HOSTED
 from llmtl.task import Example
 
 
 def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
     """Return the winner as it is served: under the task's name, by whatever weights it needs."""
     measured = source.served
+    if reason := _unservable(measured):
+        raise BundleError(f"'{measured.name}' cannot be served: {reason}.")
     weights = weights_of(measured)
     if merge and weights is Weights.ADAPTER:
         weights = Weights.MERGED
@@ -33,7 +38,7 @@ def served_others(source: BundleSource, base: BaseModel | None, winner: ServedSt
     found = []
     for measured in source.strategies:
         weights = weights_of(measured)
-        if measured.name == winner.name or weights is Weights.CLASSIFIER:
+        if measured.name == winner.name or weights is Weights.CLASSIFIER or _unservable(measured):
             continue
         model = f"{source.task.name}/{measured.name}"
         engine_model = model if weights is Weights.ADAPTER else base.name
@@ -46,6 +51,19 @@ def weights_of(measured: Measured) -> Weights:
     if measured.role is Role.BASELINE:
         return Weights.CLASSIFIER
     return Weights.BASE if measured.adapter is None else Weights.ADAPTER
+
+
+def _unservable(measured: Measured) -> str | None:
+    """Return why no server of llmtl can run a measured strategy, and the cure; None where one can."""
+    if measured.name in HOSTED:
+        return "its provider serves it; call its endpoint, or export another strategy with --strategy"
+    retrieval = measured.state.get("retrieval", Retrieval.TFIDF)
+    if retrieval != Retrieval.TFIDF:
+        return (
+            f"the server cannot retrieve by '{retrieval}' yet; set strategies.knn_few_shot.retrieval to "
+            f"'{Retrieval.TFIDF}' and run again, or export another strategy with --strategy"
+        )
+    return None
 
 
 def demonstration_pool(source: BundleSource, served: tuple[ServedStrategy, ...]) -> tuple[Example, ...]:
@@ -72,6 +90,8 @@ def _strategy(
         weights=weights,
         demonstrations=_examples(source, fixed),
         retrieved=int(measured.state["shots"]) if measured.role is Role.PROMPTING and "shots" in measured.state else 0,
+        instruction=measured.state.get("instruction"),
+        calibration=calibration_of(measured.state),
     )
 
 

@@ -2,6 +2,7 @@
 
     client.py        what it asks of the endpoint, through the `openai` client
     content.py       what it shows
+    answers.py       answers of every kind of task as they are shown
     pages.py         values to HTML, from the templates beside it (*.jinja)
     try_tab.py       a message in, label and probabilities out, side by side with another strategy
     decision_tab.py  the verdict, the charts and the cost slider

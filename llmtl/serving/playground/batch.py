@@ -14,13 +14,15 @@ from threading import Event
 from llmtl.data.files import read_file
 from llmtl.errors import DataError, ServingError
 from llmtl.serving.playground.client import Endpoint, RefusedError
+from llmtl.serving.task_api.answers import FIELD
+from llmtl.task import TaskKind
 
 MOST_BYTES = 10 * 2**20
 MOST_ROWS = 20_000
 MOST_AT_ONCE = 32
 """Inputs of one request: enough for the server to batch, few enough for the progress bar to move."""
 PARALLEL = 4
-ADDED = ("label", "probability", "error")
+ERROR = "error"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """OWASP, "CSV Injection": cells that begin so are run as formulas by spreadsheets."""
 
@@ -50,7 +52,7 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one row: a label with its probability, or an error."""
+    """What became of one row: a label with its probability (or another canonical answer), or an error."""
 
     label: str = ""
     probability: float | None = None
@@ -118,24 +120,32 @@ def _label(endpoint: Endpoint, texts: dict[int, str], *, model: str, stop: Event
         stop.set()
         return dict.fromkeys(texts, Outcome(error=str(error)))
     return {
-        index: Outcome(answer.label, answer.probabilities.get(answer.label))
+        index: Outcome(answer.label, answer.probabilities.get(answer.label), answer.error)
         for index, answer in zip(texts, answers, strict=True)
     }
 
 
-def write_labelled(path: Path, sheet: Sheet, outcomes: Sequence[Outcome]) -> None:
-    """Write the sheet with the columns `label`, `probability` and `error`, safe to open in a spreadsheet."""
+def write_labelled(
+    path: Path, sheet: Sheet, outcomes: Sequence[Outcome], *, kind: str = TaskKind.CLASSIFICATION
+) -> None:
+    """Write the sheet with the columns that the kind of task adds, safe to open in a spreadsheet."""
+    labels = kind == TaskKind.CLASSIFICATION
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*map(harmless, sheet.columns), *added_columns(sheet.columns)])
+        writer.writerow([*map(harmless, sheet.columns), *added_columns(sheet.columns, kind=kind)])
         for row, outcome in zip(sheet.rows, outcomes, strict=True):
             probability = "" if outcome.probability is None else f"{outcome.probability:.6f}"
-            writer.writerow([*map(harmless, row), harmless(outcome.label), probability, harmless(outcome.error)])
+            sure = [probability] if labels else []
+            writer.writerow([*map(harmless, row), harmless(outcome.label), *sure, harmless(outcome.error)])
 
 
-def added_columns(columns: Sequence[str]) -> list[str]:
-    """Return the names of the added columns: `predicted_label` and so on where the file has such a column already."""
-    return [_free(name, columns) for name in ADDED]
+def added_columns(columns: Sequence[str], *, kind: str = TaskKind.CLASSIFICATION) -> list[str]:
+    """Return the names of the added columns: `predicted_label` and so on where the file has such a column already.
+
+    A label has a probability; other answers are JSON (`labels`, `spans`) or `text`.
+    """
+    sure = ["probability"] if kind == TaskKind.CLASSIFICATION else []
+    return [_free(name, columns) for name in (FIELD[TaskKind(kind)], *sure, ERROR)]
 
 
 def _free(name: str, columns: Sequence[str]) -> str:

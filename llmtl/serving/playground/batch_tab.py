@@ -14,6 +14,7 @@ import gradio as gr
 
 from llmtl.errors import InputError
 from llmtl.report import wording
+from llmtl.serving.playground.answers import counted
 from llmtl.serving.playground.batch import (
     MOST_AT_ONCE,
     MOST_BYTES,
@@ -46,7 +47,7 @@ def build_batch(content: PlaygroundContent, endpoint: Endpoint) -> None:
     download = gr.DownloadButton("Download the labelled CSV", visible=False, elem_id="download")
 
     outputs = [said, column, start, progress, download]
-    gr.on([upload.upload, upload.clear], _uploaded, upload, outputs, **_QUIET)
+    gr.on([upload.upload, upload.clear], _uploading(content.task.kind), upload, outputs, **_QUIET)
     shown: list[Any] = [progress, download, start, stop]
     labelling = start.click(
         _labelling(content, endpoint, download),
@@ -59,7 +60,16 @@ def build_batch(content: PlaygroundContent, endpoint: Endpoint) -> None:
     stop.click(_stopped, None, shown, cancels=[labelling], queue=False, **_QUIET)
 
 
-def _uploaded(path: str | None) -> tuple[Any, ...]:
+def _uploading(kind: str) -> Any:
+    """Return the event handler for a chosen file."""
+
+    def uploaded(path: str | None) -> tuple[Any, ...]:
+        return _uploaded(path, kind)
+
+    return uploaded
+
+
+def _uploaded(path: str | None, kind: str) -> tuple[Any, ...]:
     """Return what the page says about a chosen file: its size and columns, or what is wrong with it."""
     gone = gr.update(visible=False)
     if path is None:
@@ -69,7 +79,7 @@ def _uploaded(path: str | None) -> tuple[Any, ...]:
     except InputError as error:
         return failure(str(error)), gr.update(visible=False), gr.update(interactive=False), "", gone
     rows = wording.plural(len(sheet.rows), "row")
-    added = ", ".join(added_columns(sheet.columns))
+    added = ", ".join(added_columns(sheet.columns, kind=kind))
     return (
         note(f"{sheet.name}: {rows}. The columns {added} will be added."),
         gr.update(choices=list(sheet.columns), value=sheet.likeliest, visible=True),
@@ -106,9 +116,9 @@ def _labelling(content: PlaygroundContent, endpoint: Endpoint, download: gr.Down
             yield _progress(len(outcomes), len(texts), seconds=time.monotonic() - started), gone, busy, there
         ordered = [outcomes[index] for index in range(len(texts))]
         labelled = _beside(Path(path))
-        write_labelled(labelled, sheet, ordered)
+        write_labelled(labelled, sheet, ordered, kind=content.task.kind)
         download.temp_files.add(str(labelled))  # so that Gradio deletes it with the upload beside it
-        done = _summary(ordered, seconds=time.monotonic() - started)
+        done = _summary(ordered, content.task.kind, seconds=time.monotonic() - started)
         yield done, gr.update(value=str(labelled), visible=True), idle, gone
 
     return label_file
@@ -129,13 +139,14 @@ def _progress(done: int, total: int, *, seconds: float) -> str:
     return render("progress", done=done, total=total, left=left)
 
 
-def _summary(outcomes: list[Outcome], *, seconds: float) -> str:
-    labels = Counter(outcome.label for outcome in outcomes if not outcome.error)
+def _summary(outcomes: list[Outcome], kind: str, *, seconds: float) -> str:
+    done = [outcome for outcome in outcomes if not outcome.error]
+    labels = Counter(label for outcome in done for label in counted(kind, outcome.label))
     errors = Counter(outcome.error for outcome in outcomes if outcome.error)
     return render(
         "batch",
         n=len(outcomes),
-        labelled=sum(labels.values()),
+        labelled=len(done),
         seconds=seconds,
         labels=labels.most_common(LABELS_SHOWN),
         most=max(labels.values(), default=1),

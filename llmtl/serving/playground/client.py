@@ -15,7 +15,9 @@ from annotated_types import MinLen
 from openai.types.chat import ChatCompletionUserMessageParam
 from pydantic import TypeAdapter, ValidationError
 
+from llmtl.answers import Span, write_spans
 from llmtl.errors import ServingError
+from llmtl.serving.playground.answers import labels_text
 
 ANSWER_SECONDS = 30.0
 """How long one message may take; a cold grammar compiler needs up to 14 s."""
@@ -57,25 +59,54 @@ class ServedTask:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to one message: `milliseconds` from sending to the whole answer, `prompt` as the engine saw it."""
+    """The answer to one message: `milliseconds` from sending to the whole answer, `prompt` as the engine saw it.
+
+    `label` and `error` are as in `Labelled`.
+    """
 
     label: str
     probabilities: Mapping[str, float]
     milliseconds: float
     prompt: str | None
+    error: str = ""
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """The label of one input and the probability of every label."""
+    """The label of one input and the probability of every label; for other kinds of task the canonical answer.
+
+    Where there is none, `error` says why.
+    """
 
     label: str
     probabilities: Mapping[str, float]
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of `/v1/predict` of any kind of task."""
+
+    label: str | None = None
+    labels: tuple[str, ...] | None = None
+    spans: tuple[Span, ...] | None = None
+    text: str | None = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def answer(self) -> str | None:
+        """Return the canonical answer, or None where there is none."""
+        if self.labels is not None:
+            return labels_text(self.labels)
+        if self.spans is not None:
+            return write_spans(self.spans)
+        return self.text if self.label is None else self.label
 
 
 @dataclass(frozen=True)
 class _Predicted:
-    data: tuple[Labelled, ...]
+    data: tuple[_Row, ...]
 
 
 @dataclass(frozen=True)
@@ -124,29 +155,33 @@ class Endpoint:
         return self._checked(_TASK, self._sent(lambda: self._client.get("/task", cast_to=object)))
 
     def answer(self, text: str, model: str) -> Answer:
-        """Return the answer to one message, with the probability of every label where the task has labels."""
+        """Return the answer to one message, with the probability of every label where it is a label."""
         create = self._client.chat.completions.with_raw_response.create
         asked = ChatCompletionUserMessageParam(role="user", content=text)
         started = time.perf_counter()
         raw = self._sent(lambda: create(model=model, messages=[asked], extra_body={"return_prompt_text": True}).content)
         milliseconds = 1000 * (time.perf_counter() - started)
         completion = self._checked(_COMPLETION, raw)
+        [row] = self.predict([text], model)
         return Answer(
-            label=completion.choices[0].message.content,
-            probabilities=self.predict([text], model)[0].probabilities,
+            label=completion.choices[0].message.content if row.probabilities else row.label,
+            probabilities=row.probabilities,
             milliseconds=milliseconds,
             prompt=completion.prompt_text,
+            error=row.error,
         )
 
     def predict(self, texts: Sequence[str], model: str) -> tuple[Labelled, ...]:
-        """Return one label with all probabilities a text, in order."""
+        """Return one answer a text, in order; a label has the probabilities of all."""
         body = {"inputs": list(texts), "model": model}
         limit = _limit(ANSWER_SECONDS if len(texts) == 1 else BATCH_SECONDS)
         raw = self._sent(lambda: self._client.post("/predict", body=body, cast_to=object, options={"timeout": limit}))
         predicted = self._checked(_PREDICTED, raw).data
         if len(predicted) != len(texts):
             raise ServingError(f"The server answered {len(predicted)} of {len(texts)} inputs; look at its log.")
-        return predicted
+        if any(row.answer is None and not row.error for row in predicted):
+            raise self._stranger()
+        return tuple(Labelled(row.answer or "", row.probabilities, row.error) for row in predicted)
 
     def _sent(self, request: Callable[[], T]) -> T:
         """Return what a request brings back; every failure becomes a `ServingError`."""

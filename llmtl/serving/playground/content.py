@@ -37,11 +37,12 @@ class TestRow:
     reference: str
     prediction: str | None
     probability: float | None
+    alternatives: tuple[str, ...] = ()
 
     @property
     def right(self) -> bool:
-        """Return whether the prediction is the reference."""
-        return self.prediction == self.reference
+        """Return whether the prediction is the reference, or one of its alternatives."""
+        return self.prediction in (self.reference, *self.alternatives)
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ class PlaygroundContent:
                 id=example.id,
                 text=example.text,
                 reference=example.reference,
-                prediction=prediction.label,
-                probability=prediction.probabilities.get(prediction.label) if prediction.label is not None else None,
+                prediction=prediction.answer,
+                probability=prediction.probabilities.get(prediction.answer) if prediction.answer is not None else None,
+                alternatives=example.alternatives,
             )
             for example, prediction in zip(self.report.test_examples, measured.predictions, strict=True)
         )

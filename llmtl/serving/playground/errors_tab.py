@@ -10,11 +10,13 @@ import gradio as gr
 
 from llmtl.report.charts.matrices import heat_map
 from llmtl.report.confusion import FAILED, confusion_of
+from llmtl.serving.playground.answers import shown
 from llmtl.serving.playground.client import Endpoint
 from llmtl.serving.playground.content import PlaygroundContent, TestRow
 from llmtl.serving.playground.decision_tab import NO_RUN
 from llmtl.serving.playground.pages import html, note, render
 from llmtl.serving.playground.try_tab import ASK, ROW_CLICKS, TRY_TAB, TryTab, asking
+from llmtl.task import TaskKind
 
 ANY = "any"
 ROWS_SHOWN = 60
@@ -34,16 +36,22 @@ def build_errors(content: PlaygroundContent, endpoint: Endpoint, *, tabs: gr.Tab
         html(note(NO_RUN.format(what="what it gets wrong")), elem_id="errors")
         return
     wrong = [row for row in rows if not row.right]
-    matrix = html(_matrix(content), js_on_load=_CELL_CLICKS, elem_id="matrix")
+    kind = content.task.kind
+    labels = kind == TaskKind.CLASSIFICATION  # other answers are too many to choose among
+    matrix = html(_matrix(content) if labels else "", js_on_load=_CELL_CLICKS, elem_id="matrix")
     with gr.Row(elem_classes="lt-filters"):
-        reference = gr.Dropdown([ANY, *_seen(row.reference for row in wrong)], value=ANY, label="Right label")
-        predicted = gr.Dropdown([ANY, *_seen(map(predicted_label, wrong))], value=ANY, label="Predicted label")
+        references, given = (
+            [ANY, *_seen(seen)] if labels else [ANY]
+            for seen in ((row.reference for row in wrong), map(predicted_label, wrong))
+        )
+        reference = gr.Dropdown(references, value=ANY, label="Right label", visible=labels)
+        predicted = gr.Dropdown(given, value=ANY, label="Predicted label", visible=labels)
         text = gr.Textbox(label="Text contains", max_lines=1, elem_id="contains")
-    listed = html(errors_page(rows), js_on_load=ROW_CLICKS, elem_id="errors")
+    listed = html(errors_page(rows, kind=kind), js_on_load=ROW_CLICKS, elem_id="errors")
     filters: list[Any] = [reference, predicted, text]
 
     def narrow(right: str, given: str, contains: str) -> str:
-        return errors_page(rows, reference=right, predicted=given, contains=contains)
+        return errors_page(rows, kind=kind, reference=right, predicted=given, contains=contains)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([part.change for part in filters], narrow, filters, listed, trigger_mode="always_last", **quiet)
@@ -57,8 +65,18 @@ def build_errors(content: PlaygroundContent, endpoint: Endpoint, *, tabs: gr.Tab
     _wire_rows(content, endpoint, listed=listed, tabs=tabs, tried=tried)
 
 
-def errors_page(rows: Sequence[TestRow], *, reference: str = ANY, predicted: str = ANY, contains: str = "") -> str:
-    """Return the wrong predictions that pass the filters, surest mistakes first; `any` lets every label pass."""
+def errors_page(
+    rows: Sequence[TestRow],
+    *,
+    kind: str = TaskKind.CLASSIFICATION,
+    reference: str = ANY,
+    predicted: str = ANY,
+    contains: str = "",
+) -> str:
+    """Return the wrong predictions that pass the filters, surest mistakes first; `any` lets every label pass.
+
+    Answers that have no probabilities stay in test order.
+    """
     wanted = contains.strip().casefold()
     found = [
         (index, row)
@@ -70,7 +88,11 @@ def errors_page(rows: Sequence[TestRow], *, reference: str = ANY, predicted: str
     ]
     found.sort(key=lambda pair: -(pair[1].probability or 0.0))
     wrong = sum(not row.right for row in rows)
-    return render("errors", found=found[:ROWS_SHOWN], matching=len(found), wrong=wrong, n=len(rows), failed=FAILED)
+    listed = [
+        (index, row, shown(kind, row.reference), shown(kind, predicted_label(row))) for index, row in found[:ROWS_SHOWN]
+    ]
+    sure = kind == TaskKind.CLASSIFICATION
+    return render("errors", found=listed, matching=len(found), wrong=wrong, n=len(rows), sure=sure)
 
 
 def predicted_label(row: TestRow) -> str:

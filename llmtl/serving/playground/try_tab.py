@@ -1,4 +1,4 @@
-"""The *Try* tab: a message in, the label with the probability of every label out, beside another strategy on request.
+"""The *Try* tab: a message in, the answer out (a label with all probabilities), beside another strategy on request.
 
 Not covered: labelling many messages (`batch_tab`).
 """
@@ -10,9 +10,11 @@ from typing import Any
 import gradio as gr
 
 from llmtl.errors import ServingError
+from llmtl.serving.playground.answers import shown
 from llmtl.serving.playground.client import Endpoint
 from llmtl.serving.playground.content import PlaygroundContent
 from llmtl.serving.playground.pages import failure, html, note, render
+from llmtl.task import TaskKind
 
 EXAMPLES_SHOWN = 5
 BARS_SHOWN = 10
@@ -66,9 +68,13 @@ def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
             compare = gr.Radio(
                 [ALONE, *others], value=ALONE, label="Compare with", visible=bool(others), elem_id="compare"
             )
-            submit = gr.Button("Label it", variant="primary", elem_id="submit")
+            submit = gr.Button(
+                "Label it" if content.task.kind == TaskKind.CLASSIFICATION else "Answer it",
+                variant="primary",
+                elem_id="submit",
+            )
         with gr.Column(scale=6, min_width=300):
-            result = html(note("The label and its probability appear here."), elem_id="result")
+            result = html(note("The answer appears here."), elem_id="result")
         with gr.Column(scale=5, min_width=300):
             examples = html(_examples(content, 0), js_on_load=ROW_CLICKS, elem_id="examples")
     tab = TryTab(message, compare, result)
@@ -111,14 +117,17 @@ def _answers(
         except ServingError as error:
             yield (render("answer", cards=cards, waiting="") if cards else "") + failure(str(error))
             return
-        shown, rest = split_bars(answer.probabilities)
+        bars, rest = split_bars(answer.probabilities)
+        kind = content.task.kind
         cards.append(
             {
                 "strategy": strategy,
-                "label": answer.label,
+                "answer": shown(kind, answer.label, text),
+                "error": answer.error,
                 "milliseconds": answer.milliseconds,
-                "reference": reference,
-                "bars": shown,
+                "right": None if reference is None else answer.label == reference and not answer.error,
+                "reference": None if reference is None else shown(kind, reference, text),
+                "bars": bars,
                 "rest": rest,
                 "prompt": answer.prompt,
             }

@@ -1,14 +1,16 @@
-"""The parity check: recorded test inputs through the live endpoint must give the recorded labels.
+"""The parity check: recorded test inputs through the live endpoint must give the recorded answers.
 
-Labels are asked for as a client does, by chat to the task's name through the `openai` package; probabilities by
-`/v1/predict`. An input on which a failure was recorded (too long for the model) must be refused by the server as well.
-Not covered: what to do about a failed check (`llmtl.serving.serve`).
+Answers are asked for as a client does, by chat to the task's name through the `openai` package; probabilities by
+`/v1/predict`. Where a failure was recorded (an input too long for the model, JSON that was cut off), the server must
+have no answer either. Where answers have no probabilities nothing can be a near tie, and the required share alone
+decides. Not covered: what to do about a failed check (`llmtl.serving.serve`).
 """
 
 import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import openai
@@ -18,9 +20,10 @@ from llmtl.progress import Advance, unwatched
 from llmtl.served import Disagreement, Parity
 from llmtl.serving.bundle.manifest import Recorded
 from llmtl.serving.proof.client import Endpoint, reason
+from llmtl.serving.proof.reading import Reading
 
 REQUIRED = 0.995
-"""The least share of equal labels: one in 200 may fall the other way in a near tie."""
+"""The least share of equal answers: one in 200 may fall the other way in a near tie."""
 TOLERANCE = 0.01
 """Labels whose measured probabilities are this close may swap: other kernels and batch shapes round otherwise."""
 SEED = 0
@@ -33,9 +36,9 @@ _REFUSALS = (400, 413, 422)
 
 @dataclass(frozen=True)
 class Answer:
-    """What the live server said about one input: the label by chat, label and probabilities by `/v1/predict`.
+    """What the live server said about one input: the answer by chat, answer and probabilities by `/v1/predict`.
 
-    None and {} where it refused the input.
+    None and {} where it refused the input or said what is no answer.
     """
 
     chat: str | None = None
@@ -43,7 +46,7 @@ class Answer:
     probabilities: dict[str, float] = field(default_factory=dict)
 
     def against(self, recorded: str | None) -> str | None:
-        """Return the label that both routes gave, or the one that differs from the recorded label."""
+        """Return the answer that both routes gave, or the one that differs from the recorded answer."""
         return self.predict if self.chat == recorded else self.chat
 
 
@@ -54,21 +57,29 @@ def chosen(recorded: Sequence[Recorded], size: int | None) -> tuple[Recorded, ..
     return tuple(recorded[index] for index in sorted(random.Random(SEED).sample(range(len(recorded)), size)))
 
 
-def check_parity(endpoint: Endpoint, recorded: Sequence[Recorded], *, advance: Advance = unwatched) -> Parity:
+def check_parity(
+    endpoint: Endpoint, recorded: Sequence[Recorded], reading: Reading, *, advance: Advance = unwatched
+) -> Parity:
     """Return how far the live endpoint agrees with what was recorded.
 
     Raises `ServingError` when nothing was recorded, or when a request gets no answer at all.
     """
     if not recorded:
         raise ServingError("The bundle holds no recorded test inputs, so nothing can be checked; export it again.")
-    return judge(recorded, asyncio.run(_ask_all(endpoint, recorded, advance)))
+    answers = asyncio.run(_ask_all(_Question(endpoint, reading), recorded, advance))
+    return judge(recorded, answers, ties=reading.has_probabilities)
 
 
-def judge(recorded: Sequence[Recorded], answers: Sequence[Answer]) -> Parity:
-    """Return the verdict over the answers to the recorded inputs, in the same order."""
+def judge(recorded: Sequence[Recorded], answers: Sequence[Answer], *, ties: bool = True) -> Parity:
+    """Return the verdict over the answers to the recorded inputs, in the same order.
+
+    With `ties` every disagreement must be a near tie.
+    """
     pairs = list(zip(recorded, answers, strict=True))
     disagreements = tuple(
-        _disagreement(row, answer) for row, answer in pairs if row.prediction != answer.against(row.prediction)
+        _disagreement(row, answer, ties=ties)
+        for row, answer in pairs
+        if row.prediction != answer.against(row.prediction)
     )
     agreed = len(pairs) - len(disagreements)
     enough = agreed / len(pairs) >= REQUIRED - _ROUNDING
@@ -76,15 +87,15 @@ def judge(recorded: Sequence[Recorded], answers: Sequence[Answer]) -> Parity:
         compared=len(pairs),
         agreed=agreed,
         required=REQUIRED,
-        passed=enough and all(item.close for item in disagreements),
+        passed=enough and (not ties or all(item.close for item in disagreements)),
         largest_difference=max((_difference(row, answer) for row, answer in pairs), default=0.0),
         disagreements=disagreements,
     )
 
 
-def _disagreement(row: Recorded, answer: Answer) -> Disagreement:
+def _disagreement(row: Recorded, answer: Answer, *, ties: bool) -> Disagreement:
     served = answer.against(row.prediction)
-    shown = [label for label in (row.prediction, served) if label is not None]
+    shown = [label for label in (row.prediction, served) if label is not None and ties]
     return Disagreement(
         id=row.id,
         text=row.text,
@@ -92,7 +103,7 @@ def _disagreement(row: Recorded, answer: Answer) -> Disagreement:
         served=served,
         recorded_probabilities={label: row.probabilities.get(label, 0.0) for label in shown},
         served_probabilities={label: answer.probabilities.get(label, 0.0) for label in shown},
-        close=_close(row, served),
+        close=ties and _close(row, served),
     )
 
 
@@ -110,7 +121,16 @@ def _difference(row: Recorded, answer: Answer) -> float:
     return max((abs(row.probabilities[label] - answer.probabilities[label]) for label in both), default=0.0)
 
 
-async def _ask_all(endpoint: Endpoint, recorded: Sequence[Recorded], advance: Advance) -> list[Answer]:
+@dataclass(frozen=True)
+class _Question:
+    """Whom to ask, and how to read what comes back."""
+
+    endpoint: Endpoint
+    reading: Reading
+
+
+async def _ask_all(question: _Question, recorded: Sequence[Recorded], advance: Advance) -> list[Answer]:
+    endpoint = question.endpoint
     limit = asyncio.Semaphore(_CONCURRENCY)
     chat = openai.AsyncOpenAI(
         base_url=endpoint.openai_url,
@@ -120,16 +140,16 @@ async def _ask_all(endpoint: Endpoint, recorded: Sequence[Recorded], advance: Ad
     )
     plain = httpx.AsyncClient(headers=endpoint.headers, timeout=_REQUEST_SECONDS, trust_env=False)
 
-    async def ask(text: str) -> Answer:
+    async def ask(row: Recorded) -> Answer:
         async with limit:
-            answer = await _ask(endpoint, chat, plain, text)
+            answer = await _ask(question, chat, plain, row)
         advance(1)
         return answer
 
     async with chat, plain:
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(ask(row.text)) for row in recorded]
+                tasks = [group.create_task(ask(row)) for row in recorded]
         except ExceptionGroup as errors:
             raise _first(errors) from None
     return [task.result() for task in tasks]
@@ -143,9 +163,15 @@ def _first(errors: ExceptionGroup) -> Exception:
     return error
 
 
-async def _ask(endpoint: Endpoint, chat: openai.AsyncOpenAI, plain: httpx.AsyncClient, text: str) -> Answer:
-    """Return the label by chat, and label and probabilities by `/v1/predict`."""
-    return Answer(await _by_chat(endpoint, chat, text), *await _by_predict(endpoint, plain, text))
+async def _ask(question: _Question, chat: openai.AsyncOpenAI, plain: httpx.AsyncClient, row: Recorded) -> Answer:
+    """Return the answer by chat, and answer and probabilities by `/v1/predict`."""
+    content = await _by_chat(question.endpoint, chat, row.text)
+    found = await _by_predict(question.endpoint, plain, row.text)
+    return Answer(
+        chat=None if content is None else question.reading.chat(content, row),
+        predict=None if found is None else question.reading.row(found),
+        probabilities={} if found is None else found.get("probabilities", {}),
+    )
 
 
 async def _by_chat(endpoint: Endpoint, client: openai.AsyncOpenAI, text: str) -> str | None:
@@ -159,13 +185,14 @@ async def _by_chat(endpoint: Endpoint, client: openai.AsyncOpenAI, text: str) ->
     return completion.choices[0].message.content
 
 
-async def _by_predict(endpoint: Endpoint, client: httpx.AsyncClient, text: str) -> tuple[str | None, dict[str, float]]:
+async def _by_predict(endpoint: Endpoint, client: httpx.AsyncClient, text: str) -> dict[str, Any] | None:
+    """Return the row of `/v1/predict`, or None where the input was refused."""
     response = await client.post(f"{endpoint.openai_url}/predict", json={"model": endpoint.model, "inputs": [text]})
     if response.is_error:
         _check_refusal(response.status_code, reason(response))
-        return None, {}
-    row = response.json()["data"][0]
-    return row["label"], row["probabilities"]
+        return None
+    row: dict[str, Any] = response.json()["data"][0]
+    return row
 
 
 def _check_refusal(status: int, why: str) -> None:

@@ -37,13 +37,15 @@ class Catalogue:
     def describe(self, engine: str, limits: Limits) -> dict[str, Any]:
         """Return the answer to `GET /v1/task`; `engine` is the server's name with its version."""
         bundle = self.bundle
+        told = {"schema": bundle.output.schema, "max_tokens": bundle.output.max_tokens}
+        form = {name: value for name, value in told.items() if value is not None}
         context = {"context_length": bundle.base.context_length} if bundle.base else {}
         return {
             "object": "task",
             "task": bundle.task.name,
             "kind": str(bundle.task.kind),
             "labels": list(bundle.task.labels),
-            "instruction": bundle.task.instruction,
+            "instruction": bundle.winner.told(bundle.task).instruction,
             "model": bundle.winner.model,
             "strategy": bundle.winner.name,
             "engine": engine,
@@ -52,6 +54,7 @@ class Catalogue:
             ],
             "base_model": self.base,
             "output": bundle.output.form,
+            **form,
             "limits": {**asdict(limits), **context},
             "verdict": bundle.verdict,
         }

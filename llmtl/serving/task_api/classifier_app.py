@@ -33,6 +33,7 @@ from llmtl.predictor import Prediction
 from llmtl.serving.bundle.classifier import load_classifier
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER
 from llmtl.serving.bundle.read import open_bundle
+from llmtl.serving.task_api.answers import fields_of, said
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.gate import Gate
@@ -45,7 +46,7 @@ from llmtl.serving.task_api.requests import (
     predict_request,
     requested_model,
 )
-from llmtl.serving.task_api.responses import error_response, labelled, not_allowed, predictions_response
+from llmtl.serving.task_api.responses import Predicted, error_response, labelled, not_allowed, predictions_response
 from llmtl.serving.task_api.routes import (
     BUNDLE_VARIABLE,
     CHAT,
@@ -57,6 +58,7 @@ from llmtl.serving.task_api.routes import (
     PREDICT,
     TASK,
 )
+from llmtl.templates.forms import Read
 
 
 class ClassifierServer:
@@ -67,6 +69,7 @@ class ClassifierServer:
         if bundle.base is not None:
             raise BundleError(f"The winner '{bundle.winner.name}' is a language model; serve it with `llmtl serve`.")
         self._limits = limits
+        self._bundle = bundle
         self._catalogue = Catalogue(bundle)
         self._predictor = load_classifier(folder / CLASSIFIER_FOLDER, bundle.task)
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
@@ -83,25 +86,31 @@ class ClassifierServer:
         return JSONResponse(self._task)
 
     async def chat(self, request: Request) -> Response:
-        """Return the label of one message as a chat completion."""
+        """Return the answer to one message as a chat completion, in the form that a language model would write."""
         fields = parse_object(await read_body(request.scope, request.receive, self._limits))
         strategy = self._catalogue.strategy(requested_model(fields, self._catalogue.names))
         asked = chat_request(fields, self._limits)
         [prediction] = await self._predict([asked.text])
-        label = prediction.label or ""
-        completion = LabelCompletion(strategy.model, asked, label, prediction.probabilities)
+        written = said(self._bundle.task, prediction.answer or "")
+        told = prediction.probabilities if self._bundle.output.form == "label" else {}
+        completion = LabelCompletion(strategy.model, asked, written, told)
         if asked.stream:
             return StreamingResponse(completion.events(), media_type="text/event-stream")
         return JSONResponse(completion.whole())
 
     async def predict(self, request: Request) -> Response:
-        """Return the label, and the probability of every label, of each input."""
+        """Return the answer to each input; labels with the probability of every label."""
         body = await read_body(request.scope, request.receive, self._limits)
         asked = predict_request(parse_object(body), self._limits)
         strategy = self._catalogue.strategy(asked.model)
         predictions = await self._predict(asked.inputs)
-        rows = [labelled(each.label or "", dict(each.probabilities), 0) for each in predictions]
-        return predictions_response(strategy.model, rows)
+        return predictions_response(strategy.model, [self._row(each) for each in predictions])
+
+    def _row(self, prediction: Prediction) -> Predicted:
+        """Return a prediction as a row of `/v1/predict`."""
+        if self._bundle.output.form == "label":
+            return labelled(prediction.answer or "", dict(prediction.probabilities), 0)
+        return Predicted(fields_of(self._bundle.task.kind, Read(prediction.answer)), 0)
 
     async def _predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Return the predictions, made in a thread so that long texts do not hold the other clients up."""

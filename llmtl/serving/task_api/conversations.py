@@ -17,6 +17,7 @@ from llmtl.serving.bundle.manifest import Bundle, ServedStrategy
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.task import Example, Message
 from llmtl.templates import Template
+from llmtl.templates.forms import Read
 
 _END_TOKENS = 1
 _SLACK_TOKENS = 16
@@ -37,26 +38,47 @@ class Conversations:
     """Prompts and messages of every strategy in a bundle.
 
     `pool` has the examples that a retrieving strategy looks up, in index order; it may be empty when none retrieves.
-    `room` is the most tokens a prompt may have, as `llmtl.label_predictor.PromptPredictor.prompt_room`. Only one thread
-    at a time may call `tokens`.
+    `room` is the most tokens a prompt may have, as `llmtl.text_predictor.PromptedPredictor.prompt_room`. Only one
+    thread at a time may call `tokens`.
     """
 
     def __init__(self, bundle: Bundle, tokenizer: Any, pool: Sequence[Example] = ()) -> None:
         if bundle.base is None:
             raise ValueError("A classifier has no prompts.")
         self._wording = TokenizerWording(tokenizer)
+        self._form = bundle.output.form
         self._tokenizer = tokenizer
         self._context = bundle.base.context_length
-        self.template = Template(bundle.task, self._wording)
-        self._answers = self.template.answers()
+        self._templates = {each.model: Template(each.told(bundle.task), self._wording) for each in bundle.strategies}
+        self.template = self._templates[bundle.winner.model]
+        # the closed set of answers; empty where the model writes JSON or text
+        self._answers = self.template.answers() if bundle.output.form == "label" else ()
         self._tries = AnswerTries(tokenizer, self._wording.end_id)
         self._retriever = Retriever(pool) if pool else None
         self._fixed = {
-            each.model: self._count(self.template.prompt("", each.demonstrations)) for each in bundle.strategies
+            each.model: self._count(self.prompt(each, "", each.demonstrations)) for each in bundle.strategies
         }
         self._shown_tokens: dict[str, int] = {}
-        longest = max(map(self._count, self._answers)) + _END_TOKENS
-        self.room = self._context - (longest if bundle.output.form == "label" else bundle.output.max_tokens or 1)
+        longest = max(map(self._count, self._answers), default=0) + _END_TOKENS
+        self.room = self._context - (bundle.output.max_tokens or longest)
+
+    @property
+    def parsed(self) -> bool:
+        """Return whether a chat's answer is not what the model writes, but the label or text that this stands for.
+
+        A label may be written with a space before it, and a model without chat template goes on after a text.
+        """
+        if self._form == "label":
+            return self._answers != self.template.task.labels
+        return self._form == "text" and self._wording.chat_template is None
+
+    def prompt(self, strategy: ServedStrategy, text: str, shown: Sequence[Example]) -> str:
+        """Return the finished prompt of a strategy, with its instruction and the demonstrations `shown`."""
+        return self._templates[strategy.model].prompt(text, shown)
+
+    def read(self, strategy: ServedStrategy, written: str, text: str) -> Read:
+        """Return what the model of a strategy wrote for `text` as a canonical answer."""
+        return self._templates[strategy.model].read(written, text)
 
     def demonstrations(self, strategy: ServedStrategy, text: str) -> tuple[Example, ...]:
         """Return the demonstrations for `text`: the strategy's own, or as many retrieved ones as fit."""
@@ -65,7 +87,7 @@ class Conversations:
         chosen = self._retriever.nearest(text, strategy.retrieved)
         if self._surely_fits(strategy, text, chosen):
             return chosen
-        while chosen and self._count(self.template.prompt(text, chosen)) > self.room:
+        while chosen and self._count(self.prompt(strategy, text, chosen)) > self.room:
             chosen = chosen[1:]
         return chosen
 
@@ -76,26 +98,26 @@ class Conversations:
         """
         shown = self.demonstrations(strategy, text)
         if self._wording.chat_template is None:
-            return [{"role": "user", "content": self.template.prompt(text, shown)}]
-        return self.template.messages(text, shown)
+            return [{"role": "user", "content": self.prompt(strategy, text, shown)}]
+        return self._templates[strategy.model].messages(text, shown)
 
     def check_length(self, strategy: ServedStrategy, text: str, param: str) -> None:
         """Raise `RequestError` when the prompt for `text` does not fit the context."""
         if self._surely_fits(strategy, text):
             return
         shown = self.demonstrations(strategy, text)
-        self._check(self._count(self.template.prompt(text, shown)), param)
+        self._check(self._count(self.prompt(strategy, text, shown)), param)
 
     def tokens(self, strategy: ServedStrategy, text: str, param: str) -> TokenPrompt:
         """Return the prompt for `text` as the measuring engine sees it; raises `RequestError` when it does not fit."""
-        prompt = self.template.prompt(text, self.demonstrations(strategy, text))
+        prompt = self.prompt(strategy, text, self.demonstrations(strategy, text))
         [ids] = encode(self._tokenizer, [prompt])
         self._check(len(ids), param)
         return TokenPrompt(tuple(ids), self._tries.after(prompt, ids, self._answers))
 
     def answer_tokens(self, strategy: ServedStrategy, text: str) -> tuple[int, ...]:
         """Return the token ids that any answer may have after this very prompt, the end of the answer included."""
-        prompt = self.template.prompt(text, self.demonstrations(strategy, text))
+        prompt = self.prompt(strategy, text, self.demonstrations(strategy, text))
         paths = continuations(self._tokenizer, prompt, self._answers)
         return tuple(sorted({token for path in paths for token in path} | {self._wording.end_id}))
 

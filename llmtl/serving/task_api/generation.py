@@ -1,4 +1,4 @@
-"""Answers that are no labels, JSON spans or text: one in-process chat request an input.
+"""Answers that are no single label, JSON or text: one in-process chat request an input, read as in measuring.
 
 Not covered: labels (`llmtl.serving.task_api.scoring`).
 """
@@ -6,49 +6,64 @@ Not covered: labels (`llmtl.serving.task_api.scoring`).
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from starlette.types import ASGIApp, Scope
 
-from llmtl.serving.bundle.manifest import Output, ServedStrategy
+from llmtl.serving.bundle.manifest import ServedStrategy
+from llmtl.serving.task_api.answers import fields_of
 from llmtl.serving.task_api.asgi import call, together
 from llmtl.serving.task_api.responses import Predicted
 from llmtl.serving.task_api.routes import CHAT
 from llmtl.serving.task_api.scoring import REQUESTS_AT_ONCE, UpstreamError
+from llmtl.task import TaskKind
+from llmtl.templates.forms import Read
+
+_SHOWN = 60
+"""Characters of an unreadable answer that are told."""
+
+Reader = Callable[[ServedStrategy, str, str], Read]
+"""Call it with a strategy, what its model wrote and the input."""
 
 
 class Generator:
-    """Answers of a task's form by asking `app`; `word` turns a text into the body of its chat request."""
+    """Answers of a task's kind by asking `app`; `word` turns a text into the body of its chat request."""
 
-    def __init__(self, app: ASGIApp, output: Output, word: Callable[[ServedStrategy, str, str], bytes]) -> None:
+    def __init__(
+        self, app: ASGIApp, kind: TaskKind, *, word: Callable[[ServedStrategy, str, str], bytes], read: Reader
+    ) -> None:
         self._app = app
-        self._output = output
+        self._kind = kind
         self._word = word
+        self._read = read
         self._turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def predict(self, scope: Scope, strategy: ServedStrategy, texts: Sequence[str]) -> list[Predicted]:
-        """Return one answer a text, in order.
+        """Return one answer a text, in order; what cannot be read is an answer that says so.
 
         Raises `RequestError` for a text that does not fit the context, before anything is asked, and `UpstreamError`.
         """
         bodies = [self._word(strategy, text, f"inputs[{position}]") for position, text in enumerate(texts)]
-        return await together(self._ask(scope, body) for body in bodies)
+        return await together(
+            self._ask(scope, strategy, body=body, text=text) for body, text in zip(bodies, texts, strict=True)
+        )
 
-    async def _ask(self, scope: Scope, body: bytes) -> Predicted:
+    async def _ask(self, scope: Scope, strategy: ServedStrategy, *, body: bytes, text: str) -> Predicted:
         """Return the answer to one chat request."""
         async with self._turns:
             answer = await call(self._app, scope, CHAT, body)
         if answer.status != 200:
             raise UpstreamError(answer)
         completion = json.loads(answer.body)
-        said = completion["choices"][0]["message"]["content"] or ""
-        return Predicted({"output": self._parsed(said)}, completion["usage"]["prompt_tokens"])
+        [choice] = completion["choices"]
+        written = choice["message"]["content"] or ""
+        error = _unreadable(written, finished=choice["finish_reason"] != "length")
+        fields = fields_of(self._kind, self._read(strategy, written, text), error=error)
+        return Predicted(fields, completion["usage"]["prompt_tokens"])
 
-    def _parsed(self, said: str) -> Any:
-        """Return JSON as its value, and as text where it was cut off by `max_tokens`."""
-        if self._output.form != "json":
-            return said
-        try:
-            return json.loads(said)
-        except ValueError:
-            return said
+
+def _unreadable(written: str, *, finished: bool) -> str:
+    """Return why what was written is no answer, in case it is none."""
+    if not written.strip():
+        return "The model wrote nothing; try another wording of the message."
+    why = "cannot be read" if finished else "was cut off at the task's longest"
+    return f"The answer {why}; it began: {written:.{_SHOWN}}"

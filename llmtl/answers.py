@@ -1,0 +1,74 @@
+"""The canonical text of an answer of each kind of task: what `Example.reference` and `Prediction.answer` hold.
+
+    classification   the label
+    multi-label      a JSON list of labels in the task's order: `["refund", "card"]`; `[]` for none
+    extraction       a JSON list of spans in order of position: `[{"type": ..., "text": ..., "start": 0, "end": 4}]`
+    generation       the text itself
+
+One string for every kind lets splits, stores and prediction files treat all kinds alike. Not covered: what a model
+writes (`llmtl.templates`), scoring (`llmtl.metrics`).
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llmtl.errors import InputError
+
+NO_LABELS = "[]"
+NO_SPANS = "[]"
+
+
+@dataclass(frozen=True, order=True)
+class Span:
+    """A typed piece of an input: characters `start` to `end` (exclusive), which read `text`."""
+
+    start: int
+    end: int
+    type: str
+    text: str
+
+
+def write_labels(labels: Iterable[str], order: Sequence[str]) -> str:
+    """Return a set of labels as canonical text: each once, in the task's order."""
+    chosen = set(labels)
+    return json.dumps([label for label in order if label in chosen], ensure_ascii=False)
+
+
+def read_labels(answer: str) -> tuple[str, ...]:
+    """Return the labels of a canonical multi-label answer; raises `InputError` for anything else."""
+    labels = _list(answer, "labels")
+    if not all(isinstance(label, str) for label in labels):
+        raise InputError(f"'{answer:.60}' is no list of labels; write a JSON list of strings.")
+    return tuple(labels)
+
+
+def write_spans(spans: Iterable[Span]) -> str:
+    """Return spans as canonical text, ordered by position."""
+    return json.dumps(
+        [{name: asdict(span)[name] for name in ("type", "text", "start", "end")} for span in sorted(spans)],
+        ensure_ascii=False,
+    )
+
+
+def read_spans(answer: str) -> tuple[Span, ...]:
+    """Return the spans of a canonical extraction answer; raises `InputError` for anything else."""
+    try:
+        return tuple(
+            Span(int(row["start"]), int(row["end"]), row["type"], row["text"]) for row in _list(answer, "spans")
+        )
+    except (KeyError, TypeError, ValueError):
+        raise InputError(
+            f"'{answer:.60}' is no list of spans; write a JSON list of objects with type, text, start and end."
+        ) from None
+
+
+def _list(answer: str, what: str) -> list[Any]:
+    try:
+        value = json.loads(answer)
+    except json.JSONDecodeError:
+        value = None
+    if not isinstance(value, list):
+        raise InputError(f"'{answer:.60}' is no list of {what}; write a JSON list.")
+    return value

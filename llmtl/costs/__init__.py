@@ -1,0 +1,49 @@
+"""Money, and memory forecasts.
+
+    config.py    the `prices` section of a recipe
+    prices.yaml  dated list prices with their sources
+    table.py     reading such a table
+    usd.py       tokens and seconds at the recipe's prices
+    volume.py    cost over the request volume, and where strategies cross
+    memory.py    forecasts of the memory that inference and training take
+
+Not covered: who is chosen for being cheap (`llmtl.decision`).
+"""
+
+from llmtl.costs.config import PriceConfig
+from llmtl.costs.memory import ModelShape, inference_gib, qlora_gib
+from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
+from llmtl.costs.usd import (
+    SECONDS_PER_HOUR,
+    Device,
+    Tokens,
+    break_even,
+    gpu_hours,
+    usd_for_seconds,
+    usd_per_1k_requests,
+    usd_total,
+)
+from llmtl.costs.volume import CostLine, Crossing, cheapest_by_volume, crossings
+
+__all__ = [
+    "SECONDS_PER_HOUR",
+    "CostLine",
+    "Crossing",
+    "Device",
+    "MachinePrice",
+    "ModelPrice",
+    "ModelShape",
+    "PriceConfig",
+    "PriceTable",
+    "Tokens",
+    "break_even",
+    "cheapest_by_volume",
+    "crossings",
+    "gpu_hours",
+    "inference_gib",
+    "qlora_gib",
+    "read_table",
+    "usd_for_seconds",
+    "usd_per_1k_requests",
+    "usd_total",
+]

@@ -1,0 +1,93 @@
+"""The price table: dated list prices of machines and hosted models, from the file beside this or from one's own.
+
+Not covered: looking prices up on the network; a price is as old as its `as_of` says.
+"""
+
+import datetime
+import difflib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llmtl.errors import MissingFileError, RecipeError
+
+TABLE_FILE = "prices.yaml"
+_STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Dated(BaseModel):
+    """What every price carries: what it is of, when somebody last read it, and where."""
+
+    model_config = _STRICT
+
+    what: str = Field(min_length=1, description="Whose machine or model, and which.")
+    as_of: datetime.date = Field(description="The day on which the price was read.")
+    source: str = Field(pattern=r"^https?://", description="Where it was read.")
+
+
+class MachinePrice(Dated):
+    """One hour of a machine, whole, on demand."""
+
+    usd_per_hour: float = Field(ge=0, description="USD for one hour.")
+
+
+class ModelPrice(Dated):
+    """A hosted model, USD per million tokens."""
+
+    prompt: float = Field(ge=0, description="USD for a million prompt tokens.")
+    cached: float | None = Field(default=None, ge=0, description="The same for tokens found in the provider's cache.")
+    completion: float = Field(ge=0, description="USD for a million tokens that the model writes.")
+
+
+class PriceTable(BaseModel):
+    """Prices by name."""
+
+    model_config = _STRICT
+
+    machines: dict[str, MachinePrice] = Field(default_factory=dict, description="Machines, with or without a GPU.")
+    models: dict[str, ModelPrice] = Field(default_factory=dict, description="Hosted models.")
+
+    def machine(self, name: str) -> MachinePrice:
+        """Return the price of a machine; raises `RecipeError` for a name that the table lacks."""
+        return _found(self.machines, name, "machine")
+
+    def model(self, name: str) -> ModelPrice:
+        """Return the price of a hosted model; raises `RecipeError` for a name that the table lacks."""
+        return _found(self.models, name, "hosted model")
+
+
+def read_table(path: str | None = None) -> PriceTable:
+    """Return the table in a YAML file, or llmtl's own.
+
+    Raises `MissingFileError` when there is no such file and `RecipeError` when it is no price table.
+    """
+    if path is None:
+        text = files("llmtl.costs").joinpath(TABLE_FILE).read_text(encoding="utf-8")
+    elif Path(path).is_file():
+        text = Path(path).read_text(encoding="utf-8")
+    else:
+        raise MissingFileError(f"There is no price table at '{path}'; check prices.table.")
+    shown = path or TABLE_FILE
+    try:
+        return PriceTable.model_validate(yaml.safe_load(text) or {})
+    except yaml.YAMLError as error:
+        raise RecipeError(f"'{shown}' is not valid YAML ({str(error).splitlines()[0]}); mend it.") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the top"
+        raise RecipeError(f"'{shown}' is no price table: at {where}, {first['msg'].lower()}; mend it.") from None
+
+
+Entry = TypeVar("Entry", bound=Dated)
+
+
+def _found(entries: Mapping[str, Entry], name: str, what: str) -> Entry:
+    if name in entries:
+        return entries[name]
+    near = difflib.get_close_matches(name, entries, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(entries) or 'none'}"
+    raise RecipeError(f"The price table has no {what} '{name}' ({hint}); give the price itself, or prices.table.")

@@ -1,0 +1,80 @@
+"""Tokens and seconds at the recipe's prices: USD per 1,000 requests, totals, break-even.
+
+A request on own hardware costs its share of the machine's hourly price at full use: seconds per request at the
+measured throughput. Not covered: idle machines, networks, staff, and discounts.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llmtl.costs.config import PriceConfig
+from llmtl.errors import RecipeError
+
+Device = Literal["cpu", "cuda", "hosted"]
+"""Where a request runs; `hosted` is somebody else's endpoint, paid by the token."""
+
+SECONDS_PER_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Mean tokens of one request; `cached` are those of `prompt` that came from a prefix cache."""
+
+    prompt: float = 0.0
+    cached: float = 0.0
+    completion: float = 0.0
+
+
+def usd_for_seconds(seconds: float, *, device: Device | str, prices: PriceConfig) -> float:
+    """Return what `seconds` of one machine cost; a hosted model's seconds cost nothing, its tokens do."""
+    hourly = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour, "hosted": 0.0}
+    if device not in hourly:
+        raise RecipeError(f"There is no price for device '{device}'; use one of {', '.join(hourly)}.")
+    return seconds / SECONDS_PER_HOUR * hourly[device]
+
+
+def usd_per_1k_requests(
+    seconds_per_request: float, *, device: Device | str, prices: PriceConfig, tokens: Tokens | None = None
+) -> float:
+    """Return the USD of 1,000 requests: machine time at the measured throughput, or tokens when `device` is `hosted`.
+
+    Raises `RecipeError` for a hosted model without token prices.
+    """
+    if device == "hosted":
+        return 1000 * _usd_for_tokens(tokens or Tokens(), prices)
+    return 1000 * usd_for_seconds(seconds_per_request, device=device, prices=prices)
+
+
+def usd_total(train_usd: float, usd_per_1k: float, prices: PriceConfig) -> float:
+    """Return training plus all requests over the horizon, in USD."""
+    return train_usd + usd_per_1k * prices.requests / 1000
+
+
+def gpu_hours(seconds: float, *, gpus: int = 1) -> float:
+    """Return GPU-hours: wall-clock seconds times GPUs, in hours."""
+    return seconds * gpus / SECONDS_PER_HOUR
+
+
+def break_even(fixed_a: float, per_request_a: float, *, fixed_b: float, per_request_b: float) -> float | None:
+    """Return the number of requests at which a and b cost the same in all; None where one is cheaper at every volume.
+
+    fixed_a + n per_request_a = fixed_b + n per_request_b, for n > 0. All in USD.
+    """
+    if (fixed_a - fixed_b) * (per_request_b - per_request_a) <= 0:
+        return None
+    return (fixed_a - fixed_b) / (per_request_b - per_request_a)
+
+
+def _usd_for_tokens(tokens: Tokens, prices: PriceConfig) -> float:
+    """Return the USD of one hosted request."""
+    prompt, completion = prices.usd_per_million_prompt_tokens, prices.usd_per_million_completion_tokens
+    if prompt is None or completion is None:
+        raise RecipeError(
+            "A hosted model has no price; set prices.usd_per_million_prompt_tokens and "
+            "prices.usd_per_million_completion_tokens."
+        )
+    cached = prices.usd_per_million_cached_tokens
+    fresh = tokens.prompt - tokens.cached
+    return (
+        fresh * prompt + tokens.cached * (prompt if cached is None else cached) + tokens.completion * completion
+    ) / 1e6

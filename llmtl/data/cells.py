@@ -1,0 +1,55 @@
+"""One cell of a table as a string. Not covered: spans, lists and several references (`llmtl.data.references`)."""
+
+import math
+
+from llmtl.data.table import Row
+from llmtl.errors import DataError
+
+
+def text_of(row: Row, column: str, source: str) -> str | None:
+    """Return the text as it stands; None for nothing but white space. Raises `DataError` for anything but text."""
+    value = row.values.get(column)
+    if missing(value) or (isinstance(value, str) and not value.strip()):
+        return None
+    if not isinstance(value, str):
+        raise DataError(
+            f"Column '{column}' of '{source}' holds {value!r:.40} in {row.where}, which is no text; name the column "
+            "with the text."
+        )
+    return encodable(value, row, source)
+
+
+def name_of(row: Row, column: str, source: str) -> str | None:
+    """Return a label, an id or a group as a string without outer space; None if missing. Raises `DataError`."""
+    value = row.values.get(column)
+    if missing(value):
+        return None
+    if not isinstance(value, str | int | float):
+        raise DataError(
+            f"Column '{column}' of '{source}' holds {value!r:.40} in {row.where}; write one string or number a row."
+        )
+    return as_name(value, row, source) or None
+
+
+def as_name(value: str | float | bool, row: Row, source: str) -> str:
+    """Return `true`, `3` (also for 3.0) or the text without outer space."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return encodable(str(value).strip(), row, source)
+
+
+def missing(value: object) -> bool:
+    """Return whether there is no value; pandas writes a missing value of any type as a not-a-number."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def encodable(value: str, row: Row, source: str) -> str:
+    """Return the value; JSON can smuggle in half of a surrogate pair, which no tokenizer takes."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        where = row.where[0].upper() + row.where[1:]
+        raise DataError(f"{where} of '{source}' holds half of a surrogate pair; write whole characters.") from None
+    return value

@@ -1,0 +1,255 @@
+"""Prediction files made elsewhere, read into evaluations: one file a strategy, one JSON object a line.
+
+    {"id": "17", "reference": "refund", "prediction": "refund", "cost": 0.0002, "latency_ms": 310, "seed": 0,
+     "split": "test", "group": "customer-4"}
+
+`id`, `reference` and `prediction` are needed; a `prediction` of null is a failure and counts as an error. `cost` is USD
+for the request. For generation `reference` may be a list of equally right texts; labels and spans may be JSON lists. A
+strategy is named after its file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one strategy.
+
+Not covered: making the decision (`llmtl.pipeline.decide`).
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from llmtl.answers import read_spans, write_labels, write_spans
+from llmtl.errors import DataError, InputError, MissingFileError
+from llmtl.evaluation import Evaluation
+from llmtl.metrics import score
+from llmtl.metrics.measures import labels_in
+from llmtl.predictor import Prediction, Role
+from llmtl.task import TaskKind
+
+SPLITS = ("dev", "test")
+
+
+class Row(BaseModel):
+    """One prediction."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    id: str | int
+    reference: Any
+    prediction: Any
+    cost: float | None = Field(default=None, ge=0)
+    latency_ms: float | None = Field(default=None, ge=0)
+    seed: int | str | None = None
+    split: str | None = None
+    group: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One prediction with canonical texts."""
+
+    id: str
+    reference: str
+    alternatives: tuple[str, ...]
+    answer: str | None
+    row: Row
+
+
+@dataclass(frozen=True)
+class StrategyFile:
+    """All rows of one strategy: by seed (the first in the file first), then in the order of the file."""
+
+    name: str
+    by_seed: tuple[tuple[Answer, ...], ...]
+
+    @property
+    def first(self) -> tuple[Answer, ...]:
+        """Return the rows of the first seed."""
+        return self.by_seed[0]
+
+
+def read_files(paths: Sequence[Path | str], kind: TaskKind, *, dev: Sequence[Path | str] = ()) -> list[StrategyFile]:
+    """Return the strategies in prediction files of the same examples; `dev` are files whose rows are all dev.
+
+    Raises `MissingFileError` or `DataError` in one line that names the file and the row.
+    """
+    rows: dict[str, list[Answer]] = {}
+    for path, split in [*((Path(each), None) for each in paths), *((Path(each), "dev") for each in dev)]:
+        name, part = _named(path)
+        rows.setdefault(name, []).extend(_read(path, kind, split or part))
+    found = [StrategyFile(name, _by_seed(name, answers)) for name, answers in rows.items()]
+    if len(found) < 2:
+        raise DataError("One strategy alone cannot be decided on; give the prediction files of at least two.")
+    for item in found:
+        _check_same(found[0], item)
+    return found
+
+
+def evaluation_of(
+    item: StrategyFile, *, split: str, ids: Sequence[str], role: Role, kind: TaskKind, labels: tuple[str, ...]
+) -> Evaluation:
+    """Return the evaluation of a strategy on the examples `ids`; costs and latencies that are not given count as 0."""
+    chosen = set(ids)
+    runs = [{answer.id: answer for answer in answers if answer.id in chosen} for answers in item.by_seed]
+    answers = [runs[0][example] for example in ids]
+    every = [answer.row for run in runs for answer in run.values()]
+    latencies = [row.latency_ms for row in every if row.latency_ms is not None] or [0.0]
+    references = tuple(answer.reference for answer in answers)
+    alternatives = tuple(answer.alternatives for answer in answers) if any(a.alternatives for a in answers) else ()
+    groups = tuple(None if a.row.group is None else str(a.row.group) for a in answers)
+    groups = groups if any(group is not None for group in groups) else ()
+    predictions = [tuple(_prediction(run[example]) for example in ids) for run in runs]
+    return Evaluation(
+        strategy=item.name,
+        role=role,
+        split=split,
+        predictions=predictions[0],
+        references=references,
+        scores=score(
+            references,
+            [prediction.answer for prediction in predictions[0]],
+            kind=kind,
+            labels=labels,
+            alternatives=alternatives,
+            groups=groups,
+        ),
+        usd_per_1k_requests=1000 * float(np.mean([row.cost or 0.0 for row in every])),
+        p50_ms=float(np.percentile(latencies, 50)),
+        p95_ms=float(np.percentile(latencies, 95)),
+        train_seconds=0.0,
+        train_gpu_hours=0.0,
+        train_usd=0.0,
+        prompt_tokens_per_request=0.0,
+        cached_tokens_per_request=0.0,
+        completion_tokens_per_request=0.0,
+        peak_memory_gib=0.0,
+        kind=kind,
+        labels=labels,
+        alternatives=alternatives,
+        groups=groups,
+        seed_predictions=tuple(predictions[1:]),
+    )
+
+
+def labels_of(found: Sequence[StrategyFile], kind: TaskKind) -> tuple[str, ...]:
+    """Return the labels (extraction: types) that the references name, sorted."""
+    return tuple(sorted(labels_in(kind, [answer.reference for answer in found[0].first])))
+
+
+def given(found: Sequence[StrategyFile], field: str) -> bool:
+    """Return whether the rows have a cost or a latency; raises `DataError` where only some of them do."""
+    rows = [(item.name, answer.row) for item in found for answers in item.by_seed for answer in answers]
+    having = [getattr(row, field) is not None for _, row in rows]
+    if any(having) and not all(having):
+        name = rows[having.index(False)][0]
+        raise DataError(f"Some rows of '{name}' have no {field}, and others do; give it in every row or in none.")
+    return all(having)
+
+
+def _named(path: Path) -> tuple[str, str | None]:
+    """Return the strategy that a file is of, and the split that its name says."""
+    name, _, part = path.stem.rpartition(".")
+    return (name, part) if name and part in SPLITS else (path.stem, None)
+
+
+def _read(path: Path, kind: TaskKind, split: str | None) -> list[Answer]:
+    if not path.is_file():
+        raise MissingFileError(f"There is no prediction file '{path}'; check the path.")
+    answers = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{path}' is not UTF-8 text; save it as UTF-8.") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            answers.append(_row(line, kind, split, where=f"'{path}', line {number}"))
+    if not answers:
+        raise DataError(f"'{path}' has no rows; write one JSON object a line.")
+    return answers
+
+
+def _row(line: str, kind: TaskKind, split: str | None, *, where: str) -> Answer:
+    try:
+        row = Row.model_validate({"split": split, **_object(line, where)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"][:1]))
+        said = "is missing" if first["type"] == "missing" else f"is wrong ({first['msg'].lower()})"
+        raise DataError(f"{where}: '{field}' {said}; every row needs id, reference and prediction.") from None
+    if row.split not in (None, *SPLITS):
+        raise DataError(f"{where}: the split '{row.split}' is unknown; write dev or test.")
+    several = kind is TaskKind.GENERATION and isinstance(row.reference, list)
+    references = row.reference if several else [row.reference]
+    try:
+        texts = [_canonical(reference, kind) for reference in references]
+        answer = None if row.prediction is None else _canonical(row.prediction, kind)
+    except InputError as error:
+        raise DataError(f"{where}: {error}") from None
+    if not texts:
+        raise DataError(f"{where}: 'reference' is empty; give at least one text.")
+    return Answer(str(row.id), texts[0], tuple(texts[1:]), answer, row)
+
+
+def _object(line: str, where: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: this is no JSON ({error.msg}); write one JSON object a line.") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: this is no JSON object; write one JSON object a line.")
+    return {key: part for key, part in value.items() if key != "split" or part is not None}
+
+
+def _canonical(value: Any, kind: TaskKind) -> str:
+    """Return an answer in the one form of its kind; raises `InputError` for what is none."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if kind is TaskKind.EXTRACTION:
+        return write_spans(read_spans(text))
+    if kind is TaskKind.MULTI_LABEL:
+        try:
+            labels = json.loads(text)
+        except json.JSONDecodeError:
+            labels = None
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise InputError(f"'{text:.60}' is no list of labels; write a JSON list of strings.")
+        return write_labels(labels, sorted(set(labels)))
+    if isinstance(value, (dict, list)) or value is None:
+        raise InputError(f"'{text:.60}' is no text; write a string.")
+    return text
+
+
+def _by_seed(name: str, answers: Collection[Answer]) -> tuple[tuple[Answer, ...], ...]:
+    """Return the rows of each seed; raises `DataError` for a repeated id and for seeds with different examples."""
+    runs: dict[Any, dict[str, Answer]] = {}
+    for answer in answers:
+        run = runs.setdefault(answer.row.seed, {})
+        if answer.id in run:
+            raise DataError(f"'{name}' has two rows with the id '{answer.id}'; number seeds, or make ids unique.")
+        run[answer.id] = answer
+    first = next(iter(runs.values()))
+    for seed, run in runs.items():
+        if run.keys() != first.keys():
+            odd = min(run.keys() ^ first.keys())
+            raise DataError(f"'{name}' has the example '{odd}' not with every seed (see seed {seed}); give all seeds.")
+    return tuple(tuple(run.values()) for run in runs.values())
+
+
+def _check_same(a: StrategyFile, b: StrategyFile) -> None:
+    """Raise `DataError` unless two strategies answered the same examples."""
+    ours, theirs = ({answer.id: answer for answer in item.first} for item in (a, b))
+    if ours.keys() != theirs.keys():
+        odd = min(ours.keys() ^ theirs.keys())
+        raise DataError(
+            f"Only one of '{a.name}' and '{b.name}' has the example '{odd}'; give the same examples to all."
+        )
+    for example, answer in ours.items():
+        other = theirs[example]
+        if (answer.reference, answer.alternatives) != (other.reference, other.alternatives):
+            raise DataError(f"'{a.name}' and '{b.name}' have different references for '{example}'; make them agree.")
+        if (answer.row.split, answer.row.group) != (other.row.split, other.row.group):
+            raise DataError(f"'{a.name}' and '{b.name}' have another split or group for '{example}'; make them agree.")
+
+
+def _prediction(answer: Answer) -> Prediction:
+    return Prediction(id=answer.id, answer=answer.answer, failure="no prediction" if answer.answer is None else None)

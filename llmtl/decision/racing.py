@@ -1,0 +1,151 @@
+"""The race on dev: strategies that cannot be chosen any more are not scored on the rest of it.
+
+All strategies are scored on the same blocks of dev, in one random order fixed before. After every block, a strategy is
+dropped when it is shown that another one's score on the *whole* of dev will be higher by more than the margin: then it
+could not be chosen whatever the remaining examples bring, since the choice is among those within the margin of the best
+(`choice`). What remains is chosen from as if there had been no race. The survivors see all of dev.
+
+The evidence against a strategy is the mean, over its rivals, of the wealth of anytime-valid bets
+(`llmtl.metrics.confidence_sequence`). Each is at most 1 in expectation while the strategy is within the margin of every
+rival, so their mean is too: it is never weaker than a union bound over the rivals. Over the strategies that may be
+dropped the bound is a union: with probability 1 - alpha, nothing is dropped that would have been within the margin of
+the best on all of dev.
+
+Baselines are never dropped (they cost next to nothing), and neither is the last of the others: test has to show whether
+a language model is worth it. Not covered: metrics that are no means of example scores, such as macro-F1, for which the
+caller does not race.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmtl.errors import RunError
+from llmtl.metrics.confidence_sequence import Wealth
+from llmtl.task import Metric
+
+Floats = NDArray[np.float64]
+ScoreBlock = Callable[[str, slice], Floats]
+
+RACED = (Metric.ACCURACY, Metric.EXACT_MATCH, Metric.ROUGE_L)
+"""Metrics that are means of example scores: only those can be raced."""
+BLOCK = 50
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A dropped strategy: after how many examples, and both mean scores on those.
+
+    `against` is the rival with the most evidence among those that were scored on as many.
+    """
+
+    n_seen: int
+    against: str
+    score: float
+    against_score: float
+
+
+@dataclass(frozen=True)
+class Race:
+    """How a race ended; `evaluations_used` counts scored examples, of `evaluations_planned` without a race."""
+
+    survivors: tuple[str, ...]
+    dropped: Mapping[str, Drop]
+    evaluations_used: int
+    evaluations_planned: int
+
+
+def race(
+    order: Sequence[str],
+    score_block: ScoreBlock,
+    n: int,
+    *,
+    block: int = BLOCK,
+    alpha: float = 0.05,
+    margin: float = 0.02,
+    never_drop: Collection[str] = (),
+) -> Race:
+    """Return which strategies see all n examples of dev and which were dropped on the way.
+
+    `order` names the strategies, cheap ones first. `score_block(name, positions)` scores a strategy on the examples at
+    those positions of a *random* order that is the same for all, and returns one score from 0 to 1 an example. Raises
+    `RunError` for other scores.
+    """
+    track = _Track(tuple(order), n, margin=margin, alpha=alpha, safe=frozenset(never_drop))
+    for start in range(0, n, block):
+        positions = slice(start, min(start + block, n))
+        scores = {name: _checked(score_block(name, positions), name, positions) for name in track.running}
+        track.add(scores)
+        if positions.stop < n:
+            track.drop()
+    return Race(tuple(track.running), track.dropped, track.used, n * len(order))
+
+
+class _Track:
+    """The state of a race: who is running, the wealth of each rival against each strategy, what was seen."""
+
+    def __init__(self, names: tuple[str, ...], n: int, *, margin: float, alpha: float, safe: frozenset[str]) -> None:
+        self.running = list(names)
+        self.dropped: dict[str, Drop] = {}
+        self.used = 0
+        self._seen: dict[str, list[Floats]] = {name: [] for name in names}
+        self._weak = [name for name in names if name not in safe]
+        self._wealth = {(a, b): Wealth(margin, n) for b in self._weak for a in names if a != b}
+        self._logs = dict.fromkeys(self._wealth, 0.0)
+        self._most = dict.fromkeys(self._weak, -np.inf)
+        self._needed = np.log(max(1, len(self._weak)) / alpha)
+
+    def add(self, scores: Mapping[str, Floats]) -> None:
+        """Return nothing; take in one block of scores of everybody who is running."""
+        for name, values in scores.items():
+            self._seen[name].append(values)
+            self.used += values.size
+        for name in self._weak:
+            if name in scores:
+                self._most[name] = max(self._most[name], self._evidence(name, scores))
+
+    def _evidence(self, name: str, scores: Mapping[str, Floats]) -> float:
+        """Return the most that the mean wealth against a strategy came to within this block, as a logarithm."""
+        paths = []
+        for a, b in self._wealth:
+            if b != name:
+                continue
+            if a in scores:
+                path = self._wealth[a, b].add(scores[a] - scores[b])
+                self._logs[a, b] = float(path[-1])
+            else:
+                # the bets of a dropped rival ended when it was dropped; what they won still counts
+                path = np.full(scores[name].size, self._logs[a, b])
+            paths.append(path)
+        return float((np.logaddexp.reduce(paths, axis=0) - np.log(len(paths))).max()) if paths else -np.inf
+
+    def drop(self) -> None:
+        """Return nothing; drop whom the evidence excludes, lowest score first; the last that is not safe stays."""
+        beaten = [name for name in self._weak if name in self.running and self._most[name] >= self._needed]
+        for name in sorted(beaten, key=self._mean):
+            if sum(other not in self.dropped for other in self._weak) > 1:
+                self.dropped[name] = self._told(name)
+                self.running.remove(name)
+
+    def _told(self, name: str) -> Drop:
+        seen = self._count(name)
+        rivals = [a for a, b in self._wealth if b == name and self._count(a) >= seen]
+        strongest = max(rivals, key=lambda a: self._logs[a, name])
+        rival = float(np.concatenate(self._seen[strongest])[:seen].mean())
+        return Drop(seen, strongest, self._mean(name), rival)
+
+    def _count(self, name: str) -> int:
+        return sum(values.size for values in self._seen[name])
+
+    def _mean(self, name: str) -> float:
+        return float(np.concatenate(self._seen[name]).mean())
+
+
+def _checked(scores: Floats, name: str, positions: slice) -> Floats:
+    """Return the scores of a block; raises `RunError` unless there is one from 0 to 1 for each example."""
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != (positions.stop - positions.start,) or not bool(((values >= 0) & (values <= 1)).all()):
+        raise RunError(f"The scores of '{name}' are not one number from 0 to 1 for each example; score it again.")
+    return values

@@ -1,0 +1,224 @@
+"""The `vllm` engine: vLLM offline, in this process, with its prefix cache.
+
+Labels: every branch of the answer trie is one request for one token among the branch's children (`allowed_token_ids`
+with processed log-probabilities, hence renormalised over them), for all prompts of a chunk at once. The structured
+output `choice` would let other spellings of a label in, and `logprob_token_ids` counts before the mask. Not covered:
+several GPUs, quantised weights.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any, Literal, Self
+
+import torch
+
+from llmtl.engines.descent import Descent, path_to
+from llmtl.engines.loading import load_tokenizer
+from llmtl.engines.prompts import PromptTokens, prompt_tokens
+from llmtl.engines.protocol import Generation, LabelScores, ModelSource
+from llmtl.engines.tokens import AnswerTries, encode
+from llmtl.engines.vllm_model import free_llm, load_llm, unwarned
+from llmtl.engines.wording import TokenizerWording
+from llmtl.errors import ContextLengthError, ModelError
+from llmtl.progress import Advance, unwatched
+
+_CHUNK = 256
+"""Prompts under way at once: bounds the memory of scoring any number of them, and how seldom progress is told."""
+
+_Asked = tuple[PromptTokens, Descent]
+
+
+class VllmEngine:
+    """A LLaMA- or Mistral-family model run by vLLM; implements `llmtl.engines.Engine`. One lives at a time."""
+
+    name = "vllm"
+
+    def __init__(self, llm: Any, tokenizer: Any, *, adapter: Any = None) -> None:
+        self._llm = llm
+        self._adapter = adapter
+        self.tokenizer = tokenizer
+        self.device = str(llm.llm_engine.vllm_config.device_config.device_type)
+        self.context_length = int(llm.llm_engine.model_config.max_model_len)
+        wording = TokenizerWording(tokenizer)
+        self.render, self.count_tokens = wording.render, wording.count_tokens
+        self.chat_template = wording.chat_template
+        self.bos = wording.bos
+        self.special_tokens = wording.special_tokens
+        self.end_of_answer = wording.end_of_answer
+        self._ends = sorted({wording.end_id, tokenizer.eos_token_id} - {None})
+        self._tries = AnswerTries(tokenizer, wording.end_id)
+
+    @classmethod
+    def load(cls, source: ModelSource, *, dtype: Literal["auto", "float32", "bfloat16"] = "auto") -> Self:
+        """Return an engine for a folder or Hub name, with the source's LoRA adapter on it if there is one.
+
+        `dtype` auto is bfloat16 on a GPU and float32 on a CPU, where it is exact. Raises `ModelError` for what cannot
+        be loaded and `MissingPackageError` without vLLM.
+        """
+        chosen = dtype if dtype != "auto" else "bfloat16" if torch.cuda.is_available() else "float32"
+        tokenizer = load_tokenizer(source)
+        llm = load_llm(source, dtype=chosen)
+        if source.adapter is None:
+            return cls(llm, tokenizer)
+        from vllm.lora.request import LoRARequest
+
+        return cls(llm, tokenizer, adapter=LoRARequest("adapter", 1, str(source.adapter)))
+
+    def score(
+        self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = unwatched
+    ) -> list[LabelScores]:
+        """Return one `LabelScores` a prompt, in order; what prompts share comes from vLLM's prefix cache.
+
+        Raises `ContextLengthError` when a prompt with its longest answer does not fit.
+        """
+        scores: list[LabelScores] = []
+        for start in range(0, len(prompts), _CHUNK):
+            chunk = prompts[start : start + _CHUNK]
+            scores += self._score_chunk(chunk, answers)
+            advance(len(chunk))
+        return scores
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+        advance: Advance = unwatched,
+    ) -> list[Generation]:
+        """Return what the model writes after each prompt, in order, as `llmtl.engines.Engine.generate` says."""
+        ids = self._fitting(prompts, max_tokens)
+        settings = self._writing(max_tokens, schema)
+        written: list[Generation] = []
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            began = perf_counter()
+            outputs = self._run(chunk, [settings] * len(chunk))
+            seconds = (perf_counter() - began) / len(chunk)
+            written += [self._generation(output, seconds) for output in outputs]
+            advance(len(chunk))
+        return written
+
+    def close(self) -> None:
+        """Free the model's memory; the engine cannot be used afterwards."""
+        llm, self._llm = self._llm, None
+        if llm is not None:
+            free_llm(llm)
+
+    def _score_chunk(self, prompts: Sequence[str], answers: Sequence[str]) -> list[LabelScores]:
+        """Return the scores of as many prompts as are under way at once."""
+        start = perf_counter()
+        items = prompt_tokens(self.tokenizer, self._tries, prompts, answers=answers, context_length=self.context_length)
+        asked = [(item, Descent(item.trie)) for item in items]
+        # The first alone: what all share is then in the cache when the others come.
+        cached = self._ask_all(asked[:1]) + self._ask_all(asked[1:])
+        seconds = (perf_counter() - start) / len(items)
+        return [_scores(item, descent, tokens, seconds) for (item, descent), tokens in zip(asked, cached, strict=True)]
+
+    def _ask_all(self, asked: Sequence[_Asked]) -> list[int]:
+        """Ask the way down to every answer, and return how many tokens of each prompt were in the cache at first."""
+        cached = [0] * len(asked)
+        first = True
+        while waiting := [(place, branch) for place, (_, way) in enumerate(asked) for branch in tuple(way.reached)]:
+            questions = [(asked[place][0], branch) for place, branch in waiting]
+            ids = [[*item.ids, *path_to(item.trie, branch)] for item, branch in questions]
+            settings = [self._choosing(item.trie.branches[branch].children) for item, branch in questions]
+            for (place, branch), output in zip(waiting, self._run(ids, settings), strict=True):
+                item, way = asked[place]
+                logprobs = output.outputs[0].logprobs[0]
+                way.take(branch, [float(logprobs[child].logprob) for child in item.trie.branches[branch].children])
+                if first:
+                    cached[place] = int(output.num_cached_tokens or 0)
+            first = False
+        return cached
+
+    def _run(self, ids: Sequence[Sequence[int]], settings: Sequence[Any]) -> list[Any]:
+        """Return vLLM's outputs for prompts of token ids, in order."""
+        if self._llm is None:
+            raise ModelError("This engine was closed; load it again.")
+        if not ids:
+            return []
+        prompts = [{"prompt_token_ids": list(each)} for each in ids]
+        with unwarned():
+            outputs: list[Any] = self._llm.generate(prompts, list(settings), use_tqdm=False, lora_request=self._adapter)
+        return outputs
+
+    def _choosing(self, children: Sequence[int]) -> Any:
+        """Return the settings of a request for one of `children`."""
+        from vllm import SamplingParams
+
+        return SamplingParams(
+            temperature=0, max_tokens=1, allowed_token_ids=list(children), logprobs=len(children), detokenize=False
+        )
+
+    def _writing(self, max_tokens: int, schema: Mapping[str, Any] | None) -> Any:
+        """Return the settings of a request for text."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        held = None if schema is None else StructuredOutputsParams(grammar=_grammar(schema))
+        return SamplingParams(
+            temperature=0,
+            max_tokens=max_tokens,
+            stop_token_ids=self._ends,
+            structured_outputs=held,
+            detokenize=False,
+        )
+
+    def _fitting(self, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
+        """Return the prompts as tokens; raises `ContextLengthError`."""
+        if max_tokens < 1:
+            raise ModelError(f"'max_tokens' must be at least 1, got {max_tokens}.")
+        tokens = encode(self.tokenizer, prompts)
+        for ids in tokens:
+            if not ids:
+                raise ModelError("An empty prompt cannot be continued; give it at least one word.")
+            if len(ids) + max_tokens > self.context_length:
+                raise ContextLengthError(
+                    f"A prompt has {len(ids)} tokens and its answer up to {max_tokens}, but the model's context is "
+                    f"{self.context_length} tokens; use fewer demonstrations, shorter inputs or another model."
+                )
+        return tokens
+
+    def _generation(self, output: Any, seconds: float) -> Generation:
+        """Return what was written after one prompt."""
+        ids = list(output.outputs[0].token_ids)
+        finished = bool(ids) and ids[-1] in self._ends
+        text = self.tokenizer.decode(
+            ids[:-1] if finished else ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        return Generation(
+            text=str(text),
+            finished=finished,
+            prompt_tokens=len(output.prompt_token_ids),
+            cached_tokens=int(output.num_cached_tokens or 0),
+            completion_tokens=len(ids),
+            seconds=seconds,
+        )
+
+
+def _scores(item: PromptTokens, descent: Descent, cached: int, seconds: float) -> LabelScores:
+    """Return what is known at the end of the way down."""
+    choice, probabilities = descent.result()
+    return LabelScores(
+        choice=choice,
+        probabilities=probabilities,
+        prompt_tokens=len(item.ids),
+        cached_tokens=cached,
+        completion_tokens=item.trie.lengths[choice],
+        seconds=seconds,
+    )
+
+
+def _grammar(schema: Mapping[str, Any]) -> str:
+    """Return the grammar of JSON that follows `schema` with `json.dumps`'s separators.
+
+    Not left to vLLM: with its `disable_any_whitespace` there is no space after a comma or colon, without it any.
+    """
+    import xgrammar
+
+    try:
+        return str(xgrammar.Grammar.from_json_schema(json.dumps(schema), any_whitespace=False))
+    except RuntimeError as error:
+        raise ModelError(f"The JSON schema cannot be used for decoding ({error}); make it simpler.") from error

@@ -1,0 +1,39 @@
+"""How the score grows with the number of labelled examples, and what that says about labelling more.
+
+    config.py      the `learning_curve` section of a recipe
+    sizes.py       how large the subsets of train are
+    power_law.py   error = a n^-b, fitted as a posterior over a, b and the noise of the draw
+    forecast.py    one strategy's curve: the fit, its back-test, the forecast with a band, or why there is none
+    crossover.py   where one strategy overtakes another
+    advice.py      the next step in words
+    result.py      all curves of a run together
+
+Numbers in, numbers and words out. Not covered: measuring the points (`llmtl.pipeline.curve`).
+"""
+
+from llmtl.learning_curve.advice import Advice, advise
+from llmtl.learning_curve.config import LearningCurveConfig
+from llmtl.learning_curve.crossover import Crossover, crossover
+from llmtl.learning_curve.forecast import FEWEST_POINTS, BackTest, Band, CurvePoint, Forecast, Measured, forecast
+from llmtl.learning_curve.result import CURVE_FILE, CURVES, LearningCurves, conclude
+from llmtl.learning_curve.sizes import subset_sizes
+
+__all__ = [
+    "CURVES",
+    "CURVE_FILE",
+    "FEWEST_POINTS",
+    "Advice",
+    "BackTest",
+    "Band",
+    "Crossover",
+    "CurvePoint",
+    "Forecast",
+    "LearningCurveConfig",
+    "LearningCurves",
+    "Measured",
+    "advise",
+    "conclude",
+    "crossover",
+    "forecast",
+    "subset_sizes",
+]

@@ -1,0 +1,248 @@
+"""One strategy's learning curve: the fit, its back-test, the forecast with a band, or the reason why there is none.
+
+Not covered: that scores on dev, on which strategies are tuned, are a little optimistic at every size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from llmtl.learning_curve.power_law import DRAW_SD, Floats, Posterior, fit, misfit, predict_next, weighted_quantiles
+
+FURTHEST = 4
+"""Forecasts end at this many times the data: the fits of Mahmood et al. 2022 go astray beyond a few."""
+FEWEST_POINTS = 4
+"""Two parameters need two points, a residual a third, and the back-test one more."""
+LEAST_P_VALUE = 0.01
+"""Below this p-value of the fit there is no forecast."""
+BAND = (0.1, 0.5, 0.9)
+"""The quantiles of a band of 80% and its middle."""
+_BAND_SIZES = 33
+_ONE_SIDED_95, _TWO_SIDED_95 = 1.645, 1.960
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A score measured with so many training examples, and its 95% interval."""
+
+    size: int
+    score: float
+    ci95: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The points of one strategy by rising size; `covariance` (k, k) is the sampling noise of their scores.
+
+    `examples` is the number of examples that every size was scored on.
+    """
+
+    strategy: str
+    points: tuple[CurvePoint, ...]
+    covariance: Floats
+    examples: int
+
+    @property
+    def sizes(self) -> list[int]:
+        """Return the sizes."""
+        return [point.size for point in self.points]
+
+    @property
+    def errors(self) -> list[float]:
+        """Return 1 minus the scores."""
+        return [1.0 - point.score for point in self.points]
+
+    @property
+    def noise(self) -> Floats:
+        """Return the covariance, no smaller than what half an example makes: a score is not known better than that."""
+        return np.asarray(self.covariance + (0.5 / self.examples) ** 2 * np.eye(len(self.points)))
+
+
+@dataclass(frozen=True)
+class Band:
+    """A score, or a gain in score, at a size of train: its median and its 80% interval."""
+
+    size: int
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class BackTest:
+    """The largest size as the smaller ones foretold it: the 95% interval of what would be measured, and what was."""
+
+    size: int
+    low: float
+    high: float
+    measured: float
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the measurement lies in the interval."""
+        return self.low <= self.measured <= self.high
+
+
+@dataclass(frozen=True)
+class Needed:
+    """How many training examples a target needs: 80% interval, and the probability that it takes more than `furthest`.
+
+    Ends beyond `furthest` are None.
+    """
+
+    target: float
+    low: int | None
+    high: int | None
+    beyond: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The curve of one strategy.
+
+    `refusal` says why there is no forecast; then `band`, `doubling` and `needed` are empty. `band` runs from the
+    smallest size to `furthest`, four times the data. `doubling` is the gain in score from twice the data. `needed` is
+    empty too without a target and when the largest size already reaches it. `flat` says that the refusal is for want of
+    a rise: such a strategy can still be overtaken.
+    """
+
+    strategy: str
+    points: tuple[CurvePoint, ...]
+    refusal: str | None
+    furthest: int
+    back_test: BackTest | None = None
+    exponent: Band | None = None
+    band: tuple[Band, ...] = ()
+    doubling: Band | None = None
+    flat: bool = False
+    needed: Needed | None = None
+
+
+def forecast(measured: Measured, *, target: float | None = None) -> Forecast:
+    """Return the forecast of a strategy's score, or the refusal."""
+    points = measured.points
+    furthest = FURTHEST * points[-1].size if points else 0
+    refusal = _cannot(measured)
+    flat = None if refusal else _flat(measured)
+    if refusal or flat:
+        return Forecast(measured.strategy, points, refusal or flat, furthest, flat=bool(flat))
+    back_test = _back_test(measured)
+    if not back_test.passed:
+        return Forecast(measured.strategy, points, _missed(back_test), furthest, back_test)
+    if misfit(measured.sizes, measured.errors, measured.noise) < LEAST_P_VALUE:
+        reason = "the points follow no power law: they miss the nearest one by more than chance explains"
+        return Forecast(measured.strategy, points, reason, furthest, back_test)
+    posterior = fit(measured.sizes, measured.errors, measured.noise)
+    return Forecast(
+        strategy=measured.strategy,
+        points=points,
+        refusal=None,
+        furthest=furthest,
+        back_test=back_test,
+        exponent=_quantiles(posterior.exponent, posterior, size=points[-1].size),
+        band=_band(posterior, points[0].size, furthest),
+        doubling=_gain(posterior, points[-1].size, 2 * points[-1].size),
+        needed=_needed(posterior, target, reached=points[-1].score, furthest=furthest),
+    )
+
+
+def _cannot(measured: Measured) -> str | None:
+    """Return why the points carry no forecast, whatever is fitted, or None."""
+    points = measured.points
+    if len(points) < FEWEST_POINTS:
+        sizes = "size was" if len(points) == 1 else "sizes were"
+        return f"only {len(points)} {sizes} measured, and {FEWEST_POINTS} are needed"
+    if points[-1].score >= 1.0:
+        return f"no error is left on the {measured.examples} dev examples"
+    noise = measured.noise
+    for before in range(len(points) - 1):
+        drop = points[before].score - points[before + 1].score
+        if drop > _TWO_SIDED_95 * np.sqrt(_variance_of_gain(noise, before, before + 1) + 2 * DRAW_SD**2):
+            return (
+                f"the score falls from {points[before].score:.3f} with {points[before].size:,} examples to "
+                f"{points[before + 1].score:.3f} with {points[before + 1].size:,}, more than chance explains"
+            )
+    return None
+
+
+def _flat(measured: Measured) -> str | None:
+    """Return that the score does not rise by more than chance, one-sided at 5%, or None."""
+    points = measured.points
+    if points[-1].score - points[0].score <= _ONE_SIDED_95 * np.sqrt(
+        _variance_of_gain(measured.noise, 0, len(points) - 1)
+    ):
+        return (
+            f"the curve is flat: {points[0].score:.3f} with {points[0].size:,} examples and {points[-1].score:.3f} "
+            f"with {points[-1].size:,} differ by no more than chance explains"
+        )
+    return None
+
+
+def _variance_of_gain(noise: Floats, first: int, second: int) -> float:
+    return max(float(noise[first, first] + noise[second, second] - 2 * noise[first, second]), 0.0)
+
+
+def _back_test(measured: Measured) -> BackTest:
+    """Return how the largest size compares with what the others foretell."""
+    sizes, errors, noise = measured.sizes, measured.errors, measured.noise
+    posterior = fit(sizes[:-1], errors[:-1], noise[:-1, :-1])
+    means, sds = predict_next(posterior, sizes, errors[:-1], noise)
+    low, high = (_mixture_quantile(means, sds, posterior.weight, share) for share in (0.025, 0.975))
+    return BackTest(sizes[-1], low=max(0.0, 1 - high), high=min(1.0, 1 - low), measured=float(1 - errors[-1]))
+
+
+def _mixture_quantile(means: Floats, sds: Floats, weights: Floats, share: float) -> float:
+    """Return a quantile of a mixture of normal distributions, by bisection to 1e-6."""
+    low, high = float((means - 8 * sds).min()), float((means + 8 * sds).max())
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        if float(weights @ ndtr((middle - means) / sds)) < share:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _missed(back_test: BackTest) -> str:
+    return (
+        f"the back-test fails: the smaller sizes foretell {back_test.low:.3f} to {back_test.high:.3f} with "
+        f"{back_test.size:,} examples, and {back_test.measured:.3f} was measured"
+    )
+
+
+def _quantiles(values: Floats, posterior: Posterior, *, size: int) -> Band:
+    low, median, high = weighted_quantiles(values, posterior.weight, BAND)
+    return Band(size, median=float(median), low=float(low), high=float(high))
+
+
+def _band(posterior: Posterior, smallest: int, furthest: int) -> tuple[Band, ...]:
+    sizes = sorted({round(size) for size in np.geomspace(smallest, furthest, _BAND_SIZES)})
+    return tuple(_quantiles(1 - posterior.errors(size), posterior, size=size) for size in sizes)
+
+
+def _gain(posterior: Posterior, size: int, larger: int) -> Band:
+    return _quantiles(posterior.errors(size) - posterior.errors(larger), posterior, size=larger)
+
+
+def _needed(posterior: Posterior, target: float | None, *, reached: float, furthest: int) -> Needed | None:
+    if target is None or reached >= target:
+        return None
+    sizes = posterior.sizes_for(1 - target)
+    low, _, high = weighted_quantiles(sizes, posterior.weight, BAND)
+    return Needed(
+        target,
+        low=_within(float(low), furthest),
+        high=_within(float(high), furthest),
+        beyond=float(posterior.weight[sizes > furthest].sum()),
+    )
+
+
+def _within(size: float, furthest: int) -> int | None:
+    return round(size) if size <= furthest else None
+
+
+def sizes_of(forecasts: Sequence[Forecast]) -> tuple[int, int]:
+    """Return the smallest size measured and the furthest forecast of several curves."""
+    return min(item.points[0].size for item in forecasts), max(item.furthest for item in forecasts)

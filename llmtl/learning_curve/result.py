@@ -1,0 +1,100 @@
+"""All learning curves of a run: what `curve.json` holds.
+
+Not covered: drawing them (`llmtl.report`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter
+
+from llmtl.learning_curve.advice import Advice, advise
+from llmtl.learning_curve.crossover import Crossover, crossover
+from llmtl.learning_curve.forecast import Forecast, Measured, forecast
+
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """The curves of a run by strategy, with the advice for each and where curves cross; `skipped` says what is missing.
+
+    `metric` is the decision's, measured on `dev_examples`. `enough` is, for each curve that has one, the smallest size
+    from which on every score was within the margin of the largest size's. `levels` are the scores of strategies that
+    need no training examples.
+    """
+
+    metric: str
+    target: float | None
+    dev_examples: int
+    forecasts: tuple[Forecast, ...]
+    advice: Mapping[str, Advice]
+    crossovers: tuple[Crossover, ...] = ()
+    enough: Mapping[str, int] = field(default_factory=dict)
+    levels: Mapping[str, float] = field(default_factory=dict)
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Forecast | None:
+        """Return the curve with the highest score at its largest size, one with a forecast first; None of no curve."""
+        return max(self.forecasts, key=lambda item: (item.refusal is None, item.points[-1].score), default=None)
+
+    @property
+    def sentence(self) -> str:
+        """Return the advice of the best curve, or why there is none."""
+        if self.best is None:
+            return "; ".join(f"{name}: {why}" for name, why in self.skipped.items())
+        return self.advice[self.best.strategy].text
+
+
+CURVES: TypeAdapter[LearningCurves] = TypeAdapter(LearningCurves)
+CURVE_FILE = "curve.json"
+
+
+def conclude(
+    measured: Sequence[Measured],
+    *,
+    metric: str,
+    target: float | None,
+    margin: float,
+    usd_per_label: float | None,
+    prompting: Sequence[Measured] = (),
+    skipped: Mapping[str, str] | None = None,
+) -> LearningCurves:
+    """Return forecasts, advice and crossovers of measured curves; of `prompting` the best is the one to overtake.
+
+    A prompting strategy that needs no training examples has one point; one that does is in `measured` too.
+    """
+    forecasts = tuple(forecast(item, target=target) for item in measured)
+    prompts = {item.strategy for item in prompting}
+    trusted = {item.strategy for item in forecasts if item.refusal is None}
+    learners = [item for item in measured if item.strategy in trusted - prompts]
+    rivals = [item for item in prompting if len(item.points) == 1 or _usable(item.strategy, forecasts)]
+    rival = max(rivals, key=lambda item: item.points[-1].score, default=None)
+    return LearningCurves(
+        metric=metric,
+        target=target,
+        dev_examples=measured[0].examples if measured else 0,
+        forecasts=forecasts,
+        advice={
+            item.strategy: advise(item, target=target, margin=margin, usd_per_label=usd_per_label) for item in forecasts
+        },
+        crossovers=tuple(crossover(item, rival) for item in learners if rival),
+        enough={item.strategy: size for item in forecasts if (size := _enough(item, margin)) is not None},
+        levels={item.strategy: item.points[0].score for item in prompting if len(item.points) == 1},
+        skipped=dict(skipped or {}),
+    )
+
+
+def _usable(strategy: str, forecasts: Sequence[Forecast]) -> bool:
+    """Return whether a curve can be overtaken: one with a forecast, or one that stays flat."""
+    return any(item.strategy == strategy and (item.refusal is None or item.flat) for item in forecasts)
+
+
+def _enough(found: Forecast, margin: float) -> int | None:
+    """Return the smallest size from which on scores are within the margin of the last one, None if only that is."""
+    last = found.points[-1]
+    enough = last.size
+    for point in reversed(found.points):
+        if last.score - point.score > margin + 1e-12:
+            break
+        enough = point.size
+    return None if enough == last.size or found.flat else enough

@@ -1,0 +1,175 @@
+"""What resampling says about any metric of summed counts, over clusters of examples and over training seeds.
+
+Every metric here is a function of counts summed over examples, so a resample is a matrix product. Resampled are
+
+- clusters of examples, which come together (a customer, a document); without groups each example is its own. All
+  systems share the resampled clusters. Bayesian bootstrap (Rubin 1981), as in `resampling`;
+- the seeds of a strategy that was trained several times, independently for each system: the crossed ("pigeonhole")
+  bootstrap of Owen (2007), "The pigeonhole bootstrap". A strategy's value is the mean over its seeds.
+
+Resampling few clusters or seeds understates the spread, so deviations are stretched: by sqrt((m + 1) / (m - 1)), which
+makes the variance of a Bayesian-bootstrap mean of m values the unbiased one (Rao & Wu 1988), and at the ends of an
+interval by the t over the normal quantile (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section
+4.4). The degrees of freedom are Satterthwaite's (1946) over the variances from clusters and from the seeds of each
+system. As in `resampling`, pseudo-examples keep a sample without errors from an interval of width zero, and draws are
+moved so that those without them have the observed value as their mean. With clusters, a pseudo-example weighs as many
+examples as one independent example is worth: the design effect (Kish 1965, "Survey Sampling", section 8.2).
+
+Not covered: seeds and groups of systems that were not run on the same examples.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Value = Callable[[Floats], Floats]
+"""The metric from summed counts, (..., S) to (...); it must not depend on the scale of the counts."""
+
+_ROUGH = 400
+"""Resamples behind a design effect: its standard error is then about a tenth of it."""
+_CHUNK = 2_000_000
+"""Weights drawn at once: resamples x clusters, 16 MB."""
+
+
+@dataclass(frozen=True)
+class System:
+    """One strategy's counts: `clusters` (R, G, S) for R seeds and G clusters, `pseudo` (P, S) for P pseudo-examples."""
+
+    clusters: Floats
+    pseudo: Floats
+
+    @property
+    def seeds(self) -> int:
+        """Return how many seeds there are."""
+        return int(self.clusters.shape[0])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Draws of a statistic around its observed value, its standard error and the degrees of freedom of that.
+
+    `over_clusters` is the part of the variance that does not come from seeds.
+    """
+
+    value: float
+    draws: Floats
+    standard_error: float
+    degrees: float
+    over_clusters: float
+
+    def end(self, level: float) -> float:
+        """Return the end of an interval at a level: 0.025 and 0.975 for a 95% interval."""
+        stretch = float(stdtrit(self.degrees, level) / ndtri(level))
+        return self.value + stretch * (float(np.quantile(self.draws, level)) - self.value)
+
+
+def cluster_codes(groups: Sequence[str | None], n: int) -> Integers:
+    """Return the cluster of each of n examples, 0 to G - 1; an example without a group is a cluster of its own."""
+    if not groups:
+        return np.arange(n)
+    keys = [("example", str(i)) if group is None else ("group", group) for i, group in enumerate(groups)]
+    codes = {key: code for code, key in enumerate(dict.fromkeys(keys))}
+    return np.array([codes[key] for key in keys], dtype=np.int64)
+
+
+def summed(counts: Floats, codes: Integers) -> Floats:
+    """Return counts (R, N, S) summed over clusters, (R, G, S)."""
+    order = np.argsort(codes, kind="stable")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    return np.asarray(np.add.reduceat(counts[:, order], starts, axis=1), dtype=np.float64)
+
+
+def design_effect(value: Value, counts: Sequence[Floats], signs: Sequence[float], codes: Integers) -> float:
+    """Return how many examples of these clusters are worth an independent one: 1 to the mean cluster size.
+
+    The ratio of two bootstrap variances, resampling clusters and resampling examples; the mean cluster size where
+    nothing varies, since then nothing is known of the correlation within clusters. `counts` is (R, N, S) a system.
+    """
+    most = counts[0].shape[1] / (int(codes.max()) + 1)
+    if most == 1:
+        return 1.0
+    none = np.zeros((0, counts[0].shape[2]))
+    alone, together = (
+        spread(value, [System(each, none) for each in sets], signs, resamples=_ROUGH, seed=0).over_clusters
+        for sets in (counts, [summed(item, codes) for item in counts])
+    )
+    return most if alone <= 0 else float(min(most, max(1.0, together / alone)))
+
+
+def observed(value: Value, system: System) -> float:
+    """Return the metric of a system: the mean over its seeds."""
+    return float(value(system.clusters.sum(axis=1)).mean())
+
+
+def spread(value: Value, systems: Sequence[System], signs: Sequence[float], *, resamples: int, seed: int) -> Spread:
+    """Return the spread of the sum of sign x metric over the systems: one system's score, or a paired difference."""
+    rng = np.random.default_rng(seed)
+    groups, pseudo = systems[0].clusters.shape[1], systems[0].pseudo.shape[0]
+    point = sum(sign * observed(value, system) for sign, system in zip(signs, systems, strict=True))
+    plain, mixed, even = [], [], []
+    for size in _chunks(resamples, groups + pseudo):
+        weights = rng.standard_gamma(1.0, size=(size, groups + pseudo))
+        mixes = [_seed_weights(system.seeds, size, rng) for system in systems]
+        flat = [np.full((size, system.seeds), 1 / system.seeds) for system in systems]
+        without = _values(value, systems, weights[:, :groups])
+        with_pseudo = _values(value, systems, weights)
+        plain.append(_total(without, flat, signs))
+        even.append(_total(with_pseudo, flat, signs))
+        mixed.append(_total(with_pseudo, mixes, signs))
+    stretch = np.sqrt((groups + 1) / max(1, groups - 1))
+    centre = float(np.concatenate(plain).mean())
+    over_clusters, over_seeds = np.concatenate(even), np.concatenate(mixed) - np.concatenate(even)
+    draws = point + stretch * (over_clusters - centre) + over_seeds
+    parts = [(float(stretch**2 * over_clusters.var()), groups - 1)]
+    parts += [(_seed_variance(value, system), system.seeds - 1) for system in systems if system.seeds > 1]
+    return Spread(point, draws, float(draws.std()), _satterthwaite(parts), parts[0][0])
+
+
+def _values(value: Value, systems: Sequence[System], weights: Floats) -> list[Floats]:
+    """Return the metric of each seed of each system under each row of weights, (B, R) a system."""
+    found = []
+    for system in systems:
+        rows = [
+            np.concatenate([seed, system.pseudo]) if weights.shape[1] > len(seed) else seed for seed in system.clusters
+        ]
+        found.append(np.stack([value(weights @ row) for row in rows], axis=1))
+    return found
+
+
+def _total(values: Sequence[Floats], mixes: Sequence[Floats], signs: Sequence[float]) -> Floats:
+    total = np.zeros(values[0].shape[0])
+    for each, mix, sign in zip(values, mixes, signs, strict=True):
+        total += sign * (each * mix).sum(axis=1)
+    return total
+
+
+def _seed_weights(seeds: int, size: int, rng: np.random.Generator) -> Floats:
+    """Return resampled weights of the seeds, each row summing to 1, stretched as the module says."""
+    if seeds == 1:
+        return np.ones((size, 1))
+    drawn = rng.dirichlet(np.ones(seeds), size=size)
+    return np.asarray(1 / seeds + np.sqrt((seeds + 1) / (seeds - 1)) * (drawn - 1 / seeds), dtype=np.float64)
+
+
+def _seed_variance(value: Value, system: System) -> float:
+    """Return the variance of the mean over seeds that comes from the seeds."""
+    return float(value(system.clusters.sum(axis=1)).var(ddof=1)) / system.seeds
+
+
+def _satterthwaite(parts: Sequence[tuple[float, int]]) -> float:
+    """Return the degrees of freedom of a sum of independent variance estimates."""
+    total = sum(variance for variance, _ in parts)
+    if total <= 0:
+        return float(max(1, parts[0][1]))
+    return float(total**2 / sum(variance**2 / max(1, degrees) for variance, degrees in parts))
+
+
+def _chunks(resamples: int, width: int) -> list[int]:
+    """Return how many resamples to draw at a time."""
+    size = max(1, min(resamples, _CHUNK // max(1, width)))
+    return [min(size, resamples - start) for start in range(0, resamples, size)]

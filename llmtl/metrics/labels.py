@@ -1,0 +1,52 @@
+"""Scores of labels: one a message (classification) or any number of them (multi-label).
+
+Not covered: scores of probabilities (`calibration`).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from llmtl.answers import read_labels
+from llmtl.errors import InputError
+from llmtl.metrics.exact import ExactMeasure, exact
+from llmtl.metrics.f1 import F1Measure, Items, common
+from llmtl.task import Metric
+
+
+def accuracy_measure(references: Sequence[str]) -> ExactMeasure:
+    """Return the share of examples given the right label."""
+    return exact(Metric.ACCURACY, references, str)
+
+
+def subset_accuracy(references: Sequence[str]) -> ExactMeasure:
+    """Return the share of examples given exactly the right labels (scikit-learn's `accuracy_score` of sets)."""
+    return exact(Metric.ACCURACY, references, lambda answer: frozenset(read_labels(answer)))
+
+
+def label_f1(metric: Metric, references: Sequence[str], labels: Sequence[str], *, several: bool) -> F1Measure:
+    """Return micro- or macro-F1 over labels; answers hold `several` of them (a JSON list) or are one."""
+    read = _several if several else _one
+    return F1Measure(
+        metric=metric,
+        labels=tuple(labels),
+        expected=tuple(map(read, references)),
+        read=read,
+        agree=common,
+        macro=metric is Metric.MACRO_F1,
+    )
+
+
+def named_labels(answer: str, *, several: bool) -> set[str]:
+    """Return the labels that an answer names; none where it cannot be read."""
+    try:
+        return set(_several(answer) if several else _one(answer))
+    except InputError:
+        return set()
+
+
+def _one(answer: str) -> Items:
+    return {answer: Counter([()])}
+
+
+def _several(answer: str) -> Items:
+    return {label: Counter([()]) for label in read_labels(answer)}

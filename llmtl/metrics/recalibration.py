@@ -1,0 +1,115 @@
+"""Label probabilities corrected for a model's leaning to some labels: batch calibration and vector scaling.
+
+Both are one affine map of the log-probabilities, renormalised:
+
+    log q(y) = scale(y) log p(y) + bias(y) - log Z
+
+A bias alone may change the label; that is its purpose. Not covered: measuring calibration (`calibration`), deciding
+whether to use one (`llmtl.prompting.calibrating`), matrix scaling (C x C parameters need thousands of labels).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from llmtl.errors import DataError
+
+Floats = NDArray[np.float64]
+
+FLOOR = 1e-6
+"""Probabilities below this count as this much. Serving does not ask the model where no label can have more
+(`llmtl.engines.descent.NEGLIGIBLE`), so that smaller ones are not known there."""
+PENALTY = 1.0
+"""Weight of the squared distance to the identity: a standard normal prior on each scale and bias."""
+
+
+class Method(StrEnum):
+    """How a calibration was found."""
+
+    BATCH = "batch"  # from unlabelled inputs and the train labels' frequencies
+    AFFINE = "affine"  # from labelled examples
+
+
+@dataclass(frozen=True)
+class LabelCalibration:
+    """An affine map of log-probabilities, one scale and one bias a label, in the task's order."""
+
+    method: Method
+    scale: tuple[float, ...]
+    bias: tuple[float, ...]
+
+    def apply(self, probabilities: ArrayLike) -> Floats:
+        """Return calibrated probabilities, (..., C) to (..., C); raises `DataError` for another number of labels."""
+        given = np.asarray(probabilities, dtype=float)
+        if given.shape[-1] != len(self.scale):
+            raise DataError(
+                f"A calibration for {len(self.scale)} labels got {given.shape[-1]} probabilities; run the recipe again."
+            )
+        return _softmax(np.array(self.scale) * _log(given) + np.array(self.bias))
+
+    def label(self, probabilities: Mapping[str, float]) -> tuple[str, dict[str, float]]:
+        """Return the likeliest label after calibration and the probability of each; of equal ones the first."""
+        row = self.apply(list(probabilities.values())).tolist()
+        calibrated = dict(zip(probabilities, row, strict=True))
+        return max(calibrated, key=calibrated.__getitem__), calibrated
+
+
+def train_prior(references: Sequence[str], labels: Sequence[str]) -> Floats:
+    """Return the relative frequency of each label with one example added to each (Laplace), (C,)."""
+    counts = np.array([1 + sum(reference == label for reference in references) for label in labels], dtype=float)
+    prior: Floats = counts / counts.sum()
+    return prior
+
+
+def batch_calibration(probabilities: ArrayLike, prior: ArrayLike) -> LabelCalibration:
+    """Return batch calibration of (N, C) probabilities with the labels' `prior` (C,) multiplied back.
+
+    Zhou et al. (2024), "Batch Calibration: Rethinking Calibration for In-Context Learning and Prompt Engineering": the
+    mean probability of a label over inputs is the prompt's leaning, and is divided out. That alone assumes evenly
+    frequent labels; multiplying by the train labels' frequencies does not.
+    """
+    leaning = np.asarray(probabilities, dtype=float).mean(axis=0)
+    bias = _log(prior) - _log(leaning)
+    return LabelCalibration(Method.BATCH, (1.0,) * len(bias), tuple(bias.tolist()))
+
+
+def affine_calibration(probabilities: ArrayLike, truth: ArrayLike, *, penalty: float = PENALTY) -> LabelCalibration:
+    """Return vector scaling of (N, C) probabilities, fitted to the indices of the true labels, (N,).
+
+    Guo et al. (2017), "On Calibration of Modern Neural Networks", section 4.2: the least negative log-likelihood, here
+    drawn to the identity by `penalty`, since there may be as few as 100 examples.
+    """
+    from scipy.optimize import minimize
+
+    logs, right = _log(probabilities), np.asarray(truth, dtype=int)
+    count, labels = logs.shape
+    start = np.concatenate([np.ones(labels), np.zeros(labels)])
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        """Return the penalised negative log-likelihood and its gradient."""
+        found = _softmax(values[:labels] * logs + values[labels:])
+        rows = np.arange(count)
+        total = -np.log(np.maximum(found[rows, right], np.finfo(float).tiny)).sum()
+        found[rows, right] -= 1.0
+        distance = values - start
+        slope = np.concatenate([(found * logs).sum(axis=0), found.sum(axis=0)])
+        return float(total + penalty / 2 * distance @ distance), slope + penalty * distance
+
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return LabelCalibration(Method.AFFINE, tuple(fitted[:labels].tolist()), tuple(fitted[labels:].tolist()))
+
+
+def _log(probabilities: ArrayLike) -> Floats:
+    """Return logarithms, probabilities below `FLOOR` taken as that."""
+    logs: Floats = np.log(np.maximum(np.asarray(probabilities, dtype=float), FLOOR))
+    return logs
+
+
+def _softmax(logs: Floats) -> Floats:
+    """Return probabilities from logarithms up to a constant, over the last axis."""
+    weights: Floats = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    total: Floats = weights.sum(axis=-1, keepdims=True)
+    return weights / total

@@ -1,0 +1,175 @@
+"""Measuring learning curves: the strategies of a run again on nested parts of train, scored on dev.
+
+Each point is a fit and a dev evaluation of the store, so an interrupted run resumes and the largest point is the run's
+own. Test is not touched. Not covered: what the points say (`llmtl.learning_curve`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmtl.data import subsample
+from llmtl.evaluation import Evaluation
+from llmtl.hardware import inspect
+from llmtl.learning_curve import CURVE_FILE, CURVES, FEWEST_POINTS, CurvePoint, LearningCurves, Measured, subset_sizes
+from llmtl.learning_curve import conclude as conclude_curves
+from llmtl.pipeline.measure import Bench
+from llmtl.pipeline.prepare import Prepared
+from llmtl.predictor import Role, Strategy
+from llmtl.progress import Silent
+from llmtl.store import write_json
+
+LEARNERS = ("tfidf", "few-shot", "knn-few-shot", "qlora")
+CPU_LEARNERS = ("tfidf",)
+NEED_NO_LABELS = ("zero-shot",)
+BUDGET_SHARE = 0.1
+"""The part of the run's time budget that curves may take by default; see `llmtl.pipeline.budget` for the rest."""
+UNLIMITED_MINUTES = 60.0
+RESAMPLES = 2000
+
+
+def write_curves(bench: Bench, dev: Sequence[Evaluation]) -> None:
+    """Write `curve.json`, from the dev evaluations of the run and further ones; delete it where curves are off."""
+    path = bench.store.folder / CURVE_FILE
+    if not bench.prepared.recipe.learning_curve.enabled:
+        path.unlink(missing_ok=True)
+        return
+    write_json(path, CURVES.dump_python(measure_curves(bench, dev), mode="json"))
+
+
+def measure_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves:
+    """Return the curves that the recipe asks for and the time allows, with what follows from them."""
+    recipe = bench.prepared.recipe
+    # a strategy that left the race on dev was scored on a part of it only
+    own = {item.strategy: item for item in dev if item.n == len(bench.split.dev)}
+    plan = _plan(bench, own)
+    measured = [_measure(bench, strategy, plan.sizes, own[strategy.name]) for strategy in plan.strategies]
+    levels = [
+        _measured([(len(bench.split.train), evaluation)], bench)
+        for name, evaluation in own.items()
+        if name in NEED_NO_LABELS
+    ]
+    prompts = [item for item in measured if own[item.strategy].role is Role.PROMPTING]
+    return conclude_curves(
+        measured,
+        metric=bench.prepared.task.metric.value,
+        target=bench.prepared.task.target,
+        margin=recipe.decision.margin,
+        usd_per_label=recipe.prices.usd_per_label,
+        prompting=[*levels, *prompts],
+        skipped=plan.skipped,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which strategies are measured at which sizes, and why others are not."""
+
+    strategies: tuple[Strategy, ...]
+    sizes: tuple[int, ...]
+    skipped: Mapping[str, str]
+
+
+def _plan(bench: Bench, own: Mapping[str, Evaluation]) -> _Plan:
+    config, train = bench.prepared.recipe.learning_curve, bench.split.train
+    sizes = subset_sizes(len(train), points=config.points, labels=len(bench.prepared.task.labels))
+    wanted = _wanted(bench.prepared)
+    named = config.strategies or ()
+    skipped: dict[str, str] = {
+        name: "the recipe does not run it, or it left the race on dev" for name in named if name not in own
+    }
+    if len(sizes) < FEWEST_POINTS:
+        few = (
+            f"{len(train):,} training examples make {len(sizes)} sizes worth measuring, and {FEWEST_POINTS} are needed"
+        )
+        return _Plan((), sizes, skipped | {strategy.name: few for strategy in wanted})
+    left, chosen = _seconds(bench), []
+    for strategy in wanted:
+        if strategy.name not in own:
+            continue
+        takes = _forecast_seconds(bench, strategy, sizes, own[strategy.name])
+        if takes <= left:
+            left -= takes
+            chosen.append(strategy)
+        else:
+            skipped[strategy.name] = (
+                f"its curve would take about {takes / 60:.1f} minutes and {left / 60:.1f} are left; "
+                "raise learning_curve.minutes"
+            )
+    return _Plan(tuple(chosen), sizes, skipped)
+
+
+def _wanted(prepared: Prepared) -> list[Strategy]:
+    """Return the strategies to measure, in the order of the strategy table: cheapest first."""
+    config = prepared.recipe.learning_curve
+    names = config.strategies or (LEARNERS if inspect().gpus else CPU_LEARNERS)
+    return [strategy for strategy in prepared.strategies if strategy.name in names]
+
+
+def _seconds(bench: Bench) -> float:
+    minutes = bench.prepared.recipe.learning_curve.minutes
+    if minutes is not None:
+        return 60 * minutes
+    return BUDGET_SHARE * bench.plan.seconds if bench.plan else 60 * UNLIMITED_MINUTES
+
+
+def _forecast_seconds(bench: Bench, strategy: Strategy, sizes: Sequence[int], own: Evaluation) -> float:
+    """Return how long the smaller sizes will take, from what the whole of train took (kept, so resuming agrees).
+
+    Training takes time in proportion to its examples; everything else as long as with all of them.
+    """
+    scoring = sum(prediction.seconds for prediction in own.predictions)
+    fitting = float(bench.fit(strategy)["train_seconds"])
+    shares = [size / sizes[-1] if strategy.role is Role.TUNING else 1.0 for size in sizes[:-1]]
+    return float(sum(share * fitting + scoring for share in shares))
+
+
+def _measure(bench: Bench, strategy: Strategy, sizes: Sequence[int], own: Evaluation) -> Measured:
+    """Return the strategy's curve; `own` is the run's evaluation, its last point."""
+    found: list[tuple[int, Evaluation]] = []
+    with bench.progress.stage(f"{strategy.name}: learning curve", len(sizes) - 1) as advance:
+        for size in sizes[:-1]:
+            smaller = _at(bench, strategy, size)
+            if "skipped" not in smaller.fit(strategy):
+                found.append((size, smaller.evaluate(strategy, "dev")[0]))
+            advance(1)
+    return _measured([*found, (sizes[-1], own)], bench)
+
+
+def _at(bench: Bench, strategy: Strategy, size: int) -> Bench:
+    """Return the bench with that many training examples.
+
+    Training that has a time limit gets its share of it, so that every size is trained for about as many passes.
+    """
+    prepared = bench.prepared
+    split = subsample(bench.split, train=size, seed=prepared.recipe.seed, kind=prepared.task.kind)
+    plan = bench.plan
+    if plan and strategy.role is Role.TUNING:
+        plan = replace(plan, seconds=plan.seconds * size / len(bench.split.train))
+    return replace(bench, split=split, plan=plan, progress=Silent())
+
+
+def _measured(found: Sequence[tuple[int, Evaluation]], bench: Bench) -> Measured:
+    evaluations = [evaluation for _, evaluation in found]
+    metric = bench.prepared.task.metric.value
+    intervals = [evaluation.scores[metric] for evaluation in evaluations]
+    points = tuple(
+        CurvePoint(size, interval.value, (interval.low, interval.high))
+        for (size, _), interval in zip(found, intervals, strict=True)
+    )
+    return Measured(evaluations[0].strategy, points, _covariance(evaluations, bench), evaluations[0].n)
+
+
+def _covariance(evaluations: Sequence[Evaluation], bench: Bench) -> NDArray[np.float64]:
+    """Return how the scores vary together over resamples of dev, by groups where there are any, shape (k, k)."""
+    measure = evaluations[0].measure(bench.prepared.task.metric)
+    examples = bench.split.dev
+    groups = [example.id if example.group is None else f"group {example.group}" for example in examples]
+    _, member = np.unique(groups, return_inverse=True)
+    count = int(member.max()) + 1
+    rng = np.random.default_rng(bench.prepared.recipe.seed)
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)[:, member].astype(np.float64)
+    scores = [measure.value(weights @ measure.counts(evaluation.answers)) for evaluation in evaluations]
+    return np.asarray(np.atleast_2d(np.cov(np.stack(scores))), dtype=np.float64)

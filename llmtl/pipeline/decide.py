@@ -1,0 +1,143 @@
+"""The decision on predictions made elsewhere: `llmtl decide`.
+
+The choice is made on rows whose split is dev and tested on the others. Without such rows it is made on a random half of
+the examples (of their groups) and tested on the other half, and the decision says so: what was chosen on an example is
+never tested on it. Not covered: reading the files (`llmtl.decision.predictions`).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from llmtl.costs import PriceConfig
+from llmtl.decision import Decision, DecisionConfig, choose, decide, to_json
+from llmtl.decision.comparing import over_seeds
+from llmtl.decision.predictions import StrategyFile, evaluation_of, given, labels_of, read_files
+from llmtl.errors import DataError, InputError
+from llmtl.evaluation import Evaluation
+from llmtl.metrics.hierarchical import cluster_codes
+from llmtl.predictor import Role
+from llmtl.store import now, write_json
+from llmtl.task import METRICS, Metric, Task, TaskKind
+
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class PredictionTask:
+    """What prediction files are about: the kind of task, the metric (by default the kind's first) and the target."""
+
+    kind: TaskKind = TaskKind.CLASSIFICATION
+    metric: Metric | None = None
+    target: float | None = None
+    name: str = "predictions"
+
+
+def decide_predictions(
+    paths: Sequence[Path | str],
+    *,
+    task: PredictionTask | None = None,
+    dev: Sequence[Path | str] = (),
+    baselines: Collection[str] = (),
+    config: DecisionConfig | None = None,
+    prices: PriceConfig | None = None,
+    out: Path | str | None = None,
+) -> Decision:
+    """Return the decision on prediction files; `out` is a folder for `decision.json`.
+
+    Raises `InputError` kin for files that cannot be compared, in one line.
+    """
+    task, config, prices = task or PredictionTask(), config or DecisionConfig(), prices or PriceConfig()
+    found = read_files(paths, task.kind, dev=dev)
+    names = [item.name for item in found]
+    unknown = sorted(set(baselines) - set(names))
+    if unknown:
+        raise InputError(f"There is no prediction file of the baseline '{unknown[0]}'; given are {', '.join(names)}.")
+    notes, on_dev, on_test = _parts(found, config.seed)
+    known = _task(task, found)
+    priced, timed = given(found, "cost"), given(found, "latency_ms")
+    _check_limits(config, priced=priced, timed=timed)
+    measured = {
+        split: [_evaluation(item, split, ids, known, baselines) for item in found]
+        for split, ids in (("dev", on_dev), ("test", on_test))
+    }
+    measured["dev"] = [over_seeds(item, known.metric, config) for item in measured["dev"]]
+    if not priced:
+        measured["dev"].sort(key=lambda item: -item.scores[known.metric.value].value)
+    choice = choose(known, measured["dev"], config=config, prices=prices, written_at=now())
+    decision = decide(known, choice, dev=measured["dev"], test=measured["test"], config=config, prices=prices)
+    notes += _unknown(priced=priced, timed=timed)
+    decision = replace(decision, warnings=(*notes, *decision.warnings))
+    if out is not None:
+        write_json(Path(out) / "decision.json", to_json(decision))
+    return decision
+
+
+def _task(task: PredictionTask, found: Sequence[StrategyFile]) -> Task:
+    return Task(
+        name=task.name,
+        labels=labels_of(found, task.kind),
+        kind=task.kind,
+        metric=task.metric or METRICS[task.kind][0],
+        target=task.target,
+    )
+
+
+def _evaluation(
+    item: StrategyFile, split: str, ids: Sequence[str], task: Task, baselines: Collection[str]
+) -> Evaluation:
+    role = Role.BASELINE if item.name in baselines else Role.PROMPTING
+    return evaluation_of(item, split=split, ids=ids, role=role, kind=task.kind, labels=task.labels)
+
+
+def _parts(found: Sequence[StrategyFile], seed: int) -> tuple[list[str], list[str], list[str]]:
+    """Return what to say about it, and the ids to choose on and to test on."""
+    rows = found[0].first
+    dev = [answer.id for answer in rows if answer.row.split == "dev"]
+    test = [answer.id for answer in rows if answer.row.split != "dev"]
+    notes = []
+    if not dev:
+        dev, test = _halves(found[0], seed)
+        notes.append(
+            f"No row is marked as dev, so the choice was made on a random half of the examples ({len(dev):,}) and "
+            f"tested on the other half ({len(test):,}); give dev rows to test on all of these."
+        )
+    if min(len(dev), len(test)) < FEWEST:
+        raise DataError(
+            f"There are {len(dev)} examples to choose on and {len(test)} to test on; give at least {FEWEST} of each."
+        )
+    return notes, dev, test
+
+
+def _halves(item: StrategyFile, seed: int) -> tuple[list[str], list[str]]:
+    """Return two random halves of the examples; a group stays on one side."""
+    groups = [None if answer.row.group is None else str(answer.row.group) for answer in item.first]
+    codes = cluster_codes(groups, len(groups))
+    order = np.random.default_rng(seed).permutation(int(codes.max()) + 1)
+    sizes = np.bincount(codes)[order].cumsum()
+    chosen = set(order[sizes <= max(sizes[0], len(groups) / 2)].tolist())
+    first = [answer.id for answer, code in zip(item.first, codes, strict=True) if code in chosen]
+    second = [answer.id for answer, code in zip(item.first, codes, strict=True) if code not in chosen]
+    return first, second
+
+
+def _check_limits(config: DecisionConfig, *, priced: bool, timed: bool) -> None:
+    """Raise `DataError` for a constraint on what the files do not give."""
+    if config.max_usd_per_1k is not None and not priced:
+        raise DataError("The cost is limited, and the files give none; add 'cost' (USD a request) to every row.")
+    if config.max_p95_ms is not None and not timed:
+        raise DataError("The latency is limited, and the files give none; add 'latency_ms' to every row.")
+
+
+def _unknown(*, priced: bool, timed: bool) -> list[str]:
+    notes = []
+    if not priced:
+        notes.append(
+            "The files give no cost, so no strategy counts as cheaper: of those within the margin, a baseline is taken "
+            "first and then the best on dev. A cost of 0 below means unknown."
+        )
+    if not timed:
+        notes.append("The files give no latency; a latency of 0 below means unknown.")
+    return notes

@@ -1,0 +1,154 @@
+"""Dev, with the prompting strategies raced: one that cannot be chosen any more is not scored on the rest of dev.
+
+Baselines and tuned strategies are scored on all of dev first (they cost little: a tuned prompt is the shortest) and run
+as rivals that cannot be dropped; so there is always a prompting and a tuned strategy left to compare on test. Not
+covered: the race itself (`llmtl.decision.racing`).
+"""
+
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter
+
+from llmtl.decision.outcome import Dropped
+from llmtl.decision.racing import RACED, Race, race
+from llmtl.evaluation import Evaluation
+from llmtl.metrics.measures import Measure, measure_of
+from llmtl.pipeline.measure import Bench, Scored
+from llmtl.predictor import Prediction, Predictor, Role, Strategy
+from llmtl.task import Example, references
+
+Measured = list[tuple[Evaluation, Path]]
+_PREDICTIONS = TypeAdapter(tuple[Prediction, ...])
+
+
+@dataclass(frozen=True)
+class Raced:
+    """Dev evaluations of those who saw all of it, and of the dropped on what they saw."""
+
+    finished: Measured
+    left: Measured
+    dropped: tuple[Dropped, ...]
+
+
+def measure_dev(bench: Bench, strategies: list[Strategy]) -> Raced:
+    """Return the dev evaluations of fitted strategies, raced where that is possible and may save something."""
+    config, dev = bench.prepared.recipe.decision, bench.split.dev
+    running = [strategy for strategy in strategies if strategy.role is Role.PROMPTING]
+    possible = config.racing and not config.constrained and bench.prepared.task.metric in RACED
+    if not possible or len(running) < 2 or len(dev) <= config.racing_block:
+        return Raced([bench.evaluate(strategy, "dev") for strategy in strategies], [], ())
+    rivals = {item.name: bench.evaluate(item, "dev") for item in strategies if item not in running}
+    order = np.random.default_rng(bench.prepared.recipe.seed).permutation(len(dev))
+    depends_on = {
+        "fits": {strategy.name: bench.fit_folder(strategy).name for strategy in running},
+        "rivals": {name: path.name for name, (_, path) in rivals.items()},
+        "decision": config.model_dump(mode="json"),
+        "order": [dev[position].id for position in order],
+    }
+    kept = bench.store.step("race", depends_on, lambda _: _Blocks(bench, order).run(running, rivals))
+    dropped = tuple(Dropped(**each) for each in kept["dropped"])
+    return _evaluated(bench, strategies, rivals, kept=kept["scored"], dropped=dropped, order=order)
+
+
+def _evaluated(
+    bench: Bench,
+    strategies: list[Strategy],
+    rivals: dict[str, tuple[Evaluation, Path]],
+    *,
+    kept: dict[str, Any],
+    dropped: tuple[Dropped, ...],
+    order: NDArray[np.int64],
+) -> Raced:
+    """Return the evaluations from the predictions made in the race."""
+    finished: Measured = []
+    left: Measured = []
+    for strategy in strategies:
+        if strategy.name in rivals:
+            finished.append(rivals[strategy.name])
+            continue
+        row = kept[strategy.name]
+        made = _PREDICTIONS.validate_python(row["predictions"])
+        seen = sorted(zip(order.tolist(), made, strict=False), key=lambda pair: pair[0])
+        examples = tuple(bench.split.dev[position] for position, _ in seen)
+        scored = Scored(examples, tuple(item for _, item in seen), row["seconds"])
+        measured = bench.evaluate(strategy, "dev", scored=scored)
+        (left if strategy.name in {drop.strategy for drop in dropped} else finished).append(measured)
+    return Raced(finished, left, dropped)
+
+
+@dataclass
+class _Blocks:
+    """Scores blocks of dev in the race's order, and keeps what was predicted and how long it took."""
+
+    bench: Bench
+    order: NDArray[np.int64]
+    predictors: dict[str, Predictor] = field(default_factory=dict)
+    made: dict[str, list[Prediction]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def run(self, running: list[Strategy], rivals: dict[str, tuple[Evaluation, Path]]) -> dict[str, Any]:
+        """Return the race as JSON values."""
+        bench, config = self.bench, self.bench.prepared.recipe.decision
+        self.predictors = {strategy.name: bench.predictor(strategy) for strategy in running}
+        metric, whole = bench.prepared.task.metric, bench.split.dev
+        fixed = {name: self._measure(whole).each(item.answers)[self.order] for name, (item, _) in rivals.items()}
+
+        def score(name: str, positions: slice) -> NDArray[np.float64]:
+            return fixed[name][positions] if name in fixed else self._score(name, positions)
+
+        names = [*fixed, *self.predictors]
+        ended = race(
+            names,
+            score,
+            len(whole),
+            block=config.racing_block,
+            alpha=config.alpha,
+            margin=config.margin,
+            never_drop=tuple(fixed),
+        )
+        bench.progress.say(_told(ended, len(fixed), len(whole), metric.value))
+        return {
+            "dropped": [
+                asdict(Dropped(name, drop.n_seen, len(whole), drop.against, drop.score, drop.against_score))
+                for name, drop in ended.dropped.items()
+            ],
+            "scored": {
+                name: {
+                    "predictions": _PREDICTIONS.dump_python(tuple(self.made[name]), mode="json"),
+                    "seconds": self.seconds[name],
+                }
+                for name in self.predictors
+            },
+        }
+
+    def _score(self, name: str, positions: slice) -> NDArray[np.float64]:
+        examples = [self.bench.split.dev[position] for position in self.order[positions]]
+        with self.bench.progress.stage(f"{name}: dev, from {positions.start + 1}", len(examples)) as advance:
+            start = time.perf_counter()
+            made = self.predictors[name].predict([example.text for example in examples], advance=advance)
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        named = [replace(item, id=example.id) for item, example in zip(made, examples, strict=True)]
+        self.made.setdefault(name, []).extend(named)
+        return np.asarray(self._measure(examples).each([item.answer for item in made]), dtype=np.float64)
+
+    def _measure(self, examples: "list[Example] | tuple[Example, ...]") -> Measure:
+        task = self.bench.prepared.task
+        return measure_of(
+            task.metric,
+            task.kind,
+            references(examples),
+            alternatives=[example.alternatives for example in examples],
+            labels=task.labels,
+        )
+
+
+def _told(ended: Race, fixed: int, n: int, metric: str) -> str:
+    saved = ended.evaluations_planned - ended.evaluations_used
+    asked = ended.evaluations_planned - fixed * n
+    dropped = ", ".join(f"{name} after {drop.n_seen}" for name, drop in ended.dropped.items()) or "nobody"
+    return f"Race on dev by {metric}: dropped {dropped}; {saved:,} of {asked:,} predictions saved"

@@ -1,0 +1,91 @@
+"""The `hosted` strategy: a model behind an OpenAI-compatible endpoint, prompted with or without demonstrations.
+
+Replies are kept beside what fitting wrote, so that a resumed run pays nothing twice. It is not measured unless the
+recipe lists it, and cannot be chosen when inputs must stay private. Not covered: fine-tuning hosted models, serving
+them (their provider does).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llmtl.costs import PriceConfig
+from llmtl.engines.openai import OpenAIEngine
+from llmtl.engines.openai_client import HostedModel
+from llmtl.engines.openai_limits import TokenPrices
+from llmtl.engines.openai_replies import ReplyCache
+from llmtl.errors import RecipeError
+from llmtl.predictor import FitContext, Predictor, Role
+from llmtl.prompting.config import HostedConfig
+from llmtl.prompting.few_shot import FixedShots, fit_fixed, restore_fixed
+from llmtl.prompting.prompts import Prompts
+
+REPLIES = "replies.jsonl"
+
+
+@dataclass(frozen=True)
+class Hosted:
+    """The strategy; equal dev scores go to fewer demonstrations."""
+
+    config: HostedConfig
+
+    @property
+    def name(self) -> str:
+        """Return `hosted`."""
+        return "hosted"
+
+    @property
+    def role(self) -> Role:
+        """Return the prompting role."""
+        return Role.PROMPTING
+
+    def fit(self, context: FitContext) -> Predictor:
+        """Return the predictor with the demonstrations and the wording that score best on dev.
+
+        Raises `RecipeError` without a model or its prices, and `HostedError` when it cannot be asked.
+        """
+        engine = self._engine(context)
+        shown = FixedShots(Prompts(context, engine), seeds=self.config.seeds)
+        fitted = fit_fixed(
+            shown, self.config, shots=self.config.shots, name=self.name, facts=lambda: {"hosted": engine.facts}
+        )
+        context.progress.say(f"hosted: {engine.facts['requests']} requests, {engine.facts['spent_usd']:.4f} USD")
+        return fitted
+
+    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
+        """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
+        return restore_fixed(Prompts(context, self._engine(context)), state)
+
+    def _engine(self, context: FitContext) -> OpenAIEngine:
+        """Return the engine, with the replies of this strategy's folder."""
+        given = self.config
+        if not given.model:
+            raise RecipeError("The strategy 'hosted' needs a model; set strategies.hosted.model.")
+        model = HostedModel(
+            base_url=given.base_url,
+            model=given.model,
+            api_key_env=given.api_key_env,
+            context_length=given.context_length,
+            requests_per_minute=given.requests_per_minute,
+            concurrency=given.concurrency,
+            max_retries=given.max_retries,
+            timeout_seconds=given.timeout_seconds,
+            top_logprobs=given.top_logprobs,
+            temperature=given.temperature,
+            token_field=given.token_field,
+            prices=token_prices(context.prices),
+            max_usd=given.max_usd,
+        )
+        return OpenAIEngine(model, ReplyCache(context.folder / REPLIES))
+
+
+def token_prices(prices: PriceConfig) -> TokenPrices:
+    """Return what the recipe says that tokens cost; raises `RecipeError` when it says nothing."""
+    prompt, completion = prices.usd_per_million_prompt_tokens, prices.usd_per_million_completion_tokens
+    if prompt is None or completion is None:
+        raise RecipeError(
+            "The hosted model has no price; set prices.usd_per_million_prompt_tokens and "
+            "prices.usd_per_million_completion_tokens."
+        )
+    cached = prices.usd_per_million_cached_tokens
+    return TokenPrices(prompt, prompt if cached is None else cached, completion)

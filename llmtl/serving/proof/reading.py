@@ -1,0 +1,54 @@
+"""Reading what a live endpoint says as canonical answers, as the measurement read what the model wrote.
+
+Not covered: judging them (`llmtl.serving.proof.parity`).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmtl.engines.wording import TokenizerWording
+from llmtl.serving.bundle.manifest import Bundle, Recorded
+from llmtl.serving.bundle.read import load_bundle_tokenizer
+from llmtl.serving.task_api.answers import canonical, heard, said
+from llmtl.task import Task, TaskKind
+from llmtl.templates import Template
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the answers of one task are read.
+
+    `chat` turns what a chat said about a recorded input into a canonical answer, None where it is none.
+    """
+
+    task: Task
+    chat: Callable[[str, Recorded], str | None]
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Return whether answers come with the probability of each."""
+        return self.task.kind is TaskKind.CLASSIFICATION
+
+    def row(self, row: Mapping[str, Any]) -> str | None:
+        """Return the canonical answer in a row of `/v1/predict`."""
+        return canonical(self.task.kind, self.task.labels, row)
+
+
+def reading_of(bundle: Bundle, folder: Path) -> Reading:
+    """Return how the answers of a bundle's server are read."""
+    task = bundle.task
+    if task.kind is TaskKind.CLASSIFICATION:
+        return Reading(task, lambda content, row: content)
+    if bundle.base is None:
+        return Reading(task, lambda content, row: _plain(task, content, row))
+    template = Template(bundle.winner.told(task), TokenizerWording(load_bundle_tokenizer(bundle, folder)))
+    return Reading(task, lambda content, row: template.parse(content, row.text))
+
+
+def _plain(task: Task, content: str, row: Recorded) -> str | None:
+    """Return what a chat without a language model said: where spans stand cannot be told from their texts alone."""
+    if row.prediction is not None and content == said(task, row.prediction):
+        return row.prediction
+    return heard(task, content, row.text).answer

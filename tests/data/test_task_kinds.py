@@ -1,0 +1,191 @@
+"""Loading and splitting of multi-label, extraction and generation data, real data included."""
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from llmtl.checks import run_checks
+from llmtl.data import DataConfig, fingerprint, load_examples, split_examples, subsample
+from llmtl.data.strata import named
+from llmtl.errors import DataError
+from llmtl.task import METRICS, Example, Task, TaskKind
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+SPAN = {"type": "time", "text": "at 6", "start": 4, "end": 8}
+CANONICAL = json.dumps([SPAN])
+
+
+def loaded(path, kind, labels=None, **settings):
+    return load_examples(DataConfig(path=path, **settings), labels, kind=kind)
+
+
+def refused(path, kind, labels=None, **settings) -> str:
+    with pytest.raises(DataError) as caught:
+        loaded(path, kind, labels, **settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_spans_come_from_lists_and_from_json_strings(json_lines, write):
+    bare = {key: value for key, value in SPAN.items() if key != "text"}
+    rows = [{"text": "Run at 6", "label": [SPAN]}, {"text": "Row at 6", "label": [bare]}, {"text": "no", "label": []}]
+    data = loaded(json_lines(rows), TaskKind.EXTRACTION)
+    assert data.labels == ("time",)
+    assert data.kind is TaskKind.EXTRACTION
+    assert [each.reference for each in data.examples] == [CANONICAL, CANONICAL, "[]"]
+    quoted = CANONICAL.replace('"', '""')
+    data = loaded(write("data.csv", f'text,label\nRun at 6,"{quoted}"\nnothing,[]\n'), TaskKind.EXTRACTION)
+    assert [each.reference for each in data.examples] == [CANONICAL, "[]"]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([{**SPAN, "end": 20}], "from 4 to 20 in a text of 8 characters"),
+        ([{**SPAN, "start": 4.5}], "from 4.5 to 8"),
+        ([{**SPAN, "start": 5}], "whose place, 5 to 8, reads 't 6'"),
+        ([{"type": "time"}], "write spans as {type, text, start, end}"),
+        ([{**SPAN, "type": ""}], "holds '' in its list"),
+        ("time", "no JSON list"),
+        ({"time": "6"}, "write a list"),
+    ],
+)
+def test_wrong_spans_say_what_and_where(json_lines, value, message):
+    rows = [{"text": "Run at 6", "label": [SPAN]}, {"text": "Row at 6", "label": value}]
+    found = refused(json_lines(rows), TaskKind.EXTRACTION)
+    assert message in found
+    assert "line 2" in found
+
+
+def test_copies_that_differ_in_case_are_no_conflict_and_other_spans_are(json_lines):
+    rows = [
+        {"text": "Run at 6", "label": [SPAN]},
+        {"text": "Run AT 6", "label": [{**SPAN, "text": "AT 6"}]},
+        {"text": "Row at 6", "label": [SPAN]},
+        {"text": "Row at 6", "label": []},
+    ]
+    data = loaded(json_lines(rows), TaskKind.EXTRACTION)
+    assert [each.id for each in data.examples] == ["1"]
+    assert (data.cleaning.duplicates, data.cleaning.conflicts) == (("2",), ("3", "4"))
+
+
+def test_a_type_that_is_not_listed_stops(json_lines):
+    message = refused(json_lines([{"text": "Run at 6", "label": [SPAN]}]), TaskKind.EXTRACTION, ["date"])
+    assert "The type 'time' in line 1" in message
+
+
+def test_several_labels_come_from_lists_and_strings_in_the_order_of_the_task(json_lines, write):
+    rows = [{"text": "one", "label": ["b", "a", 3]}, {"text": "two", "label": "a | b"}, {"text": "three", "label": []}]
+    data = loaded(json_lines(rows), TaskKind.MULTI_LABEL)
+    assert data.labels == ("3", "a", "b")
+    assert [each.reference for each in data.examples] == ['["3", "a", "b"]', '["a", "b"]', "[]"]
+    path = write("data.csv", 'text,label\none,a;b\ntwo,"[""b""]"\nthree,b; b\n')
+    data = loaded(path, TaskKind.MULTI_LABEL, ["b", "a"], label_separator=";")
+    assert [each.reference for each in data.examples] == ['["b", "a"]', '["b"]', '["b"]']
+    assert "The label 'b' in line 2" in refused(path, TaskKind.MULTI_LABEL, ["a", "c"], label_separator=";")
+    assert "only the label 'a'" in refused(write("one.csv", "text,label\nx,a\ny,a\n"), TaskKind.MULTI_LABEL)
+
+
+def test_an_empty_cell_is_no_empty_set(write):
+    path = write("data.csv", "text,label\none,a\ntwo,\nthree,b\n")
+    assert "write []" in refused(path, TaskKind.MULTI_LABEL)
+
+
+def test_references_of_one_input_are_kept_together(write, json_lines):
+    path = write("data.csv", "text,label\nx,first\ny,only\nx,second\nx,first\n")
+    data = loaded(path, TaskKind.GENERATION)
+    assert data.labels == ()
+    assert data.examples == (Example("1", "x", "first", alternatives=("second",)), Example("2", "y", "only"))
+    assert (data.cleaning.merged, data.cleaning.duplicates, data.cleaning.conflicts) == (("3",), ("4",), ())
+    rows = [{"text": "x", "label": ["first", "second"]}, {"text": "y", "label": "only"}]
+    assert loaded(json_lines(rows), TaskKind.GENERATION).examples == data.examples
+
+
+def test_groups_stay_on_one_side_and_leave_with_a_test_set(json_lines, write):
+    source = random.Random(3)
+    rows = [
+        {"text": " ".join(source.choices("abcdefghijklmnop", k=12)), "label": "xy"[n % 2], "who": f"c{n % 30}"}
+        for n in range(240)
+    ]
+    config = DataConfig(path=json_lines(rows), group="who")
+    data = load_examples(config)
+    assert {each.group for each in data.examples} == {f"c{n}" for n in range(30)}
+    split = split_examples(data, config)
+    held = [{each.group for each in part} for part in (split.train, split.dev, split.test)]
+    assert sum(map(len, held)) == len(set.union(*held)) == 30
+    assert all(held)
+    test = write("test.csv", "text,label,who\nunlike all others,x,c7\nnothing alike here,y,\n")
+    apart = load_examples(config.model_copy(update={"test_path": test}))
+    assert "c7" not in {each.group for each in apart.examples}
+    assert len(apart.cleaning.leaked) == sum(each.group == "c7" for each in data.examples)
+
+
+def test_the_fingerprint_sees_alternatives_and_groups():
+    plain = Example("1", "x", "a")
+    others = [plain, Example("1", "x", "a", alternatives=("b",)), Example("1", "x", "a", group="g")]
+    assert len({fingerprint([each]) for each in others}) == 3
+
+
+def multi_label_rows(count):
+    source = random.Random(1)
+    chances = {"a": 0.6, "b": 0.3, "c": 0.1}
+    return [
+        {
+            "text": " ".join("".join(source.choices("abcdefghij", k=9)) for _ in range(5)),
+            "label": [label for label, chance in chances.items() if source.random() < chance],
+        }
+        for _ in range(count)
+    ]
+
+
+def test_every_label_keeps_its_share_in_split_and_sample(json_lines):
+    config = DataConfig(path=json_lines(multi_label_rows(400)))
+    data = load_examples(config, kind=TaskKind.MULTI_LABEL)
+    split = split_examples(data, config)
+    total = Counter(label for each in data.examples for label in named(each, data.kind))
+    for part, fraction in zip((split.train, split.dev, split.test), config.fractions, strict=True):
+        counts = Counter(label for each in part for label in named(each, data.kind))
+        assert len(part) == pytest.approx(400 * fraction, abs=4)
+        assert all(counts[label] == pytest.approx(fraction * total[label], abs=3) for label in total)
+    small = subsample(split, train=4, dev=40, kind=data.kind)
+    assert {label for each in small.train for label in named(each, data.kind)} == {"a", "b", "c"}
+    rare = sum("c" in named(each, data.kind) for each in split.dev)
+    assert sum("c" in named(each, data.kind) for each in small.dev) == pytest.approx(rare / 2, abs=1)
+    assert set(small.dev) < set(subsample(split, dev=60, kind=data.kind).dev)
+
+
+@pytest.mark.skipif(not (DATA / "restaurant8k").is_dir(), reason="the real data are not here")
+def test_real_spans_load_split_and_pass_the_checks():
+    config = DataConfig(
+        path=str(DATA / "restaurant8k" / "train.jsonl"),
+        test_path=str(DATA / "restaurant8k" / "test.jsonl"),
+        label="entities",
+    )
+    data = load_examples(config, kind=TaskKind.EXTRACTION)
+    assert data.labels == ("date", "first_name", "last_name", "people", "time")
+    assert data.cleaning.rows == 4099 + 3731
+    assert data.cleaning.incomplete == ()
+    split = split_examples(data, config)
+    total = Counter(label for each in data.examples for label in named(each, data.kind))
+    counts = Counter(label for each in split.dev for label in named(each, data.kind))
+    assert all(counts[label] == pytest.approx(0.2 * total[label], abs=2) for label in total)
+    task = Task("r8k", data.labels, metric=METRICS[data.kind][0], kind=data.kind)
+    small = subsample(split, train=300, dev=100, test=100, kind=data.kind)
+    assert {each.check for each in run_checks(small, task, cleaning=data.cleaning)} >= {"duplicates", "leakage"}
+
+
+@pytest.mark.skipif(not (DATA / "e2e_nlg").is_dir(), reason="the real data are not here")
+def test_real_texts_load_with_all_their_references():
+    config = DataConfig(path=str(DATA / "e2e_nlg" / "dev.csv"), text="mr", label="ref")
+    data = load_examples(config, kind=TaskKind.GENERATION)
+    texts = sum(1 + len(each.alternatives) for each in data.examples)
+    assert len(data.examples) == 547
+    assert texts + len(data.cleaning.duplicates) == data.cleaning.rows == 4672
+    split = split_examples(data, config)
+    assert [len(part) for part in (split.train, split.dev, split.test)] == pytest.approx([274, 109, 164], abs=2)
+    task = Task("e2e", (), metric=METRICS[data.kind][0], kind=data.kind)
+    found = [each.check for each in run_checks(split, task, cleaning=data.cleaning)]
+    assert found == ["duplicates", "several-references"]

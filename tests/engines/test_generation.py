@@ -1,0 +1,170 @@
+"""Writing against `model.generate` of the same checkpoint, one prompt at a time and without padding."""
+
+import json
+
+import jsonschema
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from llmtl.engines import ModelSource
+from llmtl.engines.generation import Writer
+from llmtl.engines.transformers import TransformersEngine
+from llmtl.errors import ContextLengthError, ModelError
+from llmtl.pocket import NAMES, resolve
+
+SYSTEM = "Extract what is asked for.\nTypes: person, time"
+MESSAGES = (
+    "Please call Maria at 10:30.",
+    "hello",
+    "The meeting of Tom and Anna was moved from 9 am to 4:15 pm, can you tell everybody on the list, please?",
+    "Book it.",
+)
+SPANS = {
+    "type": "array",
+    "maxItems": 20,
+    "items": {
+        "type": "object",
+        "properties": {"type": {"enum": ["person", "time"]}, "text": {"type": "string"}},
+        "required": ["type", "text"],
+        "additionalProperties": False,
+    },
+}
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def engine(request):
+    loaded = TransformersEngine.load(ModelSource(str(resolve(request.param))), device="cpu")
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_mistral):
+    """Return an engine whose window of 48 tokens is shorter than the longest prompt."""
+    return TransformersEngine.load(ModelSource(str(tiny_mistral)), device="cpu")
+
+
+def prompts(engine, system=SYSTEM):
+    return [
+        engine.render([{"role": "system", "content": system}, {"role": "user", "content": message}])
+        for message in MESSAGES
+    ]
+
+
+def one_by_one(engine, texts, max_tokens):
+    """Return (text, finished, tokens) of each prompt by `generate` of the model itself."""
+    folder = engine.tokenizer.name_or_path
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    found = []
+    for text in texts:
+        ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            written = model.generate(
+                ids, attention_mask=torch.ones_like(ids), max_new_tokens=max_tokens, do_sample=False
+            )[0, ids.shape[1] :]
+        finished = int(written[-1]) == tokenizer.eos_token_id
+        found.append(
+            (tokenizer.decode(written[:-1] if finished else written, skip_special_tokens=True), finished, len(written))
+        )
+    return found
+
+
+def seen(generations):
+    return [(each.text, each.finished, each.completion_tokens) for each in generations]
+
+
+@pytest.mark.parametrize("max_tokens", [3, 40])
+def test_batch_equals_generate_of_the_model(engine, max_tokens):
+    texts = prompts(engine)
+    written = engine.generate(texts, max_tokens=max_tokens)
+    assert seen(written) == one_by_one(engine, texts, max_tokens)
+    assert [each.prompt_tokens for each in written] == [engine.count_tokens(text) for text in texts]
+    assert written[0].cached_tokens == 0
+    assert {each.cached_tokens for each in written[1:]} == {written[1].cached_tokens}
+    assert all(each.seconds > 0 for each in written)
+
+
+def test_shared_prefix_is_computed_once_and_changes_nothing(engine):
+    texts = prompts(engine)
+    [start] = {text.partition(MESSAGES[0])[0] for text in texts[:1]}
+    assert engine.generate(texts, max_tokens=5)[1].cached_tokens >= engine.count_tokens(start) - 1
+    assert [engine.generate([text], max_tokens=30)[0].text for text in texts] == [
+        each.text for each in engine.generate(texts, max_tokens=30)
+    ]
+
+
+def test_nothing_is_shared_where_a_sliding_window_would_count_padding(tiny):
+    texts = prompts(tiny)
+    assert max(tiny.count_tokens(text) for text in texts) > 48
+    written = tiny.generate(texts, max_tokens=20)
+    assert {each.cached_tokens for each in written} == {0}
+    assert seen(written) == one_by_one(tiny, texts, 20)
+
+
+def test_constrained_text_follows_the_schema(engine):
+    written = engine.generate(prompts(engine), max_tokens=60, schema=SPANS)
+    for each in written:
+        assert each.finished
+        value = json.loads(each.text)
+        jsonschema.validate(value, SPANS)
+        assert json.dumps(value, ensure_ascii=False) == each.text  # no other white space
+    assert json.loads(written[0].text)
+
+
+def test_random_weights_are_held_to_the_schema_as_well(tiny):
+    choice = {"type": "array", "items": {"enum": ["card", "other"]}, "maxItems": 2}
+    for each in tiny.generate(prompts(tiny), max_tokens=40, schema=choice):
+        assert each.finished
+        jsonschema.validate(json.loads(each.text), choice)
+
+
+def test_json_that_is_cut_off_is_not_finished(engine):
+    [written] = engine.generate(prompts(engine)[:1], max_tokens=3, schema=SPANS)
+    assert not written.finished
+    assert written.completion_tokens == 3
+
+
+def test_small_batches_write_the_same(engine, monkeypatch):
+    texts = prompts(engine)
+    whole = engine.generate(texts, max_tokens=25)
+    monkeypatch.setattr("llmtl.engines.generation.MOST_ROWS", 2)
+    assert seen(engine.generate(texts, max_tokens=25)) == seen(whole)
+
+
+def test_out_of_memory_halves_the_batch(engine, monkeypatch):
+    texts, generate, rows = prompts(engine), engine._model.generate, []
+
+    def small_machine(**arguments):
+        rows.append(len(arguments["input_ids"]))
+        if rows[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return generate(**arguments)
+
+    writer = Writer(engine._model, engine.tokenizer, end=engine.tokenizer.eos_token_id)
+    monkeypatch.setattr(engine._model, "generate", small_machine)
+    assert seen(writer.write(texts, max_tokens=5)) == seen(engine.generate(texts, max_tokens=5))
+    assert rows[:2] == [4, 2]
+
+
+def test_progress_counts_prompts(engine):
+    steps = []
+    engine.generate(prompts(engine), max_tokens=2, advance=steps.append)
+    assert sum(steps) == len(MESSAGES)
+
+
+def test_nothing_to_write(engine):
+    assert engine.generate([], max_tokens=5) == []
+
+
+def test_what_does_not_fit_is_an_error(engine):
+    text = prompts(engine)[0]
+    room = engine.context_length - engine.count_tokens(text)
+    with pytest.raises(ContextLengthError, match=r"context is 2048 tokens"):
+        engine.generate([text], max_tokens=room + 1)
+    with pytest.raises(ModelError, match="empty prompt"):
+        engine.generate([""], max_tokens=5)
+    with pytest.raises(ModelError, match="at least 1"):
+        engine.generate([text], max_tokens=0)
+    with pytest.raises(ModelError, match="JSON schema cannot be used"):
+        engine.generate([text], max_tokens=5, schema={"type": "no such type"})

@@ -1,0 +1,155 @@
+"""The openai engine against a real server: our own vLLM on the CPU with pocket-llama; beside it the local engine."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from llmtl.engines.openai import OpenAIEngine
+from llmtl.engines.openai_client import HostedModel
+from llmtl.engines.openai_replies import ReplyCache
+from llmtl.engines.protocol import ModelSource
+from llmtl.engines.transformers import TransformersEngine
+from llmtl.errors import ContextLengthError, HostedError, UnreadableAnswerError
+from llmtl.pocket import resolve
+from llmtl.serving.bundle.vllm_config import JSON_DECODING
+from llmtl.task import Example, Task
+from llmtl.templates import Template
+
+pytest.importorskip("vllm")
+pytestmark = pytest.mark.slow
+TASK = Task("desk", ("card", "delivery", "money back", "opening hours"), instruction="Say what the message is about.")
+SHOWN = (
+    Example("1", "my card was swallowed by the machine", "card"),
+    Example("2", "when are you open on sunday", "opening hours"),
+    Example("3", "the parcel has not come", "delivery"),
+    Example("4", "please refund the shoes", "money back"),
+)
+TEXTS = ("I lost my card", "where is my parcel", "is the shop open today", "I want my money back", "hello", "my card")
+START_SECONDS = 300
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    port, log = free_port(), tmp_path_factory.mktemp("vllm") / "log.txt"
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(resolve("pocket-llama"))]
+    command += ["--served-model-name", "pocket", "--host", "127.0.0.1", "--port", str(port), "--api-key", "secret"]
+    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--generation-config", "vllm"]
+    command += ["--structured-outputs-config", JSON_DECODING]
+    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
+    try:
+        wait(f"http://127.0.0.1:{port}/health", process, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def wait(health, process, log):
+    deadline = time.monotonic() + START_SECONDS
+    with httpx.Client(trust_env=False) as client:
+        while time.monotonic() < deadline:
+            assert process.poll() is None, log.read_text(errors="replace")[-4000:]
+            with contextlib.suppress(httpx.TransportError):
+                if client.get(health).status_code == 200:
+                    return
+            time.sleep(0.5)
+    raise AssertionError(log.read_text(errors="replace")[-4000:])
+
+
+@pytest.fixture
+def make_engine(url, monkeypatch):
+    monkeypatch.setenv("POCKET_KEY", "secret")
+    made = []
+
+    def make(cache=None, **changes):
+        settings = {"api_key_env": "POCKET_KEY", "context_length": 2048, **changes}
+        made.append(OpenAIEngine(HostedModel(url, "pocket", **settings), cache))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def local():
+    engine = TransformersEngine.load(ModelSource(str(resolve("pocket-llama"))), device="cpu")
+    yield engine
+    engine.close()
+
+
+def worded(engine):
+    template = Template(TASK, engine)
+    return [template.prompt(text, SHOWN) for text in TEXTS], template.answers()
+
+
+def test_labels_and_prompts_are_those_of_the_local_engine(make_engine, local):
+    hosted = make_engine()
+    mine, theirs = hosted.score(*worded(hosted)), local.score(*worded(local))
+    assert [each.choice for each in mine] == [each.choice for each in theirs]
+    assert [each.prompt_tokens for each in mine] == [each.prompt_tokens for each in theirs]
+    for one, other in zip(mine, theirs, strict=True):
+        assert sum(one.probabilities) == pytest.approx(1.0)
+        # labels that are not among the 20 likeliest tokens have 0; the others are known up to their mass
+        assert one.probabilities == pytest.approx(other.probabilities, abs=0.02)
+
+
+def test_what_was_asked_before_is_not_asked_again(make_engine, tmp_path):
+    first = make_engine(ReplyCache(tmp_path / "replies.jsonl"))
+    scored = first.score(*worded(first))
+    assert first.facts["requests"] == len(TEXTS)
+    again = make_engine(ReplyCache(tmp_path / "replies.jsonl"))
+    assert again.score(*worded(again)) == scored
+    assert again.facts["requests"] == 0
+
+
+def test_text_and_json_under_a_schema(make_engine, local):
+    hosted = make_engine()
+    [prompt], [same] = (worded(engine)[0][:1] for engine in (hosted, local))
+    [written], [expected] = (e.generate([p], max_tokens=8) for e, p in ((hosted, prompt), (local, same)))
+    assert (written.text, written.finished) == (expected.text, expected.finished)
+    schema = {"type": "array", "items": {"enum": list(TASK.labels)}, "minItems": 1, "maxItems": 2}
+    [listed] = hosted.generate([prompt], max_tokens=60, schema=schema)
+    assert listed.text.startswith('["')
+    assert hosted.facts["unsupported"] == []
+
+
+def test_what_vllm_refuses_has_its_own_error(make_engine):
+    hosted = make_engine(max_retries=0)
+    with pytest.raises(ContextLengthError, match="fewer demonstrations"):
+        hosted.score([Template(TASK, hosted).prompt("card " * 3000)], TASK.labels)
+    with pytest.raises(HostedError, match="refuses the key"):
+        make_engine(api_key_env=None).score(["x"], TASK.labels)
+
+
+def test_more_log_probabilities_than_the_server_tells_are_left_out(make_engine, local):
+    hosted = make_engine(top_logprobs=1000)
+    read = 0
+    for prompt, theirs in zip(worded(hosted)[0], local.score(*worded(local)), strict=True):
+        try:
+            [mine] = hosted.score([prompt], TASK.labels)
+        except UnreadableAnswerError:  # nothing holds the model to the labels
+            continue
+        read += 1
+        assert (mine.choice, mine.probabilities) == (theirs.choice, ())
+    assert hosted.facts["unsupported"] == ["logprobs"]
+    assert read >= len(TEXTS) / 2

@@ -1,0 +1,91 @@
+"""Calibration of label probabilities against scikit-learn and scipy."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from sklearn.linear_model import LogisticRegression
+
+from llmtl.errors import DataError
+from llmtl.metrics.recalibration import (
+    FLOOR,
+    LabelCalibration,
+    Method,
+    affine_calibration,
+    batch_calibration,
+    train_prior,
+)
+
+
+def leaning(count, *, labels=3, seed=0):
+    """Return probabilities of a model that leans to the first label, and the truth."""
+    draw = np.random.default_rng(seed)
+    truth = draw.integers(labels, size=count)
+    logits = draw.normal(size=(count, labels)) + 1.5 * np.eye(labels)[truth]
+    logits[:, 0] += 2.0
+    return softmax(logits, axis=1), truth
+
+
+def test_batch_calibration_divides_the_mean_out_and_multiplies_the_prior_back():
+    probabilities, _ = leaning(200)
+    prior = np.array([0.5, 0.3, 0.2])
+    found = batch_calibration(probabilities, prior).apply(probabilities)
+    expected = probabilities / probabilities.mean(axis=0) * prior
+    assert found == pytest.approx(expected / expected.sum(axis=1, keepdims=True))
+
+
+def test_batch_calibration_takes_a_leaning_away():
+    probabilities, truth = leaning(500)
+    found = batch_calibration(probabilities, np.full(3, 1 / 3)).apply(probabilities)
+    before, after = (rows.argmax(axis=1) == truth for rows in (probabilities, found))
+    assert after.mean() > before.mean() + 0.1
+
+
+def test_without_a_penalty_two_labels_are_scikit_learns_logistic_regression():
+    probabilities, truth = leaning(300, labels=2)
+    fitted = affine_calibration(probabilities, truth, penalty=1e-9)
+    features = np.log(probabilities) * [-1.0, 1.0]
+    reference = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(features, truth)
+    assert fitted.apply(probabilities) == pytest.approx(reference.predict_proba(features), abs=1e-4)
+
+
+def test_vector_scaling_is_the_least_penalised_likelihood():
+    probabilities, truth = leaning(150)
+    logs, rows = np.log(probabilities), np.arange(150)
+
+    def loss(values):
+        found = log_softmax(values[:3] * logs + values[3:], axis=1)
+        return -found[rows, truth].sum() + 0.5 * ((values[:3] - 1) ** 2).sum() + 0.5 * (values[3:] ** 2).sum()
+
+    reference = minimize(loss, np.zeros(6), method="BFGS").x
+    fitted = affine_calibration(probabilities, truth)
+    assert [*fitted.scale, *fitted.bias] == pytest.approx(reference, abs=1e-3)
+
+
+def test_a_label_that_is_never_seen_keeps_a_finite_map():
+    probabilities, truth = leaning(60)
+    found = affine_calibration(probabilities, np.minimum(truth, 1)).apply(probabilities)
+    assert np.isfinite(found).all()
+    assert found.sum(axis=1) == pytest.approx(np.ones(60))
+
+
+def test_what_is_below_the_floor_counts_as_the_floor():
+    calibration = batch_calibration([[0.9, 0.1, 0.0]] * 4, [0.2, 0.2, 0.6])
+    tiny = [0.9, 0.1 - FLOOR / 9, FLOOR / 9]
+    assert calibration.apply(tiny) == pytest.approx(calibration.apply([0.9, 0.1 - FLOOR / 9, 0.0]), abs=1e-12)
+
+
+def test_the_label_is_the_likeliest_after_it_and_the_first_of_equal_ones():
+    flip = LabelCalibration(Method.BATCH, (1.0, 1.0), (0.0, 2.0))
+    label, probabilities = flip.label({"a": 0.7, "b": 0.3})
+    assert (label, sum(probabilities.values())) == ("b", pytest.approx(1.0))
+    assert LabelCalibration(Method.BATCH, (0.0, 0.0), (0.0, 0.0)).label({"a": 0.1, "b": 0.9})[0] == "a"
+
+
+def test_the_prior_is_laplaces():
+    assert train_prior(["a", "a", "b"], ["a", "b", "c"]) == pytest.approx([3 / 6, 2 / 6, 1 / 6])
+
+
+def test_another_number_of_labels_is_an_error():
+    with pytest.raises(DataError, match="for 2 labels got 3"):
+        LabelCalibration(Method.BATCH, (1.0, 1.0), (0.0, 0.0)).apply([0.2, 0.3, 0.5])

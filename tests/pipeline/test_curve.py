@@ -1,0 +1,97 @@
+"""Learning curves and label-noise sensitivity of real runs; only what needs no model is fitted."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+import llmtl
+from llmtl.learning_curve import CURVES
+from llmtl.store import read_json
+
+WORDS = {
+    "refund": ("money", "back", "refund"),
+    "lost": ("lost", "missing", "stolen"),
+    "open": ("hours", "open", "closed"),
+}
+
+
+def rows(count: int) -> list[tuple[str, str]]:
+    rng = random.Random(4)
+    fillers = [f"word{number}" for number in range(60)]
+    made = []
+    for number in range(count):
+        label = list(WORDS)[number % 3]
+        said = label if rng.random() < 0.88 else rng.choice(list(WORDS))
+        made.append((" ".join([*rng.sample(fillers, 6), rng.choice(WORDS[said])]), label))
+    return made
+
+
+def recipe(folder: Path, count: int, *lines: str) -> Path:
+    with (folder / "data.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows(count)])
+    text = "name: tiny\ndata: {path: data.csv}\nmodel: {name: pocket-llama}\nstrategies: {run: [majority, tfidf]}\n"
+    (folder / "recipe.yaml").write_text(text + "".join(f"{line}\n" for line in lines))
+    return folder / "recipe.yaml"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> llmtl.Run:
+    folder = tmp_path_factory.mktemp("curve")
+    made = recipe(folder, 400, "task: {target: 0.99}", "learning_curve: {strategies: [tfidf, few-shot]}")
+    return llmtl.run(made, out=folder / "out")
+
+
+def test_the_curve_grows_to_the_runs_own_evaluation(run: llmtl.Run):
+    curves = CURVES.validate_python(read_json(run.folder / "curve.json"))
+    [found] = curves.forecasts
+    own = next(item for item in run.evaluations if (item.strategy, item.split) == ("tfidf", "dev"))
+    assert [point.size for point in found.points] == sorted(point.size for point in found.points)
+    assert len(found.points) == 5
+    assert found.points[-1].score == own.scores["accuracy"].value
+    assert found.points[0].score < found.points[-1].score
+    assert curves.dev_examples == own.n
+    assert list(curves.skipped) == ["few-shot"]
+
+
+def test_the_report_has_curve_noise_and_money(run: llmtl.Run):
+    page = run.report.read_text()
+    assert all(f'id="{name}"' in page for name in ("labels", "noise", "money"))
+    noise = read_json(run.folder / "noise.json")
+    assert noise["unchecked"] is None
+    assert noise["test"]
+    assert noise["winner"] == "tfidf"
+
+
+def test_test_was_not_used_for_the_curve(run: llmtl.Run):
+    scored = {path.name.rsplit("-", 1)[0] for path in (run.folder / "steps").iterdir()}
+    assert "test-tfidf" in scored
+    assert len(list((run.folder / "steps").glob("test-tfidf-*"))) == 1
+    assert len(list((run.folder / "steps").glob("dev-tfidf-*"))) == 5
+
+
+def test_a_second_run_measures_nothing_again(run: llmtl.Run):
+    results = {path: path.stat().st_mtime_ns for path in run.folder.glob("steps/*/result.json")}
+    again = llmtl.run(run.folder.parent / "recipe.yaml", out=run.folder)
+    assert {path: path.stat().st_mtime_ns for path in again.folder.glob("steps/*/result.json")} == results
+
+
+@pytest.mark.parametrize(
+    ("count", "line", "reason"),
+    [
+        (30, "learning_curve: {enabled: true}", "training examples make"),
+        (200, "learning_curve: {minutes: 0.000001}", "raise learning_curve.minutes"),
+    ],
+)
+def test_what_is_not_measured_says_why(tmp_path: Path, count: int, line: str, reason: str):
+    made = llmtl.run(recipe(tmp_path, count, line), out=tmp_path / "out")
+    curves = CURVES.validate_python(read_json(made.folder / "curve.json"))
+    assert curves.forecasts == ()
+    assert reason in curves.skipped["tfidf"]
+
+
+def test_curves_can_be_switched_off(tmp_path: Path):
+    made = llmtl.run(recipe(tmp_path, 60, "learning_curve: {enabled: false}"), out=tmp_path / "out")
+    assert not (made.folder / "curve.json").exists()
+    assert 'id="labels"' not in made.report.read_text()

@@ -1,0 +1,130 @@
+"""`llmtl decide`: prediction files to a verdict, and one clear line for every bad file."""
+
+import json
+
+import numpy as np
+import pytest
+
+from llmtl.cli import main
+from llmtl.decision import DecisionConfig, from_json
+from llmtl.errors import DataError, InputError
+from llmtl.pipeline.decide import PredictionTask, decide_predictions
+from llmtl.task import Metric, TaskKind
+
+LABELS = ("a", "b", "c")
+
+
+def write(folder, name, share, *, n=400, seed=0, **fields):
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i, ok in enumerate(rng.random(n) < share):
+        row = {"id": i, "reference": LABELS[i % 3], "prediction": LABELS[(i if ok else i + 1) % 3]}
+        rows.append(row | {key: value(i) if callable(value) else value for key, value in fields.items()})
+    path = folder / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def halves(i):
+    return "dev" if i % 2 else "test"
+
+
+def test_a_clear_winner_is_adopted_and_written(tmp_path, capsys):
+    weak = write(tmp_path, "tfidf", 0.6, cost=1e-6, latency_ms=2, split=halves)
+    strong = write(tmp_path, "tuned", 0.9, seed=1, cost=1e-4, latency_ms=9, split=halves)
+    arguments = ["decide", "--predictions", str(weak), str(strong), "--baseline", "tfidf", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "Adopt tuned" in capsys.readouterr().out
+    decision = from_json(json.loads((tmp_path / "decision.json").read_text(encoding="utf-8")))
+    assert (decision.verdict, decision.winner) == ("adopt", "tuned")
+    assert [item.test.n for item in decision.strategies] == [200, 200]
+    assert decision.strategies[1].usd_per_1k_requests == pytest.approx(0.1)
+    assert not any("random half" in line for line in decision.warnings)
+
+
+def test_without_dev_rows_it_says_that_it_halved_them_and_keeps_groups_together(tmp_path):
+    paths = [
+        write(tmp_path, name, share, seed=seed, group=lambda i: i // 8)
+        for seed, (name, share) in enumerate({"one": 0.6, "two": 0.9}.items())
+    ]
+    decision = decide_predictions(paths)
+    assert "random half of the examples (200)" in decision.warnings[0]
+    assert any("no cost" in line for line in decision.warnings)
+    assert "over groups" in decision.comparisons[0].method
+
+
+def test_seeds_enter_the_interval(tmp_path):
+    base = write(tmp_path, "base", 0.7, split=halves)
+    runs = [write(tmp_path, f"run{seed}", 0.8, seed=seed, split=halves, n=400) for seed in (1, 2, 3)]
+    rows = [
+        json.dumps(json.loads(line) | {"seed": seed})
+        for seed, path in enumerate(runs)
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+    tuned = tmp_path / "tuned.jsonl"
+    tuned.write_text("\n".join(rows), encoding="utf-8")
+    decision = decide_predictions([base, tuned], baselines=["base"], config=DecisionConfig(resamples=2000))
+    assert "seeds" in decision.comparisons[0].method
+    assert next(item.test.seeds for item in decision.strategies if item.name == "tuned") == 3
+
+
+@pytest.mark.parametrize("metric", [Metric.MICRO_F1, Metric.MACRO_F1, Metric.ACCURACY])
+def test_multi_label_lists(tmp_path, metric):
+    paths = [
+        write(tmp_path, name, share, seed=seed, split=halves)
+        for seed, (name, share) in enumerate({"one": 0.5, "two": 0.95}.items())
+    ]
+    for path in paths:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        rows = [row | {key: [row[key]] for key in ("reference", "prediction")} for row in rows]
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    task = PredictionTask(TaskKind.MULTI_LABEL, metric)
+    decision = decide_predictions(paths, task=task, baselines=["one"], config=DecisionConfig(resamples=1000))
+    assert (decision.verdict, decision.winner, decision.metric) == ("adopt", "two", metric.value)
+
+
+def test_generation_with_several_references(tmp_path):
+    paths = []
+    for name, text in (("one", "nothing of the kind"), ("two", "the red house on the hill")):
+        paths.append(tmp_path / f"{name}.jsonl")
+        rows = [
+            {"id": i, "reference": ["a red house", "the red house on a hill"], "prediction": text, "split": halves(i)}
+            for i in range(40)
+        ]
+        paths[-1].write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    task = PredictionTask(TaskKind.GENERATION)
+    decision = decide_predictions(paths, task=task, baselines=["one"], config=DecisionConfig(resamples=1000))
+    assert (decision.winner, decision.metric) == ("two", "chrf")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"id": 1', "line 1: this is no JSON"),
+        ("[1]", "no JSON object"),
+        ('{"id": 1, "reference": "a"}', "'prediction' is missing"),
+        ('{"id": 1, "reference": "a", "prediction": "a", "cost": -1}', "'cost' is wrong"),
+        ('{"id": 1, "reference": "a", "prediction": "a", "split": "train"}', "write dev or test"),
+        ('{"id": 1, "reference": "a", "prediction": "a"}\n{"id": 1, "reference": "a", "prediction": "b"}', "two rows"),
+        ('{"id": "new", "reference": "a", "prediction": "a"}', "has the example"),
+        ("", "has no rows"),
+    ],
+)
+def test_bad_files_get_one_line(tmp_path, line, said):
+    good, bad = write(tmp_path, "good", 0.8, n=6), tmp_path / "bad.jsonl"
+    bad.write_text(line, encoding="utf-8")
+    with pytest.raises(DataError, match=said) as caught:
+        decide_predictions([good, bad])
+    assert "\n" not in str(caught.value)
+
+
+def test_what_cannot_be_decided_is_refused(tmp_path):
+    good, costly = write(tmp_path, "good", 0.8, n=6), write(tmp_path, "costly", 0.8, n=6, cost=0.1)
+    with pytest.raises(DataError, match="at least two"):
+        decide_predictions([good])
+    with pytest.raises(InputError, match="baseline 'none'"):
+        decide_predictions([good, costly], baselines=["none"])
+    with pytest.raises(DataError, match="have no cost"):
+        decide_predictions([good, costly])
+    with pytest.raises(DataError, match="latency is limited"):
+        decide_predictions([good, write(tmp_path, "other", 0.5, n=6)], config=DecisionConfig(max_p95_ms=5))

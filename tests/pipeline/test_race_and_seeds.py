@@ -1,0 +1,54 @@
+"""The race and further training seeds in a whole run on a tiny real checkpoint."""
+
+import csv
+
+import pytest
+
+import llmtl
+from llmtl.store import read_json
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory, tiny_llama):
+    folder = tmp_path_factory.mktemp("race")
+    things = ("card", "order", "parcel", "account", "payment", "receipt", "ticket", "voucher", "phone", "bill")
+    rows = [(f"please refund the {thing} of {when}", "refund") for thing in things for when in ("monday", "july")]
+    rows += [(f"i lost my {thing} {where}", "card lost") for thing in things for where in ("on a train", "at work")]
+    with (folder / "data.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    (folder / "recipe.yaml").write_text(
+        f"name: tiny\ndata: {{path: data.csv}}\nmodel: {{name: '{tiny_llama}'}}\n"
+        "strategies: {run: [tfidf, zero-shot, few-shot, qlora], qlora: {max_epochs: 1}, "
+        "few_shot: {shots: [4], seeds: 1}}\ndecision: {racing_block: 2, training_seeds: 2}\n"
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def raced(source):
+    return llmtl.run(source / "recipe.yaml", out=source / "raced")
+
+
+def test_survivors_predict_what_they_predict_without_a_race(source, raced):
+    whole = llmtl.run(source / "recipe.yaml", out=source / "whole", overrides=["decision.racing=false"])
+    assert list((raced.folder / "steps").glob("race*"))
+    assert not list((whole.folder / "steps").glob("race*"))
+    unraced = {item.strategy: item for item in whole.evaluations if item.split == "dev"}
+    for item in raced.evaluations:
+        if item.split == "dev":
+            expected = unraced[item.strategy]
+            assert [each.id for each in item.predictions] == [each.id for each in expected.predictions]
+            assert item.answers == expected.answers
+
+
+def test_what_the_race_found_is_written_with_the_choice(raced):
+    assert {"dropped", "optimism"} <= set(read_json(raced.folder / "choice.json"))
+
+
+def test_a_tuned_finalist_is_trained_again(source):
+    """As the only strategy with a language model it is compared on test whatever dev says."""
+    run = llmtl.run(source / "recipe.yaml", out=source / "seeds", overrides=["strategies.run=[tfidf, qlora]"])
+    tuned = next(item for item in run.evaluations if (item.strategy, item.split) == ("qlora", "test"))
+    assert [len(seed) for seed in tuned.seed_predictions] == [tuned.n]
+    assert next(item.test.seeds for item in run.decision.strategies if item.name == "qlora") == 2
+    assert "seeds" in run.decision.comparisons[0].method

@@ -1,0 +1,87 @@
+"""Wordings of the instruction: which are tried, which is chosen, what is reported and restored."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from sklearn.metrics import accuracy_score
+
+from llmtl.prompting.config import FewShotConfig, KnnFewShotConfig, ZeroShotConfig
+from llmtl.prompting.few_shot import FewShot
+from llmtl.prompting.instructions import BUILT_IN, wordings
+from llmtl.prompting.knn_few_shot import KnnFewShot
+from llmtl.prompting.prompts import Prompts
+from llmtl.prompting.zero_shot import ZeroShot
+from llmtl.task import INSTRUCTIONS, Task, TaskKind, references
+
+OWN = "Sort the message."
+TASK = Task("routing", ("billing", "card lost", "refund"), instruction=OWN)
+
+
+@pytest.mark.parametrize("kind", TaskKind)
+def test_every_kind_has_three_wordings_of_which_the_first_is_the_default(kind):
+    assert len(set(BUILT_IN[kind])) == 3
+    assert BUILT_IN[kind][0] == INSTRUCTIONS[kind]
+
+
+def test_the_tasks_own_comes_first_and_none_twice():
+    general = BUILT_IN[TaskKind.CLASSIFICATION]
+    assert wordings(TASK, ZeroShotConfig(instructions=("Route it.", OWN))) == (OWN, "Route it.", *general)
+    assert wordings(replace(TASK, instruction=general[1]), ZeroShotConfig()) == (general[1], general[0], general[2])
+    assert wordings(TASK, ZeroShotConfig(built_in_instructions=False)) == (OWN,)
+
+
+def test_zero_shot_scores_each_wording_on_dev_and_keeps_the_best(make_context, engine):
+    context = make_context(task=TASK)
+    fitted = ZeroShot(ZeroShotConfig(instructions=("Is it about money?",))).fit(context)
+    details, truth = json.loads(json.dumps(fitted.details())), references(context.dev)
+    texts = [example.text for example in context.dev]
+    prompts = Prompts(context, engine)
+    for row, wording in zip(details["candidates"], details["instructions"], strict=True):
+        guesses = [each.answer for each in prompts.predictor(wording).predict(texts)]
+        assert row["dev_accuracy"] == pytest.approx(accuracy_score(truth, guesses))
+    best = max(details["candidates"], key=lambda row: (row["dev_accuracy"], -row["instruction"]))
+    assert fitted.state() == {"instruction": details["instructions"][best["instruction"]]}
+    assert (len(details["candidates"]), details["spread"][0]["instructions"]) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "draws"),
+    [
+        (FewShot(FewShotConfig(shots=(2, 4), seeds=2)), 2),
+        (KnnFewShot(KnnFewShotConfig(shots=(2, 4))), 1),
+    ],
+    ids=["few-shot", "knn-few-shot"],
+)
+def test_wordings_are_crossed_with_the_seeds_at_the_best_number(make_context, strategy, draws):
+    details = strategy.fit(make_context(task=TASK)).details()
+    own = [row for row in details["candidates"] if row["instruction"] == 0]
+    others = [row for row in details["candidates"] if row["instruction"]]
+    first = max(own, key=lambda row: (row["dev_accuracy"], -row["shots"], -row["seed"]))
+    assert len(own) == 2 * draws
+    assert {(row["seed"], row["instruction"]) for row in others} == {(s, i) for s in range(draws) for i in (1, 2, 3)}
+    assert {row["shots"] for row in others} == {first["shots"]}
+    assert [(row["instruction"], row["seeds"]) for row in details["spread_by_instruction"]] == [
+        (index, draws) for index in range(4)
+    ]
+
+
+@pytest.mark.parametrize("kept", [OWN, "Other words."])
+def test_the_stored_wording_is_restored_into_the_prompt(make_context, engine, kept):
+    context = make_context(task=TASK)
+    states = {
+        ZeroShot(): {"instruction": kept},
+        FewShot(): {"instruction": kept, "demonstrations": ["train-1"]},
+        KnnFewShot(): {"instruction": kept, "shots": 1, "seed": 0, "retrieval": "tfidf"},
+    }
+    for strategy, state in states.items():
+        restored = strategy.restore(context, state)
+        assert restored.state() == state
+        engine.prompts.clear()
+        restored.predict(["hello"])
+        assert [prompt.count(f"{kept}\nLabels: billing") for prompt in engine.prompts] == [1]
+
+
+def test_a_state_without_a_wording_means_the_tasks_own(make_context, engine):
+    ZeroShot().restore(make_context(task=TASK), {}).predict(["hello"])
+    assert f"{OWN}\nLabels: billing" in engine.prompts[-1]

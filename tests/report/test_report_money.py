@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import numpy as np
+from report_factory import make_content
+
+from llmtl.costs import PriceConfig
+from llmtl.decision import DecisionConfig
+from llmtl.decision.outcome import Verdict
+from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
+from llmtl.learning_curve import CurvePoint, LearningCurves, Measured, conclude
+from llmtl.report.html import render_html
+from llmtl.report.markdown_text import markdown
+from llmtl.report.money import money_of
+
+SIZES = (10, 20, 40, 80, 160)
+
+
+def curve(strategy: str, a: float, b: float) -> Measured:
+    scores = [1 - a * size**-b for size in SIZES]
+    points = tuple(
+        CurvePoint(size, score, (score - 0.08, score + 0.05)) for size, score in zip(SIZES, scores, strict=True)
+    )
+    return Measured(strategy, points, 0.02**2 * np.eye(5), 200)
+
+
+def curves() -> LearningCurves:
+    level = Measured("zero-shot", (CurvePoint(160, 0.5, (0.4, 0.6)),), np.array([[0.02**2]]), 200)
+    return conclude(
+        [curve("tfidf", 1.0, 0.15), curve("qlora", 1.4, 0.45)],
+        metric="accuracy",
+        target=0.9,
+        margin=0.02,
+        usd_per_label=0.3,
+        prompting=[level],
+        skipped={"few-shot": "its curve <would> take 9 minutes"},
+    )
+
+
+def content():
+    noise = NoiseSensitivity(
+        "Found by hand.",
+        dev=("dev-1",),
+        test=("test-3", "test-4"),
+        verdict=Verdict.ADOPT,
+        winner="qlora",
+        scores=(Rescored("qlora", 0.9, 0.92), Rescored("tfidf", 0.5, 0.51)),
+        sentence="Without the suspects, the verdict is the same.",
+    )
+    return replace(
+        make_content(),
+        prices=PriceConfig(usd_per_label=0.3, requests_per_month=50_000),
+        limits=DecisionConfig(max_p95_ms=50, max_usd_per_1k=0.005, private=True),
+        curves=curves(),
+        noise=noise,
+    )
+
+
+def test_a_bill_adds_up():
+    money = money_of(content())
+    bills = {bill.result.name: bill for bill in money.bills}
+    assert bills["few-shot"].fresh_tokens == 506 - 470
+    assert bills["knn-few-shot"].fresh_tokens == 498 - 84
+    assert bills["zero-shot"].labels == 48
+    assert bills["tfidf"].labels == 160 + 48
+    assert bills["tfidf"].labels_usd == (160 + 48) * 0.3
+    assert bills["few-shot"].usd_per_month == 50 * 0.0013
+    assert round(bills["qlora"].requests_per_second, 6) == round(1000 / 12.9, 6)
+    hosted = {item.name: item for item in money.hosted}
+    few = money.prompted.index("few-shot")
+    assert hosted["openai/gpt-4.1-mini"].usd_per_1k[few] == (506 * 0.40 + 2.4 * 1.60) / 1000
+
+
+def test_limits_name_who_breaks_them():
+    limits = {limit.name: limit for limit in money_of(content()).limits}
+    assert limits["max_p95_ms"].broken_by == (("knn-few-shot", "94 ms"),)
+    assert limits["max_usd_per_1k"].broken_by == (("knn-few-shot", "0.0062 USD"),)
+    assert limits["private"].broken_by == ()
+    assert "max_vram_gib" not in limits
+
+
+def test_gpu_memory_counts_on_a_gpu_only():
+    made = replace(content(), limits=DecisionConfig(max_vram_gib=0.5))
+    assert money_of(made).limits[0].broken_by == ()
+    on_gpu = tuple(replace(item, device="cuda") if item.strategy == "qlora" else item for item in made.evaluations)
+    assert money_of(replace(made, evaluations=on_gpu)).limits[0].broken_by == (("qlora", "0.6 GiB"),)
+
+
+def test_without_prices_there_is_no_money_section():
+    assert money_of(make_content()) is None
+    assert 'id="money"' not in render_html(make_content())
+
+
+def test_the_page_shows_curves_noise_and_money():
+    page = render_html(content())
+    for name in ("labels", "noise", "money"):
+        assert f'id="{name}"' in page
+    for name in ("learning-wide", "learning-narrow", "volume-wide", "volume-narrow"):
+        assert f'aria-labelledby="{name}-title' in page
+    assert "forecast-band" in page
+    assert "its curve &lt;would&gt; take" in page
+    assert "Without the suspects, the verdict is the same." in page
+
+
+def test_markdown_says_the_same():
+    text = markdown(content())
+    for heading in ("## How many labels", "## Labels that look wrong", "## Money and time", "### Constraints"):
+        assert heading in text
+    assert "640 (forecast)" in text
+    assert r"max\_p95\_ms" in text

@@ -1,0 +1,60 @@
+"""Small finished runs of the other kinds of task with an embedded model, on data that the tests make themselves."""
+
+import json
+from itertools import product
+
+import llmtl
+
+NAMES = {"extraction": "table-booking", "multi-label": "complaints", "generation": "replies"}
+STRATEGIES = {
+    "extraction": ("majority", "dictionary", "crf", "zero-shot", "few-shot"),
+    "multi-label": ("majority", "tfidf", "zero-shot", "few-shot"),
+    "generation": ("majority", "nearest", "zero-shot", "few-shot"),
+}
+_DAYS, _HOURS = ("Monday", "Friday", "Sunday", "tomorrow", "next week"), ("6 pm", "noon", "18:30", "half past seven")
+_PEOPLE = ("two of us", "12 people", "Zo\u00eb and me")
+_TROUBLES = {"late": "it came far too late", "broken": "it was broken", "rude": "your driver was rude"}
+
+
+def _span(text, kind, part):
+    start = text.index(part)
+    return {"type": kind, "text": part, "start": start, "end": start + len(part)}
+
+
+def _bookings():
+    for day, hour, people in product(_DAYS, _HOURS, _PEOPLE):
+        text = f"A table for {people}, {day} at {hour}, please"
+        yield text, [_span(text, "people", people), _span(text, "date", day), _span(text, "time", hour)]
+    for number in range(4):
+        yield f'Do you have dish number {number} without "nuts"?', []
+
+
+def _complaints():
+    for place, chosen in product(
+        ("London", "Paris", "Rome", "Oslo", "Bern", "Graz", "Lima", "Kyiv"), product((0, 1), repeat=3)
+    ):
+        named = [label for label, wanted in zip(_TROUBLES, chosen, strict=True) if wanted]
+        said = " and ".join(_TROUBLES[label] for label in named) or "all was well"
+        yield f"About my parcel to {place}: {said}.", named
+
+
+def _replies():
+    for day, hour, people in product(_DAYS, _HOURS, _PEOPLE):
+        yield f"day: {day}; time: {hour}; guests: {people}", f"We look forward to {people} {day} at {hour}."
+
+
+_ROWS = {"extraction": _bookings, "multi-label": _complaints, "generation": _replies}
+
+
+def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None):
+    """Return a finished run of a kind of task."""
+    rows = [{"text": text, "label": reference} for text, reference in _ROWS[kind]()]
+    (folder / "data.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    listed = ", ".join(strategies or STRATEGIES[kind])
+    (folder / "recipe.yaml").write_text(
+        f"name: {NAMES[kind]}\ndata: {{path: data.jsonl, max_dev: 6, max_test: 14, near_duplicate_threshold: 1.0}}\n"
+        f"model: {{name: {model}}}\ntask: {{kind: {kind}}}\n"
+        f"strategies:\n  run: [{listed}]\n  few_shot: {{shots: [4], seeds: 1, built_in_instructions: false}}\n"
+        "  zero_shot: {built_in_instructions: false}\n"
+    )
+    return llmtl.run(folder / "recipe.yaml", out=folder / "run")

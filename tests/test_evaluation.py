@@ -1,0 +1,61 @@
+"""Evaluating tasks of every kind: scores, failures and tokens."""
+
+from llmtl.costs import PriceConfig
+from llmtl.evaluation import Subject, evaluate
+from llmtl.predictor import Prediction, Role
+from llmtl.task import METRICS, Example, Task, TaskKind
+
+REFERENCES = {
+    TaskKind.CLASSIFICATION: ["a", "b", "b"],
+    TaskKind.MULTI_LABEL: ['["a"]', "[]", '["a", "b"]'],
+    TaskKind.EXTRACTION: ['[{"type": "a", "text": "t", "start": 0, "end": 1}]', "[]", "[]"],
+    TaskKind.GENERATION: ["one two three four", "five six seven eight", "nine ten eleven twelve"],
+}
+
+
+class Fixed:
+    """Answers from a table; what is not in it fails."""
+
+    def __init__(self, answers):
+        self.answers = answers
+
+    def predict(self, texts, *, advance=None):
+        return [
+            Prediction(str(n), self.answers.get(text), failure=None if text in self.answers else "unparsable",
+                       prompt_tokens=10, completion_tokens=2)
+            for n, text in enumerate(texts)
+        ]  # fmt: skip
+
+    def state(self):
+        return {}
+
+    def details(self):
+        return {}
+
+
+def test_every_kind_is_scored_in_all_its_metrics_and_a_failure_is_an_error():
+    for kind, references in REFERENCES.items():
+        labels = () if kind is TaskKind.GENERATION else ("a", "b")
+        task = Task("t", labels, metric=METRICS[kind][0], kind=kind)
+        examples = [Example(f"x{n}", f"text {n}", reference, group="g") for n, reference in enumerate(references)]
+        right = {each.text: each.reference for each in examples}
+        whole, failing = (
+            evaluate(
+                Subject("s", Role.PROMPTING, Fixed(answers), "cpu", 0.0, "cpu"),
+                task,
+                examples,
+                split="dev",
+                prices=PriceConfig(),
+            )
+            for answers in (right, {text: right[text] for text in list(right)[:2]})
+        )
+        assert list(whole.scores) == list(METRICS[kind])
+        assert (whole.kind, whole.labels, whole.groups, whole.alternatives) == (kind, labels, ("g",) * 3, ())
+        assert (whole.failed, failing.failed) == (0, 1)
+        assert [each.id for each in failing.predictions] == ["x0", "x1", "x2"]
+        assert failing.answers == [*references[:2], None]
+        assert failing.completion_tokens_per_request == 2
+        for metric in METRICS[kind]:
+            assert failing.scores[metric].value < whole.scores[metric].value == 1
+            measure = failing.measure(metric)
+            assert measure.value(measure.counts(failing.answers).sum(axis=0)) == failing.scores[metric].value
