@@ -116,7 +116,7 @@ def test_the_sliders_move_break_even_and_costs_live(visit, desk_run):
 def test_errors_are_counted_filtered_and_sent_to_try(visit, desk_run):
     page = visit()
     test = next(e for e in desk_run.evaluations if (e.strategy, e.split) == ("tfidf", "test"))
-    wrong = [truth for item, truth in zip(test.predictions, test.references, strict=True) if item.label != truth]
+    wrong = [truth for item, truth in zip(test.predictions, test.references, strict=True) if item.answer != truth]
     assert wrong, "the desk is made so that some labels cannot be guessed"
     page.tab("Errors")
     page.page.get_by_text(f"{len(wrong)} of {len(test.references)} test predictions are wrong").wait_for()
