@@ -5,7 +5,7 @@ from importlib.util import find_spec
 import httpx
 import pytest
 from browser.pages import KEY, running
-from serving.conftest import make_run
+from serving.front_desk import make_run
 
 from llmtl.pipeline.playground import playground_content
 from llmtl.serving.playground.cost import cost_view

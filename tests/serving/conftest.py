@@ -4,26 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from front_desk import write_messages
+from serving.front_desk import make_run
 
 import llmtl
 
-STRATEGIES = ("majority", "tfidf", "zero-shot", "few-shot", "knn-few-shot", "qlora")
 BundleOf = Callable[..., Path]
 """Call it with a run, a strategy (None for the winner) and `merge`; it returns the bundle's folder, which is shared."""
-
-
-def make_run(folder: Path, model: str, *, name: str = "front-desk", strategies: str = "") -> llmtl.Run:
-    """Return a finished run of `model` on the generated messages; `strategies` is further YAML of that section."""
-    write_messages(folder / "messages.csv")
-    run = "" if "run:" in strategies else f"  run: [{', '.join(STRATEGIES)}]\n"
-    (folder / "recipe.yaml").write_text(
-        f"name: {name}\ndata: {{path: messages.csv}}\nmodel: {{name: '{model}'}}\n"
-        "task: {instruction: 'Say what the message is about.', target: 0.9}\n"
-        "strategies:\n  qlora: {max_epochs: 3}\n  few_shot: {shots: [4], seeds: 1}\n  knn_few_shot: {shots: [4]}\n"
-        f"{run}{strategies}"
-    )
-    return llmtl.run(folder / "recipe.yaml", out=folder / "run")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,12 @@
-"""Labelled messages of a front desk, from the generator of the embedded models."""
+"""Labelled messages of a front desk, from the generator of the embedded models, and runs on them."""
 
 import csv
 import random
 from pathlib import Path
 
+import llmtl
+
+STRATEGIES = ("majority", "tfidf", "zero-shot", "few-shot", "knn-few-shot", "qlora")
 LABELS = {
     "card": "cards/card_problems",  # the beginning of another label
     "card payment": "cards/payments",
@@ -32,3 +35,16 @@ def write_messages(path: Path) -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
     return path
+
+
+def make_run(folder: Path, model: str, *, name: str = "front-desk", strategies: str = "") -> llmtl.Run:
+    """Return a finished run of `model` on the generated messages; `strategies` is further YAML of that section."""
+    write_messages(folder / "messages.csv")
+    run = "" if "run:" in strategies else f"  run: [{', '.join(STRATEGIES)}]\n"
+    (folder / "recipe.yaml").write_text(
+        f"name: {name}\ndata: {{path: messages.csv}}\nmodel: {{name: '{model}'}}\n"
+        "task: {instruction: 'Say what the message is about.', target: 0.9}\n"
+        "strategies:\n  qlora: {max_epochs: 3}\n  few_shot: {shots: [4], seeds: 1}\n  knn_few_shot: {shots: [4]}\n"
+        f"{run}{strategies}"
+    )
+    return llmtl.run(folder / "recipe.yaml", out=folder / "run")

@@ -1,9 +1,9 @@
 """A calibrated winner in a real vLLM process: chats and predictions are the measured, calibrated ones."""
 
 import pytest
-from front_desk import write_messages
 from live_bundle import client_of, live_server
 from live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat
+from serving.front_desk import write_messages
 
 import llmtl
 from llmtl.pipeline.export import export
