@@ -32,7 +32,7 @@ class Evaluation:
     first one. `device` is where requests ran: `cpu`, `cuda` or `hosted`.
     `usd_per_1k_requests` comes from measured throughput and the recipe's prices; `p50_ms` and `p95_ms` are
     single-request latencies (one input at a time, warm prefix cache). `train_gpu_hours` is 0 when training ran on a
-    CPU.
+    CPU. Cost, latency, training and memory are None where nobody measured them: in prediction files made elsewhere.
     """
 
     strategy: str
@@ -41,16 +41,16 @@ class Evaluation:
     predictions: tuple[Prediction, ...]
     references: tuple[str, ...]
     scores: Mapping[str, Interval]
-    usd_per_1k_requests: float
-    p50_ms: float
-    p95_ms: float
-    train_seconds: float
-    train_gpu_hours: float
-    train_usd: float
+    usd_per_1k_requests: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    train_seconds: float | None
+    train_gpu_hours: float | None
+    train_usd: float | None
     prompt_tokens_per_request: float
     cached_tokens_per_request: float
     completion_tokens_per_request: float
-    peak_memory_gib: float
+    peak_memory_gib: float | None
     kind: TaskKind = TaskKind.CLASSIFICATION
     labels: tuple[str, ...] = ()
     alternatives: tuple[tuple[str, ...], ...] = ()
@@ -80,7 +80,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated: a fitted strategy, where it runs and what fitting it took."""
+    """What is evaluated: a fitted strategy, where it runs and what fitting it took.
+
+    `hosted_usd` is what a hosted model charged for requests made while fitting; a machine's time is priced beside it.
+    """
 
     strategy: str
     role: Role
@@ -88,6 +91,7 @@ class Subject:
     device: str
     train_seconds: float
     train_device: str
+    hosted_usd: float = 0.0
 
 
 def evaluate(
@@ -125,14 +129,13 @@ def evaluate(
             alternatives=alternatives,
             groups=groups,
         ),
-        usd_per_1k_requests=usd_per_1k_requests(
-            seconds / len(texts), device=subject.device, prices=prices, tokens=_tokens(predictions)
-        ),
+        usd_per_1k_requests=usd_per_1k_predicted(predictions, seconds, device=subject.device, prices=prices),
         p50_ms=float(np.percentile(latencies_ms, 50)),
         p95_ms=float(np.percentile(latencies_ms, 95)),
         train_seconds=subject.train_seconds,
         train_gpu_hours=gpu_hours(subject.train_seconds) if subject.train_device == "cuda" else 0.0,
-        train_usd=usd_for_seconds(subject.train_seconds, device=subject.train_device, prices=prices),
+        train_usd=usd_for_seconds(subject.train_seconds, device=subject.train_device, prices=prices)
+        + subject.hosted_usd,
         prompt_tokens_per_request=_mean([item.prompt_tokens for item in predictions]),
         cached_tokens_per_request=_mean([item.cached_tokens for item in predictions]),
         completion_tokens_per_request=_mean([item.completion_tokens for item in predictions]),
@@ -178,13 +181,16 @@ def _groups(examples: Sequence[Example]) -> tuple[str | None, ...]:
     return found if any(group is not None for group in found) else ()
 
 
-def _tokens(predictions: Sequence[Prediction]) -> Tokens:
-    """Return the mean tokens of a request."""
-    return Tokens(
+def usd_per_1k_predicted(
+    predictions: Sequence[Prediction], seconds: float, *, device: str, prices: PriceConfig
+) -> float:
+    """Return the USD of 1,000 requests like these, which took `seconds` together."""
+    tokens = Tokens(
         prompt=_mean([item.prompt_tokens for item in predictions]),
         cached=_mean([item.cached_tokens for item in predictions]),
         completion=_mean([item.completion_tokens for item in predictions]),
     )
+    return usd_per_1k_requests(seconds / len(predictions), device=device, prices=prices, tokens=tokens)
 
 
 def _mean(values: Sequence[int]) -> float:

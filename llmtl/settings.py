@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from llmtl.checks.config import LabelNoiseConfig
 from llmtl.costs import PriceConfig
 from llmtl.data import DataConfig
 from llmtl.decision import DecisionConfig
 from llmtl.errors import MissingFileError
+from llmtl.judging import JudgeConfig
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
 from llmtl.strategies import StrategiesConfig
@@ -122,8 +124,22 @@ class Recipe(BaseModel):
     learning_curve: LearningCurveConfig = Field(
         default=LearningCurveConfig(), description="How the score grows with the number of labelled examples."
     )
+    label_noise: LabelNoiseConfig = Field(
+        default=LabelNoiseConfig(), description="What is fitted again without the labels that look wrong."
+    )
+    judge: JudgeConfig | None = Field(
+        default=None, description="A language model that compares outputs too (generation only); none by default."
+    )
     budget: BudgetConfig = Field(default=BudgetConfig(), description="How long the run may take.")
     seed: int = Field(default=0, ge=0, description="Seeds the split, the demonstrations and training.")
+
+    @model_validator(mode="after")
+    def _judge_what_may_be_judged(self) -> "Recipe":
+        if self.judge is not None and self.task.kind is not TaskKind.GENERATION:
+            raise ValueError(f"only generation is judged, and this task is {self.task.kind.value}; leave 'judge' out")
+        if self.judge is not None and self.decision.private:
+            raise ValueError("a judge sends inputs to a hosted model, which decision.private bars; leave 'judge' out")
+        return self
 
 
 def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:

@@ -1,24 +1,22 @@
 """Prediction by writing, for tasks whose answers are no closed set; and the right predictor for any task.
 
 Whatever was fitted (nothing, demonstrations, an adapter), predicting is the same: word the prompt with the template,
-let the engine write under the answer's schema, read the answer. A prompt that does not fit the context, and JSON that
-was cut off or says nothing, is a recorded failure; a text that was cut off counts as far as it goes, as a server would
-send it. Probabilities are left out: there is no closed set to spread them over. Not covered: labels
-(`llmtl.label_predictor`).
+let the engine write under the answer's schema, read the answer. JSON that was cut off or says nothing is a recorded
+failure; a text that was cut off counts as far as it goes, as a server would send it. Probabilities are left out: there
+is no closed set to spread them over. Not covered: labels (`llmtl.label_predictor`).
 """
 
 from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from math import ceil
-from time import perf_counter
 from typing import Any, Protocol
 
 from llmtl.engines.protocol import Engine, Generation
-from llmtl.errors import ContextLengthError, UnreadableAnswerError
-from llmtl.label_predictor import NOTHING, Demonstrations, PromptPredictor, no_demonstrations, too_long
+from llmtl.label_predictor import PromptPredictor
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.predictor import Prediction, Predictor
 from llmtl.progress import Advance, unwatched
+from llmtl.prompted import NOTHING, Asking, Demonstrations, Prompted, no_demonstrations
 from llmtl.task import Example, Task, TaskKind
 from llmtl.templates import Template
 
@@ -91,8 +89,7 @@ def answer_tokens(engine: Engine, template: Template, train: Sequence[Example]) 
 class TextPredictor:
     """A predictor that lets `engine` write at most `max_tokens`, with the demonstrations chosen for each input.
 
-    `state` and `details` are what the methods of the same names return. Seconds of a prediction include finding the
-    demonstrations and wording the prompt, since a server spends them too.
+    `state` and `details` are what the methods of the same names return.
     """
 
     def __init__(
@@ -105,26 +102,14 @@ class TextPredictor:
         state: Mapping[str, Any] = NOTHING,
         details: Mapping[str, Any] = NOTHING,
     ) -> None:
-        self._engine = engine
-        self._template = template
+        self._prompted = Prompted(engine, template, demonstrations)
         self._max_tokens = max_tokens
-        self._demonstrations = demonstrations
         self._state = dict(state)
         self._details = dict(details)
 
     def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure."""
-        worded = [self._word(text) for text in texts]
-        room = self.prompt_room()
-        lengths = [self._engine.count_tokens(prompt) for prompt, _ in worded]
-        fitting = [position for position, length in enumerate(lengths) if length <= room]
-        advance(len(texts) - len(fitting))
-        written = self._write([worded[each][0] for each in fitting], advance) if fitting else []
-        results = dict(zip(fitting, written, strict=True))
-        return [
-            self._prediction(position, texts[position], results.get(position, too_long(lengths[position], room)), spent)
-            for position, (_, spent) in enumerate(worded)
-        ]
+        return self._prompted.predict(texts, Asking(self._write, self._read, self.prompt_room()), advance)
 
     @property
     def max_tokens(self) -> int:
@@ -133,7 +118,7 @@ class TextPredictor:
 
     def prompt_room(self) -> int:
         """Return the largest number of tokens a prompt may have beside the longest answer."""
-        return self._engine.context_length - self._max_tokens
+        return self._prompted.engine.context_length - self._max_tokens
 
     def state(self) -> dict[str, Any]:
         """Return the JSON-able choices given at construction."""
@@ -143,41 +128,18 @@ class TextPredictor:
         """Return the JSON-able facts given at construction, and how long an answer may be."""
         return {**self._details, "max_tokens": self._max_tokens}
 
-    def _word(self, text: str) -> tuple[str, float]:
-        """Return the prompt for `text`, and the seconds it took to find its demonstrations and word it."""
-        start = perf_counter()
-        prompt = self._template.prompt(text, self._demonstrations(text))
-        return prompt, perf_counter() - start
-
-    def _write(self, prompts: Sequence[str], advance: Advance) -> list[Generation | str]:
-        """Return what was written after each prompt, or why nothing was; the engine has the last word on tokens."""
-        try:
-            return list(
-                self._engine.generate(
-                    prompts, max_tokens=self._max_tokens, schema=self._template.schema(), advance=advance
-                )
-            )
-        except (ContextLengthError, UnreadableAnswerError) as error:
-            if len(prompts) == 1:
-                advance(1)
-                return [str(error)]
-        return [result for prompt in prompts for result in self._write([prompt], advance)]
-
-    def _prediction(self, position: int, text: str, result: Generation | str, seconds: float) -> Prediction:
-        """Return the prediction that was written, or the recorded failure."""
-        if isinstance(result, str):
-            return Prediction(id=str(position), answer=None, failure=result, seconds=seconds)
-        read = self._template.read(result.text, text)
-        return Prediction(
-            id=str(position),
-            answer=read.answer,
-            failure=None if read.answer is not None else self._failure(result),
-            dropped_spans=read.dropped,
-            prompt_tokens=result.prompt_tokens,
-            cached_tokens=result.cached_tokens,
-            completion_tokens=result.completion_tokens,
-            seconds=result.seconds + seconds,
+    def _write(self, prompts: Sequence[str], advance: Advance) -> list[Generation]:
+        """Return what was written after each prompt."""
+        template = self._prompted.template
+        return self._prompted.engine.generate(
+            prompts, max_tokens=self._max_tokens, schema=template.schema(), stop=template.stop, advance=advance
         )
+
+    def _read(self, result: Generation, text: str) -> Prediction:
+        """Return the answer that was written for the input `text`, or why it is none."""
+        read = self._prompted.template.read(result.text, text)
+        failure = None if read.answer is not None else self._failure(result)
+        return Prediction(id="", answer=read.answer, failure=failure, dropped_spans=read.dropped)
 
     def _failure(self, result: Generation) -> str:
         """Return why what was written is no answer."""

@@ -77,6 +77,12 @@ def test_plain_prompts_of_a_base_model(base):
     assert Template(TEXT, base).parse(" Hello\n\nInput: more\nOutput: x", "a") == "Hello"
 
 
+def test_a_line_ends_the_text_of_a_base_model_only(chat, base):
+    assert Template(TEXT, base).stop == "\n"
+    assert [Template(task, base).stop for task in (LABELS, SPANS)] == [None, None]
+    assert [Template(task, chat).stop for task in TASKS] == [None, None, None]
+
+
 @pytest.mark.parametrize("task", TASKS, ids=names)
 def test_a_schema_admits_what_is_written(chat, task):
     schema = Template(task, chat).schema()

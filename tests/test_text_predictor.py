@@ -48,7 +48,8 @@ class Canned:
     def __getattr__(self, name):
         return getattr(self._engine, name)
 
-    def generate(self, prompts, *, max_tokens, schema=None, advance=None):
+    def generate(self, prompts, *, max_tokens, schema=None, stop=None, advance=None):
+        self.stop = stop
         if self._said is None:
             raise UnreadableAnswerError("nothing that can be read")
         advance(len(prompts))
@@ -127,3 +128,11 @@ def test_the_predictor_suits_the_task(engine):
     assert made.state() == {"x": 1}
     assert isinstance(predictor(engine, SPANS, state={"x": 1}), TextPredictor)
     assert predictor(engine, SPANS, state={"x": 1}).state() == {"x": 1}
+
+
+def test_a_base_model_is_told_where_an_answer_ends(engine, tiny_base):
+    base = TransformersEngine.load(ModelSource(str(tiny_base)), device="cpu")
+    for task, loaded, stop in ((TEXT, base, "\n"), (SPANS, base, None), (TEXT, engine, None)):
+        canned = Canned(loaded, (" Hello", True))
+        predictor(canned, task).predict(["hi"])
+        assert canned.stop == stop

@@ -12,7 +12,8 @@ from worlds import REQUESTS, Codes, Floats, World
 from llmtl import Decision, Evaluation, Prediction, Task
 from llmtl.costs import PriceConfig
 from llmtl.decision import DecisionConfig, choose, decide
-from llmtl.decision.racing import RACED, Race, race
+from llmtl.decision.outcome import Dropped
+from llmtl.decision.racing import RACED, SURELY_CHEAPER, Race, race
 from llmtl.metrics import score
 from llmtl.metrics.intervals import Interval, wilson
 from llmtl.task import Metric
@@ -84,11 +85,19 @@ def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[E
     return tuple(made)
 
 
-def llmtl(world: World, dev: Sequence[Evaluation], test: Sequence[Evaluation]) -> Verdict:
-    """Return llmtl's verdict."""
+def llmtl(world: World, dev: Sequence[Evaluation], test: Sequence[Evaluation], *, race: Race | None = None) -> Verdict:
+    """Return llmtl's verdict, of a race the verdict after it."""
     task, config = task_of(world), config_of(world)
-    choice = choose(task, dev, config=config, prices=PRICES, written_at="2026-11-23T00:00:00Z")
-    decision = decide(task, choice, dev=dev, test=test, config=config, prices=PRICES)
+    dropped = tuple(
+        Dropped(name, drop.n_seen, world.n_dev, drop.against, drop.score, drop.against_score, race.expected[name])
+        for name, drop in (race.dropped if race else {}).items()
+    )
+    left = [item for item in dev if race and item.strategy in race.dropped]
+    whole = [item for item in dev if item not in left]
+    choice = choose(
+        task, whole, config=config, prices=PRICES, written_at="2026-11-23T00:00:00Z", dropped=dropped, left=left
+    )
+    decision = decide(task, choice, dev=whole, test=test, config=config, prices=PRICES, dropped=left)
     return Verdict(
         verdict=decision.verdict.value,
         winner=world.names.index(decision.winner),
@@ -103,6 +112,7 @@ def raced(world: World, drawn: tuple[Codes, Codes], config: DecisionConfig) -> R
         return None
     references, answers = drawn
     right = (answers == references[:, None]).astype(np.float64)
+    usd_total = dict(zip(world.names, world.usd_total, strict=True))
     return race(
         world.names,
         lambda name, positions: right[positions, world.names.index(name)],
@@ -110,6 +120,7 @@ def raced(world: World, drawn: tuple[Codes, Codes], config: DecisionConfig) -> R
         block=config.racing_block,
         margin=config.margin,
         never_drop=[name for name, baseline in zip(world.names, world.is_baseline, strict=True) if baseline],
+        cheaper=lambda a, b: SURELY_CHEAPER * usd_total[a] <= usd_total[b],
     )
 
 

@@ -90,8 +90,7 @@ def outcome(order: Order) -> summary.Outcome:
     }
     race = rules.raced(world, drawn["dev"], config)
     if race is not None:
-        survivors = [item for item in dev if item.strategy in race.survivors]
-        said[summary.RACED] = rules.llmtl(world, survivors, test) if race.dropped else said[summary.LLMTL]
+        said[summary.RACED] = rules.llmtl(world, dev, test, race=race) if race.dropped else said[summary.LLMTL]
     return summary.Outcome(
         number=order.seed[1],
         kind=world.kind,

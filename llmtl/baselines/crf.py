@@ -6,26 +6,28 @@ is learned), probabilities.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 from llmtl.answers import read_spans, write_spans
 from llmtl.baselines.config import CrfConfig
+from llmtl.baselines.grid import Point, best_on_dev, dev_score, training_examples
 from llmtl.baselines.word_features import features_of
 from llmtl.baselines.words import OUTSIDE, to_spans, to_tags, words_of
 from llmtl.errors import DataError, RunError
-from llmtl.metrics.measures import measure_of
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
 from llmtl.progress import Advance, unwatched
-from llmtl.task import references
 
 MODEL_FILE = "model.crfsuite"
 
 Features = list[str]
+Labelled = tuple[list[list[Features]], list[list[str]]]
+"""The features of the words of each text, and their BIO tags."""
 
 
 @dataclass(frozen=True)
@@ -66,38 +68,22 @@ class Crf:
     """The strategy; equal dev scores go to stronger regularisation."""
 
     config: CrfConfig = field(default_factory=CrfConfig)
-
-    @property
-    def name(self) -> str:
-        """Return `crf`."""
-        return "crf"
-
-    @property
-    def role(self) -> Role:
-        """Return the baseline role."""
-        return Role.BASELINE
+    name = "crf"
+    role = Role.BASELINE
 
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor of the grid's best point on dev. Raises `DataError` without spans in train."""
-        if not context.train:
-            raise DataError("There are no training examples; label some, or make the train share larger.")
-        points = list(product(sorted(set(self.config.c1), reverse=True), sorted(set(self.config.c2), reverse=True)))
-        data, path = _training_data(context), context.folder / MODEL_FILE
+        c1s, c2s = (sorted(set(each), reverse=True) for each in (self.config.c1, self.config.c2))
+        strengths = list(product(c1s, c2s))
+        data = _training_data(context)
         if not any(tag != OUTSIDE for tags in data[1] for tag in tags):  # CRFsuite would end the process
             raise DataError("No training example has a span; label some, or leave 'crf' out of 'strategies.run'.")
-        grid: list[dict[str, float]] = []
-        with context.progress.stage("crf: fitting", len(points)) as advance:
-            for c1, c2 in points:
-                file = path.with_suffix(".tried")
-                predictor = CrfPredictor(self._train(data, file, c1=c1, c2=c2), {})
-                score = _dev_score(predictor, context)
-                if all(score > point[f"dev_{context.task.metric}"] for point in grid):
-                    chosen = {"c1": c1, "c2": c2}
-                    file.replace(path)
-                grid.append({"c1": c1, "c2": c2, f"dev_{context.task.metric}": score})
-                file.unlink(missing_ok=True)
-                advance(1)
-        return CrfPredictor(_load(path), chosen, _sha256(path), tuple(grid))
+        path = context.folder / MODEL_FILE
+        with TemporaryDirectory(dir=context.folder) as tried:
+            points = self._points(context, data, strengths, Path(tried))
+            (file, choice), grid = best_on_dev(points, context, name=self.name, count=len(strengths))
+            file.replace(path)
+        return CrfPredictor(_load(path), choice, _sha256(path), grid)
 
     def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
         """Return the stored predictor; raises `RunError` when its model is missing or not the one that was fitted."""
@@ -107,7 +93,16 @@ class Crf:
             raise RunError(f"The model '{path}' is not the one that was fitted; run the recipe again.")
         return CrfPredictor(model, {"c1": state["c1"], "c2": state["c2"]}, state["sha256"])
 
-    def _train(self, data: tuple[list[list[Features]], list[list[str]]], file: Path, *, c1: float, c2: float) -> Any:
+    def _points(
+        self, context: FitContext, data: Labelled, strengths: Sequence[tuple[float, float]], folder: Path
+    ) -> Iterator[tuple[tuple[Path, dict[str, float]], Point]]:
+        """Yield the file and the choice of each model, fitted and kept in `folder`, and its point of the grid."""
+        for number, (c1, c2) in enumerate(strengths):
+            file, choice = folder / f"{number}-{MODEL_FILE}", {"c1": c1, "c2": c2}
+            predictor = CrfPredictor(self._train(data, file, c1=c1, c2=c2), choice)
+            yield (file, choice), {**choice, **dev_score(predictor, context)}
+
+    def _train(self, data: Labelled, file: Path, *, c1: float, c2: float) -> Any:
         """Return a fitted model that is kept in `file`."""
         from sklearn_crfsuite import CRF
 
@@ -122,19 +117,11 @@ class Crf:
         return model.fit(*data)
 
 
-def _training_data(context: FitContext) -> tuple[list[list[Features]], list[list[str]]]:
+def _training_data(context: FitContext) -> Labelled:
     """Return the features and BIO tags of the training texts that have words."""
-    tokenised = [(words_of(example.text), read_spans(example.reference)) for example in context.train]
+    tokenised = [(words_of(example.text), read_spans(example.reference)) for example in training_examples(context)]
     kept = [(words, spans) for words, spans in tokenised if words]
     return [features_of(words) for words, _ in kept], [to_tags(words, spans) for words, spans in kept]
-
-
-def _dev_score(predictor: CrfPredictor, context: FitContext) -> float:
-    """Return the task's metric on dev."""
-    task = context.task
-    measure = measure_of(task.metric, task.kind, references(context.dev), labels=task.labels)
-    guesses = [prediction.answer for prediction in predictor.predict([example.text for example in context.dev])]
-    return float(measure.value(measure.counts(guesses).sum(axis=0)))
 
 
 def _sha256(file: Path) -> str:

@@ -13,12 +13,10 @@ from typing import Any
 
 from llmtl.answers import read_spans, write_spans
 from llmtl.baselines.config import DictionaryConfig
+from llmtl.baselines.grid import best_on_dev, dev_score, training_examples
 from llmtl.baselines.patterns import LEVELS, Entries, learn
-from llmtl.errors import DataError
-from llmtl.metrics.measures import measure_of
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
 from llmtl.progress import Advance, unwatched
-from llmtl.task import references
 
 
 @dataclass(frozen=True)
@@ -57,35 +55,16 @@ class Dictionary:
     """The strategy; equal dev scores go to the higher precision."""
 
     config: DictionaryConfig = field(default_factory=DictionaryConfig)
-
-    @property
-    def name(self) -> str:
-        """Return `dictionary`."""
-        return "dictionary"
-
-    @property
-    def role(self) -> Role:
-        """Return the baseline role."""
-        return Role.BASELINE
+    name = "dictionary"
+    role = Role.BASELINE
 
     def fit(self, context: FitContext) -> Predictor:
         """Return the tagger of the precision that scores best on dev. Raises `DataError` without training examples."""
-        if not context.train:
-            raise DataError("There are no training examples; label some, or make the train share larger.")
-        task, texts = context.task, [example.text for example in context.dev]
-        measure = measure_of(task.metric, task.kind, references(context.dev), labels=task.labels)
-        tried: list[DictionaryPredictor] = []
-        grid: list[dict[str, float]] = []
         precisions = sorted(set(self.config.precision), reverse=True)
-        with context.progress.stage("dictionary: fitting", len(precisions)) as advance:
-            for precision in precisions:
-                tried.append(DictionaryPredictor(_entries(context, precision), precision))
-                guesses = [prediction.answer for prediction in tried[-1].predict(texts)]
-                score = float(measure.value(measure.counts(guesses).sum(axis=0)))
-                grid.append({"precision": precision, f"dev_{task.metric}": score})
-                advance(1)
-        scores = [point[f"dev_{task.metric}"] for point in grid]
-        return replace(tried[scores.index(max(scores))], grid=tuple(grid))
+        tried = (DictionaryPredictor(_entries(context, precision), precision) for precision in precisions)
+        points = ((each, {**each.state(), **dev_score(each, context)}) for each in tried)
+        best, grid = best_on_dev(points, context, name=self.name, count=len(precisions))
+        return replace(best, grid=grid)
 
     def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
         """Return the predictor again: the entries learned from train at the stored precision."""
@@ -93,4 +72,4 @@ class Dictionary:
 
 
 def _entries(context: FitContext, precision: float) -> Entries:
-    return learn([(each.text, read_spans(each.reference)) for each in context.train], precision=precision)
+    return learn([(each.text, read_spans(each.reference)) for each in training_examples(context)], precision=precision)

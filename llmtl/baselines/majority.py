@@ -15,8 +15,8 @@ from time import perf_counter
 from typing import Any
 
 from llmtl.answers import NO_SPANS
+from llmtl.baselines.grid import training_examples
 from llmtl.baselines.probabilities import predictions
-from llmtl.errors import DataError
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
 from llmtl.progress import Advance, unwatched
 from llmtl.task import Example, TaskKind, references
@@ -70,24 +70,16 @@ class ConstantPredictor:
 class Majority:
     """The strategy; labels that are equally frequent go by the task's order, other answers by that of train."""
 
-    @property
-    def name(self) -> str:
-        """Return `majority`."""
-        return "majority"
-
-    @property
-    def role(self) -> Role:
-        """Return the baseline role."""
-        return Role.BASELINE
+    name = "majority"
+    role = Role.BASELINE
 
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor of the most frequent answer. Raises `DataError` without training examples."""
-        if not context.train:
-            raise DataError("There are no training examples; label some, or make the train share larger.")
+        train = training_examples(context)
         if context.task.kind is not TaskKind.CLASSIFICATION:
-            return _constant(context.task.kind, context.train)
-        counts = Counter(references(context.train))
-        return MajorityPredictor({label: counts[label] / len(context.train) for label in context.task.labels})
+            return _constant(context.task.kind, train)
+        counts = Counter(references(train))
+        return MajorityPredictor({label: counts[label] / len(train) for label in context.task.labels})
 
     def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
         """Return the predictor again; counting is all there is to fit."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from llmtl.baselines.config import Features
 from llmtl.baselines.features import Vectoriser, fit_vectorisers
-from llmtl.errors import DataError
+from llmtl.baselines.grid import training_examples
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
 from llmtl.progress import Advance, unwatched
 from llmtl.task import references
@@ -58,22 +58,14 @@ class NearestPredictor:
 class Nearest:
     """The strategy; there is nothing to choose."""
 
-    @property
-    def name(self) -> str:
-        """Return `nearest`."""
-        return "nearest"
-
-    @property
-    def role(self) -> Role:
-        """Return the baseline role."""
-        return Role.BASELINE
+    name = "nearest"
+    role = Role.BASELINE
 
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor over train. Raises `DataError` without training examples."""
-        if not context.train:
-            raise DataError("There are no training examples; label some, or make the train share larger.")
-        vectoriser, rows = fit_vectorisers([example.text for example in context.train], [_FEATURES])[_FEATURES]
-        return NearestPredictor(vectoriser, rows, tuple(references(context.train)))
+        train = training_examples(context)
+        vectoriser, rows = fit_vectorisers([example.text for example in train], [_FEATURES])[_FEATURES]
+        return NearestPredictor(vectoriser, rows, tuple(references(train)))
 
     def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
         """Return the predictor again; indexing train is all there is to fit."""

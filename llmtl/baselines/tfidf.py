@@ -5,7 +5,7 @@ examples. Features and regularisation are chosen on dev; the model is fitted on 
 labels an input (`label_sets`, which fitting turns to for such a task), stemming, class weights, calibration.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
@@ -14,10 +14,10 @@ import numpy as np
 
 from llmtl.baselines.config import Features, TfidfConfig
 from llmtl.baselines.features import Vectoriser, fit_vectorisers
+from llmtl.baselines.grid import best_on_dev, training_examples
 from llmtl.baselines.label_sets import LabelSetPredictor, label_set_points
 from llmtl.baselines.linear import LinearModel, path
 from llmtl.baselines.probabilities import predictions
-from llmtl.errors import DataError
 from llmtl.metrics import accuracy, macro_f1
 from llmtl.predictor import FitContext, Prediction, Predictor, Role
 from llmtl.progress import Advance, unwatched
@@ -73,33 +73,18 @@ class Tfidf:
     """The strategy; equal dev scores go to fewer features, then to stronger regularisation."""
 
     config: TfidfConfig = field(default_factory=TfidfConfig)
-
-    @property
-    def name(self) -> str:
-        """Return `tfidf`."""
-        return "tfidf"
-
-    @property
-    def role(self) -> Role:
-        """Return the baseline role."""
-        return Role.BASELINE
+    name = "tfidf"
+    role = Role.BASELINE
 
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor of the grid's best point on dev. Raises `DataError` without training examples."""
-        if not context.train:
-            raise DataError("There are no training examples; label some, or make the train share larger.")
         wanted, strengths = sorted(set(self.config.features), key=len), sorted(set(self.config.c))
-        grid: list[dict[str, Any]] = []
-        kept: list[TfidfPredictor | LabelSetPredictor] = []
-        points = label_set_points if context.task.kind is TaskKind.MULTI_LABEL else _points
-        with context.progress.stage("tfidf: fitting", len(wanted) * len(strengths)) as advance:
-            for predictor, scores in points(context, _vectorise(context, wanted), strengths):
-                score = scores[f"dev_{context.task.metric}"]
-                if all(score > point[f"dev_{context.task.metric}"] for point in grid):
-                    kept = [predictor]
-                grid.append({**predictor.choice, **scores})
-                advance(1)
-        best = replace(kept[0], grid=tuple(grid))
+        fit = label_set_points if context.task.kind is TaskKind.MULTI_LABEL else _points
+        fitted: Iterable[tuple[TfidfPredictor | LabelSetPredictor, dict[str, float]]]
+        fitted = fit(context, _vectorise(context, wanted), strengths)
+        points = ((predictor, {**predictor.choice, **scores}) for predictor, scores in fitted)
+        chosen, grid = best_on_dev(points, context, name=self.name, count=len(wanted) * len(strengths))
+        best = replace(chosen, grid=grid)
         best.model.save(context.folder / WEIGHTS_FILE)
         return best
 
@@ -113,7 +98,7 @@ class Tfidf:
 
 def _vectorise(context: FitContext, wanted: Sequence[Features]) -> dict[Features, tuple[Vectoriser, Any]]:
     """Return the vectorisers fitted on the training texts, with the rows of those."""
-    return fit_vectorisers([example.text for example in context.train], wanted)
+    return fit_vectorisers([example.text for example in training_examples(context)], wanted)
 
 
 def _points(

@@ -5,6 +5,7 @@
     table.py     reading such a table
     usd.py       tokens and seconds at the recipe's prices
     volume.py    cost over the request volume, and where strategies cross
+    spending.py  what making a decision took
     memory.py    forecasts of the memory that inference and training take
 
 Not covered: who is chosen for being cheap (`llmtl.decision`).
@@ -12,6 +13,7 @@ Not covered: who is chosen for being cheap (`llmtl.decision`).
 
 from llmtl.costs.config import PriceConfig
 from llmtl.costs.memory import ModelShape, inference_gib, qlora_gib
+from llmtl.costs.spending import Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
 from llmtl.costs.usd import (
     SECONDS_PER_HOUR,
@@ -19,6 +21,7 @@ from llmtl.costs.usd import (
     Tokens,
     break_even,
     gpu_hours,
+    known_total,
     usd_for_seconds,
     usd_per_1k_requests,
     usd_total,
@@ -35,12 +38,15 @@ __all__ = [
     "ModelShape",
     "PriceConfig",
     "PriceTable",
+    "Spending",
+    "Spent",
     "Tokens",
     "break_even",
     "cheapest_by_volume",
     "crossings",
     "gpu_hours",
     "inference_gib",
+    "known_total",
     "qlora_gib",
     "read_table",
     "usd_for_seconds",

@@ -50,6 +50,11 @@ def usd_total(train_usd: float, usd_per_1k: float, prices: PriceConfig) -> float
     return train_usd + usd_per_1k * prices.requests / 1000
 
 
+def known_total(train_usd: float | None, usd_per_1k: float | None, prices: PriceConfig) -> float | None:
+    """Return training plus all requests over the horizon, in USD; None where nobody knows one of the two."""
+    return None if train_usd is None or usd_per_1k is None else usd_total(train_usd, usd_per_1k, prices)
+
+
 def gpu_hours(seconds: float, *, gpus: int = 1) -> float:
     """Return GPU-hours: wall-clock seconds times GPUs, in hours."""
     return seconds * gpus / SECONDS_PER_HOUR

@@ -44,23 +44,27 @@ def choose(
     written_at: str,
     hosted: Collection[str] = (),
     dropped: Sequence[Dropped] = (),
+    left: Sequence[Evaluation] = (),
 ) -> Choice:
     """Return the strategy chosen on dev with the comparisons to make on test; `hosted` names strategies run elsewhere.
 
-    `evaluations` are those of the strategies that saw all of dev, `dropped` the others (`llmtl.decision.racing`).
+    `evaluations` are those of the strategies that saw all of dev. `dropped` left the race (`racing`), `left` are their
+    evaluations on the part of dev that they saw: they cannot be chosen, but are compared as if they had seen all of it.
     Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
     """
     check(evaluations, split="dev")
     barred = ineligible(evaluations, config, hosted=hosted)
     ranking = Ranking(tuple(evaluations), task.metric, prices)
     eligible = [name for name in ranking.names() if name not in barred]
+    field = Ranking((*evaluations, *left), task.metric, prices, {item.strategy: item.expected for item in dropped})
+    compared = [name for name in field.names() if name not in barred]
     best = ranking.best(eligible) or eligible[0]
     plausible = [name for name in eligible if not _shown_worse(ranking, name, best, config)]
     within = [name for name in plausible if ranking.score(best) - ranking.score(name) <= config.margin + 1e-12]
     chosen = ranking.cheapest(within)
-    baseline = ranking.best(ranking.names(baseline=True, among=eligible))
-    llm = ranking.best(ranking.names(baseline=False, among=eligible))
-    runner_up = ranking.best([name for name in eligible if name != chosen])
+    baseline = field.best(field.names(baseline=True, among=compared))
+    llm = field.best(field.names(baseline=False, among=compared))
+    runner_up = field.best([name for name in compared if name != chosen])
     return Choice(
         strategy=chosen,
         best_on_dev=best,
@@ -70,7 +74,7 @@ def choose(
         not_shown_worse=tuple(plausible),
         within_margin=tuple(within),
         ineligible=barred,
-        comparisons=_plan(ranking, eligible, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
+        comparisons=_plan(field, compared, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
         margin=config.margin,
         written_at=written_at,
         dropped=tuple(dropped),
@@ -107,7 +111,7 @@ def _shown_worse(ranking: Ranking, name: str, best: str, config: DecisionConfig)
 
 def _plan(
     ranking: Ranking,
-    eligible: Sequence[str],
+    compared: Sequence[str],
     *,
     chosen: str,
     baseline: str | None,
@@ -120,7 +124,7 @@ def _plan(
     language-model strategy meets a baseline too, and for a tie each cheaper rival does, because a rival may only win
     the tie when it is itself shown to beat the baseline.
     """
-    zero_shot = ZERO_SHOT if ZERO_SHOT in eligible else None
+    zero_shot = ZERO_SHOT if ZERO_SHOT in compared else None
     wanted = [
         (chosen, baseline, "the choice against the best baseline"),
         (chosen, zero_shot, "the choice against zero-shot"),

@@ -4,9 +4,8 @@ Not covered: making the choice (`choice`), storing it, opening test.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from llmtl.costs import PriceConfig, usd_total
+from llmtl.costs import PriceConfig, known_total
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import check, check_disjoint
@@ -39,7 +38,8 @@ def decide(
     check(dev, split="dev")
     check(test, split="test")
     check_disjoint(dev, test)
-    ranking = Ranking(tuple(dev), task.metric, prices)
+    expected = {item.strategy: item.expected for item in choice.dropped}
+    ranking = Ranking((*dev, *dropped), task.metric, prices, expected)
     if choice.strategy not in ranking.names():
         raise RunError(f"The choice '{choice.strategy}' has no dev evaluation; choose again.")
     on_test = {item.strategy: over_seeds(item, task.metric, config) for item in test}
@@ -60,7 +60,7 @@ def decide(
         margin=choice.margin,
         chosen_before_test=choice.strategy,
         choice=choice,
-        strategies=(*(_result(item, case) for item in dev), *(_left(item, case) for item in dropped)),
+        strategies=tuple(_result(item, case) for item in ranking.evaluations),
         comparisons=tuple(finding.written() for finding in case.evidence.findings),
         minimum_detectable_difference=case.detectable,
         more_test_examples=case.more,
@@ -74,7 +74,8 @@ def _case(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation], conf
     """Return the evidence, the ruling and the forecasts together."""
     evidence = gather(choice, test, metric=ranking.metric, config=config)
     ruling = rule(choice, evidence, ranking)
-    eligible = [name for name in ranking.names() if name not in choice.ineligible]
+    out = {*choice.ineligible, *(item.strategy for item in choice.dropped if item.strategy not in test)}
+    eligible = [name for name in ranking.names() if name not in out]
     return Case(
         choice=choice,
         ranking=ranking,
@@ -88,17 +89,14 @@ def _case(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation], conf
     )
 
 
-def _left(dev: Evaluation, case: Case) -> StrategyResult:
-    """Return the row of a strategy that left the race, with its score on the part of dev that it saw."""
-    drop = next(item for item in case.choice.dropped if item.strategy == dev.strategy)
-    return replace(_result(dev, case), eligible=False, why_not=why_dropped(drop, case.words))
-
-
 def _result(dev: Evaluation, case: Case) -> StrategyResult:
     """Return one strategy's row; costs and latencies are those that the choice saw, measured on dev."""
     metric = case.ranking.metric.value
     on_dev, test = dev.scores[metric], case.test.get(dev.strategy)
     why_not = case.choice.ineligible.get(dev.strategy)
+    dropped = next((item for item in case.choice.dropped if item.strategy == dev.strategy), None)
+    if dropped and not test:
+        why_not = why_dropped(dropped, case.words)
     return StrategyResult(
         name=dev.strategy,
         role=dev.role,
@@ -107,7 +105,7 @@ def _result(dev: Evaluation, case: Case) -> StrategyResult:
         dev=DevScore(on_dev.value, (on_dev.low, on_dev.high), dev.n),
         test=None if test is None else _test_score(test, case),
         usd_per_1k_requests=dev.usd_per_1k_requests,
-        usd_total=usd_total(dev.train_usd, dev.usd_per_1k_requests, case.ranking.prices),
+        usd_total=known_total(dev.train_usd, dev.usd_per_1k_requests, case.ranking.prices),
         p50_ms=dev.p50_ms,
         p95_ms=dev.p95_ms,
         train_seconds=dev.train_seconds,

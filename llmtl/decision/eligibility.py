@@ -19,21 +19,35 @@ _NUMBERS = (
     "train_usd",
     "peak_memory_gib",
 )
+_UNKNOWN = {
+    "max_usd_per_1k": "cost",
+    "max_p95_ms": "latency",
+    "max_memory_gib": "memory",
+    "max_vram_gib": "GPU memory",
+}
 
 
 def why_not(evaluation: Evaluation, config: DecisionConfig, *, hosted: Collection[str] = ()) -> str | None:
-    """Return why a strategy may not be chosen, every broken constraint named, or None when it may."""
+    """Return why a strategy may not be chosen, every broken constraint named, or None when it may.
+
+    What nobody measured keeps no limit: the strategy may not be chosen.
+    """
     broken = []
     if config.private and evaluation.strategy in hosted:
         broken.append("it sends inputs to a hosted model, and decision.private is set")
-    vram_gib = evaluation.peak_memory_gib if evaluation.device == "cuda" else 0.0
+    on_gpu = evaluation.device == "cuda" or evaluation.peak_memory_gib is None
+    vram_gib = evaluation.peak_memory_gib if on_gpu else 0.0
     for limit, value, name, unit in (
         (config.max_usd_per_1k, evaluation.usd_per_1k_requests, "max_usd_per_1k", "USD per 1,000 requests"),
         (config.max_p95_ms, evaluation.p95_ms, "max_p95_ms", "ms at the 95th percentile"),
         (config.max_memory_gib, evaluation.peak_memory_gib, "max_memory_gib", "GiB of memory"),
         (config.max_vram_gib, vram_gib, "max_vram_gib", "GiB of GPU memory"),
     ):
-        if limit is not None and value > limit:
+        if limit is None:
+            continue
+        if value is None:
+            broken.append(f"its {_UNKNOWN[name]} is not known, and decision.{name} is {limit:g}")
+        elif value > limit:
             broken.append(f"it takes {value:.3g} {unit}, and decision.{name} is {limit:g}")
     return "; ".join(broken) or None
 
@@ -71,5 +85,5 @@ def check(evaluations: Sequence[Evaluation], *, split: str) -> None:
                 f"'{item.strategy}' and '{names[0]}' were evaluated on different {split} examples; evaluate both again."
             )
         for name in _NUMBERS:
-            if not math.isfinite(getattr(item, name)):
+            if not math.isfinite(getattr(item, name) or 0.0):
                 raise RunError(f"The {name} of '{item.strategy}' on {split} is not a number; measure it again.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llmtl.costs import Spending
 from llmtl.predictor import Role
 
 
@@ -49,7 +50,10 @@ class TestScore:
 
 @dataclass(frozen=True)
 class StrategyResult:
-    """One strategy's row in the decision; costs at the recipe's prices."""
+    """One strategy's row in the decision; costs at the recipe's prices. None is what nobody measured.
+
+    `usd_total` is training, once, and all requests over the horizon.
+    """
 
     name: str
     role: Role
@@ -57,12 +61,12 @@ class StrategyResult:
     why_not: str | None
     dev: DevScore
     test: TestScore | None
-    usd_per_1k_requests: float
-    usd_total: float
-    p50_ms: float
-    p95_ms: float
-    train_seconds: float
-    train_gpu_hours: float
+    usd_per_1k_requests: float | None
+    usd_total: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    train_seconds: float | None
+    train_gpu_hours: float | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class Comparison:
 class Dropped:
     """A strategy that left the race on dev after `n_seen` of `n` examples, and both mean scores on those.
 
-    With `against`, above all, it was shown to end up further than the margin below the best.
+    By the lead of `against`, above all, it was shown that it would not be chosen. `expected` is the score that it could
+    be expected to have on all of dev.
     """
 
     strategy: str
@@ -106,6 +111,7 @@ class Dropped:
     against: str
     score: float
     against_score: float
+    expected: float
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,8 @@ class Choice:
     `best_llm` is the best eligible strategy that is not a baseline. `not_shown_worse` are the strategies that dev does
     not show to be worse than the best by more than the margin; `within_margin` those of them that also scored within
     the margin of the best, of which the cheapest was chosen. `ineligible` maps the others to why they are not eligible.
-    `dropped` left the race on dev; they are in none of the other fields. `optimism` is by how much the dev score of the
-    strategy flatters it because it was chosen on dev; None where that could not be estimated.
+    `dropped` left the race on dev: they could not be chosen, but may be compared. `optimism` is by how much the dev
+    score of the strategy flatters it because it was chosen on dev; None where that could not be estimated.
     """
 
     strategy: str
@@ -154,7 +160,8 @@ class Decision:
     `more_test_examples`: how many further test examples would settle an inconclusive or tied result at 80% power, if
     the observed difference is the true one; None when not applicable or hopeless. `minimum_detectable_difference`: the
     smallest true difference on test between two strategies that this test would find with 80% power in one comparison;
-    1.0 when test is too small to find any.
+    1.0 when test is too small to find any. `spending` is what making the decision took; None for predictions made
+    elsewhere.
     """
 
     task: str
@@ -176,3 +183,4 @@ class Decision:
     break_even: tuple[BreakEven, ...]
     would_change: tuple[str, ...]
     warnings: tuple[str, ...]
+    spending: Spending | None = None

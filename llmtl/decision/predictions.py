@@ -28,6 +28,8 @@ from llmtl.predictor import Prediction, Role
 from llmtl.task import TaskKind
 
 SPLITS = ("dev", "test")
+MEASURED = ("cost", "latency_ms")
+"""What rows may say beside the answer: in every row of a strategy or in none of it."""
 
 
 class Row(BaseModel):
@@ -75,7 +77,11 @@ def read_files(paths: Sequence[Path | str], kind: TaskKind, *, dev: Sequence[Pat
     Raises `MissingFileError` or `DataError` in one line that names the file and the row.
     """
     rows: dict[str, list[Answer]] = {}
-    for path, split in [*((Path(each), None) for each in paths), *((Path(each), "dev") for each in dev)]:
+    given = [*((Path(each), None) for each in paths), *((Path(each), "dev") for each in dev)]
+    twice = next((path for index, (path, _) in enumerate(given) if path in [other for other, _ in given[:index]]), None)
+    if twice is not None:
+        raise DataError(f"'{twice}' is given twice; give each file once.")
+    for path, split in given:
         name, part = _named(path)
         rows.setdefault(name, []).extend(_read(path, kind, split or part))
     found = [StrategyFile(name, _by_seed(name, answers)) for name, answers in rows.items()]
@@ -89,12 +95,15 @@ def read_files(paths: Sequence[Path | str], kind: TaskKind, *, dev: Sequence[Pat
 def evaluation_of(
     item: StrategyFile, *, split: str, ids: Sequence[str], role: Role, kind: TaskKind, labels: tuple[str, ...]
 ) -> Evaluation:
-    """Return the evaluation of a strategy on the examples `ids`; costs and latencies that are not given count as 0."""
+    """Return the evaluation of a strategy on the examples `ids`; what its rows do not say is None.
+
+    They never say what training took, nor memory.
+    """
     chosen = set(ids)
     runs = [{answer.id: answer for answer in answers if answer.id in chosen} for answers in item.by_seed]
     answers = [runs[0][example] for example in ids]
     every = [answer.row for run in runs for answer in run.values()]
-    latencies = [row.latency_ms for row in every if row.latency_ms is not None] or [0.0]
+    costs, latencies = ([value for row in every if (value := getattr(row, name)) is not None] for name in MEASURED)
     references = tuple(answer.reference for answer in answers)
     alternatives = tuple(answer.alternatives for answer in answers) if any(a.alternatives for a in answers) else ()
     groups = tuple(None if a.row.group is None else str(a.row.group) for a in answers)
@@ -114,16 +123,16 @@ def evaluation_of(
             alternatives=alternatives,
             groups=groups,
         ),
-        usd_per_1k_requests=1000 * float(np.mean([row.cost or 0.0 for row in every])),
-        p50_ms=float(np.percentile(latencies, 50)),
-        p95_ms=float(np.percentile(latencies, 95)),
-        train_seconds=0.0,
-        train_gpu_hours=0.0,
-        train_usd=0.0,
+        usd_per_1k_requests=1000 * float(np.mean(costs)) if costs else None,
+        p50_ms=float(np.percentile(latencies, 50)) if latencies else None,
+        p95_ms=float(np.percentile(latencies, 95)) if latencies else None,
+        train_seconds=None,
+        train_gpu_hours=None,
+        train_usd=None,
         prompt_tokens_per_request=0.0,
         cached_tokens_per_request=0.0,
         completion_tokens_per_request=0.0,
-        peak_memory_gib=0.0,
+        peak_memory_gib=None,
         kind=kind,
         labels=labels,
         alternatives=alternatives,
@@ -137,14 +146,21 @@ def labels_of(found: Sequence[StrategyFile], kind: TaskKind) -> tuple[str, ...]:
     return tuple(sorted(labels_in(kind, [answer.reference for answer in found[0].first])))
 
 
-def given(found: Sequence[StrategyFile], field: str) -> bool:
-    """Return whether the rows have a cost or a latency; raises `DataError` where only some of them do."""
-    rows = [(item.name, answer.row) for item in found for answers in item.by_seed for answer in answers]
-    having = [getattr(row, field) is not None for _, row in rows]
-    if any(having) and not all(having):
-        name = rows[having.index(False)][0]
-        raise DataError(f"Some rows of '{name}' have no {field}, and others do; give it in every row or in none.")
-    return all(having)
+def lacking(found: Sequence[StrategyFile], field: str) -> list[str]:
+    """Return the strategies whose rows do not say a cost or a latency.
+
+    Raises `DataError` for a strategy of which only some rows do.
+    """
+    without = []
+    for item in found:
+        having = [getattr(answer.row, field) is not None for answers in item.by_seed for answer in answers]
+        if any(having) and not all(having):
+            raise DataError(
+                f"Some rows of '{item.name}' have no {field}, others do; give it in all of them or in none."
+            )
+        if not any(having):
+            without.append(item.name)
+    return without
 
 
 def _named(path: Path) -> tuple[str, str | None]:
@@ -175,8 +191,11 @@ def _row(line: str, kind: TaskKind, split: str | None, *, where: str) -> Answer:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"][:1]))
-        said = "is missing" if first["type"] == "missing" else f"is wrong ({first['msg'].lower()})"
-        raise DataError(f"{where}: '{field}' {said}; every row needs id, reference and prediction.") from None
+        if first["type"] == "missing":
+            said = "is missing; every row needs id, reference and prediction"
+        else:
+            said = f"is wrong ({first['msg'].lower()}); mend it"
+        raise DataError(f"{where}: '{field}' {said}.") from None
     if row.split not in (None, *SPLITS):
         raise DataError(f"{where}: the split '{row.split}' is unknown; write dev or test.")
     several = kind is TaskKind.GENERATION and isinstance(row.reference, list)
@@ -215,7 +234,7 @@ def _canonical(value: Any, kind: TaskKind) -> str:
             raise InputError(f"'{text:.60}' is no list of labels; write a JSON list of strings.")
         return write_labels(labels, sorted(set(labels)))
     if isinstance(value, (dict, list)) or value is None:
-        raise InputError(f"'{text:.60}' is no text; write a string.")
+        raise InputError(f"'{text:.60}' is no text; write a string, or say which --kind of task it is.")
     return text
 
 

@@ -1,19 +1,21 @@
 """The race on dev: strategies that cannot be chosen any more are not scored on the rest of it.
 
 All strategies are scored on the same blocks of dev, in one random order fixed before. After every block, a strategy is
-dropped when it is shown that another one's score on the *whole* of dev will be higher by more than the margin: then it
-could not be chosen whatever the remaining examples bring, since the choice is among those within the margin of the best
-(`choice`). What remains is chosen from as if there had been no race. The survivors see all of dev.
+dropped when it is shown that it cannot be the choice on the *whole* of dev, whatever the remaining examples bring. The
+choice (`choice`) is the cheapest within the margin of the best. So it is nobody whom another one will beat by more than
+the margin, and nobody whom a cheaper one will beat at all. The survivors see all of dev.
 
 The evidence against a strategy is the mean, over its rivals, of the wealth of anytime-valid bets
-(`llmtl.metrics.confidence_sequence`). Each is at most 1 in expectation while the strategy is within the margin of every
-rival, so their mean is too: it is never weaker than a union bound over the rivals. Over the strategies that may be
-dropped the bound is a union: with probability 1 - alpha, nothing is dropped that would have been within the margin of
-the best on all of dev.
+(`llmtl.metrics.confidence_sequence`) that the rival is better: by more than the margin or, if it is cheaper, at all.
+For the strategy that would be chosen without a race, and for the one with the best score, each wealth is at most 1 in
+expectation, so their mean is too: it is never weaker than a union bound over the rivals. Only dropping one of these two
+can change the choice, and each is dropped with a probability of at most alpha / 2. So with probability 1 - alpha the
+choice is the one that would have been made without a race.
 
 Baselines are never dropped (they cost next to nothing), and neither is the last of the others: test has to show whether
-a language model is worth it. Not covered: metrics that are no means of example scores, such as macro-F1, for which the
-caller does not race.
+a language model is worth it. What test compares is planned with the dropped too, by the score that they can be expected
+to have on all of dev (`choice`), so that the race spares predictions on dev and nothing else. Not covered: metrics that
+are no means of example scores, such as macro-F1, for which the caller does not race.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,10 +30,14 @@ from llmtl.task import Metric
 
 Floats = NDArray[np.float64]
 ScoreBlock = Callable[[str, slice], Floats]
+Cheaper = Callable[[str, str], bool]
+"""Whether the first of two strategies is cheaper for certain."""
 
 RACED = (Metric.ACCURACY, Metric.EXACT_MATCH, Metric.ROUGE_L)
 """Metrics that are means of example scores: only those can be raced."""
 BLOCK = 50
+SURELY_CHEAPER = 2.0
+"""By how many times a strategy has to cost less for the race to count on it, going by the time of the first block."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,22 @@ class Drop:
 
 @dataclass(frozen=True)
 class Race:
-    """How a race ended; `evaluations_used` counts scored examples, of `evaluations_planned` without a race."""
+    """How a race ended; `evaluations_used` counts scored examples, of `evaluations_planned` without a race.
+
+    `expected` is the score of each dropped strategy to expect on all of dev: the best survivor's there, plus the mean
+    difference between the two on the examples that both saw.
+    """
 
     survivors: tuple[str, ...]
     dropped: Mapping[str, Drop]
+    expected: Mapping[str, float]
     evaluations_used: int
     evaluations_planned: int
+
+
+def _not_known(a: str, b: str) -> bool:
+    del a, b
+    return False
 
 
 def race(
@@ -66,21 +82,24 @@ def race(
     alpha: float = 0.05,
     margin: float = 0.02,
     never_drop: Collection[str] = (),
+    cheaper: Cheaper = _not_known,
 ) -> Race:
     """Return which strategies see all n examples of dev and which were dropped on the way.
 
-    `order` names the strategies, cheap ones first. `score_block(name, positions)` scores a strategy on the examples at
-    those positions of a *random* order that is the same for all, and returns one score from 0 to 1 an example. Raises
-    `RunError` for other scores.
+    `score_block(name, positions)` scores a strategy on the examples at those positions of a *random* order that is the
+    same for all, and returns one score from 0 to 1 an example. `cheaper` is asked after the first block, so that what
+    that block cost may be looked at. Raises `RunError` for other scores.
     """
     track = _Track(tuple(order), n, margin=margin, alpha=alpha, safe=frozenset(never_drop))
     for start in range(0, n, block):
         positions = slice(start, min(start + block, n))
         scores = {name: _checked(score_block(name, positions), name, positions) for name in track.running}
+        if not start:
+            track.open(cheaper)
         track.add(scores)
         if positions.stop < n:
             track.drop()
-    return Race(tuple(track.running), track.dropped, track.used, n * len(order))
+    return Race(tuple(track.running), track.dropped, track.expected(), track.used, n * len(order))
 
 
 class _Track:
@@ -90,12 +109,21 @@ class _Track:
         self.running = list(names)
         self.dropped: dict[str, Drop] = {}
         self.used = 0
+        self._n, self._margin = n, margin
         self._seen: dict[str, list[Floats]] = {name: [] for name in names}
         self._weak = [name for name in names if name not in safe]
-        self._wealth = {(a, b): Wealth(margin, n) for b in self._weak for a in names if a != b}
-        self._logs = dict.fromkeys(self._wealth, 0.0)
+        self._wealth: dict[tuple[str, str], Wealth] = {}
+        self._logs: dict[tuple[str, str], float] = {}
         self._most = dict.fromkeys(self._weak, -np.inf)
-        self._needed = np.log(max(1, len(self._weak)) / alpha)
+        self._needed = np.log(min(2, len(self._weak)) / alpha) if self._weak else np.inf
+
+    def open(self, cheaper: Cheaper) -> None:
+        """Return nothing; open the bets of every rival against every strategy that may be dropped."""
+        for b in self._weak:
+            for a in self._seen:
+                if a != b:
+                    self._wealth[a, b] = Wealth(0.0 if cheaper(a, b) else self._margin, self._n)
+        self._logs = dict.fromkeys(self._wealth, 0.0)
 
     def add(self, scores: Mapping[str, Floats]) -> None:
         """Return nothing; take in one block of scores of everybody who is running."""
@@ -128,6 +156,14 @@ class _Track:
             if sum(other not in self.dropped for other in self._weak) > 1:
                 self.dropped[name] = self._told(name)
                 self.running.remove(name)
+
+    def expected(self) -> dict[str, float]:
+        """Return the score to expect on all of dev of each that was dropped."""
+        best = np.concatenate(self._seen[max(self.running, key=self._mean)])
+        return {
+            name: float(np.clip(best.mean() + self._mean(name) - best[: self._count(name)].mean(), 0, 1))
+            for name in self.dropped
+        }
 
     def _told(self, name: str) -> Drop:
         seen = self._count(name)

@@ -3,8 +3,8 @@
 Not covered: whether a difference between them is real (`choice`, `verdict`).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from llmtl.costs import PriceConfig, usd_total
 from llmtl.evaluation import Evaluation
@@ -18,11 +18,15 @@ _SIMPLICITY = {Role.BASELINE: 0, Role.PROMPTING: 1, Role.TUNING: 2}
 
 @dataclass(frozen=True)
 class Ranking:
-    """The dev evaluations in table order, with the metric and the prices that order them."""
+    """The dev evaluations in table order, with the metric and the prices that order them.
+
+    `expected` replaces the score of those that left the race, whose evaluation is of a part of dev.
+    """
 
     evaluations: tuple[Evaluation, ...]
     metric: Metric
     prices: PriceConfig
+    expected: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Evaluation:
         """Return the dev evaluation of a strategy."""
@@ -43,13 +47,13 @@ class Ranking:
         return self[name].role is Role.BASELINE
 
     def score(self, name: str) -> float:
-        """Return the decision metric on dev."""
-        return self[name].scores[self.metric.value].value
+        """Return the decision metric on dev, of those that left the race the expected one."""
+        return self.expected.get(name, self[name].scores[self.metric.value].value)
 
     def usd_total(self, name: str) -> float:
-        """Return training plus requests over the horizon, USD."""
+        """Return training plus requests over the horizon, USD; what nobody measured counts as nothing."""
         item = self[name]
-        return usd_total(item.train_usd, item.usd_per_1k_requests, self.prices)
+        return usd_total(item.train_usd or 0.0, item.usd_per_1k_requests or 0.0, self.prices)
 
     def cheapest(self, names: Sequence[str]) -> str:
         """Return the cheapest strategy in all; of those within 10% of it the simplest role, then the first listed."""

@@ -66,7 +66,7 @@ def reason(case: Case) -> str:
 
 def reasons(case: Case, target_note: str | None) -> tuple[str, ...]:
     """Return the further reasons: the choice, every comparison, target, cost, and what test could not see."""
-    choice, words, ranking = case.choice, case.words, case.ranking
+    choice, words = case.choice, case.words
     lines = [_chosen(case), *_flattery(case)]
     lines += [
         f"On test, {case.against(item.planned.a, item.planned.b)}: {item.planned.why}."
@@ -74,12 +74,7 @@ def reasons(case: Case, target_note: str | None) -> tuple[str, ...]:
     ]
     if target_note:
         lines.append(f"The target is {target_note}.")
-    winner = ranking[case.ruling.winner]
-    if any(item.usd_per_1k_requests or item.train_usd for item in ranking.evaluations):
-        lines.append(
-            f"{winner.strategy} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests and, training included, "
-            f"{usd(ranking.usd_total(winner.strategy))} USD over {ranking.prices.requests:,.0f} requests."
-        )
+    lines += _cost(case)
     lines += [f"{name} could not be chosen: {why}." for name, why in choice.ineligible.items()]
     lines += [f"{drop.strategy}: {why_dropped(drop, words)}." for drop in choice.dropped]
     if case.detectable < 1:
@@ -92,8 +87,8 @@ def reasons(case: Case, target_note: str | None) -> tuple[str, ...]:
 def why_dropped(drop: Dropped, words: Words) -> str:
     """Return why a strategy left the race on dev."""
     return (
-        f"left out after {drop.n_seen:,} of {drop.n:,} dev examples, being shown not to come within the margin of the "
-        f"best: {words.plain(drop.score)} against {words.plain(drop.against_score)} for {drop.against} on those"
+        f"not scored further after {drop.n_seen:,} of {drop.n:,} dev examples, which show that it would not be chosen: "
+        f"{words.plain(drop.score)} against {words.plain(drop.against_score)} for {drop.against} on those"
     )
 
 
@@ -148,7 +143,9 @@ def warnings(case: Case) -> tuple[str, ...]:
     lines = []
     n = case.evidence.n
     if case.choice.best_baseline is None:
-        lines.append("No baseline was run, so it is not known whether a language model is needed at all; add tfidf.")
+        lines.append(
+            "No baseline is among them, so whether a language model is needed at all is not known; add one, say tfidf."
+        )
     if case.detectable >= 1:
         lines.append(f"Test has only {n} example{'' if n == 1 else 's'}: no difference can be shown.")
     elif case.detectable > WIDE and case.ruling.verdict in (Verdict.TIE, Verdict.INCONCLUSIVE):
@@ -239,6 +236,21 @@ def _chosen(case: Case) -> str:
         f"Before test was opened, dev chose {choice.strategy}: {how} within {words.gap(choice.margin)} of the best "
         f"score, {words.plain(case.ranking.score(choice.best_on_dev))} by {choice.best_on_dev}."
     )
+
+
+def _cost(case: Case) -> list[str]:
+    """Return the sentence on what the winner costs, where anybody knows that."""
+    ranking = case.ranking
+    winner = ranking[case.ruling.winner]
+    if winner.usd_per_1k_requests is None:
+        return []
+    each = f"{winner.strategy} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests"
+    if winner.train_usd is None:
+        return [f"{each}; what training it costs is not known and counts as nothing."]
+    if not any(item.usd_per_1k_requests or item.train_usd for item in ranking.evaluations):
+        return []
+    total = usd(ranking.usd_total(winner.strategy))
+    return [f"{each} and, training included, {total} USD over {ranking.prices.requests:,.0f} requests."]
 
 
 def _flattery(case: Case) -> list[str]:

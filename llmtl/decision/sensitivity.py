@@ -1,6 +1,7 @@
 """Whether the verdict rests on labels that look wrong: decided again without the suspects.
 
-Not covered: finding suspects (`llmtl.checks.label_noise`); fitting again without the suspects in train.
+Not covered: finding suspects (`llmtl.checks.label_noise`); fitting again without those in train
+(`llmtl.pipeline.refit`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -25,26 +26,35 @@ FEWEST_LEFT = 10
 
 @dataclass(frozen=True)
 class Suspects:
-    """Examples whose label looks wrong, and how they were found."""
+    """Examples whose label looks wrong, and how they were found.
+
+    `refitted` are evaluations, on what is left of dev and test, of strategies fitted without the `in_train` suspects;
+    `not_refitted` says why others that used them were not.
+    """
 
     ids: frozenset[str]
     how: str
+    in_train: int = 0
+    refitted: tuple[Evaluation, ...] = ()
+    not_refitted: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Rescored:
-    """The test score of one strategy with and without the suspects."""
+    """The test score of one strategy with and without the suspects; `refitted`: in train too."""
 
     strategy: str
     before: float
     after: float
+    refitted: bool = False
 
 
 @dataclass(frozen=True)
 class NoiseSensitivity:
     """What becomes of the verdict without the suspects.
 
-    `unchecked` says why there is no answer; then verdict and winner are None. `dev` and `test` hold the suspects' ids.
+    `unchecked` says why there is no answer; then verdict and winner are None. `dev` and `test` hold the suspects' ids,
+    `train` counts those of train; `not_refitted` says which strategies had used those and still do, and why.
     """
 
     how: str
@@ -56,6 +66,8 @@ class NoiseSensitivity:
     changed: bool = False
     scores: tuple[Rescored, ...] = field(default=())
     sentence: str = ""
+    train: int = 0
+    not_refitted: Mapping[str, str] = field(default_factory=dict)
 
 
 NOISE: TypeAdapter[NoiseSensitivity] = TypeAdapter(NoiseSensitivity)
@@ -73,57 +85,123 @@ def without_suspects(
     prices: PriceConfig,
     hosted: Collection[str] = (),
 ) -> NoiseSensitivity:
-    """Return the verdict that dev and test without the suspects lead to, choice included.
+    """Return the verdict that dev and test without the suspects lead to, choice included, refits where there are any.
 
     Costs and latencies stay as measured; what cannot be chosen stays out. Classification only.
     """
-    whole = max(item.n for item in dev)
-    dev = [item for item in dev if item.n == whole]  # without those that left the race on dev
     marked, how = set(suspects.ids), suspects.how
-    found = {split: _ids(items, marked) for split, items in (("dev", dev), ("test", test))}
-    if not found["dev"] and not found["test"]:
-        return NoiseSensitivity(how, sentence="No label of dev or test looks wrong, so the verdict rests on none.")
-    if any(len(ids) > items[0].n - FEWEST_LEFT for ids, items in ((found["dev"], dev), (found["test"], test))):
-        return NoiseSensitivity(how, "too few dev or test examples would be left", found["dev"], found["test"])
-    dev_left = [_without(item, marked) for item in dev]
-    test_left = [_without(item, marked) for item in test]
-    choice = choose(task, dev_left, config=config, prices=prices, written_at=decision.choice.written_at, hosted=hosted)
-    again = decide(task, choice, dev=dev_left, test=test_left, config=config, prices=prices)
-    return _compared(decision, again, NoiseSensitivity(how, None, found["dev"], found["test"]))
+    whole = max(item.n for item in dev)
+    # those that left the race are compared, where they saw more than suspects
+    left = [_without(item, marked, None) for item in dev if len(_ids([item], marked)) < item.n < whole]
+    dropped = [drop for drop in decision.choice.dropped if drop.strategy in {item.strategy for item in left}]
+    dev = [item for item in dev if item.n == whole]
+    found = NoiseSensitivity(
+        how, None, _ids(dev, marked), _ids(test, marked), train=suspects.in_train, not_refitted=suspects.not_refitted
+    )
+    if not found.dev and not found.test and not suspects.refitted:
+        return replace(found, sentence=_rests_on_none(suspects))
+    if too_few_left(dev, test, marked):
+        return replace(found, unchecked="too few dev or test examples would be left")
+    again = {(item.split, item.strategy): item for item in suspects.refitted}
+    dev_left, test_left = (
+        [_without(item, marked, again.get((item.split, item.strategy))) for item in items] for items in (dev, test)
+    )
+    choice = choose(
+        task,
+        dev_left,
+        config=config,
+        prices=prices,
+        written_at=decision.choice.written_at,
+        hosted=hosted,
+        dropped=dropped,
+        left=left,
+    )
+    redone = decide(task, choice, dev=dev_left, test=test_left, config=config, prices=prices, dropped=left)
+    return _compared(decision, redone, found, suspects)
 
 
-def _compared(decision: Decision, again: Decision, found: NoiseSensitivity) -> NoiseSensitivity:
+def too_few_left(dev: Sequence[Evaluation], test: Sequence[Evaluation], ids: Collection[str]) -> bool:
+    """Return whether dev or test without the examples `ids` is too small to decide again."""
+    return any(items[0].n - len(_ids(items, ids)) < FEWEST_LEFT for items in (dev, test))
+
+
+def _rests_on_none(suspects: Suspects) -> str:
+    if not suspects.not_refitted:
+        return "No label of dev or test looks wrong, so the verdict rests on none."
+    return (
+        f"No label of dev or test looks wrong; without the {_counted(suspects.in_train, 'train')} whose label does "
+        f"nothing was fitted again: {_not_refitted(suspects)}."
+    )
+
+
+def _compared(decision: Decision, again: Decision, found: NoiseSensitivity, suspects: Suspects) -> NoiseSensitivity:
     """Return the finding with what was decided before and after."""
     changed = (again.verdict, again.winner) != (decision.verdict, decision.winner)
     after = _test_scores(again)
+    fitted = {item.strategy for item in suspects.refitted}
     scores = tuple(
-        Rescored(name, before, after[name]) for name, before in _test_scores(decision).items() if name in after
+        Rescored(name, before, after[name], refitted=name in fitted)
+        for name, before in _test_scores(decision).items()
+        if name in after
     )
-    marked = f"the {len(found.dev)} dev and {len(found.test)} test examples whose labels look wrong"
-    if changed:
-        text = (
-            f"Without {marked}, the verdict would be {again.verdict.value}, {again.winner}, in place of "
-            f"{decision.verdict.value}, {decision.winner}: have those labels read over."
-        )
-    else:
-        text = f"Without {marked}, the verdict is the same: {again.verdict.value}, {again.winner}."
+    before_text, after_text = (f"{item.verdict.value}, {item.winner}" for item in (decision, again))
+    result = (
+        f"would be {after_text}, in place of {before_text}: have those labels read over."
+        if changed
+        else f"is the same: {after_text}."
+    )
+    text = f"Without {_marked(found)}, the verdict {result}{_refits(suspects, list(fitted))}"
     return replace(found, verdict=again.verdict, winner=again.winner, changed=changed, scores=scores, sentence=text)
 
 
-def _ids(evaluations: Sequence[Evaluation], marked: set[str]) -> tuple[str, ...]:
+def _marked(found: NoiseSensitivity) -> str:
+    parts = [(found.train, "train"), (len(found.dev), "dev"), (len(found.test), "test")]
+    listed = [f"{count:,} {name}" for count, name in parts if count]
+    one = sum(count for count, _ in parts) == 1
+    return f"the {_listed(listed)} {'example whose label looks' if one else 'examples whose labels look'} wrong"
+
+
+def _refits(suspects: Suspects, names: Sequence[str]) -> str:
+    """Return what was fitted again and what was not, as further sentences."""
+    done = f" {_listed(sorted(names))} {_was(names)} fitted again without those of train." if names else ""
+    return f"{done} Not fitted again: {_not_refitted(suspects)}." if suspects.not_refitted else done
+
+
+def _not_refitted(suspects: Suspects) -> str:
+    return "; ".join(f"{name}, as {why}" for name, why in suspects.not_refitted.items())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _was(names: Sequence[str]) -> str:
+    return "was" if len(names) == 1 else "were"
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count:,} {name} example{'s' if count > 1 else ''}"
+
+
+def _ids(evaluations: Sequence[Evaluation], marked: Collection[str]) -> tuple[str, ...]:
     return tuple(prediction.id for prediction in evaluations[0].predictions if prediction.id in marked)
 
 
-def _without(evaluation: Evaluation, marked: set[str]) -> Evaluation:
-    """Return the evaluation of the other examples, scored anew."""
+def _without(evaluation: Evaluation, marked: Collection[str], refitted: Evaluation | None) -> Evaluation:
+    """Return the evaluation of the other examples, scored anew; with the predictions of a refit if there is one."""
     left = [index for index, prediction in enumerate(evaluation.predictions) if prediction.id not in marked]
+    predictions = _at(evaluation.predictions, left)
+    seeds = tuple(_at(predictions, left) for predictions in evaluation.seed_predictions)
+    if refitted is not None:  # one training seed, and never a faster or cheaper strategy: those stay as measured
+        again = {prediction.id: prediction for prediction in refitted.predictions}
+        predictions, seeds = tuple(again[prediction.id] for prediction in predictions), ()
     kept = replace(
         evaluation,
-        predictions=_at(evaluation.predictions, left),
+        predictions=predictions,
         references=_at(evaluation.references, left),
         alternatives=_at(evaluation.alternatives, left),
         groups=_at(evaluation.groups, left),
-        seed_predictions=tuple(_at(predictions, left) for predictions in evaluation.seed_predictions),
+        seed_predictions=seeds,
     )
     scores = score(
         kept.references,

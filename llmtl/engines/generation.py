@@ -6,7 +6,6 @@ tokens come from XGrammar (Dong et al. 2024, arXiv:2411.15100). Not covered: sam
 continuous batching: a batch lasts as long as its longest answer.
 """
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -18,9 +17,12 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, PreTrainedModel
 
+from llmtl.engines.grammar import json_grammar
+from llmtl.engines.prompts import prompts_to_continue
 from llmtl.engines.protocol import Generation
-from llmtl.engines.tokens import encode, shared_length
-from llmtl.errors import ContextLengthError, ModelError
+from llmtl.engines.tokens import shared_length
+from llmtl.engines.written import Asked, Endings
+from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
 
 CACHE_TOKENS = {"cpu": 16_384, "cuda": 131_072}
@@ -43,6 +45,15 @@ class _Item:
     ids: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class _Limits:
+    """What answers of a call are held to; `grammar` is compiled, or None."""
+
+    max_tokens: int
+    grammar: Any
+    stop: str | None
+
+
 class Writer:
     """Writes greedily with one model; `end` is the token that ends an answer."""
 
@@ -51,8 +62,8 @@ class Writer:
         model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._model = model
         self._tokenizer = tokenizer
-        self._ends = sorted({end, tokenizer.eos_token_id} - {None})
         self._end = end
+        self._endings = Endings(tokenizer, end)
         self._context_length = int(model.config.max_position_embeddings)
         self._window: int | None = getattr(model.config, "sliding_window", None)
         self._cells = CACHE_TOKENS.get(model.device.type, CACHE_TOKENS["cpu"])
@@ -64,6 +75,7 @@ class Writer:
         *,
         max_tokens: int,
         schema: Mapping[str, Any] | None = None,
+        stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
         """Return what the model writes after each prompt, as `llmtl.engines.Engine.generate` says.
@@ -71,40 +83,23 @@ class Writer:
         Raises `ContextLengthError` when a prompt with `max_tokens` does not fit, and `ModelError` when one prompt
         alone exhausts the memory.
         """
-        items = self._items(prompts, max_tokens)
+        found = prompts_to_continue(
+            self._tokenizer, prompts, max_tokens=max_tokens, context_length=self._context_length
+        )
+        items = [_Item(position, ids) for position, ids in enumerate(found)]
         start = perf_counter()
         shared = self._shared(items, max_tokens)
         prefix = self._prefill(items[0].ids[:shared]) if shared else None
         overhead = (perf_counter() - start) / max(1, len(items))
         results: dict[int, Generation] = {}
-        for batch, rows, seconds in self._batches(items, prefix, max_tokens, self._grammar(schema)):
+        limits = _Limits(max_tokens, self._grammar(schema), stop)
+        for batch, rows, seconds in self._batches(items, prefix, limits):
             for item, ids in zip(batch, rows, strict=True):
-                finished = bool(ids) and ids[-1] in self._ends
-                results[item.position] = Generation(
-                    text=self._decode(ids[:-1] if finished else ids),
-                    finished=finished,
-                    prompt_tokens=len(item.ids),
-                    cached_tokens=shared if item.position else 0,
-                    completion_tokens=len(ids),
-                    seconds=overhead + seconds / len(batch),
-                )
+                cached = shared if item.position else 0
+                asked = Asked(len(item.ids), cached, overhead + seconds / len(batch))
+                results[item.position] = self._endings.read(ids, stop, asked)
             advance(len(batch))
         return [results[position] for position in range(len(items))]
-
-    def _items(self, prompts: Sequence[str], max_tokens: int) -> list[_Item]:
-        """Return the prompts as tokens; raises `ContextLengthError`."""
-        if max_tokens < 1:
-            raise ModelError(f"'max_tokens' must be at least 1, got {max_tokens}.")
-        items = [_Item(position, tuple(ids)) for position, ids in enumerate(encode(self._tokenizer, prompts))]
-        for item in items:
-            if not item.ids:
-                raise ModelError("An empty prompt cannot be continued; give it at least one word.")
-            if len(item.ids) + max_tokens > self._context_length:
-                raise ContextLengthError(
-                    f"A prompt has {len(item.ids)} tokens and its answer up to {max_tokens}, but the model's context "
-                    f"is {self._context_length} tokens; use fewer demonstrations, shorter inputs or another model."
-                )
-        return items
 
     def _shared(self, items: Sequence[_Item], max_tokens: int) -> int:
         """Return how many tokens at the start of all prompts are computed once; 0 where that would not be exact."""
@@ -136,32 +131,27 @@ class Writer:
                 self._tokenizer, vocab_size=int(self._model.config.vocab_size), stop_token_ids=[self._end]
             )
             self._compiler = xgrammar.GrammarCompiler(info)
-        try:
-            return self._compiler.compile_json_schema(json.dumps(schema), any_whitespace=False)
-        except RuntimeError as error:
-            raise ModelError(f"The JSON schema cannot be used for decoding ({error}); make it simpler.") from error
+        return self._compiler.compile_grammar(json_grammar(schema))
 
     def _batches(
-        self, items: Sequence[_Item], prefix: DynamicCache | None, max_tokens: int, grammar: Any
+        self, items: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits
     ) -> Iterator[tuple[list[_Item], list[list[int]], float]]:
         """Yield batches, the token ids written after each prompt and seconds; longest first: memory fails early."""
         waiting = sorted(items, key=lambda item: -len(item.ids))
         while waiting:
-            size = max(1, min(MOST_ROWS, self._cells // (len(waiting[0].ids) + max_tokens)))
+            size = max(1, min(MOST_ROWS, self._cells // (len(waiting[0].ids) + limits.max_tokens)))
             start = perf_counter()
             try:
-                rows = self._write_batch(waiting[:size], prefix, max_tokens, grammar)
+                rows = self._write_batch(waiting[:size], prefix, limits)
             except RuntimeError as error:
-                self._spend_less(error, waiting[:size], max_tokens)
+                self._spend_less(error, waiting[:size], limits.max_tokens)
                 continue
             yield waiting[:size], rows, perf_counter() - start
             waiting = waiting[size:]
 
     @torch.inference_mode()
-    def _write_batch(
-        self, batch: Sequence[_Item], prefix: DynamicCache | None, max_tokens: int, grammar: Any
-    ) -> list[list[int]]:
-        """Return the token ids written after each prompt, up to and with the end of the answer where it came."""
+    def _write_batch(self, batch: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits) -> list[list[int]]:
+        """Return the token ids written after each prompt; behind the end of an answer stands padding."""
         cache = None
         shared = prefix.get_seq_length() if prefix is not None else 0
         if prefix is not None:
@@ -176,25 +166,23 @@ class Writer:
             input_ids=torch.tensor(rows, device=self._model.device),
             attention_mask=torch.tensor(mask, device=self._model.device),
             past_key_values=cache,
-            logits_processor=_held_to(grammar),
-            generation_config=self._settings(max_tokens),
+            logits_processor=_held_to(limits.grammar),
+            generation_config=self._settings(limits),
+            tokenizer=self._tokenizer if limits.stop else None,
         )
-        return [self._until_end(row) for row in written[:, width:].tolist()]
+        rows_written: list[list[int]] = written[:, width:].tolist()
+        return rows_written
 
-    def _settings(self, max_tokens: int) -> GenerationConfig:
+    def _settings(self, limits: _Limits) -> GenerationConfig:
         """Return greedy decoding."""
         return GenerationConfig(  # type: ignore[no-untyped-call]
-            max_new_tokens=max_tokens, do_sample=False, num_beams=1, eos_token_id=self._ends, pad_token_id=self._end
+            max_new_tokens=limits.max_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=self._endings.tokens,
+            pad_token_id=self._end,
+            stop_strings=limits.stop,
         )
-
-    def _until_end(self, ids: Sequence[int]) -> list[int]:
-        """Return `ids` up to and with the first that ends an answer; what follows is padding."""
-        end = next((place for place, token in enumerate(ids) if token in self._ends), len(ids) - 1)
-        return list(ids[: end + 1])
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        """Return the text of `ids` without control tokens."""
-        return str(self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _spend_less(self, error: RuntimeError, batch: Sequence[_Item], max_tokens: int) -> None:
         """Halve the batch after running out of memory; raise what is no such error, or cannot be halved."""

@@ -73,6 +73,7 @@ class OpenAIEngine:
         *,
         max_tokens: int,
         schema: Mapping[str, Any] | None = None,
+        stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
         """Return what the model writes after each prompt, in order.
@@ -81,7 +82,7 @@ class OpenAIEngine:
         it. Raises `ContextLengthError` and `HostedError`.
         """
         wrapped = None if schema is None else _wrapped(schema)
-        questions = [Question(_turns(prompt), max_tokens, wrapped) for prompt in prompts]
+        questions = [Question(_turns(prompt), max_tokens, wrapped, stop) for prompt in prompts]
         replies = self._client.ask(questions, advance)
         return [_generation(reply, unwrap=schema is not None) for reply in replies]
 

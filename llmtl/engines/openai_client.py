@@ -44,7 +44,7 @@ class HostedModel:
 
     `api_key_env` names the environment variable that holds the key; None for a server without one. `max_usd` needs
     `prices`. `requests_per_minute` does not count retries. `top_logprobs` 0 asks for none; `temperature` None leaves it
-    out, for models that refuse any.
+    out, for models that refuse any. `section` is the part of the recipe that errors send the reader to.
     """
 
     base_url: str
@@ -60,15 +60,20 @@ class HostedModel:
     token_field: TokenField = "max_completion_tokens"
     prices: TokenPrices | None = None
     max_usd: float | None = None
+    section: str = "strategies.hosted"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One request: the conversation, the most tokens to write, a JSON schema of the answer or None."""
+    """One request: the conversation, the most tokens to write, a JSON schema of the answer or None.
+
+    The text `stop` ends an answer.
+    """
 
     messages: Sequence[Message]
     max_tokens: int
     schema: Mapping[str, Any] | None = None
+    stop: str | None = None
     logprobs: bool = False
 
 
@@ -79,7 +84,7 @@ class HostedClient:
         self._model = model
         self._cache = cache
         self._pace = Pace(model.requests_per_minute)
-        self._meter = Meter(model.prices, model.max_usd)
+        self._meter = Meter(model.prices, model.max_usd, section=model.section)
         self._unsupported: set[str] = set() if model.top_logprobs else {"logprobs"}
         self._client = openai.OpenAI(
             api_key=_key(model), base_url=model.base_url, timeout=model.timeout_seconds, max_retries=model.max_retries
@@ -128,7 +133,7 @@ class HostedClient:
                 return self._cached(body)
             except openai.BadRequestError as error:
                 if not self._leave_out(body, error):
-                    _refused(error)
+                    _refused(error, self._model)
             except openai.APIError as error:
                 _failed(error, self._model)
 
@@ -166,6 +171,8 @@ class HostedClient:
         }
         if model.temperature is not None:
             body["temperature"] = model.temperature
+        if question.stop is not None:
+            body["stop"] = question.stop
         if question.logprobs and self.supports("logprobs"):
             body |= {"logprobs": True, "top_logprobs": model.top_logprobs}
         if question.schema is not None and self.supports("schema"):
@@ -208,23 +215,23 @@ def _reply(completion: ChatCompletion, seconds: float) -> Reply:
     )
 
 
-def _refused(error: openai.BadRequestError) -> NoReturn:
+def _refused(error: openai.BadRequestError, model: HostedModel) -> NoReturn:
     """Raise what a refused request means."""
     if error.code == "context_length_exceeded" or _TOO_LONG.search(error.message):
         raise ContextLengthError(
             f"The hosted model refuses a prompt ({error.message}); use fewer demonstrations or shorter inputs."
         ) from error
-    raise HostedError(f"The hosted model refuses a request ({error.message}); mend strategies.hosted.") from error
+    raise HostedError(f"The hosted model refuses a request ({error.message}); mend {model.section}.") from error
 
 
 def _failed(error: openai.APIError, model: HostedModel) -> NoReturn:
     """Raise what a request that failed for good means."""
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        where = model.api_key_env or "strategies.hosted.api_key_env"
+        where = model.api_key_env or f"{model.section}.api_key_env"
         raise HostedError(f"'{model.base_url}' refuses the key ({error.message}); check {where}.") from error
     if isinstance(error, openai.NotFoundError):
         raise HostedError(
-            f"'{model.base_url}' has no model '{model.model}' ({error.message}); check strategies.hosted."
+            f"'{model.base_url}' has no model '{model.model}' ({error.message}); check {model.section}."
         ) from error
     raise HostedError(
         f"'{model.base_url}' did not answer after {model.max_retries} retries ({error.message}); run again to go on: "

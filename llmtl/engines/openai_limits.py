@@ -46,11 +46,13 @@ class Meter:
     """Counts requests and USD, and refuses a request that could pass the limit.
 
     What a request can cost at most is set aside before it is sent, so that requests under way together cannot pass the
-    limit either. Nothing is priced or limited without `prices`.
+    limit either. Nothing is priced or limited without `prices`. `section` of the recipe has the limit.
     """
 
-    def __init__(self, prices: TokenPrices | None, max_usd: float | None) -> None:
-        self._prices, self._max_usd = prices, max_usd
+    def __init__(
+        self, prices: TokenPrices | None, max_usd: float | None, *, section: str = "strategies.hosted"
+    ) -> None:
+        self._prices, self._max_usd, self._section = prices, max_usd, section
         self._lock = Lock()
         self._reserved = 0.0
         self.requests = 0
@@ -65,7 +67,7 @@ class Meter:
             if self._max_usd is not None and self.usd + self._reserved + most > self._max_usd:
                 raise HostedError(
                     f"The spend limit of {self._max_usd:g} USD is reached ({self.usd:.4f} USD spent, and the next "
-                    f"request may cost {most:.4f}); raise strategies.hosted.max_usd, and what was answered is not paid "
+                    f"request may cost {most:.4f}); raise {self._section}.max_usd, and what was answered is not paid "
                     "again."
                 )
             self._reserved += most

@@ -42,11 +42,11 @@ _REPLY = TypeAdapter(Reply)
 class ReplyCache:
     """Replies by the key of their request, in a JSON Lines file that grows; in memory only without a `path`.
 
-    Any number of threads of one process may use it.
+    `most` bounds the replies in memory, the oldest go first. Any number of threads of one process may use it.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None = None, *, most: int | None = None) -> None:
+        self._path, self._most = path, most
         self._lock = Lock()
         self._replies: dict[str, Reply] = dict(_read(path)) if path is not None and path.is_file() else {}
 
@@ -63,6 +63,8 @@ class ReplyCache:
         line = json.dumps({"key": key, "reply": _REPLY.dump_python(reply, mode="json")}, ensure_ascii=False)
         with self._lock:
             self._replies[key] = reply
+            if self._most is not None and len(self._replies) > self._most:
+                del self._replies[next(iter(self._replies))]
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("a", encoding="utf-8") as file:

@@ -109,13 +109,14 @@ class Engine(Protocol):
         *,
         max_tokens: int,
         schema: Mapping[str, Any] | None = None,
+        stop: str | None = None,
         advance: Advance = ...,
     ) -> list[Generation]:
         """Return what the model writes after each prompt, in order, greedily and at most `max_tokens` tokens.
 
         With a JSON `schema`, only JSON that follows it can come out, with `, ` and `: ` as the only white space, as
-        `json.dumps` writes. Raises `ContextLengthError` when a prompt with
-        `max_tokens` does not fit.
+        `json.dumps` writes. The text `stop` ends an answer, of which it is no part. Raises `ContextLengthError` when
+        a prompt with `max_tokens` does not fit.
         """
 
     def close(self) -> None:

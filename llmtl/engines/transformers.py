@@ -120,10 +120,11 @@ class TransformersEngine:
         *,
         max_tokens: int,
         schema: Mapping[str, Any] | None = None,
+        stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
         """Return what the model writes after each prompt, in order, greedily; see `llmtl.engines.generation`."""
-        return self._writer.write(prompts, max_tokens=max_tokens, schema=schema, advance=advance)
+        return self._writer.write(prompts, max_tokens=max_tokens, schema=schema, stop=stop, advance=advance)
 
     def embed(self, texts: Sequence[str]) -> Floats:
         """Return one vector a text, (N, width): the mean of its last hidden states."""

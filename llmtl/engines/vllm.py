@@ -6,7 +6,6 @@ output `choice` would let other spellings of a label in, and `logprob_token_ids`
 several GPUs, quantised weights.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any, Literal, Self
@@ -14,13 +13,15 @@ from typing import Any, Literal, Self
 import torch
 
 from llmtl.engines.descent import Descent, path_to
+from llmtl.engines.grammar import json_grammar
 from llmtl.engines.loading import load_tokenizer
-from llmtl.engines.prompts import PromptTokens, prompt_tokens
+from llmtl.engines.prompts import PromptTokens, prompt_tokens, prompts_to_continue
 from llmtl.engines.protocol import Generation, LabelScores, ModelSource
-from llmtl.engines.tokens import AnswerTries, encode
+from llmtl.engines.tokens import AnswerTries
 from llmtl.engines.vllm_model import free_llm, load_llm, unwarned
 from llmtl.engines.wording import TokenizerWording
-from llmtl.errors import ContextLengthError, ModelError
+from llmtl.engines.written import Asked, Endings
+from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
 
 _CHUNK = 256
@@ -46,7 +47,7 @@ class VllmEngine:
         self.bos = wording.bos
         self.special_tokens = wording.special_tokens
         self.end_of_answer = wording.end_of_answer
-        self._ends = sorted({wording.end_id, tokenizer.eos_token_id} - {None})
+        self._endings = Endings(tokenizer, wording.end_id)
         self._tries = AnswerTries(tokenizer, wording.end_id)
 
     @classmethod
@@ -85,18 +86,21 @@ class VllmEngine:
         *,
         max_tokens: int,
         schema: Mapping[str, Any] | None = None,
+        stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
         """Return what the model writes after each prompt, in order, as `llmtl.engines.Engine.generate` says."""
-        ids = self._fitting(prompts, max_tokens)
-        settings = self._writing(max_tokens, schema)
+        ids = prompts_to_continue(self.tokenizer, prompts, max_tokens=max_tokens, context_length=self.context_length)
+        settings = self._writing(max_tokens, schema, stop)
         written: list[Generation] = []
         for start in range(0, len(ids), _CHUNK):
             chunk = ids[start : start + _CHUNK]
             began = perf_counter()
             outputs = self._run(chunk, [settings] * len(chunk))
             seconds = (perf_counter() - began) / len(chunk)
-            written += [self._generation(output, seconds) for output in outputs]
+            for output in outputs:
+                asked = Asked(len(output.prompt_token_ids), int(output.num_cached_tokens or 0), seconds)
+                written.append(self._endings.read(output.outputs[0].token_ids, stop, asked))
             advance(len(chunk))
         return written
 
@@ -152,49 +156,19 @@ class VllmEngine:
             temperature=0, max_tokens=1, allowed_token_ids=list(children), logprobs=len(children), detokenize=False
         )
 
-    def _writing(self, max_tokens: int, schema: Mapping[str, Any] | None) -> Any:
+    def _writing(self, max_tokens: int, schema: Mapping[str, Any] | None, stop: str | None) -> Any:
         """Return the settings of a request for text."""
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
-        held = None if schema is None else StructuredOutputsParams(grammar=_grammar(schema))
+        held = None if schema is None else StructuredOutputsParams(grammar=json_grammar(schema))
         return SamplingParams(
             temperature=0,
             max_tokens=max_tokens,
-            stop_token_ids=self._ends,
+            stop=stop,
+            stop_token_ids=self._endings.tokens,
             structured_outputs=held,
-            detokenize=False,
-        )
-
-    def _fitting(self, prompts: Sequence[str], max_tokens: int) -> list[list[int]]:
-        """Return the prompts as tokens; raises `ContextLengthError`."""
-        if max_tokens < 1:
-            raise ModelError(f"'max_tokens' must be at least 1, got {max_tokens}.")
-        tokens = encode(self.tokenizer, prompts)
-        for ids in tokens:
-            if not ids:
-                raise ModelError("An empty prompt cannot be continued; give it at least one word.")
-            if len(ids) + max_tokens > self.context_length:
-                raise ContextLengthError(
-                    f"A prompt has {len(ids)} tokens and its answer up to {max_tokens}, but the model's context is "
-                    f"{self.context_length} tokens; use fewer demonstrations, shorter inputs or another model."
-                )
-        return tokens
-
-    def _generation(self, output: Any, seconds: float) -> Generation:
-        """Return what was written after one prompt."""
-        ids = list(output.outputs[0].token_ids)
-        finished = bool(ids) and ids[-1] in self._ends
-        text = self.tokenizer.decode(
-            ids[:-1] if finished else ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
-        return Generation(
-            text=str(text),
-            finished=finished,
-            prompt_tokens=len(output.prompt_token_ids),
-            cached_tokens=int(output.num_cached_tokens or 0),
-            completion_tokens=len(ids),
-            seconds=seconds,
+            detokenize=stop is not None,  # vLLM looks for the stop in the text
         )
 
 
@@ -209,16 +183,3 @@ def _scores(item: PromptTokens, descent: Descent, cached: int, seconds: float) -
         completion_tokens=item.trie.lengths[choice],
         seconds=seconds,
     )
-
-
-def _grammar(schema: Mapping[str, Any]) -> str:
-    """Return the grammar of JSON that follows `schema` with `json.dumps`'s separators.
-
-    Not left to vLLM: with its `disable_any_whitespace` there is no space after a comma or colon, without it any.
-    """
-    import xgrammar
-
-    try:
-        return str(xgrammar.Grammar.from_json_schema(json.dumps(schema), any_whitespace=False))
-    except RuntimeError as error:
-        raise ModelError(f"The JSON schema cannot be used for decoding ({error}); make it simpler.") from error

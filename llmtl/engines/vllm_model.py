@@ -18,13 +18,8 @@ import torch
 
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.protocol import ModelSource
+from llmtl.engines.vllm_limits import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room, token_bytes
 from llmtl.errors import MissingPackageError, ModelError
-
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The ranks that vLLM makes room for (vllm.config.lora, `MaxLoRARanks`)."""
-
-LONG_CONTEXT_TOKENS = 32_768
-"""A model that takes more gets as much context as the memory holds (vLLM, `--max-model-len auto`), as when served."""
 
 _CACHED_CONTEXTS = 16  # full contexts in a CPU's key-value cache: more than one batch of prompts needs
 _GPU_SHARE = 0.9  # of the free memory: vLLM's default is meant for an empty GPU
@@ -98,10 +93,8 @@ def _arguments(folder: Path, dtype: str) -> dict[str, Any]:
 
 def _cache_bytes(config: dict[str, Any], context: int, dtype: str) -> int:
     """Return the bytes for keys and values on a CPU: some full contexts, at most a quarter of the free memory."""
-    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-    head_size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    token_bytes: int = 2 * config["num_hidden_layers"] * heads * head_size * (4 if dtype == "float32" else 2)
-    return math.ceil(min(_CACHED_CONTEXTS * context * token_bytes, psutil.virtual_memory().available / 4))
+    wanted = _CACHED_CONTEXTS * context * token_bytes(config, dtype)
+    return math.ceil(min(wanted, psutil.virtual_memory().available / 4))
 
 
 def _lora(adapter: Path | None) -> dict[str, Any]:
@@ -112,7 +105,7 @@ def _lora(adapter: Path | None) -> dict[str, Any]:
     if not file.is_file():
         raise ModelError(f"The adapter folder '{adapter}' has no adapter_config.json; give a folder that PEFT saved.")
     rank = int(json.loads(file.read_text(encoding="utf-8"))["r"])
-    room = next((each for each in LORA_RANKS if each >= rank), None)
+    room = lora_room(rank)
     if room is None:
         raise ModelError(f"The adapter's rank of {rank} is above vLLM's largest, {LORA_RANKS[-1]}; take a smaller one.")
     return {"enable_lora": True, "max_lora_rank": room, "max_loras": 1}

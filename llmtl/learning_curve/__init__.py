@@ -2,7 +2,7 @@
 
     config.py      the `learning_curve` section of a recipe
     sizes.py       how large the subsets of train are
-    power_law.py   error = a n^-b, fitted as a posterior over a, b and the noise of the draw
+    power_law.py   error = c + a n^-b, a posterior over a, b, the noise of the draw, and c: none or an irreducible error
     forecast.py    one strategy's curve: the fit, its back-test, the forecast with a band, or why there is none
     crossover.py   where one strategy overtakes another
     advice.py      the next step in words

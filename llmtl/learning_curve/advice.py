@@ -13,6 +13,7 @@ SMALLEST_STEP = 0.25
 """The next step adds between a quarter of the training examples there are and as many again."""
 NOT_EXCLUDED = 0.025
 """From this probability on, a target beyond the furthest forecast cannot be excluded."""
+PROBABLE = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,19 @@ def _towards(found: Forecast, needed: Needed, usd_per_label: float | None) -> Ad
         need = f"needs at least {_round(needed.low):,} training examples with 90% confidence"
     else:
         need = f"needs {_round(needed.low):,} to {_round(needed.high):,} training examples with 80% confidence"
-    open_end = (
-        f", and cannot be excluded to be out of reach (probability {needed.beyond:.0%} of more than "
-        f"{found.furthest:,}, the furthest forecast)"
-        if needed.beyond >= NOT_EXCLUDED
-        else ""
-    )
     return Advice(
         f"Label about {more:,} more{_cost(more, usd_per_label)}, then forecast again: with {found.strategy}, "
-        f"{_score(needed.target)} {need}{open_end}.",
+        f"{_score(needed.target)} {need}{_open_end(needed, found.furthest)}.",
         more,
     )
+
+
+def _open_end(needed: Needed, furthest: int) -> str:
+    """Return how likely the target is out of reach as far as is forecast, where that cannot be excluded."""
+    if needed.beyond < NOT_EXCLUDED:
+        return ""
+    how = "is probably out of reach" if needed.beyond > PROBABLE else "cannot be excluded to be out of reach"
+    return f", and {how}: with probability {needed.beyond:.0%}, even {furthest:,} are not enough"
 
 
 def _round(value: float) -> int:

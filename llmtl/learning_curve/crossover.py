@@ -38,11 +38,12 @@ class Crossover:
     def sentence(self) -> str:
         """Return the finding in words."""
         if self.size is None:
-            return (
-                f"{self.learner} is not forecast to overtake {self.rival} within {self.furthest:,} training examples."
-            )
+            chance = "" if self.low is None else f"; with probability 10% it is ahead from about {self.low:,} on"
+            within = f"within {self.furthest:,} training examples{chance}"
+            return f"{self.learner} is not forecast to overtake {self.rival} {within}."
         if self.size <= self.smallest:
-            return f"{self.learner} is ahead of {self.rival} from {self.smallest:,} training examples on."
+            tried = f"{self.smallest:,} training examples on, the fewest tried"
+            return f"{self.learner} is ahead of {self.rival} from {tried}."
         if self.size <= self.available:
             return f"{self.learner} overtakes {self.rival} at about {self.size:,} training examples{self._range}."
         where = f"at about {self.size:,} training examples{self._range}"
@@ -81,9 +82,8 @@ def _errors(measured: Measured, sizes: Floats, rng: np.random.Generator) -> Floa
     if len(measured.points) == 1:
         spread = float(np.sqrt(measured.noise[0, 0]))
         return np.asarray(measured.errors[0] + spread * rng.standard_normal((DRAWS, 1)) + np.zeros_like(sizes))
-    posterior = fit(measured.sizes, measured.errors, measured.noise)
-    level, exponent = posterior.draws(DRAWS, rng)
-    return np.asarray(np.minimum(1.0, level[:, None] * (sizes / posterior.middle) ** -exponent[:, None]))
+    drawn = fit(measured.sizes, measured.errors, measured.noise).drawn(DRAWS, rng)
+    return np.stack([drawn.errors(size) for size in sizes], axis=1)
 
 
 def _first(sizes: Floats, lasting: Floats, share: float) -> int | None:

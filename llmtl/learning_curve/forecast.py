@@ -14,7 +14,7 @@ from llmtl.learning_curve.power_law import DRAW_SD, Floats, Posterior, fit, misf
 FURTHEST = 4
 """Forecasts end at this many times the data: the fits of Mahmood et al. 2022 go astray beyond a few."""
 FEWEST_POINTS = 4
-"""Two parameters need two points, a residual a third, and the back-test one more."""
+"""Two parameters need two points, a residual or the irreducible error a third, and the back-test one more."""
 LEAST_P_VALUE = 0.01
 """Below this p-value of the fit there is no forecast."""
 BAND = (0.1, 0.5, 0.9)
@@ -141,7 +141,7 @@ def forecast(measured: Measured, *, target: float | None = None) -> Forecast:
         refusal=None,
         furthest=furthest,
         back_test=back_test,
-        exponent=_quantiles(posterior.exponent, posterior, size=points[-1].size),
+        exponent=_quantiles(posterior.exponent, posterior.weight, size=points[-1].size),
         band=_band(posterior, points[0].size, furthest),
         doubling=_gain(posterior, points[-1].size, 2 * points[-1].size),
         needed=_needed(posterior, target, reached=points[-1].score, furthest=furthest),
@@ -189,16 +189,16 @@ def _back_test(measured: Measured) -> BackTest:
     sizes, errors, noise = measured.sizes, measured.errors, measured.noise
     posterior = fit(sizes[:-1], errors[:-1], noise[:-1, :-1])
     means, sds = predict_next(posterior, sizes, errors[:-1], noise)
-    low, high = (_mixture_quantile(means, sds, posterior.weight, share) for share in (0.025, 0.975))
+    low, high = (_mixture_quantile(means, sds, posterior.by_draw_sd, share) for share in (0.025, 0.975))
     return BackTest(sizes[-1], low=max(0.0, 1 - high), high=min(1.0, 1 - low), measured=float(1 - errors[-1]))
 
 
 def _mixture_quantile(means: Floats, sds: Floats, weights: Floats, share: float) -> float:
-    """Return a quantile of a mixture of normal distributions, by bisection to 1e-6."""
+    """Return a quantile of a mixture of normal distributions, by bisection to 1e-4."""
     low, high = float((means - 8 * sds).min()), float((means + 8 * sds).max())
-    while high - low > 1e-6:
+    while high - low > 1e-4:
         middle = (low + high) / 2
-        if float(weights @ ndtr((middle - means) / sds)) < share:
+        if float((weights * ndtr((middle - means) / sds)).sum()) < share:
             low = middle
         else:
             high = middle
@@ -212,30 +212,32 @@ def _missed(back_test: BackTest) -> str:
     )
 
 
-def _quantiles(values: Floats, posterior: Posterior, *, size: int) -> Band:
-    low, median, high = weighted_quantiles(values, posterior.weight, BAND)
+def _quantiles(values: Floats, weight: Floats, *, size: int) -> Band:
+    low, median, high = weighted_quantiles(values, weight, BAND)
     return Band(size, median=float(median), low=float(low), high=float(high))
 
 
 def _band(posterior: Posterior, smallest: int, furthest: int) -> tuple[Band, ...]:
     sizes = sorted({round(size) for size in np.geomspace(smallest, furthest, _BAND_SIZES)})
-    return tuple(_quantiles(1 - posterior.errors(size), posterior, size=size) for size in sizes)
+    weight = posterior.weight
+    return tuple(_quantiles(1 - posterior.errors(size), weight, size=size) for size in sizes)
 
 
 def _gain(posterior: Posterior, size: int, larger: int) -> Band:
-    return _quantiles(posterior.errors(size) - posterior.errors(larger), posterior, size=larger)
+    return _quantiles(posterior.errors(size) - posterior.errors(larger), posterior.weight, size=larger)
 
 
 def _needed(posterior: Posterior, target: float | None, *, reached: float, furthest: int) -> Needed | None:
     if target is None or reached >= target:
         return None
     sizes = posterior.sizes_for(1 - target)
-    low, _, high = weighted_quantiles(sizes, posterior.weight, BAND)
+    weight = posterior.weight
+    low, _, high = weighted_quantiles(sizes, weight, BAND)
     return Needed(
         target,
         low=_within(float(low), furthest),
         high=_within(float(high), furthest),
-        beyond=float(posterior.weight[sizes > furthest].sum()),
+        beyond=float(weight[sizes > furthest].sum()),
     )
 
 

@@ -50,9 +50,15 @@ class _AnswerMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no
             super()._enforce_nested_string_type(schema, obj)
 
     def _compute(self, predictions: Sequence[str | None], references: Sequence[str]) -> dict[str, float]:
+        labels = labels_in(self.kind, references) | labels_in(self.kind, predictions)
+        return self._score(predictions, references, labels=sorted(labels))
+
+    def _score(
+        self, predictions: Sequence[str | None], references: Sequence[str], **known: Sequence[Any]
+    ) -> dict[str, float]:
+        """Return the score; `known` are the labels or further references that `measure_of` takes."""
         check_aligned(references, predictions)
-        labels = sorted(labels_in(self.kind, references) | labels_in(self.kind, predictions))
-        measure = measure_of(self.metric, self.kind, references, labels=labels)
+        measure = measure_of(self.metric, self.kind, references, **known)
         return {self.metric.value: float(measure.value(measure.counts(predictions).sum(axis=0)))}
 
 
@@ -136,10 +142,8 @@ class _TextMetric(_AnswerMetric):
     references = datasets.List(_TEXT)
 
     def _compute(self, predictions: Sequence[str | None], references: Sequence[Sequence[str]]) -> dict[str, float]:
-        firsts, others = [several[0] for several in references], [several[1:] for several in references]
-        check_aligned(firsts, predictions)
-        measure = measure_of(self.metric, self.kind, firsts, alternatives=others)
-        return {self.metric.value: float(measure.value(measure.counts(predictions).sum(axis=0)))}
+        others = [several[1:] for several in references]
+        return self._score(predictions, [several[0] for several in references], alternatives=others)
 
 
 class ChrF(_TextMetric):

@@ -30,13 +30,18 @@ UNLIMITED_MINUTES = 60.0
 RESAMPLES = 2000
 
 
-def write_curves(bench: Bench, dev: Sequence[Evaluation]) -> None:
-    """Write `curve.json`, from the dev evaluations of the run and further ones; delete it where curves are off."""
+def write_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves | None:
+    """Return the curves, from the dev evaluations of the run and further ones; write `curve.json`.
+
+    None, with the file deleted, where curves are off.
+    """
     path = bench.store.folder / CURVE_FILE
     if not bench.prepared.recipe.learning_curve.enabled:
         path.unlink(missing_ok=True)
-        return
-    write_json(path, CURVES.dump_python(measure_curves(bench, dev), mode="json"))
+        return None
+    curves = measure_curves(bench, dev)
+    write_json(path, CURVES.dump_python(curves, mode="json"))
+    return curves
 
 
 def measure_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves:
@@ -131,14 +136,14 @@ def _measure(bench: Bench, strategy: Strategy, sizes: Sequence[int], own: Evalua
     found: list[tuple[int, Evaluation]] = []
     with bench.progress.stage(f"{strategy.name}: learning curve", len(sizes) - 1) as advance:
         for size in sizes[:-1]:
-            smaller = _at(bench, strategy, size)
+            smaller = at_size(bench, strategy, size)
             if "skipped" not in smaller.fit(strategy):
                 found.append((size, smaller.evaluate(strategy, "dev")[0]))
             advance(1)
     return _measured([*found, (sizes[-1], own)], bench)
 
 
-def _at(bench: Bench, strategy: Strategy, size: int) -> Bench:
+def at_size(bench: Bench, strategy: Strategy, size: int) -> Bench:
     """Return the bench with that many training examples.
 
     Training that has a time limit gets its share of it, so that every size is trained for about as many passes.

@@ -14,7 +14,7 @@ import numpy as np
 from llmtl.costs import PriceConfig
 from llmtl.decision import Decision, DecisionConfig, choose, decide, to_json
 from llmtl.decision.comparing import over_seeds
-from llmtl.decision.predictions import StrategyFile, evaluation_of, given, labels_of, read_files
+from llmtl.decision.predictions import StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
 from llmtl.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
@@ -49,6 +49,8 @@ def decide_predictions(
 
     Raises `InputError` kin for files that cannot be compared, in one line.
     """
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise InputError(f"'{out}' is a file, and decision.json needs a folder; give another --out.")
     task, config, prices = task or PredictionTask(), config or DecisionConfig(), prices or PriceConfig()
     found = read_files(paths, task.kind, dev=dev)
     names = [item.name for item in found]
@@ -57,18 +59,18 @@ def decide_predictions(
         raise InputError(f"There is no prediction file of the baseline '{unknown[0]}'; given are {', '.join(names)}.")
     notes, on_dev, on_test = _parts(found, config.seed)
     known = _task(task, found)
-    priced, timed = given(found, "cost"), given(found, "latency_ms")
-    _check_limits(config, priced=priced, timed=timed)
+    no_cost, no_latency = _lacking_cost(found), lacking(found, "latency_ms")
+    _check_limits(config, priced=not no_cost, timed=len(no_latency) < len(found))
     measured = {
         split: [_evaluation(item, split, ids, known, baselines) for item in found]
         for split, ids in (("dev", on_dev), ("test", on_test))
     }
     measured["dev"] = [over_seeds(item, known.metric, config) for item in measured["dev"]]
-    if not priced:
+    if no_cost:
         measured["dev"].sort(key=lambda item: -item.scores[known.metric.value].value)
     choice = choose(known, measured["dev"], config=config, prices=prices, written_at=now())
     decision = decide(known, choice, dev=measured["dev"], test=measured["test"], config=config, prices=prices)
-    notes += _unknown(priced=priced, timed=timed)
+    notes += _unknown(priced=not no_cost, untimed=no_latency, timed=len(no_latency) < len(found))
     decision = replace(decision, warnings=(*notes, *decision.warnings))
     if out is not None:
         write_json(Path(out) / "decision.json", to_json(decision))
@@ -106,7 +108,7 @@ def _parts(found: Sequence[StrategyFile], seed: int) -> tuple[list[str], list[st
         )
     if min(len(dev), len(test)) < FEWEST:
         raise DataError(
-            f"There are {len(dev)} examples to choose on and {len(test)} to test on; give at least {FEWEST} of each."
+            f"Too few examples: {len(dev)} to choose on, {len(test)} to test on; give at least {FEWEST} of each."
         )
     return notes, dev, test
 
@@ -123,21 +125,45 @@ def _halves(item: StrategyFile, seed: int) -> tuple[list[str], list[str]]:
     return first, second
 
 
+def _lacking_cost(found: Sequence[StrategyFile]) -> list[str]:
+    """Return the strategies without a cost: all or none, since strategies are compared by it.
+
+    Raises `DataError` where only some strategies have one.
+    """
+    without = lacking(found, "cost")
+    if without and len(without) < len(found):
+        raise DataError(
+            f"'{without[0]}' has no cost and others do, so which is cheaper is not known; add 'cost' (USD a request) "
+            "to every row of all files, or to none."
+        )
+    return without
+
+
 def _check_limits(config: DecisionConfig, *, priced: bool, timed: bool) -> None:
-    """Raise `DataError` for a constraint on what the files do not give."""
+    """Raise `DataError` for a constraint on what no file says: it can keep nobody out, and must not seem to."""
+    unheard = {
+        "max_memory_gib": config.max_memory_gib is not None,
+        "max_vram_gib": config.max_vram_gib is not None,
+        "private": config.private,
+    }
+    for name in (name for name, wanted in unheard.items() if wanted):
+        raise DataError(f"decision.{name} is set, and prediction files say nothing that it could be held to; unset it.")
     if config.max_usd_per_1k is not None and not priced:
         raise DataError("The cost is limited, and the files give none; add 'cost' (USD a request) to every row.")
     if config.max_p95_ms is not None and not timed:
         raise DataError("The latency is limited, and the files give none; add 'latency_ms' to every row.")
 
 
-def _unknown(*, priced: bool, timed: bool) -> list[str]:
+def _unknown(*, priced: bool, untimed: Sequence[str], timed: bool) -> list[str]:
+    """Return what to say about cost and latency that the files do not give."""
     notes = []
     if not priced:
         notes.append(
             "The files give no cost, so no strategy counts as cheaper: of those within the margin, a baseline is taken "
-            "first and then the best on dev. A cost of 0 below means unknown."
+            "first and then the best on dev."
         )
     if not timed:
-        notes.append("The files give no latency; a latency of 0 below means unknown.")
+        notes.append("The files give no latency, so none is known.")
+    elif untimed:
+        notes.append(f"The latency of {', '.join(untimed)} is not known: the rows have no latency_ms.")
     return notes

@@ -12,6 +12,8 @@ from llmtl.pipeline.models import identity, source_of
 from llmtl.pipeline.run_folder import PROVENANCE, Run, load_run, read_examples
 from llmtl.predictor import Role
 from llmtl.progress import Progress, Silent
+from llmtl.prompting.hosted import token_prices
+from llmtl.serving.bundle.hosted import HostedWinner, hosted_winner
 from llmtl.serving.bundle.manifest import FORMAT
 from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.source import BundleSource, Measured
@@ -56,6 +58,7 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
     measured = tuple(_measured(run, name) for name in run.index["fits"])
     served = next(each for each in measured if each.name == winner)
     fit = read_json(served.folder / "result.json")
+    hosted = _hosted(run, served) if winner in HOSTED else None
     if served.role is not Role.BASELINE and winner not in HOSTED:
         _require_same_model(run, served)
     return BundleSource(
@@ -71,6 +74,7 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         provenance=read_json(run.folder / PROVENANCE),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
         made_from=_made_from(run, winner, folder, merge=merge),
+        hosted=hosted,
         predictor=run.predictor(winner) if served.role is Role.BASELINE else None,
     )
 
@@ -81,6 +85,16 @@ def _measured(run: Run, name: str) -> Measured:
     test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
     fit = read_json(folder / "result.json")
     return Measured(name, test.role, fit["state"], folder, test, details=fit["details"])
+
+
+def _hosted(run: Run, served: Measured) -> HostedWinner:
+    """Return where a hosted strategy's model is; raises `BundleError` where inputs must stay private."""
+    recipe = run.recipe
+    if recipe.decision.private:
+        raise BundleError(f"'{served.name}' sends inputs to its provider, which the recipe's decision.private forbids.")
+    given, prices = recipe.strategies.hosted, token_prices(recipe.prices)
+    model = given.hosted_model(str(given.model), prices, section="strategies.hosted", top_logprobs=given.top_logprobs)
+    return hosted_winner(model, prices, served.test)
 
 
 def _require_same_model(run: Run, served: Measured) -> None:
@@ -101,6 +115,7 @@ def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
         "index": dict(run.index),
         "decision": read_json(run.folder / "decision.json"),
         "model": run.recipe.model.model_dump(mode="json"),
+        "hosted": run.recipe.strategies.hosted.model_dump(mode="json"),
         "winner": winner,
         "merge": merge,
         "folder": str(folder.resolve()),  # stands in vllm.yaml

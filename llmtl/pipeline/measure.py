@@ -33,6 +33,11 @@ class Scored:
     seconds: float
 
 
+def hosted_usd(fitted: Mapping[str, Any]) -> float:
+    """Return what a hosted model charged while a strategy was fitted, USD; 0 for models that run here."""
+    return float((fitted["details"].get("hosted") or {}).get("spent_usd") or 0.0)
+
+
 @dataclass(frozen=True)
 class Bench:
     """Measures strategies of one run: `split` is already cut to what the budget allows."""
@@ -91,6 +96,7 @@ class Bench:
             device=fitted["device"],
             train_seconds=fitted["train_seconds"],
             train_device=fitted["device"],
+            hosted_usd=hosted_usd(fitted),
         )
         evaluation = evaluate(
             subject,

@@ -68,8 +68,9 @@ def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
 
     A break-even between a served and an offline measurement would compare two ways of measuring, not two strategies.
     """
-    measured = {evaluation.strategy: evaluation for evaluation in run.evaluations if evaluation.split == "dev"}
-    costs = tuple(_cost(run, result, measured[result.name]) for result in run.decision.strategies)
+    measured = {item.strategy: item for item in (*run.evaluations, *run.left) if item.split == "dev"}
+    ran = [result for result in run.decision.strategies if result.name in run.index["fits"]]
+    costs = tuple(_cost(run, result, measured[result.name]) for result in ran)
     served = report.served
     if served is None:
         return costs
@@ -91,13 +92,13 @@ def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCos
         device=device,
         train_device=device,
         seconds_per_request=_seconds(measured, device=device, prices=run.recipe.prices),
-        train_seconds=result.train_seconds,
+        train_seconds=result.train_seconds or 0.0,
     )
 
 
 def _seconds(measured: Evaluation, *, device: str, prices: PriceConfig) -> float:
     """Return the machine seconds of one request: those that its price was worked out from."""
     hourly: Mapping[str, float] = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour}
-    if hourly[device] > 0:
+    if hourly[device] > 0 and measured.usd_per_1k_requests is not None:
         return measured.usd_per_1k_requests / 1000 / hourly[device] * SECONDS_PER_HOUR
     return fmean(prediction.seconds for prediction in measured.predictions)

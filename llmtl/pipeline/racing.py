@@ -1,8 +1,8 @@
 """Dev, with the prompting strategies raced: one that cannot be chosen any more is not scored on the rest of dev.
 
-Baselines and tuned strategies are scored on all of dev first (they cost little: a tuned prompt is the shortest) and run
-as rivals that cannot be dropped; so there is always a prompting and a tuned strategy left to compare on test. Not
-covered: the race itself (`llmtl.decision.racing`).
+Baselines and the tuned strategy are scored on all of dev first and run as rivals that cannot be dropped: baselines cost
+next to nothing, and taking turns with a tuned model, which many machines cannot hold beside the base model, would cost
+more than it saves. Not covered: the race itself (`llmtl.decision.racing`).
 """
 
 import time
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from llmtl.costs import usd_for_seconds, usd_total
 from llmtl.decision.outcome import Dropped
-from llmtl.decision.racing import RACED, Race, race
-from llmtl.evaluation import Evaluation
+from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
+from llmtl.evaluation import Evaluation, usd_per_1k_predicted
 from llmtl.metrics.measures import Measure, measure_of
-from llmtl.pipeline.measure import Bench, Scored
+from llmtl.pipeline.measure import Bench, Scored, hosted_usd
 from llmtl.predictor import Prediction, Predictor, Role, Strategy
 from llmtl.task import Example, references
 
@@ -50,7 +51,7 @@ def measure_dev(bench: Bench, strategies: list[Strategy]) -> Raced:
         "decision": config.model_dump(mode="json"),
         "order": [dev[position].id for position in order],
     }
-    kept = bench.store.step("race", depends_on, lambda _: _Blocks(bench, order).run(running, rivals))
+    kept = bench.store.step("race", depends_on, lambda _: _Blocks(bench, order, running).run(rivals))
     dropped = tuple(Dropped(**each) for each in kept["dropped"])
     return _evaluated(bench, strategies, rivals, kept=kept["scored"], dropped=dropped, order=order)
 
@@ -87,14 +88,15 @@ class _Blocks:
 
     bench: Bench
     order: NDArray[np.int64]
+    strategies: list[Strategy]
     predictors: dict[str, Predictor] = field(default_factory=dict)
     made: dict[str, list[Prediction]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
-    def run(self, running: list[Strategy], rivals: dict[str, tuple[Evaluation, Path]]) -> dict[str, Any]:
+    def run(self, rivals: dict[str, tuple[Evaluation, Path]]) -> dict[str, Any]:
         """Return the race as JSON values."""
         bench, config = self.bench, self.bench.prepared.recipe.decision
-        self.predictors = {strategy.name: bench.predictor(strategy) for strategy in running}
+        self.predictors = {strategy.name: bench.predictor(strategy) for strategy in self.strategies}
         metric, whole = bench.prepared.task.metric, bench.split.dev
         fixed = {name: self._measure(whole).each(item.answers)[self.order] for name, (item, _) in rivals.items()}
 
@@ -110,11 +112,22 @@ class _Blocks:
             alpha=config.alpha,
             margin=config.margin,
             never_drop=tuple(fixed),
+            cheaper=self._cheaper([item for item, _ in rivals.values()]),
         )
         bench.progress.say(_told(ended, len(fixed), len(whole), metric.value))
         return {
             "dropped": [
-                asdict(Dropped(name, drop.n_seen, len(whole), drop.against, drop.score, drop.against_score))
+                asdict(
+                    Dropped(
+                        name,
+                        drop.n_seen,
+                        len(whole),
+                        drop.against,
+                        drop.score,
+                        drop.against_score,
+                        ended.expected[name],
+                    )
+                )
                 for name, drop in ended.dropped.items()
             ],
             "scored": {
@@ -135,6 +148,26 @@ class _Blocks:
         named = [replace(item, id=example.id) for item, example in zip(made, examples, strict=True)]
         self.made.setdefault(name, []).extend(named)
         return np.asarray(self._measure(examples).each([item.answer for item in made]), dtype=np.float64)
+
+    def _cheaper(self, rivals: list[Evaluation]) -> Cheaper:
+        """Return whether one strategy surely costs less than another, asked when the first block is scored."""
+        prices = self.bench.prepared.recipe.prices
+        known = {
+            item.strategy: usd_total(item.train_usd or 0, item.usd_per_1k_requests or 0, prices) for item in rivals
+        }
+
+        def total(name: str) -> float:
+            return known[name] if name in known else self._usd_total(name)
+
+        return lambda a, b: SURELY_CHEAPER * total(a) <= total(b)
+
+    def _usd_total(self, name: str) -> float:
+        """Return what a strategy would cost over the horizon, going by what was scored so far."""
+        prices = self.bench.prepared.recipe.prices
+        fitted = self.bench.fit(next(item for item in self.strategies if item.name == name))
+        request = usd_per_1k_predicted(self.made[name], self.seconds[name], device=fitted["device"], prices=prices)
+        fit = usd_for_seconds(fitted["train_seconds"], device=fitted["device"], prices=prices)
+        return usd_total(fit + hosted_usd(fitted), request, prices)
 
     def _measure(self, examples: "list[Example] | tuple[Example, ...]") -> Measure:
         task = self.bench.prepared.task

@@ -19,8 +19,9 @@ from llmtl.decision.ranking import Ranking
 from llmtl.decision.sensitivity import NOISE, NOISE_FILE
 from llmtl.errors import RunError
 from llmtl.evaluation import Evaluation
+from llmtl.judging.result import JUDGING, JUDGING_FILE
 from llmtl.learning_curve import CURVE_FILE, CURVES
-from llmtl.pipeline.run_folder import EVALUATION, INDEX, PROVENANCE, Run, load_run, read_examples
+from llmtl.pipeline.run_folder import INDEX, PROVENANCE, Run, load_run, read_examples
 from llmtl.report import ReportContent, markdown, serving, write_html
 from llmtl.served import SERVED, SERVING_FILE, Served
 from llmtl.store import read_json, write_text
@@ -46,7 +47,7 @@ def report_content(run: Run) -> ReportContent:
     return ReportContent(
         task=run.task,
         decision=as_served(run, served) if served else run.decision,
-        evaluations=run.evaluations,
+        evaluations=(*run.evaluations, *run.left),
         test_examples=read_examples(run.folder, "test"),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
         details={name: read_json(run.folder / path / "result.json")["details"] for name, path in kept["fits"].items()},
@@ -58,6 +59,7 @@ def report_content(run: Run) -> ReportContent:
         limits=run.recipe.decision,
         curves=_read_if_there(run.folder / CURVE_FILE, CURVES),
         noise=_read_if_there(run.folder / NOISE_FILE, NOISE),
+        judging=_read_if_there(run.folder / JUDGING_FILE, JUDGING),
     )
 
 
@@ -67,9 +69,14 @@ def _read_if_there(path: Path, kind: TypeAdapter[Kept]) -> Kept | None:
 
 
 def summary_notes(run: Run) -> tuple[str, ...]:
-    """Return one line each on more labels and on doubtful labels, where the run has something to say on them."""
+    """Return one line each on more labels, doubtful labels and a judge, where the run has something to say on them."""
     curves, noise = _read_if_there(run.folder / CURVE_FILE, CURVES), _read_if_there(run.folder / NOISE_FILE, NOISE)
-    lines = [curves.sentence if curves else "", noise.sentence if noise and noise.verdict and not noise.changed else ""]
+    judging = _read_if_there(run.folder / JUDGING_FILE, JUDGING)
+    lines = [
+        curves.sentence if curves else "",
+        noise.sentence if noise and noise.verdict and not noise.changed else "",
+        judging.sentence if judging and judging.unjudged is None else "",
+    ]
     return tuple(line for line in lines if line)
 
 
@@ -96,10 +103,7 @@ def as_served(run: Run, served: Served) -> Decision:
     dev = [_at(served, item) for item in run.evaluations if item.split == "dev"]
     test = [item for item in run.evaluations if item.split == "test"]
     config, prices = run.recipe.decision, run.recipe.prices
-    left = [
-        EVALUATION.validate_python(read_json(run.folder / path / "result.json"))
-        for path in run.index.get("dropped", [])
-    ]
+    left = [_at(served, item) for item in run.left]
     again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices, dropped=left)
     same = (again.verdict, again.winner) == (run.decision.verdict, run.decision.winner)
     eligible = [result.name for result in run.decision.strategies if result.eligible]
@@ -108,7 +112,7 @@ def as_served(run: Run, served: Served) -> Decision:
     return replace(
         run.decision,
         strategies=again.strategies,
-        break_even=break_evens(Ranking(tuple(dev), run.task.metric, prices), eligible, run.decision.winner),
+        break_even=break_evens(Ranking((*dev, *left), run.task.metric, prices), eligible, run.decision.winner),
         reason=sentences.reason,
         reasons=(*sentences.reasons, serving.basis(served)),
         would_change=sentences.would_change,

@@ -42,6 +42,11 @@ class Run:
     index: Mapping[str, Any] = field(repr=False)
     _predictors: dict[str, Predictor] = field(default_factory=dict, repr=False, compare=False)
 
+    @cached_property
+    def left(self) -> tuple[Evaluation, ...]:
+        """Return the evaluations, on the part of dev that they saw, of the strategies that left the race."""
+        return _evaluations(self.folder, self.index.get("dropped", []))
+
     @property
     def report(self) -> Path:
         """Return the path of the HTML report."""
@@ -102,10 +107,12 @@ def load_run(folder: Path | str) -> Run:
             recipe=load_recipe(folder / RECIPE),
             task=TASK.validate_python(index["task"]),
             decision=from_json(read_json(folder / DECISION)),
-            evaluations=tuple(
-                EVALUATION.validate_python(read_json(folder / path / "result.json")) for path in index["evaluations"]
-            ),
+            evaluations=_evaluations(folder, index["evaluations"]),
             index=index,
         )
     except ValidationError:
         raise RunError(f"'{folder}' was written by another version of llmtl; run the recipe again.") from None
+
+
+def _evaluations(folder: Path, paths: Sequence[str]) -> tuple[Evaluation, ...]:
+    return tuple(EVALUATION.validate_python(read_json(folder / path / "result.json")) for path in paths)

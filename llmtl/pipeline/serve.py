@@ -3,6 +3,7 @@
 Not covered: how a server is started, checked and timed (`llmtl.serving.serve`).
 """
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from llmtl.pipeline.run_folder import DECISION, Run, load_run
 from llmtl.progress import Progress
 from llmtl.served import SERVED, SERVING_FILE, Served
 from llmtl.serving.announcement import announcement
+from llmtl.serving.bundle.hosted import read_hosted, require_key
 from llmtl.serving.bundle.manifest import Bundle, Weights
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
 from llmtl.serving.serve import Job, Live, claim_ports, example_text, live
@@ -47,8 +49,8 @@ class Target:
 def serve(target: Target, options: ServeOptions, *, notice: Notice) -> None:
     """Serve until a signal ends it; returns after the server has stopped.
 
-    Raises `ServingError`, `DriftError` or `MissingPackageError`, in one line each, when there is nothing to announce or
-    the server cannot be kept alive.
+    Raises `ServingError`, `DriftError`, `HostedError` or `MissingPackageError`, in one line each, when there is nothing
+    to announce or the server cannot be kept alive.
     """
     options = claim_ports(options)
     job = _job(target)
@@ -100,6 +102,10 @@ def _exported(run: Run, *, strategy: str | None, merge: bool, progress: Progress
 
 def _job(target: Target) -> Job:
     engine = _engine(target.bundle)
+    hosted = None
+    if target.bundle.winner.weights is Weights.HOSTED:
+        hosted = read_hosted(target.folder, os.environ)
+        require_key(hosted, os.environ)
     return Job(
         folder=target.folder,
         bundle=target.bundle,
@@ -107,6 +113,7 @@ def _job(target: Target) -> Job:
         engine=engine.name,
         device=engine.device,
         prices=target.run.recipe.prices if target.run else PriceConfig(),
+        hosted=hosted,
     )
 
 

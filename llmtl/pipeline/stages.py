@@ -5,10 +5,11 @@
 3. fit every strategy on train, evaluate it on dev
 4. choose on dev; `choice.json` is written
 5. open test once: evaluate every strategy on it
-6. decide, report
+6. decide, ask the judge if the recipe has one, report
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from llmtl.evaluation import Evaluation
 from llmtl.hardware import inspect
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.curve import write_curves
+from llmtl.pipeline.judge import check_judge, write_judging
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.noise import write_noise
@@ -25,6 +27,7 @@ from llmtl.pipeline.prepare import Prepared, prepare
 from llmtl.pipeline.racing import Measured, Raced, measure_dev
 from llmtl.pipeline.report import FINDINGS, refresh_report
 from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, PROVENANCE, RECIPE, TASK, Run, load_run
+from llmtl.pipeline.spending import spending_of
 from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.predictor import Strategy
 from llmtl.progress import Progress, Silent
@@ -66,6 +69,7 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
     """Return the finished run of `recipe` in `folder`."""
     started = now()
     prepared = prepare(recipe, progress)
+    check_judge(recipe.judge, folder)
     store = Store(folder)
     allowed = _plan(prepared, store, progress)
     split = _cut(prepared, allowed, progress)
@@ -74,8 +78,8 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
     skipped, raced = _measure_dev(bench)
     dev = raced.finished
     choice = _choose(bench, raced)
-    out_of_race = {*skipped, *(drop.strategy for drop in raced.dropped)}
-    tested = [strategy for strategy in prepared.strategies if strategy.name not in out_of_race]
+    names = _tested(choice, raced)
+    tested = [strategy for strategy in prepared.strategies if strategy.name in names]
     test = [evaluate_on_test(bench, strategy, choice) for strategy in tested]
     decision = decide(
         prepared.task,
@@ -87,9 +91,12 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
         dropped=[evaluation for evaluation, _ in raced.left],
     )
     dev_scored, test_scored = [item for item, _ in dev], [item for item, _ in test]
-    write_curves(bench, dev_scored)
-    decision = write_noise(bench, decision, dev=dev_scored, test=test_scored)
-    _write_results(bench, decision, [*dev, *test], skipped=skipped, left=raced.left, started=started)
+    curves = write_curves(bench, dev_scored)
+    dev_all = [*dev_scored, *(evaluation for evaluation, _ in raced.left)]
+    decision = write_noise(bench, decision, dev=dev_all, test=test_scored)
+    decision = write_judging(bench, decision, test_scored)
+    decision = replace(decision, spending=spending_of(bench, dev=dev_all, test=test_scored, curves=curves))
+    _write_results(bench, decision, [*dev, *test], ran=tested, skipped=skipped, left=raced.left, started=started)
     return load_run(folder)
 
 
@@ -175,6 +182,7 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
                 written_at=now(),
                 hosted=HOSTED,
                 dropped=raced.dropped,
+                left=[evaluation for evaluation, _ in raced.left],
             )
         )
 
@@ -190,12 +198,23 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
     return choice
 
 
+def _tested(choice: Choice, raced: Raced) -> set[str]:
+    """Return who is evaluated on test: whoever saw all of dev, and whom else the choice planned to compare."""
+    planned = {name for comparison in choice.comparisons for name in (comparison.a, comparison.b)}
+    return planned | {evaluation.strategy for evaluation, _ in raced.finished}
+
+
 def _write_results(
-    bench: Bench, decision: Decision, measured: Measured, *, skipped: dict[str, str], left: Measured, started: str
+    bench: Bench,
+    decision: Decision,
+    measured: Measured,
+    *,
+    ran: list[Strategy],
+    skipped: dict[str, str],
+    left: Measured,
+    started: str,
 ) -> None:
     folder = bench.store.folder
-    out = {*skipped, *(evaluation.strategy for evaluation, _ in left)}
-    ran = [strategy for strategy in bench.prepared.strategies if strategy.name not in out]
     for evaluation, _ in (*measured, *left):
         write_json_lines(folder / "predictions" / f"{evaluation.strategy}.{evaluation.split}.jsonl", _rows(evaluation))
     write_json(folder / PROVENANCE, _provenance(bench, started))

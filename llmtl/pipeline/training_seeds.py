@@ -4,6 +4,7 @@ Not covered: what several seeds do to intervals and tests (`llmtl.metrics.hierar
 first.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,11 @@ def evaluate_on_test(bench: Bench, strategy: Strategy, choice: Choice) -> tuple[
 
     value = bench.store.step(name, depends_on, compute)
     return EVALUATION.validate_python(value), bench.store.step_folder(name, depends_on)
+
+
+def further_fits(bench: Bench, strategy: Strategy, test: Evaluation) -> list[Mapping[str, Any]]:
+    """Return what training with each further seed of a test evaluation gave, as it is kept."""
+    return [_with_seed(bench, step).fit(strategy) for step in range(1, 1 + len(test.seed_predictions))]
 
 
 def _seeds(bench: Bench) -> int:

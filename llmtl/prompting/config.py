@@ -1,9 +1,11 @@
 """What a recipe may choose about prompting. Not covered: the first instruction (the recipe's `task`)."""
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from llmtl.engines.openai_config import EndpointConfig
 
 Shots = Annotated[int, Field(ge=1)]
 Instruction = Annotated[str, Field(min_length=1)]
@@ -98,7 +100,7 @@ class KnnFewShotConfig(PromptConfig):
     retrieval: Retrieval = Field(
         default=Retrieval.TFIDF,
         description="How similar examples are found: by tfidf, by the model's own hidden states, or by "
-        "sentence-transformers (pip install sentence-transformers). Only tfidf can be served.",
+        "sentence-transformers (pip install sentence-transformers).",
     )
     sentence_model: str = Field(
         default="sentence-transformers/all-MiniLM-L6-v2",
@@ -107,19 +109,12 @@ class KnnFewShotConfig(PromptConfig):
     )
 
 
-class HostedConfig(PromptConfig):
+class HostedConfig(EndpointConfig, PromptConfig):
     """The choices of the `hosted` strategy: which model, how it may be asked, the candidates that are tried on dev.
 
     Its prices are those of the recipe's `prices` section.
     """
 
-    base_url: str = Field(
-        default="https://api.openai.com/v1", min_length=1, description="The OpenAI-compatible endpoint."
-    )
-    model: str | None = Field(default=None, description="The model's name at the endpoint; needed by `hosted`.")
-    api_key_env: str | None = Field(
-        default="OPENAI_API_KEY", description="The environment variable with the key; null where there is none."
-    )
     shots: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(0, 8), min_length=1, description="Numbers of demonstrations to try; 0 is zero-shot."
     )
@@ -128,22 +123,6 @@ class HostedConfig(PromptConfig):
     built_in_instructions: bool = Field(
         default=False, description="Whether to try three general wordings of the instruction too."
     )
-    context_length: int = Field(default=128_000, ge=1, description="The model's context, tokens.")
-    max_usd: float | None = Field(
-        default=10.0,
-        gt=0,
-        description="The run stops before it spends more on the hosted model, USD; null for no limit.",
-    )
-    requests_per_minute: float | None = Field(default=None, gt=0, description="The most requests a minute.")
-    concurrency: int = Field(default=8, ge=1, le=64, description="Requests under way at once.")
-    max_retries: int = Field(default=6, ge=0, description="Tries again after 429, 5xx and lost connections.")
-    timeout_seconds: float = Field(default=120.0, gt=0, description="The longest wait for one reply.")
     top_logprobs: int = Field(
         default=20, ge=0, description="Likeliest tokens to ask for, from which labels get probabilities; 0 for none."
-    )
-    temperature: float | None = Field(
-        default=0.0, ge=0, description="The sampling temperature; null for models that take none."
-    )
-    token_field: Literal["max_completion_tokens", "max_tokens"] = Field(
-        default="max_completion_tokens", description="What the server calls the limit of written tokens."
     )

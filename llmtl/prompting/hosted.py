@@ -11,7 +11,6 @@ from typing import Any
 
 from llmtl.costs import PriceConfig
 from llmtl.engines.openai import OpenAIEngine
-from llmtl.engines.openai_client import HostedModel
 from llmtl.engines.openai_limits import TokenPrices
 from llmtl.engines.openai_replies import ReplyCache
 from llmtl.errors import RecipeError
@@ -61,20 +60,8 @@ class Hosted:
         given = self.config
         if not given.model:
             raise RecipeError("The strategy 'hosted' needs a model; set strategies.hosted.model.")
-        model = HostedModel(
-            base_url=given.base_url,
-            model=given.model,
-            api_key_env=given.api_key_env,
-            context_length=given.context_length,
-            requests_per_minute=given.requests_per_minute,
-            concurrency=given.concurrency,
-            max_retries=given.max_retries,
-            timeout_seconds=given.timeout_seconds,
-            top_logprobs=given.top_logprobs,
-            temperature=given.temperature,
-            token_field=given.token_field,
-            prices=token_prices(context.prices),
-            max_usd=given.max_usd,
+        model = given.hosted_model(
+            given.model, token_prices(context.prices), section="strategies.hosted", top_logprobs=given.top_logprobs
         )
         return OpenAIEngine(model, ReplyCache(context.folder / REPLIES))
 

@@ -8,9 +8,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from llmtl.engines.protocol import Engine
-from llmtl.label_predictor import Demonstrations, no_demonstrations
 from llmtl.metrics.recalibration import LabelCalibration, Method
 from llmtl.predictor import FitContext
+from llmtl.prompted import Demonstrations, no_demonstrations
 from llmtl.task import Example
 from llmtl.templates import Template
 from llmtl.text_predictor import PromptedPredictor, prompt_predictor

@@ -1,7 +1,7 @@
 """The training examples most similar to an input: by cosine of TF-IDF, or of embeddings.
 
 Liu et al. (2022), "What Makes Good In-Context Examples for GPT-3?" (KATE), retrieve by sentence embeddings; TF-IDF, the
-default, needs no second model and is the only one that a server can repeat. Not covered: diversity, re-ranking.
+default, needs no second model. Not covered: diversity, re-ranking.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,12 +50,15 @@ class Retriever:
 
 
 class EmbeddingRetriever:
-    """An index of examples by embeddings; equally similar ones rank in the order given."""
+    """An index of examples by embeddings; equally similar ones rank in the order given.
 
-    def __init__(self, examples: Sequence[Example], embed: Embed) -> None:
+    `vectors` are the examples' embeddings, (N, width), where they are known.
+    """
+
+    def __init__(self, examples: Sequence[Example], embed: Embed, *, vectors: Floats | None = None) -> None:
         self._examples = tuple(examples)
         self._embed = embed
-        self._rows = _unit(embed([example.text for example in self._examples]))
+        self._rows = _unit(embed([example.text for example in self._examples]) if vectors is None else vectors)
 
     def nearest(self, text: str, count: int) -> tuple[Example, ...]:
         """Return the `count` examples most similar to `text`, most similar last."""
@@ -71,7 +74,7 @@ def build_index(examples: Sequence[Example], config: KnnFewShotConfig, engine: E
     if config.retrieval is Retrieval.TFIDF:
         return Retriever(examples)
     if config.retrieval is Retrieval.SENTENCES:
-        return EmbeddingRetriever(examples, _sentence_embed(config.sentence_model))
+        return EmbeddingRetriever(examples, sentence_embed(config.sentence_model))
     if not isinstance(engine, Embedder):
         raise ModelError(
             f"The engine '{engine.name}' gives no embeddings; set strategies.knn_few_shot.retrieval to "
@@ -80,8 +83,16 @@ def build_index(examples: Sequence[Example], config: KnnFewShotConfig, engine: E
     return EmbeddingRetriever(examples, engine.embed)
 
 
-def _sentence_embed(name: str) -> Embed:
-    """Return the embedding of a `sentence-transformers` model, a Hub name or a folder."""
+def sentence_embed(name: str, *, device: str | None = None) -> Embed:
+    """Return the embedding of a `sentence-transformers` model; raises as `load_sentence_model` does."""
+    return partial(_encode_sentences, load_sentence_model(name, device=device))
+
+
+def load_sentence_model(name: str, *, device: str | None = None) -> Any:
+    """Return a `SentenceTransformer`, a Hub name or a folder, on `device` (None for the GPU if there is one).
+
+    Raises `ModelError` when it cannot be loaded, and `MissingPackageError` without `sentence-transformers`.
+    """
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
@@ -89,12 +100,11 @@ def _sentence_embed(name: str) -> Embed:
             "Retrieving by sentence embeddings needs a package; install it with: pip install sentence-transformers"
         ) from error
     try:
-        model: Any = SentenceTransformer(name, trust_remote_code=False)
+        return SentenceTransformer(name, trust_remote_code=False, device=device)
     except (OSError, ValueError) as error:
         raise ModelError(
             f"The sentence model '{name}' cannot be loaded; check strategies.knn_few_shot.sentence_model."
         ) from error
-    return partial(_encode_sentences, model)
 
 
 def _encode_sentences(model: Any, texts: Sequence[str]) -> Floats:

@@ -13,6 +13,7 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.evaluation import Evaluation
+from llmtl.judging.result import Judging
 from llmtl.learning_curve.result import LearningCurves
 from llmtl.served import Served
 from llmtl.task import Example, Task
@@ -26,7 +27,8 @@ class ReportContent:
     strategy by name; `skipped` the strategies that did not run and why; `provenance` name-value pairs (model, versions,
     device, seeds, fingerprints, times). `served` is what the live endpoint was measured to do, if there was one; the
     decision's cost and latency of that strategy are then those of the endpoint. `prices` and `limits` are the recipe's;
-    `curves` and `noise` what labelling more would bring, and whether wrong labels decided.
+    `curves` and `noise` what labelling more would bring, and whether wrong labels decided; `judging` a judge's
+    second opinion on the comparisons.
     """
 
     task: Task
@@ -43,3 +45,4 @@ class ReportContent:
     limits: DecisionConfig | None = None
     curves: LearningCurves | None = None
     noise: NoiseSensitivity | None = None
+    judging: Judging | None = None

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmtl.evaluation import Evaluation
+from llmtl.report.answers import in_words
 from llmtl.report.content import ReportContent
-from llmtl.task import Example
+from llmtl.task import Example, Metric, TaskKind
 
 MOST_EXAMPLES = 40
 LONGEST_TEXT = 600
@@ -17,16 +18,20 @@ LONGEST_TEXT = 600
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer given to an example and the strategies that gave it; `label` is None for a failure."""
+    """One answer in words that was given to an example, and the strategies that gave it.
 
-    label: str | None
+    `score` is that of a generated text by itself; other answers are right or wrong and have none.
+    """
+
+    label: str
     right: bool
     strategies: tuple[str, ...]
+    score: float | None = None
 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """One test example, its reference and the different answers, the right one first."""
+    """One test example, its reference in words and the different answers, the right or best one first."""
 
     text: str
     reference: str
@@ -54,7 +59,10 @@ class Disagreements:
 
 
 def find_disagreements(content: ReportContent, most: int = MOST_EXAMPLES) -> Disagreements:
-    """Return the test examples whose answers differ, those that split right from wrong most evenly first."""
+    """Return the test examples whose answers differ.
+
+    Those that split right from wrong most evenly come first; generated texts by how far their scores lie apart.
+    """
     evaluations = [evaluation for evaluation in content.evaluations if evaluation.split == "test"]
     constant = [evaluation.strategy for evaluation in evaluations if _is_constant(evaluation)]
     answers = {
@@ -62,12 +70,13 @@ def find_disagreements(content: ReportContent, most: int = MOST_EXAMPLES) -> Dis
         for evaluation in evaluations
         if evaluation.strategy not in constant
     }
+    scores = {e.strategy: _scores(e, content) for e in evaluations if content.task.kind is TaskKind.GENERATION}
     found = [
-        _disagreement(example, answers, winner=content.decision.winner)
+        _disagreement(example, answers, content=content, scores=scores)
         for example in content.test_examples
         if len({labels.get(example.id) for labels in answers.values() if example.id in labels}) > 1
     ]
-    found.sort(key=_information, reverse=True)
+    found.sort(key=_apart if scores else _information, reverse=True)
     return Disagreements(tuple(found[:most]), len(found), len(content.test_examples), tuple(constant))
 
 
@@ -87,20 +96,47 @@ def _is_constant(evaluation: Evaluation) -> bool:
     return evaluation.n > 1 and len({prediction.answer for prediction in evaluation.predictions}) == 1
 
 
-def _disagreement(example: Example, answers: dict[str, dict[str, str | None]], *, winner: str) -> Disagreement:
+def shortened(text: str) -> str:
+    """Return a text of bearable length."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT].rstrip()} …"
+
+
+def _scores(evaluation: Evaluation, content: ReportContent) -> dict[str, float]:
+    """Return the score of each example by itself, by its id."""
+    scores = evaluation.measure(Metric(content.decision.metric)).each(evaluation.answers)
+    return {prediction.id: float(score) for prediction, score in zip(evaluation.predictions, scores, strict=True)}
+
+
+def _disagreement(
+    example: Example,
+    answers: dict[str, dict[str, str | None]],
+    *,
+    content: ReportContent,
+    scores: dict[str, dict[str, float]],
+) -> Disagreement:
+    kind, winner = content.task.kind, content.decision.winner
     strategies: dict[str | None, list[str]] = defaultdict(list)
     for name, labels in answers.items():
         if example.id in labels:
             strategies[labels[example.id]].append(name)
-    grouped = [Answer(label, label == example.reference, tuple(names)) for label, names in strategies.items()]
-    grouped.sort(key=lambda answer: (not answer.right, -len(answer.strategies)))
-    text = example.text if len(example.text) <= LONGEST_TEXT else f"{example.text[:LONGEST_TEXT].rstrip()} …"
+    right = (example.reference, *example.alternatives)
+    grouped = [
+        Answer(in_words(label, kind), label in right, tuple(names), scores.get(names[0], {}).get(example.id))
+        for label, names in strategies.items()
+    ]
+    grouped.sort(key=lambda answer: (not answer.right, -(answer.score or 0.0), -len(answer.strategies)))
     return Disagreement(
-        text=text,
-        reference=example.reference,
+        text=shortened(example.text),
+        reference=in_words(example.reference, kind),
         answers=tuple(grouped),
-        winner_right=answers.get(winner, {}).get(example.id) == example.reference,
+        winner_right=answers.get(winner, {}).get(example.id) in right,
     )
+
+
+def _apart(found: Disagreement) -> float:
+    """Return how far the scores of the answers lie apart."""
+    scores = [answer.score or 0.0 for answer in found.answers]
+    return max(scores) - min(scores)
 
 
 def _information(found: Disagreement) -> tuple[int, int]:

@@ -7,7 +7,7 @@ own script by its hash and nothing else. Not covered: editing a report after it 
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llmtl.predictor import Role
-from llmtl.report import svg, wording
+from llmtl.report import judging, svg, wording
 from llmtl.report.charts.cost import cost_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
@@ -26,7 +26,7 @@ from llmtl.report.charts.matrices import heat_map, reliability_chart
 from llmtl.report.charts.scores import scores_chart
 from llmtl.report.charts.volume import volume_chart
 from llmtl.report.content import ReportContent
-from llmtl.report.view import View, build_view, reading
+from llmtl.report.view import Candidate, View, build_view, reading
 
 _WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 320.0, 430.0
 _EXAMPLES_BEFORE_MORE = 12
@@ -52,6 +52,7 @@ def render_html(content: ReportContent) -> str:
             charts=_charts(view),
             marks=_marks(),
             sections=_sections(view),
+            judge=judging,
             visible=_EXAMPLES_BEFORE_MORE,
             style=Markup(files("llmtl.report").joinpath("report.css").read_text(encoding="utf-8")),
             script=Markup(script),
@@ -89,15 +90,16 @@ def _sections(view: View) -> list[tuple[str, str]]:
         ("verdict", "Verdict", True),
         ("why", "Why", True),
         ("scores", "Scores", True),
-        ("cost", "Score against cost", True),
+        ("cost", "Score against cost", any(row.result.usd_per_1k_requests is not None for row in view.rows)),
         ("strategies", "Strategies", True),
         ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
+        ("judge", "Second opinion", view.content.judging is not None),
         ("served", "As served", view.content.served is not None),
         ("labels", "How many labels", bool(view.content.curves and view.content.curves.sentence)),
         ("noise", "Doubtful labels", view.content.noise is not None),
         ("money", "Money and time", view.money is not None),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
-        ("mistakes", "Mistakes", view.confusion is not None),
+        ("mistakes", "Mistakes", bool(view.confusion or view.by_label or view.lowest)),
         ("examples", "Disagreements", bool(view.disagreements.examples)),
         ("checks", "Data checks", True),
         ("skipped", "Skipped strategies", True),
@@ -128,8 +130,10 @@ def _charts(view: View) -> dict[str, Any]:
     def scores(width: float, name: str) -> Markup:
         return scores_chart(rows, metric=metric, target=decision.target, width=width, name=name)
 
-    def cost(width: float, name: str) -> Markup:
-        return cost_chart(rows, metric=metric, width=width, name=name)
+    priced = [row for row in rows if row.result.usd_per_1k_requests is not None]
+
+    def cost(width: float, name: str) -> Markup | None:
+        return cost_chart(priced, metric=metric, width=width, name=name) if priced else None
 
     roles = {row.result.name: row.result.role for row in rows}
 
@@ -153,6 +157,15 @@ def _charts(view: View) -> dict[str, Any]:
     }
 
 
+def _search_caption(tried: Sequence[Candidate]) -> str:
+    """Return what the dots of a search are."""
+    columns = len({candidate.shots for candidate in tried})
+    what = "One dot a seed and wording of the instruction" if len(tried) > columns else "One dot a number"
+    bars = ", bars at the mean" if len(tried) > columns else ""
+    filled = "; the filled one was chosen" if any(candidate.chosen for candidate in tried) else ""
+    return f"{what}{bars}{filled}."
+
+
 def _both(chart: Callable[[float, str], Markup | None], name: str) -> dict[str, Markup | None]:
     return {"wide": chart(_WIDE, f"{name}-wide"), "narrow": chart(_NARROW, f"{name}-narrow")}
 
@@ -174,9 +187,7 @@ def _panels(view: View) -> list[dict[str, Any]]:
         accuracy = accuracy_chart(points, strategy=strategy, width=_PANEL, name=f"accuracy-{number}")
         add(accuracy, f"{strategy}: accuracy by step", caption=dot)
     for number, (strategy, tried) in enumerate(view.candidates.items()):
-        several = len(tried) > len({candidate.shots for candidate in tried})
-        spread = "One dot a seed and wording of the instruction, bars at the mean: both matter."
-        search = search_chart(tried, strategy=strategy, width=_PANEL, name=f"search-{number}")
-        title = f"{strategy}: search on dev"
-        add(search, title=title, caption=spread if several else "One dot for each number of demonstrations.")
+        metric = view.content.decision.metric
+        search = search_chart(tried, strategy=strategy, metric=metric, width=_PANEL, name=f"search-{number}")
+        add(search, title=f"{strategy}: search on dev", caption=_search_caption(tried))
     return panels

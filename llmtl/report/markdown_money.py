@@ -54,7 +54,7 @@ def noise_section(view: View) -> Iterable[str]:
 
 
 def money_section(view: View) -> Iterable[str]:
-    """Return costs at the recipe's volume, and the constraints."""
+    """Return costs at the recipe's volume, the constraints, and what deciding cost."""
     money = view.money
     if money is None:
         return
@@ -66,6 +66,14 @@ def money_section(view: View) -> Iterable[str]:
     if view.content.limits is not None:
         yield "### Constraints"
         yield _limits(money)
+    if money.spent:
+        yield "### What this decision cost"
+        yield "Paid once for the comparison, whoever won; in no strategy's bill but fitting, which each bill has once."
+        rows = [
+            [escape(name), escape(wording.duration(it.seconds)), escape(wording.usd(it.usd))]
+            for name, it in money.spent
+        ]
+        yield table(["work", "time", "USD"], rows, numbers=1)
 
 
 def _row(bill: Bill) -> list[str]:
@@ -78,11 +86,11 @@ def _row(bill: Bill) -> list[str]:
         bill.result.name,
         *(wording.NOTHING if number is None else wording.count(number) for number in tokens),
         wording.NOTHING if speed is None else wording.rate(speed),
-        wording.usd(bill.result.usd_per_1k_requests),
+        wording.usd(bill.usd_per_1k),
         wording.usd(bill.usd_per_month),
         wording.usd(bill.fitting_usd),
         labels,
-        wording.usd(bill.result.usd_total + (bill.labels_usd or 0.0)),
+        wording.usd(bill.total_usd),
     ]
     return [escape(cell) for cell in cells]
 
@@ -94,11 +102,12 @@ def _limits(money: Money) -> str:
         [
             escape(limit.name),
             escape(limit.value),
+            escape(limit.winner),
             escape(", ".join(f"{name} ({value})" for name, value in limit.broken_by) or "none"),
         ]
         for limit in money.limits
     ]
-    return table(["constraint", "limit", "broken by"], rows)
+    return table(["constraint", "limit", "winner", "broken by"], rows)
 
 
 def _pair(ends: tuple[float, float]) -> str:

@@ -9,6 +9,7 @@ from statistics import median, stdev
 
 from llmtl.report import wording
 from llmtl.report.content import ReportContent
+from llmtl.report.markdown_judge import judge_section
 from llmtl.report.markdown_money import labels_section, money_section, noise_section
 from llmtl.report.markdown_pieces import bullets, escape, table
 from llmtl.report.view import View, build_view, reading
@@ -26,6 +27,7 @@ def markdown(content: ReportContent) -> str:
         _why,
         _strategies,
         _comparisons,
+        judge_section,
         _served,
         labels_section,
         noise_section,
@@ -83,6 +85,9 @@ def _strategies(view: View) -> Iterable[str]:
         cells.append(escape(wording.training_time(result.train_seconds)))
         rows.append(cells)
     yield table(header, rows, numbers=3)
+    barred = [f"{row.result.name}: {row.why}." for row in view.rows if row.why]
+    if barred:
+        yield f"Could not be chosen:\n\n{bullets(barred)}"
 
 
 def _scored(value: float, ends: tuple[float, float]) -> str:
@@ -175,7 +180,7 @@ def _search(view: View) -> Iterable[str]:
     for strategy, candidates in view.candidates.items():
         by_shots: dict[int, list[float]] = defaultdict(list)
         for candidate in candidates:
-            by_shots[candidate.shots].append(candidate.dev_accuracy)
+            by_shots[candidate.shots].append(candidate.score)
         rows = [
             [
                 str(shots),
@@ -186,11 +191,16 @@ def _search(view: View) -> Iterable[str]:
             for shots, values in sorted(by_shots.items())
         ]
         yield f"## Search of {escape(strategy)} on dev"
-        heads = ["demonstrations", "seeds x wordings", "median accuracy", "lowest", "highest", "SD"]
+        metric = wording.metric_name(view.content.decision.metric)
+        heads = ["demonstrations", "seeds x wordings", f"median {metric}", "lowest", "highest", "SD"]
         yield table(heads, rows, numbers=0)
 
 
 def _mistakes(view: View) -> Iterable[str]:
+    if view.by_label:
+        yield from _by_label(view)
+    if view.lowest:
+        yield from _lowest(view)
     if view.confusion is None:
         return
     yield f"## What {escape(view.confusion.strategy)} gets wrong"
@@ -204,18 +214,40 @@ def _mistakes(view: View) -> Iterable[str]:
         yield f"Calibration: expected calibration error {wording.score(view.reliability.ece)} (0 is perfect)."
 
 
+def _by_label(view: View) -> Iterable[str]:
+    yield f"## What {escape(view.content.decision.winner)} gets wrong"
+    rows = [
+        [escape(each.label), *map(wording.count, counts), wording.score(each.f1)]
+        for each in view.by_label
+        for counts in ((each.expected, each.right, each.missed, each.wrong),)
+    ]
+    yield table([view.labels_are, "expected", "right", "missed", "wrongly given", "F1"], rows, numbers=1)
+
+
+def _lowest(view: View) -> Iterable[str]:
+    metric = wording.metric_name(view.content.decision.metric)
+    yield f"## Where {escape(view.content.decision.winner)} scores lowest"
+    rows = [[escape(each.text), escape(each.reference), escape(each.answer), wording.score(each.score)]
+            for each in view.lowest]  # fmt: skip
+    yield table(["text", "reference", "answer", metric], rows, numbers=3)
+
+
 def _examples(view: View) -> Iterable[str]:
     found = view.disagreements
     if not found.shown:
         return
     yield "## Where the strategies disagree"
     examples = wording.plural(found.examples, "test example")
-    yield f"On {wording.count(found.total)} of {examples}; right answers are bold."
+    generated = any(answer.score is not None for each in found.shown for answer in each.answers)
+    scored = f"each answer with its {wording.metric_name(view.content.decision.metric)}"
+    yield f"On {wording.count(found.total)} of {examples}; {scored if generated else 'right answers are bold'}."
     rows = []
     for example in found.shown[:_EXAMPLES]:
         answers = []
         for answer in example.answers:
-            label = escape("(failed)" if answer.label is None else answer.label)
+            label = escape(answer.label)
+            if answer.score is not None:
+                label += f" ({wording.score(answer.score)})"
             answers.append(f"{f'**{label}**' if answer.right else label}: {escape(', '.join(answer.strategies))}")
         rows.append([escape(example.text), escape(example.reference), "; ".join(answers)])
     yield table(["text", "reference", "answers"], rows)

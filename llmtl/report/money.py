@@ -1,12 +1,22 @@
-"""What each strategy costs at the recipe's volume, and which limits of the recipe it breaks.
+"""What each strategy costs at the recipe's volume, which limits of the recipe it breaks, and what deciding cost.
 
 Not covered: machines that stand idle; every request is priced by its share of a machine at full use.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llmtl.costs import CostLine, Crossing, ModelPrice, PriceConfig, cheapest_by_volume, crossings, read_table
+from llmtl.costs import (
+    CostLine,
+    Crossing,
+    ModelPrice,
+    PriceConfig,
+    Spending,
+    Spent,
+    cheapest_by_volume,
+    crossings,
+    read_table,
+)
 from llmtl.costs.config import DEFAULT_CPU, DEFAULT_GPU
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import StrategyResult
@@ -16,6 +26,10 @@ from llmtl.report.content import ReportContent
 
 NEED_NO_TRAIN = ("zero-shot",)
 """Strategies that use no training example; they too are chosen and judged on dev and test."""
+NEAR = 100
+"""Costs that cross further than this factor from the expected volume are drawn, not told."""
+
+_UNITS = {"max_usd_per_1k": "USD", "max_p95_ms": "ms", "max_memory_gib": "GiB", "max_vram_gib": "GiB"}
 
 
 @dataclass(frozen=True)
@@ -23,7 +37,8 @@ class Bill:
     """What one strategy takes and costs; tokens are means of one request, `labels` those of train and dev it uses.
 
     `requests_per_second` is the measured throughput, None where nothing was timed; `labels_usd` is None where labels
-    have no price. `usd_total` has training and all requests of the horizon, without labels.
+    have no price. `fitting_usd` is paid once: for one training, however many seeds were tried. `total_usd` has fitting,
+    all requests of the horizon, and labels where they have a price.
     """
 
     result: StrategyResult
@@ -35,7 +50,9 @@ class Bill:
     fitting_usd: float
     labels: int
     labels_usd: float | None
+    usd_per_1k: float
     usd_per_month: float
+    total_usd: float
 
     @property
     def fresh_tokens(self) -> float:
@@ -45,10 +62,11 @@ class Bill:
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit of the recipe and who breaks it, with the measured value."""
+    """One limit of the recipe, the winner's value, and who breaks it with which value."""
 
     name: str
     value: str
+    winner: str
     broken_by: tuple[tuple[str, str], ...]
 
 
@@ -73,14 +91,16 @@ class Money:
     limits: tuple[Limit, ...]
     prompted: tuple[str, ...]
     hosted: tuple[Hosted, ...]
+    spent: tuple[tuple[str, Spent], ...]
 
 
 def money_of(content: ReportContent) -> Money | None:
-    """Return the money of a run, or None where its prices are not known."""
+    """Return the money of a run, or None where its prices are not known; a strategy of unknown cost has no bill."""
     prices = content.prices
     if prices is None:
         return None
-    bills = tuple(_bill(content, result, prices) for result in content.decision.strategies)
+    made = (_bill(content, result, prices) for result in content.decision.strategies)
+    bills = tuple(bill for bill in made if bill is not None)
     lines = tuple(_line(bill) for bill in bills)
     winner = content.decision.winner
     found = crossings(lines, winner, months=prices.months) if any(line.name == winner for line in lines) else ()
@@ -94,38 +114,59 @@ def money_of(content: ReportContent) -> Money | None:
         limits=_limits(content),
         prompted=tuple(bill.result.name for bill in prompted),
         hosted=_hosted(prompted),
+        spent=_spent(content.decision.spending),
     )
 
 
-def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -> Bill:
+def _spent(spending: Spending | None) -> tuple[tuple[str, Spent], ...]:
+    """Return what deciding took by kind of work, the total last; what did not happen is left out."""
+    if spending is None:
+        return ()
+    kinds = (
+        ("fitting every strategy once, search on dev included", spending.fitting),
+        ("training finalists again with other seeds, and testing them", spending.training_seeds),
+        ("scoring dev", spending.dev),
+        ("scoring test", spending.test),
+        ("learning curves", spending.learning_curves),
+    )
+    return (*((name, spent) for name, spent in kinds if spent != Spent()), ("in all", spending.total))
+
+
+def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -> Bill | None:
+    usd_per_1k, total = result.usd_per_1k_requests, result.usd_total
     mine = [item for item in content.evaluations if item.strategy == result.name]
     dev = next((item for item in mine if item.split == "dev"), mine[0] if mine else None)
+    if dev is None or dev.train_usd is None or usd_per_1k is None or total is None:
+        return None
     labels = content.sizes.get("dev", 0) + (0 if result.name in NEED_NO_TRAIN else content.sizes.get("train", 0))
+    labels_usd = None if prices.usd_per_label is None else labels * prices.usd_per_label
     return Bill(
         result=result,
         winner=result.name == content.decision.winner,
-        prompt_tokens=dev.prompt_tokens_per_request if dev else 0.0,
-        cached_tokens=dev.cached_tokens_per_request if dev else 0.0,
-        completion_tokens=dev.completion_tokens_per_request if dev else 0.0,
+        prompt_tokens=dev.prompt_tokens_per_request,
+        cached_tokens=dev.cached_tokens_per_request,
+        completion_tokens=dev.completion_tokens_per_request,
         requests_per_second=_throughput(content, result.name, dev),
-        fitting_usd=dev.train_usd if dev else 0.0,
+        fitting_usd=dev.train_usd,
         labels=labels,
-        labels_usd=None if prices.usd_per_label is None else labels * prices.usd_per_label,
-        usd_per_month=prices.requests_per_month * result.usd_per_1k_requests / 1000,
+        labels_usd=labels_usd,
+        usd_per_1k=usd_per_1k,
+        usd_per_month=prices.requests_per_month * usd_per_1k / 1000,
+        total_usd=total + (labels_usd or 0.0),
     )
 
 
-def _throughput(content: ReportContent, name: str, dev: Evaluation | None) -> float | None:
+def _throughput(content: ReportContent, name: str, dev: Evaluation) -> float | None:
     """Return requests a second: the live endpoint's best if it was served, else those of scoring dev at once."""
     served = content.served
     if served is not None and served.strategy == name and served.loads:
         return max(load.requests_per_second for load in served.loads)
-    seconds = sum(prediction.seconds for prediction in dev.predictions) if dev else 0.0
-    return dev.n / seconds if dev and seconds > 0 else None
+    seconds = sum(prediction.seconds for prediction in dev.predictions)
+    return dev.n / seconds if seconds > 0 else None
 
 
 def _line(bill: Bill) -> CostLine:
-    return CostLine(bill.result.name, bill.fitting_usd + (bill.labels_usd or 0.0), bill.result.usd_per_1k_requests)
+    return CostLine(bill.result.name, bill.fitting_usd + (bill.labels_usd or 0.0), bill.usd_per_1k)
 
 
 def _facts(
@@ -144,8 +185,14 @@ def _facts(
             f"Above about {wording.about(item.requests_per_month)} requests a month {item.cheaper_above} costs less "
             f"than {item.cheaper_below}; there both cost {wording.usd(item.usd_per_month)} a month."
             for item in found
+            if near(item.requests_per_month, prices.requests_per_month)
         ),
     )
+
+
+def near(volume: float, expected: float) -> bool:
+    """Return whether a volume is close enough to the expected one to be worth a sentence."""
+    return expected / NEAR <= volume <= expected * NEAR
 
 
 def _machines(prices: PriceConfig) -> str:
@@ -191,40 +238,36 @@ def _limits(content: ReportContent) -> tuple[Limit, ...]:
     config = content.limits
     if config is None:
         return ()
-    results = content.decision.strategies
-    memory = {item.strategy: item for item in content.evaluations if item.split == "dev"}
+    results, winner = content.decision.strategies, content.decision.winner
+    dev = [item for item in content.evaluations if item.split == "dev"]
+    memory = {item.strategy: item.peak_memory_gib for item in dev}
+    vram = {item.strategy: item.peak_memory_gib if item.device == "cuda" else 0.0 for item in dev}
     limits = [
-        _limit("max_usd_per_1k", config.max_usd_per_1k, [(r.name, r.usd_per_1k_requests) for r in results], "USD"),
-        _limit("max_p95_ms", config.max_p95_ms, [(r.name, r.p95_ms) for r in results], "ms"),
-        _limit(
-            "max_memory_gib",
-            config.max_memory_gib,
-            [(name, item.peak_memory_gib) for name, item in memory.items()],
-            "GiB",
-        ),
-        _limit(
-            "max_vram_gib",
-            config.max_vram_gib,
-            [(name, item.peak_memory_gib) for name, item in memory.items() if item.device == "cuda"],
-            "GiB",
-        ),
+        _limit("max_usd_per_1k", config.max_usd_per_1k, {r.name: r.usd_per_1k_requests for r in results}, winner),
+        _limit("max_p95_ms", config.max_p95_ms, {r.name: r.p95_ms for r in results}, winner),
+        _limit("max_memory_gib", config.max_memory_gib, memory, winner),
+        _limit("max_vram_gib", config.max_vram_gib, vram, winner),
         _private(config, results),
     ]
     return tuple(limit for limit in limits if limit is not None)
 
 
-def _limit(name: str, limit: float | None, values: Sequence[tuple[str, float]], unit: str) -> Limit | None:
+def _limit(name: str, limit: float | None, values: Mapping[str, float | None], winner: str) -> Limit | None:
     if limit is None:
         return None
-    broken = tuple((strategy, f"{value:.3g} {unit}") for strategy, value in values if value > limit)
-    return Limit(name, f"{limit:g} {unit}", broken)
+    unit = _UNITS[name]
+    shown = {
+        strategy: wording.UNKNOWN if value is None else f"{value:.3g} {unit}" for strategy, value in values.items()
+    }
+    broken = tuple((strategy, shown[strategy]) for strategy, value in values.items() if value is None or value > limit)
+    return Limit(name, f"{limit:g} {unit}", shown.get(winner, wording.UNKNOWN), broken)
 
 
 def _private(config: DecisionConfig, results: Sequence[StrategyResult]) -> Limit | None:
     if not config.private:
         return None
     broken = tuple((r.name, "sends inputs away") for r in results if "hosted model" in (r.why_not or ""))
-    return Limit("private", "inputs stay here", broken)
+    return Limit("private", "inputs stay here", "they stay", broken)
 
 
 def _hosted(prompted: Sequence[Bill]) -> tuple[Hosted, ...]:

@@ -24,13 +24,13 @@ for (const form of document.querySelectorAll("form.filter")) {
   const more = list.querySelector("details.more");
   const cards = [...list.querySelectorAll("li.example")];
   const apply = () => {
-    const { winner, reference, text } = form.elements;
-    const wanted = text.value.trim().toLowerCase();
-    const active = winner.value !== "" || reference.value !== "" || wanted !== "";
+    const chosen = (name) => form.elements[name]?.value ?? "";
+    const winner = chosen("winner"), reference = chosen("reference"), wanted = chosen("text").trim().toLowerCase();
+    const active = winner !== "" || reference !== "" || wanted !== "";
     let shown = 0;
     for (const card of cards) {
-      const fits = (winner.value === "" || card.dataset.winner === winner.value)
-        && (reference.value === "" || card.dataset.reference === reference.value)
+      const fits = (winner === "" || card.dataset.winner === winner)
+        && (reference === "" || card.dataset.reference === reference)
         && card.textContent.toLowerCase().includes(wanted);
       card.hidden = !fits;
       shown += fits;

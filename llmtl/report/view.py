@@ -3,20 +3,24 @@
 Not covered: how it looks; numbers in words are `wording`'s.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
+from llmtl.decision.outcome import Comparison, Decision, StrategyResult, Verdict
 from llmtl.evaluation import Evaluation
 from llmtl.report import serving, wording
+from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
-from llmtl.report.money import Money, money_of
+from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
+from llmtl.task import METRICS, TaskKind
 
 SIGNIFICANCE = 0.05
+_CONSTRAINT = re.compile(r"\bdecision\.(\w+)")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Figure:
 class Row:
     """One strategy with what was measured of it.
 
-    `standing` says in words what it is to the decision; `badge` is a word for the winner and empty for the others.
+    `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
+    one that could); `badge` is a word for the winner and empty for the others.
     `served` says that cost and latency were measured on a live endpoint.
     """
 
@@ -43,6 +48,7 @@ class Row:
     winner: bool
     badge: str
     standing: str
+    why: str = ""
     served: bool = False
 
     @property
@@ -69,11 +75,14 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One count and seed of demonstrations, and wording of the instruction, that a strategy tried on dev."""
+    """One count and seed of demonstrations, and wording of the instruction, with its score on dev.
+
+    The score is in the decision's metric, or in accuracy where a strategy kept only that.
+    """
 
     shots: int
     seed: int
-    dev_accuracy: float
+    score: float
     chosen: bool
     instruction: int = 0
 
@@ -92,6 +101,8 @@ class View:
     learning_curves: Mapping[str, tuple[CurvePoint, ...]]
     candidates: Mapping[str, tuple[Candidate, ...]]
     confusion: Confusion | None
+    by_label: tuple[LabelCounts, ...]
+    lowest: tuple[Low, ...]
     disagreements: Disagreements
     reliability: Reliability | None
     served_facts: tuple[tuple[str, str], ...]
@@ -100,8 +111,19 @@ class View:
 
     @property
     def other_metric(self) -> str:
-        """Return the metric that was reported beside the one decided on."""
-        return "macro_f1" if self.content.decision.metric == "accuracy" else "accuracy"
+        """Return the metric that is shown beside the one decided on: the first other one of the kind of task."""
+        return self.metrics[1]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Return all metrics of the kind of task, the one decided on first."""
+        metrics = [metric.value for metric in METRICS[self.content.task.kind]]
+        return tuple(sorted(metrics, key=lambda metric: metric != self.content.decision.metric))
+
+    @property
+    def labels_are(self) -> str:
+        """Return what the task's labels are called: `label`, or `type` for extraction."""
+        return "type" if self.content.task.kind is TaskKind.EXTRACTION else "label"
 
     @property
     def winner(self) -> Row | None:
@@ -114,7 +136,8 @@ def build_view(content: ReportContent) -> View:
     winner = _evaluation(content, content.decision.winner, split="test")
     rows = tuple(sorted((_row(content, result) for result in content.decision.strategies), key=_rank, reverse=True))
     curves = {name: _curve(details) for name, details in content.details.items()}
-    candidates = {name: _candidates(details) for name, details in content.details.items()}
+    candidates = {name: _candidates(details, content.decision.metric) for name, details in content.details.items()}
+    labels, kind = content.task.labels, content.task.kind
     return View(
         content=content,
         verdict=wording.verdict(content.decision),
@@ -125,7 +148,9 @@ def build_view(content: ReportContent) -> View:
         measured=_measured(content),
         learning_curves={name: points for name, points in curves.items() if points},
         candidates={name: tried for name, tried in candidates.items() if tried},
-        confusion=confusion_of(winner, content.task.labels) if winner else None,
+        confusion=confusion_of(winner, labels) if winner and kind is TaskKind.CLASSIFICATION else None,
+        by_label=counts_by_label(winner, labels) if winner else (),
+        lowest=lowest_answers(winner, content) if winner else (),
         disagreements=find_disagreements(content),
         reliability=reliability_of(winner) if winner else None,
         served_facts=serving.facts(content.served) if content.served else (),
@@ -154,8 +179,11 @@ def _row(content: ReportContent, result: StrategyResult) -> Row:
     decision = content.decision
     winner = result.name == decision.winner
     badge = ("for now" if decision.verdict is Verdict.INCONCLUSIVE else "winner") if winner else ""
-    if not result.eligible:
-        standing = f"not eligible: {result.why_not or 'no reason recorded'}"
+    left = next((drop for drop in decision.choice.dropped if drop.strategy == result.name), None)
+    if left is not None:
+        standing = f"left the race, {wording.count(left.n_seen)} of {wording.count(left.n)} seen"
+    elif not result.eligible:
+        standing = _barred(result)
     elif winner and result.name == decision.chosen_before_test:
         standing = f"{badge}, chosen on dev"
     elif winner:
@@ -166,11 +194,21 @@ def _row(content: ReportContent, result: StrategyResult) -> Row:
         standing = "eligible"
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
     served = content.served is not None and content.served.strategy == result.name
-    return Row(result=result, test=test, dev=dev, winner=winner, badge=badge, standing=standing, served=served)
+    why = "" if result.eligible else result.why_not or "no reason was recorded"
+    return Row(result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served)
+
+
+def _barred(result: StrategyResult) -> str:
+    """Return the constraints that a strategy breaks; the whole reason is the row's `why`."""
+    broken = list(dict.fromkeys(_CONSTRAINT.findall(result.why_not or "")))
+    return f"not eligible: {', '.join(broken)}" if broken else "not eligible"
 
 
 def _changes(content: ReportContent) -> tuple[str, ...]:
-    """Return what would change the verdict, and the break-even points that these lines do not state already."""
+    """Return what would change the verdict, and the break-even points that these lines do not state already.
+
+    Break-even points far from the expected volume change nothing, and are left to the chart.
+    """
     decision = content.decision
     stated = " ".join(decision.would_change)
     return decision.would_change + tuple(
@@ -178,6 +216,7 @@ def _changes(content: ReportContent) -> tuple[str, ...]:
         f"{point.cheaper_below}."
         for point in decision.break_even
         if wording.count(point.requests) not in stated
+        and (content.prices is None or near(point.requests, content.prices.requests))
     )
 
 
@@ -232,22 +271,48 @@ def _target_figure(content: ReportContent) -> Figure:
 def _measured(content: ReportContent) -> tuple[str, ...]:
     decision, metric = content.decision, content.decision.metric
     sizes = ", ".join(f"{wording.count(size)} {name.replace('_', ' ')}" for name, size in content.sizes.items())
-    meaning = wording.metric_meaning(metric)
+    kind, labels = content.task.kind, content.task.labels
+    noun = "type" if kind is TaskKind.EXTRACTION else "label"
     return (
-        f"Examples: {sizes}; {wording.plural(len(content.task.labels), 'label')}.",
+        f"Examples: {sizes}{f'; {wording.plural(len(labels), noun)}' if labels else ''}.",
         "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
         f"The choice of {decision.chosen_before_test} was written down on dev ({decision.choice.written_at}); "
         "test was opened once, after that.",
-        f"Metric: {wording.metric_name(metric)}{f', {meaning}' if meaning else ''}. "
+        *_race(decision),
+        f"Metric: {wording.metric_name(metric)}, {wording.metric_meaning(metric, kind)}. "
         "A failed prediction counts as an error; none is dropped.",
         "The choice is the cheapest eligible strategy within the margin of "
         f"{wording.target(decision.margin)} of the best on dev.",
         "Intervals are 95% confidence intervals. Comparisons are paired: both strategies answer the same examples. "
         "Their p-values are corrected for their number (Holm).",
+        *_seeds(decision),
         _sharpness(decision.minimum_detectable_difference),
         "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
         *([] if content.served is None else [serving.basis(content.served)]),
     )
+
+
+def _race(decision: Decision) -> list[str]:
+    """Return what became of the race on dev, if anybody left it."""
+    dropped = decision.choice.dropped
+    if not dropped:
+        return []
+    left = ", ".join(f"{drop.strategy} after {wording.count(drop.n_seen)}" for drop in dropped)
+    return [
+        f"Prompting strategies raced on dev, in one random order of the {wording.plural(dropped[0].n, 'example')}: "
+        f"{left} left, once it was shown that they would not be chosen (anytime-valid bounds). What left was not "
+        "scored on the rest of dev."
+    ]
+
+
+def _seeds(decision: Decision) -> list[str]:
+    """Return which strategies were trained with several seeds, if any were."""
+    return [
+        f"{result.name} was trained {result.test.seeds} times with different seeds, being a finalist: its test score "
+        "is the mean of all, and its intervals and p-values hold for another training run too. The first one is served."
+        for result in decision.strategies
+        if result.test and result.test.seeds > 1
+    ]
 
 
 def _sharpness(detectable: float) -> str:
@@ -283,18 +348,23 @@ def _curve(details: Mapping[str, Any]) -> tuple[CurvePoint, ...]:
     return tuple(sorted(points, key=lambda point: point.step))
 
 
-def _candidates(details: Mapping[str, Any]) -> tuple[Candidate, ...]:
+def _candidates(details: Mapping[str, Any], metric: str) -> tuple[Candidate, ...]:
     stated = details.get("chosen")
     chosen = stated if isinstance(stated, Mapping) else details
+    scored = [
+        (entry, score)
+        for entry in _entries(details, "candidates")
+        if (score := _number(entry.get(f"dev_{metric}", entry.get("dev_accuracy")))) is not None
+    ]
     return tuple(
         Candidate(
             shots=int(entry["shots"]),
             seed=int(entry.get("seed", 0)),
-            dev_accuracy=float(entry["dev_accuracy"]),
+            score=score,
             chosen=entry["shots"] == chosen.get("shots")
             and all(entry.get(name, 0) == chosen.get(name, 0) for name in ("seed", "instruction")),
             instruction=int(entry.get("instruction", 0)),
         )
-        for entry in _entries(details, "candidates")
-        if _number(entry.get("shots")) is not None and _number(entry.get("dev_accuracy")) is not None
+        for entry, score in scored
+        if _number(entry.get("shots")) is not None
     )

@@ -8,16 +8,41 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llmtl.decision.outcome import Decision, Verdict
+from llmtl.decision.wording import NAMES
 from llmtl.predictor import Role
+from llmtl.task import Metric, TaskKind
 
 _EN_DASH = "\u2013"
 NOTHING = _EN_DASH
+UNKNOWN = "unknown"
 _MINUS = "\u2212"
-_METRICS = {"accuracy": "accuracy", "macro_f1": "macro-F1"}
-_METRIC_MEANING = {
-    "accuracy": "the share of examples given the right label",
-    "macro_f1": "the F1 score of each label, averaged with every label counting the same",
+_METRICS = {Metric.ACCURACY: "accuracy", Metric.EXACT_MATCH: "exact match", **NAMES}
+_OF_LABELS = {
+    Metric.ACCURACY: "the share of examples given the right label",
+    Metric.MACRO_F1: "the F1 score of each label, averaged with every label counting the same",
+    Metric.MICRO_F1: "the F1 score over all labels of all examples",
 }
+_MEANING: Mapping[TaskKind, Mapping[Metric, str]] = {
+    TaskKind.CLASSIFICATION: _OF_LABELS,
+    TaskKind.MULTI_LABEL: {
+        **_OF_LABELS,
+        Metric.ACCURACY: "the share of examples given exactly the right set of labels",
+    },
+    TaskKind.EXTRACTION: {
+        Metric.MICRO_F1: "the F1 score over all spans, right only with the type and both ends right",
+        Metric.MACRO_F1: "the F1 score of the spans of each type, averaged with every type counting the same",
+        Metric.PARTIAL_F1: "the F1 score over all spans, where one of the right type that overlaps counts half",
+        Metric.FIELD_F1: "the F1 score over pairs of type and text, wherever they stand",
+        Metric.EXACT_MATCH: "the share of examples in which every span is right and none too many",
+    },
+    TaskKind.GENERATION: {
+        Metric.CHRF: "the F-score of the runs of letters shared with the references (Popovi\u0107 2015), 0 to 1",
+        Metric.BLEU: "the precision of the word sequences shared with the references (Papineni et al. 2002), 0 to 1",
+        Metric.ROUGE_L: "the F1 score of the longest word sequence shared with a reference (Lin 2004), 0 to 1",
+        Metric.EXACT_MATCH: "the share of answers that equal a reference",
+    },
+}
+_MOST_EXACT_RATE = 100_000
 _ROLES = {Role.BASELINE: "baseline", Role.PROMPTING: "prompting", Role.TUNING: "tuning"}
 
 
@@ -57,9 +82,9 @@ def difference_interval(low: float, high: float) -> str:
 
 
 def usd(value: float | None) -> str:
-    """Return an amount of money with at least two significant digits: `$0.0012`, `$1.20`, `$1,200`."""
+    """Return an amount of money with at least two significant digits: `$0.0012`, `$1.20`, `$1,200`, `unknown`."""
     if value is None or not _known(value):
-        return NOTHING
+        return UNKNOWN
     if value == 0:
         return "$0"
     if value < 1e-6:
@@ -79,9 +104,9 @@ def usd_tick(value: float) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a latency given in milliseconds: `0.4 ms`, `12 ms`, `1.3 s`."""
+    """Return a latency given in milliseconds: `0.4 ms`, `12 ms`, `1.3 s`, `unknown`."""
     if value is None or not _known(value):
-        return NOTHING
+        return UNKNOWN
     if value < 0.1:
         return "<0.1 ms"
     if value < 9.95:
@@ -109,8 +134,15 @@ def duration(seconds: float | None) -> str:
 
 
 def training_time(seconds: float | None) -> str:
-    """Return the time that fitting took, or `none` where nothing was fitted."""
+    """Return the time that fitting took, `none` where nothing was fitted, or `unknown`."""
+    if seconds is None:
+        return UNKNOWN
     return "none" if seconds == 0 else duration(seconds)
+
+
+def memory(gib: float | None) -> str:
+    """Return an amount of memory given in GiB: `0.99 GiB`, `unknown`."""
+    return UNKNOWN if gib is None else f"{gib:.2f} GiB"
 
 
 def p_value(value: float) -> str:
@@ -142,12 +174,12 @@ def plural(number: float, noun: str) -> str:
 
 def metric_name(metric: str) -> str:
     """Return the name of a metric in running text: `macro-F1`."""
-    return _METRICS.get(metric, metric)
+    return _METRICS[Metric(metric)]
 
 
-def metric_meaning(metric: str) -> str:
-    """Return one phrase that says what a metric measures, or an empty string for an unknown one."""
-    return _METRIC_MEANING.get(metric, "")
+def metric_meaning(metric: str, kind: TaskKind) -> str:
+    """Return one phrase that says what a metric of a kind of task measures."""
+    return _MEANING[kind][Metric(metric)]
 
 
 def role_name(role: Role) -> str:
@@ -156,8 +188,8 @@ def role_name(role: Role) -> str:
 
 
 def capital(text: str) -> str:
-    """Return the text with its first letter in upper case and the rest untouched."""
-    return text[:1].upper() + text[1:]
+    """Return the text with its first letter in upper case and the rest untouched; chrF is written so everywhere."""
+    return text if text.startswith(NAMES[Metric.CHRF]) else text[:1].upper() + text[1:]
 
 
 def verdict(decision: Decision) -> str:
@@ -187,9 +219,11 @@ def target_state(decision: Decision) -> str:
 
 
 def rate(requests_per_second: float) -> str:
-    """Return a throughput in requests a second without its unit: `0.42`, `8.3`, `1,240`."""
+    """Return a throughput in requests a second without its unit: `0.42`, `8.3`, `1,240`, `>100,000`."""
     if not _known(requests_per_second):
         return NOTHING
+    if requests_per_second > _MOST_EXACT_RATE:
+        return f">{_MOST_EXACT_RATE:,}"
     decimals = 0 if requests_per_second >= 99.5 else 1 if requests_per_second >= 0.95 else 2
     return f"{requests_per_second:,.{decimals}f}"
 
@@ -212,6 +246,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "milliseconds": milliseconds,
     "duration": duration,
     "training_time": training_time,
+    "memory": memory,
     "p_value": p_value,
     "count": count,
     "percent": percent,

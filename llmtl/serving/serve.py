@@ -13,6 +13,7 @@ from llmtl.errors import DriftError, ServingError
 from llmtl.report import wording
 from llmtl.served import Load, Parity, Served
 from llmtl.serving import announcement
+from llmtl.serving.bundle.hosted import HostedWinner
 from llmtl.serving.bundle.manifest import Bundle, Recorded
 from llmtl.serving.proof.client import Endpoint, warm_up
 from llmtl.serving.proof.load import measure_load
@@ -25,12 +26,16 @@ from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.supervisor import Supervisor
 from llmtl.store import now
 
+PAID_GATE = 50
+"""The most recorded inputs that go through the parity check where a provider is paid for each."""
+
 
 @dataclass(frozen=True)
 class Job:
     """What is served and by what: a verified bundle in `folder`, its recorded predictions, the engine and the device.
 
-    `engine` names the server with its version; `device` is `cpu` or `cuda`.
+    `engine` names the server with its version; `device` is `cpu` or `cuda`. `hosted` is where inputs are sent
+    and paid, in case they are.
     """
 
     folder: Path
@@ -39,6 +44,7 @@ class Job:
     engine: str
     device: str
     prices: PriceConfig
+    hosted: HostedWinner | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,7 @@ def live(job: Job, options: ServeOptions, *, log: Path, notice: Notice) -> Itera
         supervisor.start()
         try:
             parity = _gate(job, options, endpoint, notice)
-            served = _measure(job, endpoint, parity, notice) if options.measure else None
+            served = _measure(job, endpoint, parity, notice) if options.measure and not job.hosted else None
         except DriftError:
             raise
         except ServingError as error:
@@ -99,7 +105,7 @@ def example_text(recorded: tuple[Recorded, ...]) -> str:
 
 
 def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, notice: Notice) -> Parity:
-    rows = chosen(job.recorded, options.gate)
+    rows = _to_compare(job, options, notice)
     done = 0
 
     def advance(units: int) -> None:
@@ -117,6 +123,19 @@ def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, notice: Notice) -
     if not parity.passed:
         _refuse(parity, reading, accept=options.accept_drift, notice=notice)
     return parity
+
+
+def _to_compare(job: Job, options: ServeOptions, notice: Notice) -> tuple[Recorded, ...]:
+    """Return the recorded inputs for the parity check: few where each is paid for, which is said."""
+    if job.hosted is None:
+        return chosen(job.recorded, options.gate)
+    rows = chosen(job.recorded, PAID_GATE if options.gate is None else min(options.gate, PAID_GATE))
+    usd = job.hosted.usd_per_request * len(rows)
+    notice.say(
+        f"Inputs go to {job.hosted.where}: {len(rows)} now for the parity check, about {usd:.4f} USD; throughput is "
+        "the provider's and not measured."
+    )
+    return rows
 
 
 def _refuse(parity: Parity, reading: Reading, *, accept: bool, notice: Notice) -> None:

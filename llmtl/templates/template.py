@@ -125,6 +125,14 @@ class Template:
         """Return the JSON schema that holds a model to answers of the task, or None when they are no JSON."""
         return self._form.schema
 
+    @property
+    def stop(self) -> str | None:
+        """Return the text that ends a written answer where no token does, or None.
+
+        An answer of a plain prompt is one line, and a base model knows of no other end; JSON ends by its schema.
+        """
+        return None if self._is_chat or self._form.is_json else "\n"
+
     def parse(self, completion: str, text: str = "") -> str | None:
         """Return the canonical answer that `completion` states for the input `text`, or None when it states none.
 

@@ -28,6 +28,19 @@ def test_typing_a_message_shows_its_label_and_another_message_changes_it(visit, 
     page.keep("try")
 
 
+def test_what_is_asked_while_an_answer_is_on_its_way_is_answered_next(visit):
+    page = visit()
+    held = []
+    page.page.route("**/queue/join*", lambda route: held.append(route) if not held else route.continue_())
+    page.page.get_by_label("Message").fill(BILLING)
+    page.page.keyboard.press("Enter")
+    page.page.get_by_label("Message").fill(NETWORK)
+    page.page.keyboard.press("Enter")
+    page.page.wait_for_timeout(300)
+    held[0].continue_()
+    page.answer(NETWORK)
+
+
 def test_every_label_has_a_bar_with_the_probability_that_the_endpoint_gives(visit, served):
     page = visit()
     label, probabilities = predicted(served[0], BILLING)

@@ -7,7 +7,8 @@ import pytest
 from decision_worlds import CONFIG, PRICES, TASK, drawn, evaluation, evaluations, exactly
 
 from llmtl.costs import PriceConfig
-from llmtl.decision import choose
+from llmtl.decision import choose, decide
+from llmtl.decision.outcome import Dropped, Verdict
 from llmtl.errors import RecipeError, RunError
 from llmtl.metrics.paired import compare_counts
 from llmtl.task import Metric
@@ -119,6 +120,39 @@ def test_the_comparisons_are_distinct_and_cover_what_the_verdict_needs():
         ("zero-shot", "tfidf"),
         ("few-shot", "tfidf"),
     ]
+
+
+def dropped_from(dev, **expected):
+    """Return what `choose` and `decide` are told of strategies that left the race after 60 of 100 dev examples."""
+    left = [evaluation(name.replace("_", "-"), exactly(0.5, 60), split="dev") for name in expected]
+    names = zip(left, expected.values(), strict=True)
+    return left, [Dropped(item.strategy, 60, 100, dev[-1].strategy, 0.5, 0.9, value) for item, value in names]
+
+
+def test_who_left_the_race_cannot_be_chosen_but_is_compared_by_the_expected_score():
+    dev = evaluations({"tfidf": exactly(0.5, 100), "few-shot": exactly(0.7, 100), "qlora": exactly(0.9, 100)}, "dev")
+    left, dropped = dropped_from(dev, zero_shot=0.89, knn_few_shot=0.8)
+    choice = choose(TASK, dev, config=CONFIG, prices=PRICES, written_at="then", dropped=dropped, left=left)
+    assert (choice.strategy, choice.within_margin) == ("qlora", ("qlora",))
+    assert choice.runner_up == "zero-shot"
+    assert {"zero-shot", "qlora"} in [{item.a, item.b} for item in choice.comparisons]
+    assert not any("knn-few-shot" in (item.a, item.b) for item in choice.comparisons)
+
+
+def test_the_verdict_after_a_race_is_the_one_without_it():
+    """A cheaper strategy that left the race, and is as good on test, makes a tie as it would have made without."""
+    outcomes = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.6, 100), "qlora": exactly(0.9, 100)}
+    dev = evaluations(outcomes, "dev")
+    test = evaluations({"tfidf": exactly(0.4, 100), "zero-shot": exactly(0.9, 100), "qlora": exactly(0.9, 100)}, "test")
+    whole = choose(TASK, dev, config=CONFIG, prices=PRICES, written_at="then")
+    plain = decide(TASK, whole, dev=dev, test=test, config=CONFIG, prices=PRICES)
+    stayed = [item for item in dev if item.strategy != "zero-shot"]
+    left, dropped = dropped_from(dev, zero_shot=0.6)
+    choice = choose(TASK, stayed, config=CONFIG, prices=PRICES, written_at="then", dropped=dropped, left=left)
+    raced = decide(TASK, choice, dev=stayed, test=test, config=CONFIG, prices=PRICES, dropped=left)
+    assert choice.comparisons == whole.comparisons
+    assert (raced.verdict, raced.winner) == (plain.verdict, plain.winner) == (Verdict.TIE, "zero-shot")
+    assert next(item.dev.n for item in raced.strategies if item.name == "zero-shot") == 60
 
 
 def test_a_chosen_baseline_is_compared_with_the_best_language_model_first():

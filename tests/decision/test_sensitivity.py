@@ -4,7 +4,7 @@ import numpy as np
 from decision_worlds import CONFIG, PRICES, TASK, evaluation
 
 from llmtl.decision import choose, decide
-from llmtl.decision.outcome import Verdict
+from llmtl.decision.outcome import Dropped, Verdict
 from llmtl.decision.sensitivity import NOISE, Suspects, without_suspects
 
 N = 200
@@ -19,8 +19,8 @@ def decided(dev, test):
     return decide(TASK, choice, dev=dev, test=test, config=CONFIG, prices=PRICES)
 
 
-def sensitivity(dev, test, ids):
-    suspects = Suspects(frozenset(ids), "made up")
+def sensitivity(dev, test, ids, **changes):
+    suspects = Suspects(frozenset(ids), "made up", **changes)
     return without_suspects(
         TASK, decided(dev, test), dev=dev, test=test, suspects=suspects, config=CONFIG, prices=PRICES
     )
@@ -66,3 +66,51 @@ def test_seeds_groups_and_alternatives_lose_the_suspects_too():
         [replace(item, groups=("g",) * N) for item in world(np.ones(N), np.ones(N), s)] for s in ("dev", "test")
     )
     assert sensitivity(dev, test, ["dev-1", "test-1"]).unchecked is None
+
+
+def test_who_left_the_race_is_compared_again_with_what_is_left_of_its_examples():
+    dev, test = (
+        [*world(np.arange(N) % 3 > 0, np.arange(N) % 20 > 0, split), evaluation("zero-shot", good, split=split)]
+        for split, good in (("dev", np.arange(N) % 2 > 0), ("test", np.arange(N) % 20 > 0))
+    )
+    part = evaluation("zero-shot", np.arange(60) % 2 > 0, split="dev")
+    dropped = [Dropped("zero-shot", 60, N, "qlora", 0.5, 0.95, 0.5)]
+    choice = choose(TASK, dev[:2], config=CONFIG, prices=PRICES, written_at="now", dropped=dropped, left=[part])
+    before = decide(TASK, choice, dev=dev[:2], test=test, config=CONFIG, prices=PRICES, dropped=[part])
+    suspects = Suspects(frozenset(["dev-1", "test-2"]), "made up")
+    found = without_suspects(
+        TASK, before, dev=[*dev[:2], part], test=test, suspects=suspects, config=CONFIG, prices=PRICES
+    )
+    assert (before.verdict, before.winner) == (Verdict.TIE, "zero-shot")
+    assert (found.verdict, found.winner, found.changed) == (Verdict.TIE, "zero-shot", False)
+
+
+def test_refits_take_the_place_of_what_had_learned_from_suspects_and_cost_the_same():
+    fourth, tenth = np.arange(N) % 4 > 0, np.arange(N) % 10 > 0
+    dev, test = (world(fourth, tenth, split) for split in ("dev", "test"))
+    assert decided(dev, test).winner == "qlora"
+    left = {item.split: np.arange(N) != 3 for item in (*dev, *test)}
+    refits = tuple(
+        replace(item, predictions=tuple(item.predictions[i] for i in np.flatnonzero(left[item.split])), p95_ms=9e9)
+        for split in ("dev", "test")
+        for item in [evaluation("tfidf", tenth, split=split)]
+    )
+    found = sensitivity(dev, test, ["dev-3", "test-3", "train-1"], in_train=1, refitted=refits)
+    assert found.changed
+    assert found.winner == "tfidf"  # as good as qlora once fitted again, and cheaper
+    scores = {item.strategy: item for item in found.scores}
+    assert (scores["tfidf"].refitted, scores["qlora"].refitted) == (True, False)
+    assert scores["tfidf"].after == scores["qlora"].after == tenth[np.arange(N) != 3].mean()
+    assert found.train == 1
+    assert found.sentence.startswith("Without the 1 train, 1 dev and 1 test examples whose labels look wrong")
+    assert found.sentence.endswith("tfidf was fitted again without those of train.")
+
+
+def test_what_was_not_fitted_again_is_said():
+    worlds = [world(np.arange(N) % 3 > 0, np.arange(N) % 20 > 0, split) for split in ("dev", "test")]
+    kept = {"qlora": "that would take 9 minutes"}
+    found = sensitivity(*worlds, ["test-0", "train-1"], in_train=1, not_refitted=kept)
+    assert found.sentence.endswith("Not fitted again: qlora, as that would take 9 minutes.")
+    alone = sensitivity(*worlds, ["train-1"], in_train=1, not_refitted=kept)
+    assert alone.verdict is None
+    assert "1 train example whose label does" in alone.sentence

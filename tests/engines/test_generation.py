@@ -125,6 +125,34 @@ def test_json_that_is_cut_off_is_not_finished(engine):
     assert written.completion_tokens == 3
 
 
+LINES = ("\n".join([*["train", "river", "card", "bread", "moon"] * 4, "train"]), "One\nTwo")
+
+
+@pytest.mark.parametrize("stop", ["\n", "ver", ", my"])
+def test_a_text_that_ends_answers_stops_each_prompt_by_itself(engine, stop):
+    # without a chat's end of turn a pocket model copies line after line
+    texts = [*LINES, *prompts(engine)]
+    free = engine.generate(texts, max_tokens=20)
+    stopped = engine.generate(texts, max_tokens=20, stop=stop)
+    for before, after in zip(free, stopped, strict=True):
+        assert after.text == before.text.partition(stop)[0]
+        assert after.finished == (before.finished or stop in before.text)
+        written = engine.count_tokens(after.text + stop) if stop in before.text else before.completion_tokens
+        assert after.completion_tokens == pytest.approx(written, abs=1)  # a token may reach beyond the stop
+    assert any(stop in each.text for each in free) == any(a.text != b.text for a, b in zip(free, stopped, strict=True))
+
+
+def test_a_base_model_ends_its_answer_with_the_line(engine):
+    [free] = engine.generate(LINES[:1], max_tokens=12)
+    [line] = engine.generate(LINES[:1], max_tokens=12, stop="\n")
+    assert "\n" in free.text
+    assert not free.finished
+    assert (line.text, line.finished) == (free.text.splitlines()[0], True)
+    assert line.completion_tokens < free.completion_tokens == 12
+    # what was written before the limit counts as cut off, also where a stop was looked for
+    assert not engine.generate(LINES[:1], max_tokens=2, stop="\n")[0].finished
+
+
 def test_small_batches_write_the_same(engine, monkeypatch):
     texts = prompts(engine)
     whole = engine.generate(texts, max_tokens=25)

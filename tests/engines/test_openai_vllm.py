@@ -1,6 +1,7 @@
 """The openai engine against a real server: our own vLLM on the CPU with pocket-llama; beside it the local engine."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -18,7 +19,6 @@ from llmtl.engines.protocol import ModelSource
 from llmtl.engines.transformers import TransformersEngine
 from llmtl.errors import ContextLengthError, HostedError, UnreadableAnswerError
 from llmtl.pocket import resolve
-from llmtl.serving.bundle.vllm_config import JSON_DECODING
 from llmtl.task import Example, Task
 from llmtl.templates import Template
 
@@ -47,7 +47,7 @@ def url(tmp_path_factory):
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(resolve("pocket-llama"))]
     command += ["--served-model-name", "pocket", "--host", "127.0.0.1", "--port", str(port), "--api-key", "secret"]
     command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--generation-config", "vllm"]
-    command += ["--structured-outputs-config", JSON_DECODING]
+    command += ["--structured-outputs-config", json.dumps({"disable_any_whitespace": True})]
     environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)

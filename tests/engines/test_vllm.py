@@ -61,22 +61,22 @@ def expected():
     return TransformersEngine.load(ModelSource(str(resolve("pocket-llama"))), device="cpu")
 
 
-def _vllm_children() -> list[psutil.Process]:
+def _children() -> set[psutil.Process]:
+    """Return the processes below this one, but for the tracker that multiprocessing keeps to the end."""
     every = psutil.Process().children(recursive=True)
-    return [each for each in every if "vllm" in " ".join(each.cmdline()).lower()]
+    return {each for each in every if "multiprocessing.resource_tracker" not in " ".join(each.cmdline())}
 
 
 @pytest.fixture(scope="module")
 def engine():
     before = (dict(os.environ), torch.set_num_threads, torch.get_num_threads())
-    children = _vllm_children()
+    children = _children()
     loaded = VllmEngine.load(ModelSource(str(resolve("pocket-llama"))))
     assert (dict(os.environ), torch.set_num_threads, torch.get_num_threads()) == before
     yield loaded
     loaded.close()
     loaded.close()  # a second time does nothing
-    # servers that other test modules started before, and helpers of multiprocessing, are not the engine's
-    assert not [each for each in _vllm_children() if each not in children]
+    assert _children() <= children  # what other test modules started before is not the engine's
     with pytest.raises(ModelError, match="was closed"):
         loaded.score(["<s>x"], ["a", "b"])
 

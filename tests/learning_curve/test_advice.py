@@ -1,3 +1,4 @@
+import pytest
 from curve_worlds import exactly, power_law
 
 from llmtl.learning_curve import Forecast, advise, forecast
@@ -16,13 +17,20 @@ def test_a_target_within_reach_gets_a_step_a_range_and_a_price() -> None:
     assert "with 80% confidence" in advice.text
 
 
-def test_a_far_target_cannot_be_excluded_to_be_out_of_reach() -> None:
-    curve = found(1.5, 0.35, 0.89)
-    advice = advise(curve, target=0.89, margin=0.02)
+@pytest.mark.parametrize(
+    ("target", "likely", "said"),
+    [
+        (0.87, (0.1, 0.5), "cannot be excluded to be out of reach"),
+        (0.89, (0.5, 0.9), "is probably out of reach"),
+    ],
+)
+def test_a_far_target_is_said_to_be_perhaps_out_of_reach(target: float, likely: tuple[float, float], said: str) -> None:
+    curve = found(1.5, 0.35, target)
+    advice = advise(curve, target=target, margin=0.02)
     assert curve.needed is not None
-    assert 0.1 < curve.needed.beyond < 0.9
+    assert likely[0] < curve.needed.beyond < likely[1]
     assert "needs at least" in advice.text
-    assert "cannot be excluded to be out of reach" in advice.text
+    assert f"and {said}: with probability {curve.needed.beyond:.0%}, even 1,600 are not enough" in advice.text
 
 
 def test_a_target_out_of_reach_advises_against_more_labels() -> None:

@@ -41,3 +41,10 @@ def test_a_rival_that_needs_no_labels_stays_where_it_is() -> None:
 def test_never_and_always_are_said_so(level: float, sentence: str) -> None:
     found = crossover(curve(1.0, 0.2, "tfidf"), exactly([level], strategy="zero-shot", sizes=[400]))
     assert found.sentence.startswith(sentence)
+
+
+def test_what_is_unlikely_and_possible_is_said_too() -> None:
+    harder = crossover(curve(1.5, 0.35, "tfidf"), exactly([0.90], strategy="zero-shot", sizes=[400]))
+    assert harder.size is None
+    assert harder.low is not None
+    assert f"with probability 10% it is ahead from about {harder.low:,} on" in harder.sentence

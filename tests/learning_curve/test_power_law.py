@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import curve_fit
 from scipy.stats import chi2, multivariate_normal, norm
 
-from llmtl.learning_curve.power_law import Posterior, fit, misfit, predict_next, weighted_quantiles
+from llmtl.learning_curve.power_law import DRAW_SDS, Posterior, fit, misfit, predict_next, weighted_quantiles
 
 SIZES = (20, 40, 80, 160, 320, 640)
 
@@ -12,8 +12,9 @@ def exact(a: float, b: float) -> list[float]:
     return [a * size**-b for size in SIZES]
 
 
-def single(level: float, exponent: float, draw_sd: float) -> Posterior:
-    return Posterior(50.0, *(np.array([value]) for value in (level, exponent, draw_sd, 1.0)))
+def single(level: float, exponent: float, irreducible: float = 0.0) -> Posterior:
+    even = np.full((1, len(DRAW_SDS)), 1 / len(DRAW_SDS))
+    return Posterior(50.0, *(np.array([value]) for value in (level, exponent, irreducible)), even)
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 0.2), (2.5, 0.5), (0.6, 0.1)])
@@ -21,7 +22,7 @@ def test_the_posterior_median_is_the_weighted_least_squares_fit(a: float, b: flo
     rng = np.random.default_rng(3)
     sigma = np.array([0.012, 0.011, 0.010, 0.009, 0.008, 0.007])
     errors = np.array(exact(a, b)) + sigma * rng.standard_normal(len(SIZES))
-    posterior = fit(SIZES, errors, np.diag(sigma**2))
+    posterior = fit(SIZES, errors, np.diag(sigma**2)).without_irreducible()
     # scipy's optimum and standard error, with the expected noise of the draw (its prior's mean) added
     noise = np.sqrt(sigma**2 + 0.01**2)
     (_, found), covariance = curve_fit(
@@ -43,13 +44,37 @@ def test_noise_that_all_sizes_share_leaves_their_differences_sharp() -> None:
     assert spreads[1] < 0.7 * spreads[0]
 
 
+def test_an_irreducible_error_is_found_where_the_data_show_one_and_never_excluded_where_not() -> None:
+    noise = 0.002**2 * np.eye(len(SIZES))
+    with_one = fit(SIZES, [0.2 + 2.0 * size**-0.6 for size in SIZES], noise)
+    without = fit(SIZES, exact(1.0, 0.3), noise)
+    prior = 0.5
+    assert with_one.weight[with_one.irreducible == 0].sum() < prior < without.weight[without.irreducible == 0].sum()
+    # what the points cannot tell widens the forecast, on the side of a curve that levels off
+    blurred = fit(SIZES, exact(1.0, 0.3), 0.01**2 * np.eye(len(SIZES)))
+    low, high = blurred.quantiles(2560, (0.1, 0.9))
+    law = blurred.without_irreducible().quantiles(2560, (0.1, 0.9))
+    assert high > law[1]
+    assert high - low > law[1] - law[0]
+    [floor] = weighted_quantiles(with_one.irreducible * with_one.level, with_one.weight, [0.5])
+    assert floor == pytest.approx(0.2, abs=0.06)
+
+
 def test_the_misfit_is_the_chi_squared_p_value_of_the_weighted_least_squares_fit() -> None:
     rng = np.random.default_rng(5)
-    errors = np.array(exact(1.5, 0.3)) + 0.04 * rng.standard_normal(len(SIZES))
+    errors = 0.1 + np.array(exact(1.5, 0.45)) + 0.04 * rng.standard_normal(len(SIZES))
     sigma = np.full(len(SIZES), np.hypot(0.02, 0.05))  # 0.05 is the largest noise of the draw
-    (a, b), _ = curve_fit(lambda n, a, b: a * n**-b, SIZES, errors, p0=(1, 0.3), sigma=sigma, absolute_sigma=True)
-    least = (((errors - a * np.array(SIZES) ** -b) / sigma) ** 2).sum()
-    assert misfit(SIZES, errors, 0.02**2 * np.eye(len(SIZES))) == pytest.approx(chi2.sf(least, 4), abs=0.002)
+    (a, b, c), _ = curve_fit(
+        lambda n, a, b, c: a * n**-b + c,
+        SIZES,
+        errors,
+        p0=(1, 0.3, 0.05),
+        sigma=sigma,
+        absolute_sigma=True,
+        bounds=([0, 0, 0], [10, 1, 1]),
+    )
+    least = (((errors - a * np.array(SIZES) ** -b - c) / sigma) ** 2).sum()
+    assert misfit(SIZES, errors, 0.02**2 * np.eye(len(SIZES))) == pytest.approx(chi2.sf(least, 3), abs=0.005)
 
 
 def test_weights_sum_to_one_and_errors_never_exceed_one() -> None:
@@ -61,12 +86,14 @@ def test_weights_sum_to_one_and_errors_never_exceed_one() -> None:
 def test_the_size_for_an_error_is_where_the_curve_reaches_it() -> None:
     posterior = fit(SIZES, exact(1.0, 0.3), 0.02**2 * np.eye(len(SIZES)))
     sizes = posterior.sizes_for(0.1)
-    learning = posterior.exponent > 0.05
-    reached = posterior.level[learning] * (sizes[learning] / posterior.middle) ** -posterior.exponent[learning]
+    reached = [float(posterior.errors(size)[cell]) for cell, size in enumerate(sizes) if size < 1e9]
+    assert len(reached) > 100
     np.testing.assert_allclose(reached, 0.1)
-    assert np.isinf(single(0.2, 0.0, 0.0).sizes_for(0.1)[0])
-    assert single(0.05, 0.0, 0.0).sizes_for(0.1)[0] == 0
-    assert np.isinf(single(0.2, 0.5, 0.0).sizes_for(0.0)[0])
+    assert np.isinf(single(0.2, 0.0).sizes_for(0.1)[0])
+    assert single(0.05, 0.0).sizes_for(0.1)[0] == 0
+    assert np.isinf(single(0.2, 0.5).sizes_for(0.0)[0])
+    assert np.isinf(single(0.2, 0.5, irreducible=0.5).sizes_for(0.1)[0])  # where it levels off
+    assert single(0.2, 0.5, irreducible=0.5).sizes_for(0.15)[0] == pytest.approx(200)
 
 
 def test_the_prediction_of_the_next_size_is_the_conditional_normal_distribution() -> None:
@@ -74,8 +101,9 @@ def test_the_prediction_of_the_next_size_is_the_conditional_normal_distribution(
     root = rng.standard_normal((4, 4)) * 0.02
     covariance = root @ root.T + 1e-5 * np.eye(4)
     sizes, seen = SIZES[:4], [0.5, 0.42, 0.31]
-    posterior = single(0.4, 0.3, 0.02)
-    [mean], [sd] = predict_next(posterior, sizes, seen, covariance)
+    posterior, column = single(0.4, 0.3), int(np.flatnonzero(DRAW_SDS == 0.02)[0])
+    means, sds = predict_next(posterior, sizes, seen, covariance)
+    mean, sd = means[0, column], sds[column]
     # the conditional density is the joint over the marginal, whatever the algebra
     curve = 0.4 * (np.array(sizes) / 50) ** -0.3
     noise = covariance + 0.02**2 * np.eye(4)

@@ -124,7 +124,55 @@ def test_what_cannot_be_decided_is_refused(tmp_path):
         decide_predictions([good])
     with pytest.raises(InputError, match="baseline 'none'"):
         decide_predictions([good, costly], baselines=["none"])
-    with pytest.raises(DataError, match="have no cost"):
+    with pytest.raises(DataError, match="'good' has no cost and others do"):
         decide_predictions([good, costly])
+    with pytest.raises(DataError, match="given twice"):
+        decide_predictions([good, good])
     with pytest.raises(DataError, match="latency is limited"):
         decide_predictions([good, write(tmp_path, "other", 0.5, n=6)], config=DecisionConfig(max_p95_ms=5))
+    with pytest.raises(InputError, match="is a file"):
+        decide_predictions([good, write(tmp_path, "third", 0.5, n=6)], out=good)
+    with pytest.raises(DataError, match="say which --kind"):
+        decide_predictions([good, write(tmp_path, "listed", 0.5, n=6, prediction=["a"])])
+
+
+@pytest.mark.parametrize("limit", [{"max_memory_gib": 8}, {"max_vram_gib": 8}, {"private": True}])
+def test_a_constraint_that_files_say_nothing_about_does_not_seem_kept(tmp_path, limit):
+    paths = [write(tmp_path, name, 0.8, n=6, cost=1, latency_ms=1) for name in ("one", "two")]
+    with pytest.raises(DataError, match=f"decision.{next(iter(limit))} is set"):
+        decide_predictions(paths, config=DecisionConfig(**limit))
+
+
+def test_what_the_files_do_not_say_is_unknown_everywhere(tmp_path, capsys):
+    paths = [write(tmp_path, name, share, split=halves) for name, share in (("weak", 0.6), ("strong", 0.9))]
+    assert main(["decide", "--predictions", *map(str, paths), "--baseline", "weak", "--out", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "unknown" in shown
+    assert "0.1 ms" not in shown
+    for row in json.loads((tmp_path / "decision.json").read_text(encoding="utf-8"))["strategies"]:
+        unknown = {"usd_per_1k_requests", "usd_total", "p50_ms", "p95_ms", "train_seconds", "train_gpu_hours"}
+        assert {row[name] for name in unknown} == {None}
+
+
+def test_an_unknown_latency_does_not_pass_a_limit(tmp_path):
+    weak = write(tmp_path, "weak", 0.6, split=halves, latency_ms=20)
+    strong = write(tmp_path, "strong", 0.9, seed=1, split=halves)
+    decision = decide_predictions([weak, strong], baselines=["weak"], config=DecisionConfig(max_p95_ms=50))
+    assert decision.winner == "weak"
+    assert "latency is not known" in decision.choice.ineligible["strong"]
+    assert "The latency of strong is not known" in " ".join(decision.warnings)
+    assert decide_predictions([weak, strong], baselines=["weak"]).winner == "strong"
+
+
+def test_the_total_is_unknown_where_the_price_of_training_is(tmp_path):
+    paths = [write(tmp_path, name, share, split=halves, cost=1e-4) for name, share in (("weak", 0.6), ("strong", 0.9))]
+    decision = decide_predictions(paths, baselines=["weak"])
+    assert [(row.usd_per_1k_requests, row.usd_total) for row in decision.strategies] == [(pytest.approx(0.1), None)] * 2
+    assert "what training it costs is not known" in " ".join(decision.reasons)
+
+
+def test_a_cost_in_some_rows_only_is_refused(tmp_path):
+    good = write(tmp_path, "good", 0.8, n=6, cost=1)
+    odd = write(tmp_path, "odd", 0.8, n=6, cost=lambda i: 1 if i else None)
+    with pytest.raises(DataError, match="Some rows of 'odd' have no cost"):
+        decide_predictions([good, odd])

@@ -52,3 +52,22 @@ def test_a_tuned_finalist_is_trained_again(source):
     assert [len(seed) for seed in tuned.seed_predictions] == [tuned.n]
     assert next(item.test.seeds for item in run.decision.strategies if item.name == "qlora") == 2
     assert "seeds" in run.decision.comparisons[0].method
+    check_spending(run, tuned)
+
+
+def check_spending(run, tuned):
+    """What deciding took: every fit once, the second seed apart and in no bill of the strategy, every prediction."""
+    spending = run.decision.spending
+    fits = {path.parent.name: read_json(path) for path in (run.folder / "steps").glob("fit-qlora*/result.json")}
+    own = read_json(run.folder / run.index["fits"]["qlora"] / "result.json")["train_seconds"]
+    assert len(fits) == 2
+    again = sum(fit["train_seconds"] for fit in fits.values()) - own
+    scored = sum(prediction.seconds for prediction in tuned.seed_predictions[0])
+    assert spending.training_seeds.seconds == pytest.approx(again + scored)
+    assert spending.fitting.usd == pytest.approx(sum(item.train_usd for item in run.evaluations if item.split == "dev"))
+    assert tuned.train_usd == pytest.approx(own / 3600 * run.recipe.prices.usd_per_cpu_hour)
+    for split, spent in (("dev", spending.dev), ("test", spending.test)):
+        mine = [item for item in run.evaluations if item.split == split]
+        assert spent.usd == pytest.approx(sum(item.usd_per_1k_requests * item.n / 1000 for item in mine))
+    parts = (spending.fitting, spending.training_seeds, spending.dev, spending.test, spending.learning_curves)
+    assert spending.total.usd == pytest.approx(sum(part.usd for part in parts))

@@ -3,14 +3,14 @@ from dataclasses import replace
 import numpy as np
 from report_factory import make_content
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, Spending, Spent
 from llmtl.decision import DecisionConfig
 from llmtl.decision.outcome import Verdict
 from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
 from llmtl.learning_curve import CurvePoint, LearningCurves, Measured, conclude
 from llmtl.report.html import render_html
 from llmtl.report.markdown_text import markdown
-from llmtl.report.money import money_of
+from llmtl.report.money import money_of, near
 
 SIZES = (10, 20, 40, 80, 160)
 
@@ -83,6 +83,59 @@ def test_gpu_memory_counts_on_a_gpu_only():
     assert money_of(made).limits[0].broken_by == ()
     on_gpu = tuple(replace(item, device="cuda") if item.strategy == "qlora" else item for item in made.evaluations)
     assert money_of(replace(made, evaluations=on_gpu)).limits[0].broken_by == (("qlora", "0.6 GiB"),)
+
+
+def test_a_limit_shows_the_value_of_the_winner():
+    limits = {limit.name: limit.winner for limit in money_of(content()).limits}
+    assert limits == {"max_usd_per_1k": "0.0011 USD", "max_p95_ms": "18.4 ms", "private": "they stay"}
+    page = render_html(content())
+    assert all(f"<code>{name}</code>" in page for name in limits)
+
+
+def test_a_value_that_nobody_measured_breaks_its_limit():
+    made = content()
+    results = tuple(replace(r, p95_ms=None) if r.name == "few-shot" else r for r in made.decision.strategies)
+    made = replace(made, decision=replace(made.decision, strategies=results))
+    limits = {limit.name: limit for limit in money_of(made).limits}
+    assert ("few-shot", "unknown") in limits["max_p95_ms"].broken_by
+    assert "unknown" in render_html(made)
+
+
+def test_a_strategy_of_unknown_cost_has_no_bill_and_no_point():
+    made = content()
+    results = tuple(
+        replace(r, usd_per_1k_requests=None, usd_total=None) if r.name == "few-shot" else r
+        for r in made.decision.strategies
+    )
+    made = replace(made, decision=replace(made.decision, strategies=results))
+    assert "few-shot" not in {bill.result.name for bill in money_of(made).bills}
+    assert 'id="cost"' in render_html(made)
+    nobody = tuple(replace(r, usd_per_1k_requests=None, usd_total=None) for r in made.decision.strategies)
+    assert 'id="cost"' not in render_html(replace(made, decision=replace(made.decision, strategies=nobody)))
+
+
+def test_what_deciding_cost_is_a_table_of_its_own():
+    spending = Spending(fitting=Spent(240.0, 0.02), training_seeds=Spent(400.0, 0.03), dev=Spent(60.0, 1.25))
+    made = content()
+    made = replace(made, decision=replace(made.decision, spending=spending))
+    money = money_of(made)
+    assert [name.split(",")[0] for name, _ in money.spent] == [
+        "fitting every strategy once",
+        "training finalists again with other seeds",
+        "scoring dev",
+        "in all",
+    ]
+    assert money.spent[-1][1] == Spent(700.0, 1.30)
+    assert [bill.fitting_usd for bill in money.bills] == [bill.fitting_usd for bill in money_of(content()).bills]
+    assert "What this decision cost" in render_html(made)
+    assert "11 min 40 s | $1.30" in markdown(made)
+    assert "What this decision cost" not in render_html(content())
+
+
+def test_costs_that_cross_far_from_the_expected_volume_are_not_told():
+    assert near(100.0, 10_000.0)
+    assert not near(99.0, 10_000.0)
+    assert not near(1_000_001.0, 10_000.0)
 
 
 def test_without_prices_there_is_no_money_section():

@@ -1,17 +1,21 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import sacrebleu
 from report_factory import LABELS, few_rows, make_content, many_labels, with_failures
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
+from llmtl.decision.outcome import Dropped
 from llmtl.metrics.calibration import expected_calibration_error
+from llmtl.report.answers import in_words
 from llmtl.report.confusion import FAILED, confusion_of
 from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements
 from llmtl.report.reliability import BINS, reliability_of
 from llmtl.report.view import build_view, reading
-from llmtl.task import Example
+from llmtl.task import METRICS, Example, Metric, TaskKind
 
 
 def measured_on_test(content, strategy="qlora"):
@@ -127,9 +131,130 @@ def test_learning_curve_tolerates_missing_values_and_marks_the_kept_checkpoint()
 def test_the_chosen_candidate_is_marked():
     chosen = [each for each in build_view(make_content()).candidates["few-shot"] if each.chosen]
     assert len(chosen) == 1
-    assert chosen[0].dev_accuracy == max(
-        each.dev_accuracy for each in build_view(make_content()).candidates["few-shot"]
+    assert chosen[0].score == max(each.score for each in build_view(make_content()).candidates["few-shot"])
+
+
+def test_candidates_are_read_in_the_metric_that_decides():
+    content = make_content()
+    rows = [{"shots": 4, "seed": 0, "dev_accuracy": 0.5, "dev_macro_f1": 0.25}]
+    details = {"few-shot": {"candidates": rows, "shots": 4, "seed": 0}}
+    content = replace(content, details=details, decision=replace(content.decision, metric="macro_f1"))
+    assert [each.score for each in build_view(content).candidates["few-shot"]] == [0.25]
+
+
+def raced(content):
+    """Return the content with knn-few-shot dropped in the race and qlora trained three times."""
+    why = "not scored further after 50 of 200 dev examples, which show that it would not be chosen: 40% against 80%"
+    drop = Dropped("knn-few-shot", 50, 200, "qlora", 0.4, 0.8, 0.45)
+    results = tuple(
+        replace(result, eligible=False, why_not=why)
+        if result.name == "knn-few-shot"
+        else replace(result, test=replace(result.test, seeds=3))
+        if result.name == "qlora"
+        else result
+        for result in content.decision.strategies
     )
+    choice = replace(content.decision.choice, dropped=(drop,))
+    return replace(content, decision=replace(content.decision, strategies=results, choice=choice))
+
+
+def test_who_could_not_be_chosen_has_a_short_standing_and_the_whole_reason():
+    row = next(row for row in build_view(raced(make_content())).rows if row.result.name == "knn-few-shot")
+    assert row.standing == "left the race, 50 of 200 seen"
+    assert row.why.startswith("not scored further after 50 of 200")
+    content = with_failures()
+    barred = "it takes 94 ms at the 95th percentile, and decision.max_p95_ms is 50; and decision.private is set"
+    results = tuple(item if item.eligible else replace(item, why_not=barred) for item in content.decision.strategies)
+    content = replace(content, decision=replace(content.decision, strategies=results))
+    row = next(row for row in build_view(content).rows if not row.result.eligible)
+    assert (row.standing, row.why) == ("not eligible: max_p95_ms, private", barred)
+
+
+def test_the_race_and_the_training_seeds_are_told_only_where_they_happened():
+    told, plain = (" ".join(build_view(each).measured) for each in (raced(make_content()), make_content()))
+    assert "knn-few-shot after 50 left" in told
+    assert "qlora was trained 3 times" in told
+    assert "raced" not in plain
+    assert "trained" not in plain
+
+
+def answering(kind, references, answers, labels=("city", "date")):
+    """Return a content of one strategy with these answers on test."""
+    metric = METRICS[kind][0]
+    content = make_content(("tfidf",), n_test=len(references), metric=metric.value, winner="tfidf")
+    test = measured_on_test(content, "tfidf")
+    labels = labels if kind is not TaskKind.GENERATION else ()
+    predictions = tuple(
+        replace(prediction, answer=answer) for prediction, answer in zip(test.predictions, answers, strict=True)
+    )
+    test = replace(test, kind=kind, labels=labels, references=tuple(references), predictions=predictions)
+    examples = tuple(
+        replace(example, reference=reference)
+        for example, reference in zip(content.test_examples, references, strict=True)
+    )
+    task = replace(content.task, kind=kind, labels=labels, metric=metric)
+    return replace(content, task=task, evaluations=(test,), test_examples=examples)
+
+
+def spans(*found):
+    return json.dumps([{"type": kind, "text": "x", "start": start, "end": start + 1} for kind, start in found])
+
+
+def test_counts_by_type_are_those_of_the_metric_and_replace_the_confusion():
+    references = [spans(("city", 0), ("date", 4)), spans(("city", 2)), spans(), spans(("date", 1))]
+    answers = [spans(("city", 0), ("date", 5)), None, spans(("city", 0)), spans(("date", 1))]
+    content = answering(TaskKind.EXTRACTION, references, answers)
+    view = build_view(content)
+    assert view.confusion is None
+    assert [(each.label, each.expected, each.right, each.missed, each.wrong) for each in view.by_label] == [
+        ("city", 2, 1, 1, 1),
+        ("date", 2, 1, 1, 1),
+    ]
+    test = content.evaluations[0]
+    micro, macro = (test.measure(metric) for metric in (Metric.MICRO_F1, Metric.MACRO_F1))
+    right, both = (sum(each.right for each in view.by_label), sum(each.expected + each.given for each in view.by_label))
+    assert 2 * right / both == pytest.approx(micro.value(micro.counts(answers).sum(axis=0)))
+    assert np.mean([each.f1 for each in view.by_label]) == pytest.approx(
+        float(macro.value(macro.counts(answers).sum(axis=0)))
+    )
+
+
+def test_counts_by_label_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    wanted, given = rng.random((2, 60, 3)) < 0.4
+    wanted[0], given[0] = True, True
+    names = np.array(["a", "b", "c"])
+    texts = [[json.dumps(names[row].tolist()) for row in table] for table in (wanted, given)]
+    view = build_view(answering(TaskKind.MULTI_LABEL, *texts, labels=("a", "b", "c")))
+    _, _, expected_f1, support = precision_recall_fscore_support(wanted, given)
+    assert [each.f1 for each in view.by_label] == pytest.approx(expected_f1.tolist())
+    assert [each.expected for each in view.by_label] == support.tolist()
+
+
+def test_the_lowest_generated_answers_come_first_with_their_own_score():
+    references = ["the red house", "a blue door", "one green tree"]
+    answers = ["the red house", "nothing of it", "one green bush"]
+    view = build_view(answering(TaskKind.GENERATION, references, answers))
+    assert [each.reference for each in view.lowest] == ["a blue door", "one green tree", "the red house"]
+    assert [each.score for each in view.lowest] == pytest.approx(
+        [sacrebleu.sentence_chrf(answers[i], [references[i]]).score / 100 for i in (1, 2, 0)]
+    )
+    assert (view.confusion, view.by_label) == (None, ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "shown"),
+    [
+        (None, TaskKind.EXTRACTION, "(failed)"),
+        ("[]", TaskKind.EXTRACTION, "(no span)"),
+        (spans(("city", 0), ("date", 2)), TaskKind.EXTRACTION, "city: x; date: x"),
+        ("[]", TaskKind.MULTI_LABEL, "(no label)"),
+        ('["a", "b"]', TaskKind.MULTI_LABEL, "a, b"),
+        ("[]", TaskKind.GENERATION, "[]"),
+    ],
+)
+def test_answers_are_shown_in_words(answer, kind, shown):
+    assert in_words(answer, kind) == shown
 
 
 def test_reading_follows_the_corrected_p_value():

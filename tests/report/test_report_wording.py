@@ -3,6 +3,7 @@ from report_factory import make_content
 
 from llmtl.decision.outcome import Verdict
 from llmtl.report import wording
+from llmtl.task import METRICS, TaskKind
 
 
 @pytest.mark.parametrize(
@@ -16,8 +17,8 @@ from llmtl.report import wording
         (0.5, "$0.50"),
         (12.345, "$12.35"),
         (1234.5, "$1,234"),
-        (float("nan"), "\u2013"),
-        (None, "\u2013"),
+        (float("nan"), "unknown"),
+        (None, "unknown"),
     ],
 )
 def test_usd(value, shown):
@@ -55,7 +56,28 @@ def test_difference_has_a_sign_unless_it_rounds_to_zero(value, shown):
     assert wording.difference(value) == shown
 
 
+def test_what_nobody_measured_is_unknown_and_never_a_small_number():
+    shown = (wording.milliseconds(None), wording.usd(None), wording.training_time(None), wording.memory(None))
+    assert set(shown) == {"unknown"}
+    assert (wording.training_time(0), wording.memory(0.994)) == ("none", "0.99 GiB")
+
+
+@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in TaskKind for metric in METRICS[kind]])
+def test_every_metric_of_every_kind_has_a_name_and_a_meaning(kind, metric):
+    assert "_" not in wording.metric_name(metric.value)
+    assert len(wording.metric_meaning(metric.value, kind)) > 20
+
+
+def test_a_metric_keeps_its_own_spelling_at_the_beginning_of_a_line():
+    assert [wording.capital(wording.metric_name(name)) for name in ("chrf", "micro_f1", "bleu")] == [
+        "chrF",
+        "Micro-F1",
+        "BLEU",
+    ]
+
+
 def test_small_formats():
+    assert wording.rate(98_159_178.0) == ">100,000"
     assert wording.interval(0.8444, 0.9) == "0.84\u20130.90"
     assert wording.difference_interval(-0.012, 0.07) == "\u22120.01 to +0.07"
     assert wording.p_value(0.0004) == "<0.001"

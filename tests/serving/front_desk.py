@@ -37,12 +37,14 @@ def write_messages(path: Path) -> Path:
     return path
 
 
-def make_run(folder: Path, model: str, *, name: str = "front-desk", strategies: str = "") -> llmtl.Run:
+def make_run(
+    folder: Path, model: str, *, name: str = "front-desk", strategies: str = "", engine: str = "auto"
+) -> llmtl.Run:
     """Return a finished run of `model` on the generated messages; `strategies` is further YAML of that section."""
     write_messages(folder / "messages.csv")
     run = "" if "run:" in strategies else f"  run: [{', '.join(STRATEGIES)}]\n"
     (folder / "recipe.yaml").write_text(
-        f"name: {name}\ndata: {{path: messages.csv}}\nmodel: {{name: '{model}'}}\n"
+        f"name: {name}\ndata: {{path: messages.csv}}\nmodel: {{name: '{model}', engine: {engine}}}\n"
         "task: {instruction: 'Say what the message is about.', target: 0.9}\n"
         "strategies:\n  qlora: {max_epochs: 3}\n  few_shot: {shots: [4], seeds: 1}\n  knn_few_shot: {shots: [4]}\n"
         f"{run}{strategies}"

@@ -21,6 +21,21 @@ def assert_answers_as_measured(folder, post):
         assert reading.chat(choice["message"]["content"], row) == row.prediction
 
 
+def assert_strategy_answers_as_measured(run, folder, strategy, post):
+    """Compare `/v1/predict` of any strategy in a bundle with what its run recorded on test."""
+    bundle = open_bundle(folder)
+    model = next(each.model for each in bundle.strategies if each.name == strategy)
+    [measured] = [each for each in run.evaluations if (each.strategy, each.split) == (strategy, "test")]
+    recorded = read_recorded(folder)
+    answer = post("/v1/predict", {"inputs": [row.text for row in recorded], "model": model})
+    assert answer.status_code == 200, answer.text
+    reading = reading_of(bundle, folder)
+    assert [reading.row(row) for row in answer.json()["data"]] == [each.answer for each in measured.predictions]
+    prompts = sum(each.prompt_tokens for each in measured.predictions)
+    assert answer.json()["usage"]["prompt_tokens"] == prompts  # the very demonstrations
+    return [each.answer for each in measured.predictions]
+
+
 def assert_streams_as_it_answers(model, text, post):
     """Compare a stream, put together, with the answer in one piece."""
     whole = post("/v1/chat/completions", chat_of(model, text)).json()["choices"][0]["message"]["content"]

@@ -4,6 +4,7 @@ import json
 from itertools import product
 
 import llmtl
+from llmtl.pocket import resolve
 
 NAMES = {"extraction": "table-booking", "multi-label": "complaints", "generation": "replies"}
 STRATEGIES = {
@@ -46,8 +47,8 @@ def _replies():
 _ROWS = {"extraction": _bookings, "multi-label": _complaints, "generation": _replies}
 
 
-def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None):
-    """Return a finished run of a kind of task."""
+def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None, more=""):
+    """Return a finished run of a kind of task; `more` is further YAML of the section of strategies."""
     rows = [{"text": text, "label": reference} for text, reference in _ROWS[kind]()]
     (folder / "data.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     listed = ", ".join(strategies or STRATEGIES[kind])
@@ -55,6 +56,18 @@ def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None):
         f"name: {NAMES[kind]}\ndata: {{path: data.jsonl, max_dev: 6, max_test: 14, near_duplicate_threshold: 1.0}}\n"
         f"model: {{name: {model}}}\ntask: {{kind: {kind}}}\n"
         f"strategies:\n  run: [{listed}]\n  few_shot: {{shots: [4], seeds: 1, built_in_instructions: false}}\n"
-        "  zero_shot: {built_in_instructions: false}\n"
+        f"  zero_shot: {{built_in_instructions: false}}\n{more}"
+        "decision: {training_seeds: 1, resamples: 1000}\nlearning_curve: {enabled: false}\n"
+        "label_noise: {refit_minutes: 0}\n"
     )
     return llmtl.run(folder / "recipe.yaml", out=folder / "run")
+
+
+def write_sentence_model(folder):
+    """Return `folder`, written with a `sentence-transformers` model: an embedded model and the mean of its states."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    body = Transformer(str(resolve("pocket-llama")), max_seq_length=128)
+    SentenceTransformer(modules=[body, Pooling(body.get_embedding_dimension())]).save(str(folder))
+    return folder

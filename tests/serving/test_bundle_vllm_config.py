@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmtl.errors import BundleError
-from llmtl.serving.bundle.manifest import BaseModel, Bundle, Output, ServedStrategy, Weights
+from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.vllm_config import served_names, vllm_arguments, vllm_yaml
 from llmtl.task import Task
 
@@ -41,12 +41,6 @@ print("PARSED" + json.dumps({key: value for key, value in found.items()}, defaul
 @pytest.mark.parametrize(("rank", "room"), [(1, 1), (2, 8), (8, 8), (16, 16), (33, 64), (300, 320), (512, 512)])
 def test_room_is_made_for_the_adapters_rank(tmp_path, rank, room):
     assert vllm_arguments(replace(BUNDLE, lora_rank=rank), tmp_path)["max-lora-rank"] == room
-
-
-def test_json_answers_may_not_be_padded_with_white_space(tmp_path):
-    spans = replace(BUNDLE, output=Output("json", {"type": "object"}))
-    assert json.loads(vllm_arguments(spans, tmp_path)["structured-outputs-config"])["disable_any_whitespace"]
-    assert "structured-outputs-config" not in vllm_arguments(BUNDLE, tmp_path)
 
 
 def test_a_rank_that_vllm_cannot_serve(tmp_path):

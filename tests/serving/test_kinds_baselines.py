@@ -148,16 +148,19 @@ def test_damage_is_one_line(folders, tmp_path, kind, strategy, file):
 
 
 @pytest.mark.parametrize(
-    ("kind", "strategy", "words", "pipeline"),
+    ("kind", "strategy", "words", "hub"),
     [
-        ("extraction", "crf", ("Finds spans of 3 types in a text", "Types: date"), "token-classification"),
-        ("multi-label", "tfidf", ("Gives a text any of 3 labels", "Labels: broken"), "text-classification"),
-        ("generation", "nearest", ("Writes a text in answer", "and their references"), "text-generation"),
+        ("extraction", "crf", ("Finds spans of 3 types", "Types: date"), ("token-classification", "sklearn-crfsuite")),
+        ("multi-label", "tfidf", ("Gives a text any of 3", "Labels: broken"), ("text-classification", "sklearn")),
+        ("extraction", "dictionary", ("Finds spans of 3 types",), ("token-classification", "llmtl")),
+        ("generation", "majority", ("Writes a text in answer",), ("text-generation", "llmtl")),
+        ("generation", "nearest", ("Writes a text in answer", "their references"), ("text-generation", "sklearn")),
     ],
 )
-def test_the_card_speaks_of_the_kind(folders, kind, strategy, words, pipeline):
+def test_the_card_speaks_of_the_kind(folders, kind, strategy, words, hub):
     _, front, body = (folders[kind, strategy] / "README.md").read_text(encoding="utf-8").split("---\n", 2)
-    assert yaml.safe_load(front)["pipeline_tag"] == pipeline
+    front = yaml.safe_load(front)
+    assert (front["pipeline_tag"], front["library_name"]) == hub
     for each in words:
         assert each in body
     assert "one of its labels" not in body

@@ -15,13 +15,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from transformers import AutoTokenizer
 
+from llmtl.engines.grammar import json_grammar
 from llmtl.engines.protocol import ModelSource
 from llmtl.engines.transformers import TransformersEngine
 from llmtl.errors import BundleError
 from llmtl.pipeline.export import export
 from llmtl.pocket import resolve
 from llmtl.predictor import Prediction
-from llmtl.serving.bundle.constraint import grammar_of
 from llmtl.serving.bundle.merge import MergeCheck, _same_answers
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.task_api.middleware import TaskMiddleware
@@ -124,7 +124,7 @@ def test_the_manifest_says_how_answers_were_held(folders, kind):
         assert "structured_outputs" not in request
     else:
         assert bundle.output.form == "json"
-        assert request["structured_outputs"] == {"grammar": grammar_of(bundle.output.schema)}
+        assert request["structured_outputs"] == {"grammar": json_grammar(bundle.output.schema)}
         assert written["answers"] == {label: label for label in ("broken", "late", "rude")}
 
 

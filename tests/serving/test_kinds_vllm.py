@@ -1,10 +1,15 @@
-"""Extraction by a language model, exported and served by real vLLM."""
+"""The kinds of task beside classification, exported and served by real vLLM: every strategy that a model can run."""
 
 import json
 
 import pytest
-from kind_checks import assert_answers_as_measured, assert_streams_as_it_answers, chat_of
-from kind_runs import make_kind_run
+from kind_checks import (
+    assert_answers_as_measured,
+    assert_strategy_answers_as_measured,
+    assert_streams_as_it_answers,
+    chat_of,
+)
+from kind_runs import make_kind_run, write_sentence_model
 from live_bundle import KEY, client_of, live_server
 
 from llmtl.pipeline.export import export
@@ -15,11 +20,24 @@ from llmtl.serving.proof.reading import reading_of
 
 pytestmark = pytest.mark.slow
 TASK = "table-booking"
+PROMPTED = ("many-shot", "knn-few-shot")
+STRATEGIES = ("majority", "zero-shot", "few-shot", *PROMPTED, "qlora")
+QUICK = """\
+  many_shot: {seeds: 1, built_in_instructions: false}
+  knn_few_shot: {shots: [4], built_in_instructions: false, retrieval: RETRIEVAL}
+  qlora: {max_epochs: 4}
+"""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    run = make_kind_run(tmp_path_factory.mktemp("run"), "extraction", strategies=("majority", "zero-shot", "few-shot"))
+def run(tmp_path_factory):
+    encoder = write_sentence_model(tmp_path_factory.mktemp("sentences") / "encoder")
+    more = QUICK.replace("RETRIEVAL", f"sentence-transformers, sentence_model: {encoder}")
+    return make_kind_run(tmp_path_factory.mktemp("run"), "extraction", strategies=STRATEGIES, more=more)
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
     return export(run, tmp_path_factory.mktemp("bundle") / "bundle", strategy="few-shot")
 
 
@@ -40,8 +58,19 @@ def test_both_routes_answer_as_measured(folder, http):
     assert_answers_as_measured(folder, lambda path, body: http.post(path, json=body))
 
 
+@pytest.mark.parametrize("strategy", ["zero-shot", *PROMPTED, "qlora"])
+def test_the_other_strategies_answer_as_measured_too(run, folder, http, strategy):
+    assert_strategy_answers_as_measured(run, folder, strategy, lambda path, body: http.post(path, json=body))
+
+
 def test_the_parity_gate_passes(folder, url):
-    parity = check_parity(Endpoint(url, TASK, KEY), read_recorded(folder), reading_of(open_bundle(folder), folder))
+    assert_passes(folder, url)
+
+
+def assert_passes(folder, url):
+    bundle = open_bundle(folder)
+    endpoint = Endpoint(url, bundle.winner.model, KEY)
+    parity = check_parity(endpoint, read_recorded(folder), reading_of(bundle, folder))
     assert (parity.passed, parity.agreed) == (True, parity.compared)
 
 
@@ -72,3 +101,39 @@ def test_what_is_too_long_is_refused_with_its_place(http):
         "inputs[1]",
         "context_length_exceeded",
     )
+
+
+@pytest.fixture(scope="module")
+def label_sets(tmp_path_factory):
+    strategies = ("majority", *PROMPTED, "qlora")
+    more = QUICK.replace("RETRIEVAL", "model").replace("max_epochs: 4", "max_epochs: 12")  # with 4 it says nothing yet
+    return make_kind_run(
+        tmp_path_factory.mktemp("run"), "multi-label", model="pocket-mistral", strategies=strategies, more=more
+    )
+
+
+@pytest.mark.parametrize(("merge", "others"), [(False, PROMPTED), (True, ())])
+def test_label_sets_by_a_tuned_mistral(label_sets, merge, others, tmp_path):
+    bundle = export(label_sets, tmp_path / "bundle", strategy="qlora", merge=merge)
+    with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
+        assert_passes(bundle, url)
+        assert len({row.prediction for row in read_recorded(bundle)}) > 1
+        assert tuple(each.name for each in open_bundle(bundle).others) == others
+        for strategy in others:
+            assert_strategy_answers_as_measured(
+                label_sets, bundle, strategy, lambda path, body: client.post(path, json=body)
+            )
+
+
+def test_texts_by_retrieved_demonstrations_and_by_an_adapter(tmp_path):
+    more = QUICK.replace("RETRIEVAL", "tfidf")
+    written = make_kind_run(
+        tmp_path, "generation", strategies=("majority", "many-shot", "knn-few-shot", "qlora"), more=more
+    )
+    bundle = export(written, tmp_path / "bundle", strategy="knn-few-shot")
+    with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
+        assert_passes(bundle, url)
+        for strategy in ("many-shot", "qlora"):
+            assert_strategy_answers_as_measured(
+                written, bundle, strategy, lambda path, body: client.post(path, json=body)
+            )

@@ -5,6 +5,7 @@ from small_bundle import LABELS, small_bundle
 from transformers import AutoTokenizer
 
 from llmtl.engines.tokens import continuations
+from llmtl.prompting.retrieval import Retriever
 from llmtl.serving.bundle.manifest import Output
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.conversations import Conversations
@@ -29,7 +30,7 @@ def base_tokenizer(tiny_base):
 def body(tokenizer, which="winner", passed=None, **changes):
     bundle = small_bundle(**changes)
     strategy = bundle.winner if which == "winner" else bundle.others[0]
-    conversations = Conversations(bundle, tokenizer, POOL)
+    conversations = Conversations(bundle, tokenizer, Retriever(POOL))
     return json.loads(ChatRewriter(bundle, conversations).body(strategy, ChatRequest("hello", passed or {})))
 
 

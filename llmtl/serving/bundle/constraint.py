@@ -4,10 +4,11 @@ Not covered: the probability of every label, which takes a request a branch (`ll
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from llmtl.answers import Span, write_labels, write_spans
+from llmtl.engines.grammar import json_grammar
 from llmtl.engines.tokens import continuations, encode
 from llmtl.engines.wording import TokenizerWording
 from llmtl.errors import BundleError
@@ -63,18 +64,8 @@ def output_of(template: Template, measured: Measured) -> Output:
         raise BundleError(f"The run does not say how long answers of '{measured.name}' may be; run the recipe again.")
     schema, max_tokens = template.schema(), int(measured.details["max_tokens"])
     if schema is None:
-        return Output("text", max_tokens=max_tokens)
-    return Output("json", schema=dict(schema), grammar=grammar_of(schema), max_tokens=max_tokens)
-
-
-def grammar_of(schema: Mapping[str, Any]) -> str:
-    """Return the grammar of JSON that follows `schema`, as the engines are held to it.
-
-    vLLM's own `json` constraint leaves other white space, or none, and so another language.
-    """
-    import xgrammar
-
-    return str(xgrammar.Grammar.from_json_schema(json.dumps(schema), any_whitespace=False))
+        return Output("text", max_tokens=max_tokens, stop=template.stop)
+    return Output("json", schema=dict(schema), grammar=json_grammar(schema), max_tokens=max_tokens)
 
 
 def decoding(bundle: Bundle) -> dict[str, Any]:
@@ -95,6 +86,8 @@ def decoding(bundle: Bundle) -> dict[str, Any]:
         fields["stop_token_ids"] = [bundle.end_token]
     if output.max_tokens is not None:
         fields["max_tokens"] = output.max_tokens
+    if output.stop is not None:
+        fields["stop"] = [output.stop]
     return fields
 
 

@@ -27,11 +27,13 @@ from llmtl.serving.bundle.checkpoint_files import (
 from llmtl.serving.bundle.classifier import write_classifier
 from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_of, written_labels
 from llmtl.serving.bundle.hashes import write_hashes
+from llmtl.serving.bundle.hosted import write_hosted
 from llmtl.serving.bundle.manifest import BUNDLE, RECORDED_ROWS, BaseModel, Bundle, Output, Recorded, Weights
 from llmtl.serving.bundle.merge import MergeCheck, check_merged, write_merged
 from llmtl.serving.bundle.read import EXAMPLES, load_bundle_tokenizer, read_pool
+from llmtl.serving.bundle.retrieval import open_index, write_retrieval
 from llmtl.serving.bundle.source import BundleSource
-from llmtl.serving.bundle.strategies import demonstration_pool, served_others, served_winner, weights_of
+from llmtl.serving.bundle.strategies import demonstration_pool, retrieving, served_others, served_winner, weights_of
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
@@ -64,8 +66,11 @@ class Job:
 def write_contents(job: Job) -> None:
     """Write every file of the bundle; the hashes come last."""
     folder, source = job.folder, job.source
-    if weights_of(source.served) is Weights.CLASSIFIER:
+    weights = weights_of(source.served)
+    if weights is Weights.CLASSIFIER:
         bundle, check = _classifier(job), None
+    elif weights is Weights.HOSTED:
+        bundle, check = _hosted(job), None
     else:
         bundle, check = _language_model(job)
     rows = _recorded(source)
@@ -87,9 +92,19 @@ def _classifier(job: Job) -> Bundle:
     return replace(_bundle(job, None), answers=job.source.task.labels, output=Output(_FORMS[job.source.task.kind]))
 
 
+def _hosted(job: Job) -> Bundle:
+    """Return what a bundle of a hosted model serves; where that is, is written."""
+    source = job.source
+    if source.hosted is None:
+        raise BundleError(f"Nothing says where '{source.winner}' is hosted; export from the run.")
+    write_hosted(source.hosted, job.folder)
+    output = Output(_FORMS[source.task.kind], max_tokens=source.served.details.get("max_tokens"))
+    return replace(_bundle(job, None), answers=source.task.labels, output=output)
+
+
 def _language_model(job: Job) -> tuple[Bundle, MergeCheck | None]:
     """Return what a bundle with a language model serves, and how merging went; weights and templates are written."""
-    source, folder = job.source, job.folder
+    source = job.source
     base = describe_base(source.model, source.model_name, dtype=source.dtype, task=source.task.name)
     bundle = _bundle(job, base)
     check = None
@@ -99,8 +114,7 @@ def _language_model(job: Job) -> tuple[Bundle, MergeCheck | None]:
     else:
         _base_files(job, base)
         bundle = replace(bundle, lora_rank=_adapter(job, bundle))
-    if pool := demonstration_pool(source, bundle.strategies):
-        write_json_lines(folder / names.POOL, list(EXAMPLES.dump_python(pool, mode="json")))
+    _retrieval(job, bundle)
     return _worded(job, bundle), check
 
 
@@ -143,6 +157,19 @@ def _merged(job: Job, base: BaseModel) -> MergeCheck:
     copy_legal(checkpoint, folder)
     write_merged(source.model, adapter, folder, dtype=base.dtype)
     return check_merged(folder, source, dtype=base.dtype, progress=job.progress)
+
+
+def _retrieval(job: Job, bundle: Bundle) -> None:
+    """Write what demonstrations are retrieved from, in case a strategy of the bundle retrieves."""
+    source, folder = job.source, job.folder
+    measured = retrieving(source, bundle.strategies)
+    if measured is None:
+        return
+    pool = demonstration_pool(source, measured)
+    write_json_lines(folder / names.POOL, list(EXAMPLES.dump_python(pool, mode="json")))
+    retrieval = next(each.retrieval for each in bundle.strategies if each.name == measured.name)
+    sentence_model = str(measured.state.get("sentence_model", ""))
+    write_retrieval(folder, pool, retrieval, sentence_model=sentence_model, model=source.model, dtype=source.dtype)
 
 
 def _adapter(job: Job, bundle: Bundle) -> int:
@@ -200,7 +227,7 @@ def _request(bundle: Bundle, folder: Path, text: str) -> dict[str, Any]:
         return {"model": bundle.winner.model, "messages": turns}
     if not bundle.winner.retrieved:
         return constrained(bundle, turns)
-    conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), read_pool(folder))
+    conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), open_index(bundle, folder))
     worded = conversations.messages(bundle.winner, text)
     return constrained(bundle, worded) | {"chat_template_kwargs": {names.RAW: True}}
 

@@ -10,11 +10,13 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from llmtl.metrics.recalibration import LabelCalibration
+from llmtl.prompting.config import Retrieval
 from llmtl.task import Example, Task
 
 FORMAT = 1
 MANIFEST, CHECKSUMS = "bundle.json", "SHA256SUMS"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER = "model", "adapter", "classifier"
+RETRIEVAL_FOLDER = "retrieval"
 TOKENIZER_FOLDER = "tokenizer"
 """Holds the tokenizer's files where the weights come from the Hub; otherwise they are in the model's folder."""
 CHAT_TEMPLATE, LABELS, CARD, RECORDED, POOL, REQUEST = (
@@ -37,6 +39,7 @@ class Weights(StrEnum):
     ADAPTER = "adapter"  # the base model with the LoRA adapter
     MERGED = "merged"  # a checkpoint with the adapter merged in
     CLASSIFIER = "classifier"  # no language model
+    HOSTED = "hosted"  # a model at its provider
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class ServedStrategy:
     `model` is the name clients ask for: the task's name for the winner, `TASK/STRATEGY` for the others.
     `engine_model` is the name under which vLLM knows the weights. `demonstrations` are shown before every input; of a
     retrieving strategy `retrieved` is how many are looked up for each input in the bundle's pool (the examples of
-    `demonstrations.jsonl`, in the index order of `llmtl.prompting.retrieval.Retriever`) and `demonstrations` is empty.
+    `demonstrations.jsonl`, in index order) by the similarity that `retrieval` names, and `demonstrations` is empty.
     `instruction` is what the model is told, None for the task's own instruction; `calibration` corrects the label
     probabilities and thereby the label, None for none.
     """
@@ -57,6 +60,7 @@ class ServedStrategy:
     weights: Weights
     demonstrations: tuple[Example, ...] = ()
     retrieved: int = 0
+    retrieval: Retrieval = Retrieval.TFIDF
     instruction: str | None = None
     calibration: LabelCalibration | None = None
 
@@ -83,13 +87,15 @@ class Output:
     """The form of an answer: one of the labels, JSON (label sets, spans), or text; the last two up to `max_tokens`.
 
     `grammar` is what a language model is held to: JSON that follows `schema` with the separators of `json.dumps`, as
-    measured. Where no language model answers, there is neither `grammar` nor `max_tokens`.
+    measured. The text `stop` ends an answer where a base model knows no token for that. Where no language model
+    answers, there is none of `grammar`, `max_tokens` and `stop`.
     """
 
     form: Literal["label", "json", "text"] = "label"
     schema: dict[str, Any] | None = None
     grammar: str | None = None
     max_tokens: int | None = None
+    stop: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,9 @@ class Bundle:
     `answers` are the texts the model writes for `task.labels`, in that order (a label, mostly; some chat templates put
     a space before it); in JSON they are the strings that stand for labels or types. `answer_tokens` are the token ids
     that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
-    different prompts, and where answers are no single label. `end_token` is the id of the token that
-    ends an answer. `base` is None for a classifier. `made_from` tells this bundle from one made of something else.
+    different prompts, and where answers are no single label. `end_token` is the id of the token that ends an answer.
+    `base` is None for a classifier and for a hosted model. `made_from` tells this bundle from one made of something
+    else.
     """
 
     task: Task

@@ -13,6 +13,7 @@ from llmtl.engines.protocol import ModelSource
 from llmtl.errors import BundleError
 from llmtl.evaluation import Evaluation
 from llmtl.predictor import Predictor, Role
+from llmtl.serving.bundle.hosted import HostedWinner
 from llmtl.task import Example, Task
 
 
@@ -42,8 +43,9 @@ class BundleSource:
 
     `winner` names the strategy to serve; `strategies` are all that were measured. `model` says where the language model
     is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `predictor` is the
-    winner's, given only when it is not a language model. `provenance` are the run's name-value pairs, `sizes` the
-    numbers of examples a split. `made_from` tells this source from any other.
+    winner's, given only when it is not a language model; `hosted` is the winner's model, given when a provider has it.
+    `provenance` are the run's name-value pairs, `sizes` the numbers of examples a split. `made_from` tells this source
+    from any other.
     """
 
     task: Task
@@ -59,6 +61,7 @@ class BundleSource:
     sizes: Mapping[str, int]
     made_from: str
     predictor: Predictor | None = None
+    hosted: HostedWinner | None = None
 
     @property
     def served(self) -> Measured:

@@ -11,6 +11,7 @@ from llmtl.prompting.config import Retrieval
 from llmtl.prompting.demonstrations import interleaved
 from llmtl.prompting.prompts import calibration_of
 from llmtl.serving.bundle.manifest import BaseModel, ServedStrategy, Weights
+from llmtl.serving.bundle.retrieval import too_large_to_embed
 from llmtl.serving.bundle.source import BundleSource, Measured
 from llmtl.strategies import HOSTED
 from llmtl.task import Example
@@ -19,7 +20,7 @@ from llmtl.task import Example
 def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
     """Return the winner as it is served: under the task's name, by whatever weights it needs."""
     measured = source.served
-    if reason := _unservable(measured):
+    if reason := _unservable(source, measured):
         raise BundleError(f"'{measured.name}' cannot be served: {reason}.")
     weights = weights_of(measured)
     if merge and weights is Weights.ADAPTER:
@@ -31,14 +32,15 @@ def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
 def served_others(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
     """Return the other measured strategies that the same base model can run.
 
-    Merged weights are no longer the base model's, and a classifier has none: there are no others beside these.
+    Merged weights are no longer the base model's, classifiers and hosted models have none: nothing is beside these.
     """
     if base is None or winner.weights is Weights.MERGED:
         return ()
     found = []
     for measured in source.strategies:
         weights = weights_of(measured)
-        if measured.name == winner.name or weights is Weights.CLASSIFIER or _unservable(measured):
+        elsewhere = weights in (Weights.CLASSIFIER, Weights.HOSTED)
+        if measured.name == winner.name or elsewhere or _unservable(source, measured):
             continue
         model = f"{source.task.name}/{measured.name}"
         engine_model = model if weights is Weights.ADAPTER else base.name
@@ -50,31 +52,33 @@ def weights_of(measured: Measured) -> Weights:
     """Return what computes a measured strategy's answer."""
     if measured.role is Role.BASELINE:
         return Weights.CLASSIFIER
+    if measured.name in HOSTED:
+        return Weights.HOSTED
     return Weights.BASE if measured.adapter is None else Weights.ADAPTER
 
 
-def _unservable(measured: Measured) -> str | None:
+def _unservable(source: BundleSource, measured: Measured) -> str | None:
     """Return why no server of llmtl can run a measured strategy, and the cure; None where one can."""
-    if measured.name in HOSTED:
-        return "its provider serves it; call its endpoint, or export another strategy with --strategy"
-    retrieval = measured.state.get("retrieval", Retrieval.TFIDF)
-    if retrieval != Retrieval.TFIDF:
-        return (
-            f"the server cannot retrieve by '{retrieval}' yet; set strategies.knn_few_shot.retrieval to "
-            f"'{Retrieval.TFIDF}' and run again, or export another strategy with --strategy"
-        )
+    if _retrieval(measured) is Retrieval.MODEL:
+        return too_large_to_embed(source.model, source.dtype)
     return None
 
 
-def demonstration_pool(source: BundleSource, served: tuple[ServedStrategy, ...]) -> tuple[Example, ...]:
-    """Return the examples that demonstrations are retrieved from, in index order; none when no strategy retrieves.
+def _retrieval(measured: Measured) -> Retrieval:
+    """Return what similarity a measured strategy retrieves by."""
+    return Retrieval(measured.state.get("retrieval", Retrieval.TFIDF))
 
-    The order is the one that the strategy was measured with: of equally similar examples the first come first.
+
+def retrieving(source: BundleSource, served: tuple[ServedStrategy, ...]) -> Measured | None:
+    """Return the served strategy that retrieves its demonstrations, or None."""
+    return next((source.strategy(each.name) for each in served if each.retrieved), None)
+
+
+def demonstration_pool(source: BundleSource, measured: Measured) -> tuple[Example, ...]:
+    """Return the examples that a strategy retrieves from, in the index order that it was measured with.
+
+    Of equally similar examples the first come first.
     """
-    retrieving = [each.name for each in served if each.retrieved]
-    if not retrieving:
-        return ()
-    measured = next(each for each in source.strategies if each.name == retrieving[0])
     return interleaved(source.train, source.task.labels, count=len(source.train), seed=measured.state["seed"])
 
 
@@ -90,6 +94,7 @@ def _strategy(
         weights=weights,
         demonstrations=_examples(source, fixed),
         retrieved=int(measured.state["shots"]) if measured.role is Role.PROMPTING and "shots" in measured.state else 0,
+        retrieval=_retrieval(measured),
         instruction=measured.state.get("instruction"),
         calibration=calibration_of(measured.state),
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from llmtl.engines.vllm_limits import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room
 from llmtl.errors import BundleError
 from llmtl.serving.bundle.manifest import (
     ADAPTER_FOLDER,
@@ -19,15 +20,6 @@ from llmtl.serving.bundle.manifest import (
     Bundle,
     Weights,
 )
-
-LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""The ranks that vLLM makes room for (vllm.config.lora, `MaxLoRARanks`)."""
-
-LONG_CONTEXT_TOKENS = 32_768
-"""A model that takes more than this gets as much context as the memory holds (vLLM, `--max-model-len auto`): the
-key-value cache of 131,072 tokens of an 8B LLaMA takes 16 GiB, and vLLM refuses to start without."""
-
-JSON_DECODING = json.dumps({"backend": "xgrammar", "disable_any_whitespace": True})
 
 DEFAULT_LOGPROBS = 20  # OpenAI's limit of `top_logprobs`, and vLLM's default
 
@@ -56,8 +48,6 @@ def vllm_arguments(bundle: Bundle, folder: Path, *, relative: bool = False) -> d
         "max-logprobs": max(DEFAULT_LOGPROBS, len(bundle.answers) + 1),
         "enable-prefix-caching": True,
         **({"enforce-eager": True} if base.dtype == "float32" else {}),
-        # without it a small model may fill its answer with the white space that JSON allows between tokens
-        **({"structured-outputs-config": JSON_DECODING} if bundle.output.form == "json" else {}),
         **_lora(bundle, root),
     }
 
@@ -90,7 +80,7 @@ def _lora(bundle: Bundle, root: Path) -> dict[str, Any]:
     adapted = [each for each in bundle.strategies if each.weights is Weights.ADAPTER]
     if not adapted:
         return {}
-    rank = next((each for each in LORA_RANKS if each >= bundle.lora_rank), None)
+    rank = lora_room(bundle.lora_rank)
     if rank is None:
         raise BundleError(
             f"The adapter's rank of {bundle.lora_rank} is above vLLM's largest, {LORA_RANKS[-1]}; export with --merge."

@@ -29,8 +29,12 @@ ASK: dict[str, Any] = {
     "api_visibility": "private",
     "concurrency_limit": 4,
     "concurrency_id": "ask",
+    "trigger_mode": "always_last",
 }
-"""How every event that asks the endpoint is wired: at most four visitors' questions at a time, hidden from the API."""
+"""How every event that asks the endpoint is wired: at most four visitors' questions at a time, hidden from the API.
+
+What comes while an answer is on its way waits for it, the last wish counts; Gradio's default drops it in silence.
+"""
 
 ROW_CLICKS = """
 element.addEventListener('click', (event) => {

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from llmtl.engines.vllm_limits import token_bytes
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
 from llmtl.serving.server.options import ServeOptions
@@ -105,8 +106,4 @@ def _cache_gib(base: BaseModel, folder: Path) -> int:
     if base.hub or not file.is_file():
         return most
     config = json.loads(file.read_text(encoding="utf-8"))
-    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-    head_size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    # Keys and values, in as many bytes as the weights: 4 in float32, else 2.
-    token_bytes: int = 2 * config["num_hidden_layers"] * heads * head_size * (4 if base.dtype == "float32" else 2)
-    return min(most, math.ceil(CONCURRENT * base.context_length * token_bytes / _GIB))
+    return min(most, math.ceil(CONCURRENT * base.context_length * token_bytes(config, base.dtype) / _GIB))

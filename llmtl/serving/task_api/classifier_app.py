@@ -1,14 +1,13 @@
-"""Winners that are no language model, behind the same routes.
+"""Winners without a language model of their own, behind the same routes: baselines, and models at a provider.
 
     python -m llmtl.serving.task_api.classifier_app --bundle F
 
 Requests, answers and errors have the forms of vLLM with `llmtl.serving.task_api.middleware`, and the environment
-variables are the same (LLMTL_BUNDLE, the limits, VLLM_API_KEY). Not covered: several processes
-(start it several times), CORS (off).
+variables are the same (LLMTL_BUNDLE, the limits, VLLM_API_KEY); a hosted model needs its own key, too. Not covered:
+several processes (start it several times), CORS (off).
 """
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,8 +30,10 @@ from starlette.routing import Route
 from llmtl.errors import BundleError, LlmtlError
 from llmtl.predictor import Prediction
 from llmtl.serving.bundle.classifier import load_classifier
-from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER
+from llmtl.serving.bundle.hosted import read_hosted
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Weights
 from llmtl.serving.bundle.read import open_bundle
+from llmtl.serving.task_api.answering import Answering, Local, Provider
 from llmtl.serving.task_api.answers import fields_of, said
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body
 from llmtl.serving.task_api.catalogue import Catalogue
@@ -64,14 +65,18 @@ from llmtl.templates.forms import Read
 class ClassifierServer:
     """The routes over one bundle; `started` is the time that `/v1/models` reports."""
 
-    def __init__(self, folder: Path, limits: Limits) -> None:
+    def __init__(self, folder: Path, limits: Limits, environment: Mapping[str, str]) -> None:
         bundle = open_bundle(folder)
         if bundle.base is not None:
             raise BundleError(f"The winner '{bundle.winner.name}' is a language model; serve it with `llmtl serve`.")
         self._limits = limits
         self._bundle = bundle
         self._catalogue = Catalogue(bundle)
-        self._predictor = load_classifier(folder / CLASSIFIER_FOLDER, bundle.task)
+        self._answering: Answering = (
+            Provider(bundle, read_hosted(folder, environment))
+            if bundle.winner.weights is Weights.HOSTED
+            else Local(load_classifier(folder / CLASSIFIER_FOLDER, bundle.task))
+        )
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
         self._started = int(time())
 
@@ -90,10 +95,12 @@ class ClassifierServer:
         fields = parse_object(await read_body(request.scope, request.receive, self._limits))
         strategy = self._catalogue.strategy(requested_model(fields, self._catalogue.names))
         asked = chat_request(fields, self._limits)
-        [prediction] = await self._predict([asked.text])
+        [prediction] = await self._answering.predict([asked.text])
+        if prediction.failure is not None:
+            raise RequestError(prediction.failure, status=422, param="messages", code="no_answer")
         written = said(self._bundle.task, prediction.answer or "")
         told = prediction.probabilities if self._bundle.output.form == "label" else {}
-        completion = LabelCompletion(strategy.model, asked, written, told)
+        completion = LabelCompletion(strategy.model, asked, written, told, prompt_tokens=prediction.prompt_tokens)
         if asked.stream:
             return StreamingResponse(completion.events(), media_type="text/event-stream")
         return JSONResponse(completion.whole())
@@ -103,18 +110,16 @@ class ClassifierServer:
         body = await read_body(request.scope, request.receive, self._limits)
         asked = predict_request(parse_object(body), self._limits)
         strategy = self._catalogue.strategy(asked.model)
-        predictions = await self._predict(asked.inputs)
+        predictions = await self._answering.predict(asked.inputs)
         return predictions_response(strategy.model, [self._row(each) for each in predictions])
 
     def _row(self, prediction: Prediction) -> Predicted:
         """Return a prediction as a row of `/v1/predict`."""
-        if self._bundle.output.form == "label":
-            return labelled(prediction.answer or "", dict(prediction.probabilities), 0)
-        return Predicted(fields_of(self._bundle.task.kind, Read(prediction.answer)), 0)
-
-    async def _predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return the predictions, made in a thread so that long texts do not hold the other clients up."""
-        return await asyncio.to_thread(self._predictor.predict, texts)
+        tokens = prediction.prompt_tokens
+        if self._bundle.output.form == "label" and prediction.answer is not None:
+            return labelled(prediction.answer, dict(prediction.probabilities), tokens)
+        read = Read(prediction.answer, prediction.dropped_spans)
+        return Predicted(fields_of(self._bundle.task.kind, read, error=prediction.failure or ""), tokens)
 
 
 @dataclass(frozen=True)
@@ -134,7 +139,7 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
     Raises `BundleError` for a bundle that is incomplete, changed, or has a language model.
     """
     environment = os.environ if environment is None else environment
-    server = ClassifierServer(folder, Limits.from_environment(environment))
+    server = ClassifierServer(folder, Limits.from_environment(environment), environment)
     registry = CollectorRegistry()
     routes = [
         Route(HEALTH, _health, methods=["GET"]),

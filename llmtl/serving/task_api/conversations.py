@@ -12,7 +12,7 @@ from typing import Any
 from llmtl.engines.tokens import AnswerTries, continuations, encode
 from llmtl.engines.trie import Trie
 from llmtl.engines.wording import TokenizerWording
-from llmtl.prompting.retrieval import Retriever
+from llmtl.prompting.retrieval import Index
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.task import Example, Message
@@ -37,12 +37,12 @@ class TokenPrompt:
 class Conversations:
     """Prompts and messages of every strategy in a bundle.
 
-    `pool` has the examples that a retrieving strategy looks up, in index order; it may be empty when none retrieves.
+    `index` is what a retrieving strategy looks its demonstrations up in; it may be None when none retrieves.
     `room` is the most tokens a prompt may have, as `llmtl.text_predictor.PromptedPredictor.prompt_room`. Only one
     thread at a time may call `tokens`.
     """
 
-    def __init__(self, bundle: Bundle, tokenizer: Any, pool: Sequence[Example] = ()) -> None:
+    def __init__(self, bundle: Bundle, tokenizer: Any, index: Index | None = None) -> None:
         if bundle.base is None:
             raise ValueError("A classifier has no prompts.")
         self._wording = TokenizerWording(tokenizer)
@@ -54,7 +54,7 @@ class Conversations:
         # the closed set of answers; empty where the model writes JSON or text
         self._answers = self.template.answers() if bundle.output.form == "label" else ()
         self._tries = AnswerTries(tokenizer, self._wording.end_id)
-        self._retriever = Retriever(pool) if pool else None
+        self._index = index
         self._fixed = {
             each.model: self._count(self.prompt(each, "", each.demonstrations)) for each in bundle.strategies
         }
@@ -82,14 +82,20 @@ class Conversations:
 
     def demonstrations(self, strategy: ServedStrategy, text: str) -> tuple[Example, ...]:
         """Return the demonstrations for `text`: the strategy's own, or as many retrieved ones as fit."""
-        if not strategy.retrieved or self._retriever is None:
+        if not strategy.retrieved or self._index is None:
             return strategy.demonstrations
-        chosen = self._retriever.nearest(text, strategy.retrieved)
+        chosen = self._index.nearest(text, strategy.retrieved)
         if self._surely_fits(strategy, text, chosen):
             return chosen
         while chosen and self._count(self.prompt(strategy, text, chosen)) > self.room:
             chosen = chosen[1:]
         return chosen
+
+    def look_up(self, strategy: ServedStrategy, texts: Sequence[str]) -> None:
+        """Find the demonstrations for `texts`, so that asking for them is quick; any thread may call this."""
+        if self._index is not None:
+            for text in texts:
+                self._index.nearest(text, strategy.retrieved)
 
     def messages(self, strategy: ServedStrategy, text: str) -> list[Message]:
         """Return the whole conversation for the model's own chat template.

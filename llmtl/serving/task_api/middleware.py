@@ -14,7 +14,7 @@ requests to the base model, except that the task's wording is turned off. Not co
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.errors import BundleError, LlmtlError
+from llmtl.prompting.config import Retrieval
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
-from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool
+from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle
+from llmtl.serving.bundle.retrieval import open_index
 from llmtl.serving.task_api.asgi import (
     ApiKey,
     DisconnectedError,
@@ -94,7 +96,7 @@ class TaskRoutes:
         self._key = ApiKey(environment.get(KEY_VARIABLE))
         self._catalogue = Catalogue(bundle)
         self._task = self._catalogue.describe(_engine(), self._limits)
-        self._conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), read_pool(folder))
+        self._conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), open_index(bundle, folder))
         self._rewriter = ChatRewriter(bundle, self._conversations)
         self._predictor = self._make_predictor(bundle)
         self._parse = self._conversations.template.parse if self._conversations.parsed else None
@@ -149,6 +151,7 @@ class TaskRoutes:
         if strategy is None:
             raise unknown_model(model, names)
         request = chat_request(fields, self._limits)
+        await self._look_up(strategy, [request.text])
         await self._check_length(strategy, request.text, "messages")
         if strategy.calibration is not None:
             await self._calibrated(strategy, request, scope, receive, send)
@@ -183,6 +186,7 @@ class TaskRoutes:
         """Answer with the answer to each input; labels have the probability of every label."""
         request = predict_request(parse_object(body), self._limits)
         strategy = self._catalogue.strategy(request.model)
+        await self._look_up(strategy, request.inputs)
         rows = await unless_disconnected(receive, self._predictor.predict(scope, strategy, request.inputs))
         await predictions_response(strategy.model, rows)(scope, receive, send)
 
@@ -211,6 +215,11 @@ class TaskRoutes:
     def _named_base(self, send: Send) -> Send:
         """Return a `send` for the base model's responses."""
         return rewriting(send, model=self._catalogue.base, parse=None) if self._base_renamed else send
+
+    async def _look_up(self, strategy: ServedStrategy, texts: Sequence[str]) -> None:
+        """Find demonstrations in a thread where that takes an embedding: milliseconds each."""
+        if strategy.retrieved and strategy.retrieval is not Retrieval.TFIDF:
+            await asyncio.to_thread(self._conversations.look_up, strategy, texts)
 
     async def _check_length(self, strategy: ServedStrategy, text: str, param: str) -> None:
         """Raise `RequestError` when the prompt for `text` does not fit the context."""

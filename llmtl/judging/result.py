@@ -1,0 +1,91 @@
+"""What `judging.json` holds: the judge's verdicts on the planned comparisons, counted, and what they cost.
+
+Not covered: the verdict on each example (`judging.jsonl` beside it).
+"""
+
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+JUDGING_FILE, VERDICTS_FILE = "judging.json", "judging.jsonl"
+
+
+@dataclass(frozen=True)
+class JudgedComparison:
+    """The judge's verdicts on the outputs of `a` and `b`.
+
+    `wins` counts the examples on which `a` is preferred, `losses` those on which `b` is. `failures` had an unreadable
+    reply and count nowhere else. `identical` of the ties were never asked about, `unanswered` of the wins and losses
+    neither: the other strategy had no output. `consistency` is the share of the examples with two readable replies on
+    which both orders gave the same verdict. `win_rate` is that of `a`, ties half; it is None without any outcome.
+    """
+
+    a: str
+    b: str
+    why: str
+    wins: int
+    losses: int
+    ties: int
+    failures: int
+    identical: int
+    unanswered: int
+    consistency: float | None
+    win_rate: float | None
+    ci95: tuple[float, float] | None
+    p: float
+    p_holm: float
+
+    def preferred(self, alpha: float) -> str | None:
+        """Return the strategy that the judge is shown to prefer, or None."""
+        if self.p_holm > alpha or self.wins == self.losses:
+            return None
+        return self.a if self.wins > self.losses else self.b
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Requests behind a result, their tokens and USD; `cached_tokens` are a part of `prompt_tokens`."""
+
+    requests: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    usd: float
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What a judge said about the planned comparisons and what it took.
+
+    `constrained` says whether the server took the JSON schema of replies; `forecast_usd` was the forecast before
+    anything was asked, from estimated prompts and replies as long as they may be.
+    """
+
+    comparisons: tuple[JudgedComparison, ...]
+    constrained: bool
+    forecast_usd: float
+    spent: Spent
+
+
+@dataclass(frozen=True)
+class Judging:
+    """The judge's opinion on `examples` of `of` test examples; without one, `unjudged` says why.
+
+    `sentence` sums it up; `contradictions` are the sentences on where it contradicts the decision.
+    """
+
+    model: str
+    base_url: str
+    criteria: str
+    alpha: float
+    unjudged: str | None = None
+    examples: int = 0
+    of: int = 0
+    opinion: Opinion | None = None
+    notes: tuple[str, ...] = ()
+    sentence: str = ""
+    contradictions: tuple[str, ...] = ()
+
+
+JUDGING: TypeAdapter[Judging] = TypeAdapter(Judging)
+OPINION: TypeAdapter[Opinion] = TypeAdapter(Opinion)

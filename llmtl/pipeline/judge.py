@@ -1,0 +1,108 @@
+"""The judge's opinion on the planned comparisons of a generation task, as a step of the store.
+
+Asked after test was evaluated, on the same test outputs; it changes no verdict, and a judge that cannot be asked does
+not cost the run: the decision is written, the reason with it, and the same command asks again. Replies are kept for the
+whole run folder, whatever else of the recipe changes. Not covered: further training seeds; the first one is judged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from llmtl.data import fingerprint, subsample
+from llmtl.decision import Decision
+from llmtl.decision.outcome import Planned
+from llmtl.engines.openai_replies import ReplyCache
+from llmtl.errors import HostedError
+from llmtl.evaluation import Evaluation
+from llmtl.judging.asking import Brief
+from llmtl.judging.config import JudgeConfig
+from llmtl.judging.judge import Contest, Judge, verdict_rows
+from llmtl.judging.opinion import self_judged, with_words
+from llmtl.judging.result import JUDGING, JUDGING_FILE, OPINION, VERDICTS_FILE, Judging
+from llmtl.pipeline.measure import Bench
+from llmtl.store import digest, write_json, write_json_lines
+from llmtl.task import Example, Split, TaskKind
+
+REPLIES = "judge-replies.jsonl"
+
+
+def check_judge(config: JudgeConfig | None, folder: Path) -> None:
+    """Raise `HostedError` when a judge that has still to be asked has no key: before the run has cost anything."""
+    if config is not None and not (folder / JUDGING_FILE).is_file():
+        Judge(config, Brief("", config.criteria, config.show_references), ReplyCache()).close()
+
+
+def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) -> Decision:
+    """Return the decision, with a warning where the judge contradicts it; write `judging.json` and `judging.jsonl`.
+
+    Both are deleted where the recipe has no judge.
+    """
+    config, folder = bench.prepared.recipe.judge, bench.store.folder
+    if config is None:
+        for name in (JUDGING_FILE, VERDICTS_FILE):
+            (folder / name).unlink(missing_ok=True)
+        return decision
+    judging, rows = _judged(bench, config, decision, {item.strategy: item for item in test})
+    judging = with_words(judging, decision)
+    write_json_lines(folder / VERDICTS_FILE, rows)
+    write_json(folder / JUDGING_FILE, JUDGING.dump_python(judging, mode="json"))
+    for line in judging.contradictions or (judging.sentence,):
+        bench.progress.say(line)
+    return replace(decision, warnings=(*decision.warnings, *judging.contradictions))
+
+
+def _judged(
+    bench: Bench, config: JudgeConfig, decision: Decision, test: Mapping[str, Evaluation]
+) -> tuple[Judging, list[dict[str, Any]]]:
+    """Return what the judge says, not in words yet, and its verdict on every example."""
+    recipe, whole = bench.prepared.recipe, bench.split.test
+    sample = judged_examples(whole, config.max_examples, seed=recipe.seed)
+    at = {example.id: position for position, example in enumerate(whole)}
+    positions = [at[example.id] for example in sample]
+    contests = [_contest(planned, test, positions) for planned in decision.choice.comparisons]
+    depends_on = {
+        "judge": config.asked(),
+        "task": bench.prepared.task.instruction,
+        "examples": fingerprint(sample),
+        "contests": digest([asdict(contest) for contest in contests]),
+    }
+    known = Judging(config.model, config.base_url, config.criteria, recipe.decision.alpha, of=len(whole))
+    try:
+        found = bench.store.step("judge", depends_on, lambda _: _ask(bench, config, sample, contests))
+    except HostedError as error:
+        return replace(known, unjudged=str(error)), []
+    opinion = OPINION.validate_python(found["opinion"])
+    notes = self_judged(config.model, contests, recipe.strategies.hosted.model)
+    return replace(known, examples=len(sample), opinion=opinion, notes=notes), found["rows"]
+
+
+def _ask(bench: Bench, config: JudgeConfig, sample: Sequence[Example], contests: Sequence[Contest]) -> dict[str, Any]:
+    cache = ReplyCache(bench.store.folder / "steps" / REPLIES)
+    judge = Judge(config, Brief.of(bench.prepared.task, config), cache)
+    try:
+        opinion, judged = judge.ask(sample, contests, bench.progress)
+    finally:
+        judge.close()
+    return {"opinion": OPINION.dump_python(opinion, mode="json"), "rows": verdict_rows(sample, contests, judged)}
+
+
+def _contest(planned: Planned, test: Mapping[str, Evaluation], positions: Sequence[int]) -> Contest:
+    a, b = test[planned.a].answers, test[planned.b].answers
+    return Contest(planned.a, planned.b, planned.why, tuple((a[at], b[at]) for at in positions))
+
+
+def judged_examples(test: Sequence[Example], most: int, *, seed: int) -> tuple[Example, ...]:
+    """Return the test examples whose outputs are judged: one of each group, at most so many, drawn without outputs.
+
+    Verdicts on examples of one group are not independent, which the sign test takes them to be.
+    """
+    seen: set[str] = set()
+    alone = []
+    for example in test:
+        if example.group is None or example.group not in seen:
+            alone.append(example)
+        if example.group is not None:
+            seen.add(example.group)
+    return subsample(Split((), (), tuple(alone)), test=most, seed=seed, kind=TaskKind.GENERATION).test

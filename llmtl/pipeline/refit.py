@@ -1,0 +1,102 @@
+"""Fitting strategies again without the training examples whose labels look wrong.
+
+Baselines always, since they take seconds; of the others those that used a suspect, cheapest first, as long as the time
+lasts, for a fit of theirs can take as long as the run did. Every fit and evaluation is a step of the store. Not
+covered: further training seeds, finding the suspects (`llmtl.checks.label_noise`), the verdict
+(`llmtl.decision.sensitivity`).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llmtl.decision.sensitivity import Suspects
+from llmtl.evaluation import Evaluation
+from llmtl.pipeline.measure import Bench
+from llmtl.predictor import Role, Strategy
+from llmtl.progress import Silent
+from llmtl.strategies import HOSTED
+from llmtl.task import Example, Split
+
+BUDGET_SHARE = 0.05
+"""The part of the run's time budget that refits of language models may take by default."""
+UNLIMITED_MINUTES = 30.0
+
+
+def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], test: Sequence[Evaluation]) -> Suspects:
+    """Return the suspects with the evaluations of strategies fitted without them, and why others were not.
+
+    `dev` are the evaluations on all of dev; a strategy without one, or without one on `test`, is left alone.
+    """
+    in_train = sum(example.id in suspects.ids for example in bench.split.train)
+    if not in_train:
+        return suspects
+    clean = replace(bench, split=_without(bench.split, suspects.ids), progress=Silent())
+    scored = {item.strategy: item for item in dev}, {item.strategy: item for item in test}
+    affected = [
+        strategy
+        for strategy in bench.prepared.strategies
+        if all(strategy.name in names for names in scored)
+        and uses(strategy, bench.fit(strategy)["state"], suspects.ids)
+    ]
+    made: list[Evaluation] = []
+    kept: dict[str, str] = {}
+    left = _seconds(bench)
+    with bench.progress.stage("without labels that look wrong: fitting again", len(affected)) as advance:
+        for strategy in affected:
+            takes = _forecast_seconds(bench, strategy, [names[strategy.name] for names in scored])
+            why = _kept(strategy, takes, left) or clean.fit(strategy).get("skipped")
+            if why:
+                kept[strategy.name] = why
+            else:
+                left -= takes
+                made += [clean.evaluate(strategy, part)[0] for part in ("dev", "test")]
+            advance(1)
+    for name, why in kept.items():
+        bench.progress.say(f"Not fitted again without the {in_train:,} train labels that look wrong: {name} ({why})")
+    return replace(suspects, in_train=in_train, refitted=tuple(made), not_refitted=kept)
+
+
+def uses(strategy: Strategy, state: Mapping[str, Any], ids: Collection[str]) -> bool:
+    """Return whether a fitted strategy learned from, shows or may retrieve one of the training examples `ids`."""
+    if strategy.role is not Role.PROMPTING:
+        return True
+    shown = state.get("demonstrations")
+    # whoever retrieves may show any training example; whoever has neither shows none
+    return "shots" in state if shown is None else not set(ids).isdisjoint(shown)
+
+
+def _kept(strategy: Strategy, takes: float, left: float) -> str | None:
+    """Return why a strategy is not fitted again, or None."""
+    if strategy.role is Role.BASELINE:
+        return None
+    if strategy.name in HOSTED:
+        return "its provider would charge for every request again"
+    if takes > left:
+        return (
+            f"that would take about {takes / 60:.1f} minutes and {left / 60:.1f} are left; "
+            "raise label_noise.refit_minutes"
+        )
+    return None
+
+
+def _seconds(bench: Bench) -> float:
+    minutes = bench.prepared.recipe.label_noise.refit_minutes
+    if minutes is not None:
+        return 60 * minutes
+    return BUDGET_SHARE * bench.plan.seconds if bench.plan else 60 * UNLIMITED_MINUTES
+
+
+def _forecast_seconds(bench: Bench, strategy: Strategy, scored: Sequence[Evaluation]) -> float:
+    """Return the seconds that the same took with all labels; 0 for a baseline, whose refit is always affordable."""
+    if strategy.role is Role.BASELINE:
+        return 0.0
+    scoring = sum(prediction.seconds for item in scored for prediction in item.predictions)
+    return float(bench.fit(strategy)["train_seconds"]) + scoring
+
+
+def _without(split: Split, ids: Collection[str]) -> Split:
+    def left(examples: tuple[Example, ...]) -> tuple[Example, ...]:
+        return tuple(example for example in examples if example.id not in ids)
+
+    return Split(train=left(split.train), dev=left(split.dev), test=left(split.test))

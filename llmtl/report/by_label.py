@@ -1,0 +1,96 @@
+"""What the winner finds and misses of each label (extraction: of each type), and the answers that score lowest.
+
+For tasks where an answer is no single label, so that there is no confusion of one label with another. Not covered:
+classification (`confusion`), other strategies than the winner.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from llmtl.answers import read_labels, read_spans
+from llmtl.evaluation import Evaluation
+from llmtl.report.answers import in_words
+from llmtl.report.content import ReportContent
+from llmtl.report.disagreement import shortened
+from llmtl.task import Metric, TaskKind
+
+LOWEST = 10
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """How often a label is in the references (`expected`), in the answers (`given`), and in both (`right`).
+
+    For extraction these are spans of a type; right is one with both ends right.
+    """
+
+    label: str
+    expected: int
+    given: int
+    right: int
+
+    @property
+    def missed(self) -> int:
+        """Return how often it was expected and not given."""
+        return self.expected - self.right
+
+    @property
+    def wrong(self) -> int:
+        """Return how often it was given and not expected."""
+        return self.given - self.right
+
+    @property
+    def f1(self) -> float | None:
+        """Return the F1 score; None for a label that is in no reference and no answer."""
+        both = self.expected + self.given
+        return 2 * self.right / both if both else None
+
+
+@dataclass(frozen=True)
+class Low:
+    """A test example and the winner's answer to it, with its own score."""
+
+    text: str
+    reference: str
+    answer: str
+    score: float
+
+
+def counts_by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[LabelCounts, ...]:
+    """Return the counts of each label in the task's order; none for classification and generation."""
+    if evaluation.kind not in (TaskKind.MULTI_LABEL, TaskKind.EXTRACTION):
+        return ()
+    expected, given, right = Counter[str](), Counter[str](), Counter[str]()
+    for reference, answer in zip(evaluation.references, evaluation.answers, strict=True):
+        wanted = set(_items(reference, evaluation.kind))
+        found = set() if answer is None else set(_items(answer, evaluation.kind))
+        for counter, items in ((expected, wanted), (given, found), (right, wanted & found)):
+            counter.update(label for label, *_ in items)
+    known = (*labels, *sorted({*expected, *given} - set(labels)))
+    return tuple(LabelCounts(label, expected[label], given[label], right[label]) for label in known)
+
+
+def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = LOWEST) -> tuple[Low, ...]:
+    """Return the generated answers with the lowest score, the lowest first; none for other kinds of task."""
+    if evaluation.kind is not TaskKind.GENERATION:
+        return ()
+    scores = evaluation.measure(Metric(content.decision.metric)).each(evaluation.answers)
+    texts = {example.id: example.text for example in content.test_examples}
+    order = sorted(range(evaluation.n), key=lambda index: float(scores[index]))
+    return tuple(
+        Low(
+            shortened(texts.get(evaluation.predictions[index].id, "")),
+            evaluation.references[index],
+            in_words(evaluation.predictions[index].answer, evaluation.kind),
+            float(scores[index]),
+        )
+        for index in order[:most]
+    )
+
+
+def _items(answer: str, kind: TaskKind) -> Iterable[tuple[str, int, int]]:
+    """Return what is counted: labels, or spans by type and place."""
+    if kind is TaskKind.MULTI_LABEL:
+        return ((label, 0, 0) for label in read_labels(answer))
+    return ((span.type, span.start, span.end) for span in read_spans(answer))

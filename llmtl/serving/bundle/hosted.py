@@ -1,0 +1,124 @@
+"""A hosted winner in a bundle: which model at which endpoint, and how it may be asked. Its key is never written.
+
+    hosted.json    the endpoint, the limits, what tokens cost, what a request cost on average
+
+Served requests have a spend limit of their own, the recipe's `strategies.hosted.max_usd`, for each start of the server;
+LLMTL_HOSTED_MAX_USD replaces it. Replies are kept in memory only, so that the same input is not paid twice at once. Not
+covered: the wording (`llmtl.templates`), keys, which stay in the environment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from llmtl.engines.openai import OpenAIEngine
+from llmtl.engines.openai_client import HostedModel
+from llmtl.engines.openai_limits import TokenPrices
+from llmtl.engines.openai_replies import ReplyCache
+from llmtl.errors import BundleError, HostedError
+from llmtl.evaluation import Evaluation
+from llmtl.label_predictor import PromptPredictor
+from llmtl.predictor import Predictor
+from llmtl.serving.bundle.manifest import Bundle
+from llmtl.store import read_json, write_json
+from llmtl.templates import Template
+from llmtl.text_predictor import TextPredictor
+
+HOSTED_FILE = "hosted.json"
+LIMIT_VARIABLE = "LLMTL_HOSTED_MAX_USD"
+_REPLIES = 4096
+"""Replies kept in memory, at most."""
+
+
+@dataclass(frozen=True)
+class HostedWinner:
+    """A hosted model, and what one request to it cost on average when it was measured, USD."""
+
+    model: HostedModel
+    usd_per_request: float
+
+    @property
+    def where(self) -> str:
+        """Return the model and its endpoint in words."""
+        return f"'{self.model.model}' at {self.model.base_url}"
+
+
+_WINNER = TypeAdapter(HostedWinner)
+
+
+def hosted_winner(model: HostedModel, prices: TokenPrices, test: Evaluation) -> HostedWinner:
+    """Return what a bundle says of a hosted model; `test` has what requests took.
+
+    Raises `BundleError` when its address holds a name or password, which would then be in the bundle.
+    """
+    if "@" in urlsplit(model.base_url).netloc:
+        raise BundleError(
+            "strategies.hosted.base_url holds a name or password, which a bundle must not; give the key by "
+            "strategies.hosted.api_key_env and run again."
+        )
+    usd = fmean(
+        prices.usd(prompt=each.prompt_tokens, cached=each.cached_tokens, completion=each.completion_tokens)
+        for each in test.predictions
+    )
+    return HostedWinner(model, usd)
+
+
+def write_hosted(winner: HostedWinner, folder: Path) -> None:
+    """Write `hosted.json`."""
+    write_json(folder / HOSTED_FILE, _WINNER.dump_python(winner, mode="json"))
+
+
+def read_hosted(folder: Path, environment: Mapping[str, str]) -> HostedWinner:
+    """Return what `hosted.json` says, with the spend limit that `environment` sets, if it sets one.
+
+    Raises `BundleError` for a damaged file and `HostedError` for a limit that is no positive number.
+    """
+    try:
+        found = _WINNER.validate_python(read_json(folder / HOSTED_FILE))
+    except (OSError, ValueError, ValidationError) as error:
+        raise BundleError(f"'{folder / HOSTED_FILE}' is missing or damaged; export the bundle again.") from error
+    limit = environment.get(LIMIT_VARIABLE)
+    return found if limit is None else replace(found, model=replace(found.model, max_usd=_usd(limit)))
+
+
+def require_key(winner: HostedWinner, environment: Mapping[str, str]) -> None:
+    """Raise `HostedError` unless the environment has the key of a hosted model that needs one."""
+    name = winner.model.api_key_env
+    if name is not None and not environment.get(name, "").strip():
+        raise HostedError(f"The key of {winner.where} is missing; set the environment variable {name}.")
+
+
+def load_hosted(bundle: Bundle, winner: HostedWinner) -> Predictor:
+    """Return the predictor that asks the hosted model as measured; raises `HostedError` without its key."""
+    engine = OpenAIEngine(winner.model, ReplyCache(most=_REPLIES))
+    served = bundle.winner
+    template = Template(served.told(bundle.task), engine)
+    if bundle.output.max_tokens is None:
+        return PromptPredictor(
+            bundle.task,
+            engine,
+            template,
+            demonstrations=lambda text: served.demonstrations,
+            calibration=served.calibration,
+        )
+    return TextPredictor(
+        engine,
+        template,
+        max_tokens=bundle.output.max_tokens,
+        demonstrations=lambda text: served.demonstrations,
+    )
+
+
+def _usd(text: str) -> float:
+    """Return the USD in an environment variable."""
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise HostedError(f"The environment variable {LIMIT_VARIABLE} is '{text}'; give a number above 0.")
+    return limit

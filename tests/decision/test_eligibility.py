@@ -1,0 +1,61 @@
+"""Every constraint keeps out who breaks it, and who is not known to keep it."""
+
+import pytest
+from decision_worlds import evaluation, exactly
+
+from llmtl.decision import DecisionConfig
+from llmtl.decision.eligibility import ineligible, why_not
+from llmtl.errors import RecipeError
+
+LIMITS = {"max_usd_per_1k": 0.01, "max_p95_ms": 9.0, "max_memory_gib": 4.0, "max_vram_gib": 4.0}
+FIELDS = {
+    "max_usd_per_1k": "usd_per_1k_requests",
+    "max_p95_ms": "p95_ms",
+    "max_memory_gib": "peak_memory_gib",
+    "max_vram_gib": "peak_memory_gib",
+}
+
+
+def measured(**changes):
+    return evaluation("few-shot", exactly(0.8, 20), intervals=False, device="cuda", **changes)
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_is_the_most_that_is_allowed(name):
+    config = DecisionConfig(**{name: LIMITS[name]})
+    assert why_not(measured(**{FIELDS[name]: LIMITS[name]}), config) is None
+    said = why_not(measured(**{FIELDS[name]: 1.01 * LIMITS[name]}), config)
+    assert f"decision.{name} is {LIMITS[name]:g}" in said
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_what_nobody_measured_keeps_no_limit(name):
+    said = why_not(measured(**{FIELDS[name]: None}), DecisionConfig(**{name: LIMITS[name]}))
+    assert "is not known" in said
+    assert why_not(measured(**{FIELDS[name]: None}), DecisionConfig()) is None
+
+
+@pytest.mark.parametrize(("device", "kept_out"), [("cuda", True), ("cpu", False), ("hosted", False)])
+def test_gpu_memory_is_held_only_to_what_ran_on_a_gpu(device, kept_out):
+    item = evaluation("few-shot", exactly(0.8, 20), intervals=False, device=device, peak_memory_gib=24.0)
+    said = why_not(item, DecisionConfig(max_vram_gib=16))
+    assert (said is not None) is kept_out
+    if kept_out:
+        assert said == "it takes 24 GiB of GPU memory, and decision.max_vram_gib is 16"
+
+
+def test_gpu_memory_decides_who_may_be_chosen():
+    items = [
+        evaluation("tfidf", exactly(0.6, 20), intervals=False, peak_memory_gib=30.0),
+        evaluation("few-shot", exactly(0.7, 20), intervals=False, device="cuda", peak_memory_gib=15.9),
+        evaluation("qlora", exactly(0.9, 20), intervals=False, device="cuda", peak_memory_gib=16.1),
+    ]
+    assert list(ineligible(items, DecisionConfig(max_vram_gib=16))) == ["qlora"]
+    with pytest.raises(RecipeError, match="max_vram_gib is 8"):
+        ineligible(items[1:], DecisionConfig(max_vram_gib=8))
+
+
+def test_private_keeps_out_hosted_models_only():
+    config = DecisionConfig(private=True)
+    assert "decision.private" in why_not(measured(), config, hosted=("few-shot",))
+    assert why_not(measured(), config) is None

@@ -1,0 +1,119 @@
+"""The curves by which forecasts are judged are what their README says, and judging is right on cases done by hand."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from statsmodels.api import OLS, add_constant
+
+FOLDER = Path(__file__).parents[2] / "evals" / "learning_curves"
+RESULT = FOLDER.parent / "results" / "learning_curves.json"
+MODULES = ("worlds", "real", "rules", "summary", "simulate", "written_results")
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the evals folder is not there")
+
+
+@pytest.fixture
+def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.syspath_prepend(FOLDER.parent)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    import rules
+    import simulate
+    import summary
+    import worlds
+
+    yield SimpleNamespace(rules=rules, simulate=simulate, summary=summary, worlds=worlds)
+    for name in MODULES:
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("kind", ["power", "floor", "saturation", "kink", "level"])
+def test_worlds_keep_to_the_design(sim, kind):
+    for number in range(10):
+        world = sim.worlds.make_world(kind, np.random.default_rng((3, number)))
+        sizes = world.measured.sizes
+        errors = np.array([world.error(size) for size in np.geomspace(sizes[0], 16 * sizes[-1], 50)])
+        assert 0.3 <= errors[0] <= 0.8
+        assert (np.diff(errors) <= 1e-12).all()
+        assert 4 <= len(sizes) <= 5
+        assert 100 <= world.available <= 5000
+        assert 100 <= world.measured.examples <= 2000
+        spread = np.sqrt(np.diag(world.measured.covariance) + (0.05 * errors[0]) ** 2)
+        seen = np.array(world.measured.errors)
+        assert (np.abs(seen - [world.error(size) for size in sizes]) < 5 * spread).all()
+        if kind == "level":
+            assert world.needs == float("inf")
+        elif 1 - world.target < world.error(sizes[0]) - 1e-9:
+            assert world.error(world.needs) == pytest.approx(1 - world.target, abs=0.005)
+        if kind in ("floor", "saturation"):
+            assert errors[-1] >= 0.02
+
+
+def test_the_naive_line_and_its_band_are_ordinary_regression(sim):
+    world = sim.worlds.make_world("power", np.random.default_rng(4))
+    sizes, target = world.measured.sizes, 0.99
+    found = sim.rules.log_linear(world.measured, target)
+    line = OLS(1 - np.array(world.measured.errors), add_constant(np.log(sizes))).fit()
+    at = add_constant(np.log([2 * sizes[-1], 4 * sizes[-1]]))
+    expected = np.clip(line.get_prediction(at).summary_frame(alpha=0.2), 0, 1)
+    for row, factor in enumerate((2, 4)):
+        low, middle, high = found.at[factor]
+        assert (low, middle, high) == pytest.approx(
+            tuple(expected.iloc[row][["obs_ci_lower", "mean", "obs_ci_upper"]]), abs=1e-9
+        )
+
+
+def made(sim, *, needed, needs, low=0.6, high=0.8, truth=0.75, noise=0.0):
+    said = {"llmtl": sim.rules.Foretold(dict.fromkeys((2, 4), (low, 0.7, high)), needed)}
+    both = dict.fromkeys((2, 4), truth)
+    return sim.summary.Outcome("power", "power", None, both, dict.fromkeys((2, 4), noise), 100, needs, said)
+
+
+@pytest.mark.parametrize(
+    ("needed", "needs", "held"),
+    [
+        ((200, 300), 250, True),
+        ((200, 300), 350, False),
+        ((200, float("inf")), 350, True),
+        ((400, float("inf")), 390, False),
+        ((400, float("inf")), float("inf"), True),
+        ((200, float("inf")), 9_000, True),
+        ((200, 399), 9_000, False),
+    ],
+)
+def test_labels_needed_are_judged_to_the_furthest_forecast(sim, needed, needs, held):
+    row = sim.summary._group([made(sim, needed=needed, needs=needs)])["rules"]["llmtl"]["labels_needed"]
+    assert row["held"]["rate"] == held
+
+
+def test_coverage_and_error(sim):
+    items = [made(sim, needed=None, needs=None, truth=truth) for truth in (0.55, 0.65, 0.75, 0.85)]
+    row = sim.summary._group(items)["rules"]["llmtl"]["4x"]
+    assert row["held"]["rate"] == 0.5
+    assert row["width_points"] == pytest.approx(20)
+    assert row["absolute_error_points"] == pytest.approx(10)
+    assert row["bias_points"] == pytest.approx(0)
+    # a measured truth may miss the band by its own noise: hypot(10, 1.282 x 9) = 15.3 points
+    noisy = sim.summary._group([made(sim, needed=None, needs=None, truth=0.85, noise=0.09)])
+    assert noisy["rules"]["llmtl"]["4x"]["held"]["rate"] == 1.0
+
+
+def test_a_small_simulation(sim):
+    found = list(sim.simulate.simulated(2, 7))
+    assert [item.kind for item in found] == [*sim.worlds.KINDS] * 2
+    assert all((item.refusal is None) == bool(item.said) for item in found)
+    result = sim.summary.summarise(found)
+    assert result["curves"] == 10
+    assert set(result["kinds"]["power"]["rules"]) == {"llmtl", "power law alone", "log-linear", "last score"}
+    assert sim.simulate.outcome(sim.worlds.make_world("power", np.random.default_rng((7, 0)))) == found[0]
+
+
+def test_the_committed_result_is_of_this_design(sim):
+    result = json.loads(RESULT.read_text(encoding="utf-8"))
+    assert result["design"] == json.loads(json.dumps(sim.simulate.design(200, sim.simulate.SEED)))
+    assert set(result["kinds"]) == {*sim.worlds.KINDS, "real"}
+    assert "--data DATA" in result["command"]

@@ -1,0 +1,206 @@
+"""A hosted winner behind the same routes: forwarded to its provider within its limits, its key left where it was."""
+
+import json
+import shutil
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+from hosted_run import TROUBLES, make_hosted_run
+from hosted_server import completion, error, hosted_server
+from live_bundle import free_port
+from serve_process import serving
+from starlette.testclient import TestClient
+
+from llmtl.errors import BundleError, HostedError
+from llmtl.pipeline.export import export
+from llmtl.serving.bundle.hosted import hosted_winner, read_hosted, require_key
+from llmtl.serving.bundle.read import open_bundle, read_recorded
+from llmtl.serving.proof.client import Endpoint
+from llmtl.serving.proof.parity import check_parity
+from llmtl.serving.proof.reading import reading_of
+from llmtl.serving.task_api.classifier_app import create_app
+
+KEY, KEY_ENV = "sk-a-key-of-the-provider", "MAIL_PROVIDER_KEY"
+
+
+def answer(body):
+    """Return the label by keyword, and what is no label for one message."""
+    text = body["messages"][-1]["content"]
+    if "unclear" in text:
+        return completion("I would rather not say")
+    label = next(label for word, label in TROUBLES.items() if word in text)
+    first = label.split(" ")[0]
+    likeliest = {each.split(" ")[0]: 0.1 for each in TROUBLES.values()} | {first: 0.8}
+    return completion(label, steps=[(first, likeliest)], prompt_tokens=50 * len(body["messages"]))
+
+
+@pytest.fixture(scope="module")
+def server():
+    with hosted_server(answer) as server:
+        yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def provider_key():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_ENV, KEY)
+        yield
+
+
+@pytest.fixture(scope="module")
+def run(server, tmp_path_factory, provider_key):
+    return make_hosted_run(tmp_path_factory.mktemp("run"), server.url, key_env=KEY_ENV, further=", concurrency: 3")
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
+    return export(run, tmp_path_factory.mktemp("bundle") / "bundle")
+
+
+def client(folder, **environment):
+    return TestClient(create_app(folder, environment=environment))
+
+
+def chat(text):
+    return {"model": "mail", "messages": [{"role": "user", "content": text}]}
+
+
+def test_the_bundle_says_where_and_never_the_key(run, folder, server):
+    assert run.decision.winner == "hosted"
+    for path in folder.rglob("*"):
+        assert not path.is_file() or KEY.encode() not in path.read_bytes()
+    bundle, winner = open_bundle(folder), read_hosted(folder, {})
+    assert (bundle.base, bundle.winner.weights, bundle.others) == (None, "hosted", ())
+    assert (winner.model.base_url, winner.model.api_key_env, winner.model.max_usd) == (server.url, KEY_ENV, 10.0)
+    assert winner.usd_per_request == pytest.approx((8 * 50 * 0.5 + 2 * 1.5) / 1e6)
+    card = (folder / "README.md").read_text()
+    assert f"Every input is sent to 'm' at {server.url}" in card
+    assert f"`{KEY_ENV}`" in card
+    assert not list(folder.rglob("*.safetensors"))
+
+
+def test_both_routes_answer_as_measured_with_the_same_conversation(folder, server):
+    recorded = read_recorded(folder)
+    measured = [body["messages"] for body in server.bodies]
+    asked = len(server.bodies)
+    with client(folder) as http:
+        rows = http.post("/v1/predict", json={"inputs": [row.text for row in recorded]}).json()
+        for row, found in zip(recorded, rows["data"], strict=True):
+            assert (found["label"], found["probabilities"]) == (row.prediction, pytest.approx(row.probabilities))
+            spoken = http.post("/v1/chat/completions", json=chat(row.text)).json()
+            assert spoken["choices"][0]["message"]["content"] == row.prediction
+            assert spoken["usage"]["prompt_tokens"] == 8 * 50
+    assert rows["usage"]["prompt_tokens"] == len(recorded) * 8 * 50
+    assert len(server.bodies) == asked + len(recorded)  # a reply is paid once
+    assert all(body["messages"] in measured for body in server.bodies[asked:])
+    assert set(server.keys) == {f"Bearer {KEY}"}
+
+
+def test_what_is_no_label_is_said_on_both_routes(folder):
+    with client(folder) as http:
+        refused = http.post("/v1/chat/completions", json=chat("unclear"))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (422, "no_answer")
+        assert "I would rather not say" in refused.json()["error"]["message"]
+        good, bad = http.post("/v1/predict", json={"inputs": ["money", "unclear"]}).json()["data"]
+        assert (good["label"], bad["label"]) == ("refund", None)
+        assert "I would rather not say" in bad["error"]
+
+
+def test_the_other_routes_and_the_clients_own_key(folder):
+    with client(folder, VLLM_API_KEY="mine") as http:
+        assert http.get("/health").status_code == 200
+        assert http.get("/v1/models").status_code == 401
+        http.headers["Authorization"] = "Bearer mine"
+        assert [each["id"] for each in http.get("/v1/models").json()["data"]] == ["mail"]
+        task = http.get("/v1/task").json()
+        assert (task["strategy"], task["base_model"], task["kind"]) == ("hosted", None, "classification")
+        stream = http.post("/v1/chat/completions", json=chat("money") | {"stream": True}).text
+        assert '"content": "refund"' in stream
+
+
+def test_the_spend_limit_and_a_failing_provider_are_told(folder, server):
+    with client(folder, LLMTL_HOSTED_MAX_USD="0.000001") as http:
+        asked = len(server.bodies)
+        refused = http.post("/v1/chat/completions", json=chat("money please"))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (502, "hosted_model_failed")
+        assert "spend limit of 1e-06 USD" in refused.json()["error"]["message"]
+        assert len(server.bodies) == asked
+    with client(folder) as http:
+        server.refusals.append(error(401, "no such key"))
+        refused = http.post("/v1/predict", json={"inputs": ["money once more"]})
+        assert refused.status_code == 502
+        assert "refuses the key" in refused.json()["error"]["message"]
+    with pytest.raises(HostedError, match="LLMTL_HOSTED_MAX_USD is 'lots'; give a number above 0"):
+        create_app(folder, environment={"LLMTL_HOSTED_MAX_USD": "lots"})
+
+
+def test_all_clients_together_keep_to_the_limit_at_once(folder, server, monkeypatch):
+    under_way, most, lock = [0], [0], threading.Lock()
+
+    def slowly(body):
+        del body
+        return completion("refund")
+
+    class Counting:
+        """The server's own lock is held while it answers; this one counts who waits."""
+
+        def __enter__(self):
+            with lock:
+                under_way[0] += 1
+                most[0] = max(most[0], under_way[0])
+            time.sleep(0.05)
+
+        def __exit__(self, *_):
+            with lock:
+                under_way[0] -= 1
+
+    monkeypatch.setattr(server, "answer", slowly)
+    monkeypatch.setattr(server, "lock", Counting())
+    with client(folder) as http:
+        rows = http.post("/v1/predict", json={"inputs": [f"text {n}" for n in range(12)]}).json()["data"]
+    assert {row["label"] for row in rows} == {"refund"}
+    assert most[0] == 3
+
+
+@pytest.mark.slow
+def test_serve_says_what_the_check_costs_and_announces(run, folder, server):
+    with serving(run.folder, "--port", "0", "--no-playground") as process:
+        url = process.announced()
+        assert "Inputs go to 'm' at" in process.output
+        assert "20 now for the parity check, about 0.0041 USD" in process.output
+        assert "Parity: 20 of 20 recorded labels" in process.output
+        endpoint = Endpoint(url.removesuffix("/v1"), "mail")
+        parity = check_parity(endpoint, read_recorded(folder), reading_of(open_bundle(folder), folder))
+        assert parity.passed
+        assert process.stop() == 0
+    assert not (run.folder / "serving.json").exists()
+
+
+def test_without_the_key_nothing_is_started(run, folder, monkeypatch, capsys):
+    from llmtl.cli import main
+
+    monkeypatch.delenv(KEY_ENV)
+    with pytest.raises(HostedError, match=f"set the environment variable {KEY_ENV}"):
+        require_key(read_hosted(folder, {}), {})
+    assert main(["serve", str(run.folder), "--port", str(free_port()), "--no-playground"]) != 0
+    assert f"set the environment variable {KEY_ENV}" in capsys.readouterr().err
+
+
+def test_private_inputs_and_a_password_in_the_address_are_refused(run, folder, tmp_path):
+    decision = run.recipe.decision.model_copy(update={"private": True})
+    private = replace(run, recipe=run.recipe.model_copy(update={"decision": decision}))
+    with pytest.raises(BundleError, match=r"the recipe's decision\.private forbids"):
+        export(private, tmp_path / "bundle")
+    winner = read_hosted(folder, {})
+    [test] = [each for each in run.evaluations if (each.strategy, each.split) == ("hosted", "test")]
+    with pytest.raises(BundleError, match="holds a name or password"):
+        hosted_winner(replace(winner.model, base_url="https://me:secret@x.org/v1"), winner.model.prices, test)
+
+
+def test_a_damaged_file_is_told(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "bundle")
+    (tmp_path / "bundle" / "hosted.json").write_text(json.dumps({"model": {}}))
+    with pytest.raises(BundleError, match=r"hosted\.json' is missing or damaged"):
+        read_hosted(tmp_path / "bundle", {})
