@@ -99,6 +99,6 @@ def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCos
 def _seconds(measured: Evaluation, *, device: str, prices: PriceConfig) -> float:
     """Return the machine seconds of one request: those that its price was worked out from."""
     hourly: Mapping[str, float] = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour}
-    if hourly[device] > 0 and measured.usd_per_1k_requests is not None:
+    if hourly.get(device, 0) > 0 and measured.usd_per_1k_requests is not None:
         return measured.usd_per_1k_requests / 1000 / hourly[device] * SECONDS_PER_HOUR
     return fmean(prediction.seconds for prediction in measured.predictions)

@@ -113,7 +113,7 @@ def test_demonstrations_are_those_that_were_measured(llama_run, bundle_of):
     ours = Retriever(pool)
     measured = llama_run.predictor("knn-few-shot")
     for row in read_recorded(folder):
-        assert ours.nearest(row.text, 4) == tuple(measured._demonstrations(row.text))
+        assert ours.nearest(row.text, 4) == tuple(measured._prompted.demonstrations(row.text))
 
 
 def test_recorded_rows_are_the_runs(llama_run, bundle_of):
