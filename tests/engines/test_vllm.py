@@ -107,6 +107,17 @@ def test_text_is_that_of_transformers_and_json_follows_its_schema(engine, expect
             assert each.text == json.dumps(json.loads(each.text), ensure_ascii=False)
 
 
+def test_a_text_that_ends_answers_stops_them(engine):
+    prompts, _ = worded(engine, count=6)
+    free = engine.generate(prompts, max_tokens=48)
+    longest = max(free, key=lambda each: len(each.text))
+    stop = longest.text[4:7]
+    stopped = engine.generate(prompts, max_tokens=48, stop=stop)
+    assert [each.text for each in stopped] == [each.text.partition(stop)[0] for each in free]
+    assert all(after.finished for before, after in zip(free, stopped, strict=True) if stop in before.text)
+    assert stopped[free.index(longest)].completion_tokens < longest.completion_tokens
+
+
 def test_what_does_not_fit_and_what_is_trivial(engine):
     assert (engine.name, engine.device, engine.context_length) == ("vllm", "cpu", 2048)
     assert engine.score([], ["a", "b"]) == []
