@@ -302,7 +302,7 @@ def _print_peak(options: argparse.Namespace) -> int:
 
 
 def _engine() -> TransformersEngine:
-    return TransformersEngine.load(ModelSource(str(resolve("pocket-llama"))), device="cpu", dtype="float32")
+    return TransformersEngine.load(ModelSource(str(resolve("pocket-llama")), dtype="float32"), device="cpu")
 
 
 def _rows(path: Path) -> list[Example]:

@@ -35,6 +35,7 @@ KEY_PACKAGES = (
 _NEEDED_BY_TRANSFORMERS = ("torch", "transformers", "accelerate", "peft")
 _UNUSED_BY_TEXT = "torchvision torchaudio torchcodec"
 _GIB = 2**30
+_BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 @dataclass(frozen=True)
@@ -59,15 +60,17 @@ class EngineStatus:
 
 @dataclass(frozen=True)
 class Hardware:
-    """What was found. `packages` maps each of `KEY_PACKAGES` to its version, or None when it is not installed.
+    """What was found. `cpu_bf16`: the CPU has instructions for bfloat16.
 
-    `nvidia_driver`: a driver is loaded, whether or not torch can use it. `torchvision_breaks`: importing it fails, and
-    with it transformers. `unmet` lists (requirement of llmtl, installed version or None).
+    `packages` maps each of `KEY_PACKAGES` to its version, or None when it is not installed. `nvidia_driver`: a driver
+    is loaded, whether or not torch can use it. `torchvision_breaks`: importing it fails, and with it transformers.
+    `unmet` lists (requirement of llmtl, installed version or None).
     """
 
     python: str
     system: str
     cpu_cores: int
+    cpu_bf16: bool
     ram_total_gib: float
     ram_free_gib: float
     gpus: tuple[Gpu, ...]
@@ -104,6 +107,7 @@ def inspect() -> Hardware:
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cpu_cores=_cores(),
+        cpu_bf16=bool(packages["torch"]) and cpu_has_bf16(),
         ram_total_gib=min(memory.total / _GIB, limit_gib),
         ram_free_gib=min(memory.available / _GIB, limit_gib),
         gpus=gpus,
@@ -113,6 +117,16 @@ def inspect() -> Hardware:
         torchvision_breaks=breaks,
         unmet=_unmet_requirements(),
     )
+
+
+def cpu_has_bf16() -> bool:
+    """Return whether this CPU multiplies bfloat16 numbers itself; without that, torch emulates them slowly.
+
+    On x86 that is AVX512-BF16 or AMX-BF16, on ARM the extension BF16.
+    """
+    import torch
+
+    return any(torch.cpu.get_capabilities().get(name) for name in _BF16_INSTRUCTIONS)
 
 
 def gaps(hardware: Hardware) -> tuple[Gap, ...]:

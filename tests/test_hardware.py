@@ -1,10 +1,12 @@
 """What the machine has: the real one, and the rules that turn versions into statuses and gaps."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
 
 import psutil
 import pytest
@@ -123,3 +125,9 @@ def test_gpu_build_of_vllm_on_a_cpu_is_replaced(here):
     wrong = (EngineStatus("vllm", False, "0.32.0", "vllm is the GPU build and there is no usable GPU"),)
     command = mended(replace(here, gpus=(), nvidia_driver=False, engines=wrong, packages=packages))
     assert command.startswith("pip uninstall -y vllm && pip install 'llmtl[cpu]'")
+
+
+def test_bf16_instructions_are_those_that_the_kernel_lists(here):
+    flags = Path("/proc/cpuinfo").read_text()
+    listed = any(re.search(rf"\b{name}\b", flags) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    assert here.cpu_bf16 == listed

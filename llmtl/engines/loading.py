@@ -31,13 +31,14 @@ def load_tokenizer(source: ModelSource) -> Any:
         ) from error
 
 
-def load_model(source: ModelSource, dtype: torch.dtype, device: str) -> PreTrainedModel:
-    """Return the model in evaluation mode on `device`, with the source's LoRA adapter if it names one.
+def load_model(source: ModelSource, device: str) -> PreTrainedModel:
+    """Return the model in evaluation mode on `device` (`cpu` or `cuda`), with the source's LoRA adapter if it has one.
 
     In float32 the adapter is merged into the weights, which changes nothing but speed; in bfloat16 merging would round,
     so it stays beside them. Raises `ModelError` for weights that are broken, incomplete or do not fit the memory.
     """
     folder = fetch_checkpoint(source.name, source.revision)
+    dtype = torch.float32 if source.precision(device) == "float32" else torch.bfloat16
     try:
         with _without_bars():
             loaded: Any = AutoModelForCausalLM.from_pretrained(

@@ -9,7 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
@@ -25,8 +25,6 @@ from llmtl.engines.tokens import AnswerTries, shared_length
 from llmtl.engines.wording import TokenizerWording
 from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
-
-Dtype = Literal["auto", "float32", "bfloat16"]
 
 TOKEN_BUDGET = {"cpu": 512, "cuda": 4096}
 """Tokens of one forward pass, prefix not counted. On 2 CPU cores 512 was the fastest of 256, 512 and 1024."""
@@ -67,17 +65,13 @@ class TransformersEngine:
         self._last_prompt: tuple[int, ...] = ()
 
     @classmethod
-    def load(
-        cls, source: ModelSource, *, dtype: Dtype = "auto", device: str | None = None, token_budget: int | None = None
-    ) -> Self:
+    def load(cls, source: ModelSource, *, device: str | None = None, token_budget: int | None = None) -> Self:
         """Return an engine for a folder or Hub name, with the source's LoRA adapter on it if there is one.
 
-        `dtype` auto is bfloat16 on a GPU and float32 on a CPU, where it is exact. `device` is the GPU if there is one.
-        `token_budget` bounds the tokens of a forward pass. Raises `ModelError` for what cannot be loaded.
+        `device` is by default the GPU if there is one. `token_budget` bounds the tokens of a forward pass. Raises
+        `ModelError` for what cannot be loaded.
         """
-        place = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        chosen = torch.bfloat16 if dtype == "bfloat16" or (dtype == "auto" and place != "cpu") else torch.float32
-        model = load_model(source, chosen, place)
+        model = load_model(source, device or ("cuda" if torch.cuda.is_available() else "cpu"))
         return cls(model, load_tokenizer(source), token_budget=token_budget)
 
     def score(

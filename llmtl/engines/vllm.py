@@ -8,7 +8,7 @@ several GPUs, quantised weights.
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 
@@ -51,15 +51,13 @@ class VllmEngine:
         self._tries = AnswerTries(tokenizer, wording.end_id)
 
     @classmethod
-    def load(cls, source: ModelSource, *, dtype: Literal["auto", "float32", "bfloat16"] = "auto") -> Self:
+    def load(cls, source: ModelSource) -> Self:
         """Return an engine for a folder or Hub name, with the source's LoRA adapter on it if there is one.
 
-        `dtype` auto is bfloat16 on a GPU and float32 on a CPU, where it is exact. Raises `ModelError` for what cannot
-        be loaded and `MissingPackageError` without vLLM.
+        Raises `ModelError` for what cannot be loaded and `MissingPackageError` without vLLM.
         """
-        chosen = dtype if dtype != "auto" else "bfloat16" if torch.cuda.is_available() else "float32"
         tokenizer = load_tokenizer(source)
-        llm = load_llm(source, dtype=chosen)
+        llm = load_llm(source, dtype=source.precision("cuda" if torch.cuda.is_available() else "cpu"))
         if source.adapter is None:
             return cls(llm, tokenizer)
         from vllm.lora.request import LoRARequest

@@ -17,7 +17,7 @@ import psutil
 import torch
 
 from llmtl.engines.checkpoint import fetch_checkpoint
-from llmtl.engines.protocol import ModelSource
+from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.engines.vllm_limits import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room, token_bytes
 from llmtl.errors import MissingPackageError, ModelError
 
@@ -33,10 +33,10 @@ _IN_PROCESS = {
 }
 
 
-def load_llm(source: ModelSource, *, dtype: str) -> Any:
+def load_llm(source: ModelSource, *, dtype: Precision) -> Any:
     """Return a `vllm.LLM` for a checkpoint, with room for the source's LoRA adapter if it names one.
 
-    `dtype` is float32 or bfloat16. Raises `MissingPackageError` without vLLM and `ModelError` for what it refuses.
+    Raises `MissingPackageError` without vLLM and `ModelError` for what it refuses.
     """
     folder = fetch_checkpoint(source.name, source.revision)
     with _as_before(), unwarned():

@@ -12,6 +12,7 @@ from llmtl.data import Cleaning, fingerprint, load_examples, split_examples
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError
+from llmtl.hardware import Hardware, inspect
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.predictor import Role, Strategy
 from llmtl.progress import Progress
@@ -62,7 +63,18 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     )
     if prepared.needs_model:
         inspect_checkpoint(source.name, source.revision)
+        if slow := emulation(source, inspect()):
+            progress.say(f"Warning: {slow}")
     return replace(prepared, findings=_check(prepared, loaded.cleaning, progress))
+
+
+def emulation(source: ModelSource, hardware: Hardware) -> str | None:
+    """Return one line with the cure where the model would be run in numbers without instructions; None otherwise."""
+    has = all(gpu.bf16 for gpu in hardware.gpus) if hardware.gpus else hardware.cpu_bf16
+    if has or source.precision(hardware.device) == "float32":
+        return None
+    device = "GPU" if hardware.gpus else "CPU"
+    return f"This {device} has no bfloat16 instructions and emulates them slowly; set model.dtype=float32."
 
 
 def task_of(recipe: Recipe, labels: tuple[str, ...]) -> Task:

@@ -272,6 +272,7 @@ def _provenance(bench: Bench, started: str) -> dict[str, str]:
     model = "none" if not bench.prepared.needs_model else recipe.model.name
     return {
         "model": f"{model}@{recipe.model.revision}" if recipe.model.revision else model,
+        **({"computed in": bench.prepared.source.precision(hardware.device)} if bench.prepared.needs_model else {}),
         "device": devices,
         "data": recipe.data.path,
         "data fingerprint (SHA-256)": bench.prepared.fingerprint,

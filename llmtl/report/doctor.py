@@ -26,14 +26,18 @@ def _print_machine(hardware: Hardware, console: Console) -> None:
     table = Table(title="Machine", title_justify="left", show_header=False)
     table.add_row("system", hardware.system)
     table.add_row("Python", hardware.python)
-    table.add_row("CPU", f"{hardware.cpu_cores} cores")
+    table.add_row("CPU", f"{hardware.cpu_cores} cores, {_bf16(hardware.cpu_bf16)}")
     table.add_row("memory", f"{hardware.ram_free_gib:.1f} GiB free of {hardware.ram_total_gib:.1f}")
     for gpu in hardware.gpus:
-        precision = "bf16" if gpu.bf16 else "no bf16"
-        table.add_row("GPU", f"{escape(gpu.name)}, {gpu.free_gib:.1f} GiB free of {gpu.total_gib:.1f}, {precision}")
+        memory = f"{gpu.free_gib:.1f} GiB free of {gpu.total_gib:.1f}"
+        table.add_row("GPU", f"{escape(gpu.name)}, {memory}, {_bf16(gpu.bf16)}")
     if not hardware.gpus:
         table.add_row("GPU", "none; small models run on the CPU")
     console.print(table)
+
+
+def _bf16(has: bool) -> str:
+    return "bf16" if has else "no bf16"
 
 
 def _print_engines(hardware: Hardware, console: Console) -> None:

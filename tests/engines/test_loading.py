@@ -17,7 +17,7 @@ def copy(tiny_llama, tmp_path):
 
 
 def load(folder, **settings):
-    return load_model(ModelSource(str(folder), **settings), torch.float32, "cpu")
+    return load_model(ModelSource(str(folder), **settings), "cpu")
 
 
 def test_the_model_is_in_evaluation_mode_and_draws_no_bar(tiny_mistral, capfd):

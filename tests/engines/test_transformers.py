@@ -30,8 +30,8 @@ def folder(request):
     return request.getfixturevalue(request.param)
 
 
-def load(folder, **settings):
-    return TransformersEngine.load(ModelSource(str(folder)), device="cpu", **settings)
+def load(folder, dtype="auto", **settings):
+    return TransformersEngine.load(ModelSource(str(folder), dtype=dtype), device="cpu", **settings)
 
 
 def worded(engine, texts=TEXTS, labels=LABELS, demonstrations=()):
@@ -337,7 +337,7 @@ def test_a_lora_adapter_changes_scores_as_peft_alone_does(tiny_llama, tmp_path):
     engine.tokenizer.save_pretrained(tmp_path / "merged")
     check(engine, tmp_path / "merged", prompts, answers, scores)
     unmerged = TransformersEngine.load(
-        ModelSource(str(tiny_llama), adapter=tmp_path / "adapter"), device="cpu", dtype="bfloat16"
+        ModelSource(str(tiny_llama), adapter=tmp_path / "adapter", dtype="bfloat16"), device="cpu"
     )
     for a, b in zip(unmerged.score(prompts, answers), scores, strict=True):
         assert a.probabilities == pytest.approx(b.probabilities, abs=0.15)

@@ -41,7 +41,7 @@ def folders(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engine():
-    loaded = TransformersEngine.load(ModelSource(str(resolve("pocket-llama"))), dtype="float32")
+    loaded = TransformersEngine.load(ModelSource(str(resolve("pocket-llama"))))
     yield loaded
     loaded.close()
 

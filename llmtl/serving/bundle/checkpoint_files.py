@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from llmtl.engines.checkpoint import inspect_checkpoint
-from llmtl.engines.protocol import ModelSource
+from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
 from llmtl.pocket import NAMES as EMBEDDED
 from llmtl.progress import Progress
@@ -41,7 +41,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BLOCK = 16 * 2**20
 
 
-def describe_base(source: ModelSource, name: str, *, dtype: str, task: str) -> BaseModel:
+def describe_base(source: ModelSource, name: str, *, dtype: Precision, task: str) -> BaseModel:
     """Return what a bundle says of its language model; `name` is the recipe's, which may be a path or a Hub name.
 
     Raises `ModelError` when the model is not there any more.

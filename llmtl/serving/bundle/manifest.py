@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from llmtl.engines.protocol import Precision
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.prompting.config import Retrieval
 from llmtl.task import Example, Task
@@ -79,7 +80,7 @@ class BaseModel:
     revision: str | None
     licence: str
     context_length: int
-    dtype: str
+    dtype: Precision
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmtl.engines.protocol import ModelSource
+from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
 from llmtl.predictor import Prediction
 from llmtl.progress import Progress
@@ -36,21 +36,19 @@ class MergeCheck:
     largest_difference: float
 
 
-def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: str) -> None:
+def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: Precision) -> None:
     """Write the base model with the adapter merged in to `folder`, in safetensors.
 
     Merged in `dtype`: in float32 that changes the outputs by no more than rounding. Raises `ModelError` when base and
     adapter do not fit.
     """
-    import torch
-
     from llmtl.engines.loading import load_model
     from llmtl.tuning.quiet import quiet
 
     with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
         from peft import PeftModel
 
-        base = load_model(replace(source, adapter=None), getattr(torch, dtype), "cpu")
+        base = load_model(replace(source, adapter=None, dtype=dtype), "cpu")
         _refuse_tied(base, adapter)
         merged: Any = PeftModel.from_pretrained(base, str(adapter)).merge_and_unload()
         merged.config.name_or_path = ""
@@ -59,7 +57,7 @@ def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: str
     gc.collect()
 
 
-def check_merged(folder: Path, source: BundleSource, *, dtype: str, progress: Progress) -> MergeCheck:
+def check_merged(folder: Path, source: BundleSource, *, dtype: Precision, progress: Progress) -> MergeCheck:
     """Return how the checkpoint in `folder` compares with the recorded predictions of base model and adapter.
 
     Raises `BundleError` with the figures when a probability moved by more than the tolerance, or a label changed that
@@ -94,14 +92,14 @@ def _same_answers(served: Sequence[Prediction], recorded: Sequence[Prediction]) 
 
 
 def _predict(
-    folder: Path, source: BundleSource, texts: Sequence[str], *, dtype: str, progress: Progress
+    folder: Path, source: BundleSource, texts: Sequence[str], *, dtype: Precision, progress: Progress
 ) -> list[Prediction]:
     """Return the merged checkpoint's predictions of the zero-shot prompts."""
     from llmtl.engines.transformers import TransformersEngine
     from llmtl.templates import Template
     from llmtl.text_predictor import prompt_predictor
 
-    engine = TransformersEngine.load(ModelSource(str(folder)), dtype="float32" if dtype == "float32" else "bfloat16")
+    engine = TransformersEngine.load(ModelSource(str(folder), dtype=dtype))
     try:
         with progress.stage("Checking the merged model", len(texts)) as advance:
             template = Template(source.task, engine)

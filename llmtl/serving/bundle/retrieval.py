@@ -10,6 +10,7 @@ Not covered: stock vLLM, which cannot retrieve.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from llmtl.engines.checkpoint import inspect_checkpoint
-from llmtl.engines.protocol import ModelSource
+from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
 from llmtl.prompting.config import Retrieval
 from llmtl.prompting.retrieval import Embed, EmbeddingRetriever, Index, Retriever, load_sentence_model, sentence_embed
@@ -52,7 +53,7 @@ class RememberingIndex:
             return self._nearest(text, count)
 
 
-def too_large_to_embed(model: ModelSource, dtype: str) -> str | None:
+def too_large_to_embed(model: ModelSource, dtype: Precision) -> str | None:
     """Return why a language model cannot embed messages beside vLLM, and the cure; None where it can."""
     gib = inspect_checkpoint(model.name, model.revision).parameters * _BYTES[dtype] / _GIB
     if gib <= LARGEST_GIB:
@@ -65,7 +66,13 @@ def too_large_to_embed(model: ModelSource, dtype: str) -> str | None:
 
 
 def write_retrieval(
-    folder: Path, pool: Sequence[Example], retrieval: Retrieval, *, sentence_model: str, model: ModelSource, dtype: str
+    folder: Path,
+    pool: Sequence[Example],
+    retrieval: Retrieval,
+    *,
+    sentence_model: str,
+    model: ModelSource,
+    dtype: Precision,
 ) -> None:
     """Write what retrieving needs beside the pool: its vectors, and the sentence model.
 
@@ -115,11 +122,11 @@ def _source(base: BaseModel, folder: Path) -> ModelSource:
     return ModelSource(base.source, base.revision) if base.hub else ModelSource(str(folder / base.source))
 
 
-def _by_model(model: ModelSource, dtype: str) -> Embed:
+def _by_model(model: ModelSource, dtype: Precision) -> Embed:
     """Return the embedding by the language model's hidden states, as measured."""
     from llmtl.engines.transformers import TransformersEngine  # most bundles do not need it
 
-    return TransformersEngine.load(model, dtype="float32" if dtype == "float32" else "bfloat16", device="cpu").embed
+    return TransformersEngine.load(replace(model, dtype=dtype), device="cpu").embed
 
 
 def _require_harmless(folder: Path, name: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.decision import Decision
-from llmtl.engines.protocol import ModelSource
+from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
 from llmtl.evaluation import Evaluation
 from llmtl.predictor import Predictor, Role
@@ -77,6 +77,6 @@ class BundleSource:
         return found
 
     @property
-    def dtype(self) -> str:
-        """Return the number format that the language model was measured in (`TransformersEngine.load`)."""
-        return "float32" if self.device == "cpu" else "bfloat16"
+    def dtype(self) -> Precision:
+        """Return the number format that the language model was measured in."""
+        return self.model.precision(self.device)
