@@ -5,6 +5,7 @@ failures print one line; unexpected ones keep their traceback.
 """
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -23,22 +24,51 @@ INTERRUPTED = 130
 KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
 """The environment variables from which `llmtl serve` takes the API key, in this order."""
 LAST_PORT = 65535
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""A full disk, and places that may not be written."""
 _DECISION_NUMBERS = {"margin": float, "alpha": float, "resamples": int, "max_usd_per_1k": float, "max_p95_ms": float}
 """The numbers of a recipe's `decision` section that `llmtl decide` takes as options."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code of one command."""
-    ours, passed_on = _split(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(ours, argparse.Namespace(passed_on=passed_on))
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is loaded: its C++ warns of what vLLM does
     try:
         return int(options.command(options))
     except LlmtlError as error:
         print(f"llmtl: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("llmtl: interrupted; the same command goes on from here.", file=sys.stderr)
+        goes_on = "; the same command goes on from here" if options.command is _run else ""
+        print(f"llmtl: interrupted{goes_on}.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe: whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = f" ('{error.filename}')" if error.filename else ""
+        print(f"llmtl: {error.strerror}{where}; mend that, or name another folder.", file=sys.stderr)
+        return 1
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of one command.
+
+    argparse takes a repeated positional only where the first positional stands (https://bugs.python.org/issue14191), so
+    that overrides after `--text` and its like come back as unknown: here they join the others.
+    """
+    ours, passed_on = _split(arguments)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(ours, argparse.Namespace(passed_on=passed_on))
+    if unknown and (options.command is not _run or any(word.startswith("-") for word in unknown)):
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if unknown:
+        options.overrides += unknown
+    return options
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
@@ -102,6 +132,9 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         usage="llmtl serve RUN [options] [-- VLLM_ARGUMENT ...]",
         description="Serve a run's winner, or a bundle, through vLLM: checked against what was measured before it is "
         "announced, restarted after a crash, until Ctrl-C. What follows `--` goes to vLLM as it is.",
+        epilog="A winner at a provider (hosted) needs its API key in the environment variable that its recipe names. "
+        "One start of the server spends at most $LLMTL_HOSTED_MAX_USD there, by default strategies.hosted.max_usd, and "
+        "checks at most 50 recorded inputs.",
     )
     serve.add_argument("run", metavar="RUN", help="a run folder, or a bundle that `llmtl export` wrote")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: this machine only)")

@@ -12,7 +12,8 @@
     ├── MissingPackageError (ImportError)    names its install command
     ├── TrainingError (RuntimeError)         training cannot go on: exit code 1
     ├── HostedError (RuntimeError)           a hosted model cannot be asked: exit code 1
-    │   └── UnreadableAnswerError            its answer is none of those asked for
+    │   ├── UnreadableAnswerError            its answer is none of those asked for
+    │   └── SpendLimitError                  what it may cost is spent
     └── ServingError (RuntimeError)          the server cannot start or died: exit code 1
         └── DriftError                       the live server does not predict what was measured
 
@@ -77,6 +78,10 @@ class HostedError(LlmtlError, RuntimeError):
 
 class UnreadableAnswerError(HostedError):
     """A hosted model's answer is none of those that were asked for: a failed prediction, not the end of a run."""
+
+
+class SpendLimitError(HostedError):
+    """Asking a hosted model once more could cost more than it may."""
 
 
 class ServingError(LlmtlError, RuntimeError):

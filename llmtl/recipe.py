@@ -60,6 +60,8 @@ def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> di
 
     Raises `RecipeError` listing every override that is not of that form.
     """
+    if isinstance(overrides, str):
+        raise RecipeError(f"Overrides are a list of key.sub=value; write ['{overrides}'].")
     result: dict[str, Any] = _copy(document)
     problems = []
     for override in overrides:

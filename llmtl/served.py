@@ -45,7 +45,8 @@ class Parity:
     """Recorded test inputs replayed through the live endpoint.
 
     `passed`: at least `required` of the labels agree and every disagreement is close. `largest_difference` is the
-    largest absolute difference between a recorded and a served probability of any label.
+    largest absolute difference between a recorded and a served probability of any label, and `compared_probabilities`
+    says whether there was any to compare.
     """
 
     compared: int
@@ -54,6 +55,7 @@ class Parity:
     passed: bool
     largest_difference: float
     disagreements: tuple[Disagreement, ...] = ()
+    compared_probabilities: bool = True
 
     @property
     def agreement(self) -> float:
@@ -62,13 +64,27 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Paid:
+    """What a hosted model's provider was paid for starting, measuring and checking a server."""
+
+    requests: int
+    usd: float
+
+    @property
+    def usd_per_1k_requests(self) -> float:
+        """Return the USD of 1,000 requests like these."""
+        return 1000 * self.usd / self.requests if self.requests else 0.0
+
+
+@dataclass(frozen=True)
 class Served:
     """One measurement of a live server.
 
     `engine` names it with its version (`vllm 0.32.0`, or `llmtl 0.1.0` for a winner that is not a language model);
-    `device` is `cpu` or `cuda`. `loads` has one entry a concurrency, in rising order. `usd_per_1k_requests` is the
-    machine's price at the best rate reached. `accepted_drift` says that the user let a server through that failed the
-    parity check.
+    `device` is `cpu` or `cuda`, or `hosted` where a provider computes the answers: then `paid` says what that took.
+    `loads` has one entry a concurrency, in rising order. `usd_per_1k_requests` is the machine's price at the best rate
+    reached, or what the provider was paid for its tokens. `accepted_drift` says that the user let a server through that
+    failed the parity check.
     """
 
     task: str
@@ -80,6 +96,7 @@ class Served:
     loads: tuple[Load, ...]
     usd_per_1k_requests: float
     accepted_drift: bool = False
+    paid: Paid | None = None
 
 
 SERVED = TypeAdapter(Served)

@@ -112,6 +112,7 @@ class BudgetConfig(BaseModel):
     minutes: float | None = Field(
         default=None,
         gt=0,
+        allow_inf_nan=False,
         description="Wall-clock minutes for the whole run: caps training and sub-samples train, dev and test so that "
         "the forecast fits. By default 25 on a CPU and no limit on a GPU.",
     )

@@ -1,15 +1,17 @@
 """The run folder: content-addressed steps, atomic writes, resume, provenance.
 
 A step's file is named after the SHA-256 of everything its result depends on, so a run that was interrupted goes on
-where it stopped and a changed recipe recomputes only what it touches. Not covered: what the steps are
-(`llmtl.pipeline`), and locking: one process writes a run folder at a time.
+where it stopped and a changed recipe recomputes only what it touches. One process carries out a run in a folder at a
+time. Not covered: what the steps are (`llmtl.pipeline`).
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +21,8 @@ from typing import Any
 from llmtl.errors import RunError
 
 PACKAGES = ("llmtl", "torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "scikit-learn", "scipy")
+STEPS = "steps"
+"""The folder, in the run folder, that holds the steps."""
 
 
 def digest(value: Any) -> str:
@@ -60,6 +64,8 @@ def read_json(path: Path) -> Any:
         raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.") from None
     except json.JSONDecodeError as error:
         raise RunError(f"'{path}' is damaged (line {error.lineno}); delete it and run again.") from error
+    except UnicodeDecodeError as error:
+        raise RunError(f"'{path}' is damaged (byte {error.start}); delete it and run again.") from error
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
@@ -69,7 +75,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     try:
         # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
         return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"'{path}' is damaged; delete it and run again.") from error
 
 
@@ -78,6 +84,30 @@ class Store:
     """One run folder."""
 
     folder: Path
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Return a context in which no other process can claim the folder, which is made if need be.
+
+        The claim is a lock of the operating system, so that it ends with its process however that ends. Raises
+        `RunError` for a folder that another process holds or that cannot be made.
+        """
+        try:
+            (self.folder / STEPS).mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.folder, os.O_RDONLY)
+        except OSError as error:
+            raise RunError(f"'{self.folder}' cannot be written ({error.strerror}); name another folder.") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise RunError(
+                f"Another run is writing '{self.folder}'; wait until it has ended, or name another folder."
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(handle)
 
     def step(self, name: str, depends_on: Mapping[str, Any], compute: Callable[[Path], Any]) -> Any:
         """Return the JSON-able result of `compute(folder)`, computed once for everything it `depends_on`.
@@ -96,7 +126,7 @@ class Store:
 
     def step_folder(self, name: str, depends_on: Mapping[str, Any]) -> Path:
         """Return the folder of a step, which need not exist yet."""
-        return self.folder / "steps" / f"{name}-{digest(depends_on)[:16]}"
+        return self.folder / STEPS / f"{name}-{digest(depends_on)[:16]}"
 
     def has(self, name: str, depends_on: Mapping[str, Any]) -> bool:
         """Return whether the step was finished before."""

@@ -24,7 +24,7 @@ from llmtl.task import TaskKind
 from llmtl.tuning.config import QloraConfig
 
 HOSTED: frozenset[str] = frozenset({"hosted"})
-"""The strategies that send inputs to somebody else's machine: measured only where the recipe lists them."""
+"""The strategies that ask an endpoint, mostly on another machine: measured only where the recipe lists them."""
 
 
 class StrategiesConfig(BaseModel):
@@ -65,6 +65,14 @@ class StrategiesConfig(BaseModel):
         if problems:
             raise ValueError(", and ".join(problems))
         return names
+
+
+def sending_away(config: StrategiesConfig) -> dict[str, str]:
+    """Return the strategies that the recipe runs and that send inputs to another machine, with why they are barred."""
+    away = [name for name in config.run if name in HOSTED and not config.hosted.on_this_machine]
+    why = f"it would send inputs to '{config.hosted.base_url}', which decision.private bars; nothing was sent"
+    why = f"it would send inputs to '{config.hosted.base_url}', which decision.private bars; nothing was sent"
+    return dict.fromkeys(away, why)
 
 
 def build(config: StrategiesConfig, kind: TaskKind = TaskKind.CLASSIFICATION) -> tuple[Strategy, ...]:

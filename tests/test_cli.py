@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -131,3 +133,78 @@ def test_the_doctor_names_devices_engines_and_versions(capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     for word in ("CPU", "memory", "transformers", "vllm", "bitsandbytes", "torch"):
         assert word in shown
+
+
+RULES = ("strategies.run=[majority]", "learning_curve.enabled=false")
+
+
+def test_overrides_may_follow_the_options(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["run", "data.csv", *COLUMNS, *RULES, "seed=3", "--out", "runs/x"]) == 0
+    assert "seed: 3" in Path("runs/x/recipe.yaml").read_text()
+
+
+def test_a_misspelt_option_is_no_override(here: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "data.csv", *COLUMNS, "--budget", "1", "--uot", "x"])
+    assert "--uot" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["doctor", "seed=3"])
+
+
+def test_a_budget_without_end(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert "budget.minutes" in refused(capsys, "data.csv", *COLUMNS, "--budget-minutes", "inf")
+
+
+@pytest.mark.parametrize("out", ["file", "file/run"])
+def test_a_run_folder_that_cannot_be_made(here: Path, capsys: pytest.CaptureFixture[str], out: str):
+    (here / "file").write_text("mine")
+    assert "'file" in refused(capsys, "data.csv", *COLUMNS, *RULES, "--out", out)
+    assert (here / "file").read_text() == "mine"
+
+
+def test_a_recipe_is_not_overwritten_by_its_run(here: Path, capsys: pytest.CaptureFixture[str]):
+    mine = "name: mine\ndata: {path: data.csv}\nmodel: {name: pocket-llama}\n"
+    (here / "recipe.yaml").write_text(mine)
+    assert "is a recipe" in refused(capsys, "recipe.yaml", *RULES, "--out", ".")
+    assert (here / "recipe.yaml").read_text() == mine
+
+
+def test_a_run_of_other_data_is_not_overwritten(here: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["run", "data.csv", *COLUMNS, *RULES, "--out", "run"]) == 0
+    decided = (here / "run" / "decision.json").read_bytes()
+    write(here / "other.csv", ROWS[5:35])
+    assert "holds a run with data.path 'data.csv'" in refused(capsys, "other.csv", *COLUMNS, *RULES, "--out", "run")
+    assert (here / "run" / "decision.json").read_bytes() == decided
+    again = ["run", str(here / "data.csv"), *COLUMNS, *RULES, "seed=1", "--out", "run"]
+    assert main(again) == 0  # the same file by another spelling, and another choice
+
+
+@pytest.mark.parametrize("damage", ["[]", "{}"])
+def test_a_damaged_index_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], damage: str):
+    assert main(["run", "data.csv", *COLUMNS, *RULES, "--out", "run"]) == 0
+    (here / "run" / "index.json").write_text(damage)
+    assert main(["predict", "run", "--text", "a"]) == 2
+    assert "another version of llmtl" in capsys.readouterr().err
+
+
+def test_output_that_nobody_reads_to_the_end(here: Path):
+    assert main(["run", "data.csv", *COLUMNS, *RULES, "--out", "run"]) == 0
+    many = [word for number in range(4000) for word in ("--text", f"text {number}")]
+    command = [sys.executable, "-m", "llmtl.cli", "predict", "run", *many]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
+
+
+def test_data_without_columns_in_python(here: Path):
+    import llmtl
+
+    for given in ({}, {"text": "text"}):
+        with pytest.raises(llmtl.LlmtlError, match="also needs text, label and model"):
+            llmtl.run("data.csv", **given)
+    with pytest.raises(llmtl.LlmtlError, match="Overrides are a list"):
+        llmtl.run("data.csv", text="text", label="label", model="pocket-llama", overrides="seed=3")

@@ -1,6 +1,8 @@
 """The run folder."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,30 @@ def test_json_lines_round_trip_and_damage_is_named(tmp_path: Path):
         read_json_lines(path)
     with pytest.raises(RunError, match="missing"):
         read_json(tmp_path / "none.json")
+
+
+def test_only_one_process_at_a_time_writes_a_folder(tmp_path: Path):
+    hold = "import sys; from pathlib import Path; from llmtl.store import Store\nwith Store(Path(sys.argv[1])).claimed(): print(1, flush=True); sys.stdin.read()"  # noqa: E501
+    command = [sys.executable, "-c", hold, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"1\n"
+        with pytest.raises(RunError, match="Another run is writing"), Store(tmp_path).claimed():
+            pass
+        other.kill()
+    with Store(tmp_path).claimed():  # killed, it holds nothing
+        assert (tmp_path / "steps").is_dir()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RunError, match="cannot be written"), Store(tmp_path / "file" / "run").claimed():
+        pass
+
+
+def test_bytes_that_are_no_text_are_damage(tmp_path: Path):
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(RunError, match="damaged"):
+        read_json(tmp_path / "a.json")
+    with pytest.raises(RunError, match="damaged"):
+        read_json_lines(tmp_path / "a.json")

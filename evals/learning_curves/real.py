@@ -1,12 +1,12 @@
 """Learning curves of `tfidf` on real data, measured further than they are shown; see the README.
 
-Not covered: strategies with a language model, whose curves would take hours here.
+Not covered: strategies with a language model (`models`), which share the dividing and the measuring here.
 """
 
 import csv
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,20 +25,26 @@ from llmtl.predictor import FitContext, Predictor
 from llmtl.task import Example, Metric, Split, Task, TaskKind
 
 FURTHER = (2, 4)
-SHOWN_SHARES = (1 / 16, 1 / 4)
+SHOWN = ((1 / 16, POINTS), (1 / 4, POINTS))
 MOST_TRAIN = 4000
 MOST_TEST = 3000
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A task, all its examples and how they are to be divided; `seed` draws the subsets of train."""
+    """A task, all its examples and how they are to be divided; `seed` draws the subsets of train.
+
+    `shown` are the curves: the share of train that each ends at, and its number of sizes.
+    """
 
     name: str
     task: Task
     examples: tuple[Example, ...]
     dev: int
     seed: int
+    most_train: int = MOST_TRAIN
+    most_test: int = MOST_TEST
+    shown: tuple[tuple[float, int], ...] = SHOWN
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,28 @@ class RealCurve:
     test_examples: int
 
 
+@dataclass(frozen=True)
+class Scored:
+    """Which dev examples are wrong after fitting on so many of train, and the score on test; None: not needed."""
+
+    dev: NDArray[np.bool_] | None
+    test: float | None
+
+
+Fit = Callable[[Wanted, Split, Path], Predictor]
+"""Fits a strategy as a run does, on train and dev of the split; the folder is there until it has predicted."""
+
+
 def curves(data: Path) -> Iterator[RealCurve]:
     """Yield the curves of every data set that is there."""
-    for wanted in _wanted(data):
-        yield from _continued(wanted)
+    for wanted in tasks(data):
+        plan = planned(wanted)
+        scored = {size: plan.score(size, _tfidf) for size in sorted(plan.on_dev | plan.on_test)}
+        yield from plan.curves(scored, "tfidf")
 
 
-def _wanted(data: Path) -> Iterator[Wanted]:
+def tasks(data: Path) -> Iterator[Wanted]:
+    """Yield what is wanted of every data set that is there."""
     makers: dict[str, Callable[[Path], Iterator[Wanted]]] = {
         "banking77/train.csv": _banking,
         "restaurant8k/train.jsonl": _restaurant,
@@ -113,36 +134,67 @@ def _classification(name: str, rows: list[tuple[str, str]], labels: list[str], *
     return Wanted(name, Task("task", tuple(labels)), examples, dev=dev, seed=seed)
 
 
-def _continued(wanted: Wanted) -> Iterator[RealCurve]:
-    """Yield the curves that end at each share of train, continued to twice and four times their largest size."""
-    split = _divided(wanted)
-    for share in SHOWN_SHARES:
-        sizes = subset_sizes(int(share * len(split.train)), points=POINTS, labels=len(wanted.task.labels))
-        if len(sizes) < FEWEST_POINTS:
-            continue
-        fitted = {size: _fit(wanted, split, size) for size in (*sizes, *(factor * sizes[-1] for factor in FURTHER))}
-        wrong = np.array([_wrong(fitted[size], split.dev) for size in sizes])
-        truth = {factor: 1 - float(_wrong(fitted[factor * sizes[-1]], split.test).mean()) for factor in FURTHER}
-        yield RealCurve(wanted.name, wanted.seed, of_wrong(sizes, wrong, strategy="tfidf"), truth, len(split.test))
+@dataclass(frozen=True)
+class Plan:
+    """The split of a task, and the sizes that each of its curves shows."""
+
+    wanted: Wanted
+    split: Split
+    shown: tuple[tuple[int, ...], ...]
+
+    @property
+    def on_dev(self) -> frozenset[int]:
+        """Return the sizes that are shown."""
+        return frozenset(size for sizes in self.shown for size in sizes)
+
+    @property
+    def on_test(self) -> frozenset[int]:
+        """Return the sizes that are to be foretold."""
+        return frozenset(factor * sizes[-1] for sizes in self.shown for factor in FURTHER)
+
+    def score(self, size: int, fit: Fit) -> Scored:
+        """Return what a strategy fitted on that many training examples scores, on what is asked of that size."""
+        cut = subsample(self.split, train=size, seed=self.wanted.seed, kind=self.wanted.task.kind)
+        with TemporaryDirectory() as folder:
+            predictor = fit(self.wanted, cut, Path(folder))
+            dev = _wrong(predictor, self.split.dev) if size in self.on_dev else None
+            test = 1 - float(_wrong(predictor, self.split.test).mean()) if size in self.on_test else None
+        return Scored(dev, test)
+
+    def curves(self, scored: Mapping[int, Scored], strategy: str) -> Iterator[RealCurve]:
+        """Yield the curves of which every size was scored."""
+        for sizes in self.shown:
+            further = {factor: factor * sizes[-1] for factor in FURTHER}
+            if not {*sizes, *further.values()} <= scored.keys():
+                continue
+            wrong = np.array([scored[size].dev for size in sizes])
+            truth = {factor: score for factor, size in further.items() if (score := scored[size].test) is not None}
+            measured = of_wrong(sizes, wrong, strategy=strategy)
+            yield RealCurve(self.wanted.name, self.wanted.seed, measured, truth, len(self.split.test))
+
+
+def planned(wanted: Wanted) -> Plan:
+    """Return the plan of a task; a curve of fewer sizes than a forecast takes is left out."""
+    split, labels = _divided(wanted), len(wanted.task.labels)
+    shown = (
+        subset_sizes(int(share * len(split.train)), points=points, labels=labels) for share, points in wanted.shown
+    )
+    return Plan(wanted, split, tuple(sizes for sizes in shown if len(sizes) >= FEWEST_POINTS))
 
 
 def _divided(wanted: Wanted) -> Split:
     """Return train, dev and test at random; half of what train does not need is test, up to a limit."""
     order = np.random.default_rng((1, wanted.seed)).permutation(len(wanted.examples))
     examples = [wanted.examples[at] for at in order]
-    train = min(MOST_TRAIN, (len(examples) - wanted.dev) * 2 // 3)
+    train = min(wanted.most_train, (len(examples) - wanted.dev) * 2 // 3)
     rest = examples[train + wanted.dev :]
-    return Split(tuple(examples[:train]), tuple(examples[train : train + wanted.dev]), tuple(rest[:MOST_TEST]))
+    dev = examples[train : train + wanted.dev]
+    return Split(tuple(examples[:train]), tuple(dev), tuple(rest[: wanted.most_test]))
 
 
-def _fit(wanted: Wanted, split: Split, size: int) -> Predictor:
-    """Return `tfidf` fitted as a run does with that many training examples."""
-    cut = subsample(split, train=size, seed=wanted.seed, kind=wanted.task.kind)
-    with TemporaryDirectory() as folder:
-        context = FitContext(
-            wanted.task, cut.train, cut.dev, ModelSource("none"), _no_engine, Path(folder), seed=wanted.seed
-        )
-        return Tfidf().fit(context)
+def _tfidf(wanted: Wanted, cut: Split, folder: Path) -> Predictor:
+    source = ModelSource("none")
+    return Tfidf().fit(FitContext(wanted.task, cut.train, cut.dev, source, _no_engine, folder, seed=wanted.seed))
 
 
 def _no_engine(adapter: Path | None) -> Engine:

@@ -7,8 +7,8 @@ import numpy as np
 from scipy.stats import linregress, t
 
 from llmtl.learning_curve import Forecast, Measured
-from llmtl.learning_curve.forecast import BAND, FURTHEST
-from llmtl.learning_curve.power_law import fit, weighted_quantiles
+from llmtl.learning_curve.forecast import BAND
+from llmtl.learning_curve.power_law import FURTHEST, fit, weighted_quantiles
 
 FACTORS = (2, FURTHEST)
 LLMTL, POWER_LAW, LOG_LINEAR, LAST_SCORE = "llmtl", "power law alone", "log-linear", "last score"

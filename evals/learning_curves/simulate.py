@@ -23,7 +23,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 written_results = import_module("written_results")
 
 NAME = "learning_curves"
-SEED = 20261124
+SEED = 20261125
 
 
 def main() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rules import FACTORS, LAST_SCORE, LLMTL, LOG_LINEAR, NEVER, Foretold
 
-from llmtl.learning_curve.forecast import FURTHEST
+from llmtl.learning_curve.power_law import FURTHEST
 from llmtl.metrics.intervals import wilson
 
 HOLD_BAR = 0.75
@@ -45,12 +45,12 @@ def summarise(found: Sequence[Outcome]) -> Json:
     groups = {kind: [item for item in found if item.kind == kind] for kind in kinds}
     result: Json = {
         "curves": len(found),
-        "kinds": {kind: _group(items) for kind, items in groups.items()},
-        "pooled": _group([item for item in found if item.kind in JUDGED_KINDS]),
+        "kinds": {kind: group(items) for kind, items in groups.items()},
+        "pooled": group([item for item in found if item.kind in JUDGED_KINDS]),
     }
     if REAL in groups:
         names = list(dict.fromkeys(item.data for item in groups[REAL]))
-        result["real_by_data"] = {name: _group([i for i in groups[REAL] if i.data == name]) for name in names}
+        result["real_by_data"] = {name: group([i for i in groups[REAL] if i.data == name]) for name in names}
     return result | {"bars": _bars(result), "point": _point(found)}
 
 
@@ -62,7 +62,8 @@ def reason(refusal: str) -> str:
     return "too few sizes"
 
 
-def _group(items: Sequence[Outcome]) -> Json:
+def group(items: Sequence[Outcome]) -> Json:
+    """Return how often these were refused and why, and how every rule did on the others."""
     made = [item for item in items if item.said]
     return {
         "curves": len(items),
@@ -123,22 +124,35 @@ def _holds_needs(item: Outcome, name: str) -> bool:
 
 
 def _bars(result: Json) -> dict[str, bool]:
-    kinds, pooled = result["kinds"], result["pooled"]
+    kinds = result["kinds"]
     bars = {}
-    for kind in (*JUDGED_KINDS, REAL):
-        if kind in kinds:
-            for factor in FACTORS:
-                held = _figure(kinds[kind], LLMTL, f"{factor}x", "held", "rate")
-                bars[f"{kind}: band at {factor}x holds 75%"] = held is not None and held >= HOLD_BAR
     for kind in JUDGED_KINDS:
+        bars |= holding_bars(kind, kinds[kind])
         held = _figure(kinds[kind], LLMTL, "labels_needed", "held", "rate")
         bars[f"{kind}: labels needed holds 75%"] = held is not None and held >= HOLD_BAR
-    for name, group in (("simulated", pooled), (REAL, kinds.get(REAL))):
-        for rule in (LOG_LINEAR, LAST_SCORE) if group else ():
-            ours, theirs = (_figure(group, who, f"{FURTHEST}x", "absolute_error_points") for who in (LLMTL, rule))
-            bars[f"{name}: smaller error at {FURTHEST}x than {rule}"] = ours is not None and ours < theirs
-    bars["level: a forecast for at most 10%"] = 1 - kinds["level"]["refused"]["rate"] <= LEVEL_BAR
-    return bars
+    bars |= error_bars("simulated", result["pooled"])
+    if REAL in kinds:
+        bars |= holding_bars(REAL, kinds[REAL]) | error_bars(REAL, kinds[REAL])
+    return bars | {"level: a forecast for at most 10%": 1 - kinds["level"]["refused"]["rate"] <= LEVEL_BAR}
+
+
+def holding_bars(name: str, found: Json) -> dict[str, bool]:
+    """Return whether the band of a group holds what it has to."""
+    rates = {factor: _figure(found, LLMTL, f"{factor}x", "held", "rate") for factor in FACTORS}
+    return {
+        f"{name}: band at {factor}x holds 75%": held is not None and held >= HOLD_BAR for factor, held in rates.items()
+    }
+
+
+def error_bars(name: str, found: Json) -> dict[str, bool]:
+    """Return whether the forecasts of a group are nearer than both naive rules'."""
+    far = f"{FURTHEST}x"
+    ours = _figure(found, LLMTL, far, "absolute_error_points")
+    return {
+        f"{name}: smaller error at {far} than {rule}": ours is not None
+        and ours < _figure(found, rule, far, "absolute_error_points")
+        for rule in (LOG_LINEAR, LAST_SCORE)
+    }
 
 
 def _point(found: Sequence[Outcome]) -> Json:

@@ -6,7 +6,7 @@ data, and acting on findings (`llmtl.pipeline`).
 
 from collections.abc import Callable
 
-from llmtl.checks.balance import check_imbalance, check_size
+from llmtl.checks.balance import check_imbalance, check_size, check_spelling
 from llmtl.checks.cleaning import check_cleaning
 from llmtl.checks.context import check_context
 from llmtl.checks.finding import Finding, Level
@@ -26,6 +26,7 @@ __all__ = [
     "check_label_noise",
     "check_leakage",
     "check_size",
+    "check_spelling",
     "run_checks",
 ]
 
@@ -54,6 +55,7 @@ def run_checks(
     if one_label:
         findings += check_label_names(known)
         findings += check_imbalance(split, task)
+    findings += check_spelling(task)
     findings += check_size(split, task)
     if count_prompt_tokens is not None and context_length is not None:
         findings += check_context(

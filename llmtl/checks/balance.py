@@ -3,7 +3,7 @@
 Not covered: whether test is large enough to tell two strategies apart; the decision says that, from the results.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from llmtl.checks.finding import Finding, Level
@@ -80,6 +80,27 @@ def check_size(split: Split, task: Task) -> list[Finding]:
             )
         )
     return findings
+
+
+def check_spelling(task: Task) -> list[Finding]:
+    """Return a warning for labels that differ only in case, spaces, `_` or `-`: mostly one label, written in two ways.
+
+    They stay different labels: only the owner of the data knows whether they mean the same.
+    """
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for label in task.labels:
+        alike["".join(char for char in label.casefold() if char not in "_-" and not char.isspace())].append(label)
+    groups = [labels for labels in alike.values() if len(labels) > 1]
+    if not groups:
+        return []
+    return [
+        Finding(
+            "label-spelling",
+            Level.WARNING,
+            f"{sum(map(len, groups))} labels differ from another only in case, spaces or hyphens (first: "
+            f"{quoted(groups[0], 5)}) and count as different; write each label in one way.",
+        )
+    ]
 
 
 def _counts(examples: Sequence[Example], kind: TaskKind) -> Counter[str]:

@@ -13,7 +13,7 @@ Not covered: who is chosen for being cheap (`llmtl.decision`).
 
 from llmtl.costs.config import PriceConfig
 from llmtl.costs.memory import ModelShape, inference_gib, qlora_gib
-from llmtl.costs.spending import Spending, Spent
+from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
 from llmtl.costs.usd import (
     SECONDS_PER_HOUR,
@@ -30,6 +30,7 @@ from llmtl.costs.volume import CostLine, Crossing, cheapest_by_volume, crossings
 
 __all__ = [
     "SECONDS_PER_HOUR",
+    "UNKNOWN",
     "CostLine",
     "Crossing",
     "Device",

@@ -56,7 +56,11 @@ class PriceConfig(BaseModel):
 
         A given price wins, so that a kept recipe means the same after the table has changed.
         """
-        if not isinstance(values, Mapping) or not any(values.get(name) for name in ("cpu", "gpu", "hosted")):
+        if not isinstance(values, Mapping):
+            return values
+        if not any(values.get(name) for name in ("cpu", "gpu", "hosted")):
+            if values.get("table") is not None:
+                raise ValueError("a price table is given and nothing names an entry of it; set cpu, gpu or hosted")
             return values
         return {**_named(values), **{name: value for name, value in values.items() if value is not None}}
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from llmtl.data.table import Row, Table, did_you_mean, quoted
+from llmtl.data.table import Row, Table, did_you_mean, quoted, separator_hint
 from llmtl.errors import DataError, MissingFileError
 
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -24,6 +24,11 @@ def is_local(name: str) -> bool:
     path = Path(name).expanduser()
     known = path.suffix.lower() in (*_READERS, *_OTHER_SUFFIXES)
     return known or path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
+
+
+def is_table(name: str) -> bool:
+    """Return whether the name ends as that of a file that `read_file` reads."""
+    return Path(name).suffix.lower() in _READERS
 
 
 def read_file(name: str) -> Table:
@@ -57,6 +62,11 @@ def _text(path: Path, source: str) -> str:
     content = path.read_bytes()
     if content.startswith(_UTF16_MARKS):
         raise DataError(f"'{source}' is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}")
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        raise DataError(
+            f"'{source}' holds a NUL byte in line {line}: it is no text, or UTF-16 without its mark; save it as UTF-8."
+        )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -89,6 +99,8 @@ def _separated(text: str, source: str, *, delimiter: str) -> Table:
     rows = []
     for line, fields in records:
         if len(fields) != len(columns):
+            if hint := separator_hint(columns):
+                raise DataError(f"'{source}' has one column, '{columns[0]}'.{hint}")
             raise DataError(
                 f"Line {line} of '{source}' has {len(fields)} fields and the header has {len(columns)}; put fields "
                 "that hold the separator in double quotes."

@@ -47,15 +47,15 @@ def load_examples(
     than 5% incomplete rows, a label that is not listed, and whatever cannot be read; all exit with code 2.
     """
     examples, cleaning = _clean(_table(config.path, config), config, kind, labels)
-    _require_labels(examples, kind, config)
+    _require_labels(examples, kind, config, cleaning)
     test = None
     found = tuple(labels) if labels is not None else tuple(_names(examples, kind))
     if config.test_path is not None:
         test, dropped = _clean(_table(config.test_path, config), config, kind, found)
         test = tuple(replace(example, id=TEST_ID_PREFIX + example.id) for example in test)
         examples, leaked = without_leaks(examples, test, threshold=config.near_duplicate_threshold)
-        _require_labels(examples, kind, config)
         cleaning = cleaning + _of_test(dropped) + Cleaning(rows=0, leaked=leaked)
+        _require_labels(examples, kind, config, cleaning)
     return LoadedData(examples, test, found, cleaning, kind)
 
 
@@ -143,7 +143,7 @@ def _require_unique_ids(examples: Sequence[Read], source: str) -> None:
         first[example.id] = row
 
 
-def _require_labels(examples: Sequence[Example], kind: TaskKind, config: DataConfig) -> None:
+def _require_labels(examples: Sequence[Example], kind: TaskKind, config: DataConfig, cleaning: Cleaning) -> None:
     names = _names(examples, kind)
     least = FEWEST_LABELS[kind]
     if examples and len(names) >= least:
@@ -151,7 +151,17 @@ def _require_labels(examples: Sequence[Example], kind: TaskKind, config: DataCon
     what = "type" if kind is TaskKind.EXTRACTION else "label"
     held = "no usable example" if not examples else f"only the {what} '{names[0]}'" if names else f"no {what}"
     needed = {0: "examples", 1: f"examples of at least one {what}", 2: f"examples of at least two {what}s"}[least]
-    raise DataError(f"'{config.path}' holds {held} in column '{config.label}'; give {needed}, or name another column.")
+    raise DataError(
+        f"'{config.path}' holds {held} in column '{config.label}'{_lost(cleaning)}; give {needed}, or name another "
+        "column."
+    )
+
+
+def _lost(cleaning: Cleaning) -> str:
+    """Return in brackets, after a space, why complete rows were left out; nothing where none was."""
+    reasons = [(cleaning.conflicts, "give the same text different references"), (cleaning.leaked, "are in test too")]
+    said = [f"{len(rows):,} of {cleaning.rows:,} rows {reason}" for rows, reason in reasons if rows]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def _names(examples: Sequence[Example], kind: TaskKind) -> list[str]:

@@ -57,7 +57,9 @@ class ReferenceColumn:
             try:
                 value = json.loads(value)
             except json.JSONDecodeError as error:
-                raise self._error(row, f"no JSON list ({error.msg}, column {error.colno}); mend it") from None
+                raise self._error(
+                    row, f"no JSON list ({error.msg}, column {error.colno}); write it as JSON does, with double quotes"
+                ) from None
         if not isinstance(value, list):
             raise self._error(row, f"{value!r:.40}; write a list, [] for none")
         return value
@@ -78,7 +80,7 @@ class ReferenceColumn:
         if not isinstance(item, dict) or not {"type", "start", "end"} <= item.keys():
             raise self._error(row, f"{item!r:.60}; write spans as {{type, text, start, end}}")
         type_, start, end = self._name(item["type"], row), item["start"], item["end"]
-        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= len(text)):
+        if not (type(start) is int and type(end) is int and 0 <= start < end <= len(text)):
             raise self._error(
                 row,
                 f"a span from {start!r:.20} to {end!r:.20} in a text of {len(text)} characters; count characters from "

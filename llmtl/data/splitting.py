@@ -57,9 +57,11 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
         train=_ordered(train, seed), dev=_ordered(dev, seed), test=_ordered(held_out if test is None else test, seed)
     )
     if not (split.train and split.dev and split.test):
+        kept_together = "near-duplicates, or of one data.group" if config.group else "near-duplicates"
         raise DataError(
-            f"{len(examples)} examples in {len(groups)} groups of near-duplicates are too few for train, dev and test; "
-            "label more examples, or raise data.near_duplicate_threshold if they are alike only in form."
+            f"{len(examples)} examples in {len(groups)} group(s) of {kept_together} are too few for train, dev and "
+            f"test; label more{' groups' if config.group else ' examples'}, or raise data.near_duplicate_threshold if "
+            "they are alike only in form."
         )
     return split
 
@@ -122,9 +124,11 @@ def _require_enough(examples: Sequence[Example], kind: TaskKind, *, least: int) 
     counts = Counter(label for example in examples for label in named(example, kind))
     short = sorted(label for label, count in counts.items() if count < least)
     if short:
+        mostly = kind is TaskKind.CLASSIFICATION and len(short) > len(counts) / 2
+        hint = " For lists or texts set task.kind to multi-label, extraction or generation." if mostly else ""
         raise DataError(
             f"Too few examples to split for {quoted(short, 5)}: at least {least} a label are needed after removing "
-            "duplicates; add examples, or merge or remove the label."
+            f"duplicates; add examples, or merge or remove the label.{hint}"
         )
 
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from llmtl.errors import DataError
 
+LONGEST_SHOWN = 60
+"""Characters of a name that a message shows: a column of texts taken for labels must not fill the screen."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -34,13 +37,15 @@ class Table:
             if column not in self.columns:
                 raise DataError(
                     f"'{self.source}' has no column '{column}'{did_you_mean(column, self.columns)}; "
-                    f"its columns are {quoted(self.columns)}.{self._separator_hint()}"
+                    f"its columns are {quoted(self.columns)}.{separator_hint(self.columns)}"
                 )
 
-    def _separator_hint(self) -> str:
-        if len(self.columns) != 1 or not any(separator in self.columns[0] for separator in ";\t|"):
-            return ""
-        return " The fields do not seem to be separated by commas: save the file with commas, or tabs as .tsv."
+
+def separator_hint(columns: Sequence[str]) -> str:
+    """Return a sentence, after a space, where the only column looks like several with another separator, or nothing."""
+    if len(columns) != 1 or not any(separator in columns[0] for separator in ";\t|"):
+        return ""
+    return " The fields do not seem to be separated by commas: save the file with commas, or tabs as .tsv."
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
@@ -51,6 +56,8 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
 
 
 def quoted(names: Sequence[str], limit: int = 20) -> str:
-    """Return up to `limit` names in quotes, with the number of those left out."""
-    shown = ", ".join(f"'{name}'" for name in names[:limit])
+    """Return up to `limit` names in quotes, long ones cut, with the number of those left out."""
+    shown = ", ".join(
+        f"'{name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + '...'}'" for name in names[:limit]
+    )
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

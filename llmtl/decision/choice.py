@@ -15,7 +15,7 @@ How much being chosen flatters the dev score is estimated by repeating the rule 
 Not covered: that dev scores of strategies with more tuning on dev are more optimistic; that too is left to test.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 import numpy as np
@@ -42,18 +42,17 @@ def choose(
     config: DecisionConfig,
     prices: PriceConfig,
     written_at: str,
-    hosted: Collection[str] = (),
     dropped: Sequence[Dropped] = (),
     left: Sequence[Evaluation] = (),
 ) -> Choice:
-    """Return the strategy chosen on dev with the comparisons to make on test; `hosted` names strategies run elsewhere.
+    """Return the strategy chosen on dev with the comparisons to make on test.
 
     `evaluations` are those of the strategies that saw all of dev. `dropped` left the race (`racing`), `left` are their
     evaluations on the part of dev that they saw: they cannot be chosen, but are compared as if they had seen all of it.
     Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
     """
     check(evaluations, split="dev")
-    barred = ineligible(evaluations, config, hosted=hosted)
+    barred = ineligible(evaluations, config)
     ranking = Ranking(tuple(evaluations), task.metric, prices)
     eligible = [name for name in ranking.names() if name not in barred]
     field = Ranking((*evaluations, *left), task.metric, prices, {item.strategy: item.expected for item in dropped})

@@ -26,7 +26,7 @@ def compare_evaluations(a: Evaluation, b: Evaluation, metric: Metric, config: De
     """Return how two evaluations of the same examples compare."""
     simple = not (a.seed_predictions or b.seed_predictions or clustered(a))
     if simple and metric is Metric.MACRO_F1 and a.kind is TaskKind.CLASSIFICATION:
-        first, second = answers_of(a)[0], answers_of(b)[0]
+        first, second = (_known(answers_of(item)[0], a.labels) for item in (a, b))
         return compare(a.references, first, second, metric=metric, resamples=config.resamples, seed=config.seed)
     measure = a.measure(metric)
     first_scores, second_scores = (measure.each(answers_of(item)[0]) for item in (a, b))
@@ -67,6 +67,11 @@ def counts_of(evaluation: Evaluation, measure: Measure) -> Counts:
         failed=measure.counts([None] * len(references)).mean(axis=0),
         groups=evaluation.groups,
     )
+
+
+def _known(answers: Sequence[str | None], labels: Sequence[str]) -> list[str | None]:
+    """Return the answers with None for those that are none of the labels, as in the scores of each."""
+    return [answer if not labels or answer in labels else None for answer in answers]
 
 
 def clustered(evaluation: Evaluation) -> bool:

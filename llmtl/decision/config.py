@@ -46,10 +46,14 @@ class DecisionConfig(BaseModel):
     max_vram_gib: float | None = Field(
         default=None, gt=0, description="The most GPU memory (torch's peak) that a strategy run on a GPU may use, GiB."
     )
-    private: bool = Field(default=False, description="Inputs may not leave this machine: no hosted models.")
+    private: bool = Field(
+        default=False,
+        description="Inputs may not leave this machine: no hosted model and no judge, unless its base_url has a "
+        "loopback address (localhost, 127.0.0.1, [::1]).",
+    )
 
     @property
     def constrained(self) -> bool:
         """Return whether some strategy may turn out not to be eligible."""
         limits = (self.max_usd_per_1k, self.max_p95_ms, self.max_memory_gib, self.max_vram_gib)
-        return self.private or any(limit is not None for limit in limits)
+        return any(limit is not None for limit in limits)

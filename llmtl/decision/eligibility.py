@@ -1,10 +1,11 @@
 """Which strategies may be chosen at all: the constraints of the recipe.
 
-Not covered: which eligible strategy is best (`choice`).
+Not covered: which eligible strategy is best (`choice`); `private`, since who would send inputs away is not measured at
+all (`llmtl.strategies`).
 """
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from llmtl.decision.config import DecisionConfig
 from llmtl.errors import RecipeError, RunError
@@ -27,14 +28,12 @@ _UNKNOWN = {
 }
 
 
-def why_not(evaluation: Evaluation, config: DecisionConfig, *, hosted: Collection[str] = ()) -> str | None:
+def why_not(evaluation: Evaluation, config: DecisionConfig) -> str | None:
     """Return why a strategy may not be chosen, every broken constraint named, or None when it may.
 
     What nobody measured keeps no limit: the strategy may not be chosen.
     """
     broken = []
-    if config.private and evaluation.strategy in hosted:
-        broken.append("it sends inputs to a hosted model, and decision.private is set")
     on_gpu = evaluation.device == "cuda" or evaluation.peak_memory_gib is None
     vram_gib = evaluation.peak_memory_gib if on_gpu else 0.0
     for limit, value, name, unit in (
@@ -52,11 +51,9 @@ def why_not(evaluation: Evaluation, config: DecisionConfig, *, hosted: Collectio
     return "; ".join(broken) or None
 
 
-def ineligible(
-    evaluations: Iterable[Evaluation], config: DecisionConfig, *, hosted: Collection[str] = ()
-) -> dict[str, str]:
+def ineligible(evaluations: Iterable[Evaluation], config: DecisionConfig) -> dict[str, str]:
     """Return the strategies that may not be chosen with the reason; raises `RecipeError` when none may."""
-    reasons = {item.strategy: why_not(item, config, hosted=hosted) for item in evaluations}
+    reasons = {item.strategy: why_not(item, config) for item in evaluations}
     broken = {name: reason for name, reason in reasons.items() if reason is not None}
     if len(broken) == len(reasons):
         listed = "; ".join(f"{name}: {reason}" for name, reason in broken.items())

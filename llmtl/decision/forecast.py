@@ -6,10 +6,12 @@ Not covered: the race on dev (`racing`), learning curves.
 from collections.abc import Sequence
 
 from llmtl.costs import break_even
+from llmtl.decision.comparing import RIGHT_OR_WRONG
 from llmtl.decision.evidence import Evidence, Finding
 from llmtl.decision.outcome import BreakEven
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.verdict import Because, Ruling
+from llmtl.decision.wording import Words
 from llmtl.metrics.power import (
     detectable_with_error,
     minimum_detectable_difference,
@@ -17,6 +19,7 @@ from llmtl.metrics.power import (
     required_to_rule_out,
     scaled_examples,
 )
+from llmtl.task import Metric
 
 ASSUMED_DISCORDANCE = 0.2
 """What is assumed before a run of how often exactly one of two strategies is right: 2 p (1 - p) (1 - r), for p = 0.85
@@ -30,6 +33,15 @@ def detectable_before(n: int, *, alpha: float, discordance: float = ASSUMED_DISC
     accuracy it is a rough guide: the power of a test of whether the answers are right.
     """
     return minimum_detectable_difference(n, discordance=discordance, alpha=alpha)
+
+
+def told_before(n: int, *, metric: Metric, alpha: float) -> str:
+    """Return what n test examples can show, as a sentence to read before anything is measured."""
+    found = detectable_before(n, alpha=alpha)
+    if found >= 1:
+        return f"Test has only {n:,} example{'' if n == 1 else 's'}: it cannot show any difference."
+    rough = "" if metric in RIGHT_OR_WRONG else ", roughly (as if of accuracy)"
+    return f"{n:,} test examples show a true difference of {Words(metric).gap(found)} four times in five{rough}."
 
 
 def detectable_difference(evidence: Evidence) -> float:
@@ -60,6 +72,8 @@ def more_test_examples(ruling: Ruling, evidence: Evidence) -> int | None:
         return None
     further = []
     for a, b in ruling.pairs:
+        if evidence.not_worth_more(a, b):
+            continue  # a tie: no better by more than the margin, which more examples would only repeat
         finding = evidence.about(a, b)
         needed = None if finding is None else _needed(finding, evidence, reverse=finding.planned.a != a)
         if needed is None:

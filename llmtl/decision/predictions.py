@@ -14,7 +14,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -174,7 +174,8 @@ def _read(path: Path, kind: TaskKind, split: str | None) -> list[Answer]:
         raise MissingFileError(f"There is no prediction file '{path}'; check the path.")
     answers = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # not splitlines(): texts may hold U+2028 and its like, which end no line of JSON Lines
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise DataError(f"'{path}' is not UTF-8 text; save it as UTF-8.") from error
     for number, line in enumerate(lines, start=1):
@@ -212,7 +213,7 @@ def _row(line: str, kind: TaskKind, split: str | None, *, where: str) -> Answer:
 
 def _object(line: str, where: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(line)
+        value = json.loads(line, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: this is no JSON ({error.msg}); write one JSON object a line.") from None
     if not isinstance(value, dict):
@@ -220,8 +221,14 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
     return {key: part for key, part in value.items() if key != "split" or part is not None}
 
 
+def _no_number(constant: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{constant} is no value; write null for a failure", constant, 0)
+
+
 def _canonical(value: Any, kind: TaskKind) -> str:
     """Return an answer in the one form of its kind; raises `InputError` for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a column of whole numbers with one failure is often written as 1.0
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if kind is TaskKind.EXTRACTION:
         return write_spans(read_spans(text))
@@ -256,18 +263,21 @@ def _by_seed(name: str, answers: Collection[Answer]) -> tuple[tuple[Answer, ...]
 
 def _check_same(a: StrategyFile, b: StrategyFile) -> None:
     """Raise `DataError` unless two strategies answered the same examples."""
-    ours, theirs = ({answer.id: answer for answer in item.first} for item in (a, b))
+    ours = {answer.id: answer for answer in a.first}
+    for seed in b.by_seed:
+        _check_agree(a.name, ours, b.name, {answer.id: answer for answer in seed})
+
+
+def _check_agree(a: str, ours: Mapping[str, Answer], b: str, theirs: Mapping[str, Answer]) -> None:
     if ours.keys() != theirs.keys():
         odd = min(ours.keys() ^ theirs.keys())
-        raise DataError(
-            f"Only one of '{a.name}' and '{b.name}' has the example '{odd}'; give the same examples to all."
-        )
+        raise DataError(f"Only one of '{a}' and '{b}' has the example '{odd}'; give the same examples to all.")
     for example, answer in ours.items():
         other = theirs[example]
         if (answer.reference, answer.alternatives) != (other.reference, other.alternatives):
-            raise DataError(f"'{a.name}' and '{b.name}' have different references for '{example}'; make them agree.")
+            raise DataError(f"'{a}' and '{b}' have different references for '{example}'; make them agree.")
         if (answer.row.split, answer.row.group) != (other.row.split, other.row.group):
-            raise DataError(f"'{a.name}' and '{b.name}' have another split or group for '{example}'; make them agree.")
+            raise DataError(f"'{a}' and '{b}' have another split or group for '{example}'; make them agree.")
 
 
 def _prediction(answer: Answer) -> Prediction:

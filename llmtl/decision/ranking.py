@@ -65,6 +65,11 @@ class Ranking:
         """Return whether a is cheaper than b, or as cheap and simpler."""
         return a != b and self.cheapest([a, b]) == a
 
+    def may_be_cheaper(self, a: str, b: str) -> bool:
+        """Return whether a is cheaper than b, or nobody knows what one of them costs."""
+        unknown = any(self[name].usd_per_1k_requests is None for name in (a, b))
+        return a != b and (unknown or self.cheaper(a, b))
+
     def best(self, names: Sequence[str]) -> str | None:
         """Return the strategy with the highest dev score, the cheapest of equal ones; None of no names."""
         if not names:

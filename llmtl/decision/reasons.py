@@ -166,6 +166,11 @@ def _better(case: Case) -> str:
     tail = f" It is also shown better than {listed(beaten)}." if beaten and baseline else ""
     against = baseline or (beaten or [b for _, b in case.ruling.pairs])[0]
     title = ", the best baseline" if baseline else ""
+    if not baseline and not beaten:
+        return (
+            f"Adopt {winner}, the cheapest: {case.on_test} {case.against(winner, against)}, so nothing dearer is shown "
+            "to be worth more."
+        )
     return f"Adopt {winner}: {case.on_test} {case.against(winner, against, title)}.{tail}"
 
 
@@ -173,13 +178,16 @@ def _tied(case: Case) -> str:
     winner, chosen, baseline = case.ruling.winner, case.choice.strategy, case.choice.best_baseline
     tied = [chosen, *[rival for _, rival in case.ruling.pairs]]
     cheapest = case.ranking.cheapest(tied)
-    take = f"Take {winner}, the cheapest of them"
+    known = all(case.ranking[name].usd_per_1k_requests is not None for name in tied)
+    take = f"Take {winner}, {'the cheapest of them' if known else 'the best of them on dev'}"
     if baseline is not None:
         proof = f"{baseline}, the best baseline ({case.words.better(case.evidence, winner, baseline)})"
         take += f" and shown better than {proof}" if winner == cheapest else f" that is shown better than {proof}"
-    settle = "" if case.more is None else f" About {case.more:,} more test examples would tell them apart."
+    settle = "" if case.more is None else f" About {case.more:,} more test examples would settle it."
     other = winner if winner != chosen else tied[1]
-    return f"{listed(tied)} cannot be told apart: {case.on_test} {case.against(chosen, other)}. {take}.{settle}"
+    shown = all(case.evidence.not_worth_more(chosen, rival) for rival in tied[1:])
+    said = f"{chosen} is not worth more than {listed(tied[1:])}" if shown else f"{listed(tied)} cannot be told apart"
+    return f"{said}: {case.on_test} {case.against(chosen, other)}. {take}.{settle}"
 
 
 def _not_worth_more(case: Case) -> str:

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, Spent
 from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
-from llmtl.decision.outcome import Decision, Verdict
+from llmtl.decision.outcome import Decision, TestScore, Verdict
 from llmtl.evaluation import Evaluation
 from llmtl.metrics import score
 from llmtl.task import Task
@@ -28,8 +28,8 @@ FEWEST_LEFT = 10
 class Suspects:
     """Examples whose label looks wrong, and how they were found.
 
-    `refitted` are evaluations, on what is left of dev and test, of strategies fitted without the `in_train` suspects;
-    `not_refitted` says why others that used them were not.
+    `refitted` are evaluations, on what is left of dev and test, of strategies fitted without the `in_train` suspects,
+    once each; `not_refitted` says why others that used them were not, `spent` what fitting again took.
     """
 
     ids: frozenset[str]
@@ -37,16 +37,22 @@ class Suspects:
     in_train: int = 0
     refitted: tuple[Evaluation, ...] = ()
     not_refitted: Mapping[str, str] = field(default_factory=dict)
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(frozen=True)
 class Rescored:
-    """The test score of one strategy with and without the suspects; `refitted`: in train too."""
+    """The test score of one strategy with and without the suspects; `refitted`: in train too.
+
+    `seeds` and `seeds_after` are the training seeds that the two scores are the mean of.
+    """
 
     strategy: str
     before: float
     after: float
     refitted: bool = False
+    seeds: int = 1
+    seeds_after: int = 1
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ class NoiseSensitivity:
     """What becomes of the verdict without the suspects.
 
     `unchecked` says why there is no answer; then verdict and winner are None. `dev` and `test` hold the suspects' ids,
-    `train` counts those of train; `not_refitted` says which strategies had used those and still do, and why.
+    `train` counts those of train; `not_refitted` says which strategies had used those and still do, and why; `refits`
+    is what fitting the others again took.
     """
 
     how: str
@@ -68,6 +75,7 @@ class NoiseSensitivity:
     sentence: str = ""
     train: int = 0
     not_refitted: Mapping[str, str] = field(default_factory=dict)
+    refits: Spent = field(default_factory=Spent)
 
 
 NOISE: TypeAdapter[NoiseSensitivity] = TypeAdapter(NoiseSensitivity)
@@ -83,7 +91,6 @@ def without_suspects(
     suspects: Suspects,
     config: DecisionConfig,
     prices: PriceConfig,
-    hosted: Collection[str] = (),
 ) -> NoiseSensitivity:
     """Return the verdict that dev and test without the suspects lead to, choice included, refits where there are any.
 
@@ -96,7 +103,13 @@ def without_suspects(
     dropped = [drop for drop in decision.choice.dropped if drop.strategy in {item.strategy for item in left}]
     dev = [item for item in dev if item.n == whole]
     found = NoiseSensitivity(
-        how, None, _ids(dev, marked), _ids(test, marked), train=suspects.in_train, not_refitted=suspects.not_refitted
+        how,
+        None,
+        _ids(dev, marked),
+        _ids(test, marked),
+        train=suspects.in_train,
+        not_refitted=suspects.not_refitted,
+        refits=suspects.spent,
     )
     if not found.dev and not found.test and not suspects.refitted:
         return replace(found, sentence=_rests_on_none(suspects))
@@ -112,7 +125,6 @@ def without_suspects(
         config=config,
         prices=prices,
         written_at=decision.choice.written_at,
-        hosted=hosted,
         dropped=dropped,
         left=left,
     )
@@ -140,7 +152,7 @@ def _compared(decision: Decision, again: Decision, found: NoiseSensitivity, susp
     after = _test_scores(again)
     fitted = {item.strategy for item in suspects.refitted}
     scores = tuple(
-        Rescored(name, before, after[name], refitted=name in fitted)
+        Rescored(name, before.value, after[name].value, name in fitted, before.seeds, after[name].seeds)
         for name, before in _test_scores(decision).items()
         if name in after
     )
@@ -150,7 +162,7 @@ def _compared(decision: Decision, again: Decision, found: NoiseSensitivity, susp
         if changed
         else f"is the same: {after_text}."
     )
-    text = f"Without {_marked(found)}, the verdict {result}{_refits(suspects, list(fitted))}"
+    text = f"Without {_marked(found)}, the verdict {result}{_refits(suspects, scores)}"
     return replace(found, verdict=again.verdict, winner=again.winner, changed=changed, scores=scores, sentence=text)
 
 
@@ -161,9 +173,16 @@ def _marked(found: NoiseSensitivity) -> str:
     return f"the {_listed(listed)} {'example whose label looks' if one else 'examples whose labels look'} wrong"
 
 
-def _refits(suspects: Suspects, names: Sequence[str]) -> str:
-    """Return what was fitted again and what was not, as further sentences."""
-    done = f" {_listed(sorted(names))} {_was(names)} fitted again without those of train." if names else ""
+def _refits(suspects: Suspects, scores: Sequence[Rescored]) -> str:
+    """Return what was fitted again, with how many seeds, and what was not, as further sentences."""
+    names = sorted(item.strategy for item in scores if item.refitted)
+    done = f" {_listed(names)} {_was(names)} fitted again without those of train." if names else ""
+    done += "".join(
+        f" {item.strategy} was so with one training seed, where the verdict rests on {item.seeds}: part of its change "
+        "may be the seed's."
+        for item in scores
+        if item.refitted and item.seeds > item.seeds_after
+    )
     return f"{done} Not fitted again: {_not_refitted(suspects)}." if suspects.not_refitted else done
 
 
@@ -219,5 +238,5 @@ def _at(values: tuple[Value, ...], positions: Sequence[int]) -> tuple[Value, ...
     return tuple(values[position] for position in positions) if values else ()
 
 
-def _test_scores(decision: Decision) -> Mapping[str, float]:
-    return {result.name: result.test.value for result in decision.strategies if result.test}
+def _test_scores(decision: Decision) -> Mapping[str, TestScore]:
+    return {result.name: result.test for result in decision.strategies if result.test}

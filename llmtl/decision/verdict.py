@@ -9,7 +9,7 @@ p-value of at most alpha:
     adopt         W is a language-model strategy, better than B, and better than every cheaper rival it was compared
                   with, by what may be more than the margin
     tie           W is better than B, but a cheaper rival is not shown worse; the winner is the cheapest of the tied
-                  that is itself better than B
+                  that is itself better than B; a rival counts as cheaper, too, where a cost is not known
     inconclusive  everything else; the winner is W, provisionally
 
 A strategy that is shown better than the choice, and by more than the margin, contradicts it: inconclusive, because
@@ -99,7 +99,7 @@ def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ru
     tied = [
         name
         for name in rivals
-        if ranking.cheaper(name, chosen)
+        if ranking.may_be_cheaper(name, chosen)
         and (not evidence.shown_better(chosen, name) or _trivial(evidence, chosen, name))
     ]
     if not tied:

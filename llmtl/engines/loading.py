@@ -24,7 +24,7 @@ def load_tokenizer(source: ModelSource) -> Any:
     folder = fetch_checkpoint(source.name, source.revision)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
             f"The tokenizer of the model '{source.name}' cannot be loaded ({_first_line(error)}); "
             "give a checkpoint with a tokenizer.json."

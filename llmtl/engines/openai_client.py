@@ -8,6 +8,7 @@ Not covered: streaming, other routes, tools.
 import os
 import re
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, Literal, NoReturn
 import openai
 from openai.types.chat import ChatCompletion
 
+from llmtl.engines.openai_config import on_this_machine
 from llmtl.engines.openai_limits import Meter, Pace, TokenPrices
 from llmtl.engines.openai_replies import Reply, ReplyCache, Step
 from llmtl.errors import ContextLengthError, HostedError
@@ -87,8 +89,13 @@ class HostedClient:
         self._meter = Meter(model.prices, model.max_usd, section=model.section)
         self._unsupported: set[str] = set() if model.top_logprobs else {"logprobs"}
         self._client = openai.OpenAI(
-            api_key=_key(model), base_url=model.base_url, timeout=model.timeout_seconds, max_retries=model.max_retries
+            api_key=_key(model),
+            base_url=model.base_url,
+            timeout=model.timeout_seconds,
+            max_retries=model.max_retries,
+            http_client=_straight() if on_this_machine(model.base_url) else None,
         )
+        weakref.finalize(self, self._client.close)  # the package closes only clients of its own making
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -121,6 +128,11 @@ class HostedClient:
         finally:
             pool.shutdown(cancel_futures=True)  # after a failure nothing further is sent
 
+    def known(self, questions: Sequence[Question]) -> list[Reply]:
+        """Return the replies that are kept already; nothing is sent."""
+        found = (self._cache.get(self._key(self._body(question))) for question in questions)
+        return [reply for reply in found if reply is not None]
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
@@ -139,13 +151,16 @@ class HostedClient:
 
     def _cached(self, body: dict[str, Any]) -> Reply:
         """Return the reply to a request body, asked at most once."""
-        key = digest({"url": self._model.base_url, "body": body})
+        key = self._key(body)
         known = self._cache.get(key)
         if known is not None:
             return known
         reply = self._send(body)
         self._cache.put(key, reply)
         return reply
+
+    def _key(self, body: Mapping[str, Any]) -> str:
+        return digest({"url": self._model.base_url, "body": body})
 
     def _send(self, body: dict[str, Any]) -> Reply:
         """Return the server's reply to a request body."""
@@ -187,6 +202,11 @@ class HostedClient:
                 self._unsupported.add(feature)
                 return True
         return False
+
+
+def _straight() -> openai.DefaultHttpxClient:
+    """Return a client that no proxy of the environment and no redirection takes to another machine."""
+    return openai.DefaultHttpxClient(trust_env=False, follow_redirects=False)
 
 
 def _key(model: HostedModel) -> str:
@@ -234,6 +254,6 @@ def _failed(error: openai.APIError, model: HostedModel) -> NoReturn:
             f"'{model.base_url}' has no model '{model.model}' ({error.message}); check {model.section}."
         ) from error
     raise HostedError(
-        f"'{model.base_url}' did not answer after {model.max_retries} retries ({error.message}); run again to go on: "
+        f"'{model.base_url}' did not answer after {model.max_retries} retries ({error.message}); try again later: "
         "what was answered is kept."
     ) from error

@@ -3,13 +3,33 @@
 Not covered: prices, which each section says for itself.
 """
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from llmtl.engines.openai_client import HostedModel
     from llmtl.engines.openai_limits import TokenPrices
+
+LOOPBACK_NAME = "localhost"
+"""The name that always means this machine, and any name under it (RFC 6761, section 6.3)."""
+
+
+def on_this_machine(base_url: str) -> bool:
+    """Return whether an endpoint has a loopback address: what is sent to it does not leave this machine.
+
+    Other names are not looked up, since they can come to mean another machine. What the server there sends on, a
+    forwarded port included, cannot be seen from here.
+    """
+    host = (urlsplit(base_url).hostname or "").rstrip(".")
+    if host == LOOPBACK_NAME or host.endswith(f".{LOOPBACK_NAME}"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class EndpointConfig(BaseModel):
@@ -38,6 +58,11 @@ class EndpointConfig(BaseModel):
     token_field: Literal["max_completion_tokens", "max_tokens"] = Field(
         default="max_completion_tokens", description="What the server calls the limit of written tokens."
     )
+
+    @property
+    def on_this_machine(self) -> bool:
+        """Return whether what is sent to the endpoint stays on this machine (see the function of that name)."""
+        return on_this_machine(self.base_url)
 
     def hosted_model(self, name: str, prices: "TokenPrices", *, section: str, top_logprobs: int = 0) -> "HostedModel":
         """Return the model of that name here; `section` is where the recipe has these settings."""

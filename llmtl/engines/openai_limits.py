@@ -4,11 +4,12 @@ Not covered: pauses after a refusal (429 and 5xx), which the `openai` package ma
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import Lock
 
 from llmtl.engines.openai_replies import Reply
-from llmtl.errors import HostedError
+from llmtl.errors import SpendLimitError
 
 SECONDS_PER_MINUTE = 60.0
 
@@ -24,6 +25,13 @@ class TokenPrices:
     def usd(self, *, prompt: int, cached: int, completion: int) -> float:
         """Return the USD of one request; `cached` tokens are a part of `prompt`."""
         return ((prompt - cached) * self.prompt + cached * self.cached + completion * self.completion) / 1e6
+
+    def usd_of(self, replies: Iterable[Reply]) -> float:
+        """Return the USD of the requests that brought these replies."""
+        return sum(
+            self.usd(prompt=reply.prompt_tokens, cached=reply.cached_tokens, completion=reply.completion_tokens)
+            for reply in replies
+        )
 
 
 class Pace:
@@ -59,13 +67,13 @@ class Meter:
         self.usd = 0.0
 
     def reserve(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Set the most that a request can cost aside and return it in USD; raises `HostedError` at the limit."""
+        """Set the most that a request can cost aside and return it in USD; raises `SpendLimitError` at the limit."""
         if self._prices is None:
             return 0.0
         most = self._prices.usd(prompt=prompt_tokens, cached=0, completion=completion_tokens)
         with self._lock:
             if self._max_usd is not None and self.usd + self._reserved + most > self._max_usd:
-                raise HostedError(
+                raise SpendLimitError(
                     f"The spend limit of {self._max_usd:g} USD is reached ({self.usd:.4f} USD spent, and the next "
                     f"request may cost {most:.4f}); raise {self._section}.max_usd, and what was answered is not paid "
                     "again."

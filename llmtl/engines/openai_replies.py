@@ -54,6 +54,12 @@ class ReplyCache:
         """Return the number of replies."""
         return len(self._replies)
 
+    @property
+    def replies(self) -> list[Reply]:
+        """Return all replies."""
+        with self._lock:
+            return list(self._replies.values())
+
     def get(self, key: str) -> Reply | None:
         """Return the reply to a request, or None when it was never asked."""
         return self._replies.get(key)

@@ -5,6 +5,7 @@ both are put back after the start. Not covered: several GPUs, scoring (`llmtl.en
 """
 
 import json
+import logging
 import math
 import os
 import warnings
@@ -40,6 +41,7 @@ def load_llm(source: ModelSource, *, dtype: Precision) -> Any:
     """
     folder = fetch_checkpoint(source.name, source.revision)
     with _as_before(), unwarned():
+        logging.getLogger("vllm").setLevel(logging.ERROR)  # until vLLM, being imported, sets its own level
         try:
             from vllm import LLM
         except ImportError as error:

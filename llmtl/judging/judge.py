@@ -41,6 +41,7 @@ class Judge:
         self._config, self._brief = config, brief
         self._prices: TokenPrices = token_prices(config.prices())
         self._client = HostedClient(self._model, cache)
+        self._asked: list[Question] = []
 
     @property
     def _model(self) -> HostedModel:
@@ -55,6 +56,7 @@ class Judge:
         """
         shown = list(dict.fromkeys(showing for contest in contests for showing in showings(contest.outputs)))
         questions = [self._question(examples[each.position], each) for each in shown]
+        self._asked = questions
         forecast = self._forecast(questions)
         progress.say(f"Asking the judge {self._config.model}: {len(questions):,} requests, forecast {forecast:.4f} USD")
         with progress.stage("judge", len(questions)) as advance:
@@ -62,9 +64,17 @@ class Judge:
         answers = {each: _answer(reply) for each, reply in zip(shown, replies, strict=True)}
         judged = [outcomes(contest.outputs, answers) for contest in contests]
         counted = [tally(each.a, each.b, each.why, judged=found) for each, found in zip(contests, judged, strict=True)]
-        spent = self._spent([reply for reply in replies if reply is not None])
+        spent = self.spent
         progress.say(f"judge: {spent.requests:,} replies, {spent.usd:.4f} USD")
         return Opinion(corrected(counted), self._client.supports("schema"), forecast, spent), judged
+
+    @property
+    def spent(self) -> Spent:
+        """Return what the replies to what was asked took so far, those that an interrupted run kept included."""
+        replies = self._client.known(self._asked)
+        prompt, cached = sum(each.prompt_tokens for each in replies), sum(each.cached_tokens for each in replies)
+        completion, seconds = sum(each.completion_tokens for each in replies), sum(each.seconds for each in replies)
+        return Spent(len(replies), prompt, cached, completion, self._prices.usd_of(replies), seconds)
 
     def close(self) -> None:
         """Close the connections."""
@@ -101,13 +111,6 @@ class Judge:
             return self._client.ask([question], unwatched)[0]
         except ContextLengthError:
             return None
-
-    def _spent(self, replies: Sequence[Reply]) -> Spent:
-        """Return what the replies took, those that were kept from an interrupted run included."""
-        prompt, cached = sum(each.prompt_tokens for each in replies), sum(each.cached_tokens for each in replies)
-        completion = sum(each.completion_tokens for each in replies)
-        usd = self._prices.usd(prompt=prompt, cached=cached, completion=completion)
-        return Spent(len(replies), prompt, cached, completion, usd)
 
 
 def _answer(reply: Reply | None) -> Answer | None:

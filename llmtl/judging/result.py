@@ -44,13 +44,17 @@ class JudgedComparison:
 
 @dataclass(frozen=True)
 class Spent:
-    """Requests behind a result, their tokens and USD; `cached_tokens` are a part of `prompt_tokens`."""
+    """Replies behind a result, their tokens and USD; `cached_tokens` are a part of `prompt_tokens`.
+
+    `seconds` is the wait for every reply, also for those under way at once; earlier versions did not keep it.
+    """
 
     requests: int
     prompt_tokens: int
     cached_tokens: int
     completion_tokens: int
     usd: float
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Opinion:
 class Judging:
     """The judge's opinion on `examples` of `of` test examples; without one, `unjudged` says why.
 
-    `sentence` sums it up; `contradictions` are the sentences on where it contradicts the decision.
+    `sentence` sums it up; `contradictions` are the sentences on where it contradicts the decision. `unfinished` is what
+    the replies took that came before the judge failed.
     """
 
     model: str
@@ -85,6 +90,12 @@ class Judging:
     notes: tuple[str, ...] = ()
     sentence: str = ""
     contradictions: tuple[str, ...] = ()
+    unfinished: Spent | None = None
+
+    @property
+    def spent(self) -> Spent | None:
+        """Return what the judge's replies took, or None where it gave none."""
+        return self.opinion.spent if self.opinion else self.unfinished
 
 
 JUDGING: TypeAdapter[Judging] = TypeAdapter(Judging)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmtl.learning_curve.forecast import FURTHEST, Measured
-from llmtl.learning_curve.power_law import Floats, fit
+from llmtl.learning_curve.forecast import Measured
+from llmtl.learning_curve.power_law import FURTHEST, Floats, fit
 
 DRAWS = 4000
 _SIZES = 65

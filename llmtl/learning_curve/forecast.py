@@ -3,24 +3,35 @@
 Not covered: that scores on dev, on which strategies are tuned, are a little optimistic at every size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
-from llmtl.learning_curve.power_law import DRAW_SD, Floats, Posterior, fit, misfit, predict_next, weighted_quantiles
+from llmtl.learning_curve.power_law import (
+    DRAW_SD,
+    DRAW_SDS,
+    FURTHEST,
+    Floats,
+    Posterior,
+    draw_prior,
+    fit,
+    misfit,
+    predict_next,
+    weighted_quantiles,
+)
 
-FURTHEST = 4
-"""Forecasts end at this many times the data: the fits of Mahmood et al. 2022 go astray beyond a few."""
 FEWEST_POINTS = 4
 """Two parameters need two points, a residual or the irreducible error a third, and the back-test one more."""
+FLAT_P_VALUE = 0.05
+"""From this p-value of no rise on, a curve is called flat."""
 LEAST_P_VALUE = 0.01
 """Below this p-value of the fit there is no forecast."""
 BAND = (0.1, 0.5, 0.9)
 """The quantiles of a band of 80% and its middle."""
 _BAND_SIZES = 33
-_ONE_SIDED_95, _TWO_SIDED_95 = 1.645, 1.960
+_TWO_SIDED_95 = 1.960
 
 
 @dataclass(frozen=True)
@@ -141,7 +152,7 @@ def forecast(measured: Measured, *, target: float | None = None) -> Forecast:
         refusal=None,
         furthest=furthest,
         back_test=back_test,
-        exponent=_quantiles(posterior.exponent, posterior.weight, size=points[-1].size),
+        exponent=_exponent(posterior.power_laws(), points[-1].size),
         band=_band(posterior, points[0].size, furthest),
         doubling=_gain(posterior, points[-1].size, 2 * points[-1].size),
         needed=_needed(posterior, target, reached=points[-1].score, furthest=furthest),
@@ -168,11 +179,14 @@ def _cannot(measured: Measured) -> str | None:
 
 
 def _flat(measured: Measured) -> str | None:
-    """Return that the score does not rise by more than chance, one-sided at 5%, or None."""
+    """Return that the score does not rise by more than chance, one-sided at 5%, or None.
+
+    Chance is the sample of dev and the draw of both parts of train, whose noise has the prior of the fit.
+    """
     points = measured.points
-    if points[-1].score - points[0].score <= _ONE_SIDED_95 * np.sqrt(
-        _variance_of_gain(measured.noise, 0, len(points) - 1)
-    ):
+    gain = points[-1].score - points[0].score
+    spread = np.sqrt(_variance_of_gain(measured.noise, 0, len(points) - 1) + 2 * DRAW_SDS**2)
+    if float((draw_prior() * ndtr(-gain / spread)).sum()) >= FLAT_P_VALUE:
         return (
             f"the curve is flat: {points[0].score:.3f} with {points[0].size:,} examples and {points[-1].score:.3f} "
             f"with {points[-1].size:,} differ by no more than chance explains"
@@ -187,7 +201,7 @@ def _variance_of_gain(noise: Floats, first: int, second: int) -> float:
 def _back_test(measured: Measured) -> BackTest:
     """Return how the largest size compares with what the others foretell."""
     sizes, errors, noise = measured.sizes, measured.errors, measured.noise
-    posterior = fit(sizes[:-1], errors[:-1], noise[:-1, :-1])
+    posterior = fit(sizes[:-1], errors[:-1], noise[:-1, :-1]).power_laws()
     means, sds = predict_next(posterior, sizes, errors[:-1], noise)
     low, high = (_mixture_quantile(means, sds, posterior.by_draw_sd, share) for share in (0.025, 0.975))
     return BackTest(sizes[-1], low=max(0.0, 1 - high), high=min(1.0, 1 - low), measured=float(1 - errors[-1]))
@@ -212,19 +226,30 @@ def _missed(back_test: BackTest) -> str:
     )
 
 
-def _quantiles(values: Floats, weight: Floats, *, size: int) -> Band:
-    low, median, high = weighted_quantiles(values, weight, BAND)
-    return Band(size, median=float(median), low=float(low), high=float(high))
+def _exponent(posterior: Posterior, size: int) -> Band:
+    low, median, high = (float(value) for value in weighted_quantiles(posterior.exponent, posterior.weight, BAND))
+    return Band(size, median=median, low=low, high=high)
 
 
 def _band(posterior: Posterior, smallest: int, furthest: int) -> tuple[Band, ...]:
     sizes = sorted({round(size) for size in np.geomspace(smallest, furthest, _BAND_SIZES)})
-    weight = posterior.weight
-    return tuple(_quantiles(1 - posterior.errors(size), weight, size=size) for size in sizes)
+    return tuple(_score(posterior, size) for size in sizes)
+
+
+def _score(posterior: Posterior, size: int) -> Band:
+    return _foretold(posterior, size, lambda laws: 1 - laws.errors(size))
 
 
 def _gain(posterior: Posterior, size: int, larger: int) -> Band:
-    return _quantiles(posterior.errors(size) - posterior.errors(larger), posterior.weight, size=larger)
+    return _foretold(posterior, larger, lambda laws: laws.errors(size) - laws.errors(larger))
+
+
+def _foretold(posterior: Posterior, size: int, of: Callable[[Posterior], Floats]) -> Band:
+    """Return the median of the power laws, and the interval of all laws, stretched to the median if that is outside."""
+    power = posterior.power_laws()
+    low, _, high = (float(value) for value in weighted_quantiles(of(posterior), posterior.weight, BAND))
+    median = float(weighted_quantiles(of(power), power.weight, BAND[1:2])[0])
+    return Band(size, median=median, low=min(low, median), high=max(high, median))
 
 
 def _needed(posterior: Posterior, target: float | None, *, reached: float, furthest: int) -> Needed | None:

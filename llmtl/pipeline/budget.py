@@ -26,6 +26,19 @@ class Plan:
     seconds: float
     dev: int
     test: int
+    scoring_seconds: float = 0.0
+    """The forecast of scoring so many dev and test examples by all strategies."""
+
+    @property
+    def too_short(self) -> str | None:
+        """Return one line with the cure where even the fewest examples take longer than the budget; None otherwise."""
+        if self.scoring_seconds <= self.seconds:
+            return None
+        return (
+            f"{self.seconds / 60:g} minutes are too few: scoring {self.dev:,} dev and {self.test:,} test examples "
+            f"alone is forecast to take {self.scoring_seconds / 60:.0f}; wait longer, or measure fewer strategies with "
+            "strategies.run."
+        )
 
     def fit_seconds(self, strategy: str) -> float | None:
         """Return how long fitting the strategy may take, or None for no limit."""
@@ -42,11 +55,9 @@ def plan(seconds: float, split: Split, task: Task, engine: Engine | None) -> Pla
     if engine is None:
         return Plan(seconds, len(split.dev), len(split.test))
     per_example = 4 * _probe(split, task, engine, shots=0) + _probe(split, task, engine, shots=PROBE_DEMONSTRATIONS)
-    return Plan(
-        seconds=seconds,
-        dev=_allowed(len(split.dev), DEV_SHARE * seconds / per_example),
-        test=_allowed(len(split.test), TEST_SHARE * seconds / per_example),
-    )
+    dev = _allowed(len(split.dev), DEV_SHARE * seconds / per_example)
+    test = _allowed(len(split.test), TEST_SHARE * seconds / per_example)
+    return Plan(seconds, dev, test, scoring_seconds=(dev + test) * per_example)
 
 
 def _allowed(available: int, affordable: float) -> int:

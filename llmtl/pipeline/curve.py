@@ -79,7 +79,7 @@ class _Plan:
 
 def _plan(bench: Bench, own: Mapping[str, Evaluation]) -> _Plan:
     config, train = bench.prepared.recipe.learning_curve, bench.split.train
-    sizes = subset_sizes(len(train), points=config.points, labels=len(bench.prepared.task.labels))
+    sizes = sizes_of(bench)
     wanted = _wanted(bench.prepared)
     named = config.strategies or ()
     skipped: dict[str, str] = {
@@ -104,6 +104,12 @@ def _plan(bench: Bench, own: Mapping[str, Evaluation]) -> _Plan:
                 "raise learning_curve.minutes"
             )
     return _Plan(tuple(chosen), sizes, skipped)
+
+
+def sizes_of(bench: Bench) -> tuple[int, ...]:
+    """Return the sizes of the parts of train that curves are measured on, the whole last."""
+    points = bench.prepared.recipe.learning_curve.points
+    return subset_sizes(len(bench.split.train), points=points, labels=len(bench.prepared.task.labels))
 
 
 def _wanted(prepared: Prepared) -> list[Strategy]:

@@ -14,7 +14,7 @@ import numpy as np
 from llmtl.costs import PriceConfig
 from llmtl.decision import Decision, DecisionConfig, choose, decide, to_json
 from llmtl.decision.comparing import over_seeds
-from llmtl.decision.predictions import StrategyFile, evaluation_of, labels_of, lacking, read_files
+from llmtl.decision.predictions import Answer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
 from llmtl.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
@@ -96,32 +96,33 @@ def _evaluation(
 
 def _parts(found: Sequence[StrategyFile], seed: int) -> tuple[list[str], list[str], list[str]]:
     """Return what to say about it, and the ids to choose on and to test on."""
-    rows = found[0].first
+    rows = sorted(found[0].first, key=lambda answer: answer.id)  # whatever the order of the files
     dev = [answer.id for answer in rows if answer.row.split == "dev"]
     test = [answer.id for answer in rows if answer.row.split != "dev"]
     notes = []
     if not dev:
-        dev, test = _halves(found[0], seed)
+        dev, test = _halves(rows, seed)
         notes.append(
             f"No row is marked as dev, so the choice was made on a random half of the examples ({len(dev):,}) and "
             f"tested on the other half ({len(test):,}); give dev rows to test on all of these."
         )
     if min(len(dev), len(test)) < FEWEST:
         raise DataError(
-            f"Too few examples: {len(dev)} to choose on, {len(test)} to test on; give at least {FEWEST} of each."
+            f"Too few examples: {len(dev)} to choose on, {len(test)} to test on; give at least {FEWEST} of each "
+            "(a group is never on both sides)."
         )
     return notes, dev, test
 
 
-def _halves(item: StrategyFile, seed: int) -> tuple[list[str], list[str]]:
+def _halves(rows: Sequence[Answer], seed: int) -> tuple[list[str], list[str]]:
     """Return two random halves of the examples; a group stays on one side."""
-    groups = [None if answer.row.group is None else str(answer.row.group) for answer in item.first]
+    groups = [None if answer.row.group is None else str(answer.row.group) for answer in rows]
     codes = cluster_codes(groups, len(groups))
     order = np.random.default_rng(seed).permutation(int(codes.max()) + 1)
     sizes = np.bincount(codes)[order].cumsum()
     chosen = set(order[sizes <= max(sizes[0], len(groups) / 2)].tolist())
-    first = [answer.id for answer, code in zip(item.first, codes, strict=True) if code in chosen]
-    second = [answer.id for answer, code in zip(item.first, codes, strict=True) if code not in chosen]
+    first = [answer.id for answer, code in zip(rows, codes, strict=True) if code in chosen]
+    second = [answer.id for answer, code in zip(rows, codes, strict=True) if code not in chosen]
     return first, second
 
 

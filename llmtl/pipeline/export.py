@@ -90,9 +90,9 @@ def _measured(run: Run, name: str) -> Measured:
 def _hosted(run: Run, served: Measured) -> HostedWinner:
     """Return where a hosted strategy's model is; raises `BundleError` where inputs must stay private."""
     recipe = run.recipe
-    if recipe.decision.private:
-        raise BundleError(f"'{served.name}' sends inputs to its provider, which the recipe's decision.private forbids.")
     given, prices = recipe.strategies.hosted, token_prices(recipe.prices)
+    if recipe.decision.private and not given.on_this_machine:
+        raise BundleError(f"'{served.name}' sends inputs to its provider, which the recipe's decision.private forbids.")
     model = given.hosted_model(str(given.model), prices, section="strategies.hosted", top_logprobs=given.top_logprobs)
     return hosted_winner(model, prices, served.test)
 

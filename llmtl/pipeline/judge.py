@@ -6,7 +6,7 @@ whole run folder, whatever else of the recipe changes. Not covered: further trai
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from llmtl.judging.asking import Brief
 from llmtl.judging.config import JudgeConfig
 from llmtl.judging.judge import Contest, Judge, verdict_rows
 from llmtl.judging.opinion import self_judged, with_words
-from llmtl.judging.result import JUDGING, JUDGING_FILE, OPINION, VERDICTS_FILE, Judging
+from llmtl.judging.result import JUDGING, JUDGING_FILE, OPINION, VERDICTS_FILE, Judging, Spent
 from llmtl.pipeline.measure import Bench
 from llmtl.store import digest, write_json, write_json_lines
 from llmtl.task import Example, Split, TaskKind
@@ -34,23 +34,23 @@ def check_judge(config: JudgeConfig | None, folder: Path) -> None:
         Judge(config, Brief("", config.criteria, config.show_references), ReplyCache()).close()
 
 
-def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) -> Decision:
-    """Return the decision, with a warning where the judge contradicts it; write `judging.json` and `judging.jsonl`.
+def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) -> tuple[Decision, Judging | None]:
+    """Return the decision, with a warning where the judge contradicts it, and what the judge said.
 
-    Both are deleted where the recipe has no judge.
+    Writes `judging.json` and `judging.jsonl`; both are deleted where the recipe has no judge.
     """
     config, folder = bench.prepared.recipe.judge, bench.store.folder
     if config is None:
         for name in (JUDGING_FILE, VERDICTS_FILE):
             (folder / name).unlink(missing_ok=True)
-        return decision
+        return decision, None
     judging, rows = _judged(bench, config, decision, {item.strategy: item for item in test})
     judging = with_words(judging, decision)
     write_json_lines(folder / VERDICTS_FILE, rows)
     write_json(folder / JUDGING_FILE, JUDGING.dump_python(judging, mode="json"))
     for line in judging.contradictions or (judging.sentence,):
         bench.progress.say(line)
-    return replace(decision, warnings=(*decision.warnings, *judging.contradictions))
+    return replace(decision, warnings=(*decision.warnings, *judging.contradictions)), judging
 
 
 def _judged(
@@ -69,23 +69,34 @@ def _judged(
         "contests": digest([asdict(contest) for contest in contests]),
     }
     known = Judging(config.model, config.base_url, config.criteria, recipe.decision.alpha, of=len(whole))
+    sitting = _Sitting(bench, config)
     try:
-        found = bench.store.step("judge", depends_on, lambda _: _ask(bench, config, sample, contests))
+        found = bench.store.step("judge", depends_on, lambda _: sitting.ask(sample, contests))
     except HostedError as error:
-        return replace(known, unjudged=str(error)), []
+        return replace(known, unjudged=str(error), unfinished=sitting.spent), []
     opinion = OPINION.validate_python(found["opinion"])
     notes = self_judged(config.model, contests, recipe.strategies.hosted.model)
     return replace(known, examples=len(sample), opinion=opinion, notes=notes), found["rows"]
 
 
-def _ask(bench: Bench, config: JudgeConfig, sample: Sequence[Example], contests: Sequence[Contest]) -> dict[str, Any]:
-    cache = ReplyCache(bench.store.folder / "steps" / REPLIES)
-    judge = Judge(config, Brief.of(bench.prepared.task, config), cache)
-    try:
-        opinion, judged = judge.ask(sample, contests, bench.progress)
-    finally:
-        judge.close()
-    return {"opinion": OPINION.dump_python(opinion, mode="json"), "rows": verdict_rows(sample, contests, judged)}
+@dataclass
+class _Sitting:
+    """Asks the judge once it has to, and knows what that took even where it failed."""
+
+    bench: Bench
+    config: JudgeConfig
+    spent: Spent | None = None
+
+    def ask(self, sample: Sequence[Example], contests: Sequence[Contest]) -> dict[str, Any]:
+        """Return the opinion and the verdict on every example as JSON values."""
+        cache = ReplyCache(self.bench.store.folder / "steps" / REPLIES)
+        judge = Judge(self.config, Brief.of(self.bench.prepared.task, self.config), cache)
+        try:
+            opinion, judged = judge.ask(sample, contests, self.bench.progress)
+        finally:
+            self.spent = judge.spent
+            judge.close()
+        return {"opinion": OPINION.dump_python(opinion, mode="json"), "rows": verdict_rows(sample, contests, judged)}
 
 
 def _contest(planned: Planned, test: Mapping[str, Evaluation], positions: Sequence[int]) -> Contest:

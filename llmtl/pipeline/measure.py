@@ -35,7 +35,7 @@ class Scored:
 
 def hosted_usd(fitted: Mapping[str, Any]) -> float:
     """Return what a hosted model charged while a strategy was fitted, USD; 0 for models that run here."""
-    return float((fitted["details"].get("hosted") or {}).get("spent_usd") or 0.0)
+    return float((fitted.get("details", {}).get("hosted") or {}).get("spent_usd") or 0.0)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Bench:
     progress: Progress
 
     def fit(self, strategy: Strategy) -> Mapping[str, Any]:
-        """Return the step's result: `state`, `details`, `train_seconds`, `device`, or `skipped` with the reason."""
+        """Return the step's result: `train_seconds`, `device`, `state` and `details`, or `skipped` with the reason."""
         depends_on = self._fit_depends_on(strategy)
         if not self.store.has(f"fit-{strategy.name}", depends_on):
             self.progress.say(f"Fitting {strategy.name}")
@@ -63,13 +63,11 @@ class Bench:
         try:
             predictor = strategy.fit(self._context(strategy, folder))
         except ContextLengthError as error:
-            return {"skipped": str(error)}
-        return {
-            "state": predictor.state(),
-            "details": predictor.details(),
-            "train_seconds": time.perf_counter() - start,
-            "device": self._device(strategy),
-        }
+            return {"skipped": str(error), **self._took(strategy, start)}
+        return {"state": predictor.state(), "details": predictor.details(), **self._took(strategy, start)}
+
+    def _took(self, strategy: Strategy, start: float) -> dict[str, Any]:
+        return {"train_seconds": time.perf_counter() - start, "device": self._device(strategy)}
 
     def predictor(self, strategy: Strategy) -> Predictor:
         """Return the fitted strategy."""

@@ -14,7 +14,6 @@ from llmtl.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.refit import refitted
 from llmtl.store import write_json
-from llmtl.strategies import HOSTED
 from llmtl.task import TaskKind
 
 HOW = (
@@ -24,11 +23,15 @@ HOW = (
 )
 
 
-def write_noise(bench: Bench, decision: Decision, *, dev: Sequence[Evaluation], test: Sequence[Evaluation]) -> Decision:
-    """Return the decision, with a warning where it would be another; write `noise.json`."""
+def write_noise(
+    bench: Bench, decision: Decision, *, dev: Sequence[Evaluation], test: Sequence[Evaluation]
+) -> tuple[Decision, NoiseSensitivity]:
+    """Return the decision, with a warning where it would be another, and what was found; write `noise.json`."""
     found = noise_sensitivity(bench, decision, dev=dev, test=test)
     write_json(bench.store.folder / NOISE_FILE, NOISE.dump_python(found, mode="json"))
-    return replace(decision, warnings=(*decision.warnings, found.sentence)) if found.changed else decision
+    if found.changed:
+        decision = replace(decision, warnings=(*decision.warnings, found.sentence))
+    return decision, found
 
 
 def noise_sensitivity(
@@ -43,7 +46,8 @@ def noise_sensitivity(
     findings = check_label_noise((*split.test, *split.dev, *split.train), seed=recipe.seed)
     suspects = Suspects(frozenset(id_ for finding in findings for id_ in finding.ids), HOW)
     if findings and not suspects.ids:
-        return NoiseSensitivity(HOW, findings[0].message.partition(": ")[2].rstrip("."))
+        why = findings[0].message.partition(": ")[2].rstrip(".")
+        return NoiseSensitivity(HOW, f"over train, dev and test together, {why}: too little to doubt a label by")
     whole = [item for item in dev if item.n == len(split.dev)]
     if not too_few_left(whole, test, suspects.ids):
         suspects = refitted(bench, suspects, dev=whole, test=test)
@@ -55,5 +59,4 @@ def noise_sensitivity(
         suspects=suspects,
         config=recipe.decision,
         prices=recipe.prices,
-        hosted=HOSTED,
     )

@@ -11,6 +11,7 @@ from llmtl.costs import SECONDS_PER_HOUR, PriceConfig
 from llmtl.decision.outcome import StrategyResult
 from llmtl.errors import RunError
 from llmtl.evaluation import Evaluation
+from llmtl.pipeline.measure import hosted_usd
 from llmtl.pipeline.report import report_content
 from llmtl.pipeline.run_folder import Run
 from llmtl.report import ReportContent
@@ -80,12 +81,20 @@ def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
         return costs
     return (
         *costs,
-        replace(live, name=f"{served.strategy}, served", device=served.device, seconds_per_request=1 / rate),
+        replace(
+            live,
+            name=f"{served.strategy}, served",
+            device=served.device,
+            seconds_per_request=1 / rate,
+            paid_per_request=served.usd_per_1k_requests / 1000 if served.paid else 0.0,
+        ),
     )
 
 
 def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCost:
-    device = read_json(run.folder / run.index["fits"][result.name] / "result.json")["device"]
+    fitted = read_json(run.folder / run.index["fits"][result.name] / "result.json")
+    device = fitted["device"]
+    usd = measured.usd_per_1k_requests or 0.0
     return StrategyCost(
         name=result.name,
         role=result.role.value,
@@ -93,6 +102,8 @@ def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCos
         train_device=device,
         seconds_per_request=_seconds(measured, device=device, prices=run.recipe.prices),
         train_seconds=result.train_seconds or 0.0,
+        paid_per_request=usd / 1000 if device == "hosted" else 0.0,
+        paid_for_fitting=hosted_usd(fitted),
     )
 
 

@@ -10,9 +10,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from llmtl.costs import Spent
 from llmtl.decision.sensitivity import Suspects
 from llmtl.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
+from llmtl.pipeline.spending import spent_fitting, spent_scoring, total
 from llmtl.predictor import Role, Strategy
 from llmtl.progress import Silent
 from llmtl.strategies import HOSTED
@@ -40,21 +42,26 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
         and uses(strategy, bench.fit(strategy)["state"], suspects.ids)
     ]
     made: list[Evaluation] = []
+    spent: list[Spent] = []
     kept: dict[str, str] = {}
     left = _seconds(bench)
     with bench.progress.stage("without labels that look wrong: fitting again", len(affected)) as advance:
         for strategy in affected:
             takes = _forecast_seconds(bench, strategy, [names[strategy.name] for names in scored])
-            why = _kept(strategy, takes, left) or clean.fit(strategy).get("skipped")
-            if why:
-                kept[strategy.name] = why
-            else:
+            why = _kept(strategy, takes, left)
+            if why is None:
                 left -= takes
-                made += [clean.evaluate(strategy, part)[0] for part in ("dev", "test")]
+                fitted = clean.fit(strategy)
+                why = fitted.get("skipped")
+                scores = [] if why else [clean.evaluate(strategy, part)[0] for part in ("dev", "test")]
+                spent += [spent_fitting(fitted, bench.prepared.recipe.prices), *map(spent_scoring, scores)]
+                made += scores
+            if why is not None:
+                kept[strategy.name] = why
             advance(1)
     for name, why in kept.items():
         bench.progress.say(f"Not fitted again without the {in_train:,} train labels that look wrong: {name} ({why})")
-    return replace(suspects, in_train=in_train, refitted=tuple(made), not_refitted=kept)
+    return replace(suspects, in_train=in_train, refitted=tuple(made), not_refitted=kept, spent=total(spent))
 
 
 def uses(strategy: Strategy, state: Mapping[str, Any], ids: Collection[str]) -> bool:

@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.decision import Decision, from_json
-from llmtl.errors import RunError
+from llmtl.errors import InputError, RunError
 from llmtl.evaluation import Evaluation
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.predictor import FitContext, Prediction, Predictor
+from llmtl.recipe import read_yaml
 from llmtl.settings import Recipe, load_recipe
-from llmtl.store import read_json, read_json_lines
+from llmtl.store import STEPS, read_json, read_json_lines
 from llmtl.strategies import build
 from llmtl.task import Example, Task
 
@@ -95,6 +96,43 @@ def read_examples(folder: Path, split: str) -> tuple[Example, ...]:
     return EXAMPLES.validate_python(read_json_lines(folder / "data" / f"{split}.jsonl"))
 
 
+def require_own(folder: Path, recipe: Recipe) -> None:
+    """Check that a run of `recipe` in `folder` overwrites nothing; raises `RunError` for what is not its own.
+
+    That is a file, a recipe without a run, and a run of other data or of another task. Changed choices and changed rows
+    are no reason: what they touch is computed again.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"'{folder}' is a file, and a run needs a folder; name another with --out.")
+    if not (folder / RECIPE).is_file():
+        return
+    if not (folder / STEPS).is_dir():
+        raise RunError(f"'{folder / RECIPE}' is a recipe that the run would overwrite; name another folder with --out.")
+    before, now = _subject(folder), recipe.model_dump(mode="json")
+    for section, key in (("data", "path"), ("data", "text"), ("data", "label"), ("task", "kind")):
+        old, new = before.get((section, key)), now[section][key]
+        if old not in (None, new) and not (key == "path" and Path(old).resolve() == Path(new).resolve()):
+            raise RunError(
+                f"'{folder}' holds a run with {section}.{key} '{old}', not '{new}'; name another folder with --out, or "
+                "delete that one."
+            )
+
+
+def _subject(folder: Path) -> dict[tuple[str, str], str]:
+    """Return what the recipe kept in a run folder says, by section and key; nothing where it is damaged."""
+    try:
+        sections = read_yaml(folder / RECIPE)
+    except InputError:
+        return {}
+    return {
+        (name, key): value
+        for name, section in sections.items()
+        if isinstance(section, dict)
+        for key, value in section.items()
+        if isinstance(value, str)
+    }
+
+
 def load_run(folder: Path | str) -> Run:
     """Return the finished run in `folder`; raises `RunError` when there is none or it is incomplete."""
     folder = Path(folder)
@@ -110,7 +148,7 @@ def load_run(folder: Path | str) -> Run:
             evaluations=_evaluations(folder, index["evaluations"]),
             index=index,
         )
-    except ValidationError:
+    except (ValidationError, KeyError, TypeError):
         raise RunError(f"'{folder}' was written by another version of llmtl; run the recipe again.") from None
 
 

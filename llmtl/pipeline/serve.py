@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from llmtl import __version__
@@ -16,10 +17,11 @@ from llmtl.errors import BundleError, MissingFileError, MissingPackageError, Run
 from llmtl.hardware import gaps, inspect
 from llmtl.pipeline.run_folder import DECISION, Run, load_run
 from llmtl.progress import Progress
+from llmtl.prompting.config import Retrieval
 from llmtl.served import SERVED, SERVING_FILE, Served
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.hosted import read_hosted, require_key
-from llmtl.serving.bundle.manifest import Bundle, Weights
+from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
 from llmtl.serving.serve import Job, Live, claim_ports, example_text, live
 from llmtl.serving.server import address
@@ -81,7 +83,8 @@ def find_target(
     """
     if not path.is_dir():
         raise MissingFileError(f"There is no folder '{path}'; name a run folder or a bundle.")
-    if is_bundle(path):
+    damaged = any((path / name).exists() for name in (MANIFEST, CHECKSUMS)) and not (path / DECISION).exists()
+    if is_bundle(path) or damaged:
         if strategy or merge:
             raise BundleError("A bundle is served as it is; use --strategy and --merge with a run folder.")
         return Target(path, open_bundle(path, progress=progress), run=None)
@@ -127,6 +130,7 @@ class _Engine:
 
 def _engine(bundle: Bundle) -> _Engine:
     """Return what serves the bundle here; raises `MissingPackageError` when it needs vLLM and that cannot run."""
+    require_packages(bundle)
     if bundle.base is None:
         return _Engine(f"llmtl {__version__}", "cpu")
     hardware = inspect()
@@ -135,6 +139,16 @@ def _engine(bundle: Bundle) -> _Engine:
         command = next(gap.command for gap in gaps(hardware) if gap.what.startswith("vLLM"))
         raise MissingPackageError(f"vLLM cannot run here: {vllm.why_not}; install it with `{command}`.")
     return _Engine(f"vllm {vllm.version}", hardware.device)
+
+
+def require_packages(bundle: Bundle) -> None:
+    """Raise `MissingPackageError` when a strategy of the bundle embeds messages by a package that is not installed."""
+    embeds = any(each.retrieved and each.retrieval is Retrieval.SENTENCES for each in bundle.strategies)
+    if embeds and find_spec("sentence_transformers") is None:
+        raise MissingPackageError(
+            "The bundle looks demonstrations up by sentence embeddings, and a package for that is missing; install it "
+            "with `pip install sentence-transformers`."
+        )
 
 
 def _log(target: Target, options: ServeOptions) -> Path:

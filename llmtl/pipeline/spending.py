@@ -1,61 +1,79 @@
 """What making the decision of a run took, from what its steps kept: nothing is measured again.
 
-Strategies are fitted once for all; a step that an earlier, interrupted command finished counts too. Not covered: what
-that command lost; a hosted model's fees of a fit that was interrupted before it ended.
+Strategies are fitted once for all; a step that an earlier, interrupted command finished counts too, and every reply
+that a provider was paid for counts once. Not covered: what an interrupted command computed of a step it did not finish.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from llmtl.costs import Spending, Spent, usd_for_seconds
+from llmtl.costs import UNKNOWN, PriceConfig, Spending, Spent, usd_for_seconds
+from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.evaluation import Evaluation
+from llmtl.judging.result import Judging
 from llmtl.learning_curve.result import LearningCurves
-from llmtl.pipeline.curve import at_size
+from llmtl.pipeline.curve import at_size, sizes_of
 from llmtl.pipeline.measure import Bench, hosted_usd
 from llmtl.pipeline.training_seeds import further_fits
 from llmtl.predictor import Strategy
 
 
 def spending_of(
-    bench: Bench, *, dev: Sequence[Evaluation], test: Sequence[Evaluation], curves: LearningCurves | None
+    bench: Bench,
+    *,
+    dev: Sequence[Evaluation],
+    test: Sequence[Evaluation],
+    curves: LearningCurves | None,
+    noise: NoiseSensitivity,
+    judging: Judging | None,
 ) -> Spending:
     """Return what a run took; `dev` has the evaluations of those that left the race, too."""
     strategies = {strategy.name: strategy for strategy in bench.prepared.strategies}
+    prices = bench.prepared.recipe.prices
     further = [fit for item in test for fit in further_fits(bench, strategies[item.strategy], item)]
     return Spending(
-        fitting=_sum(_fit(bench.fit(strategies[item.strategy]), bench) for item in dev),
-        training_seeds=_sum([*(_fit(fit, bench) for fit in further), *(_further_scores(item) for item in test)]),
-        dev=_sum(_dev(item, bench.fit(strategies[item.strategy])) for item in dev),
-        test=_sum(_scored(item) for item in test),
-        learning_curves=_sum(
-            _point(at_size(bench, strategies[forecast.strategy], point.size), strategies[forecast.strategy])
+        fitting=total(spent_fitting(bench.fit(strategy), prices) for strategy in strategies.values()),
+        training_seeds=total([*(spent_fitting(fit, prices) for fit in further), *map(_further_scores, test)]),
+        dev=total(_dev(item, bench.fit(strategies[item.strategy])) for item in dev),
+        test=total(map(spent_scoring, test)),
+        learning_curves=total(
+            _point(at_size(bench, strategies[forecast.strategy], size), strategies[forecast.strategy])
             for forecast in (curves.forecasts if curves else ())
-            for point in forecast.points[:-1]  # the last one is the run's own
+            for size in sizes_of(bench)[:-1]  # the last one is the run's own
         ),
+        refits=noise.refits,
+        judge=_judge(judging),
     )
 
 
-def _sum(parts: Iterable[Spent]) -> Spent:
+def total(parts: Iterable[Spent]) -> Spent:
+    """Return everything together, unknown where a part is."""
     return sum(parts, start=Spent())
 
 
-def _fit(fitted: Mapping[str, Any], bench: Bench) -> Spent:
-    """Return what one fit took."""
+def spent_fitting(fitted: Mapping[str, Any], prices: PriceConfig) -> Spent:
+    """Return what one fit took, one that found out that the strategy cannot run included."""
+    if "train_seconds" not in fitted:  # earlier versions did not keep the time of those
+        return UNKNOWN
     seconds = float(fitted["train_seconds"])
-    machine = usd_for_seconds(seconds, device=fitted["device"], prices=bench.prepared.recipe.prices)
-    return Spent(seconds, machine + hosted_usd(fitted))
+    return Spent(seconds, usd_for_seconds(seconds, device=fitted["device"], prices=prices) + hosted_usd(fitted))
 
 
-def _scored(evaluation: Evaluation) -> Spent:
+def spent_scoring(evaluation: Evaluation) -> Spent:
     """Return what scoring its examples took, once."""
-    seconds = sum(prediction.seconds for prediction in evaluation.predictions)
-    return Spent(seconds, (evaluation.usd_per_1k_requests or 0.0) * evaluation.n / 1000)
+    return _scores(evaluation, sum(prediction.seconds for prediction in evaluation.predictions), evaluation.n)
+
+
+def _scores(evaluation: Evaluation, seconds: float, answers: int) -> Spent:
+    """Return what that many answers took at the evaluation's price of one."""
+    each = evaluation.usd_per_1k_requests
+    return Spent(seconds, None if each is None else each * answers / 1000)
 
 
 def _dev(evaluation: Evaluation, fitted: Mapping[str, Any]) -> Spent:
     """Return what scoring dev took; a hosted model's replies to what fitting asked were kept and cost nothing again."""
-    whole = _scored(evaluation)
-    if evaluation.device != "hosted":
+    whole = spent_scoring(evaluation)
+    if evaluation.device != "hosted" or whole.seconds is None or whole.usd is None:
         return whole
     fresh = max(0.0, 1 - fitted["details"].get("dev_examples", 0) / evaluation.n)
     return Spent(fresh * whole.seconds, fresh * whole.usd)
@@ -64,10 +82,17 @@ def _dev(evaluation: Evaluation, fitted: Mapping[str, Any]) -> Spent:
 def _further_scores(evaluation: Evaluation) -> Spent:
     """Return what scoring the answers of further training seeds took, at the price of the first one's."""
     answers = [prediction for run in evaluation.seed_predictions for prediction in run]
-    seconds = sum(prediction.seconds for prediction in answers)
-    return Spent(seconds, (evaluation.usd_per_1k_requests or 0.0) * len(answers) / 1000)
+    return _scores(evaluation, sum(prediction.seconds for prediction in answers), len(answers))
 
 
 def _point(bench: Bench, strategy: Strategy) -> Spent:
     """Return what one point of a learning curve took."""
-    return _fit(bench.fit(strategy), bench) + _scored(bench.evaluate(strategy, "dev")[0])
+    fitted = bench.fit(strategy)
+    fitting = spent_fitting(fitted, bench.prepared.recipe.prices)
+    return fitting if "skipped" in fitted else fitting + _dev(bench.evaluate(strategy, "dev")[0], fitted)
+
+
+def _judge(judging: Judging | None) -> Spent:
+    """Return what a judge's replies took, those before it failed included."""
+    paid = judging.spent if judging else None
+    return Spent() if paid is None else Spent(paid.seconds, paid.usd)

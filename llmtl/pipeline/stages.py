@@ -9,12 +9,15 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from llmtl.data import subsample
+from llmtl.data.files import is_table
 from llmtl.decision import Choice, Decision, choice_from_json, choice_to_json, choose, decide, to_json
+from llmtl.decision.forecast import told_before
+from llmtl.errors import RecipeError
 from llmtl.evaluation import Evaluation
 from llmtl.hardware import inspect
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
@@ -26,7 +29,7 @@ from llmtl.pipeline.noise import write_noise
 from llmtl.pipeline.prepare import Prepared, prepare
 from llmtl.pipeline.racing import Measured, Raced, measure_dev
 from llmtl.pipeline.report import FINDINGS, refresh_report
-from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, PROVENANCE, RECIPE, TASK, Run, load_run
+from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, PROVENANCE, RECIPE, TASK, Run, load_run, require_own
 from llmtl.pipeline.spending import spending_of
 from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.predictor import Strategy
@@ -34,7 +37,7 @@ from llmtl.progress import Progress, Silent
 from llmtl.served import SERVING_FILE
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.store import Store, digest, now, read_json, versions, write_json, write_json_lines, write_text
-from llmtl.strategies import HOSTED
+from llmtl.strategies import sending_away
 from llmtl.task import Split
 
 RUNS = Path("runs")
@@ -61,6 +64,8 @@ def run(
     elif text and label and model:
         recipe = recipe_for_data(source, text=text, label=label, model=model, overrides=overrides)
     else:
+        if text or label or model or is_table(str(source)):
+            raise RecipeError(f"'{source}' is no recipe, and data also needs text, label and model; give all three.")
         recipe = load_recipe(source, overrides)
     return execute(recipe, folder=Path(out) if out else RUNS / recipe.name, progress=progress or Silent())
 
@@ -68,12 +73,21 @@ def run(
 def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
     """Return the finished run of `recipe` in `folder`."""
     started = now()
-    prepared = prepare(recipe, progress)
+    require_own(folder, recipe)
+    prepared, barred = _without_barred(prepare(recipe, progress))
     check_judge(recipe.judge, folder)
     store = Store(folder)
+    with store.claimed():
+        return _carry_out(prepared, barred, store, progress, started=started)
+
+
+def _carry_out(prepared: Prepared, barred: dict[str, str], store: Store, progress: Progress, *, started: str) -> Run:
+    """Return the finished run of what was prepared, in the store's folder."""
+    recipe, folder = prepared.recipe, store.folder
     allowed = _plan(prepared, store, progress)
     split = _cut(prepared, allowed, progress)
     _write_inputs(prepared, split, folder)
+    progress.say(told_before(len(split.test), metric=prepared.task.metric, alpha=recipe.decision.alpha))
     bench = Bench(prepared, split, allowed, store, progress)
     skipped, raced = _measure_dev(bench)
     dev = raced.finished
@@ -93,11 +107,25 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
     dev_scored, test_scored = [item for item, _ in dev], [item for item, _ in test]
     curves = write_curves(bench, dev_scored)
     dev_all = [*dev_scored, *(evaluation for evaluation, _ in raced.left)]
-    decision = write_noise(bench, decision, dev=dev_all, test=test_scored)
-    decision = write_judging(bench, decision, test_scored)
-    decision = replace(decision, spending=spending_of(bench, dev=dev_all, test=test_scored, curves=curves))
+    decision, noise = write_noise(bench, decision, dev=dev_all, test=test_scored)
+    decision, judging = write_judging(bench, decision, test_scored)
+    spending = spending_of(bench, dev=dev_all, test=test_scored, curves=curves, noise=noise, judging=judging)
+    decision = replace(decision, spending=spending)
+    skipped = barred | skipped
     _write_results(bench, decision, [*dev, *test], ran=tested, skipped=skipped, left=raced.left, started=started)
     return load_run(folder)
+
+
+def _without_barred(prepared: Prepared) -> tuple[Prepared, dict[str, str]]:
+    """Return the start of the run without the strategies that may not be given any input, and why they may not."""
+    recipe = prepared.recipe
+    barred = sending_away(recipe.strategies) if recipe.decision.private else {}
+    left = tuple(strategy for strategy in prepared.strategies if strategy.name not in barred)
+    if not left:
+        raise RecipeError(
+            "Every strategy of the recipe sends inputs away, and decision.private is set; add one that runs here."
+        )
+    return replace(prepared, strategies=left), barred
 
 
 def _plan(prepared: Prepared, store: Store, progress: Progress) -> Plan | None:
@@ -119,7 +147,7 @@ def _plan(prepared: Prepared, store: Store, progress: Progress) -> Plan | None:
         progress.say("Timing the model")
         engine = prepared.engines.load() if prepared.needs_model else None
         made = plan(60 * minutes, prepared.split, prepared.task, engine)
-        return {"seconds": made.seconds, "dev": made.dev, "test": made.test}
+        return asdict(made)
 
     return Plan(**store.step("plan", depends_on, compute))
 
@@ -128,6 +156,8 @@ def _cut(prepared: Prepared, allowed: Plan | None, progress: Progress) -> Split:
     """Return the split, sub-sampled to what the recipe and the plan allow; says so when it was the plan."""
     split, data, seed = prepared.split, prepared.recipe.data, prepared.recipe.seed
     kind = prepared.task.kind
+    if allowed is not None and allowed.too_short:
+        progress.say(f"Warning: {allowed.too_short}")
     split = subsample(split, dev=data.max_dev, test=data.max_test, seed=seed, kind=kind)
     if allowed is None or (allowed.dev >= len(split.dev) and allowed.test >= len(split.test)):
         return split
@@ -180,7 +210,6 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
                 config=recipe.decision,
                 prices=recipe.prices,
                 written_at=now(),
-                hosted=HOSTED,
                 dropped=raced.dropped,
                 left=[evaluation for evaluation, _ in raced.left],
             )

@@ -1,8 +1,8 @@
 """The `hosted` strategy: a model behind an OpenAI-compatible endpoint, prompted with or without demonstrations.
 
 Replies are kept beside what fitting wrote, so that a resumed run pays nothing twice. It is not measured unless the
-recipe lists it, and cannot be chosen when inputs must stay private. Not covered: fine-tuning hosted models, serving
-them (their provider does).
+recipe lists it, and is asked nothing when inputs must stay private, unless its endpoint is on this machine. Not
+covered: fine-tuning hosted models, serving them (their provider does).
 """
 
 from collections.abc import Mapping
@@ -43,27 +43,33 @@ class Hosted:
 
         Raises `RecipeError` without a model or its prices, and `HostedError` when it cannot be asked.
         """
-        engine = self._engine(context)
+        cache = ReplyCache(context.folder / REPLIES)
+        engine = self._engine(context, cache)
         shown = FixedShots(Prompts(context, engine), seeds=self.config.seeds)
+        prices = token_prices(context.prices)
+
+        def facts() -> dict[str, Any]:  # replies that an interrupted fit kept were paid for, too
+            return engine.facts | {"requests": len(cache), "spent_usd": prices.usd_of(cache.replies)}
+
         fitted = fit_fixed(
-            shown, self.config, shots=self.config.shots, name=self.name, facts=lambda: {"hosted": engine.facts}
+            shown, self.config, shots=self.config.shots, name=self.name, facts=lambda: {"hosted": facts()}
         )
-        context.progress.say(f"hosted: {engine.facts['requests']} requests, {engine.facts['spent_usd']:.4f} USD")
+        context.progress.say(f"hosted: {facts()['requests']} requests, {facts()['spent_usd']:.4f} USD")
         return fitted
 
     def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
         """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
-        return restore_fixed(Prompts(context, self._engine(context)), state)
+        return restore_fixed(Prompts(context, self._engine(context, ReplyCache(context.folder / REPLIES))), state)
 
-    def _engine(self, context: FitContext) -> OpenAIEngine:
-        """Return the engine, with the replies of this strategy's folder."""
+    def _engine(self, context: FitContext, cache: ReplyCache) -> OpenAIEngine:
+        """Return the engine that keeps its replies in `cache`."""
         given = self.config
         if not given.model:
             raise RecipeError("The strategy 'hosted' needs a model; set strategies.hosted.model.")
         model = given.hosted_model(
             given.model, token_prices(context.prices), section="strategies.hosted", top_logprobs=given.top_logprobs
         )
-        return OpenAIEngine(model, ReplyCache(context.folder / REPLIES))
+        return OpenAIEngine(model, cache)
 
 
 def token_prices(prices: PriceConfig) -> TokenPrices:

@@ -7,7 +7,7 @@ similar ones dropped. Not covered: balancing the labels of what is retrieved.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from llmtl.errors import ContextLengthError
 from llmtl.metrics.recalibration import LabelCalibration
@@ -31,15 +31,8 @@ class KnnFewShot:
 
     config: KnnFewShotConfig = field(default_factory=KnnFewShotConfig)
 
-    @property
-    def name(self) -> str:
-        """Return `knn-few-shot`."""
-        return "knn-few-shot"
-
-    @property
-    def role(self) -> Role:
-        """Return the prompting role."""
-        return Role.PROMPTING
+    name: ClassVar[str] = "knn-few-shot"
+    role: ClassVar[Role] = Role.PROMPTING
 
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor with the k and the wording that score best on dev.

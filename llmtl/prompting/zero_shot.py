@@ -5,7 +5,7 @@ Not covered: inventing wordings for a task.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from llmtl.errors import ContextLengthError
 from llmtl.predictor import FitContext, Predictor, Role
@@ -23,15 +23,8 @@ class ZeroShot:
 
     config: ZeroShotConfig = field(default_factory=ZeroShotConfig)
 
-    @property
-    def name(self) -> str:
-        """Return `zero-shot`."""
-        return "zero-shot"
-
-    @property
-    def role(self) -> Role:
-        """Return the prompting role."""
-        return Role.PROMPTING
+    name: ClassVar[str] = "zero-shot"
+    role: ClassVar[Role] = Role.PROMPTING
 
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor with the wording that scores best on dev.

@@ -8,6 +8,8 @@
     disagreement.py   the test examples on which the strategies disagree
     confusion.py      what the winner mistakes for what
     reliability.py    whether the winner's probabilities can be trusted
+    noise.py          the verdict without the labels that look wrong
+    judging.py        a judge's second opinion
     svg.py, charts/   drawings, made by hand so that the page needs nothing from the network
     html.py           the page, from the templates beside it (*.jinja, report.css, report.js)
     markdown_text.py  the same content with tables in place of charts; markdown_money.py has labels and money

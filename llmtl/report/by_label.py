@@ -12,7 +12,7 @@ from llmtl.answers import read_labels, read_spans
 from llmtl.evaluation import Evaluation
 from llmtl.report.answers import in_words
 from llmtl.report.content import ReportContent
-from llmtl.report.disagreement import shortened
+from llmtl.report.disagreement import LONGEST_ANSWER, shortened
 from llmtl.task import Metric, TaskKind
 
 LOWEST = 10
@@ -82,7 +82,7 @@ def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = L
         Low(
             shortened(texts.get(evaluation.predictions[index].id, "")),
             evaluation.references[index],
-            in_words(evaluation.predictions[index].answer, evaluation.kind),
+            shortened(in_words(evaluation.predictions[index].answer, evaluation.kind), LONGEST_ANSWER),
             float(scores[index]),
         )
         for index in order[:most]

@@ -14,6 +14,7 @@ from llmtl.task import Example, Metric, TaskKind
 
 MOST_EXAMPLES = 40
 LONGEST_TEXT = 600
+LONGEST_ANSWER = 300
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,9 @@ def _is_constant(evaluation: Evaluation) -> bool:
     return evaluation.n > 1 and len({prediction.answer for prediction in evaluation.predictions}) == 1
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = LONGEST_TEXT) -> str:
     """Return a text of bearable length."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT].rstrip()} …"
+    return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 
 def _scores(evaluation: Evaluation, content: ReportContent) -> dict[str, float]:
@@ -121,7 +122,12 @@ def _disagreement(
             strategies[labels[example.id]].append(name)
     right = (example.reference, *example.alternatives)
     grouped = [
-        Answer(in_words(label, kind), label in right, tuple(names), scores.get(names[0], {}).get(example.id))
+        Answer(
+            shortened(in_words(label, kind), LONGEST_ANSWER),
+            label in right,
+            tuple(names),
+            scores.get(names[0], {}).get(example.id),
+        )
         for label, names in strategies.items()
     ]
     grouped.sort(key=lambda answer: (not answer.right, -(answer.score or 0.0), -len(answer.strategies)))

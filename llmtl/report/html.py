@@ -7,7 +7,7 @@ own script by its hash and nothing else. Not covered: editing a report after it 
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,19 +16,20 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llmtl.predictor import Role
-from llmtl.report import judging, svg, wording
+from llmtl.report import judging, noise, svg, wording
 from llmtl.report.charts.cost import cost_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
-from llmtl.report.charts.fewshot import search_chart
+from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
 from llmtl.report.charts.scores import scores_chart
 from llmtl.report.charts.volume import volume_chart
 from llmtl.report.content import ReportContent
-from llmtl.report.view import Candidate, View, build_view, reading
+from llmtl.report.money import NO_LIMITS
+from llmtl.report.view import View, build_view, reading
 
-_WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 320.0, 430.0
+_WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 430.0, 430.0
 _EXAMPLES_BEFORE_MORE = 12
 
 
@@ -53,6 +54,8 @@ def render_html(content: ReportContent) -> str:
             marks=_marks(),
             sections=_sections(view),
             judge=judging,
+            no_limits=NO_LIMITS,
+            noise_words=noise,
             visible=_EXAMPLES_BEFORE_MORE,
             style=Markup(files("llmtl.report").joinpath("report.css").read_text(encoding="utf-8")),
             script=Markup(script),
@@ -152,18 +155,35 @@ def _charts(view: View) -> dict[str, Any]:
         "volume": _both(volume, "volume"),
         "differences": difference_strips(decision.comparisons, decision.margin),
         "panels": _panels(view),
+        "searches": _searches(view),
+        "search_caption": _search_caption(view),
         "heat_map": heat_map(large, width=_HEAT_MAP, name="heat-map") if large else None,
         "reliability": reliability_chart(view.reliability, width=270, name="reliability") if view.reliability else None,
     }
 
 
-def _search_caption(tried: Sequence[Candidate]) -> str:
-    """Return what the dots of a search are."""
-    columns = len({candidate.shots for candidate in tried})
-    what = "One dot a seed and wording of the instruction" if len(tried) > columns else "One dot a number"
-    bars = ", bars at the mean" if len(tried) > columns else ""
-    filled = "; the filled one was chosen" if any(candidate.chosen for candidate in tried) else ""
-    return f"{what}{bars}{filled}."
+def _searches(view: View) -> dict[str, Markup | None]:
+    """Return the searches of all strategies side by side, and for narrow screens one below the other."""
+    metric, ends = view.content.decision.metric, search_ends(view.candidates)
+    alone = [
+        search_chart({strategy: tried}, metric=metric, ends=ends, width=_NARROW, name=f"search-{number}")
+        for number, (strategy, tried) in enumerate(view.candidates.items())
+    ]
+    wide = search_chart(view.candidates, metric=metric, ends=ends, width=_WIDE, name="search-wide")
+    return {"wide": wide, "narrow": Markup("").join(drawn for drawn in alone if drawn)}
+
+
+def _search_caption(view: View) -> str:
+    """Return what the dots of the searches are."""
+    searches = view.candidates.values()
+    several = any(len(tried) > len({each.shots for each in tried}) for tried in searches)
+    what = (
+        "draw of demonstrations and wording of the instruction, bars at the mean"
+        if several
+        else "number of demonstrations"
+    )
+    filled = "; each strategy's choice is filled" if any(each.chosen for tried in searches for each in tried) else ""
+    return f"One dot a {what}{filled}."
 
 
 def _both(chart: Callable[[float, str], Markup | None], name: str) -> dict[str, Markup | None]:
@@ -171,7 +191,7 @@ def _both(chart: Callable[[float, str], Markup | None], name: str) -> dict[str, 
 
 
 def _panels(view: View) -> list[dict[str, Any]]:
-    """Return the small charts of fitting, each with a title and a caption."""
+    """Return the small charts of training, each with a title and a caption."""
     panels: list[dict[str, Any]] = []
 
     def add(drawing: Markup | None, title: str, *, caption: str) -> None:
@@ -186,8 +206,4 @@ def _panels(view: View) -> list[dict[str, Any]]:
         add(loss, f"{strategy}: loss by step", caption=f"{dot} {warning}")
         accuracy = accuracy_chart(points, strategy=strategy, width=_PANEL, name=f"accuracy-{number}")
         add(accuracy, f"{strategy}: accuracy by step", caption=dot)
-    for number, (strategy, tried) in enumerate(view.candidates.items()):
-        metric = view.content.decision.metric
-        search = search_chart(tried, strategy=strategy, metric=metric, width=_PANEL, name=f"search-{number}")
-        add(search, title=f"{strategy}: search on dev", caption=_search_caption(tried))
     return panels

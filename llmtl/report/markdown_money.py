@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from llmtl.report import wording
 from llmtl.report.markdown_pieces import bullets, escape, table
-from llmtl.report.money import Bill, Money
+from llmtl.report.money import NO_LIMITS, Bill, Money
+from llmtl.report.noise import noise_table, refitted
 from llmtl.report.view import View
 
 
@@ -47,8 +48,17 @@ def noise_section(view: View) -> Iterable[str]:
     yield "## Labels that look wrong"
     yield escape(f"Not checked: {noise.unchecked}." if noise.unchecked else noise.sentence)
     if noise.scores:
-        rows = [[escape(item.strategy), wording.score(item.before), wording.score(item.after)] for item in noise.scores]
-        yield table(["strategy", "test", "without them"], rows, numbers=1)
+        rows = [
+            [
+                escape(item.strategy),
+                refitted(item),
+                *map(wording.score, (item.before, item.after)),
+                wording.difference(item.after - item.before),
+            ]
+            for item in sorted(noise.scores, key=lambda each: each.before, reverse=True)
+        ]
+        yield escape(noise_table(noise, view.content.decision.metric))
+        yield table(["strategy", "fitted again", "all", "without", "change"], rows, numbers=2)
     if not noise.unchecked:
         yield escape(noise.how)
 
@@ -68,11 +78,8 @@ def money_section(view: View) -> Iterable[str]:
         yield _limits(money)
     if money.spent:
         yield "### What this decision cost"
-        yield "Paid once for the comparison, whoever won; in no strategy's bill but fitting, which each bill has once."
-        rows = [
-            [escape(name), escape(wording.duration(it.seconds)), escape(wording.usd(it.usd))]
-            for name, it in money.spent
-        ]
+        yield escape(money.spent_note)
+        rows = [[escape(work.name), escape(work.time), escape(work.usd)] for work in money.spent]
         yield table(["work", "time", "USD"], rows, numbers=1)
 
 
@@ -97,7 +104,7 @@ def _row(bill: Bill) -> list[str]:
 
 def _limits(money: Money) -> str:
     if not money.limits:
-        return "None is set: every strategy could be chosen, whatever it costs."
+        return NO_LIMITS
     rows = [
         [
             escape(limit.name),

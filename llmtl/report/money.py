@@ -11,7 +11,6 @@ from llmtl.costs import (
     Crossing,
     ModelPrice,
     PriceConfig,
-    Spending,
     Spent,
     cheapest_by_volume,
     crossings,
@@ -26,6 +25,7 @@ from llmtl.report.content import ReportContent
 
 NEED_NO_TRAIN = ("zero-shot",)
 """Strategies that use no training example; they too are chosen and judged on dev and test."""
+NO_LIMITS = "None is set: no strategy was barred for its cost, latency or memory, or for where inputs go."
 NEAR = 100
 """Costs that cross further than this factor from the expected volume are drawn, not told."""
 
@@ -80,6 +80,15 @@ class Hosted:
 
 
 @dataclass(frozen=True)
+class Work:
+    """One kind of work that deciding took, in words: its time and its USD, or that they are not known."""
+
+    name: str
+    time: str
+    usd: str
+
+
+@dataclass(frozen=True)
 class Money:
     """Everything about money that is shown."""
 
@@ -91,7 +100,8 @@ class Money:
     limits: tuple[Limit, ...]
     prompted: tuple[str, ...]
     hosted: tuple[Hosted, ...]
-    spent: tuple[tuple[str, Spent], ...]
+    spent: tuple[Work, ...]
+    spent_note: str
 
 
 def money_of(content: ReportContent) -> Money | None:
@@ -114,12 +124,14 @@ def money_of(content: ReportContent) -> Money | None:
         limits=_limits(content),
         prompted=tuple(bill.result.name for bill in prompted),
         hosted=_hosted(prompted),
-        spent=_spent(content.decision.spending),
+        spent=_spent(content),
+        spent_note=_spent_note(content),
     )
 
 
-def _spent(spending: Spending | None) -> tuple[tuple[str, Spent], ...]:
+def _spent(content: ReportContent) -> tuple[Work, ...]:
     """Return what deciding took by kind of work, the total last; what did not happen is left out."""
+    spending = content.decision.spending
     if spending is None:
         return ()
     kinds = (
@@ -127,9 +139,28 @@ def _spent(spending: Spending | None) -> tuple[tuple[str, Spent], ...]:
         ("training finalists again with other seeds, and testing them", spending.training_seeds),
         ("scoring dev", spending.dev),
         ("scoring test", spending.test),
-        ("learning curves", spending.learning_curves),
+        ("learning curves: fitting and scoring on parts of train", spending.learning_curves),
+        ("fitting and scoring again without labels that look wrong", spending.refits),
+        *([("replies of the judge", spending.judge)] if content.judging else []),
+        ("loading models, checking the data, timing single requests", spending.overhead),
     )
-    return (*((name, spent) for name, spent in kinds if spent != Spent()), ("in all", spending.total))
+    happened = [(name, spent) for name, spent in kinds if spent != Spent()]
+    return tuple(_work(name, spent) for name, spent in (*happened, ("in all, as far as known", spending.total)))
+
+
+def _work(name: str, spent: Spent) -> Work:
+    seconds = wording.UNKNOWN if spent.seconds is None else wording.duration(spent.seconds)
+    return Work(name, seconds, wording.usd(spent.usd))
+
+
+def _spent_note(content: ReportContent) -> str:
+    """Return what the sums of deciding are, and what they are not."""
+    asked = content.judging is not None or any(item.device == "hosted" for item in content.evaluations)
+    return (
+        "Paid once for the comparison, whoever won. A strategy's bill has its own fitting, once, and nothing else of "
+        "this. What is unknown is in no sum."
+        + (" Waiting for a provider is added up over all requests, also those under way at once." if asked else "")
+    )
 
 
 def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -> Bill | None:
@@ -247,7 +278,7 @@ def _limits(content: ReportContent) -> tuple[Limit, ...]:
         _limit("max_p95_ms", config.max_p95_ms, {r.name: r.p95_ms for r in results}, winner),
         _limit("max_memory_gib", config.max_memory_gib, memory, winner),
         _limit("max_vram_gib", config.max_vram_gib, vram, winner),
-        _private(config, results),
+        _private(config, content.skipped),
     ]
     return tuple(limit for limit in limits if limit is not None)
 
@@ -263,10 +294,11 @@ def _limit(name: str, limit: float | None, values: Mapping[str, float | None], w
     return Limit(name, f"{limit:g} {unit}", shown.get(winner, wording.UNKNOWN), broken)
 
 
-def _private(config: DecisionConfig, results: Sequence[StrategyResult]) -> Limit | None:
+def _private(config: DecisionConfig, skipped: Mapping[str, str]) -> Limit | None:
+    """Return the constraint, with who was not measured for it."""
     if not config.private:
         return None
-    broken = tuple((r.name, "sends inputs away") for r in results if "hosted model" in (r.why_not or ""))
+    broken = tuple((name, "not measured") for name, why in skipped.items() if "decision.private" in why)
     return Limit("private", "inputs stay here", "they stay", broken)
 
 

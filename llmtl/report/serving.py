@@ -7,6 +7,9 @@ from llmtl.decision.outcome import Decision
 from llmtl.report import wording
 from llmtl.served import Served
 
+HOSTED = "hosted"
+"""The device of what a provider computes."""
+
 
 def line(served: Served) -> str:
     """Return everything in one line, for the terminal."""
@@ -17,7 +20,12 @@ def line(served: Served) -> str:
         parts.append(f"p50 {wording.milliseconds(alone.p50_ms)}, p95 {wording.milliseconds(alone.p95_ms)}")
         parts.append(f"{wording.rate(best.requests_per_second)} requests/s at concurrency {best.concurrency}")
     parts.append(f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests")
-    return f"{served.strategy} served by {served.engine} on {served.device}: {'; '.join(parts)}."
+    return f"{served.strategy} served by {_by(served)}: {'; '.join(parts)}."
+
+
+def _by(served: Served) -> str:
+    """Return what answers, and where."""
+    return f"{served.engine}, asking its provider" if served.device == HOSTED else f"{served.engine} on {served.device}"
 
 
 def facts(served: Served) -> tuple[tuple[str, str], ...]:
@@ -25,15 +33,30 @@ def facts(served: Served) -> tuple[tuple[str, str], ...]:
     parity = served.parity
     share, required = (f"{100 * value:.1f}%" for value in (parity.agreement, parity.required))
     return (
-        ("Engine", f"{served.engine} on {served.device}"),
-        ("Measured", served.measured_at),
+        ("Engine", _by(served)),
+        ("Measured", wording.moment(served.measured_at)),
         (
             "Same answers",
             f"{wording.count(parity.agreed)} of {wording.count(parity.compared)} recorded test inputs ({share}, at "
             f"least {required} required)",
         ),
-        ("Probabilities", f"differ by at most {wording.probability(parity.largest_difference)}"),
-        ("Cost", f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests at the highest throughput"),
+        *(
+            [("Probabilities", f"differ by at most {wording.probability(parity.largest_difference)}")]
+            if parity.compared_probabilities
+            else []
+        ),
+        ("Cost", f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests{_basis_of_cost(served)}"),
+    )
+
+
+def _basis_of_cost(served: Served) -> str:
+    """Return what the cost rests on."""
+    if served.paid is None:
+        return " at the highest throughput"
+    paid = served.paid
+    return (
+        f": {wording.plural(paid.requests, 'request')} to the provider cost {wording.usd(paid.usd)}, the parity check "
+        "included"
     )
 
 
@@ -52,8 +75,8 @@ def drift(served: Served) -> str:
 def basis(served: Served) -> str:
     """Return whose cost and latency are the live endpoint's and whose are not."""
     return (
-        f"Cost and latency of {served.strategy} are those of the live endpoint ({served.engine} on {served.device}, "
-        f"{served.measured_at}); those of the other strategies were measured offline."
+        f"Cost and latency of {served.strategy} are those of the live endpoint ({_by(served)}, "
+        f"{wording.moment(served.measured_at)}); those of the other strategies were measured offline."
     )
 
 

@@ -38,8 +38,8 @@ class Row:
     """One strategy with what was measured of it.
 
     `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
-    one that could); `badge` is a word for the winner and empty for the others.
-    `served` says that cost and latency were measured on a live endpoint.
+    one that could, and for one that left the race, of which the decision's reasons tell); `badge` is a word for the
+    winner and empty for the others. `served` says that cost and latency were measured on a live endpoint.
     """
 
     result: StrategyResult
@@ -194,7 +194,7 @@ def _row(content: ReportContent, result: StrategyResult) -> Row:
         standing = "eligible"
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
     served = content.served is not None and content.served.strategy == result.name
-    why = "" if result.eligible else result.why_not or "no reason was recorded"
+    why = "" if result.eligible or left else result.why_not or "no reason was recorded"
     return Row(result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served)
 
 
@@ -276,7 +276,8 @@ def _measured(content: ReportContent) -> tuple[str, ...]:
     return (
         f"Examples: {sizes}{f'; {wording.plural(len(labels), noun)}' if labels else ''}.",
         "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
-        f"The choice of {decision.chosen_before_test} was written down on dev ({decision.choice.written_at}); "
+        f"The choice of {decision.chosen_before_test} was written down on dev "
+        f"({wording.moment(decision.choice.written_at)}); "
         "test was opened once, after that.",
         *_race(decision),
         f"Metric: {wording.metric_name(metric)}, {wording.metric_meaning(metric, kind)}. "

@@ -5,6 +5,7 @@ Not covered: escaping, which belongs to each form of the report.
 
 import math
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from llmtl.decision.outcome import Decision, Verdict
@@ -133,6 +134,18 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def moment(written: str) -> str:
+    """Return a moment given in ISO 8601: `24 November 2026, 04:06 UTC`; what is none stays as it is."""
+    try:
+        at = datetime.fromisoformat(written)
+    except ValueError:
+        return written
+    if at.tzinfo is None:
+        return written
+    at = at.astimezone(UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
 def training_time(seconds: float | None) -> str:
     """Return the time that fitting took, `none` where nothing was fitted, or `unknown`."""
     if seconds is None:
@@ -198,7 +211,8 @@ def verdict(decision: Decision) -> str:
         case Verdict.ADOPT:
             return f"Adopt {decision.winner}"
         case Verdict.TIE:
-            return f"Tie: take the cheapest, {decision.winner}"
+            known = all(item.usd_per_1k_requests is not None for item in decision.strategies)
+            return f"Tie: take {'the cheapest, ' if known else ''}{decision.winner}"
         case Verdict.BASELINE:
             return f"Use the baseline: {decision.winner}"
         case Verdict.INCONCLUSIVE:

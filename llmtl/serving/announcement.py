@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 
 from llmtl.report import wording
-from llmtl.served import Disagreement, Load, Parity
+from llmtl.served import Disagreement, Load, Paid, Parity
 from llmtl.serving.proof.client import Endpoint
 
 API_KEY = "LLMTL_API_KEY"
@@ -54,23 +54,27 @@ def python_snippet(endpoint: Endpoint, text: str) -> list[str]:
     ]
 
 
-def parity_line(parity: Parity, *, probabilities: bool = True) -> str:
-    """Return the parity check in one line; without `probabilities` answers have none."""
-    if not probabilities:
-        return f"Parity: {parity.agreed} of {parity.compared} recorded answers"
-    return (
-        f"Parity: {parity.agreed} of {parity.compared} recorded labels, probabilities within "
-        f"{parity.largest_difference:.1g} of what was measured"
-    )
+def parity_line(parity: Parity, *, labels: bool = True) -> str:
+    """Return the parity check in one line; without `labels` answers are of another kind."""
+    found = f"Parity: {parity.agreed} of {parity.compared} recorded {'labels' if labels else 'answers'}"
+    if not parity.compared_probabilities:
+        return found
+    return f"{found}, probabilities within {parity.largest_difference:.1g} of what was measured"
 
 
 def load_line(load: Load) -> str:
     """Return one concurrency's measurement in one line."""
-    errors = f", {load.errors} errors" if load.errors else ""
+    errors = f", {wording.plural(load.errors, 'error')}" if load.errors else ""
     return (
         f"Load: {load.concurrency} at a time: p50 {wording.milliseconds(load.p50_ms)}, "
-        f"p95 {wording.milliseconds(load.p95_ms)}, {load.requests_per_second:.1f} requests a second{errors}"
+        f"p95 {wording.milliseconds(load.p95_ms)}, {load.requests_per_second:.1f} requests a second "
+        f"({wording.plural(load.requests, 'request')}{errors})"
     )
+
+
+def paid_line(paid: Paid) -> str:
+    """Return what a provider was paid in one line."""
+    return f"Paid to the provider so far: {paid.usd:.4f} USD for {wording.plural(paid.requests, 'request')}"
 
 
 def disagreement_lines(disagreements: Sequence[Disagreement]) -> list[str]:

@@ -3,7 +3,7 @@
 Not covered: run folders, `serving.json` and the playground (`llmtl.pipeline.serve`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +11,13 @@ from pathlib import Path
 from llmtl.costs import PriceConfig, usd_per_1k_requests
 from llmtl.errors import DriftError, ServingError
 from llmtl.report import wording
-from llmtl.served import Load, Parity, Served
+from llmtl.report.serving import HOSTED
+from llmtl.served import Load, Paid, Parity, Served
 from llmtl.serving import announcement
 from llmtl.serving.bundle.hosted import HostedWinner
 from llmtl.serving.bundle.manifest import Bundle, Recorded
-from llmtl.serving.proof.client import Endpoint, warm_up
-from llmtl.serving.proof.load import measure_load
+from llmtl.serving.proof.client import Endpoint, paid_so_far, warm_up
+from llmtl.serving.proof.load import measure_load, measure_paid
 from llmtl.serving.proof.parity import check_parity, chosen
 from llmtl.serving.proof.reading import Reading, reading_of
 from llmtl.serving.server import address
@@ -28,6 +29,8 @@ from llmtl.store import now
 
 PAID_GATE = 50
 """The most recorded inputs that go through the parity check where a provider is paid for each."""
+PAID_AT_ONCE = 8
+"""Requests at a time when a provider is timed; fewer where the recipe allows fewer."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,7 @@ def live(job: Job, options: ServeOptions, *, log: Path, notice: Notice) -> Itera
     with supervisor:
         supervisor.start()
         try:
-            parity = _gate(job, options, endpoint, notice)
-            served = _measure(job, endpoint, parity, notice) if options.measure and not job.hosted else None
+            parity, served = _proven(job, options, endpoint, warm=text, notice=notice)
         except DriftError:
             raise
         except ServingError as error:
@@ -104,8 +106,48 @@ def example_text(recorded: tuple[Recorded, ...]) -> str:
     return min(usable[:50], key=lambda text: (abs(len(text) - 30), text), default="hello")
 
 
-def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, notice: Notice) -> Parity:
+def _proven(
+    job: Job, options: ServeOptions, endpoint: Endpoint, *, warm: str, notice: Notice
+) -> tuple[Parity, Served | None]:
+    """Return what the parity check found and, unless that is left out, what was measured.
+
+    A hosted model is timed on the inputs of the check, before it: the check then reads the replies that the server
+    keeps, and nothing is paid twice. `warm` has been asked already.
+    """
     rows = _to_compare(job, options, notice)
+    loads: tuple[Load, ...] = ()
+    try:
+        if job.hosted is not None and options.measure:
+            loads = _paid_load(job.hosted, endpoint, rows, warm=warm, notice=notice)
+        parity = _gate(job, options, endpoint, rows=rows, notice=notice)
+    finally:
+        paid = _say_paid(endpoint, notice) if job.hosted is not None else None
+    if not options.measure:
+        return parity, None
+    if job.hosted is None:
+        texts = [row.text for row in job.recorded if row.prediction is not None]
+        loads = measure_load(endpoint, texts, notice=notice)
+    _say_loads(loads, notice)
+    return parity, _served(job, parity, loads=loads, paid=paid)
+
+
+def _paid_load(
+    hosted: HostedWinner, endpoint: Endpoint, rows: Sequence[Recorded], *, warm: str, notice: Notice
+) -> tuple[Load, ...]:
+    """Return how long the provider took for the inputs that it was not asked for yet; nothing where there are none."""
+    new = [text for text in dict.fromkeys(row.text for row in rows if row.prediction is not None) if text != warm]
+    return measure_paid(endpoint, new, notice=notice, at_once=min(PAID_AT_ONCE, hosted.model.concurrency))
+
+
+def _say_paid(endpoint: Endpoint, notice: Notice) -> Paid | None:
+    """Return what the provider was paid, which is said."""
+    paid = paid_so_far(endpoint)
+    if paid is not None:
+        notice.say(announcement.paid_line(paid))
+    return paid
+
+
+def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, *, rows: tuple[Recorded, ...], notice: Notice) -> Parity:
     done = 0
 
     def advance(units: int) -> None:
@@ -117,7 +159,7 @@ def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, notice: Notice) -
     reading = reading_of(job.bundle, job.folder)
     parity = check_parity(endpoint, rows, reading, advance=advance)
     notice.clear()
-    notice.say(announcement.parity_line(parity, probabilities=reading.has_probabilities))
+    notice.say(announcement.parity_line(parity, labels=reading.has_probabilities))
     for line in announcement.disagreement_lines(parity.disagreements):
         notice.say(line)
     if not parity.passed:
@@ -131,10 +173,8 @@ def _to_compare(job: Job, options: ServeOptions, notice: Notice) -> tuple[Record
         return chosen(job.recorded, options.gate)
     rows = chosen(job.recorded, PAID_GATE if options.gate is None else min(options.gate, PAID_GATE))
     usd = job.hosted.usd_per_request * len(rows)
-    notice.say(
-        f"Inputs go to {job.hosted.where}: {len(rows)} now for the parity check, about {usd:.4f} USD; throughput is "
-        "the provider's and not measured."
-    )
+    timed = "to be timed and for the parity check" if options.measure else "for the parity check"
+    notice.say(f"Inputs go to {job.hosted.where}: {len(rows)} now {timed}, about {usd:.4f} USD.")
     return rows
 
 
@@ -151,25 +191,32 @@ def _refuse(parity: Parity, reading: Reading, *, accept: bool, notice: Notice) -
     notice.say(f"{found}; served all the same, as asked.")
 
 
-def _measure(job: Job, endpoint: Endpoint, parity: Parity, notice: Notice) -> Served:
-    texts = [row.text for row in job.recorded if row.prediction is not None]
-    loads = measure_load(endpoint, texts, notice=notice)
+def _say_loads(loads: Sequence[Load], notice: Notice) -> None:
     for load in loads:
         notice.say(announcement.load_line(load))
+
+
+def _served(job: Job, parity: Parity, *, loads: tuple[Load, ...], paid: Paid | None) -> Served | None:
+    """Return what was measured, or None where nothing was."""
+    if not loads:
+        return None
     return Served(
         task=job.bundle.task.name,
         strategy=job.bundle.winner.name,
         engine=job.engine,
-        device=job.device,
+        device=HOSTED if job.hosted is not None else job.device,
         measured_at=now(),
         parity=parity,
         loads=loads,
-        usd_per_1k_requests=_usd(loads, job),
+        usd_per_1k_requests=_usd(loads, job, paid),
         accepted_drift=not parity.passed,
+        paid=paid,
     )
 
 
-def _usd(loads: tuple[Load, ...], job: Job) -> float:
-    """Return the USD of 1,000 requests at the best rate reached."""
+def _usd(loads: tuple[Load, ...], job: Job, paid: Paid | None) -> float:
+    """Return the USD of 1,000 requests: what a provider was paid, or the machine's at the best rate reached."""
+    if job.hosted is not None:
+        return paid.usd_per_1k_requests if paid is not None else 1000 * job.hosted.usd_per_request
     best = max(load.requests_per_second for load in loads)
     return usd_per_1k_requests(1 / best, device=job.device, prices=job.prices)

@@ -66,11 +66,13 @@ class Form(Protocol):
 def form_of(task: Task, clean: Show) -> Form:
     """Return the form of a task's answers; `clean` breaks control texts."""
     spoken = {label: clean(label).strip() for label in task.labels}
+    listed = ", ".join(spoken.values())
+    labels = f"Labels: {listed}"
     if task.kind is TaskKind.MULTI_LABEL:
-        return LabelList(spoken)
+        return LabelList(spoken, labels)
     if task.kind is TaskKind.EXTRACTION:
-        return SpanList(spoken)
-    return FreeText() if task.kind is TaskKind.GENERATION else OneLabel(spoken)
+        return SpanList(spoken, f"Types: {listed}")
+    return FreeText() if task.kind is TaskKind.GENERATION else OneLabel(spoken, labels)
 
 
 @dataclass(frozen=True)
@@ -78,14 +80,10 @@ class OneLabel:
     """One of the labels; `spoken` says how each is written."""
 
     spoken: Mapping[str, str]
+    heading: str
     names = ("Message", "Label")
     is_json = False
     schema = None
-
-    @property
-    def heading(self) -> str:
-        """Return the labels."""
-        return f"Labels: {', '.join(self.spoken.values())}"
 
     @property
     def sample(self) -> str:
@@ -106,14 +104,10 @@ class LabelList:
     """Any number of the labels as a JSON list."""
 
     spoken: Mapping[str, str]
+    heading: str
     names = ("Message", "Labels")
     is_json = True
     sample = NO_LABELS
-
-    @property
-    def heading(self) -> str:
-        """Return the labels."""
-        return f"Labels: {', '.join(self.spoken.values())}"
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -138,14 +132,10 @@ class SpanList:
     """Typed spans as a JSON list of objects, in the order of the text; `spoken` says how each type is written."""
 
     spoken: Mapping[str, str]
+    heading: str
     names = ("Message", "Spans")
     is_json = True
     sample = NO_SPANS
-
-    @property
-    def heading(self) -> str:
-        """Return the types."""
-        return f"Types: {', '.join(self.spoken.values())}"
 
     @property
     def schema(self) -> Mapping[str, Any]:

@@ -11,8 +11,10 @@ from typing import Any
 
 import psutil
 import torch
+from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from llmtl.errors import TrainingError
 from llmtl.progress import Advance
 
 GIB = 2**30
@@ -129,8 +131,14 @@ class Watcher(TrainerCallback):
 
 
 def save_adapter(model: Any, folder: Path) -> None:
-    """Write the adapter of a PEFT `model` to `folder` as safetensors, with its configuration."""
-    model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    """Write the adapter of a PEFT `model` to `folder` as safetensors, with its configuration.
+
+    Raises `TrainingError` when it cannot be written, as to a full disk.
+    """
+    try:
+        model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+    except SafetensorError as error:
+        raise TrainingError(f"The adapter cannot be written to '{folder}' ({error}); free some space there.") from error
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card is an empty form; llmtl writes its own
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from llmtl.checks import Level, check_imbalance, check_size
+from llmtl.checks import Level, check_imbalance, check_size, check_spelling
 from llmtl.task import Metric, Split, Task
 
 
@@ -46,3 +46,12 @@ def test_few_training_and_no_test_examples_warn(split):
     assert untested.message.startswith("1 of 3 labels have no test example ('b')")
     assert {few.level, untested.level} == {Level.WARNING}
     assert check_size(split({"a": 5, "b": 5}, {"a": 1, "b": 1}), task("ab")) == []
+
+
+def test_labels_that_differ_only_in_spelling_are_named():
+    spelt = Task("t", ("card lost", "Card_Lost", "card-lost", "refund", "C", "C++"))
+    (finding,) = check_spelling(spelt)
+    assert finding.level is Level.WARNING
+    assert "3 labels" in finding.message
+    assert "'card lost', 'Card_Lost', 'card-lost'" in finding.message
+    assert check_spelling(task("ab")) == []

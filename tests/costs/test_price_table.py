@@ -63,3 +63,8 @@ def test_unknown_names_and_bad_tables_say_how_to_mend_it(tmp_path: Path) -> None
     (tmp_path / "bad.yaml").write_text("machines: {x: {usd_per_hour: 1}}")
     with pytest.raises(RecipeError, match=r"machines.x.what, field required"):
         read_table(str(tmp_path / "bad.yaml"))
+
+
+def test_a_table_that_nothing_is_read_from_is_refused(own: str) -> None:
+    with pytest.raises(RecipeError, match="set cpu, gpu or hosted"):
+        validate(PriceConfig, {"table": own}, source="The recipe")

@@ -118,3 +118,10 @@ def test_paths_are_told_from_hub_names(tmp_path):
     assert is_local("report.xlsx")
     assert not is_local("imdb")
     assert not is_local("acme/tickets.v2:test")
+
+
+def test_nul_bytes_are_no_text(tmp_path):
+    for name, content in (("a.csv", b"text,label\nab\x00c,x\n"), ("b.csv", "text,label\nä,x\n".encode("utf-16-le"))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match="NUL byte in line"):
+            read_file(str(tmp_path / name))

@@ -147,3 +147,21 @@ def test_local_files_open_no_connection(write, monkeypatch):
 
     monkeypatch.setattr(socket, "socket", refuse)
     assert load_examples(DataConfig(path=write("data.csv", CSV))).examples
+
+
+def test_why_no_example_is_left(write):
+    message = error(DataConfig(path=write("data.csv", "text,label\nx,a\nx,b\n")))
+    assert "2 of 2 rows give the same text different references" in message
+    path = write("same.csv", "text,label\nx,a\ny,b\n")
+    assert "2 of 4 rows are in test too" in error(DataConfig(path=path, test_path=path))
+
+
+def test_another_separator_is_recognised_where_texts_hold_commas(write):
+    path = write("data.csv", "text;label\nsorry, no;a\ny;b\n")
+    assert "not seem to be separated by commas" in error(DataConfig(path=path))
+
+
+def test_long_labels_are_cut_in_messages(write):
+    path = write("data.csv", f"text,label\nx,{'long' * 30}\n")
+    message = error(DataConfig(path=path), ["x" * 300, "b"])
+    assert "x" * 60 + "...'" in message

@@ -189,3 +189,23 @@ def test_real_texts_load_with_all_their_references():
     task = Task("e2e", (), metric=METRICS[data.kind][0], kind=data.kind)
     found = [each.check for each in run_checks(split, task, cleaning=data.cleaning)]
     assert found == ["duplicates", "several-references"]
+
+
+def test_a_truth_value_is_no_place(json_lines):
+    rows = [{"text": "Run at 6", "label": [{"type": "word", "start": True, "end": 3}]}]
+    assert "a span from True to 3" in refused(json_lines(rows), TaskKind.EXTRACTION)
+
+
+def test_texts_taken_for_labels_name_the_kinds(json_lines):
+    data = loaded(
+        json_lines([{"text": f"word {n}", "label": f"answer {n}"} for n in range(9)]), TaskKind.CLASSIFICATION
+    )
+    with pytest.raises(DataError, match=r"set task\.kind to multi-label, extraction or generation"):
+        split_examples(data, DataConfig(path="x"))
+
+
+def test_too_few_groups_name_the_group_column(json_lines):
+    rows = [{"text": f"word{n * 37} some{n}", "label": "ab"[n % 2], "who": n % 2} for n in range(20)]
+    data = loaded(json_lines(rows), TaskKind.CLASSIFICATION, group="who")
+    with pytest.raises(DataError, match=r"2 group\(s\) of near-duplicates, or of one data\.group"):
+        split_examples(data, DataConfig(path="x", group="who"))

@@ -14,9 +14,9 @@ from llmtl.metrics.paired import compare_counts
 from llmtl.task import Metric
 
 
-def choice_of(outcomes, *, config=CONFIG, prices=PRICES, task=TASK, hosted=()):
+def choice_of(outcomes, *, config=CONFIG, prices=PRICES, task=TASK):
     made = outcomes if isinstance(outcomes, list) else evaluations(outcomes, "dev")
-    return choose(task, made, config=config, prices=prices, written_at="then", hosted=hosted)
+    return choose(task, made, config=config, prices=prices, written_at="then")
 
 
 def test_the_cheapest_within_the_margin_is_chosen():
@@ -85,16 +85,6 @@ def test_gates_exclude_with_a_reason_and_others_remain():
     assert "4 GiB" in choice.ineligible["few-shot"]
     assert "max_usd_per_1k is 0.05" in choice.ineligible["knn-few-shot"]
     assert all(name not in (item.a, item.b) for item in choice.comparisons for name in choice.ineligible)
-
-
-def test_private_data_excludes_hosted_models_only():
-    outcomes = {"tfidf": exactly(0.5, 50), "few-shot": exactly(0.9, 50), "qlora": exactly(0.8, 50)}
-    private = CONFIG.model_copy(update={"private": True})
-    assert choice_of(outcomes, hosted=["few-shot"]).strategy == "few-shot"
-    assert choice_of(outcomes, config=private).strategy == "few-shot"
-    choice = choice_of(outcomes, config=private, hosted=["few-shot"])
-    assert choice.strategy == "qlora"
-    assert "hosted" in choice.ineligible["few-shot"]
 
 
 def test_constraints_that_exclude_everything_are_an_error_that_lists_them():

@@ -53,9 +53,3 @@ def test_gpu_memory_decides_who_may_be_chosen():
     assert list(ineligible(items, DecisionConfig(max_vram_gib=16))) == ["qlora"]
     with pytest.raises(RecipeError, match="max_vram_gib is 8"):
         ineligible(items[1:], DecisionConfig(max_vram_gib=8))
-
-
-def test_private_keeps_out_hosted_models_only():
-    config = DecisionConfig(private=True)
-    assert "decision.private" in why_not(measured(), config, hosted=("few-shot",))
-    assert why_not(measured(), config) is None

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 from decision_worlds import CONFIG, PRICES, TASK, evaluation
 
+from llmtl.costs import Spent
 from llmtl.decision import choose, decide
 from llmtl.decision.outcome import Dropped, Verdict
 from llmtl.decision.sensitivity import NOISE, Suspects, without_suspects
@@ -104,6 +105,20 @@ def test_refits_take_the_place_of_what_had_learned_from_suspects_and_cost_the_sa
     assert found.train == 1
     assert found.sentence.startswith("Without the 1 train, 1 dev and 1 test examples whose labels look wrong")
     assert found.sentence.endswith("tfidf was fitted again without those of train.")
+
+
+def test_a_refit_with_fewer_seeds_than_the_verdict_rests_on_is_said():
+    fourth, tenth = np.arange(N) % 4 > 0, np.arange(N) % 10 > 0
+    dev, test = (world(fourth, tenth, split) for split in ("dev", "test"))
+    seeds = tuple(evaluation("qlora", np.arange(N) % k > 0, split="test").predictions for k in (9, 11))
+    test[1] = replace(test[1], seed_predictions=seeds)
+    refits = tuple(evaluation("qlora", tenth, split=split) for split in ("dev", "test"))
+    found = sensitivity(dev, test, ["train-1"], in_train=1, refitted=refits, spent=Spent(9.0, 0.5))
+    rows = {item.strategy: (item.refitted, item.seeds, item.seeds_after) for item in found.scores}
+    assert rows == {"tfidf": (False, 1, 1), "qlora": (True, 3, 1)}
+    assert "qlora was so with one training seed, where the verdict rests on 3" in found.sentence
+    assert found.refits == Spent(9.0, 0.5)
+    assert NOISE.validate_json(NOISE.dump_json(found)) == found
 
 
 def test_what_was_not_fitted_again_is_said():

@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from llmtl.costs import PriceConfig
 from llmtl.decision import Verdict, choose, decide
+from llmtl.decision.forecast import told_before
 from llmtl.errors import RunError
 from llmtl.metrics.paired import mcnemar_exact
 from llmtl.metrics.power import minimum_detectable_difference
@@ -315,3 +316,23 @@ def test_an_equal_rival_is_rarely_shown_worse():
     decisions = rulings({"tfidf": 0.5, "zero-shot": 0.85, "qlora": 0.85}, worlds=300, n_dev=60, n_test=150, seed=36)
     assert sum(decision.winner == "qlora" for decision in decisions) <= 24
     assert sum(decision.winner == "zero-shot" and decision.verdict in LLM_VERDICTS for decision in decisions) >= 260
+
+
+def test_a_tie_shown_to_be_within_the_margin_asks_for_no_more_examples():
+    """The dearer one is better on 20 of 5,000 test examples: significant, trivial, and settled."""
+    right, slightly_worse = np.ones(5000, dtype=bool), np.ones(5000, dtype=bool)
+    slightly_worse[:20] = False
+    dev = {"tfidf": exactly(0.5, 50), "zero-shot": exactly(0.8, 50), "qlora": exactly(0.9, 50)}
+    decision = run(dev, {"tfidf": exactly(0.5, 5000), "zero-shot": slightly_worse, "qlora": right})
+    assert (decision.verdict, decision.winner) == (Verdict.TIE, "zero-shot")
+    assert decision.more_test_examples is None
+    assert decision.reason.startswith("qlora is not worth more than zero-shot: ")
+
+
+@pytest.mark.parametrize("metric", [Metric.ACCURACY, Metric.CHRF])
+def test_what_test_can_show_is_told_before_the_run(metric):
+    told = told_before(400, metric=metric, alpha=0.05)
+    least = minimum_detectable_difference(400, discordance=0.2)
+    assert (f"{100 * least:.1f} points" if metric is Metric.ACCURACY else f"{least:.3f}") in told
+    assert ("roughly" in told) == (metric is Metric.CHRF)
+    assert "cannot show any" in told_before(5, metric=metric, alpha=0.05)

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import kubernetes_validate
 import promql_parser
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -95,6 +99,35 @@ def test_images_run_as_a_user_with_a_health_check_and_hold_no_secret(name: str):
     assert text.index("pyproject.toml") < text.index("COPY llmtl llmtl")  # packages are cached apart from the code
 
 
+@pytest.mark.parametrize(
+    ("name", "installs"),
+    [
+        ("Dockerfile", r"--editable '\.\[gpu,([\w,]+)\]'"),
+        ("Dockerfile.cpu", r"install\.py --device cpu --extras ([\w,]+)"),
+    ],
+)
+def test_images_can_embed_messages_at_no_cost_in_size(name: str, installs: str):
+    [extras] = re.findall(installs, (SERVE / name).read_text())
+    assert "embeddings" in extras.split(",")
+    project = tomllib.loads((SERVE.parent / "pyproject.toml").read_text())["project"]
+    wanted = {Requirement(each).name for each in project["optional-dependencies"]["embeddings"]}
+    assert wanted == {"sentence-transformers"}
+    there = closure({Requirement(each).name for each in project["dependencies"]})
+    assert closure(wanted) - there == wanted  # torch and all else are there without it
+
+
+def closure(names: set[str]) -> set[str]:
+    """Return the packages with those that they need, in canonical names, as they are installed here."""
+    found: set[str] = set()
+    waiting = {canonicalize_name(name) for name in names}
+    while waiting:
+        found |= waiting
+        needed = (Requirement(line) for name in waiting for line in metadata.requires(name) or ())
+        plain = [each for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})]
+        waiting = {canonicalize_name(each.name) for each in plain} - found
+    return found
+
+
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_the_images_command_is_one_that_llmtl_takes(name: str, capsys: pytest.CaptureFixture[str]):
     text = (SERVE / name).read_text()
@@ -139,6 +172,8 @@ def test_compose_services_are_locked_down_and_wait_for_each_other():
     for service in ("server", "playground"):
         assert services[service]["environment"]["LLMTL_API_KEY"].startswith("${LLMTL_API_KEY:?")
     assert "healthcheck" not in services["server"]  # the image has one
+    assert services["server"]["env_file"] == [{"path": "provider.env", "required": False}]
+    assert "env_file" not in services["playground"]  # a provider's key is the server's alone
 
 
 def test_no_file_holds_a_secret():

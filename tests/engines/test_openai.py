@@ -89,7 +89,7 @@ def test_refusals_for_a_while_are_waited_out(server, make_engine, status):
 def test_a_server_that_stays_away_ends_the_run_with_the_cure(server, make_engine):
     server.refusals = [error(429, "slow down", **SOON)] * 9
     engine = make_engine()
-    with pytest.raises(HostedError, match=r"did not answer after 3 retries .*slow down.* run again to go on"):
+    with pytest.raises(HostedError, match=r"did not answer after 3 retries .*slow down.* try again later"):
         engine.score(*prompts(engine, "money"))
     assert len(server.bodies) == 4
 

@@ -12,7 +12,8 @@ from statsmodels.api import OLS, add_constant
 
 FOLDER = Path(__file__).parents[2] / "evals" / "learning_curves"
 RESULT = FOLDER.parent / "results" / "learning_curves.json"
-MODULES = ("worlds", "real", "rules", "summary", "simulate", "written_results")
+MODELS_RESULT = RESULT.with_name("learning_curves_models.json")
+MODULES = ("worlds", "real", "rules", "summary", "simulate", "made_tasks", "prompted_and_tuned", "written_results")
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the evals folder is not there")
 
 
@@ -21,12 +22,23 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.syspath_prepend(FOLDER)
     monkeypatch.syspath_prepend(FOLDER.parent)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    import made_tasks
+    import prompted_and_tuned
+    import real
     import rules
     import simulate
     import summary
     import worlds
 
-    yield SimpleNamespace(rules=rules, simulate=simulate, summary=summary, worlds=worlds)
+    yield SimpleNamespace(
+        rules=rules,
+        simulate=simulate,
+        summary=summary,
+        worlds=worlds,
+        real=real,
+        made=made_tasks,
+        models=prompted_and_tuned,
+    )
     for name in MODULES:
         sys.modules.pop(name, None)
 
@@ -86,19 +98,19 @@ def made(sim, *, needed, needs, low=0.6, high=0.8, truth=0.75, noise=0.0):
     ],
 )
 def test_labels_needed_are_judged_to_the_furthest_forecast(sim, needed, needs, held):
-    row = sim.summary._group([made(sim, needed=needed, needs=needs)])["rules"]["llmtl"]["labels_needed"]
+    row = sim.summary.group([made(sim, needed=needed, needs=needs)])["rules"]["llmtl"]["labels_needed"]
     assert row["held"]["rate"] == held
 
 
 def test_coverage_and_error(sim):
     items = [made(sim, needed=None, needs=None, truth=truth) for truth in (0.55, 0.65, 0.75, 0.85)]
-    row = sim.summary._group(items)["rules"]["llmtl"]["4x"]
+    row = sim.summary.group(items)["rules"]["llmtl"]["4x"]
     assert row["held"]["rate"] == 0.5
     assert row["width_points"] == pytest.approx(20)
     assert row["absolute_error_points"] == pytest.approx(10)
     assert row["bias_points"] == pytest.approx(0)
     # a measured truth may miss the band by its own noise: hypot(10, 1.282 x 9) = 15.3 points
-    noisy = sim.summary._group([made(sim, needed=None, needs=None, truth=0.85, noise=0.09)])
+    noisy = sim.summary.group([made(sim, needed=None, needs=None, truth=0.85, noise=0.09)])
     assert noisy["rules"]["llmtl"]["4x"]["held"]["rate"] == 1.0
 
 
@@ -117,3 +129,82 @@ def test_the_committed_result_is_of_this_design(sim):
     assert result["design"] == json.loads(json.dumps(sim.simulate.design(200, sim.simulate.SEED)))
     assert set(result["kinds"]) == {*sim.worlds.KINDS, "real"}
     assert "--data DATA" in result["command"]
+
+
+def test_made_tasks_are_many_different_messages_of_every_label_and_repeat(sim):
+    for make in (sim.made.parts, sim.made.concepts):
+        task, examples = make(5, 300)
+        assert len({example.text for example in examples}) == 300
+        assert {example.reference for example in examples} == set(task.labels)
+        assert make(5, 300) == (task, examples)
+        assert make(6, 300)[1] != examples
+
+
+def test_the_names_of_parts_tell_the_bay_and_rare_ones_are_met_late(sim):
+    _, examples = sim.made.parts(0, 600)
+    words = {example.id: set(example.text.replace(":", "").replace(",", "").split()) for example in examples}
+    telling = {}
+    for example in examples:
+        for word in words[example.id]:
+            telling.setdefault(word, set()).add(example.reference)
+    alone = {word for word, bays in telling.items() if len(bays) == 1}
+    assert all(words[example.id] & alone for example in examples)
+    seen = [set().union(*(words[str(at)] for at in range(size))) & alone for size in (40, 160, 600)]
+    assert len(seen[0]) < len(seen[1]) < len(seen[2])
+
+
+def test_a_real_curve_is_a_nested_fit_on_train_and_its_truth_lies_further_on_other_examples(sim):
+    task, examples = sim.made.parts(1, 900)
+    plan = sim.real.planned(sim.real.Wanted("parts", task, examples, dev=100, seed=1, most_train=320, most_test=200))
+    assert [sizes[-1] for sizes in plan.shown] == [20, 80]
+    parts = [{example.id for example in part} for part in (plan.split.train, plan.split.dev, plan.split.test)]
+    assert len(set().union(*parts)) == sum(map(len, parts)) == 320 + 100 + 200
+    scored = {size: plan.score(size, sim.real._tfidf) for size in sorted(plan.on_dev | plan.on_test)}
+    short, long = plan.curves(scored, "tfidf")
+    assert (set(short.truth), short.test_examples) == ({2, 4}, 200)
+    # the score at 80 is shown by one curve and foretold by the other, on different examples
+    assert scored[80].dev is not None
+    assert short.truth[4] == scored[80].test
+    assert long.measured.points[-1].score == pytest.approx(1 - scored[80].dev.mean())
+    del scored[40]
+    assert [curve.measured.sizes[-1] for curve in plan.curves(scored, "tfidf")] == [80]
+
+
+def test_fits_are_judged_when_their_curve_is_whole_and_not_made_twice(sim):
+    group = next(sim.models.groups(None))
+    assert group.key == ("knn-few-shot", "made-up parts", 0)
+    errors = {size: 2.0 * size**-0.4 for size in group.sizes}
+    rng = np.random.default_rng(2)
+    ease = rng.random(sim.models.DEV)
+    fits = [
+        {
+            "strategy": group.strategy,
+            "data": "made-up parts",
+            "seed": 0,
+            "size": size,
+            "wrong_on_dev": "".join("01"[int(each < error)] for each in ease),
+            "test_score": 1 - error,
+        }
+        for size, error in errors.items()
+    ]
+    assert sim.models.judged([group], fits[:-1])["curves"] == 0
+    result = sim.models.judged([group], fits)
+    assert result["curves"] == 1
+    assert result["each"][0]["truth"] == {f"{by}x": round(1 - errors[by * 80], 4) for by in (2, 4)}
+    assert list(sim.models.measure(group, fits, until=float("inf"))) == []
+
+
+def test_the_committed_curves_of_models_are_of_this_design_and_judged_by_this_forecast(sim):
+    result = json.loads(MODELS_RESULT.read_text(encoding="utf-8"))
+    assert result["design"] == sim.models.design()
+    # the real data sets are not everywhere
+    made = [row for row in result["each"] if row["data"] in (sim.made.PARTS, sim.made.CONCEPTS)]
+    again = sim.models.judged(list(sim.models.groups(None)), result["fits"])["each"]
+    assert len(made) >= 1
+    for before, now in zip(made, again, strict=True):
+        assert now["scores"] == before["scores"]
+        assert now["truth"] == before["truth"]
+        assert now["refusal"] == before["refusal"]
+        if now["forecast"]:
+            for factor, band in now["forecast"].items():
+                assert band == pytest.approx(before["forecast"][factor], abs=0.002)

@@ -106,7 +106,7 @@ def test_questions_that_two_comparisons_share_are_asked_once(server, ask):
 def test_an_interrupted_judgement_asks_only_what_is_left(server, ask, tmp_path):
     path = tmp_path / "replies.jsonl"
     server.answer = lambda body: error(500, "down") if "12345" in shown(body) else longer(body)
-    with pytest.raises(HostedError, match="run again to go on"):
+    with pytest.raises(HostedError, match="try again later"):
         ask(cache=ReplyCache(path), concurrency=1)
     paid = len(ReplyCache(path))
     server.answer, server.bodies = longer, []

@@ -36,10 +36,17 @@ def test_only_generation_is_judged(kind):
         recipe(kind=kind, judge=FREE)
 
 
-def test_private_inputs_bar_a_judge():
-    assert recipe(private=True).decision.private
-    with pytest.raises(RecipeError, match=r"which decision\.private bars; leave 'judge' out"):
-        recipe(private=True, judge=FREE)
+@pytest.mark.parametrize("url", ["https://api.openai.com/v1", "http://10.0.0.7:8000/v1"])
+def test_private_inputs_bar_a_judge_elsewhere(url):
+    assert recipe(judge=FREE | {"base_url": url}).judge
+    with pytest.raises(RecipeError, match=r"which decision\.private bars; .* or leave 'judge' out"):
+        recipe(private=True, judge=FREE | {"base_url": url})
+
+
+def test_a_judge_on_this_machine_may_read_private_inputs():
+    judged = recipe(private=True, judge=FREE | {"base_url": "http://127.0.0.1:8000/v1"})
+    assert judged.decision.private
+    assert judged.judge
 
 
 def test_problems_name_the_key():

@@ -7,6 +7,7 @@ from hosted_server import error, hosted_server
 from judging.judges import longer, says, shown
 
 import llmtl
+from llmtl.costs import Spent
 from llmtl.errors import HostedError
 from llmtl.judging.result import JUDGING
 from llmtl.pipeline.judge import judged_examples
@@ -112,6 +113,23 @@ def test_a_judge_that_cannot_be_asked_costs_no_verdict_and_is_asked_again(server
     again = llmtl.run(make_recipe(), out=tmp_path / "run")
     assert not [line for line in again.decision.warnings if "gave no opinion" in line]
     assert read_json(run.folder / "judging.json")["opinion"]["comparisons"]
+
+
+def test_the_fees_of_a_judge_are_in_what_the_decision_cost_and_counted_once(server, make_recipe, tmp_path):
+    each = (200 * 1.0 + 6 * 2.0) / 1e6  # of every reply of `says`, at the prices of the recipe
+    server.answer = lambda body: longer(body) if len(server.bodies) <= 7 else error(401, "gone")
+    failed = llmtl.run(make_recipe(concurrency=1), out=tmp_path / "run").decision
+    assert failed.spending.judge.usd == pytest.approx(7 * each)
+    assert failed.spending.judge.seconds > 0
+    server.answer, server.bodies = longer, []
+    run = llmtl.run(make_recipe(), out=tmp_path / "run")
+    spent = JUDGING.validate_python(read_json(run.folder / "judging.json")).opinion.spent
+    assert spent.requests == 7 + len(server.bodies)
+    assert run.decision.spending.judge == Spent(spent.seconds, pytest.approx(spent.requests * each))
+    assert run.decision.spending.total.usd > spent.usd
+    assert llmtl.run(make_recipe(), out=tmp_path / "run").decision.spending == run.decision.spending
+    for name in ("report.md", "report.html"):
+        assert "replies of the judge" in (run.folder / name).read_text()
 
 
 def test_a_missing_key_is_said_before_the_run_costs_anything(make_recipe, tmp_path, monkeypatch):

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 from curve_worlds import SIZES, exactly, measured, power_law
+from scipy.integrate import quad
+from scipy.stats import halfnorm, norm
 
 from llmtl.learning_curve import CurvePoint, Measured, forecast
+from llmtl.learning_curve.power_law import fit
 
 
 def scores(a: float, b: float) -> list[float]:
@@ -72,6 +75,27 @@ def test_curves_that_carry_no_forecast_are_refused_with_the_reason(values: list[
     assert reason in found.refusal
     assert (found.band, found.doubling, found.needed) == ((), None, None)
     assert found.flat == (reason == "flat")
+
+
+@pytest.mark.parametrize("gain", [0.03, 0.045, 0.055, 0.08])
+def test_a_rise_that_another_draw_of_train_explains_is_flat(gain: float) -> None:
+    # the one-sided p-value over the half-normal prior of the noise of the draw, by quadrature
+    def tail(sd: float) -> float:
+        return float(halfnorm(scale=0.02).pdf(sd) * norm.sf(gain / np.hypot(np.sqrt(2) * 0.01, np.sqrt(2) * sd)))
+
+    expected = quad(tail, 0, 0.2)[0]
+    assert forecast(exactly(np.linspace(0.6, 0.6 + gain, 5))).flat == (expected > 0.05)
+
+
+def test_the_point_is_the_power_laws_and_lies_in_the_band() -> None:
+    curve = exactly([0.41, 0.44, 0.49, 0.55, 0.61])  # steeper at every size: more like an exponential
+    found = forecast(curve)
+    assert found.refusal is None
+    laws = fit(curve.sizes, curve.errors, curve.noise).power_laws()
+    for band in found.band:
+        assert band.low <= band.median <= band.high
+        assert band.median == pytest.approx(1 - laws.quantiles(band.size, (0.5,))[0], abs=0.001)
+    assert found.band[-1].high > 1 - laws.quantiles(1600, (0.1,))[0] + 0.05  # it may rise further than a power law
 
 
 def test_a_plateau_puts_more_out_of_reach() -> None:

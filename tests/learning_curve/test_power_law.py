@@ -12,9 +12,9 @@ def exact(a: float, b: float) -> list[float]:
     return [a * size**-b for size in SIZES]
 
 
-def single(level: float, exponent: float, irreducible: float = 0.0) -> Posterior:
+def single(level: float, exponent: float, irreducible: float = 0.0, timescale: float = np.inf) -> Posterior:
     even = np.full((1, len(DRAW_SDS)), 1 / len(DRAW_SDS))
-    return Posterior(50.0, *(np.array([value]) for value in (level, exponent, irreducible)), even)
+    return Posterior(50.0, *(np.array([value]) for value in (level, exponent, timescale, irreducible)), even)
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 0.2), (2.5, 0.5), (0.6, 0.1)])
@@ -60,6 +60,34 @@ def test_an_irreducible_error_is_found_where_the_data_show_one_and_never_exclude
     assert floor == pytest.approx(0.2, abs=0.06)
 
 
+@pytest.mark.parametrize(("floor", "timescale"), [(0.1, 900.0), (0.1, 400.0), (0.05, 1500.0)])
+def test_a_curve_that_saturates_exponentially_is_in_the_band_and_not_in_that_of_the_power_laws(
+    floor: float, timescale: float
+) -> None:
+    errors = [floor + 0.5 * np.exp(-size / timescale) for size in SIZES]
+    posterior = fit(SIZES, errors, 0.01**2 * np.eye(len(SIZES)))
+    low, high = posterior.quantiles(2560, (0.1, 0.9))
+    assert low < floor + 0.5 * np.exp(-2560 / timescale) < high < posterior.power_laws().quantiles(2560, (0.1,))[0]
+    # scipy's optimum lies within the interval of each parameter
+    (_, _, best), _ = curve_fit(lambda n, c, a, t: c + a * np.exp(-n / t), SIZES, errors, p0=(0.2, 0.4, 600))
+    bent = np.isfinite(posterior.timescale)
+    low, high = weighted_quantiles(posterior.timescale[bent], posterior.weight[bent], (0.1, 0.9))
+    assert low < best < high
+
+
+def test_power_laws_are_left_however_little_they_weigh() -> None:
+    posterior = fit(SIZES[:5], [0.8, 0.79, 0.78, 0.02, 0.01], 1e-6 * np.eye(5))
+    assert posterior.weight[np.isinf(posterior.timescale)].sum() < 1e-6
+    for left in (posterior.power_laws(), posterior.without_irreducible()):
+        assert left.weight.sum() == pytest.approx(1)
+        assert np.isinf(left.timescale).all()
+
+
+def test_an_exact_power_law_is_told_from_an_exponential() -> None:
+    posterior = fit(SIZES, exact(1.0, 0.3), 0.005**2 * np.eye(len(SIZES)))
+    assert posterior.weight[np.isinf(posterior.timescale)].sum() > 0.95
+
+
 def test_the_misfit_is_the_chi_squared_p_value_of_the_weighted_least_squares_fit() -> None:
     rng = np.random.default_rng(5)
     errors = 0.1 + np.array(exact(1.5, 0.45)) + 0.04 * rng.standard_normal(len(SIZES))
@@ -94,6 +122,10 @@ def test_the_size_for_an_error_is_where_the_curve_reaches_it() -> None:
     assert np.isinf(single(0.2, 0.5).sizes_for(0.0)[0])
     assert np.isinf(single(0.2, 0.5, irreducible=0.5).sizes_for(0.1)[0])  # where it levels off
     assert single(0.2, 0.5, irreducible=0.5).sizes_for(0.15)[0] == pytest.approx(200)
+    exponential = single(0.2, 0.0, irreducible=0.5, timescale=30.0)
+    assert exponential.sizes_for(0.15)[0] == pytest.approx(50 + 30 * np.log(2))
+    assert np.isinf(exponential.sizes_for(0.1)[0])
+    assert exponential.sizes_for(0.9)[0] == 0  # reached before there was an example
 
 
 def test_the_prediction_of_the_next_size_is_the_conditional_normal_distribution() -> None:

@@ -32,3 +32,12 @@ def test_an_ample_budget_keeps_everything_and_caps_training(tiny_llama):
 def test_without_a_model_nothing_is_cut():
     made = plan(1, split(400), TASK, None)
     assert (made.dev, made.test) == (400, 400)
+
+
+def test_a_budget_that_cannot_be_kept_says_so(tiny_llama):
+    engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
+    warning = plan(0.001, split(400), TASK, engine).too_short
+    assert warning is not None
+    assert "50 dev and 50 test" in warning
+    assert plan(36_000, split(40), TASK, engine).too_short is None
+    assert plan(1, split(400), TASK, None).too_short is None

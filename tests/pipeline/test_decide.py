@@ -9,6 +9,7 @@ from llmtl.cli import main
 from llmtl.decision import DecisionConfig, from_json
 from llmtl.errors import DataError, InputError
 from llmtl.pipeline.decide import PredictionTask, decide_predictions
+from llmtl.report.wording import verdict
 from llmtl.task import Metric, TaskKind
 
 LABELS = ("a", "b", "c")
@@ -176,3 +177,91 @@ def test_a_cost_in_some_rows_only_is_refused(tmp_path):
     odd = write(tmp_path, "odd", 0.8, n=6, cost=lambda i: 1 if i else None)
     with pytest.raises(DataError, match="Some rows of 'odd' have no cost"):
         decide_predictions([good, odd])
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def verdict_of(*paths, **options):
+    found = decide_predictions(paths, baselines=["base"], config=DecisionConfig(resamples=1000), **options)
+    return found.verdict, found.comparisons[0].difference, found.comparisons[0].p
+
+
+def test_byte_order_marks_line_endings_and_row_order_change_nothing(tmp_path):
+    base, good = write(tmp_path, "base", 0.6, n=90), write(tmp_path, "good", 0.9, n=90, seed=1)
+    expected = verdict_of(base, good)
+    lines = lines_of(good)
+    for text in ("\ufeff" + "\n".join(lines), "\r\n".join(lines), "\n".join(reversed(lines))):
+        good.write_bytes(text.encode())
+        assert verdict_of(base, good) == verdict_of(good, base) == expected
+
+
+def test_line_separators_within_a_text_end_no_row(tmp_path):
+    base, odd = write(tmp_path, "base", 0.6, n=20), tmp_path / "odd.jsonl"
+    rows = [json.loads(line) | {"prediction": "a\u2028\x85b"} for line in lines_of(base)]
+    odd.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8")
+    assert verdict_of(base, odd)[1] < 0
+
+
+def test_whole_numbers_are_the_same_label_with_and_without_a_point(tmp_path):
+    paths = [tmp_path / "base.jsonl", tmp_path / "good.jsonl"]
+    for path, number in zip(paths, (int, float), strict=True):
+        rows = [{"id": i, "reference": i % 3, "prediction": number(i % 3)} for i in range(20)]
+        path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    assert verdict_of(*paths)[1:] == (0, 1)
+
+
+@pytest.mark.parametrize("field", ["reference", "prediction"])
+def test_not_a_number_is_no_label(tmp_path, field):
+    good, bad = write(tmp_path, "good", 0.8, n=6), write(tmp_path, "bad", 0.8, n=6, **{field: float("nan")})
+    with pytest.raises(DataError, match=r"line 1: this is no JSON \(NaN is no value; write null"):
+        decide_predictions([good, bad])
+
+
+@pytest.mark.parametrize("field", ["reference", "split", "group"])
+def test_seeds_of_different_examples_are_refused(tmp_path, field):
+    good = write(tmp_path, "good", 0.8, n=6, split="test", group="g")
+    rows = [json.loads(line) for line in lines_of(good)]
+    rows = [row | {"seed": 0} for row in rows] + [row | {"seed": 1, field: "dev"} for row in rows]
+    (tmp_path / "seeds.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    with pytest.raises(DataError, match="make them agree"):
+        decide_predictions([good, tmp_path / "seeds.jsonl"])
+
+
+def test_one_group_of_everything_cannot_be_halved(tmp_path):
+    paths = [write(tmp_path, name, 0.8, n=20, group="g") for name in ("one", "two")]
+    with pytest.raises(DataError, match="a group is never on both sides"):
+        decide_predictions(paths)
+
+
+def test_macro_f1_compares_what_it_shows_when_answers_are_no_labels(tmp_path):
+    base, odd = write(tmp_path, "base", 0.6, split=halves), write(tmp_path, "odd", 0.8, seed=1, split=halves)
+    rows = [json.loads(line) for line in lines_of(odd)]
+    rows = [row if row["id"] % 5 else row | {"prediction": "none of them"} for row in rows]
+    odd.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    task = PredictionTask(metric=Metric.MACRO_F1)
+    decision = decide_predictions([base, odd], task=task, baselines=["base"], config=DecisionConfig(resamples=1000))
+    shown = {item.name: item.test.value for item in decision.strategies}
+    assert decision.comparisons[0].difference == pytest.approx(shown["odd"] - shown["base"])
+
+
+def test_without_costs_and_baselines_nothing_is_adopted_that_is_not_shown_better(tmp_path):
+    one, two = (write(tmp_path, name, 0.8, n=100, seed=seed) for seed, name in enumerate(("one", "two")))
+    decision = decide_predictions([one, two])
+    assert decision.comparisons[0].p > 0.05
+    assert (decision.verdict, decision.winner) == ("tie", decision.choice.best_on_dev)
+    assert "cannot be told apart" in decision.reason
+    assert "the best of them on dev" in decision.reason
+    assert "cheapest" not in verdict(decision)
+    assert decision.more_test_examples
+    clear = decide_predictions([one, write(tmp_path, "three", 0.2, n=100)])
+    assert (clear.verdict, clear.winner) == ("adopt", "one")
+
+
+def test_without_baselines_the_cheapest_is_said_to_be_just_that(tmp_path):
+    one = write(tmp_path, "one", 0.9, cost=1e-5, split=halves)
+    decision = decide_predictions([one, write(tmp_path, "two", 0.89, seed=1, cost=1e-3, split=halves)])
+    assert (decision.verdict, decision.winner) == ("adopt", "one")
+    assert decision.reason.startswith("Adopt one, the cheapest: ")
+    assert "nothing dearer is shown to be worth more" in decision.reason

@@ -5,6 +5,7 @@ import csv
 import pytest
 
 import llmtl
+from llmtl.costs import UNKNOWN, Spent
 from llmtl.store import read_json
 
 
@@ -69,5 +70,13 @@ def check_spending(run, tuned):
     for split, spent in (("dev", spending.dev), ("test", spending.test)):
         mine = [item for item in run.evaluations if item.split == split]
         assert spent.usd == pytest.approx(sum(item.usd_per_1k_requests * item.n / 1000 for item in mine))
+    curve = sum(
+        read_json(path)["train_seconds"]
+        for path in (run.folder / "steps").glob("fit-tfidf*/result.json")
+        if str(path.parent.relative_to(run.folder)) != run.index["fits"]["tfidf"]
+    )
+    assert spending.learning_curves.seconds >= curve > 0
     parts = (spending.fitting, spending.training_seeds, spending.dev, spending.test, spending.learning_curves)
+    assert (spending.refits, spending.judge) == (Spent(), Spent())  # there is no suspect and no judge
     assert spending.total.usd == pytest.approx(sum(part.usd for part in parts))
+    assert spending.overhead == UNKNOWN

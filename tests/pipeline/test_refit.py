@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from llmtl.costs import Spent
 from llmtl.decision.sensitivity import Suspects
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.prepare import prepare
 from llmtl.pipeline.refit import refitted, uses
 from llmtl.progress import Silent
 from llmtl.settings import load_recipe
-from llmtl.store import Store
+from llmtl.store import Store, read_json
 
 NAMES = ("tfidf", "zero-shot", "few-shot", "knn-few-shot", "qlora")
 
@@ -69,6 +70,15 @@ def test_whoever_learned_from_or_may_show_a_suspect_is_fitted_again(measured):
         (name, part) for name in NAMES if name != "zero-shot" for part in ("dev", "test")
     }
     assert (found.in_train, found.not_refitted) == (1, {})
+    # every fit of the folder but the run's own five is one of these
+    fits = {path: read_json(path) for path in (bench.store.folder / "steps").glob("fit-*/result.json")}
+    own = {bench.fit_folder(strategy) / "result.json" for strategy in bench.prepared.strategies}
+    fitting = sum(fit["train_seconds"] for path, fit in fits.items() if path not in own)
+    scoring = sum(prediction.seconds for item in found.refitted for prediction in item.predictions)
+    assert found.spent.seconds == pytest.approx(fitting + scoring)
+    scored_usd = sum(item.usd_per_1k_requests * item.n / 1000 for item in found.refitted)
+    hourly = bench.prepared.recipe.prices.usd_per_cpu_hour
+    assert found.spent.usd == pytest.approx(fitting / 3600 * hourly + scored_usd)
     scored = next(item for item in found.refitted if (item.strategy, item.split) == ("qlora", "test"))
     assert scored.n == test[0].n - 1
     assert dropped not in {prediction.id for prediction in scored.predictions}
@@ -98,4 +108,4 @@ def test_without_time_only_baselines_are_fitted_again_and_the_others_are_named(m
 def test_no_suspect_in_train_leaves_nothing_to_do(measured):
     _, _, test = measured
     found, _ = again(measured, {test[0].predictions[0].id})
-    assert (found.in_train, found.refitted, found.not_refitted) == (0, (), {})
+    assert (found.in_train, found.refitted, found.not_refitted, found.spent) == (0, (), {}, Spent())

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hosted_server import completion, hosted_server
+from hosted_server import completion, error, hosted_server
 from routing_task import labelled
 
 import llmtl
@@ -97,13 +97,13 @@ def test_it_is_measured_only_where_it_is_listed():
     assert set(STRATEGIES) >= HOSTED
 
 
-def recipe(folder, server, *, private):
+def recipe(folder, url, *, private):
     rows = [f"{example.text},{example.reference}" for example in labelled(60)]
     (folder / "data.csv").write_text("\n".join(["text,label", *rows]))
     (folder / "recipe.yaml").write_text(
         "name: mail\ndata: {path: data.csv, near_duplicate_threshold: 1.0}\nmodel: {name: pocket-llama}\n"
         "strategies:\n  run: [majority, hosted]\n"
-        f"  hosted: {{base_url: '{server.url}', model: m, api_key_env: null, shots: [2]}}\n"
+        f"  hosted: {{base_url: '{url}', model: m, api_key_env: null, shots: [2]}}\n"
         "prices: {usd_per_million_prompt_tokens: 0.5, usd_per_million_completion_tokens: 1.5}\n"
         f"decision: {{private: {str(private).lower()}, resamples: 1000}}\n"
     )
@@ -111,7 +111,7 @@ def recipe(folder, server, *, private):
 
 
 def test_a_whole_run_without_loading_the_local_model(server, tmp_path):
-    run = llmtl.run(recipe(tmp_path, server, private=False), out=tmp_path / "run")
+    run = llmtl.run(recipe(tmp_path, server.url, private=False), out=tmp_path / "run")
     asked = len(server.bodies)
     hosted = next(each for each in run.evaluations if (each.strategy, each.split) == ("hosted", "test"))
     assert (run.decision.winner, hosted.role, hosted.failed) == ("hosted", Role.PROMPTING, 0)
@@ -125,8 +125,39 @@ def test_a_whole_run_without_loading_the_local_model(server, tmp_path):
     assert run.predictor("hosted").predict(["charged"])[0].answer == "billing"
 
 
-def test_private_inputs_bar_it_from_being_chosen(server, tmp_path):
-    run = llmtl.run(recipe(tmp_path, server, private=True), out=tmp_path / "run")
-    assert run.decision.winner == "majority"
-    document = json.loads((tmp_path / "run" / "choice.json").read_text())
-    assert "sends inputs to a hosted model" in document["ineligible"]["hosted"]
+def test_private_inputs_are_sent_to_no_other_machine(server, tmp_path):
+    elsewhere = server.url.replace("127.0.0.1", "0.0.0.0")  # reaches this server, and is no loopback address
+    run = llmtl.run(recipe(tmp_path, elsewhere, private=True), out=tmp_path / "run")
+    assert (run.decision.winner, server.bodies) == ("majority", [])
+    assert elsewhere in run.index["skipped"]["hosted"]
+    report = (run.folder / "report.md").read_text()
+    assert "| private | inputs stay here | they stay | hosted (not measured) |" in report
+    llmtl.run(recipe(tmp_path, elsewhere, private=False), out=tmp_path / "public")
+    assert server.bodies
+
+
+def test_private_inputs_may_go_to_an_endpoint_of_this_machine(server, tmp_path):
+    run = llmtl.run(recipe(tmp_path, server.url, private=True), out=tmp_path / "run")
+    assert run.decision.winner == "hosted"
+    assert run.index["skipped"] == {}
+
+
+def test_with_nothing_but_hosted_models_private_inputs_are_no_run(server, tmp_path):
+    file = recipe(tmp_path, "https://api.openai.com/v1", private=True)
+    with pytest.raises(RecipeError, match="Every strategy of the recipe sends inputs away"):
+        llmtl.run(file, overrides=["strategies.run=[hosted]"], out=tmp_path / "run")
+
+
+def test_replies_of_an_interrupted_fit_are_paid_once_and_not_lost(server, config, context):
+    def failing(body):
+        return error(500, "down") if len(server.bodies) > 5 else answer(body)
+
+    server.answer = failing
+    with pytest.raises(HostedError, match="did not answer"):
+        Hosted(config.model_copy(update={"concurrency": 1})).fit(context)
+    paid = server.bodies[:5]
+    server.answer, server.bodies = answer, []
+    facts = Hosted(config).fit(context).details()["hosted"]
+    assert facts["requests"] == len(paid) + len(server.bodies) == 2 * len(context.dev)
+    charged = sum(50 * len(body["messages"]) * 2.0 + 2 * 10.0 for body in [*paid, *server.bodies]) / 1e6
+    assert facts["spent_usd"] == pytest.approx(charged)

@@ -1,6 +1,6 @@
 import re
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -10,9 +10,10 @@ from llmtl.predictor import Role
 from llmtl.report import svg
 from llmtl.report.charts.cost import cost_chart, efficient
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
+from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.placing import Box, place_labels
 from llmtl.report.charts.scores import scores_chart
-from llmtl.report.view import CurvePoint, build_view
+from llmtl.report.view import Candidate, CurvePoint, build_view
 
 WIDTHS = (928.0, 358.0)
 
@@ -134,3 +135,42 @@ def test_the_kept_checkpoint_is_marked_even_if_another_has_a_lower_loss():
     points = [CurvePoint(10 * i, None, 1 / i, None, "dev examples", kept=i == 2) for i in range(1, 5)]
     drawn = ET.fromstring(str(loss_chart(points, strategy="qlora", width=320, name="a")))
     assert "dev loss 0.500 at step 20" in drawn.find("desc").text
+
+
+def tried(shots, scores, chosen=False):
+    return [Candidate(shots, seed, score, chosen and seed == 0) for seed, score in enumerate(scores)]
+
+
+SEARCHES = {
+    "zero-shot": tried(0, [0.3, 0.3], chosen=True),
+    "few-shot": [*tried(4, [0.4, 0.5, 0.6]), *tried(32, [0.5] * 12, chosen=True)],
+    "many-shot": tried(90, [0.7], chosen=True),
+    "knn-few-shot": [*tried(4, [0.4]), *tried(8, [0.5], chosen=True)],
+    "hosted": [*tried(0, [0.8]), *tried(8, [0.9], chosen=True)],
+}
+
+
+def test_searches_stand_side_by_side_on_one_axis_with_no_dot_on_another():
+    ends = search_ends(SEARCHES)
+    drawn = search_chart(SEARCHES, metric="accuracy", ends=ends, width=928, name="s")
+    root = ET.fromstring(str(drawn))
+    assert float(root.get("width")) <= 928
+    dots = [(float(dot.get("cx")), float(dot.get("cy"))) for dot in root.iter("circle")]
+    assert len(dots) == sum(len(group) for group in SEARCHES.values())
+    assert all(abs(a[0] - b[0]) > 9 or abs(a[1] - b[1]) > 9 for a, b in combinations(dots, 2))
+    assert len([dot for dot in root.iter("circle") if dot.get("class") == "solid"]) == len(SEARCHES)
+    by_score = {each.score: None for group in SEARCHES.values() for each in group}
+    heights = sorted({y for _, y in dots}, reverse=True)
+    assert len(heights) == len(by_score)  # equal scores of different strategies are equally high
+    names = [t for t in root.iter("text") if t.get("class") == "name"]
+    assert [name.text for name in names] == list(SEARCHES)
+    boxes = [(float(t.get("x")), svg.text_width(t.text) / 2) for t in names]
+    assert all(left[0] + left[1] < right[0] - right[1] for left, right in pairwise(boxes))
+
+
+def test_a_narrow_search_keeps_its_dots_inside_and_nothing_searched_is_no_chart():
+    ends = search_ends(SEARCHES)
+    for strategy, group in SEARCHES.items():
+        root = ET.fromstring(str(search_chart({strategy: group}, metric="accuracy", ends=ends, width=358, name="s")))
+        assert all(0 < float(dot.get("cx")) < 358 for dot in root.iter("circle"))
+    assert search_chart({}, metric="accuracy", ends=search_ends({}), width=928, name="s") is None

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ from llmtl.costs import PriceConfig, Spending, Spent
 from llmtl.decision import DecisionConfig
 from llmtl.decision.outcome import Verdict
 from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
+from llmtl.judging.result import Judging
 from llmtl.learning_curve import CurvePoint, LearningCurves, Measured, conclude
 from llmtl.report.html import render_html
 from llmtl.report.markdown_text import markdown
@@ -115,21 +117,50 @@ def test_a_strategy_of_unknown_cost_has_no_bill_and_no_point():
 
 
 def test_what_deciding_cost_is_a_table_of_its_own():
-    spending = Spending(fitting=Spent(240.0, 0.02), training_seeds=Spent(400.0, 0.03), dev=Spent(60.0, 1.25))
+    spending = Spending(
+        fitting=Spent(240.0, 0.02), training_seeds=Spent(400.0, 0.03), dev=Spent(60.0, 1.25), refits=Spent()
+    )
     made = content()
     made = replace(made, decision=replace(made.decision, spending=spending))
     money = money_of(made)
-    assert [name.split(",")[0] for name, _ in money.spent] == [
-        "fitting every strategy once",
-        "training finalists again with other seeds",
-        "scoring dev",
-        "in all",
+    assert [(work.name.split(",")[0], work.time, work.usd) for work in money.spent] == [
+        ("fitting every strategy once", "4 min 00 s", "$0.020"),
+        ("training finalists again with other seeds", "6 min 40 s", "$0.030"),
+        ("scoring dev", "1 min 00 s", "$1.25"),
+        ("loading models", "unknown", "unknown"),
+        ("in all", "11 min 40 s", "$1.30"),
     ]
-    assert money.spent[-1][1] == Spent(700.0, 1.30)
     assert [bill.fitting_usd for bill in money.bills] == [bill.fitting_usd for bill in money_of(content()).bills]
     assert "What this decision cost" in render_html(made)
     assert "11 min 40 s | $1.30" in markdown(made)
     assert "What this decision cost" not in render_html(content())
+
+
+def test_what_refits_and_a_judge_took_is_shown_and_unknown_is_said():
+    spending = Spending(fitting=Spent(240.0, 0.02), refits=Spent(90.0, 0.01), judge=Spent(None, 0.5))
+    made = content()
+    judging = Judging("m", "http://127.0.0.1/v1", "criteria", 0.05, unjudged="it is down", sentence="It is down.")
+    made = replace(made, decision=replace(made.decision, spending=spending), judging=judging)
+    shown = {work.name: (work.time, work.usd) for work in money_of(made).spent}
+    assert shown["fitting and scoring again without labels that look wrong"] == ("1 min 30 s", "$0.010")
+    assert shown["replies of the judge"] == ("unknown", "$0.50")
+    assert shown["in all, as far as known"] == ("5 min 30 s", "$0.53")
+    for text in (render_html(made), markdown(made)):
+        assert "Waiting for a provider is added up" in text
+
+
+def test_rows_that_were_fitted_again_are_marked():
+    made = content()
+    scores = (Rescored("qlora", 0.9, 0.92, refitted=True, seeds=3), Rescored("tfidf", 0.5, 0.51, refitted=True))
+    noise = replace(made.noise, train=4, scores=(*scores, Rescored("zero-shot", 0.6, 0.6)))
+    made = replace(made, noise=noise)
+    page, text = render_html(made), markdown(made)
+    for cells in (("qlora", "yes, 1 of 3 seeds"), ("tfidf", "yes"), ("zero-shot", "no")):
+        assert f"| {' | '.join(cells)} |" in text
+        assert re.search(rf'<th scope="row">{cells[0]}</th>\s*<td>{cells[1]}</td>', page)
+    assert "without the 4 suspects of train too" in text
+    assert "without the 4 suspects of train too" in page
+    assert "suspects of train too" not in markdown(content())
 
 
 def test_costs_that_cross_far_from_the_expected_volume_are_not_told():

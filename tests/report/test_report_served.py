@@ -13,7 +13,7 @@ from llmtl.report.charts.cost import cost_chart
 from llmtl.report.html import render_html
 from llmtl.report.view import build_view
 from llmtl.report.wording import probability, rate
-from llmtl.served import Disagreement, Load, Parity, Served
+from llmtl.served import Disagreement, Load, Paid, Parity, Served
 
 LOADS = (
     Load(1, 50, 0, p50_ms=28.1, p95_ms=40.3, requests_per_second=35.2),
@@ -80,6 +80,16 @@ def test_the_page_has_a_section_with_engine_parity_and_load():
     assert "1 50 0 28 ms 40 ms 35.2" in text
     assert "64 640 2 410 ms 690 ms 1,240" in text
     assert "is not what was measured" not in text
+
+
+def test_a_provider_is_named_as_one_with_what_it_was_paid():
+    parity = replace(served().parity, compared_probabilities=False)
+    measured = served(engine="llmtl 0.2.0", device="hosted", parity=parity, paid=Paid(51, 0.0041))
+    text = section(Page(render_html(content_served(measured))).text)
+    assert "Engine llmtl 0.2.0, asking its provider" in text
+    assert "$0.0021 per 1,000 requests: 51 requests to the provider cost $0.0041, the parity check included" in text
+    assert "differ by at most" not in text
+    assert "at the highest throughput" not in text
 
 
 def test_a_server_that_drifted_is_named_as_one_with_both_probabilities():

@@ -106,3 +106,16 @@ def test_reason_does_not_repeat_the_verdict(verdict, words):
 
 def test_a_reason_that_starts_with_a_name_keeps_its_case():
     assert wording.reason(make_content(reason="qlora wins").decision) == "qlora wins"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("2026-11-24T04:06:04+00:00", "24 November 2026, 04:06 UTC"),
+        ("2026-01-02T01:30:00+02:00", "1 January 2026, 23:30 UTC"),
+        ("2026-01-02T01:30:00", "2026-01-02T01:30:00"),
+        ("then", "then"),
+    ],
+)
+def test_moments_are_dates_in_words(written, said):
+    assert wording.moment(written) == said

@@ -2,6 +2,7 @@
 
 import pytest
 
+from llmtl.serving.announcement import parity_line
 from llmtl.serving.bundle.manifest import Recorded
 from llmtl.serving.proof.parity import Answer, chosen, judge
 
@@ -87,3 +88,13 @@ def test_answers_without_probabilities_need_the_share_alone():
     assert (found.close, found.recorded_probabilities, found.served_probabilities) == (False, {}, {})
     assert not judge(rows, one_off).passed
     assert not judge(rows, [*one_off[1:], answers("another", {})], ties=False).passed
+    assert parity_line(parity, labels=False) == "Parity: 199 of 200 recorded answers"
+
+
+def test_only_probabilities_that_were_compared_are_spoken_of():
+    assert parity_line(judge([row(0)], [answers("a")])) == (
+        "Parity: 1 of 1 recorded labels, probabilities within 0 of what was measured"
+    )
+    untold = judge([row(0)], [answers("a", {})])  # a provider may have stopped telling them
+    assert parity_line(untold) == "Parity: 1 of 1 recorded labels"
+    assert not untold.compared_probabilities

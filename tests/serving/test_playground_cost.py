@@ -41,6 +41,17 @@ def test_a_dearer_gpu_moves_the_crossing_with_a_strategy_on_the_cpu():
     assert after_ == pytest.approx(2 / 0.00003)
 
 
+def test_a_model_at_its_provider_is_paid_by_tokens_whatever_machines_cost():
+    hosted = StrategyCost(
+        "hosted", "prompting", "hosted", "hosted", 2.0, 500, paid_per_request=0.0002, paid_for_fitting=0.1
+    )
+    for prices in (PRICES, PRICES.model_copy(update={"usd_per_gpu_hour": 36.0})):
+        rows = {row.priced.name: row for row in cost_view((TUNED, hosted), winner="qlora", prices=prices).rows}
+        assert rows["hosted"].in_all == pytest.approx(0.1 + 10_000 * 0.0002)
+    # 1 USD + n x 0.00001 = 0.1 USD + n x 0.0002
+    assert cost_view((TUNED, hosted), winner="qlora", prices=PRICES).crossing == pytest.approx(0.9 / 0.00019)
+
+
 def test_where_lines_do_not_cross_it_is_said_who_is_cheaper():
     view = cost_view((TUNED, BAG), winner="tfidf", prices=PRICES)
     assert view.crossing is None

@@ -9,12 +9,13 @@ from browser.pages import write_desk
 from canned_server import canned
 
 import llmtl
+from llmtl.decision.outcome import Dropped
 from llmtl.errors import RunError
 from llmtl.pipeline.playground import playground_content
 from llmtl.pipeline.report import report_content
 from llmtl.served import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.serving.playground.client import Answer, ServedModel, ServedTask
-from llmtl.serving.playground.content import PlaygroundContent, TestRow
+from llmtl.serving.playground.content import PlaygroundContent, StrategyCost, TestRow
 from llmtl.serving.playground.cost import price
 from llmtl.serving.playground.decision_tab import cost_page, decision_page, figures_page
 from llmtl.serving.playground.errors_tab import errors_page
@@ -164,6 +165,21 @@ def test_the_decision_pages_show_every_strategy_and_what_was_served(report):
     page = figures_page(replace(report, served=served(321.0)))
     for figure in ("majority", "tfidf", "12 ms", "30 ms", "321", "0 of 200"):
         assert figure in page, figure
+
+
+def test_what_left_the_race_is_said_to_have_no_price_and_no_test_score(report):
+    majority, tfidf = report.decision.strategies
+    left = Dropped("majority", n_seen=50, n=64, against="tfidf", score=0.1, against_score=0.5, expected=0.1)
+    choice = replace(report.decision.choice, dropped=(left,))
+    decision = replace(report.decision, strategies=(replace(majority, test=None), tfidf), choice=choice)
+    raced = replace(report, decision=decision)
+    assert '<small class="lt-narrow-note">left the race, 50 of 64 seen</small>' in figures_page(raced)
+    assert "lt-narrow-note" not in figures_page(report)
+    one = StrategyCost("tfidf", "baseline", "cpu", "cpu", seconds_per_request=0.001, train_seconds=1)
+    content = PlaygroundContent("http://x/v1", TASK, report=raced, costs=(one,))
+    assert "Left out: majority, which left the race before test" in cost_page(content, content.prices)
+    both = replace(content, costs=(one, replace(one, name="majority")))
+    assert "Left out" not in cost_page(both, content.prices)
 
 
 def test_content_prices_strategies_alike_and_the_served_one_once_more(run, tmp_path):

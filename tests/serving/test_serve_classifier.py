@@ -300,3 +300,8 @@ def test_export_writes_a_bundle_that_can_be_served(capsys, run, tmp_path):
     assert main(["export", str(run.folder), str(tmp_path / "out"), "--strategy", "majority"]) == 0
     assert str(tmp_path / "out") in capsys.readouterr().out
     assert find_target(tmp_path / "out").bundle.winner.name == "majority"
+    manifest = tmp_path / "out" / "bundle.json"
+    manifest.write_text(manifest.read_text()[:200])
+    assert "bundle.json' is damaged; export the bundle again" in refused(capsys, "serve", tmp_path / "out")
+    manifest.unlink()
+    assert "has no bundle.json" in refused(capsys, "serve", tmp_path / "out")

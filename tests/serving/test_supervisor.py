@@ -135,7 +135,7 @@ def test_it_is_ready_when_it_is_healthy_and_warmed_up(supervise, port, heard):
     supervise("--delay", "0.5", warm_up=lambda: warmed.append(ask(port, "/"))).start()
     assert warmed == [200]
     assert "Server: starting Python" in heard.doings
-    assert heard.doings[-1] == "Server: warming up the grammar compiler"
+    assert heard.doings[-1] == "Server: warming up"
     assert heard.cleared
 
 

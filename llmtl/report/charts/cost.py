@@ -27,7 +27,7 @@ def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> 
     across = _cost_scale([_usd(result) for result in results], frame)
     points = [(_x(result, across, frame=frame), up(_value(result))) for result in results]
     best = efficient(results)
-    labels = [row.label for row in rows]
+    labels = [row.label if row.result.test else f"{row.label} (dev)" for row in rows]
     room = Box(frame.left, 4, width - 4, frame.bottom - 2)
     steps = _frontier([points[i] for i in best], frame)
     order = sorted(range(len(rows)), key=lambda index: (not rows[index].winner, index not in best, index))

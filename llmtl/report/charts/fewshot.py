@@ -1,7 +1,11 @@
-"""What the search over demonstrations found: dev score by their number, one dot a seed and wording."""
+"""What the searches on dev found: the score by number of demonstrations, one dot a seed and wording.
+
+All strategies share one axis, side by side, so that their scores can be compared. Not covered: what else was tried.
+"""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
 from markupsafe import Markup
@@ -12,33 +16,92 @@ from llmtl.report.view import Candidate
 
 _RADIUS = 4.5
 _APART = 12.0
+_COLUMN = 44.0
+"""The narrowest column: a number of demonstrations and one dot."""
+_BETWEEN = 26.0
+_STRETCH = 1.7
+_HEIGHT = 270.0
 
 
-def search_chart(candidates: Sequence[Candidate], *, strategy: str, metric: str, width: float, name: str) -> Markup:
+@dataclass(frozen=True)
+class _Group:
+    """One strategy's columns: what was tried by number of demonstrations, and the room that they want, pixels."""
+
+    strategy: str
+    columns: tuple[tuple[Candidate, ...], ...]
+
+    @property
+    def widths(self) -> tuple[float, ...]:
+        """Return the width of each column, together no less than the strategy's name."""
+        wanted = [max(_COLUMN, _APART * (len(column) + 1)) for column in self.columns]
+        stretch = max(1.0, svg.text_width(self.strategy) / sum(wanted))
+        return tuple(width * stretch for width in wanted)
+
+
+def search_chart(
+    searches: Mapping[str, Sequence[Candidate]],
+    *,
+    metric: str,
+    ends: tuple[float, float],
+    width: float,
+    name: str,
+) -> Markup | None:
     """Return one column a number of demonstrations: a dot a seed and wording, a bar at the mean, the choice filled.
 
-    Dots of a column stand side by side, so that equal scores do not hide each other.
+    Dots of a column stand side by side, so that equal scores do not hide each other. `ends` are those of the score axis
+    (`search_ends`). None where nothing was searched.
     """
-    height = 250.0
-    frame = Box(46, 28, width - 16, height - 42)
-    by_shots: dict[int, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        by_shots[candidate.shots].append(candidate)
-    low, high = svg.score_range([candidate.score for candidate in candidates])
-    up = svg.Scale(low, high, frame.bottom, frame.top)
-    step = (frame.right - frame.left) / len(by_shots)
-    columns = [
-        _column(tried, up, x=frame.left + step * (index + 0.5), width=min(step * 0.84, 132), bottom=frame.bottom)
-        for index, (_, tried) in enumerate(sorted(by_shots.items()))
-    ]
-    means = [f"{shots}: mean {wording.score(_mean(tried))}" for shots, tried in sorted(by_shots.items())]
+    groups = [_group(strategy, tried) for strategy, tried in searches.items() if tried]
+    if not groups:
+        return None
+    wanted = sum(sum(group.widths) for group in groups)
+    gaps = _BETWEEN * (len(groups) - 1)
+    frame = Box(46, 46, min(width - 16, 46 + gaps + _STRETCH * wanted), _HEIGHT - 42)
+    up = svg.Scale(*ends, frame.bottom, frame.top)
     measured = f"dev {wording.metric_name(metric)}"
-    title = f"{wording.capital(measured)} of {strategy} by number of demonstrations"
-    chosen = [f"chosen: {_told(candidate)}" for candidate in candidates if candidate.chosen]
-    description = "; ".join([*means, *chosen])
     return svg.picture(
-        (width, height), name, _axes(up, frame, measured), *columns, title=title, description=description
+        (frame.right + 16, _HEIGHT),
+        name,
+        _axes(up, frame, measured),
+        *_drawn(groups, up, frame=frame, stretch=(frame.right - frame.left - gaps) / wanted),
+        title=f"{wording.capital(measured)} of {', '.join(searches)} by number of demonstrations",
+        description="; ".join(told for group in groups for told in _description(group)),
     )
+
+
+def search_ends(searches: Mapping[str, Sequence[Candidate]]) -> tuple[float, float]:
+    """Return the ends of one score axis for all searches."""
+    return svg.score_range([each.score for tried in searches.values() for each in tried] or [0.0])
+
+
+def _group(strategy: str, tried: Sequence[Candidate]) -> _Group:
+    by_shots: dict[int, list[Candidate]] = defaultdict(list)
+    for candidate in tried:
+        by_shots[candidate.shots].append(candidate)
+    return _Group(strategy, tuple(tuple(column) for _, column in sorted(by_shots.items())))
+
+
+def _drawn(groups: Sequence[_Group], up: svg.Scale, *, frame: Box, stretch: float) -> list[Markup]:
+    """Return all columns from left to right, each strategy under its name."""
+    parts, left = [], frame.left
+    for number, group in enumerate(groups):
+        if number:
+            x = left - _BETWEEN / 2
+            parts.append(svg.line((x, frame.top - 12), (x, frame.bottom + 22), class_="grid"))
+        whole = stretch * sum(group.widths)
+        parts.append(svg.text((left + whole / 2, frame.top - 14), group.strategy, class_="name", anchor="middle"))
+        for column, wanted in zip(group.columns, group.widths, strict=True):
+            room = stretch * wanted
+            parts.append(_column(column, up, x=left + room / 2, width=min(0.84 * room, 150.0), bottom=frame.bottom))
+            left += room
+        left += _BETWEEN
+    return parts
+
+
+def _description(group: _Group) -> list[str]:
+    means = [f"{column[0].shots}: mean {wording.score(_mean(column))}" for column in group.columns]
+    chosen = [f"chosen: {_told(each)}" for column in group.columns for each in column if each.chosen]
+    return [f"{group.strategy}: {', '.join([*means, *chosen])}"]
 
 
 def _mean(tried: Sequence[Candidate]) -> float:
@@ -51,8 +114,8 @@ def _told(candidate: Candidate) -> str:
 
 
 def _axes(up: svg.Scale, frame: Box, measured: str) -> Markup:
-    parts = [svg.text((8, 14), measured, class_="axis")]
-    for tick in svg.linear_ticks(up.low, up.high, most=4):
+    parts = [svg.text((8, 12), measured, class_="axis")]
+    for tick in svg.linear_ticks(up.low, up.high, most=5):
         parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
         parts.append(svg.text((frame.left - 8, up(tick) + 4), f"{tick:.2g}", class_="tick", anchor="end"))
     parts.append(

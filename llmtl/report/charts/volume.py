@@ -27,7 +27,7 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
     low, high = min(volumes) / 10**_DECADES, max(volumes) * 10**_DECADES
     height = 380.0 if width >= 500 else 360.0
     room = max(svg.text_width(line.name, 13) for line in lines) + 14
-    frame = Box(62, 30, width - room, height - 52)
+    frame = Box(62, 44, width - room, height - 52)
     costs = [line.usd_per_month(volume, months=months) for line in lines for volume in (low, high)]
     across = svg.Scale(low, high, frame.left, frame.right, log=True)
     up = svg.Scale(min(costs) / 1.5, max(costs) * 1.5, frame.bottom, frame.top, log=True)

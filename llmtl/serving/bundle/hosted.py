@@ -23,6 +23,7 @@ from llmtl.errors import BundleError, HostedError
 from llmtl.evaluation import Evaluation
 from llmtl.label_predictor import PromptPredictor
 from llmtl.predictor import Predictor
+from llmtl.served import Paid
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.store import read_json, write_json
 from llmtl.templates import Template
@@ -92,25 +93,45 @@ def require_key(winner: HostedWinner, environment: Mapping[str, str]) -> None:
         raise HostedError(f"The key of {winner.where} is missing; set the environment variable {name}.")
 
 
-def load_hosted(bundle: Bundle, winner: HostedWinner) -> Predictor:
-    """Return the predictor that asks the hosted model as measured; raises `HostedError` without its key."""
-    engine = OpenAIEngine(winner.model, ReplyCache(most=_REPLIES))
-    served = bundle.winner
-    template = Template(served.told(bundle.task), engine)
-    if bundle.output.max_tokens is None:
-        return PromptPredictor(
-            bundle.task,
-            engine,
-            template,
-            demonstrations=lambda text: served.demonstrations,
-            calibration=served.calibration,
+@dataclass(frozen=True)
+class HostedAsking:
+    """A hosted model asked as measured, and what that took so far."""
+
+    bundle: Bundle
+    engine: OpenAIEngine
+    template: Template
+
+    def predictor(self) -> Predictor:
+        """Return the predictor."""
+        served, most = self.bundle.winner, self.bundle.output.max_tokens
+        if most is None:
+            return PromptPredictor(
+                self.bundle.task,
+                self.engine,
+                self.template,
+                demonstrations=lambda text: served.demonstrations,
+                calibration=served.calibration,
+            )
+        return TextPredictor(
+            self.engine, self.template, max_tokens=most, demonstrations=lambda text: served.demonstrations
         )
-    return TextPredictor(
-        engine,
-        template,
-        max_tokens=bundle.output.max_tokens,
-        demonstrations=lambda text: served.demonstrations,
-    )
+
+    def shown(self, text: str) -> str:
+        """Return all messages that the provider gets for an input, for a person to read."""
+        turns = self.template.messages(text, self.bundle.winner.demonstrations)
+        return "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)
+
+    @property
+    def paid(self) -> Paid:
+        """Return what the provider was paid by this process; kept replies are not paid again."""
+        facts = self.engine.facts
+        return Paid(facts["requests"], facts["spent_usd"] or 0.0)
+
+
+def load_hosted(bundle: Bundle, winner: HostedWinner) -> HostedAsking:
+    """Return how the hosted model is asked as measured; raises `HostedError` without its key."""
+    engine = OpenAIEngine(winner.model, ReplyCache(most=_REPLIES))
+    return HostedAsking(bundle, engine, Template(bundle.winner.told(bundle.task), engine))
 
 
 def _usd(text: str) -> float:

@@ -15,7 +15,8 @@ from llmtl.serving.playground.client import ServedTask
 class StrategyCost:
     """What running a strategy takes, before prices: machine seconds to fit it once and to answer one request.
 
-    `device` and `train_device` are `cpu` or `cuda`: whose hourly price counts.
+    `device` and `train_device` are `cpu` or `cuda`: whose hourly price counts. Of a model at its provider (`hosted`)
+    seconds cost nothing: `paid_per_request` and `paid_for_fitting` are the USD for its tokens at the recipe's prices.
     """
 
     name: str
@@ -24,6 +25,8 @@ class StrategyCost:
     train_device: str
     seconds_per_request: float
     train_seconds: float
+    paid_per_request: float = 0.0
+    paid_for_fitting: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -61,8 +61,9 @@ def price(cost: StrategyCost, prices: PriceConfig) -> Priced:
     return Priced(
         name=cost.name,
         role=cost.role,
-        fitting=usd_for_seconds(cost.train_seconds, device=cost.train_device, prices=prices),
-        per_request=usd_for_seconds(cost.seconds_per_request, device=cost.device, prices=prices),
+        fitting=cost.paid_for_fitting + usd_for_seconds(cost.train_seconds, device=cost.train_device, prices=prices),
+        per_request=cost.paid_per_request
+        + usd_for_seconds(cost.seconds_per_request, device=cost.device, prices=prices),
     )
 
 

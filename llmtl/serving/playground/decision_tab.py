@@ -103,7 +103,9 @@ def cost_page(content: PlaygroundContent, prices: PriceConfig) -> str:
         "wide": cost_curves(view, width=WIDE, name="curves-wide"),
         "narrow": cost_curves(view, width=NARROW, name="curves-narrow"),
     }
-    return render("costs", view=view, curves=curves)
+    priced_names = {cost.name for cost in content.costs}
+    unpriced = [each.name for each in content.report.decision.strategies if each.name not in priced_names]
+    return render("costs", view=view, curves=curves, unpriced=unpriced)
 
 
 def priced(prices: PriceConfig, event: Any) -> PriceConfig:
@@ -130,7 +132,8 @@ def _controls(content: PlaygroundContent) -> str:
         )
     months = {"price": "months", "label": "Months", "value": prices.months, "scale": "linear", "unit": "", "step": 1}
     sliders.append(months | {"at": prices.months, "low": 1, "high": 60})
-    return render("controls", sliders=sliders, served=content.report.served if content.report else None)
+    served = content.report.served if content.report else None
+    return render("controls", sliders=sliders, served=served, hosted="hosted" in devices)
 
 
 def _slider(name: str, label: str, *, value: float, ends: tuple[int, int]) -> dict[str, Any]:

@@ -9,7 +9,11 @@ from typing import Any
 import httpx
 
 from llmtl.errors import ServingError
+from llmtl.served import Paid
+from llmtl.serving.task_api.paid_metrics import read_paid
+from llmtl.serving.task_api.routes import METRICS
 
+_METRICS_SECONDS = 10.0
 _NO_KEY = "none"
 """What the `openai` package is given where the server wants no key; it refuses to be given nothing."""
 
@@ -50,6 +54,15 @@ def warm_up(endpoint: Endpoint, text: str, *, seconds: float) -> None:
     with httpx.Client(timeout=seconds, headers=endpoint.headers, trust_env=False) as client:
         _post(client, f"{endpoint.openai_url}/chat/completions", endpoint.chat(text))
         _post(client, f"{endpoint.openai_url}/predict", {"model": endpoint.model, "inputs": [text]})
+
+
+def paid_so_far(endpoint: Endpoint) -> Paid | None:
+    """Return what the server has paid its provider since it started, or None where it cannot be asked."""
+    try:
+        found = httpx.get(f"{endpoint.url}{METRICS}", timeout=_METRICS_SECONDS, trust_env=False)
+    except httpx.HTTPError:
+        return None
+    return read_paid(found.text) if found.is_success else None
 
 
 def _post(client: httpx.Client, url: str, body: dict[str, Any]) -> None:

@@ -28,6 +28,8 @@ REQUESTS = {1: 100, 8: 400, 64: 1000}
 """At most this many requests at a concurrency, and at most `SECONDS` of them."""
 SECONDS = 20.0
 SEED = 0
+PAID_ALONE = 10
+"""Where requests are paid for, so many of them, at most half, go one at a time."""
 _REQUEST_SECONDS = 120.0
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """The server is reached without TLS; loading certificates for every client would take a second."""
@@ -74,6 +76,27 @@ def measure_load(
     return tuple(loads)
 
 
+def measure_paid(
+    endpoint: Endpoint, texts: Sequence[str], *, notice: Notice, at_once: int, seconds: float = SECONDS
+) -> tuple[Load, ...]:
+    """Return one measurement a concurrency where every request is paid for: each text is asked once, and no others.
+
+    The first texts go one at a time, the others `at_once`, and nothing goes before them that is not counted. `texts`
+    must be new to the server, which keeps replies. Raises `ServingError` when not one request succeeds.
+    """
+    alone = min(PAID_ALONE, -(-len(texts) // 2)) if at_once > 1 else len(texts)
+    parts = [(1, texts[:alone]), (min(at_once, len(texts) - alone), texts[alone:])]
+    loads = [
+        asyncio.run(
+            _measure(endpoint, iter(part), number, most=len(part), seconds=seconds, notice=notice, go_first=False)
+        )
+        for number, part in parts
+        if part
+    ]
+    notice.clear()
+    return tuple(loads)
+
+
 def spliced(texts: Sequence[str]) -> Iterator[str]:
     """Return an endless stream of inputs, each the first half of one text and the second half of another, by words."""
     texts = texts[:_MOST_TEXTS]
@@ -93,11 +116,19 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 async def _measure(
-    endpoint: Endpoint, stream: Iterator[str], concurrency: int, *, most: int, seconds: float, notice: Notice
+    endpoint: Endpoint,
+    stream: Iterator[str],
+    concurrency: int,
+    *,
+    most: int,
+    seconds: float,
+    notice: Notice,
+    go_first: bool = True,
 ) -> Load:
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(_client(endpoint)) for _ in range(concurrency)]
-        await asyncio.gather(*(_request(client, endpoint, next(stream), _Tally()) for client in clients))
+        if go_first:
+            await asyncio.gather(*(_request(client, endpoint, next(stream), _Tally()) for client in clients))
         tally, start = _Tally(), time.perf_counter()
         requests = itertools.islice(stream, most)
 

@@ -32,6 +32,8 @@ _REQUEST_SECONDS = 120.0
 _ROUNDING = 1e-9
 _REFUSALS = (400, 413, 422)
 """Statuses that say the input itself cannot be served."""
+_NOT_ASKED = (402, 502)
+"""Statuses that say the provider of a hosted model, or the limit on what it may cost, stands in the way."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def judge(recorded: Sequence[Recorded], answers: Sequence[Answer], *, ties: bool
         passed=enough and (not ties or all(item.close for item in disagreements)),
         largest_difference=max((_difference(row, answer) for row, answer in pairs), default=0.0),
         disagreements=disagreements,
+        compared_probabilities=any(_both(row, answer) for row, answer in pairs),
     )
 
 
@@ -117,8 +120,14 @@ def _close(row: Recorded, served: str | None) -> bool:
 
 def _difference(row: Recorded, answer: Answer) -> float:
     """Return the largest absolute difference of a probability; 0 where one side has none."""
-    both = row.probabilities.keys() & answer.probabilities.keys()
-    return max((abs(row.probabilities[label] - answer.probabilities[label]) for label in both), default=0.0)
+    return max(
+        (abs(row.probabilities[label] - answer.probabilities[label]) for label in _both(row, answer)), default=0.0
+    )
+
+
+def _both(row: Recorded, answer: Answer) -> set[str]:
+    """Return the labels that have a probability on both sides."""
+    return row.probabilities.keys() & answer.probabilities.keys()
 
 
 @dataclass(frozen=True)
@@ -197,5 +206,7 @@ async def _by_predict(endpoint: Endpoint, client: httpx.AsyncClient, text: str) 
 
 def _check_refusal(status: int, why: str) -> None:
     """Return when the input itself was refused; raises `ServingError` for any other failure."""
+    if status in _NOT_ASKED:
+        raise ServingError(f"The hosted model cannot be asked: {why}")
     if status not in _REFUSALS:
         raise ServingError(f"The server failed during the parity check ({status}: {why}); see its log.")

@@ -123,7 +123,7 @@ class Supervisor:
         return why
 
     def _warmed_up(self) -> str:
-        self._notice.status("Server: warming up the grammar compiler")
+        self._notice.status("Server: warming up")
         try:
             self._warm_up()
         except ServingError as error:

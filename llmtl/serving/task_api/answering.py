@@ -4,13 +4,14 @@ Not covered: the routes (`llmtl.serving.task_api.classifier_app`).
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from llmtl.errors import HostedError
+from llmtl.errors import HostedError, SpendLimitError
 from llmtl.predictor import Prediction, Predictor
-from llmtl.serving.bundle.hosted import HostedWinner, load_hosted
+from llmtl.served import Paid
+from llmtl.serving.bundle.hosted import LIMIT_VARIABLE, HostedWinner, load_hosted
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.serving.task_api.asgi import together
 from llmtl.serving.task_api.requests import RequestError
@@ -19,8 +20,18 @@ from llmtl.serving.task_api.requests import RequestError
 class Answering(Protocol):
     """What the routes ask."""
 
-    async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return one prediction a text, in order."""
+    def predict(self, texts: Sequence[str]) -> Coroutine[None, None, list[Prediction]]:
+        """Return one prediction a text, in order, once awaited."""
+
+    def prompt(self, text: str) -> str | None:
+        """Return what a language model is given for a text; None where there is no language model."""
+
+    @property
+    def paid(self) -> Paid | None:
+        """Return what a provider was paid so far; None where there is no provider."""
+
+    def close(self) -> None:
+        """Close connections; nothing may be asked afterwards."""
 
 
 class Local:
@@ -33,6 +44,18 @@ class Local:
         """Return the predictions, made in a thread so that long texts do not hold the other clients up."""
         return await asyncio.to_thread(self._predictor.predict, texts)
 
+    def prompt(self, text: str) -> str | None:
+        """Return None: nothing is prompted."""
+        return None
+
+    @property
+    def paid(self) -> Paid | None:
+        """Return None: nobody is paid."""
+        return None
+
+    def close(self) -> None:
+        """Do nothing."""
+
 
 class Provider:
     """A hosted model; raises `HostedError` without its key.
@@ -41,15 +64,43 @@ class Provider:
     """
 
     def __init__(self, bundle: Bundle, winner: HostedWinner) -> None:
-        self._predictor = load_hosted(bundle, winner)
+        self._asking = load_hosted(bundle, winner)
+        self._predictor = self._asking.predictor()
+        self._most = winner.model.max_usd
         self._pool = ThreadPoolExecutor(max_workers=winner.model.concurrency, thread_name_prefix="llmtl-provider")
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return the predictions; raises `RequestError` (502) when the provider fails or the spend limit is reached."""
+        """Return the predictions.
+
+        Raises `RequestError`: 402 when the spend limit is reached, which clients do not try again, 502 when the
+        provider fails.
+        """
         try:
             return await together(self._ask(text) for text in texts)
+        except SpendLimitError as error:
+            raise RequestError(
+                f"The spend limit of {self._most:g} USD of this server is reached; whoever runs it can start it again, "
+                f"with another limit in {LIMIT_VARIABLE}.",
+                status=402,
+                code="spend_limit_reached",
+                kind="insufficient_quota",
+            ) from error
         except HostedError as error:
             raise RequestError(str(error), status=502, code="hosted_model_failed", kind="server_error") from error
+
+    def prompt(self, text: str) -> str | None:
+        """Return the messages that the provider gets."""
+        return self._asking.shown(text)
+
+    @property
+    def paid(self) -> Paid | None:
+        """Return what the provider was paid since this process started."""
+        return self._asking.paid
+
+    def close(self) -> None:
+        """Close the connections to the provider."""
+        self._pool.shutdown(cancel_futures=True)
+        self._asking.engine.close()
 
     async def _ask(self, text: str) -> Prediction:
         """Return one prediction."""

@@ -10,7 +10,8 @@ several processes (start it several times), CORS (off).
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
@@ -29,17 +30,19 @@ from starlette.routing import Route
 
 from llmtl.errors import BundleError, LlmtlError
 from llmtl.predictor import Prediction
+from llmtl.served import Paid
 from llmtl.serving.bundle.classifier import load_classifier
 from llmtl.serving.bundle.hosted import read_hosted
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Weights
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.answering import Answering, Local, Provider
 from llmtl.serving.task_api.answers import fields_of, said
-from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body
+from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, unless_disconnected
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.gate import Gate
 from llmtl.serving.task_api.label_completions import LabelCompletion
 from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.paid_metrics import PaidMetrics
 from llmtl.serving.task_api.requests import (
     RequestError,
     chat_request,
@@ -95,12 +98,19 @@ class ClassifierServer:
         fields = parse_object(await read_body(request.scope, request.receive, self._limits))
         strategy = self._catalogue.strategy(requested_model(fields, self._catalogue.names))
         asked = chat_request(fields, self._limits)
-        [prediction] = await self._answering.predict([asked.text])
+        [prediction] = await unless_disconnected(request.receive, self._answering.predict([asked.text]))
         if prediction.failure is not None:
             raise RequestError(prediction.failure, status=422, param="messages", code="no_answer")
         written = said(self._bundle.task, prediction.answer or "")
         told = prediction.probabilities if self._bundle.output.form == "label" else {}
-        completion = LabelCompletion(strategy.model, asked, written, told, prompt_tokens=prediction.prompt_tokens)
+        completion = LabelCompletion(
+            strategy.model,
+            asked,
+            written,
+            told,
+            prompt=self._answering.prompt(asked.text) if asked.passed.get("return_prompt_text") else None,
+            prompt_tokens=prediction.prompt_tokens,
+        )
         if asked.stream:
             return StreamingResponse(completion.events(), media_type="text/event-stream")
         return JSONResponse(completion.whole())
@@ -110,8 +120,19 @@ class ClassifierServer:
         body = await read_body(request.scope, request.receive, self._limits)
         asked = predict_request(parse_object(body), self._limits)
         strategy = self._catalogue.strategy(asked.model)
-        predictions = await self._answering.predict(asked.inputs)
+        # nobody is paid for answers that nobody waits for
+        predictions = await unless_disconnected(request.receive, self._answering.predict(asked.inputs))
         return predictions_response(strategy.model, [self._row(each) for each in predictions])
+
+    @asynccontextmanager
+    async def running(self, _app: Starlette) -> AsyncIterator[None]:
+        """Return the context of the application's life."""
+        yield
+        self._answering.close()
+
+    def paid(self) -> Paid | None:
+        """Return what a provider was paid so far, if there is one."""
+        return self._answering.paid
 
     def _row(self, prediction: Prediction) -> Predicted:
         """Return a prediction as a row of `/v1/predict`."""
@@ -141,6 +162,7 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
     environment = os.environ if environment is None else environment
     server = ClassifierServer(folder, Limits.from_environment(environment), environment)
     registry = CollectorRegistry()
+    registry.register(PaidMetrics(server.paid))
     routes = [
         Route(HEALTH, _health, methods=["GET"]),
         Route(METRICS, Metrics(registry).show, methods=["GET"]),
@@ -152,6 +174,7 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
     known = tuple(route.path for route in routes)
     return Starlette(
         routes=routes,
+        lifespan=server.running,
         middleware=[Middleware(Gate, key=ApiKey(environment.get(KEY_VARIABLE)), registry=registry, routes=known)],
         exception_handlers={
             RequestError: _refused,

@@ -27,6 +27,13 @@ PASSED = (
 
 _BOOLEANS = ("stream", "logprobs", "return_prompt_text", "return_token_ids", "return_tokens_as_token_ids")
 
+_KINDS: tuple[tuple[str, type, str], ...] = (
+    ("seed", int, "a whole number"),
+    ("stream_options", dict, "an object"),
+    ("user", str, "text"),
+)
+"""Options of other types: vLLM would refuse them in words of its validation library, and not every winner is vLLM's."""
+
 
 class RequestError(InputError):
     """A request that is refused: the HTTP `status`, and the fields of OpenAI's error format."""
@@ -225,6 +232,10 @@ def _check_options(body: dict[str, Any]) -> None:
     for name in _BOOLEANS:
         if body.get(name) is not None and not isinstance(body[name], bool):
             raise RequestError(f"'{name}' must be true or false, not {_kind(body[name])}.", param=name)
+    for name, kind, meant in _KINDS:
+        given = body.get(name)
+        if given is not None and (not isinstance(given, kind) or isinstance(given, bool)):
+            raise RequestError(f"'{name}' must be {meant}, not {_kind(given)}.", param=name)
     if body.get("stream_options") is not None and not body.get("stream"):
         raise RequestError("'stream_options' is for streams; set 'stream' to true.", param="stream_options")
     wanted = body.get("top_logprobs")
