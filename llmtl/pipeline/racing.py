@@ -25,6 +25,8 @@ from llmtl.task import Example, references
 
 Measured = list[tuple[Evaluation, Path]]
 _PREDICTIONS = TypeAdapter(tuple[Prediction, ...])
+_FORM = 2
+"""What the race keeps, counted up with every change to it, so that an older run folder is raced anew."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def measure_dev(bench: Bench, strategies: list[Strategy]) -> Raced:
     rivals = {item.name: bench.evaluate(item, "dev") for item in strategies if item not in running}
     order = np.random.default_rng(bench.prepared.recipe.seed).permutation(len(dev))
     depends_on = {
+        "form": _FORM,
         "fits": {strategy.name: bench.fit_folder(strategy).name for strategy in running},
         "rivals": {name: path.name for name, (_, path) in rivals.items()},
         "decision": config.model_dump(mode="json"),

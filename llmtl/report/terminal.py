@@ -31,6 +31,7 @@ from llmtl.report import serving, wording
 from llmtl.served import Served
 
 _SPEED_WINDOW_SECONDS = 300.0
+_MARKS = {"*": "winner", "-": "left the race on dev", "x": "not eligible"}
 _STYLES = {Verdict.ADOPT: "blue", Verdict.TIE: "cyan", Verdict.BASELINE: "white", Verdict.INCONCLUSIVE: "yellow"}
 
 
@@ -146,7 +147,9 @@ def _bullet(line: str) -> Table:
 
 def _strategies(decision: Decision) -> Table:
     metric = wording.capital(wording.metric_name(decision.metric))
-    caption = f"{metric}, 95% interval; USD per 1,000 requests; * winner, x not eligible"
+    marks = {result.name: _mark(result, decision) for result in decision.strategies}
+    legend = "".join(f", {mark} {said}" for mark, said in _MARKS.items() if mark in marks.values())
+    caption = f"{metric}, 95% interval; USD per 1,000 requests; {legend.removeprefix(', ')}"
     table = Table(box=box.SIMPLE, caption=caption, caption_justify="left", pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("Strategy", no_wrap=True)
@@ -154,7 +157,7 @@ def _strategies(decision: Decision) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for result in sorted(decision.strategies, key=lambda each: _rank(each, decision.winner), reverse=True):
         style = "bold" if result.name == decision.winner else "" if result.eligible else "dim"
-        table.add_row(*(Text(cell) for cell in _cells(result, decision.winner)), style=style)
+        table.add_row(*(Text(cell) for cell in (marks[result.name], *_cells(result))), style=style)
     return table
 
 
@@ -163,13 +166,19 @@ def _rank(result: StrategyResult, winner: str) -> tuple[bool, float, bool]:
     return result.test is not None, score, result.name == winner
 
 
-def _cells(result: StrategyResult, winner: str) -> list[str]:
-    mark = "*" if result.name == winner else "" if result.eligible else "x"
+def _mark(result: StrategyResult, decision: Decision) -> str:
+    if result.name == decision.winner:
+        return "*"
+    if any(drop.strategy == result.name for drop in decision.choice.dropped):
+        return "-"
+    return "" if result.eligible else "x"
+
+
+def _cells(result: StrategyResult) -> list[str]:
     test = (
         f"{wording.score(result.test.value)} {wording.interval(*result.test.ci95)}" if result.test else wording.NOTHING
     )
     return [
-        mark,
         result.name,
         test,
         wording.score(result.dev.value),

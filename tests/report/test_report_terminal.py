@@ -42,7 +42,13 @@ def test_markup_in_texts_is_printed_as_it_is():
 
 
 def test_ineligible_strategies_are_marked():
-    assert re.search(r"^ *x +knn-few-shot", printed(VARIANTS["failures"]()), re.MULTILINE)
+    text = printed(VARIANTS["failures"]())
+    assert re.search(r"^ *x +knn-few-shot", text, re.MULTILINE)
+    assert "* winner, x not eligible" in text
+
+
+def test_only_marks_that_are_there_are_explained():
+    assert "x not eligible" not in printed(make_content())
 
 
 def test_progress_without_a_terminal_prints_start_and_end():
