@@ -117,7 +117,8 @@ def would_change(case: Case) -> tuple[str, ...]:
     lines = []
     if case.more is not None:
         lines.append(
-            f"About {case.more:,} more labelled test examples would settle it, if the differences observed are the true ones."
+            f"About {case.more:,} more labelled test examples would settle it, "
+            "if the differences observed are the true ones."
         )
     comparable = {*choice.within_margin, *(name for pair in case.ruling.pairs for name in pair)}
     for point in case.break_even:
