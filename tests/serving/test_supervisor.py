@@ -257,6 +257,7 @@ def test_stopping_ends_stubborn_processes_and_their_children(supervise, port):
 
 
 WATCH = """
+import signal
 import sys
 from pathlib import Path
 from llmtl.serving.server.command import ServerCommand
@@ -265,6 +266,8 @@ from llmtl.serving.server.options import RestartPolicy
 from llmtl.serving.server.signals import stoppable
 from llmtl.serving.server.supervisor import Supervisor
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, even if the tests run in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 tiny, port, folder = sys.argv[1:]
 command = ServerCommand((sys.executable, tiny, port, "--helper"), {}, Path(folder))
 with stoppable(), Supervisor(
