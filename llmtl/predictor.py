@@ -17,11 +17,44 @@ from llmtl.task import Example, Task
 
 
 class Role(StrEnum):
-    """What a strategy stands for in the decision."""
+    """What a strategy stands for in the decision; `features` is a frozen model with a trained head."""
 
     BASELINE = "baseline"
     PROMPTING = "prompting"
+    FEATURES = "features"
     TUNING = "tuning"
+
+
+class Shape(StrEnum):
+    """The shape of a role's mark in charts."""
+
+    SQUARE = "square"
+    CIRCLE = "circle"
+    TRIANGLE = "triangle"
+    DIAMOND = "diamond"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a role is written, ranked and drawn: of two as cheap, the one of lower `simplicity` is taken.
+
+    Colours are hexadecimal, for a light and for a dark page.
+    """
+
+    name: str
+    simplicity: int
+    mark: Shape
+    colour: str
+    dark_colour: str
+
+
+LOOKS: Mapping[Role, Look] = {
+    Role.BASELINE: Look("baseline", 0, Shape.SQUARE, colour="#68707b", dark_colour="#a3abb5"),
+    Role.PROMPTING: Look("prompting", 1, Shape.CIRCLE, colour="#0072b2", dark_colour="#56b4e9"),
+    Role.FEATURES: Look("features", 2, Shape.TRIANGLE, colour="#7a5195", dark_colour="#b795d4"),
+    Role.TUNING: Look("tuning", 3, Shape.DIAMOND, colour="#c95200", dark_colour="#f08c4a"),
+}
+"""The one table that wording, charts, style sheets and the choice between equally cheap strategies read."""
 
 
 @dataclass(frozen=True)

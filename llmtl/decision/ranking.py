@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 
 from llmtl.costs import PriceConfig, usd_total
 from llmtl.evaluation import Evaluation
-from llmtl.predictor import Role
+from llmtl.predictor import LOOKS, Role
 from llmtl.task import Metric
 
 COST_NOISE = 0.10
 """Costs closer than this share count as equal: they come from one timing, which is no more exact."""
-_SIMPLICITY = {Role.BASELINE: 0, Role.PROMPTING: 1, Role.TUNING: 2}
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Ranking:
         """Return the cheapest strategy in all; of those within 10% of it the simplest role, then the first listed."""
         limit = min(self.usd_total(name) for name in names) * (1 + COST_NOISE)
         level = self.names(among=[name for name in names if self.usd_total(name) <= limit])
-        return min(level, key=lambda name: _SIMPLICITY[self[name].role])
+        return min(level, key=lambda name: LOOKS[self[name].role].simplicity)
 
     def cheaper(self, a: str, b: str) -> bool:
         """Return whether a is cheaper than b, or as cheap and simpler."""

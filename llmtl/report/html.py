@@ -52,6 +52,7 @@ def render_html(content: ReportContent) -> str:
             decision=content.decision,
             charts=_charts(view),
             marks=_marks(),
+            roles=[role for role in Role if any(row.result.role is role for row in view.rows)],
             sections=_sections(view),
             judge=judging,
             no_limits=NO_LIMITS,

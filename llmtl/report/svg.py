@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from llmtl.predictor import Role
+from llmtl.predictor import LOOKS, Role, Shape
 
 CHARACTER = 0.6
 """Mean width of a character relative to its font size: generous (that of DejaVu Sans), so that labels never collide."""
@@ -52,6 +52,11 @@ def path(points: Sequence[Point], class_: str) -> Markup:
     return element("path", d=steps, class_=class_)
 
 
+def polygon(corners: Sequence[Point], class_: str) -> Markup:
+    """Return a closed figure through the points in order."""
+    return element("polygon", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in corners), class_=class_)
+
+
 def group(*children: str, class_: str | None = None, tip: str | None = None) -> Markup:
     """Return the children together; `tip` shows when the pointer rests on them."""
     title = (element("title", tip),) if tip else ()
@@ -75,18 +80,20 @@ def picture(size: Point, name: str, *children: str, title: str, description: str
 
 
 def mark(role: Role, at: Point, *, size: float = 5.5, class_: str = "solid") -> Markup:
-    """Return the mark of a role centred on a point: square for baseline, circle for prompting, diamond for tuning."""
+    """Return the mark of a role centred on a point: every role has a shape of its own (`LOOKS`)."""
     x, y = at
-    match role:
-        case Role.BASELINE:
+    match LOOKS[role].mark:
+        case Shape.SQUARE:
             side = 1.7 * size
             return element("rect", x=x - side / 2, y=y - side / 2, width=side, height=side, class_=class_)
-        case Role.PROMPTING:
+        case Shape.CIRCLE:
             return element("circle", cx=x, cy=y, r=size, class_=class_)
-        case Role.TUNING:
+        case Shape.TRIANGLE:
+            reach, half = 1.25 * size, 1.15 * size  # its middle, not its box, stands on the point
+            return polygon([(x, y - reach), (x + half, y + 0.65 * reach), (x - half, y + 0.65 * reach)], class_)
+        case Shape.DIAMOND:
             reach = 1.3 * size
-            corners = [(x, y - reach), (x + reach, y), (x, y + reach), (x - reach, y)]
-            return element("polygon", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in corners), class_=class_)
+            return polygon([(x, y - reach), (x + reach, y), (x, y + reach), (x - reach, y)], class_)
 
 
 def text_width(content: str, size: float = 13) -> float:

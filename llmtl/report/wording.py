@@ -10,7 +10,7 @@ from typing import Any
 
 from llmtl.decision.outcome import Decision, Verdict
 from llmtl.decision.wording import NAMES
-from llmtl.predictor import Role
+from llmtl.predictor import LOOKS, Role
 from llmtl.task import Metric, TaskKind
 
 _EN_DASH = "\u2013"
@@ -44,7 +44,6 @@ _MEANING: Mapping[TaskKind, Mapping[Metric, str]] = {
     },
 }
 _MOST_EXACT_RATE = 100_000
-_ROLES = {Role.BASELINE: "baseline", Role.PROMPTING: "prompting", Role.TUNING: "tuning"}
 
 
 def _known(value: float | None) -> bool:
@@ -197,7 +196,7 @@ def metric_meaning(metric: str, kind: TaskKind) -> str:
 
 def role_name(role: Role) -> str:
     """Return what a strategy stands for, in one word."""
-    return _ROLES[role]
+    return LOOKS[role].name
 
 
 def capital(text: str) -> str:

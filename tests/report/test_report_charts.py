@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_factory import VARIANTS, make_content, with_failures
 
-from llmtl.predictor import Role
+from llmtl.predictor import LOOKS, Role
 from llmtl.report import svg
 from llmtl.report.charts.cost import cost_chart, efficient
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
@@ -116,8 +116,11 @@ def test_score_range_never_leaves_zero_to_one_nor_collapses():
     assert high - low == pytest.approx(0.1)
 
 
-def test_roles_have_different_shapes():
-    assert len({str(svg.mark(role, (0, 0))).split()[0] for role in Role}) == 3
+def test_roles_have_looks_of_their_own():
+    assert set(LOOKS) == set(Role)
+    assert len({str(svg.mark(role, (0, 0))) for role in Role}) == len(Role)
+    for fact in ("name", "simplicity", "mark", "colour", "dark_colour"):
+        assert len({getattr(look, fact) for look in LOOKS.values()}) == len(Role), fact
 
 
 def test_element_escapes_text_and_attributes():

@@ -82,8 +82,7 @@ def _curve(item: Forecast, across: svg.Scale, up: svg.Scale, *, role: Role) -> M
     if beyond:
         edge = [(across(band.size), up(band.high)) for band in beyond]
         edge += [(across(band.size), up(band.low)) for band in reversed(beyond)]
-        corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in edge)
-        parts.append(svg.element("polygon", points=corners, class_="forecast-band"))
+        parts.append(svg.polygon(edge, "forecast-band"))
         fitted = [(across(band.size), up(band.median)) for band in item.band]
         parts.append(svg.path(fitted, "forecast-line"))
     else:
