@@ -8,6 +8,7 @@ from report_factory import VARIANTS, make_content, with_failures
 
 from llmtl.predictor import LOOKS, Role
 from llmtl.report import svg
+from llmtl.report.charts.axes import Ending, Plot
 from llmtl.report.charts.cost import cost_chart, efficient
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.fewshot import search_chart, search_ends
@@ -94,6 +95,24 @@ def test_crowded_labels_are_moved_apart_with_leaders():
     assert all(one.box.overlap(other.box) == 0 for one, other in combinations(places, 2))
     assert any(place.leader for place in places)
     assert all(place.box.outside(Box(0, 0, 600, 300)) == 0 for place in places)
+
+
+FRAME = Box(50, 30, 350, 230)
+PLOT = Plot(FRAME, svg.Scale(1, 1000, FRAME.left, FRAME.right, log=True), svg.Scale(0, 1, FRAME.bottom, FRAME.top))
+
+
+def test_names_of_lines_that_end_close_together_neither_touch_nor_leave_the_frame():
+    names = [ET.fromstring(str(name)) for name in PLOT.names([Ending(y, f"at {y}") for y in (228, 40, 229, 227, 230)])]
+    heights = [float(name.get("y")) for name in names]
+    assert [name.text for name in names] == ["at 40", "at 227", "at 228", "at 229", "at 230"]
+    assert all(below - above >= 15 for above, below in pairwise(heights))
+    assert max(heights) == FRAME.bottom + 4  # the baseline of a name whose middle is on the edge
+
+
+def test_figures_of_an_axis_that_have_no_room_are_left_out():
+    axis = ET.fromstring(str(PLOT.bottom_axis("examples", [100, 101, 110, 1000])))
+    assert [each.text for each in axis.iter("text")] == ["100", "1,000", "examples"]
+    assert len([each for each in axis.iter("line") if each.get("x1") == each.get("x2")]) == 4  # their ticks stay
 
 
 @pytest.mark.parametrize(

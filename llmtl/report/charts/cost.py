@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from llmtl.decision.outcome import StrategyResult
 from llmtl.report import svg, wording
+from llmtl.report.charts.axes import STROKED, Plot, thinned
 from llmtl.report.charts.placing import Box, Place, place_labels
 from llmtl.report.view import Row
 
@@ -23,9 +24,9 @@ def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> 
     frame = Box(50, 30, width - 18, height - 52)
     results = [row.result for row in rows]
     low, high = svg.score_range([_value(result) for result in results])
-    up = svg.Scale(low, high, frame.bottom, frame.top)
     across = _cost_scale([_usd(result) for result in results], frame)
-    points = [(_x(result, across, frame=frame), up(_value(result))) for result in results]
+    plot = Plot(frame, across, svg.Scale(low, high, frame.bottom, frame.top))
+    points = [(_x(result, across, frame=frame), plot.up(_value(result))) for result in results]
     best = efficient(results)
     labels = [row.label if row.result.test else f"{row.label} (dev)" for row in rows]
     room = Box(frame.left, 4, width - 4, frame.bottom - 2)
@@ -38,8 +39,16 @@ def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> 
     ]
     frontier = svg.path(steps, "frontier")
     title = f"{wording.capital(wording.metric_name(metric))} against cost per 1,000 requests"
-    axes = _axes(up, across, frame=frame, metric=metric, free=any(_usd(result) == 0 for result in results))
-    return svg.picture((width, height), name, axes, frontier, *drawn, title=title, description=_describe(results, best))
+    return svg.picture(
+        (width, height),
+        name,
+        plot.score_axis(wording.metric_name(metric)),
+        _cost_axis(plot, free=any(_usd(result) == 0 for result in results)),
+        frontier,
+        *drawn,
+        title=title,
+        description=_describe(results, best),
+    )
 
 
 def efficient(results: Sequence[StrategyResult]) -> list[int]:
@@ -80,38 +89,26 @@ def _x(result: StrategyResult, across: svg.Scale, *, frame: Box) -> float:
     return frame.left + 12 if across.log and _usd(result) <= 0 else across(_usd(result))
 
 
-def _axes(up: svg.Scale, across: svg.Scale, *, frame: Box, metric: str, free: bool) -> Markup:
-    parts = [svg.line((frame.left, frame.bottom), (frame.right, frame.bottom), class_="axis-line")]
-    for tick in svg.linear_ticks(up.low, up.high, most=5):
-        parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
-        parts.append(svg.text((frame.left - 8, up(tick) + 4), f"{tick:.2g}", class_="tick", anchor="end"))
-    for tick in _cost_ticks(across, frame):
-        parts.append(svg.line((across(tick), frame.bottom), (across(tick), frame.bottom + 5), class_="axis-line"))
-        parts.append(
-            svg.text((across(tick), frame.bottom + 19), wording.usd_tick(tick), class_="tick", anchor="middle")
-        )
-    if across.log and free:
-        parts.append(svg.text((frame.left + 12, frame.bottom + 19), "$0", class_="tick", anchor="middle"))
-        parts.append(
-            svg.line((frame.left + _FREE - 8, frame.top), (frame.left + _FREE - 8, frame.bottom), class_="grid")
-        )
-    scale_note = ", logarithmic" if across.log else ""
-    middle = (frame.left + frame.right) / 2
-    parts.append(
-        svg.text((middle, frame.bottom + 42), f"USD per 1,000 requests{scale_note}", class_="axis", anchor="middle")
-    )
-    parts.append(svg.text((8, 12), wording.metric_name(metric), class_="axis"))
-    return svg.group(*parts)
+def _cost_axis(plot: Plot, *, free: bool) -> Markup:
+    """Return the axis across; left of a logarithmic one, a column for what costs nothing."""
+    frame, log = plot.frame, plot.across.log
+    name = f"USD per 1,000 requests{', logarithmic' if log else ''}"
+    axis = plot.bottom_axis(name, _cost_ticks(plot.across, frame), wording.usd_tick)
+    if not (log and free):
+        return axis
+    nothing = svg.text((frame.left + 12, frame.bottom + STROKED.figures), "$0", class_="tick", anchor="middle")
+    edge = frame.left + _FREE - 8
+    return svg.group(axis, nothing, svg.line((edge, frame.top), (edge, frame.bottom), class_="grid"))
 
 
-def _cost_ticks(across: svg.Scale, frame: Box) -> list[float]:
+def _cost_ticks(across: svg.Scale, frame: Box) -> Sequence[float]:
     room = max(2, int((frame.right - across.start) / 100))
     if not across.log:
         return svg.linear_ticks(across.low, across.high, most=room)
     ticks = svg.log_ticks(across.low, across.high)
     if len(ticks) < 2:
         return [across.low * 1.8, across.high / 1.8]
-    return ticks[:: -(-len(ticks) // room)]
+    return thinned(ticks, room)
 
 
 def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[float, float]]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from llmtl.report import svg, wording
+from llmtl.report.charts.axes import PLAIN, Ending, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.report.view import CurvePoint
 
@@ -72,39 +73,22 @@ def _curves(
     height = 250.0
     frame = Box(46, 28, width - 46, height - 42)
     steps = [step for _, _, series in lines for step, _ in series]
-    across = svg.Scale(min(steps), max(*steps, min(steps) + 1), frame.left, frame.right)
-    up = svg.Scale(*ends, frame.bottom, frame.top)
-    drawn = [svg.path([(across(x), up(y)) for x, y in series], class_) for _, class_, series in lines if series]
-    if best:
-        drawn.append(svg.element("circle", cx=across(best[0]), cy=up(best[1]), r=4.5, class_="best"))
-    labels = _end_labels(lines, up, frame=frame)
+    plot = Plot(
+        frame,
+        svg.Scale(min(steps), max(*steps, min(steps) + 1), frame.left, frame.right),
+        svg.Scale(*ends, frame.bottom, frame.top),
+    )
+    lines = [line for line in lines if line[2]]
     return svg.picture(
         (width, height),
         name,
-        _axes(across, up, frame=frame, quantity=quantity),
-        *drawn,
-        *labels,
+        plot.left_axis(quantity, svg.linear_ticks(*ends, most=4), "{:.4g}".format, top=14),
+        plot.bottom_axis("step", svg.linear_ticks(plot.across.low, plot.across.high, most=5), below=PLAIN),
+        *(plot.path(series, class_) for _, class_, series in lines),
+        *([plot.dot(*best, radius=4.5, class_="best")] if best else []),
+        *plot.names(
+            (Ending(plot.up(s[-1][1]), label, f"line-label {class_}-label") for label, class_, s in lines), away=6
+        ),
         title=title,
         description=f"{title}; {note}.",
     )
-
-
-def _axes(across: svg.Scale, up: svg.Scale, *, frame: Box, quantity: str) -> Markup:
-    parts = [svg.text((8, 14), quantity, class_="axis")]
-    for tick in svg.linear_ticks(up.low, up.high, most=4):
-        parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
-        parts.append(svg.text((frame.left - 8, up(tick) + 4), f"{tick:.4g}", class_="tick", anchor="end"))
-    for tick in svg.linear_ticks(across.low, across.high, most=5):
-        parts.append(svg.text((across(tick), frame.bottom + 18), wording.count(tick), class_="tick", anchor="middle"))
-    parts.append(svg.text(((frame.left + frame.right) / 2, frame.bottom + 36), "step", class_="axis", anchor="middle"))
-    return svg.group(*parts)
-
-
-def _end_labels(lines: Sequence[tuple[str, str, Series]], up: svg.Scale, *, frame: Box) -> list[Markup]:
-    """Return the name of each line at its right end, moved apart where two lines end close together."""
-    ends = sorted((up(series[-1][1]), label, class_) for label, class_, series in lines if series)
-    labels, last = [], -100.0
-    for y, label, class_ in ends:
-        last = max(y, last + 15)
-        labels.append(svg.text((frame.right + 6, last + 4), label, class_=f"line-label {class_}-label"))
-    return labels

@@ -11,6 +11,7 @@ from statistics import fmean
 from markupsafe import Markup
 
 from llmtl.report import svg, wording
+from llmtl.report.charts.axes import PLAIN, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.report.view import Candidate
 
@@ -57,13 +58,14 @@ def search_chart(
     wanted = sum(sum(group.widths) for group in groups)
     gaps = _BETWEEN * (len(groups) - 1)
     frame = Box(46, 46, min(width - 16, 46 + gaps + _STRETCH * wanted), _HEIGHT - 42)
-    up = svg.Scale(*ends, frame.bottom, frame.top)
+    plot = Plot(frame, svg.Scale(0.0, wanted, frame.left, frame.right), svg.Scale(*ends, frame.bottom, frame.top))
     measured = f"dev {wording.metric_name(metric)}"
     return svg.picture(
         (frame.right + 16, _HEIGHT),
         name,
-        _axes(up, frame, measured),
-        *_drawn(groups, up, frame=frame, stretch=(frame.right - frame.left - gaps) / wanted),
+        plot.score_axis(measured),
+        plot.bottom_axis("demonstrations", below=PLAIN),
+        *_drawn(groups, plot.up, frame=frame, stretch=(frame.right - frame.left - gaps) / wanted),
         title=f"{wording.capital(measured)} of {', '.join(searches)} by number of demonstrations",
         description="; ".join(told for group in groups for told in _description(group)),
     )
@@ -111,17 +113,6 @@ def _mean(tried: Sequence[Candidate]) -> float:
 def _told(candidate: Candidate) -> str:
     worded = f", wording {candidate.instruction + 1}" if candidate.instruction else ""
     return f"{candidate.shots} demonstrations, seed {candidate.seed}{worded}: {wording.score(candidate.score)}"
-
-
-def _axes(up: svg.Scale, frame: Box, measured: str) -> Markup:
-    parts = [svg.text((8, 12), measured, class_="axis")]
-    for tick in svg.linear_ticks(up.low, up.high, most=5):
-        parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
-        parts.append(svg.text((frame.left - 8, up(tick) + 4), f"{tick:.2g}", class_="tick", anchor="end"))
-    parts.append(
-        svg.text(((frame.left + frame.right) / 2, frame.bottom + 36), "demonstrations", class_="axis", anchor="middle")
-    )
-    return svg.group(*parts)
 
 
 def _column(tried: Sequence[Candidate], up: svg.Scale, *, x: float, width: float, bottom: float) -> Markup:

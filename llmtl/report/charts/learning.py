@@ -7,9 +7,8 @@ from markupsafe import Markup
 from llmtl.learning_curve import Forecast, LearningCurves
 from llmtl.predictor import Role
 from llmtl.report import svg, wording
+from llmtl.report.charts.axes import Ending, Plot
 from llmtl.report.charts.placing import Box
-
-_LABEL_GAP = 15.0
 
 
 def learning_chart(curves: LearningCurves, *, roles: dict[str, Role], width: float, name: str) -> Markup | None:
@@ -21,17 +20,21 @@ def learning_chart(curves: LearningCurves, *, roles: dict[str, Role], width: flo
     names = [*(item.strategy for item in shown), *curves.levels]
     frame = Box(50, 30, width - max(svg.text_width(label, 13) for label in names) - 14, height - 52)
     largest = max(item.band[-1].size if item.band else item.points[-1].size for item in shown)
-    across = svg.Scale(min(item.points[0].size for item in shown), largest, frame.left, frame.right, log=True)
-    up = svg.Scale(*svg.score_range(_values(shown, curves)), frame.bottom, frame.top)
+    plot = Plot(
+        frame,
+        svg.Scale(min(item.points[0].size for item in shown), largest, frame.left, frame.right, log=True),
+        svg.Scale(*svg.score_range(_values(shown, curves)), frame.bottom, frame.top),
+    )
     title = f"{wording.capital(wording.metric_name(curves.metric))} on dev by training examples"
     return svg.picture(
         (width, height),
         name,
-        _axes(across, up, frame=frame, metric=curves.metric, sizes=[p.size for p in shown[0].points]),
-        *([] if curves.target is None else [_target(up(curves.target), curves.target, frame=frame)]),
-        *(_level(label, up(score), frame=frame) for label, score in curves.levels.items()),
-        *(_curve(item, across, up, role=roles[item.strategy]) for item in shown),
-        *_names(shown, curves, up, frame=frame, roles=roles),
+        plot.score_axis(wording.metric_name(curves.metric)),
+        plot.bottom_axis("training examples", _sizes(shown[0], plot)),
+        *([] if curves.target is None else [_target(plot, curves.target)]),
+        *(_level(label, score, plot) for label, score in curves.levels.items()),
+        *(_curve(item, plot, role=roles[item.strategy]) for item in shown),
+        *plot.names(_endings(shown, curves, plot)),
         title=title,
         description=f"{title}. {' '.join(advice.text for advice in curves.advice.values())}",
     )
@@ -43,68 +46,43 @@ def _values(shown: Sequence[Forecast], curves: LearningCurves) -> list[float]:
     return [*values, *curves.levels.values(), *([] if curves.target is None else [curves.target])]
 
 
-def _axes(across: svg.Scale, up: svg.Scale, *, frame: Box, metric: str, sizes: Sequence[int]) -> Markup:
-    parts = [svg.text((8, 12), wording.metric_name(metric), class_="axis")]
-    for tick in svg.linear_ticks(up.low, up.high, most=5):
-        parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
-        parts.append(svg.text((frame.left - 8, up(tick) + 4), f"{tick:.2g}", class_="tick", anchor="end"))
-    parts.append(svg.line((frame.left, frame.bottom), (frame.right, frame.bottom), class_="axis-line"))
-    ticks = [*sizes, *(size for size in (2 * sizes[-1], 4 * sizes[-1]) if size <= across.high)]
-    last = -100.0
-    for size in ticks:
-        x = across(size)
-        parts.append(svg.line((x, frame.bottom), (x, frame.bottom + 5), class_="axis-line"))
-        if x - last >= svg.text_width(wording.count(size), 12) + 8:
-            parts.append(svg.text((x, frame.bottom + 19), wording.count(size), class_="tick", anchor="middle"))
-            last = x
-    middle = (frame.left + frame.right) / 2
-    parts.append(svg.text((middle, frame.bottom + 42), "training examples", class_="axis", anchor="middle"))
-    return svg.group(*parts)
+def _sizes(first: Forecast, plot: Plot) -> list[float]:
+    sizes = [point.size for point in first.points]
+    return [*sizes, *(size for size in (2 * sizes[-1], 4 * sizes[-1]) if size <= plot.across.high)]
 
 
-def _target(y: float, target: float, *, frame: Box) -> Markup:
-    return svg.group(
-        svg.line((frame.left, y), (frame.right, y), class_="target"),
-        svg.text((frame.left + 4, y - 5), f"target {wording.target(target)}", class_="target-label"),
+def _target(plot: Plot, target: float) -> Markup:
+    label = svg.text(
+        (plot.frame.left + 4, plot.up(target) - 5), f"target {wording.target(target)}", class_="target-label"
     )
+    return svg.group(plot.level(target, "target"), label)
 
 
-def _level(label: str, y: float, *, frame: Box) -> Markup:
-    line = svg.line((frame.left, y), (frame.right, y), class_="level-line")
+def _level(label: str, score: float, plot: Plot) -> Markup:
+    line = plot.level(score, "level-line")
     return svg.group(line, class_="role-prompting", tip=f"{label}: needs no training examples")
 
 
-def _curve(item: Forecast, across: svg.Scale, up: svg.Scale, *, role: Role) -> Markup:
+def _curve(item: Forecast, plot: Plot, *, role: Role) -> Markup:
     """Return the measured points with their intervals, and the forecast beyond them."""
-    last = item.points[-1]
-    beyond = [band for band in item.band if band.size >= last.size]
+    beyond = [band for band in item.band if band.size >= item.points[-1].size]
     parts = []
     if beyond:
-        edge = [(across(band.size), up(band.high)) for band in beyond]
-        edge += [(across(band.size), up(band.low)) for band in reversed(beyond)]
+        edge = [plot.at(band.size, band.high) for band in beyond]
+        edge += [plot.at(band.size, band.low) for band in reversed(beyond)]
         parts.append(svg.polygon(edge, "forecast-band"))
-        fitted = [(across(band.size), up(band.median)) for band in item.band]
-        parts.append(svg.path(fitted, "forecast-line"))
+        parts.append(plot.path([(band.size, band.median) for band in item.band], "forecast-line"))
     else:
-        parts.append(svg.path([(across(point.size), up(point.score)) for point in item.points], "forecast-line"))
+        parts.append(plot.path([(point.size, point.score) for point in item.points], "forecast-line"))
     for point in item.points:
-        x = across(point.size)
         interval = wording.interval(*point.ci95)
         tip = f"{item.strategy}, {wording.count(point.size)} examples: {wording.score(point.score)} ({interval})"
-        whisker = svg.line((x, up(point.ci95[0])), (x, up(point.ci95[1])), class_="whisker thin")
-        parts.append(svg.group(whisker, svg.mark(role, (x, up(point.score)), size=4.5), tip=tip))
+        low, high = (plot.at(point.size, end) for end in point.ci95)
+        whisker = svg.line(low, high, class_="whisker thin")
+        parts.append(svg.group(whisker, svg.mark(role, plot.at(point.size, point.score), size=4.5), tip=tip))
     return svg.group(*parts, class_=f"role-{role.value}")
 
 
-def _names(
-    shown: Sequence[Forecast], curves: LearningCurves, up: svg.Scale, *, frame: Box, roles: dict[str, Role]
-) -> list[Markup]:
-    """Return the names at the right ends, moved apart where lines end close together."""
-    ends = [(up(item.band[-1].median if item.band else item.points[-1].score), item.strategy) for item in shown]
-    ends += [(up(score), label) for label, score in curves.levels.items()]
-    labels, last = [], -100.0
-    for y, label in sorted(ends):
-        last = max(y, last + _LABEL_GAP)
-        drawn = svg.text((frame.right + 8, last + 4), label, class_="label")
-        labels.append(svg.group(drawn, class_=f"role-{roles.get(label, Role.PROMPTING).value}"))
-    return labels
+def _endings(shown: Sequence[Forecast], curves: LearningCurves, plot: Plot) -> list[Ending]:
+    last = {item.strategy: item.band[-1].median if item.band else item.points[-1].score for item in shown}
+    return [Ending(plot.up(score), label) for label, score in [*last.items(), *curves.levels.items()]]

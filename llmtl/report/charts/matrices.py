@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from llmtl.report import svg, wording
+from llmtl.report.charts.axes import TIGHT, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.report.confusion import Confusion
 from llmtl.report.reliability import Reliability
@@ -50,26 +51,21 @@ def _square(confusion: Confusion, row: int, *, column: int, cell: float) -> Mark
 def reliability_chart(reliability: Reliability, *, width: float, name: str) -> Markup:
     """Return accuracy by confidence, one dot a bin that grows with its size, beside the ideal diagonal."""
     frame = Box(44, 26, width - 14, width - 24)
-    across, up = svg.Scale(0, 1, frame.left, frame.right), svg.Scale(0, 1, frame.bottom, frame.top)
-    parts = [svg.text((8, 14), "accuracy", class_="axis")]
-    for tick in (0.0, 0.5, 1.0):
-        parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
-        parts.append(svg.text((frame.left - 8, up(tick) + 4), f"{tick:g}", class_="tick", anchor="end"))
-        parts.append(svg.text((across(tick), frame.bottom + 16), f"{tick:g}", class_="tick", anchor="middle"))
-    parts.append(svg.line((across(0), up(0)), (across(1), up(1)), class_="target"))
-    parts.append(svg.path([(across(group.confidence), up(group.accuracy)) for group in reliability.bins], "dev-line"))
-    largest = max(group.n for group in reliability.bins)
+    plot = Plot(frame, svg.Scale(0, 1, frame.left, frame.right), svg.Scale(0, 1, frame.bottom, frame.top))
+    ticks, largest = (0.0, 0.5, 1.0), max(group.n for group in reliability.bins)
+    parts = [
+        plot.left_axis("accuracy", ticks, "{:g}".format, top=14),
+        plot.bottom_axis("confidence", ticks, "{:g}".format, below=TIGHT),
+        svg.line(plot.at(0, 0), plot.at(1, 1), class_="target"),
+        plot.path([(group.confidence, group.accuracy) for group in reliability.bins], "dev-line"),
+    ]
     for group in reliability.bins:
         tip = (
             f"{wording.plural(group.n, 'example')}: mean confidence {wording.score(group.confidence)}, "
             f"accuracy {wording.score(group.accuracy)}"
         )
         radius = 2.5 + 5 * (group.n / largest) ** 0.5
-        dot = svg.element("circle", cx=across(group.confidence), cy=up(group.accuracy), r=radius, class_="best")
-        parts.append(svg.group(dot, tip=tip))
-    parts.append(
-        svg.text(((frame.left + frame.right) / 2, frame.bottom + 34), "confidence", class_="axis", anchor="middle")
-    )
+        parts.append(plot.dot(group.confidence, group.accuracy, radius=radius, class_="best", tip=tip))
     title = f"Calibration of {reliability.strategy} on test"
     description = (
         f"Expected calibration error {wording.score(reliability.ece)}; on the diagonal confidence is accuracy."

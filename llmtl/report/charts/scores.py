@@ -6,6 +6,8 @@ from markupsafe import Markup
 
 from llmtl.predictor import Role
 from llmtl.report import svg, wording
+from llmtl.report.charts.axes import TIGHT, Plot
+from llmtl.report.charts.placing import Box
 from llmtl.report.view import Row
 
 _ROW = 50
@@ -24,17 +26,17 @@ def scores_chart(rows: Sequence[Row], *, metric: str, target: float | None, widt
     low, high = svg.score_range(_ends(rows, target))
     scale = svg.Scale(low, high, left, right)
     height = _TOP + step * len(rows) + _BOTTOM
+    plot = Plot(Box(left, _TOP, right, height - _BOTTOM), scale, svg.Scale(0, len(rows), _TOP, height - _BOTTOM))
     title = f"{wording.capital(wording.metric_name(metric))} of each strategy with its 95% interval"
-    drawn = [_row(row, scale, top=_TOP + step * index, width=width) for index, row in enumerate(rows)]
-    bands = [_band(_TOP + step * index, step, width=width) for index, row in enumerate(rows) if row.winner]
-    axis = _axis(scale, _TOP, bottom=height - _BOTTOM, metric=metric)
+    ticks = svg.linear_ticks(low, high)
     return svg.picture(
         (width, height),
         name,
-        *bands,
-        axis,
-        _target(scale, target, height=height),
-        *drawn,
+        *(_band(plot.up(index), step, width=width) for index, row in enumerate(rows) if row.winner),
+        *(svg.line(plot.at(tick, 0), plot.at(tick, len(rows)), class_="grid") for tick in ticks),
+        plot.bottom_axis(wording.metric_name(metric), ticks, "{:.2g}".format, below=TIGHT),
+        *([] if target is None else [_target(plot, target)]),
+        *(_row(row, scale, top=plot.up(index), width=width) for index, row in enumerate(rows)),
         title=title,
         description=_describe(rows),
     )
@@ -58,29 +60,10 @@ def _describe(rows: Sequence[Row]) -> str:
     return " ".join(sentences)
 
 
-def _axis(scale: svg.Scale, top: float, *, bottom: float, metric: str) -> Markup:
-    ticks = svg.linear_ticks(scale.low, scale.high)
-    lines = [svg.line((scale(tick), top), (scale(tick), bottom), class_="grid") for tick in ticks]
-    labels = [
-        svg.text((scale(tick), bottom + 16), f"{tick:.2g}" if tick else "0", class_="tick", anchor="middle")
-        for tick in ticks
-    ]
-    middle = (scale.start + scale.end) / 2
-    return svg.group(
-        *lines, *labels, svg.text((middle, bottom + 34), wording.metric_name(metric), class_="axis", anchor="middle")
-    )
-
-
-def _target(scale: svg.Scale, target: float | None, *, height: float) -> Markup:
-    if target is None:
-        return Markup("")
-    x = scale(target)
+def _target(plot: Plot, target: float) -> Markup:
     label = f"target {wording.target(target)}"
-    anchor = "end" if x + svg.text_width(label, 12) / 2 > scale.end + 14 else "middle"
-    return svg.group(
-        svg.line((x, _TOP - 8), (x, height - _BOTTOM), class_="target"),
-        svg.text((x if anchor == "middle" else x + 4, _TOP - 14), label, class_="target-label", anchor=anchor),
-    )
+    beyond = plot.across(target) + svg.text_width(label, 12) / 2 > plot.frame.right + 14
+    return plot.upright(target, label, anchor="end" if beyond else "middle")
 
 
 def _row(row: Row, scale: svg.Scale, *, top: float, width: float) -> Markup:
