@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from llmtl.errors import MissingFileError, RecipeError
 
-Section = TypeVar("Section", bound=BaseModel)
+Section = TypeVar("Section")
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -91,19 +91,19 @@ def _set(document: dict[str, Any], keys: Sequence[str], value: Any) -> None:
 
 
 def validate(schema: type[Section], document: Mapping[str, Any], *, source: str) -> Section:
-    """Return `document` as a `schema` value.
+    """Return `document` as a `schema` value: a pydantic model, or a dataclass.
 
     Raises `RecipeError` that lists all problems at once, each unknown key with the nearest valid one.
     """
     try:
-        return schema.model_validate(dict(document))
+        return TypeAdapter(schema).validate_python(dict(document))
     except ValidationError as error:
         lines = [_describe(schema, detail) for detail in error.errors(include_url=False)]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise RecipeError(f"{source} has {count}: " + "; ".join(lines) + ".") from None
 
 
-def _describe(schema: type[BaseModel], detail: ErrorDetails) -> str:
+def _describe(schema: type[Any], detail: ErrorDetails) -> str:
     location = [str(part) for part in detail["loc"]]
     where = ".".join(location)
     if detail["type"] == "extra_forbidden":
@@ -120,7 +120,7 @@ def _describe(schema: type[BaseModel], detail: ErrorDetails) -> str:
     return f"'{where}': {message}{shown}" if where else message
 
 
-def _keys_at(schema: type[BaseModel], location: Sequence[str]) -> list[str]:
+def _keys_at(schema: type[Any], location: Sequence[str]) -> list[str]:
     """Return the valid keys of the section at `location`, following optional and union fields."""
     for name in location:
         field = schema.model_fields.get(name)

@@ -5,7 +5,7 @@ Each section is defined beside the code it configures. Not covered: carrying a r
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,17 +13,16 @@ from llmtl.checks.config import LabelNoiseConfig
 from llmtl.costs import PriceConfig
 from llmtl.data import DataConfig
 from llmtl.decision import DecisionConfig
-from llmtl.engines.protocol import Dtype
 from llmtl.errors import MissingFileError
 from llmtl.judging import JudgeConfig
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
+from llmtl.sections import BudgetConfig, ModelConfig
 from llmtl.strategies import StrategiesConfig
 from llmtl.task import INSTRUCTIONS, METRICS, Metric, Task, TaskKind
 
 RECIPE_FILE = "recipe.yaml"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-EngineChoice = Literal["auto", "transformers", "vllm"]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -80,42 +79,6 @@ class TaskConfig(BaseModel):
             kind=self.kind,
             max_output_tokens=self.max_output_tokens,
         )
-
-
-class ModelConfig(BaseModel):
-    """Which pre-trained model to adapt."""
-
-    model_config = _STRICT
-
-    name: str = Field(
-        min_length=1, description="A Hub name, a folder, or an embedded model: pocket-llama or pocket-mistral."
-    )
-    revision: str | None = Field(default=None, description="The Hub revision (branch, tag or commit).")
-    engine: EngineChoice = Field(
-        default="auto",
-        description="What runs the model: transformers or vllm; auto is vLLM on a GPU and in bfloat16, where it is "
-        "installed, so that what is measured is what is served.",
-    )
-    dtype: Dtype = Field(
-        default="auto",
-        description="The numbers it is run in, measured and served: float32 or bfloat16. auto is bfloat16 on a GPU and "
-        "float32 on a CPU, where bfloat16 was 1.4 to 1.6 times as fast but changed up to 5% of the labels. Fine-tuning "
-        "computes in bfloat16 on a GPU and in float32 on a CPU either way.",
-    )
-
-
-class BudgetConfig(BaseModel):
-    """How long a run may take."""
-
-    model_config = _STRICT
-
-    minutes: float | None = Field(
-        default=None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Wall-clock minutes for the whole run: caps training and sub-samples train, dev and test so that "
-        "the forecast fits. By default 25 on a CPU and no limit on a GPU.",
-    )
 
 
 class Recipe(BaseModel):

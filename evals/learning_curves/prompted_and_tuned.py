@@ -23,7 +23,7 @@ import summary
 
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.predictor import FitContext, Predictor
-from llmtl.settings import ModelConfig
+from llmtl.sections import ModelConfig
 from llmtl.strategies import STRATEGIES, StrategiesConfig
 from llmtl.task import Split
 

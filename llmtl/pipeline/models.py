@@ -14,7 +14,7 @@ from typing import Any
 
 from llmtl.engines import Engine, ModelSource
 from llmtl.pocket import resolve
-from llmtl.settings import EngineChoice, ModelConfig
+from llmtl.sections import EngineChoice, ModelConfig
 
 HASH_UP_TO_BYTES = 200 * 2**20
 """Weights larger than this are identified by name and size: hashing 16 GB would take longer than scoring."""

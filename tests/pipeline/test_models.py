@@ -10,7 +10,7 @@ from llmtl.engines.transformers import TransformersEngine
 from llmtl.hardware import Gpu, inspect
 from llmtl.pipeline.models import EngineCache, identity, source_of
 from llmtl.pipeline.prepare import emulation
-from llmtl.settings import ModelConfig
+from llmtl.sections import ModelConfig
 
 
 def test_a_cpu_runs_transformers_unless_told_otherwise(tiny_llama, monkeypatch):

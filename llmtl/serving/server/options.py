@@ -4,6 +4,9 @@ Not covered: what was measured and is served (`llmtl.serving.bundle`).
 """
 
 from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from llmtl.errors import InputError
 from llmtl.serving.task_api.limits import Limits
@@ -26,6 +29,15 @@ OURS = (
 """vLLM arguments that would make it serve something else, or elsewhere, than llmtl supervises and announces."""
 
 
+LAST_PORT = 65535
+EVERY = "all"
+
+
+def _or_all(value: Any) -> Any:
+    """Read `all` as None."""
+    return None if value == EVERY else value
+
+
 @dataclass(frozen=True)
 class RestartPolicy:
     """How long to wait for the server and how often to start it again.
@@ -37,7 +49,7 @@ class RestartPolicy:
     start_seconds: float = 1800.0
     warm_up_seconds: float = 180.0
     grace_seconds: float = 10.0
-    max_restarts: int = 5
+    max_restarts: Annotated[int, Field(ge=0, description="Restarts after crashes in a row.")] = 5
     first_delay_seconds: float = 1.0
     longest_delay_seconds: float = 30.0
     forgiven_after_seconds: float = 600.0
@@ -54,20 +66,26 @@ class RestartPolicy:
 class ServeOptions:
     """Where to serve, for whom, and how strictly.
 
-    `port` and `playground_port` 0 take any free port; `playground_port` None leaves the playground out. `gate` is the
-    number of recorded test inputs that go through the parity check, None for all. `extra` goes to vLLM as it is.
+    `playground_port` None leaves the playground out; `gate` None checks all recorded inputs; `extra` goes to vLLM as it
+    is.
 
     Raises `InputError` for an extra argument that llmtl sets itself.
     """
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    playground_port: int | None = 7860
+    host: Annotated[str, Field(description="The address to listen on; 127.0.0.1 is this machine only.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=LAST_PORT, description="The endpoint's port; 0 takes any free one.")] = 8000
+    playground_port: Annotated[
+        int | None, Field(ge=0, le=LAST_PORT, description="The playground's port; 0 takes any free one.")
+    ] = 7860
     api_key: str | None = field(default=None, repr=False)
-    gate: int | None = 200
-    accept_drift: bool = False
+    gate: Annotated[
+        int | None,
+        Field(ge=1, description="Recorded test inputs to check: a number, or all."),
+        BeforeValidator(_or_all),
+    ] = 200
+    accept_drift: Annotated[bool, Field(description="Serve even if predictions differ from the recorded ones.")] = False
     measure: bool = True
-    share: bool = False
+    share: Annotated[bool, Field(description="Share the playground publicly, through Gradio.")] = False
     limits: Limits = field(default_factory=Limits)
     restarts: RestartPolicy = RestartPolicy()
     extra: tuple[str, ...] = ()

@@ -5,7 +5,9 @@ Not covered: rates (put a proxy in front), the model's context length (`llmtl.se
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from llmtl.errors import ServingError
 
@@ -16,14 +18,13 @@ _PREFIX = "LLMTL_"
 class Limits:
     """What a request may not exceed; each field is read from `LLMTL_` and its name in capitals.
 
-    `max_body_bytes`: 1 MiB holds 256 messages of 4,000 characters. `max_inputs`: messages of one `/v1/predict` request.
-    `max_characters`: of one message; 100,000 are about 25,000 tokens of English, and what does not fit the model's
-    context is refused anyway. Raises `ServingError` for a limit below 1.
+    1 MiB holds 256 messages of 4,000 characters; 100,000 characters are about 25,000 tokens of English, and what does
+    not fit the model's context is refused anyway. Raises `ServingError` for a limit below 1.
     """
 
-    max_body_bytes: int = 2**20
-    max_inputs: int = 256
-    max_characters: int = 100_000
+    max_body_bytes: Annotated[int, Field(ge=1, description="Bytes of the body.")] = 2**20
+    max_inputs: Annotated[int, Field(ge=1, description="Inputs of one /v1/predict request.")] = 256
+    max_characters: Annotated[int, Field(ge=1, description="Characters of one message.")] = 100_000
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

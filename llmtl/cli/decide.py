@@ -1,0 +1,62 @@
+"""`llmtl decide`: a verdict on prediction files made elsewhere."""
+
+import argparse
+
+from llmtl.cli.command import Command
+from llmtl.cli.mirrored import add_mirrored, read_mirrored
+
+_TASK = ("kind", "metric", "target")
+_DECISION = ("margin", "alpha", "resamples", "max_usd_per_1k", "max_p95_ms")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    from llmtl.decision import DecisionConfig
+    from llmtl.settings import TaskConfig
+
+    parser.add_argument("--predictions", nargs="+", required=True, metavar="FILE", help="two strategies or more")
+    parser.add_argument("--dev", nargs="+", default=[], metavar="FILE", help="files of the same names with dev rows")
+    parser.add_argument(
+        "--baseline",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a strategy without a language model; repeat for more",
+    )
+    parser.add_argument("--name", default="predictions", help="what the task is called")
+    parser.add_argument("--out", metavar="DIR", help="write decision.json there")
+    for name in _TASK:
+        add_mirrored(parser, TaskConfig, name)
+    for name in _DECISION:
+        add_mirrored(parser, DecisionConfig, name)
+
+
+def _decide(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from llmtl.decision import DecisionConfig
+    from llmtl.pipeline.decide import PredictionTask, decide_predictions
+    from llmtl.report.terminal import print_verdict
+    from llmtl.settings import TaskConfig
+
+    task = read_mirrored(options, TaskConfig, _TASK)
+    decision = decide_predictions(
+        options.predictions,
+        task=PredictionTask(task.kind, task.metric, task.target, options.name),
+        dev=options.dev,
+        baselines=options.baseline,
+        config=read_mirrored(options, DecisionConfig, _DECISION),
+        out=options.out,
+    )
+    print_verdict(decision, Console())
+    return 0
+
+
+DECIDE = Command(
+    "decide",
+    "decide on prediction files made elsewhere",
+    _decide,
+    _add_options,
+    description="Decide on JSON Lines files of predictions, one file per strategy, named after it. A row has id, "
+    "reference and prediction, and may have cost (USD per request), latency_ms, seed, split (dev or test) and group. "
+    "Without dev rows the choice is made on a random half of the examples and tested on the other half.",
+)

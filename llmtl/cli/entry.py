@@ -1,0 +1,99 @@
+"""The entry point: the commands, their parser, and what becomes of an error.
+
+Exit codes: 0 done, 1 a foreseen failure while running, 2 input that the user has to fix, 130 interrupted. Foreseen
+failures print one line; unexpected ones keep their traceback.
+"""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+
+from llmtl import __version__
+from llmtl.cli.command import Command
+from llmtl.cli.decide import DECIDE
+from llmtl.cli.doctor import DOCTOR
+from llmtl.cli.export import EXPORT
+from llmtl.cli.predict import PREDICT
+from llmtl.cli.run import RUN
+from llmtl.cli.schema import SCHEMA
+from llmtl.cli.serve import SERVE
+from llmtl.errors import LlmtlError
+
+COMMANDS = (RUN, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA)
+INTERRUPTED = 130
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+"""A full disk, and places that may not be written."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command and return its exit code."""
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is loaded: its C++ warns of what vLLM does
+    command: Command | None = None
+    try:
+        options = _parse(sys.argv[1:] if arguments is None else arguments)
+        command = options.command
+        return command.carry_out(options)
+    except LlmtlError as error:
+        print(f"llmtl: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        goes_on = "; the same command goes on from here" if command and command.resumes else ""
+        print(f"llmtl: interrupted{goes_on}.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe: whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = f" ('{error.filename}')" if error.filename else ""
+        print(f"llmtl: {error.strerror}{where}; fix that, or choose another folder.", file=sys.stderr)
+        return 1
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options of one command.
+
+    argparse takes a repeated positional only where the first positional stands (https://bugs.python.org/issue14191), so
+    that overrides after `--text` and its like come back as unknown: here they join the others.
+    """
+    ours, passed_on = _split(arguments)
+    parser = _parser(ours)
+    options, unknown = parser.parse_known_args(ours, argparse.Namespace(passed_on=passed_on))
+    rest = options.command.rest
+    if unknown and (rest is None or any(word.startswith("-") for word in unknown)):
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if unknown:
+        setattr(options, rest, [*getattr(options, rest), *unknown])
+    return options
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Return the arguments for llmtl, and those after `--` where the command passes them on."""
+    given = list(arguments)
+    if "--" not in given or given[0] not in {command.name for command in COMMANDS if command.passes_on}:
+        return given, ()
+    at = given.index("--")
+    return given[:at], tuple(given[at + 1 :])
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser, with the options of the commands that are among the arguments: making them takes imports."""
+    parser = argparse.ArgumentParser(prog="llmtl", description="Prompt it or fine-tune it? Decided with evidence.")
+    parser.add_argument("--version", action="version", version=f"llmtl {__version__}")
+    parsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        own = parsers.add_parser(
+            command.name,
+            help=command.help,
+            usage=command.usage,
+            description=command.description or f"{command.help[:1].upper()}{command.help[1:]}.",
+            epilog=command.epilog,
+        )
+        own.set_defaults(command=command)
+        if command.name in arguments:
+            command.add_options(own)
+    return parser

@@ -1,0 +1,9 @@
+"""The options that `serve` and `export` share. Not covered: exporting (`llmtl.pipeline.export`)."""
+
+import argparse
+
+
+def add_export_choices(parser: argparse.ArgumentParser) -> None:
+    """Add what decides which strategy is exported, and in which form."""
+    parser.add_argument("--strategy", metavar="NAME", help="another measured strategy than the winner")
+    parser.add_argument("--merge", action="store_true", help="merge the adapter into the weights")

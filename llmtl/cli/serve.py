@@ -1,0 +1,102 @@
+"""`llmtl serve`: the winner behind an endpoint, with a playground, until Ctrl-C."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmtl.cli.command import Command
+from llmtl.cli.exporting import add_export_choices
+from llmtl.cli.mirrored import add_mirrored, read_mirrored
+
+if TYPE_CHECKING:
+    from llmtl.serving.server.options import ServeOptions
+
+KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
+"""The environment variables that give the API key, in this order."""
+_ADDRESS = ("host", "port")
+_CHECKS = ("gate", "accept_drift")
+_RESTARTS = ("max_restarts",)
+_LIMITS = ("max_body_bytes", "max_inputs", "max_characters")
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    from llmtl.serving.server.options import RestartPolicy, ServeOptions
+    from llmtl.serving.task_api.limits import Limits
+
+    parser.add_argument("run", metavar="RUN", help="a run folder, or a bundle that `llmtl export` wrote")
+    for name in _ADDRESS:
+        add_mirrored(parser, ServeOptions, name)
+    playground = parser.add_mutually_exclusive_group()
+    add_mirrored(playground, ServeOptions, "playground_port")
+    playground.add_argument("--no-playground", action="store_true", help="serve the endpoint alone")
+    add_mirrored(parser, ServeOptions, "share")
+    parser.add_argument(
+        "--api-key", metavar="KEY", help=f"what clients must send (default: from {' or '.join(KEY_VARIABLES)}, or none)"
+    )
+    add_export_choices(parser)
+    add_mirrored(parser, ServeOptions, "gate", metavar="N|all")
+    add_mirrored(parser, ServeOptions, "accept_drift")
+    parser.add_argument(
+        "--no-measure", action="store_true", help="leave out the load measurement and keep the last one"
+    )
+    for name in _RESTARTS:
+        add_mirrored(parser, RestartPolicy, name)
+    parser.add_argument("--dry-run", action="store_true", help="print the server's command and do not start it")
+    limits = parser.add_argument_group("limits of one request")
+    for name in _LIMITS:
+        add_mirrored(limits, Limits, name)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from llmtl.pipeline.serve import command_for, find_target, open_warning, serve
+    from llmtl.report.terminal import TerminalProgress
+    from llmtl.serving.server.notice import TerminalNotice
+
+    chosen = _serve_options(options)
+    # A dry run's output is a command: everything else goes to stderr.
+    console = Console(stderr=options.dry_run)
+    with TerminalProgress(console) as progress:
+        target = find_target(Path(options.run), strategy=options.strategy, merge=options.merge, progress=progress)
+    if options.dry_run:
+        print(command_for(target, chosen).line())
+        return 0
+    if warning := open_warning(chosen):
+        print(f"llmtl: {warning}", file=sys.stderr)
+    serve(target, chosen, notice=TerminalNotice(console))
+    return 0
+
+
+def _serve_options(options: argparse.Namespace) -> "ServeOptions":
+    from llmtl.serving.server.options import RestartPolicy, ServeOptions
+    from llmtl.serving.task_api.limits import Limits
+
+    chosen = read_mirrored(options, ServeOptions, (*_ADDRESS, "playground_port", "share", *_CHECKS))
+    return replace(
+        chosen,
+        playground_port=None if options.no_playground else chosen.playground_port,
+        api_key=options.api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), None),
+        measure=not options.no_measure,
+        limits=read_mirrored(options, Limits, _LIMITS),
+        restarts=read_mirrored(options, RestartPolicy, _RESTARTS),
+        extra=options.passed_on,
+    )
+
+
+SERVE = Command(
+    "serve",
+    "serve a run's winner behind an OpenAI-compatible endpoint, with a playground",
+    _serve,
+    _add_options,
+    usage="llmtl serve RUN [options] [-- VLLM_ARGUMENT ...]",
+    description="Serve a run's winner, or a bundle, through vLLM: checked against what was measured before it is "
+    "announced, restarted after a crash, until Ctrl-C. What follows `--` goes to vLLM as it is.",
+    epilog="A winner at a provider (hosted) needs its API key in the environment variable that its recipe names. "
+    "One start of the server spends at most $LLMTL_HOSTED_MAX_USD there, by default strategies.hosted.max_usd, and "
+    "checks at most 50 recorded inputs.",
+    passes_on=True,
+)

@@ -1,0 +1,49 @@
+"""The sections of a recipe that options of `llmtl run` mirror: model and budget. Reading this file takes no time.
+
+Not covered: the whole recipe (`llmtl.settings`).
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llmtl.engines.protocol import Dtype
+
+EngineChoice = Literal["auto", "transformers", "vllm"]
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(BaseModel):
+    """Which pre-trained model to adapt."""
+
+    model_config = _STRICT
+
+    name: str = Field(
+        min_length=1, description="A Hub name, a folder, or an embedded model: pocket-llama or pocket-mistral."
+    )
+    revision: str | None = Field(default=None, description="The Hub revision (branch, tag or commit).")
+    engine: EngineChoice = Field(
+        default="auto",
+        description="What runs the model: transformers or vllm; auto is vLLM on a GPU and in bfloat16, where it is "
+        "installed, so that what is measured is what is served.",
+    )
+    dtype: Dtype = Field(
+        default="auto",
+        description="The numbers it is run in, measured and served: float32 or bfloat16. auto is bfloat16 on a GPU and "
+        "float32 on a CPU, where bfloat16 was 1.4 to 1.6 times as fast but changed up to 5% of the labels. Fine-tuning "
+        "computes in bfloat16 on a GPU and in float32 on a CPU either way.",
+    )
+
+
+class BudgetConfig(BaseModel):
+    """How long a run may take."""
+
+    model_config = _STRICT
+
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Wall-clock minutes for the whole run: caps training and sub-samples train, dev and test so that "
+        "the forecast fits. By default 25 on a CPU and no limit on a GPU.",
+    )
