@@ -1,46 +1,12 @@
-"""The command line: bad input gets one line with the cure, exit code 2, and writes nothing."""
+"""`llmtl run`: bad input gets one line with the cure, exit code 2, and writes nothing."""
 
-import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
-import jsonschema
 import pytest
+from cli_checks import COLUMNS, ROWS, RULES, refused, write
 
 from llmtl.cli import main
-
-ROWS = [(f"please refund order {number} to my account", "refund") for number in range(20)] + [
-    (f"my card {number * 37} was lost on the train", "card lost") for number in range(20)
-]
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "data.csv", ROWS)
-    return tmp_path
-
-
-def write(path: Path, rows: list[tuple[str, str]], header: tuple[str, str] = ("text", "label")) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
-    return path
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Return the one line that the command printed to stderr; checks exit code and that nothing was written."""
-    assert main(["run", *arguments]) == 2
-    printed = capsys.readouterr().err
-    assert printed.startswith("llmtl: ")
-    assert printed.count("\n") == 1
-    assert "Traceback" not in printed
-    assert not Path("runs").exists()
-    return printed
-
-
-COLUMNS = ("--text", "text", "--label", "label", "--model", "pocket-llama")
 
 
 def test_a_missing_file(here: Path, capsys: pytest.CaptureFixture[str]):
@@ -117,38 +83,9 @@ def test_a_context_too_short_for_the_longest_example(here: Path, capsys: pytest.
     assert "512" in line
 
 
-def test_a_folder_that_is_no_run(here: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["predict", "nowhere", "--text", "x"]) == 2
-    assert "nowhere" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("of", ["decision", "recipe"])
-def test_the_schemas_are_valid(capsys: pytest.CaptureFixture[str], of: str):
-    assert main(["schema", of]) == 0
-    jsonschema.Draft202012Validator.check_schema(json.loads(capsys.readouterr().out))
-
-
-def test_the_doctor_names_devices_engines_and_versions(capsys: pytest.CaptureFixture[str]):
-    assert main(["doctor"]) == 0
-    shown = capsys.readouterr().out
-    for word in ("CPU", "memory", "transformers", "vllm", "bitsandbytes", "torch"):
-        assert word in shown
-
-
-RULES = ("strategies.run=[majority]", "learning_curve.enabled=false")
-
-
 def test_overrides_may_follow_the_options(here: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["run", "data.csv", *COLUMNS, *RULES, "seed=3", "--out", "runs/x"]) == 0
     assert "seed: 3" in Path("runs/x/recipe.yaml").read_text()
-
-
-def test_a_misspelt_option_is_no_override(here: Path, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(SystemExit, match="2"):
-        main(["run", "data.csv", *COLUMNS, "--budget", "1", "--uot", "x"])
-    assert "--uot" in capsys.readouterr().err
-    with pytest.raises(SystemExit, match="2"):
-        main(["doctor", "seed=3"])
 
 
 def test_a_budget_without_end(here: Path, capsys: pytest.CaptureFixture[str]):
@@ -177,27 +114,6 @@ def test_a_run_of_other_data_is_not_overwritten(here: Path, capsys: pytest.Captu
     assert (here / "run" / "decision.json").read_bytes() == decided
     again = ["run", str(here / "data.csv"), *COLUMNS, *RULES, "seed=1", "--out", "run"]
     assert main(again) == 0  # the same file by another spelling, and another choice
-
-
-@pytest.mark.parametrize("damage", ["[]", "{}"])
-def test_a_damaged_index_is_one_line(here: Path, capsys: pytest.CaptureFixture[str], damage: str):
-    assert main(["run", "data.csv", *COLUMNS, *RULES, "--out", "run"]) == 0
-    (here / "run" / "index.json").write_text(damage)
-    assert main(["predict", "run", "--text", "a"]) == 2
-    assert "another version of llmtl" in capsys.readouterr().err
-
-
-def test_output_that_nobody_reads_to_the_end(here: Path):
-    assert main(["run", "data.csv", *COLUMNS, *RULES, "--out", "run"]) == 0
-    many = [word for number in range(4000) for word in ("--text", f"text {number}")]
-    command = [sys.executable, "-m", "llmtl.cli", "predict", "run", *many]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.stderr.read() == b""
-        assert process.wait() == 1
 
 
 def test_data_without_columns_in_python(here: Path):

@@ -1,0 +1,11 @@
+from pathlib import Path
+
+import pytest
+from cli_checks import ROWS, write
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "data.csv", ROWS)
+    return tmp_path

@@ -1,0 +1,101 @@
+"""The entry point: what is heavy to load is not loaded for help, and errors become exit codes."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli_checks import COLUMNS, RULES
+
+import llmtl.cli.entry
+from llmtl import __version__
+from llmtl.cli import main
+from llmtl.cli.command import Command
+from llmtl.cli.entry import COMMANDS
+
+HEAVY = {"torch", "transformers", "sklearn", "scipy", "pandas", "pyarrow"}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["serve", "--help"]])
+def test_help_loads_nothing_heavy(arguments: list[str]):
+    code = f"""
+import sys
+from llmtl.cli import main
+try:
+    main({arguments})
+except SystemExit as ended:
+    print(ended.code, sorted({HEAVY} & set(sys.modules)), "pydantic" in sys.modules)
+"""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == f"0 [] {len(arguments) > 1}"
+
+
+@pytest.mark.parametrize("module", ["llmtl", "llmtl.cli"])
+def test_it_runs_as_a_module(module: str):
+    shown = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == f"llmtl {__version__}"
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]):
+    for command in COMMANDS:
+        with pytest.raises(SystemExit, match="0"):
+            main([command.name, "--help"])
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"usage: llmtl {command.name}")
+        assert ".\n" in shown
+
+
+def test_a_misspelt_option_is_no_override(here: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "data.csv", *COLUMNS, "--budget", "1", "--uot", "x"])
+    assert "--uot" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["doctor", "seed=3"])
+
+
+@pytest.mark.parametrize("arguments", [[], ["ran"], ["--uot"], ["schema", "report"], ["serve"]])
+def test_a_wrong_command_ends_with_two(capsys: pytest.CaptureFixture[str], arguments: list[str]):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: llmtl" in capsys.readouterr().err
+
+
+def ending(monkeypatch: pytest.MonkeyPatch, error: BaseException, **facts: bool) -> int:
+    """Return the exit code of a command that raises `error`."""
+
+    def carry_out(options: object) -> int:
+        raise error
+
+    monkeypatch.setattr(llmtl.cli.entry, "COMMANDS", (Command("fail", "fail", carry_out, **facts),))
+    return main(["fail"])
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+def test_an_interruption_says_whether_the_command_goes_on(monkeypatch, capsys, resumes: bool):
+    assert ending(monkeypatch, KeyboardInterrupt(), resumes=resumes) == 130
+    shown = capsys.readouterr().err
+    assert shown.startswith("llmtl: interrupted")
+    assert ("goes on from here" in shown) is resumes
+
+
+def test_a_full_disk_is_one_line_and_other_system_errors_keep_their_traceback(monkeypatch, capsys):
+    assert ending(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "runs/x")) == 1
+    assert capsys.readouterr().err == (
+        "llmtl: No space left on device ('runs/x'); fix that, or choose another folder.\n"
+    )
+    with pytest.raises(OSError, match="broken"):
+        ending(monkeypatch, OSError(errno.EIO, "broken"))
+
+
+def test_output_that_nobody_reads_to_the_end(here: Path):
+    assert main(["run", "data.csv", *COLUMNS, *RULES, "--out", "run"]) == 0
+    many = [word for number in range(4000) for word in ("--text", f"text {number}")]
+    command = [sys.executable, "-m", "llmtl.cli", "predict", "run", *many]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 1
