@@ -12,7 +12,7 @@
     judging.py        a judge's second opinion
     svg.py, charts/   drawings, made by hand so that the page needs nothing from the network
     html.py           the page, from the templates beside it (*.jinja, report.css, report.js)
-    markdown_text.py  the same content with tables in place of charts; markdown_money.py has labels and money
+    markdown_text.py  the same content with tables in place of charts, from report.md.jinja
     terminal.py       progress bars and the verdict in the terminal
 
 Not covered: deciding anything. Whatever a report says was worked out by `llmtl.decision`.

@@ -1,6 +1,6 @@
-"""Escaped lines, lists and tables: what every section of the Markdown report is made of.
+"""Escaped lines and tables of GitHub-flavoured Markdown, for the report and the model card.
 
-Not covered: the sections (`markdown_text`, `markdown_money`).
+Not covered: what they say (`report.md.jinja`, `llmtl.serving.bundle.card`).
 """
 
 import re
@@ -22,8 +22,3 @@ def table(header: Row, rows: Iterable[Row], *, numbers: int | None = None) -> st
     aligned = len(header) if numbers is None else numbers
     rule = ["---" if column < aligned else "---:" for column in range(len(header))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, rule, *rows])
-
-
-def bullets(lines: Iterable[str]) -> str:
-    """Return a list of lines, escaped."""
-    return "\n".join(f"- {escape(line)}" for line in lines)
