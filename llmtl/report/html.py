@@ -16,7 +16,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llmtl.predictor import Role
-from llmtl.report import judging, noise, svg, wording
+from llmtl.report import judging, noise, palette, svg, wording
 from llmtl.report.charts.cost import cost_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
@@ -58,11 +58,18 @@ def render_html(content: ReportContent) -> str:
             no_limits=NO_LIMITS,
             noise_words=noise,
             visible=_EXAMPLES_BEFORE_MORE,
-            style=Markup(files("llmtl.report").joinpath("report.css").read_text(encoding="utf-8")),
+            style=Markup(_style()),
             script=Markup(script),
             script_hash=f"sha256-{digest}",
         )
     )
+
+
+def _style() -> str:
+    light, dark = palette.properties(), palette.properties(dark=True)
+    colours = f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+    page = files("llmtl.report").joinpath("report.css").read_text(encoding="utf-8")
+    return f"{colours}@media print {{ :root {{ {light} }} }}\n{palette.chart_rules()}{page}"
 
 
 def _environment() -> jinja2.Environment:

@@ -1,6 +1,6 @@
 """The few pieces of SVG that the charts are made of: escaped elements, marks, scales and axes.
 
-Colours are CSS classes (`report.css`), so that one drawing serves light, dark and print. Not covered: layout, which
+Colours are CSS classes (`charts.css`), so that one drawing serves light, dark and print. Not covered: layout, which
 each chart decides for itself.
 """
 

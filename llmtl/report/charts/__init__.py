@@ -1,4 +1,4 @@
-"""The report's drawings, each a function from values to an SVG element; colours come from `report.css`.
+"""The report's drawings, each a function from values to an SVG element; colours come from `charts.css`.
 
 Every chart takes the width it may use, so that the page can carry one drawing for wide screens and paper and one for
 phones. Not covered: interaction beyond the tips a browser shows by itself.
