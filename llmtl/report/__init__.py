@@ -11,7 +11,8 @@
     noise.py          the verdict without the labels that look wrong
     judging.py        a judge's second opinion
     svg.py, charts/   drawings, made by hand so that the page needs nothing from the network
-    html.py           the page, from the templates beside it (*.jinja, report.css, report.js)
+    templates.py      how templates are filled; palette.py has the colours
+    html.py           the page, from the templates beside it (*.jinja, charts.css, report.css, report.js)
     markdown_text.py  the same content with tables in place of charts, from report.md.jinja
     terminal.py       progress bars and the verdict in the terminal
 

@@ -6,17 +6,15 @@ own script by its hash and nothing else. Not covered: editing a report after it 
 
 import base64
 import hashlib
-import re
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from llmtl.predictor import Role
-from llmtl.report import judging, noise, palette, svg, wording
+from llmtl.report import judging, noise, palette, svg
 from llmtl.report.charts.cost import cost_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
@@ -27,7 +25,8 @@ from llmtl.report.charts.scores import scores_chart
 from llmtl.report.charts.volume import volume_chart
 from llmtl.report.content import ReportContent
 from llmtl.report.money import NO_LIMITS
-from llmtl.report.view import View, build_view, reading
+from llmtl.report.templates import html_templates
+from llmtl.report.view import View, build_view
 
 _WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 430.0, 430.0
 _EXAMPLES_BEFORE_MORE = 12
@@ -44,7 +43,7 @@ def render_html(content: ReportContent) -> str:
     script = files("llmtl.report").joinpath("report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
-        _environment()
+        html_templates("llmtl", "report")
         .get_template("page.jinja")
         .render(
             view=view,
@@ -70,30 +69,6 @@ def _style() -> str:
     colours = f":root {{ {light} }}\n@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
     page = files("llmtl.report").joinpath("report.css").read_text(encoding="utf-8")
     return f"{colours}@media print {{ :root {{ {light} }} }}\n{palette.chart_rules()}{page}"
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("llmtl", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= wording.FILTERS
-    environment.filters["reading"] = reading
-    environment.filters["pair"] = _pair
-    environment.filters["breakable"] = _breakable
-    return environment
-
-
-def _pair(ends: tuple[float, float]) -> str:
-    return wording.interval(*ends)
-
-
-def _breakable(label: str) -> Markup:
-    """Return a label, escaped, that may be broken after underscores, hyphens, dots and slashes."""
-    return Markup(re.sub(r"(?<=[-_./])(?=\w)", "<wbr>", str(escape(label))))
 
 
 def _sections(view: View) -> list[tuple[str, str]]:
