@@ -34,13 +34,13 @@ from numpy.typing import NDArray
 from written_results import circumstances, write_result
 
 from llmtl.engines import ModelSource
-from llmtl.engines.descent import path_to
 from llmtl.engines.tokens import continuations, encode
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.engines.trie import ROOT, Branch, Trie, build_trie
+from llmtl.engines.vllm.branches import path_to
 from llmtl.pocket import resolve
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 BARS = {77: 50.0, 6: 10.0}
 DEMONSTRATIONS = 16
@@ -198,7 +198,7 @@ def full_vocabulary_sums(engine: Any, prompt: str, answers: Sequence[str]) -> li
     The trie given to it has every node as a branch and the whole vocabulary as children, so that the logits of a branch
     are all that a softmax over the vocabulary needs.
     """
-    from llmtl.engines.attention import Prefix, TreeForward
+    from llmtl.engines.transformers.attention import Prefix, TreeForward
 
     [ids] = encode(engine.tokenizer, [prompt])
     paths = [

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llmtl.decision import Decision, Verdict
     from llmtl.errors import InputError, LlmtlError
-    from llmtl.evaluation import Evaluation
+    from llmtl.measured.evaluation import Evaluation
     from llmtl.pipeline import Run, load_run, run
     from llmtl.pipeline.export import export
     from llmtl.pipeline.playground import playground
-    from llmtl.predictor import Prediction, Role
     from llmtl.settings import Recipe, load_recipe
+    from llmtl.strategy import Prediction, Role
     from llmtl.task import Example, Split, Task
 
 __version__ = "0.2.0"
@@ -46,13 +46,13 @@ __all__ = [
 
 _HOMES = {
     "Decision": "decision",
-    "Evaluation": "evaluation",
+    "Evaluation": "measured.evaluation",
     "Example": "task",
     "InputError": "errors",
     "LlmtlError": "errors",
-    "Prediction": "predictor",
+    "Prediction": "strategy",
     "Recipe": "settings",
-    "Role": "predictor",
+    "Role": "strategy",
     "Run": "pipeline",
     "Split": "task",
     "Task": "task",

@@ -6,7 +6,7 @@
     generation       the text itself
 
 One string for every kind lets splits, stores and prediction files treat all kinds alike. Not covered: what a model
-writes (`llmtl.templates`), scoring (`llmtl.metrics`).
+writes (`llmtl.prompting.template`), scoring (`llmtl.metrics`).
 """
 
 import json

@@ -18,7 +18,7 @@ from llmtl.judging import JudgeConfig
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
 from llmtl.sections import BudgetConfig, ModelConfig
-from llmtl.strategies import StrategiesConfig
+from llmtl.strategies.table import StrategiesConfig
 from llmtl.task import INSTRUCTIONS, METRICS, Metric, Task, TaskKind
 
 RECIPE_FILE = "recipe.yaml"

@@ -1,7 +1,7 @@
 """What is to be predicted, and the examples: the values that every floor above shares.
 
 Not covered: the form of references and answers (`llmtl.answers`), loading data (`llmtl.data`), wording prompts
-(`llmtl.templates`).
+(`llmtl.prompting.template`).
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Evaluating tasks of every kind: scores, failures and tokens."""
 
 from llmtl.costs import PriceConfig
-from llmtl.evaluation import Subject, evaluate
-from llmtl.predictor import Prediction, Role
+from llmtl.pipeline.evaluate import Subject, evaluate
+from llmtl.strategy import Prediction, Role
 from llmtl.task import METRICS, Example, Task, TaskKind
 
 REFERENCES = {

@@ -7,11 +7,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llmtl.engines.protocol import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import ContextLengthError
-from llmtl.label_predictor import PromptPredictor
+from llmtl.prompting.predictors import LabelPredictor
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 TASK = Task("cards", ("billing", "card arrival", "card lost"))
 TEXTS = ["My new card has not arrived yet", "I lost my card", "Why was I charged twice?"]
@@ -40,7 +40,7 @@ def test_first_branch_agrees_with_plain_transformers(engine, tiny_llama, shots):
     task = Task("two", ("refund", "other"))  # labels that differ in their first token: one branch decides
     template = Template(task, engine)
     demonstrations = tuple(Example(each.id, each.text, "other") for each in shots)
-    predictor = PromptPredictor(task, engine, template, demonstrations=lambda text: demonstrations)
+    predictor = LabelPredictor(task, engine, template, demonstrations=lambda text: demonstrations)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_llama), AutoTokenizer.from_pretrained(tiny_llama)
     for text, prediction in zip(TEXTS, predictor.predict(TEXTS), strict=True):
         prompt = template.prompt(text, demonstrations)
@@ -55,7 +55,7 @@ def test_first_branch_agrees_with_plain_transformers(engine, tiny_llama, shots):
 
 
 def test_predictions_carry_position_tokens_and_seconds(engine):
-    predictions = PromptPredictor(TASK, engine, Template(TASK, engine)).predict(TEXTS)
+    predictions = LabelPredictor(TASK, engine, Template(TASK, engine)).predict(TEXTS)
     assert [prediction.id for prediction in predictions] == ["0", "1", "2"]
     for text, prediction in zip(TEXTS, predictions, strict=True):
         assert prediction.prompt_tokens == engine.count_tokens(Template(TASK, engine).prompt(text))
@@ -72,8 +72,8 @@ def test_demonstrations_are_chosen_for_each_input(engine):
         asked.append(text)
         return SHOTS[:1] if text == TEXTS[1] else ()
 
-    with_one = PromptPredictor(TASK, engine, Template(TASK, engine), demonstrations=demonstrations).predict(TEXTS)
-    without = PromptPredictor(TASK, engine, Template(TASK, engine)).predict(TEXTS)
+    with_one = LabelPredictor(TASK, engine, Template(TASK, engine), demonstrations=demonstrations).predict(TEXTS)
+    without = LabelPredictor(TASK, engine, Template(TASK, engine)).predict(TEXTS)
     assert asked == TEXTS
     longer = [a.prompt_tokens > b.prompt_tokens for a, b in zip(with_one, without, strict=True)]
     assert longer == [False, True, False]
@@ -82,7 +82,7 @@ def test_demonstrations_are_chosen_for_each_input(engine):
 def test_a_prompt_that_does_not_fit_is_a_recorded_failure(engine):
     done = []
     texts = [TEXTS[0], "card " * 600, TEXTS[1]]
-    predictions = PromptPredictor(TASK, engine, Template(TASK, engine)).predict(texts, advance=done.append)
+    predictions = LabelPredictor(TASK, engine, Template(TASK, engine)).predict(texts, advance=done.append)
     assert [prediction.answer is None for prediction in predictions] == [False, True, False]
     assert predictions[1].id == "1"
     assert predictions[1].probabilities == {}
@@ -92,7 +92,7 @@ def test_a_prompt_that_does_not_fit_is_a_recorded_failure(engine):
 
 def test_the_longest_prompt_with_room_is_scored_and_one_token_more_is_not(engine):
     template = Template(TASK, engine)
-    predictor = PromptPredictor(TASK, engine, template)
+    predictor = LabelPredictor(TASK, engine, template)
     room = predictor.prompt_room()
     fits = next(n for n in range(600, 0, -1) if engine.count_tokens(template.prompt("7" * n)) == room)
     predictions = predictor.predict(["7" * fits, "7" * (fits + 1)])
@@ -117,7 +117,7 @@ class StricterEngine:
 
 def test_the_engine_has_the_last_word_on_what_fits(engine):
     done = []
-    predictor = PromptPredictor(TASK, StricterEngine(engine), Template(TASK, engine))
+    predictor = LabelPredictor(TASK, StricterEngine(engine), Template(TASK, engine))
     predictions = predictor.predict([TEXTS[1], "card " * 60], advance=done.append)
     assert predictions[0].answer in TASK.labels
     assert (predictions[1].answer, predictions[1].failure) == (None, "Too long for this server.")
@@ -125,6 +125,6 @@ def test_the_engine_has_the_last_word_on_what_fits(engine):
 
 
 def test_state_and_details_are_returned_as_given(engine):
-    predictor = PromptPredictor(TASK, engine, Template(TASK, engine), state={"a": 1}, details={"b": 2})
+    predictor = LabelPredictor(TASK, engine, Template(TASK, engine), state={"a": 1}, details={"b": 2})
     assert (predictor.state(), predictor.details()) == ({"a": 1}, {"b": 2})
-    assert PromptPredictor(TASK, engine, Template(TASK, engine)).state() == {}
+    assert LabelPredictor(TASK, engine, Template(TASK, engine)).state() == {}

@@ -7,9 +7,9 @@ import jsonschema
 import pytest
 
 from llmtl.errors import RecipeError
-from llmtl.predictor import Role
 from llmtl.recipe import json_schema, validate
-from llmtl.strategies import KINDS, STRATEGIES, StrategiesConfig, build
+from llmtl.strategies.table import KINDS, STRATEGIES, StrategiesConfig, build
+from llmtl.strategy import Role
 from llmtl.task import TaskKind
 
 PROMPTS = ("zero-shot", "few-shot", "many-shot", "knn-few-shot")
@@ -88,5 +88,5 @@ def test_the_schema_lists_the_names():
 
 def test_reading_a_recipe_section_loads_neither_torch_nor_scikit_learn():
     heavy = {"torch", "sklearn", "sklearn_crfsuite", "transformers"}
-    code = f"import sys, llmtl.strategies; assert not {heavy} & set(sys.modules)"
+    code = f"import sys, llmtl.strategies.table; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

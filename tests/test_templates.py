@@ -4,10 +4,10 @@ import pytest
 from transformers import AutoTokenizer
 
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import ModelError
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 TASK = Task("t", ("billing", "billing dispute", "other"), instruction="Route it.")
 SYSTEM = "Route it.\nLabels: billing, billing dispute, other"

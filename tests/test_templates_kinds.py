@@ -8,10 +8,10 @@ import pytest
 
 from llmtl.answers import Span, read_spans, write_spans
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.kinds.places import Named, place
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Metric, Task, TaskKind
-from llmtl.templates import Template
-from llmtl.templates.places import Named, place
 
 LABELS = Task("topics", ("card", "refund/charge", 'say "hi"'), "List.", Metric.MICRO_F1, kind=TaskKind.MULTI_LABEL)
 SPANS = Task("times", ("first name", "time"), "Extract.", Metric.MICRO_F1, kind=TaskKind.EXTRACTION)

@@ -8,13 +8,12 @@ import pytest
 from llmtl.answers import Span, read_spans, write_spans
 from llmtl.engines import ModelSource
 from llmtl.engines.protocol import Generation
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import UnreadableAnswerError
-from llmtl.label_predictor import PromptPredictor
 from llmtl.pocket import resolve
+from llmtl.prompting.predictors import LabelPredictor, TextPredictor, answer_tokens, prompt_predictor
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Metric, Task, TaskKind
-from llmtl.templates import Template
-from llmtl.text_predictor import TextPredictor, answer_tokens, prompt_predictor
 
 SPANS = Task("times", ("person", "time"), "Extract.", Metric.MICRO_F1, kind=TaskKind.EXTRACTION)
 LABELS = Task("topics", ("card", "refund"), "List.", Metric.MICRO_F1, kind=TaskKind.MULTI_LABEL)
@@ -124,7 +123,7 @@ def test_room_for_answers_comes_from_the_longest_reference_in_train(engine):
 def test_the_predictor_suits_the_task(engine):
     routing = Task("routing", ("a", "b"))
     made = prompt_predictor(routing, engine, Template(routing, engine), train=(), state={"x": 1})
-    assert isinstance(made, PromptPredictor)
+    assert isinstance(made, LabelPredictor)
     assert made.state() == {"x": 1}
     assert isinstance(predictor(engine, SPANS, state={"x": 1}), TextPredictor)
     assert predictor(engine, SPANS, state={"x": 1}).state() == {"x": 1}

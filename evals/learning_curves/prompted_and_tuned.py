@@ -22,9 +22,9 @@ import simulate
 import summary
 
 from llmtl.pipeline.models import EngineCache, source_of
-from llmtl.predictor import FitContext, Predictor
 from llmtl.sections import ModelConfig
-from llmtl.strategies import STRATEGIES, StrategiesConfig
+from llmtl.strategies.table import STRATEGIES, StrategiesConfig
+from llmtl.strategy import FitContext, Predictor
 from llmtl.task import Split
 
 sys.path.append(str(Path(__file__).parents[1]))

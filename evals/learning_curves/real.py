@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from worlds import POINTS, of_wrong
 
 from llmtl.answers import write_labels
-from llmtl.baselines.tfidf import Tfidf
 from llmtl.data import subsample
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import RunError
 from llmtl.learning_curve import FEWEST_POINTS, Measured, subset_sizes
-from llmtl.predictor import FitContext, Predictor
+from llmtl.strategies.tfidf import Tfidf
+from llmtl.strategy import FitContext, Predictor
 from llmtl.task import Example, Metric, Split, Task, TaskKind
 
 FURTHER = (2, 4)

@@ -1,6 +1,7 @@
 """Whether prompts fit the model's context, before any of them is run.
 
-Not covered: counting tokens (the engine) and wording prompts (`llmtl.templates`); both come in as one callable.
+Not covered: counting tokens (the engine) and wording prompts (`llmtl.prompting.template`); both come in as one
+callable.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from llmtl.cli.command import Command
 
 if TYPE_CHECKING:
-    from llmtl.predictor import Prediction
+    from llmtl.strategy import Prediction
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,6 +1,6 @@
 """Forecasts of the memory that inference and QLoRA training take.
 
-Not covered: measuring it (`llmtl.evaluation`).
+Not covered: measuring it (`llmtl.measured.evaluation`).
 """
 
 from dataclasses import dataclass

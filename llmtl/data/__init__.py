@@ -7,10 +7,10 @@ Reading order: `config`, `table` (what a source yields), `files` and `hub` (the 
 
 from llmtl.data.cleaning import Cleaning
 from llmtl.data.config import DataConfig
-from llmtl.data.fingerprint import fingerprint
 from llmtl.data.inputs import read_inputs
 from llmtl.data.loading import LoadedData, load_examples
 from llmtl.data.splitting import split_examples, subsample
+from llmtl.data.table import fingerprint
 
 __all__ = [
     "Cleaning",

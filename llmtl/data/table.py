@@ -1,13 +1,17 @@
-"""What every source of data yields: columns and rows that know where they came from.
+"""What every source of data yields: columns and rows that know where they came from; and fingerprints of examples.
 
-Not covered: what the columns mean (`llmtl.data.loading`).
+Not covered: what the columns mean (`llmtl.data.loading`); ids in a fingerprint, since they depend on the order of rows.
 """
 
 import difflib
+import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llmtl.errors import DataError
+from llmtl.task import Example
 
 LONGEST_SHOWN = 60
 """Characters of a name that a message shows: a column of texts taken for labels must not fill the screen."""
@@ -61,3 +65,16 @@ def quoted(names: Sequence[str], limit: int = 20) -> str:
         f"'{name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + '...'}'" for name in names[:limit]
     )
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def fingerprint(examples: Iterable[Example]) -> str:
+    """Return the SHA-256 (64 hex digits) of texts, references and groups, independent of order and ids."""
+    lines = sorted(json.dumps(_content(example), ensure_ascii=True) for example in examples)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _content(example: Example) -> list[Any]:
+    content: list[Any] = [example.text, example.reference]
+    if example.alternatives or example.group is not None:
+        content += [list(example.alternatives), example.group]
+    return content

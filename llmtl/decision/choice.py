@@ -27,7 +27,7 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import check, ineligible
 from llmtl.decision.outcome import Choice, Dropped, Planned
 from llmtl.decision.ranking import Ranking
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
 from llmtl.metrics.optimism import optimism
 from llmtl.task import Task

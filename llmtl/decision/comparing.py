@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from llmtl.decision.config import DecisionConfig
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.measures import Measure
 from llmtl.metrics.paired import PairedDifference, compare, compare_counts
 from llmtl.metrics.summed import Counts, compare_sums, interval_of

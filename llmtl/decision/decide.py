@@ -10,13 +10,13 @@ from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import gather
-from llmtl.decision.forecast import break_evens, detectable_difference, more_test_examples
 from llmtl.decision.outcome import Choice, Decision, DevScore, StrategyResult, TestScore
+from llmtl.decision.power import break_evens, detectable_difference, more_test_examples
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.reasons import Case, reason, reasons, target_of, warnings, why_dropped, would_change
 from llmtl.decision.verdict import rule
 from llmtl.errors import RunError
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.task import Task
 
 

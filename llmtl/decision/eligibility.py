@@ -1,7 +1,7 @@
 """Which strategies may be chosen at all: the constraints of the recipe.
 
 Not covered: which eligible strategy is best (`choice`); `private`, since who would send inputs away is not measured at
-all (`llmtl.strategies`).
+all (`llmtl.strategies.table`).
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from llmtl.decision.config import DecisionConfig
 from llmtl.errors import RecipeError, RunError
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 
 _NUMBERS = (
     "usd_per_1k_requests",

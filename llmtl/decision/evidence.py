@@ -10,7 +10,7 @@ from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Choice, Comparison, Planned
 from llmtl.errors import RunError
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.multiplicity import holm
 from llmtl.metrics.paired import PairedDifference
 from llmtl.task import Metric

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from llmtl.costs import Spending
-from llmtl.predictor import Role
+from llmtl.strategy import Role
 
 
 class Verdict(StrEnum):

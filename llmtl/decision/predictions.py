@@ -21,10 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmtl.answers import read_spans, write_labels, write_spans
 from llmtl.errors import DataError, InputError, MissingFileError
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import score
 from llmtl.metrics.measures import labels_in
-from llmtl.predictor import Prediction, Role
+from llmtl.strategy import Prediction, Role
 from llmtl.task import TaskKind
 
 SPLITS = ("dev", "test")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llmtl.costs import PriceConfig, usd_total
-from llmtl.evaluation import Evaluation
-from llmtl.predictor import LOOKS, Role
+from llmtl.measured.evaluation import Evaluation
+from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
 
 COST_NOISE = 0.10

@@ -13,7 +13,7 @@ from llmtl.decision.outcome import BreakEven, Choice, Dropped, Verdict
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.verdict import Because, Ruling
 from llmtl.decision.wording import Words, listed, usd
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
 
 WIDE = 0.15

@@ -15,7 +15,7 @@ from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Decision, TestScore, Verdict
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import score
 from llmtl.task import Task
 

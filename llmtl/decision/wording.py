@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from llmtl.decision.evidence import Evidence, Finding
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.task import Metric
 
 NAMES = {

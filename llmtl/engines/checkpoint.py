@@ -2,7 +2,7 @@
 
 Accepts LLaMA- and Mistral-family causal language models in safetensors, from a folder or from the Hugging Face Hub.
 Code that a checkpoint brings along is never run. Not covered: the embedded models' names (`llmtl.pocket` resolves them
-to folders first), quantised checkpoints, loading (`llmtl.engines.loading`).
+to folders first), quantised checkpoints, loading (`llmtl.engines.transformers.loading`).
 """
 
 import difflib

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from llmtl.costs import PriceConfig
-from llmtl.engines.openai_config import EndpointConfig
+from llmtl.engines.openai.config import EndpointConfig
 
 CRITERIA = (
     "The better output does what the instruction asks of this input, leaves out nothing that matters, adds nothing "

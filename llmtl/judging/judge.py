@@ -7,10 +7,10 @@ words (`llmtl.judging.asking`), counting (`llmtl.judging.tally`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llmtl.engines.openai import BYTES_PER_TOKEN
-from llmtl.engines.openai_client import HostedClient, HostedModel, Question
-from llmtl.engines.openai_limits import TokenPrices
-from llmtl.engines.openai_replies import Reply, ReplyCache
+from llmtl.engines.openai.client import HostedClient, HostedModel, Question
+from llmtl.engines.openai.engine import BYTES_PER_TOKEN
+from llmtl.engines.openai.limits import TokenPrices
+from llmtl.engines.openai.replies import Reply, ReplyCache
 from llmtl.errors import ContextLengthError, HostedError
 from llmtl.judging.asking import SCHEMA, Answer, Brief, read_answer
 from llmtl.judging.config import JudgeConfig
@@ -18,7 +18,7 @@ from llmtl.judging.pairs import Judged, Showing, outcomes, showings
 from llmtl.judging.result import Opinion, Spent
 from llmtl.judging.tally import corrected, tally
 from llmtl.progress import Advance, Progress, unwatched
-from llmtl.prompting.hosted import token_prices
+from llmtl.strategies.hosted import token_prices
 from llmtl.task import Example
 
 SECTION = "judge"

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 FLOOR = 1e-6
 """Probabilities below this count as this much. Serving does not ask the model where no label can have more
-(`llmtl.engines.descent.NEGLIGIBLE`), so that smaller ones are not known there."""
+(`llmtl.engines.vllm.branches.NEGLIGIBLE`), so that smaller ones are not known there."""
 PENALTY = 1.0
 """Weight of the squared distance to the identity: a standard normal prior on each scale and bias."""
 

@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 
 from llmtl.engines import Engine
+from llmtl.prompting.predictors import prompt_predictor
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Split, Task
-from llmtl.templates import Template
-from llmtl.text_predictor import prompt_predictor
 
 DEFAULT_CPU_MINUTES = 25.0
 """The budget of a run on a CPU when the recipe gives none."""

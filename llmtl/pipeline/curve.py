@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.data import subsample
-from llmtl.evaluation import Evaluation
 from llmtl.hardware import inspect
 from llmtl.learning_curve import CURVE_FILE, CURVES, FEWEST_POINTS, CurvePoint, LearningCurves, Measured, subset_sizes
 from llmtl.learning_curve import conclude as conclude_curves
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.prepare import Prepared
-from llmtl.predictor import Role, Strategy
 from llmtl.progress import Silent
 from llmtl.store import write_json
+from llmtl.strategy import Role, Strategy
 
 LEARNERS = ("tfidf", "few-shot", "knn-few-shot", "qlora")
 CPU_LEARNERS = ("tfidf",)

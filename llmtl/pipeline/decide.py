@@ -16,10 +16,10 @@ from llmtl.decision import Decision, DecisionConfig, choose, decide, to_json
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.predictions import Answer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
-from llmtl.predictor import Role
 from llmtl.store import now, write_json
+from llmtl.strategy import Role
 from llmtl.task import METRICS, Metric, Task, TaskKind
 
 FEWEST = 2

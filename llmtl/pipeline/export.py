@@ -10,16 +10,16 @@ from llmtl import __version__
 from llmtl.errors import BundleError
 from llmtl.pipeline.models import identity, source_of
 from llmtl.pipeline.run_folder import PROVENANCE, Run, load_run, read_examples
-from llmtl.predictor import Role
 from llmtl.progress import Progress, Silent
-from llmtl.prompting.hosted import token_prices
 from llmtl.serving.bundle.hosted import HostedWinner, hosted_winner
 from llmtl.serving.bundle.manifest import FORMAT
 from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.source import BundleSource, Measured
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
-from llmtl.strategies import HOSTED
+from llmtl.strategies.hosted import token_prices
+from llmtl.strategies.table import HOSTED
+from llmtl.strategy import Role
 
 BUNDLE_FOLDER = "bundle"
 

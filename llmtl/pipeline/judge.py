@@ -13,14 +13,14 @@ from typing import Any
 from llmtl.data import fingerprint, subsample
 from llmtl.decision import Decision
 from llmtl.decision.outcome import Planned
-from llmtl.engines.openai_replies import ReplyCache
+from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
-from llmtl.evaluation import Evaluation
 from llmtl.judging.asking import Brief
 from llmtl.judging.config import JudgeConfig
 from llmtl.judging.judge import Contest, Judge, verdict_rows
 from llmtl.judging.opinion import self_judged, with_words
 from llmtl.judging.result import JUDGING, JUDGING_FILE, OPINION, VERDICTS_FILE, Judging, Spent
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.store import digest, write_json, write_json_lines
 from llmtl.task import Example, Split, TaskKind

@@ -12,15 +12,16 @@ from typing import Any
 from llmtl import __version__
 from llmtl.data import fingerprint
 from llmtl.errors import ContextLengthError
-from llmtl.evaluation import Evaluation, Subject, evaluate
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.budget import Plan
+from llmtl.pipeline.evaluate import Subject, evaluate
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_folder import EVALUATION
-from llmtl.predictor import Budget, FitContext, Prediction, Predictor, Role, Strategy
 from llmtl.progress import Progress
 from llmtl.store import Store
-from llmtl.strategies import HOSTED
+from llmtl.strategies.table import HOSTED
+from llmtl.strategy import Budget, FitContext, Prediction, Predictor, Role, Strategy
 from llmtl.task import Example, Split
 
 

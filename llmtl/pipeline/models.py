@@ -97,10 +97,10 @@ class EngineCache:
 
     def _load(self, source: ModelSource) -> Engine:
         if self._chosen == "vllm":
-            from llmtl.engines.vllm import VllmEngine
+            from llmtl.engines.vllm.engine import VllmEngine
 
             return VllmEngine.load(source)
-        from llmtl.engines.transformers import TransformersEngine
+        from llmtl.engines.transformers.engine import TransformersEngine
 
         return TransformersEngine.load(source)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from llmtl.checks.label_noise import check_label_noise
 from llmtl.decision import Decision
 from llmtl.decision.sensitivity import NOISE, NOISE_FILE, NoiseSensitivity, Suspects, too_few_left, without_suspects
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.refit import refitted
 from llmtl.store import write_json

@@ -1,6 +1,6 @@
 """What the playground shows, gathered from the live endpoint and, where there is one, from the run it serves.
 
-Not covered: building the page (`llmtl.serving.playground`).
+Not covered: building the page (`llmtl.playground`).
 """
 
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from statistics import fmean
 from llmtl.costs import SECONDS_PER_HOUR, PriceConfig
 from llmtl.decision.outcome import StrategyResult
 from llmtl.errors import RunError
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import hosted_usd
 from llmtl.pipeline.report import report_content
 from llmtl.pipeline.run_folder import Run
+from llmtl.playground import Endpoint, Playground, PlaygroundContent, StrategyCost, launch
 from llmtl.report import ReportContent
-from llmtl.serving.playground import Endpoint, Playground, PlaygroundContent, StrategyCost, launch
 from llmtl.store import read_json
 
 

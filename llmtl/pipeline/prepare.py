@@ -14,13 +14,13 @@ from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError
 from llmtl.hardware import Hardware, inspect
 from llmtl.pipeline.models import EngineCache, source_of
-from llmtl.predictor import Role, Strategy
 from llmtl.progress import Progress
+from llmtl.prompting.predictors import answer_tokens
+from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
-from llmtl.strategies import HOSTED, build
+from llmtl.strategies.table import HOSTED, build
+from llmtl.strategy import Role, Strategy
 from llmtl.task import Split, Task, TaskKind
-from llmtl.templates import Template
-from llmtl.text_predictor import answer_tokens
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Any
 
 from llmtl.costs import Spent
 from llmtl.decision.sensitivity import Suspects
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.spending import spent_fitting, spent_scoring, total
-from llmtl.predictor import Role, Strategy
 from llmtl.progress import Silent
-from llmtl.strategies import HOSTED
+from llmtl.strategies.table import HOSTED
+from llmtl.strategy import Role, Strategy
 from llmtl.task import Example, Split
 
 BUDGET_SHARE = 0.05

@@ -14,16 +14,16 @@ from pydantic import TypeAdapter, ValidationError
 from llmtl.checks.finding import Finding
 from llmtl.decision import Decision, decide
 from llmtl.decision.eligibility import why_not
-from llmtl.decision.forecast import break_evens
+from llmtl.decision.power import break_evens
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.sensitivity import NOISE, NOISE_FILE
 from llmtl.errors import RunError
-from llmtl.evaluation import Evaluation
 from llmtl.judging.result import JUDGING, JUDGING_FILE
 from llmtl.learning_curve import CURVE_FILE, CURVES
+from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import INDEX, PROVENANCE, Run, load_run, read_examples
 from llmtl.report import ReportContent, markdown, serving, write_html
-from llmtl.served import SERVED, SERVING_FILE, Served
 from llmtl.store import read_json, write_text
 
 Kept = TypeVar("Kept")

@@ -13,13 +13,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from llmtl.decision import Decision, from_json
 from llmtl.errors import InputError, RunError
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.models import EngineCache, source_of
-from llmtl.predictor import FitContext, Prediction, Predictor
 from llmtl.recipe import read_yaml
 from llmtl.settings import Recipe, load_recipe
 from llmtl.store import STEPS, read_json, read_json_lines
-from llmtl.strategies import build
+from llmtl.strategies.table import build
+from llmtl.strategy import FitContext, Prediction, Predictor
 from llmtl.task import Example, Task
 
 RECIPE, DECISION, INDEX, PROVENANCE = "recipe.yaml", "decision.json", "index.json", "provenance.json"

@@ -1,6 +1,6 @@
 """`llmtl serve`: from a run folder, or a bundle, to a proven endpoint with its playground, until told to stop.
 
-Not covered: how a server is started, checked and timed (`llmtl.serving.serve`).
+Not covered: how a server is started, checked and timed (`llmtl.serving.live`).
 """
 
 import os
@@ -15,15 +15,15 @@ from llmtl import __version__
 from llmtl.costs import PriceConfig
 from llmtl.errors import BundleError, MissingFileError, MissingPackageError, RunError
 from llmtl.hardware import gaps, inspect
+from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.pipeline.run_folder import DECISION, Run, load_run
 from llmtl.progress import Progress
 from llmtl.prompting.config import Retrieval
-from llmtl.served import SERVED, SERVING_FILE, Served
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.hosted import read_hosted, require_key
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
-from llmtl.serving.serve import Job, Live, claim_ports, example_text, live
+from llmtl.serving.live import Job, Live, claim_ports, example_text, live
 from llmtl.serving.server import address
 from llmtl.serving.server.command import ServerCommand, server_command
 from llmtl.serving.server.notice import Notice
@@ -182,7 +182,7 @@ def _playground(target: Target, server: Live, options: ServeOptions, notice: Not
         yield None
         return
     from llmtl.pipeline.playground import playground_content
-    from llmtl.serving.playground import launch
+    from llmtl.playground import launch
 
     notice.status("Playground: starting")
     content = playground_content(server.endpoint.url, run=target.run, api_key=options.api_key)

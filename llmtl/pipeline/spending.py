@@ -9,13 +9,13 @@ from typing import Any
 
 from llmtl.costs import UNKNOWN, PriceConfig, Spending, Spent, usd_for_seconds
 from llmtl.decision.sensitivity import NoiseSensitivity
-from llmtl.evaluation import Evaluation
 from llmtl.judging.result import Judging
 from llmtl.learning_curve.result import LearningCurves
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.curve import at_size, sizes_of
 from llmtl.pipeline.measure import Bench, hosted_usd
 from llmtl.pipeline.training_seeds import further_fits
-from llmtl.predictor import Strategy
+from llmtl.strategy import Strategy
 
 
 def spending_of(

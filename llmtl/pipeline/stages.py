@@ -16,10 +16,11 @@ from typing import Any
 from llmtl.data import subsample
 from llmtl.data.files import is_table
 from llmtl.decision import Choice, Decision, choice_from_json, choice_to_json, choose, decide, to_json
-from llmtl.decision.forecast import told_before
+from llmtl.decision.power import told_before
 from llmtl.errors import RecipeError
-from llmtl.evaluation import Evaluation
 from llmtl.hardware import inspect
+from llmtl.measured.endpoint import SERVING_FILE
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.curve import write_curves
 from llmtl.pipeline.judge import check_judge, write_judging
@@ -32,12 +33,11 @@ from llmtl.pipeline.report import FINDINGS, refresh_report
 from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, PROVENANCE, RECIPE, TASK, Run, load_run, require_own
 from llmtl.pipeline.spending import spending_of
 from llmtl.pipeline.training_seeds import evaluate_on_test
-from llmtl.predictor import Strategy
 from llmtl.progress import Progress, Silent
-from llmtl.served import SERVING_FILE
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.store import Store, digest, now, read_json, versions, write_json, write_json_lines, write_text
-from llmtl.strategies import sending_away
+from llmtl.strategies.table import sending_away
+from llmtl.strategy import Strategy
 from llmtl.task import Split
 
 RUNS = Path("runs")

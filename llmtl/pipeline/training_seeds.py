@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.decision import Choice
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.run_folder import EVALUATION
-from llmtl.predictor import Role, Strategy
+from llmtl.strategy import Role, Strategy
 
 SEEDS = 3
 

@@ -38,7 +38,7 @@ def draw_types(rng: Random) -> dict[str, str]:
 
 
 def extraction_system(types: dict[str, str], rng: Random) -> str:
-    """The system message, as `llmtl.templates` words it."""
+    """The system message, as `llmtl.prompting.template` words it."""
     return f"{rng.choice(load_frames()['instruction extraction'])}\nTypes: {', '.join(types.values())}"
 
 

@@ -64,7 +64,7 @@ class ClassificationTask:
 
     @property
     def system(self) -> str:
-        """The system message, as `llmtl.templates` words it."""
+        """The system message, as `llmtl.prompting.template` words it."""
         if not self.listed:
             return self.instruction
         return f"{self.instruction}\nLabels: {', '.join(c.label for c in self.classes)}"

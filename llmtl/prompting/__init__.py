@@ -1,17 +1,16 @@
-"""Strategies that prompt a model as it is.
+"""What prompts a model as it is.
 
     config.py          what a recipe may choose
-    zero_shot.py       `zero-shot`: the instruction and the labels
-    few_shot.py        `few-shot`: the same demonstrations for every input
-    many_shot.py       `many-shot`: as many of them as the context holds
-    knn_few_shot.py    `knn-few-shot`: demonstrations retrieved for each input
-    hosted.py          `hosted`: a model at an OpenAI-compatible endpoint
+    template.py        the wording of one task for one model
+    predictors.py      predictors that prompt a model
     instructions.py    wordings of the instruction
     demonstrations.py  balanced, interleaved demonstrations
+    fixed_shots.py     the same demonstrations for every input
     retrieval.py       the most similar training examples of an input
     prompts.py         predictors in every wording
     search.py          candidates scored on dev, within a time box
     calibrating.py     whether a calibration of label probabilities is kept
 
-Demonstrations come from train only. Not covered: inventing instructions, chain of thought, self-consistency.
+Demonstrations come from train only. Not covered: the strategies (`llmtl.strategies`), inventing instructions, chain of
+thought, self-consistency.
 """

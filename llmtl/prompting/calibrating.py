@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from llmtl.metrics.measures import measure_of
 from llmtl.metrics.recalibration import LabelCalibration, Method, affine_calibration, batch_calibration, train_prior
-from llmtl.predictor import FitContext, Prediction, Predictor
 from llmtl.prompting.config import CalibrationChoice
+from llmtl.strategy import FitContext, Prediction, Predictor
 from llmtl.task import Example, Task, TaskKind, references
 
 Floats = NDArray[np.float64]

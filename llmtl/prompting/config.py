@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llmtl.engines.openai_config import EndpointConfig
+from llmtl.engines.openai.config import EndpointConfig
 
 Shots = Annotated[int, Field(ge=1)]
 Instruction = Annotated[str, Field(min_length=1)]

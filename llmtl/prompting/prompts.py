@@ -1,6 +1,6 @@
 """One model's prompts in every wording of the instruction: what all prompting strategies make predictors from.
 
-Not covered: choosing wordings and demonstrations (`search`), the wording itself (`llmtl.templates`).
+Not covered: choosing wordings and demonstrations (`search`), the wording itself (`llmtl.prompting.template`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,10 @@ from typing import Any
 
 from llmtl.engines.protocol import Engine
 from llmtl.metrics.recalibration import LabelCalibration, Method
-from llmtl.predictor import FitContext
-from llmtl.prompted import Demonstrations, no_demonstrations
+from llmtl.prompting.predictors import Demonstrations, PromptedPredictor, no_demonstrations, prompt_predictor
+from llmtl.prompting.template import Template
+from llmtl.strategy import FitContext
 from llmtl.task import Example
-from llmtl.templates import Template
-from llmtl.text_predictor import PromptedPredictor, prompt_predictor
 
 
 class Prompts:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from llmtl.engines.embeddings import Embedder
 from llmtl.engines.protocol import Engine
+from llmtl.engines.transformers.embeddings import Embedder
 from llmtl.errors import MissingPackageError, ModelError
 from llmtl.prompting.config import KnnFewShotConfig, Retrieval
 from llmtl.task import Example

@@ -8,8 +8,8 @@ from time import perf_counter
 from typing import Any
 
 from llmtl.metrics.measures import measure_of
-from llmtl.predictor import FitContext, Prediction, Predictor
 from llmtl.progress import Advance
+from llmtl.strategy import FitContext, Prediction, Predictor
 from llmtl.task import METRICS, Example, Task, TaskKind, references
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmtl.answers import read_labels, read_spans
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.report.answers import in_words
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import LONGEST_ANSWER, shortened

@@ -6,7 +6,7 @@ Not covered: confusion on dev, or of other strategies.
 from collections import Counter
 from dataclasses import dataclass
 
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 
 FAILED = "(failed)"
 MOST_LABELS_IN_TABLE = 20

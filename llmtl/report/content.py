@@ -12,10 +12,10 @@ from llmtl.costs import PriceConfig
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NoiseSensitivity
-from llmtl.evaluation import Evaluation
 from llmtl.judging.result import Judging
 from llmtl.learning_curve.result import LearningCurves
-from llmtl.served import Served
+from llmtl.measured.endpoint import Served
+from llmtl.measured.evaluation import Evaluation
 from llmtl.task import Example, Task
 
 

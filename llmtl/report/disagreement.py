@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.report.answers import in_words
 from llmtl.report.content import ReportContent
 from llmtl.task import Example, Metric, TaskKind

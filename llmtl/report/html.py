@@ -13,7 +13,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from llmtl.predictor import Role
 from llmtl.report import judging, noise, palette, svg
 from llmtl.report.charts.cost import cost_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
@@ -27,6 +26,7 @@ from llmtl.report.content import ReportContent
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import html_templates
 from llmtl.report.view import View, build_view
+from llmtl.strategy import Role
 
 _WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 430.0, 430.0
 _EXAMPLES_BEFORE_MORE = 12

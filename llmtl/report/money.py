@@ -19,7 +19,7 @@ from llmtl.costs import (
 from llmtl.costs.config import DEFAULT_CPU, DEFAULT_GPU
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import StrategyResult
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.report import wording
 from llmtl.report.content import ReportContent
 

@@ -1,13 +1,13 @@
 """The colours of the report and the playground, on a light and on a dark page, as custom properties of CSS.
 
-Roles bring theirs along (`llmtl.predictor.LOOKS`). Not covered: which element has which colour (`charts.css` and the
+Roles bring theirs along (`llmtl.strategy.LOOKS`). Not covered: which element has which colour (`charts.css` and the
 style sheets of the page and the playground).
 """
 
 from collections.abc import Mapping
 from importlib.resources import files
 
-from llmtl.predictor import LOOKS
+from llmtl.strategy import LOOKS
 
 COLOURS: Mapping[str, tuple[str, str]] = {
     "page": ("#ffffff", "#14171b"),

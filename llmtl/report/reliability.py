@@ -6,7 +6,7 @@ Not covered: recalibrating; per-label calibration.
 import math
 from dataclasses import dataclass
 
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.calibration import expected_calibration_error
 
 BINS = 10

@@ -4,8 +4,8 @@ Not covered: the tables of load and of differing answers, which each form draws 
 """
 
 from llmtl.decision.outcome import Decision
+from llmtl.measured.endpoint import Served
 from llmtl.report import wording
-from llmtl.served import Served
 
 HOSTED = "hosted"
 """The device of what a provider computes."""

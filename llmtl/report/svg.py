@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from llmtl.predictor import LOOKS, Role, Shape
+from llmtl.strategy import LOOKS, Role, Shape
 
 CHARACTER = 0.6
 """Mean width of a character relative to its font size: generous (that of DejaVu Sans), so that labels never collide."""

@@ -26,9 +26,9 @@ from rich.table import Table
 from rich.text import Text
 
 from llmtl.decision.outcome import Decision, StrategyResult, Verdict
+from llmtl.measured.endpoint import Served
 from llmtl.progress import Advance
 from llmtl.report import serving, wording
-from llmtl.served import Served
 
 _SPEED_WINDOW_SECONDS = 300.0
 _MARKS = {"*": "winner", "-": "left the race on dev", "x": "not eligible"}

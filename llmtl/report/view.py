@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmtl.decision.outcome import Comparison, Decision, StrategyResult, Verdict
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.report import serving, wording
 from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
 from llmtl.report.confusion import Confusion, confusion_of

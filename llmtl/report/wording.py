@@ -10,7 +10,7 @@ from typing import Any
 
 from llmtl.decision.outcome import Decision, Verdict
 from llmtl.decision.wording import NAMES
-from llmtl.predictor import LOOKS, Role
+from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric, TaskKind
 
 _EN_DASH = "\u2013"

@@ -7,8 +7,8 @@ import json
 import shlex
 from collections.abc import Sequence
 
+from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity
 from llmtl.report import wording
-from llmtl.served import Disagreement, Load, Paid, Parity
 from llmtl.serving.proof.client import Endpoint
 
 API_KEY = "LLMTL_API_KEY"

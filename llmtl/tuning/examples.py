@@ -5,7 +5,7 @@ that prompt (no merge crosses the boundary), then the end-of-answer token. An ex
 never truncated: truncation would cut off the answer, or train on a prompt that is never served. An input with several
 references is trained on with each of them, as all are right (Dusek et al. 2020, "Evaluating the State-of-the-Art of
 End-to-End Natural Language Generation": how systems for several references are trained). Not covered: wording
-(`llmtl.templates`).
+(`llmtl.prompting.template`).
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ IGNORED = -100
 
 
 class Wording(Protocol):
-    """The part of `llmtl.templates.Template` that training needs."""
+    """The part of `llmtl.prompting.template.Template` that training needs."""
 
     @property
     def end(self) -> str:

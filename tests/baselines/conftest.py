@@ -3,7 +3,7 @@
 import pytest
 
 from llmtl.engines.protocol import ModelSource
-from llmtl.predictor import FitContext
+from llmtl.strategy import FitContext
 from llmtl.task import Example, Task
 
 MESSAGES = {

@@ -8,13 +8,13 @@ from extraction_examples import DEV, TASK, TRAIN, examples
 from pydantic import ValidationError
 
 from llmtl.answers import read_spans
-from llmtl.baselines.config import CrfConfig
-from llmtl.baselines.crf import MODEL_FILE, Crf
-from llmtl.baselines.word_features import features_of
-from llmtl.baselines.words import to_spans, to_tags, words_of
+from llmtl.classical.config import CrfConfig
+from llmtl.classical.word_features import features_of
+from llmtl.classical.words import to_spans, to_tags, words_of
 from llmtl.errors import DataError, RunError
 from llmtl.metrics.measures import measure_of
-from llmtl.predictor import Role
+from llmtl.strategies.crf import MODEL_FILE, Crf
+from llmtl.strategy import Role
 from llmtl.task import Metric, TaskKind
 
 SMALL = CrfConfig(c1=(0.1,), c2=(0.1, 5.0))

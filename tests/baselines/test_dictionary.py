@@ -7,12 +7,12 @@ from extraction_examples import DEV, TASK, TRAIN, example, examples
 from pydantic import ValidationError
 
 from llmtl.answers import read_spans
-from llmtl.baselines.config import DictionaryConfig
-from llmtl.baselines.dictionary import Dictionary
-from llmtl.baselines.patterns import learn
+from llmtl.classical.config import DictionaryConfig
+from llmtl.classical.patterns import learn
 from llmtl.errors import DataError
 from llmtl.metrics.measures import measure_of
-from llmtl.predictor import Role
+from llmtl.strategies.dictionary import Dictionary
+from llmtl.strategy import Role
 from llmtl.task import Metric, TaskKind
 
 

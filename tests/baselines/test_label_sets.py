@@ -11,9 +11,9 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.multiclass import OneVsRestClassifier
 
 from llmtl.answers import read_labels, write_labels
-from llmtl.baselines.config import TfidfConfig
-from llmtl.baselines.label_sets import THRESHOLDS
-from llmtl.baselines.tfidf import Tfidf
+from llmtl.classical.config import TfidfConfig
+from llmtl.classical.label_sets import THRESHOLDS
+from llmtl.strategies.tfidf import Tfidf
 from llmtl.task import METRICS, Example, Metric, Task, TaskKind
 
 LABELS = ("refund", "delivery", "login")

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
-from llmtl.baselines.linear import LinearModel, path, prior
+from llmtl.classical.linear import LinearModel, path, prior
 from llmtl.errors import RunError
 
 

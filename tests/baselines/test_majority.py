@@ -8,9 +8,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
 from llmtl.answers import Span, write_spans
-from llmtl.baselines.majority import Majority
 from llmtl.errors import DataError
-from llmtl.predictor import Role
+from llmtl.strategies.majority import Majority
+from llmtl.strategy import Role
 from llmtl.task import Example, Metric, Task, TaskKind
 
 

@@ -7,9 +7,9 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
-from llmtl.baselines.nearest import Nearest
 from llmtl.errors import DataError
-from llmtl.predictor import Role
+from llmtl.strategies.nearest import Nearest
+from llmtl.strategy import Role
 from llmtl.task import Example, Metric, Task, TaskKind
 
 TASK = Task("describe", (), metric=Metric.CHRF, kind=TaskKind.GENERATION)

@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from llmtl.baselines.config import TfidfConfig
-from llmtl.baselines.tfidf import Tfidf
+from llmtl.classical.config import TfidfConfig
 from llmtl.errors import DataError
-from llmtl.predictor import Role
+from llmtl.strategies.tfidf import Tfidf
+from llmtl.strategy import Role
 from llmtl.task import METRICS, Example, Task, TaskKind
 
 TEXTS = ("my refund please", "the parcel is late", "passwort", "is it?", "")

@@ -7,8 +7,8 @@ from extraction_examples import TRAIN, examples
 from seqeval.metrics.sequence_labeling import get_entities
 
 from llmtl.answers import Span, read_spans
-from llmtl.baselines.word_features import features_of, shape
-from llmtl.baselines.words import OUTSIDE, covered, to_spans, to_tags, words_of
+from llmtl.classical.word_features import features_of, shape
+from llmtl.classical.words import OUTSIDE, covered, to_spans, to_tags, words_of
 
 
 @pytest.mark.parametrize(

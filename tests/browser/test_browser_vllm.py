@@ -8,7 +8,7 @@ from browser.pages import KEY, running
 from serving.front_desk import make_run
 
 from llmtl.pipeline.playground import playground_content
-from llmtl.serving.playground.cost import cost_view
+from llmtl.playground.cost import cost_view
 
 pytestmark = [
     pytest.mark.slow,

@@ -9,10 +9,10 @@ from llmtl.decision import DecisionConfig, choose, decide
 from llmtl.decision.evidence import gather
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.verdict import rule
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import accuracy, score
 from llmtl.metrics.intervals import Interval
-from llmtl.predictor import Prediction, Role
+from llmtl.strategy import Prediction, Role
 from llmtl.task import Metric, Task
 
 LABELS = ("a", "b", "c", "d")

@@ -11,7 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from llmtl.costs import PriceConfig
 from llmtl.decision import Verdict, choose, decide
-from llmtl.decision.forecast import told_before
+from llmtl.decision.power import told_before
 from llmtl.errors import RunError
 from llmtl.metrics.paired import mcnemar_exact
 from llmtl.metrics.power import minimum_detectable_difference

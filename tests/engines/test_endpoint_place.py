@@ -3,9 +3,9 @@
 import pytest
 from hosted_server import completion, hosted_server
 
-from llmtl.engines.openai_client import HostedClient, HostedModel, Question
-from llmtl.engines.openai_config import on_this_machine
-from llmtl.engines.openai_replies import ReplyCache
+from llmtl.engines.openai.client import HostedClient, HostedModel, Question
+from llmtl.engines.openai.config import on_this_machine
+from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
 from llmtl.progress import unwatched
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from llmtl.engines import ModelSource
-from llmtl.engines.loading import load_model, load_tokenizer
+from llmtl.engines.transformers.loading import load_model, load_tokenizer
 from llmtl.errors import ModelError
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 from hosted_server import completion, error, hosted_server
 
-from llmtl.engines.openai import OpenAIEngine
-from llmtl.engines.openai_client import HostedModel
-from llmtl.engines.openai_limits import Meter, Pace, TokenPrices
-from llmtl.engines.openai_replies import ReplyCache
+from llmtl.engines.openai.client import HostedModel
+from llmtl.engines.openai.engine import OpenAIEngine
+from llmtl.engines.openai.limits import Meter, Pace, TokenPrices
+from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import ContextLengthError, HostedError, UnreadableAnswerError
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 TASK = Task("routing", ("billing", "refund"), instruction="Route it.")
 PRICES = TokenPrices(prompt=2.0, cached=0.5, completion=10.0)

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from llmtl.engines.openai_labels import probabilities, stated
-from llmtl.engines.openai_replies import Step
+from llmtl.engines.openai.labels import probabilities, stated
+from llmtl.engines.openai.replies import Step
 
 LABELS = ("billing", "card lost", "card new", "card")
 

@@ -12,15 +12,15 @@ import time
 import httpx
 import pytest
 
-from llmtl.engines.openai import OpenAIEngine
-from llmtl.engines.openai_client import HostedModel
-from llmtl.engines.openai_replies import ReplyCache
+from llmtl.engines.openai.client import HostedModel
+from llmtl.engines.openai.engine import OpenAIEngine
+from llmtl.engines.openai.replies import ReplyCache
 from llmtl.engines.protocol import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import ContextLengthError, HostedError, UnreadableAnswerError
 from llmtl.pocket import resolve
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.slow

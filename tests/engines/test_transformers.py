@@ -9,10 +9,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import ContextLengthError, ModelError
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 LABELS = ("billing", "billing dispute", "card", "card lost", "card arrival", "other", "refund")
 TEXTS = (
@@ -291,7 +291,7 @@ def test_more_prompts_than_are_held_at_once(tiny_llama, monkeypatch):
     engine, few = load(tiny_llama), load(tiny_llama)
     prompts, answers = worded(engine, TEXTS * 2)
     straight = engine.score(prompts, answers)
-    monkeypatch.setattr("llmtl.engines.transformers._CHUNK", 3)
+    monkeypatch.setattr("llmtl.engines.transformers.engine._CHUNK", 3)
     chunked = few.score(prompts, answers)
     for a, b in zip(straight, chunked, strict=True):
         assert a.probabilities == pytest.approx(b.probabilities, abs=1e-5)

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
-from llmtl.engines.vllm import VllmEngine
+from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.engines.vllm.engine import VllmEngine
 from llmtl.errors import ContextLengthError, ModelError
 from llmtl.pocket import resolve
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 pytestmark = pytest.mark.slow
 

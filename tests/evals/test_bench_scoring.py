@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.task import Example
 
 EVALS = Path(__file__).parents[2] / "evals"

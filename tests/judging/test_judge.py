@@ -6,7 +6,7 @@ import pytest
 from hosted_server import completion, error, hosted_server
 from judging.judges import longer, says, shown
 
-from llmtl.engines.openai_replies import ReplyCache
+from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
 from llmtl.judging.asking import SCHEMA, Brief
 from llmtl.judging.config import JudgeConfig

@@ -1,7 +1,7 @@
 """The time budget."""
 
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.pipeline.budget import FEWEST, plan
 from llmtl.task import Example, Split, Task
 

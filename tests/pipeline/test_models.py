@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.hardware import Gpu, inspect
 from llmtl.pipeline.models import EngineCache, identity, source_of
 from llmtl.pipeline.prepare import emulation

@@ -11,8 +11,8 @@ import pytest
 import llmtl
 from llmtl.decision import Verdict
 from llmtl.errors import RunError
+from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.pipeline.report import as_served, read_served, refresh_report, report_content
-from llmtl.served import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.store import read_json, write_json
 
 REPORTS = ("report.html", "report.md")

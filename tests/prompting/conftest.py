@@ -6,8 +6,8 @@ import pytest
 from routing_task import LABELS, labelled
 
 from llmtl.engines.protocol import ModelSource
-from llmtl.predictor import FitContext
 from llmtl.progress import Silent
+from llmtl.strategy import FitContext
 from llmtl.task import Task
 
 
@@ -48,7 +48,7 @@ class Heard(Silent):
 
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_llama):
-    from llmtl.engines.transformers import TransformersEngine
+    from llmtl.engines.transformers.engine import TransformersEngine
 
     return TransformersEngine.load(ModelSource(str(tiny_llama)), device="cpu")
 

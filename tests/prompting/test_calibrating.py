@@ -8,11 +8,11 @@ from routing_task import LABELS, labelled
 from scipy.special import softmax
 
 from llmtl.metrics.recalibration import LabelCalibration, Method
-from llmtl.predictor import Prediction
 from llmtl.prompting.calibrating import calibrate
 from llmtl.prompting.config import CalibrationChoice, FewShotConfig, ZeroShotConfig
-from llmtl.prompting.few_shot import FewShot
-from llmtl.prompting.zero_shot import ZeroShot
+from llmtl.strategies.few_shot import FewShot
+from llmtl.strategies.zero_shot import ZeroShot
+from llmtl.strategy import Prediction
 
 
 class Leaning:

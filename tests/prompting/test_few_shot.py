@@ -8,13 +8,13 @@ import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from llmtl.errors import ContextLengthError, RunError
-from llmtl.label_predictor import PromptPredictor
-from llmtl.predictor import Role
 from llmtl.prompting.config import FewShotConfig
 from llmtl.prompting.demonstrations import interleaved
-from llmtl.prompting.few_shot import FewShot
+from llmtl.prompting.predictors import LabelPredictor
+from llmtl.prompting.template import Template
+from llmtl.strategies.few_shot import FewShot
+from llmtl.strategy import Role
 from llmtl.task import Example, references
-from llmtl.templates import Template
 
 SMALL = FewShotConfig(shots=(2, 4), seeds=2, built_in_instructions=False)
 
@@ -32,7 +32,7 @@ def test_every_candidate_is_scored_on_dev_with_its_own_demonstrations(make_conte
     template, truth = Template(context.task, engine), references(context.dev)
     for each in details["candidates"]:
         shown = interleaved(context.train, context.task.labels, count=each["shots"], seed=each["seed"])
-        predictor = PromptPredictor(context.task, engine, template, demonstrations=lambda text, shown=shown: shown)
+        predictor = LabelPredictor(context.task, engine, template, demonstrations=lambda text, shown=shown: shown)
         guesses = [one.answer for one in predictor.predict([example.text for example in context.dev])]
         assert each["dev_accuracy"] == pytest.approx(accuracy_score(truth, guesses))
         assert each["dev_macro_f1"] == pytest.approx(f1_score(truth, guesses, average="macro", zero_division=0))
@@ -102,7 +102,7 @@ def long_text(words):
 def test_numbers_that_leave_no_room_for_the_longest_input_are_left_out(make_context, engine):
     context = make_context()
     template = Template(context.task, engine)
-    room = PromptPredictor(context.task, engine, template).prompt_room()
+    room = LabelPredictor(context.task, engine, template).prompt_room()
     longest = Example("long", long_text(80), "refund")
     context = replace(context, dev=(*context.dev, longest))
     details = FewShot(FewShotConfig(shots=(2, 4, 8, 12), seeds=2, built_in_instructions=False)).fit(context).details()

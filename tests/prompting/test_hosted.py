@@ -10,10 +10,10 @@ from routing_task import labelled
 import llmtl
 from llmtl.costs import PriceConfig
 from llmtl.errors import HostedError, RecipeError
-from llmtl.predictor import Role
 from llmtl.prompting.config import HostedConfig
-from llmtl.prompting.hosted import Hosted
-from llmtl.strategies import HOSTED, STRATEGIES, StrategiesConfig
+from llmtl.strategies.hosted import Hosted
+from llmtl.strategies.table import HOSTED, STRATEGIES, StrategiesConfig
+from llmtl.strategy import Role
 from llmtl.task import references
 
 PRICES = PriceConfig(usd_per_million_prompt_tokens=2.0, usd_per_million_completion_tokens=10.0)

@@ -7,11 +7,11 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from llmtl.prompting.config import FewShotConfig, KnnFewShotConfig, ZeroShotConfig
-from llmtl.prompting.few_shot import FewShot
 from llmtl.prompting.instructions import BUILT_IN, wordings
-from llmtl.prompting.knn_few_shot import KnnFewShot
 from llmtl.prompting.prompts import Prompts
-from llmtl.prompting.zero_shot import ZeroShot
+from llmtl.strategies.few_shot import FewShot
+from llmtl.strategies.knn_few_shot import KnnFewShot
+from llmtl.strategies.zero_shot import ZeroShot
 from llmtl.task import INSTRUCTIONS, Task, TaskKind, references
 
 OWN = "Sort the message."

@@ -7,14 +7,14 @@ import pytest
 from sklearn.metrics import accuracy_score
 
 from llmtl.errors import ContextLengthError
-from llmtl.label_predictor import PromptPredictor
-from llmtl.predictor import Role
 from llmtl.prompting.config import KnnFewShotConfig
 from llmtl.prompting.demonstrations import interleaved
-from llmtl.prompting.knn_few_shot import KnnFewShot
+from llmtl.prompting.predictors import LabelPredictor
 from llmtl.prompting.retrieval import Retriever
+from llmtl.prompting.template import Template
+from llmtl.strategies.knn_few_shot import KnnFewShot
+from llmtl.strategy import Role
 from llmtl.task import Example, references
-from llmtl.templates import Template
 
 SMALL = KnnFewShotConfig(built_in_instructions=False, shots=(2, 4))
 
@@ -44,7 +44,7 @@ def test_k_is_chosen_on_dev(make_context, engine):
     index = Retriever(interleaved(context.train, context.task.labels, count=14, seed=0))
     assert [each["shots"] for each in details["candidates"]] == [2, 4]
     for each in details["candidates"]:
-        predictor = PromptPredictor(
+        predictor = LabelPredictor(
             context.task, engine, template, demonstrations=lambda text, k=each["shots"]: index.nearest(text, k)
         )
         guesses = [one.answer for one in predictor.predict([example.text for example in context.dev])]
@@ -64,7 +64,7 @@ def test_a_long_input_gets_fewer_demonstrations_the_most_similar_ones(make_conte
     context = make_context()
     fitted = KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(8,))).fit(context)
     template = Template(context.task, engine)
-    room = PromptPredictor(context.task, engine, template).prompt_room()
+    room = LabelPredictor(context.task, engine, template).prompt_room()
     text = f"charged {long_text(90)}"
     all_shown = Retriever(interleaved(context.train, context.task.labels, count=14, seed=0)).nearest(text, 8)
     lengths = [engine.count_tokens(template.prompt(text, all_shown[8 - kept :])) for kept in range(1, 9)]

@@ -7,11 +7,11 @@ import pytest
 from routing_task import labelled
 
 from llmtl.errors import ContextLengthError
-from llmtl.predictor import Role
 from llmtl.prompting.config import ManyShotConfig
 from llmtl.prompting.demonstrations import interleaved
-from llmtl.prompting.many_shot import ManyShot
 from llmtl.prompting.prompts import Prompts
+from llmtl.strategies.many_shot import ManyShot
+from llmtl.strategy import Role
 
 ONE = ManyShotConfig(seeds=1, built_in_instructions=False, context_fraction=0.9)
 

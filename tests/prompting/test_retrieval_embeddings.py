@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
-from llmtl.engines.embeddings import embed_texts
+from llmtl.engines.transformers.embeddings import embed_texts
 from llmtl.errors import MissingPackageError, ModelError
 from llmtl.prompting.config import KnnFewShotConfig, Retrieval
-from llmtl.prompting.knn_few_shot import KnnFewShot
 from llmtl.prompting.retrieval import EmbeddingRetriever, Retriever, build_index
+from llmtl.strategies.knn_few_shot import KnnFewShot
 from llmtl.task import Example
 
 TEXTS = ("where is my parcel", "I lost my card", "refund the shoes please", "HELLO there", "x")
@@ -32,7 +32,7 @@ def reference(engine, text):
 def test_embeddings_are_the_mean_last_hidden_states_whatever_the_batch(tiny_engine, monkeypatch):
     expected = np.array([reference(tiny_engine, text) for text in TEXTS])
     assert tiny_engine.embed(TEXTS) == pytest.approx(expected, abs=1e-5)
-    monkeypatch.setattr("llmtl.engines.embeddings.BATCH_TOKENS", 1)
+    monkeypatch.setattr("llmtl.engines.transformers.embeddings.BATCH_TOKENS", 1)
     assert tiny_engine.embed(TEXTS) == pytest.approx(expected, abs=1e-5)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from llmtl.predictor import Budget, Prediction
 from llmtl.prompting.search import Candidate, Scored, search, spread
+from llmtl.strategy import Budget, Prediction
 from llmtl.task import Metric, Task, references
 
 

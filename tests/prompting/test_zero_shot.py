@@ -5,10 +5,10 @@ import json
 import pytest
 
 from llmtl.errors import ContextLengthError
-from llmtl.predictor import Role
 from llmtl.prompting.config import ZeroShotConfig
-from llmtl.prompting.zero_shot import ZeroShot
-from llmtl.templates import Template
+from llmtl.prompting.template import Template
+from llmtl.strategies.zero_shot import ZeroShot
+from llmtl.strategy import Role
 
 
 def test_prompts_hold_the_input_and_no_example(make_context, engine):

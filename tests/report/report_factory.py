@@ -19,10 +19,10 @@ from llmtl.decision.outcome import (
     TestScore,
     Verdict,
 )
-from llmtl.evaluation import Evaluation
+from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
-from llmtl.predictor import Prediction, Role
 from llmtl.report.content import ReportContent
+from llmtl.strategy import Prediction, Role
 from llmtl.task import Example, Task
 
 LABELS = (

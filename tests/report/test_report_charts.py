@@ -6,7 +6,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from report_factory import VARIANTS, make_content, with_failures
 
-from llmtl.predictor import LOOKS, Role
 from llmtl.report import svg
 from llmtl.report.charts.axes import Ending, Plot
 from llmtl.report.charts.cost import cost_chart, efficient
@@ -15,6 +14,7 @@ from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.placing import Box, place_labels
 from llmtl.report.charts.scores import scores_chart
 from llmtl.report.view import Candidate, CurvePoint, build_view
+from llmtl.strategy import LOOKS, Role
 
 WIDTHS = (928.0, 358.0)
 

@@ -3,9 +3,9 @@ import re
 import pytest
 from report_factory import make_content
 
-from llmtl.predictor import LOOKS, Role
 from llmtl.report import palette
 from llmtl.report.html import render_html
+from llmtl.strategy import LOOKS, Role
 
 
 def luminance(colour):

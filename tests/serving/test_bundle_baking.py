@@ -4,12 +4,12 @@ import jinja2
 import pytest
 from transformers import AutoTokenizer
 
-from llmtl.engines.wording import TokenizerWording
+from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.errors import BundleError
 from llmtl.pocket import resolve
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.baking import bake, hostile_texts, verify_baked
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 TASK = Task(
     "t",

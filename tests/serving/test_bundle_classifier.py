@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from llmtl.baselines.config import TfidfConfig
-from llmtl.baselines.majority import MajorityPredictor
-from llmtl.baselines.tfidf import Tfidf
+from llmtl.classical.config import TfidfConfig
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import BundleError
-from llmtl.predictor import FitContext
 from llmtl.serving.bundle.classifier import load_classifier, write_classifier
 from llmtl.serving.bundle.read import open_bundle, read_recorded
+from llmtl.strategies.majority import MajorityPredictor
+from llmtl.strategies.tfidf import Tfidf
+from llmtl.strategy import FitContext
 from llmtl.task import Example, Task
 
 TASK = Task("t", ("b", "a", "never seen"))

@@ -7,12 +7,12 @@ import pytest
 from small_bundle import small_bundle
 
 from llmtl.engines import ModelSource
-from llmtl.engines.transformers import TransformersEngine
-from llmtl.predictor import Role
+from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.constraint import decoding, output_of
 from llmtl.serving.bundle.source import Measured
+from llmtl.strategy import Role
 from llmtl.task import Metric, Task, TaskKind
-from llmtl.templates import Template
 
 TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=TaskKind.GENERATION)
 MEASURED = Measured("zero-shot", Role.PROMPTING, {}, Path(), test=None, details={"max_tokens": 24})

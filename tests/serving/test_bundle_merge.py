@@ -9,16 +9,16 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from llmtl.engines.protocol import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import BundleError
-from llmtl.label_predictor import PromptPredictor
 from llmtl.pipeline.export import bundle_source
 from llmtl.pocket import resolve
 from llmtl.progress import Silent
+from llmtl.prompting.predictors import LabelPredictor
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.merge import check_merged, write_merged
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.bundle.write import write_bundle
-from llmtl.templates import Template
 
 
 def beside(folder: Path, adapter: Path) -> TransformersEngine:
@@ -42,7 +42,7 @@ def test_a_merged_checkpoint_equals_base_and_adapter(request, bundle_of, name):
         "beside": beside(resolve(f"pocket-{name}"), adapter),
     }
     merged, expected = (
-        PromptPredictor(run.task, engine, Template(run.task, engine)).predict(texts) for engine in engines.values()
+        LabelPredictor(run.task, engine, Template(run.task, engine)).predict(texts) for engine in engines.values()
     )
     for now, then, row in zip(merged, expected, read_recorded(folder), strict=True):
         assert now.answer == then.answer == row.prediction
@@ -50,7 +50,7 @@ def test_a_merged_checkpoint_equals_base_and_adapter(request, bundle_of, name):
         assert dict(now.probabilities) == pytest.approx(row.probabilities, abs=1e-5)
     # and the adapter matters: the base model alone says something else
     base = TransformersEngine.load(ModelSource(str(resolve(f"pocket-{name}"))), device="cpu")
-    alone = PromptPredictor(run.task, base, Template(run.task, base)).predict(texts)
+    alone = LabelPredictor(run.task, base, Template(run.task, base)).predict(texts)
     assert (
         max(
             abs(a.probabilities[k] - b.probabilities[k])

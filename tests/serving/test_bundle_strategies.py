@@ -11,11 +11,11 @@ from llmtl.engines.protocol import ModelSource
 from llmtl.errors import BundleError
 from llmtl.metrics.recalibration import LabelCalibration, Method
 from llmtl.pocket import resolve
-from llmtl.predictor import Role
 from llmtl.prompting.config import Retrieval
 from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.source import BundleSource, Measured
 from llmtl.serving.bundle.strategies import served_others, served_winner
+from llmtl.strategy import Role
 from llmtl.task import Example, Task
 
 TRAIN = (Example("1", "I lost it", "card lost"), Example("2", "my money", "refund"))

@@ -13,17 +13,17 @@ from safetensors.numpy import load_file, save_file
 
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.engines.protocol import ModelSource
-from llmtl.engines.wording import TokenizerWording
+from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.errors import BundleError
 from llmtl.pipeline.export import bundle_source
 from llmtl.pocket import resolve
 from llmtl.progress import Silent
 from llmtl.prompting.retrieval import Retriever
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool, read_recorded
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import read_json, read_json_lines
-from llmtl.templates import Template
 
 POCKET = resolve("pocket-llama")
 

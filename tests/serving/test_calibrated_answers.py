@@ -12,12 +12,12 @@ from small_bundle import LABELS, small_bundle
 from test_predict_scoring import StandIn, predicted
 from transformers import AutoTokenizer
 
-from llmtl.engines.wording import TokenizerWording
+from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.metrics.recalibration import LabelCalibration, Method
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import BUNDLE
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.serving.task_api.middleware import TaskMiddleware
-from llmtl.templates import Template
 
 TOLD = "Which queue is it?"
 CALIBRATION = LabelCalibration(Method.AFFINE, (1.0, 0.5, 2.0, 1.0, 1.5), (0.0, 3.0, -1.0, 1.0, 0.5))

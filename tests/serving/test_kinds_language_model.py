@@ -15,16 +15,16 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from transformers import AutoTokenizer
 
-from llmtl.engines.grammar import json_grammar
+from llmtl.engines.endings import json_grammar
 from llmtl.engines.protocol import ModelSource
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import BundleError
 from llmtl.pipeline.export import export
 from llmtl.pocket import resolve
-from llmtl.predictor import Prediction
 from llmtl.serving.bundle.merge import MergeCheck, _same_answers
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.task_api.middleware import TaskMiddleware
+from llmtl.strategy import Prediction
 
 KINDS = ("multi-label", "generation")
 

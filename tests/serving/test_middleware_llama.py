@@ -11,10 +11,10 @@ from live_bundle import KEY, client_of, error_of, live_server
 from live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, measured, user
 from prometheus_client.parser import text_string_to_metric_families
 
-from llmtl.engines.wording import TokenizerWording
+from llmtl.engines.tokenizer import TokenizerWording
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle
 from llmtl.serving.task_api.limits import Limits
-from llmtl.templates import Template
 
 pytestmark = pytest.mark.slow
 CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"

@@ -7,9 +7,9 @@ import time
 import pytest
 
 from llmtl.errors import DataError, ServingError
-from llmtl.serving.playground import batch
-from llmtl.serving.playground.batch import Outcome, added_columns, harmless, label_texts, read_sheet, write_labelled
-from llmtl.serving.playground.client import Labelled, RefusedError
+from llmtl.playground import batch
+from llmtl.playground.batch import Outcome, added_columns, harmless, label_texts, read_sheet, write_labelled
+from llmtl.playground.client import Labelled, RefusedError
 
 
 class Echo:

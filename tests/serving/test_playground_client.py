@@ -7,8 +7,8 @@ import pytest
 from canned_server import canned
 
 from llmtl.errors import ServingError
-from llmtl.serving.playground import client
-from llmtl.serving.playground.client import Endpoint, RefusedError
+from llmtl.playground import client
+from llmtl.playground.client import Endpoint, RefusedError
 
 TASK = {"task": "t", "model": "t", "strategy": "tfidf", "labels": ["a", "b"], "unknown": 1}
 OPENAI_ERROR = {"error": {"message": "The message\nis too long; shorten it.", "type": "x", "param": None, "code": "y"}}

@@ -12,13 +12,13 @@ from kind_runs import make_kind_run
 
 from llmtl.answers import Span, write_spans
 from llmtl.errors import ServingError
-from llmtl.serving.playground.answers import Piece, counted, marked, shown
-from llmtl.serving.playground.batch import Outcome, added_columns, read_sheet, write_labelled
-from llmtl.serving.playground.batch_tab import _summary
-from llmtl.serving.playground.client import Answer, Endpoint, Labelled, ServedTask
-from llmtl.serving.playground.content import PlaygroundContent, TestRow
-from llmtl.serving.playground.errors_tab import errors_page
-from llmtl.serving.playground.try_tab import asking
+from llmtl.playground.answers import Piece, counted, marked, shown
+from llmtl.playground.batch import Outcome, added_columns, read_sheet, write_labelled
+from llmtl.playground.batch_tab import _summary
+from llmtl.playground.client import Answer, Endpoint, Labelled, ServedTask
+from llmtl.playground.content import PlaygroundContent, TestRow
+from llmtl.playground.errors_tab import errors_page
+from llmtl.playground.try_tab import asking
 
 TEXT = "two <of> us at 6 pm"
 SPANS = write_spans([Span(0, 11, "people", "two <of> us"), Span(15, 19, "time", "6 pm")])
@@ -170,7 +170,7 @@ def test_the_whole_page_is_built_over_a_run(tmp_path):
         code = (
             "import sys, llmtl\n"
             "from llmtl.pipeline.playground import playground_content\n"
-            "from llmtl.serving.playground.app import build\n"
+            "from llmtl.playground.app import build\n"
             "content = playground_content(sys.argv[1], run=llmtl.load_run(sys.argv[2]))\n"
             "assert any(not row.right for row in content.rows)\n"
             "build(content)\n"

@@ -11,15 +11,15 @@ from canned_server import canned
 import llmtl
 from llmtl.decision.outcome import Dropped
 from llmtl.errors import RunError
+from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.pipeline.playground import playground_content
 from llmtl.pipeline.report import report_content
-from llmtl.served import SERVED, SERVING_FILE, Load, Parity, Served
-from llmtl.serving.playground.client import Answer, ServedModel, ServedTask
-from llmtl.serving.playground.content import PlaygroundContent, StrategyCost, TestRow
-from llmtl.serving.playground.cost import price
-from llmtl.serving.playground.decision_tab import cost_page, decision_page, figures_page
-from llmtl.serving.playground.errors_tab import errors_page
-from llmtl.serving.playground.try_tab import asking, split_bars
+from llmtl.playground.client import Answer, ServedModel, ServedTask
+from llmtl.playground.content import PlaygroundContent, StrategyCost, TestRow
+from llmtl.playground.cost import price
+from llmtl.playground.decision_tab import cost_page, decision_page, figures_page
+from llmtl.playground.errors_tab import errors_page
+from llmtl.playground.try_tab import asking, split_bars
 from llmtl.store import write_json
 
 ROWS = (

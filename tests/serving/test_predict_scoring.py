@@ -9,8 +9,8 @@ import pytest
 from small_bundle import LABELS, small_bundle
 from transformers import AutoTokenizer
 
-from llmtl.engines.descent import NEGLIGIBLE
 from llmtl.engines.tokens import continuations, encode
+from llmtl.engines.vllm.branches import NEGLIGIBLE
 from llmtl.prompting.retrieval import Retriever
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.serving.task_api.requests import RequestError

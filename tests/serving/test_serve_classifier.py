@@ -17,9 +17,9 @@ from serve_process import serving
 
 import llmtl
 from llmtl.cli import main
+from llmtl.measured.endpoint import SERVED
 from llmtl.pipeline.serve import find_target, open_warning
 from llmtl.progress import Silent
-from llmtl.served import SERVED
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.server.options import ServeOptions
 

@@ -17,13 +17,13 @@ from serve_process import serving
 from starlette.testclient import TestClient
 
 from llmtl.errors import BundleError, HostedError
+from llmtl.measured.endpoint import Paid
 from llmtl.pipeline.export import export
 from llmtl.pipeline.playground import playground_content
 from llmtl.pipeline.report import read_served
-from llmtl.served import Paid
+from llmtl.playground.cost import price
 from llmtl.serving.bundle.hosted import hosted_winner, read_hosted, require_key
 from llmtl.serving.bundle.read import open_bundle, read_recorded
-from llmtl.serving.playground.cost import price
 from llmtl.serving.proof.client import Endpoint
 from llmtl.serving.proof.parity import check_parity
 from llmtl.serving.proof.reading import reading_of

@@ -12,7 +12,7 @@ import pytest
 from serve_process import serving
 
 from llmtl.cli import main
-from llmtl.served import SERVED
+from llmtl.measured.endpoint import SERVED
 
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
 RESTART_SECONDS = 600.0

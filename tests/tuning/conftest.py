@@ -4,8 +4,8 @@ import pytest
 
 from llmtl.engines.protocol import ModelSource
 from llmtl.progress import Silent
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
-from llmtl.templates import Template
 
 TASK = Task("cards", ("billing", "billing dispute", "card arrival", "card lost"))
 EXAMPLES = tuple(
@@ -57,7 +57,7 @@ def source(tiny_llama):
 
 @pytest.fixture(scope="session")
 def base_engine(source):
-    from llmtl.engines.transformers import TransformersEngine
+    from llmtl.engines.transformers.engine import TransformersEngine
 
     engine = TransformersEngine.load(source)
     yield engine
@@ -85,7 +85,7 @@ def tokenized(template, tokenizer):
 @pytest.fixture
 def make_job(tiny_llama, source, tokenized, tmp_path):
     """Return a function that makes a training job on the tiny LLaMA; keywords change the configuration or the job."""
-    from llmtl.engines.loading import load_tokenizer
+    from llmtl.engines.transformers.loading import load_tokenizer
     from llmtl.tuning.config import QloraConfig
     from llmtl.tuning.training import Job
 

@@ -4,8 +4,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from llmtl.errors import TrainingError
+from llmtl.prompting.template import Template
 from llmtl.task import Example, Metric, Task, TaskKind
-from llmtl.templates import Template
 from llmtl.tuning.examples import IGNORED, each_reference, fitting, require_answers, tokenize
 
 
@@ -30,7 +30,7 @@ def test_the_prompt_keeps_the_tokens_it_is_served_with(examples, template, token
 
 def test_no_token_merges_over_the_boundary_of_a_plain_prompt(tiny_base):
     from llmtl.engines.protocol import ModelSource
-    from llmtl.engines.transformers import TransformersEngine
+    from llmtl.engines.transformers.engine import TransformersEngine
 
     engine = TransformersEngine.load(ModelSource(str(tiny_base)))
     template = Template(Task("plain", ("refund", "card lost")), engine)

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from llmtl.engines.transformers import TransformersEngine
+from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import RunError, TrainingError
-from llmtl.predictor import Budget, FitContext, Role
+from llmtl.strategies.qlora import Qlora
+from llmtl.strategy import Budget, FitContext, Role
 from llmtl.tuning.config import QloraConfig
-from llmtl.tuning.qlora import Qlora
 
 CONFIG = QloraConfig(max_epochs=20, batch_size=8, learning_rate=1e-2, dropout=0.0)
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from llmtl.answers import Span, write_spans
-from llmtl.engines.transformers import TransformersEngine
-from llmtl.predictor import FitContext
+from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.strategies.qlora import Qlora
+from llmtl.strategy import FitContext
 from llmtl.task import Example, Metric, Task, TaskKind
 from llmtl.tuning.config import QloraConfig
-from llmtl.tuning.qlora import Qlora
 
 CONFIG = QloraConfig(max_epochs=40, batch_size=4, learning_rate=1e-2, dropout=0.0, evaluations_per_epoch=1)
 TEXTS = ("I lost my card", "my bill came again", "where is my refund and my card", "hello")

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from llmtl.learning_curve import Forecast, LearningCurves
-from llmtl.predictor import Role
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import Ending, Plot
 from llmtl.report.charts.placing import Box
+from llmtl.strategy import Role
 
 
 def learning_chart(curves: LearningCurves, *, roles: dict[str, Role], width: float, name: str) -> Markup | None:

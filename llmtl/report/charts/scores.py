@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from llmtl.predictor import Role
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import TIGHT, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.report.view import Row
+from llmtl.strategy import Role
 
 _ROW = 50
 _TOP = 30

@@ -3,11 +3,11 @@
 from markupsafe import Markup
 
 from llmtl.costs import CostLine, Crossing
-from llmtl.predictor import Role
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import Ending, Plot, thinned, written_count
 from llmtl.report.charts.placing import Box
 from llmtl.report.money import Money
+from llmtl.strategy import Role
 
 _DECADES = 2
 _STEPS = 49

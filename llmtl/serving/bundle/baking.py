@@ -1,19 +1,19 @@
 """The chat template of a bundle: the task's wording in front of the model's own chat template.
 
 Stock vLLM renders it, so that a client sends the input alone and the model sees the prompt that was measured. What
-`llmtl.templates.Template` writes is taken from it as finished text; only breaking control texts in the input is said
-again, in Jinja. With the variable `raw` the model's own template remains, for conversations that are already worded.
+`Template` writes is taken from it as finished text; only breaking control texts in the input is said again, in Jinja.
+With the variable `raw` the model's own template remains, for conversations that are already worded.
 Not covered: demonstrations retrieved for an input; a bundle that retrieves bakes the wording without any.
 """
 
 import json
 from collections.abc import Sequence
 
-from llmtl.engines.wording import FIXED_DATE, TokenizerWording
+from llmtl.engines.tokenizer import FIXED_DATE, TokenizerWording
 from llmtl.errors import BundleError
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import RAW
 from llmtl.task import Example, Message
-from llmtl.templates import Template
 
 _INPUT = "THE-INPUT-GOES-HERE"
 _ONE_MESSAGE = "This model takes exactly one message, of role 'user' and with text as content: the input."

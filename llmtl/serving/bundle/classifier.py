@@ -4,7 +4,7 @@
     classifier.safetensors   weights of terms and labels, rows to compare with
     model.crfsuite           a conditional random field, in CRFsuite's own format
 
-Nothing in them can run code. Not covered: fitting (`llmtl.baselines`).
+Nothing in them can run code. Not covered: fitting (`llmtl.classical`).
 """
 
 import json
@@ -20,18 +20,18 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_array
 
-from llmtl.baselines.crf import MODEL_FILE, CrfPredictor
-from llmtl.baselines.dictionary import DictionaryPredictor
-from llmtl.baselines.label_sets import LabelSetPredictor
-from llmtl.baselines.linear import LinearModel
-from llmtl.baselines.majority import ConstantPredictor, MajorityPredictor
-from llmtl.baselines.nearest import NearestPredictor
-from llmtl.baselines.patterns import Entries
-from llmtl.baselines.tfidf import TfidfPredictor
+from llmtl.classical.label_sets import LabelSetPredictor
+from llmtl.classical.linear import LinearModel
+from llmtl.classical.patterns import Entries
 from llmtl.errors import BundleError
-from llmtl.predictor import Prediction, Predictor
 from llmtl.progress import Advance, unwatched
 from llmtl.serving.bundle.vectorisers import Arrays, vectoriser_arrays, vectoriser_facts, vectoriser_from
+from llmtl.strategies.crf import MODEL_FILE, CrfPredictor
+from llmtl.strategies.dictionary import DictionaryPredictor
+from llmtl.strategies.majority import ConstantPredictor, MajorityPredictor
+from llmtl.strategies.nearest import NearestPredictor
+from llmtl.strategies.tfidf import TfidfPredictor
+from llmtl.strategy import Prediction, Predictor
 from llmtl.task import Task
 
 FACTS, ARRAYS = "classifier.json", "classifier.safetensors"

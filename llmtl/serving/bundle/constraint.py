@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmtl.answers import Span, write_labels, write_spans
-from llmtl.engines.grammar import json_grammar
+from llmtl.engines.endings import json_grammar
+from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.engines.tokens import continuations, encode
-from llmtl.engines.wording import TokenizerWording
 from llmtl.errors import BundleError
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, Output
 from llmtl.serving.bundle.source import Measured
 from llmtl.task import Message, TaskKind
-from llmtl.templates import Template
 
 _TAIL = 4
 """The last tokens of a prompt that decide how an answer after it is split (as in `llmtl.engines.tokens`)."""

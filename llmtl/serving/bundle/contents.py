@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from llmtl.engines.checkpoint import fetch_checkpoint
-from llmtl.engines.wording import TokenizerWording
+from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.errors import BundleError
 from llmtl.progress import Progress
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle import manifest as names
 from llmtl.serving.bundle.baking import bake, hostile_texts, verify_baked
 from llmtl.serving.bundle.card import Card, card
@@ -38,7 +39,6 @@ from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
 from llmtl.task import Message, TaskKind
-from llmtl.templates import Template
 
 _FORMS: Mapping[TaskKind, Literal["label", "json", "text"]] = MappingProxyType(
     {

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from llmtl.errors import BundleError
+from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.progress import Progress
-from llmtl.served import SERVING_FILE
 from llmtl.serving.bundle.manifest import CHECKSUMS
 
 EXEMPT = (CHECKSUMS, SERVING_FILE)

@@ -4,7 +4,7 @@
 
 Served requests have a spend limit of their own, the recipe's `strategies.hosted.max_usd`, for each start of the server;
 LLMTL_HOSTED_MAX_USD replaces it. Replies are kept in memory only, so that the same input is not paid twice at once. Not
-covered: the wording (`llmtl.templates`), keys, which stay in the environment.
+covered: the wording (`llmtl.prompting.template`), keys, which stay in the environment.
 """
 
 from collections.abc import Mapping
@@ -15,19 +15,18 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmtl.engines.openai import OpenAIEngine
-from llmtl.engines.openai_client import HostedModel
-from llmtl.engines.openai_limits import TokenPrices
-from llmtl.engines.openai_replies import ReplyCache
+from llmtl.engines.openai.client import HostedModel
+from llmtl.engines.openai.engine import OpenAIEngine
+from llmtl.engines.openai.limits import TokenPrices
+from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import BundleError, HostedError
-from llmtl.evaluation import Evaluation
-from llmtl.label_predictor import PromptPredictor
-from llmtl.predictor import Predictor
-from llmtl.served import Paid
+from llmtl.measured.endpoint import Paid
+from llmtl.measured.evaluation import Evaluation
+from llmtl.prompting.predictors import LabelPredictor, TextPredictor
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.store import read_json, write_json
-from llmtl.templates import Template
-from llmtl.text_predictor import TextPredictor
+from llmtl.strategy import Predictor
 
 HOSTED_FILE = "hosted.json"
 LIMIT_VARIABLE = "LLMTL_HOSTED_MAX_USD"
@@ -105,7 +104,7 @@ class HostedAsking:
         """Return the predictor."""
         served, most = self.bundle.winner, self.bundle.output.max_tokens
         if most is None:
-            return PromptPredictor(
+            return LabelPredictor(
                 self.bundle.task,
                 self.engine,
                 self.template,

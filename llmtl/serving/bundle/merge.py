@@ -11,9 +11,9 @@ from typing import Any
 
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
-from llmtl.predictor import Prediction
 from llmtl.progress import Progress
 from llmtl.serving.bundle.source import BundleSource
+from llmtl.strategy import Prediction
 from llmtl.task import TaskKind
 
 MERGE_TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
@@ -42,7 +42,7 @@ def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: Pre
     Merged in `dtype`: in float32 that changes the outputs by no more than rounding. Raises `ModelError` when base and
     adapter do not fit.
     """
-    from llmtl.engines.loading import load_model
+    from llmtl.engines.transformers.loading import load_model
     from llmtl.tuning.quiet import quiet
 
     with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
@@ -95,9 +95,9 @@ def _predict(
     folder: Path, source: BundleSource, texts: Sequence[str], *, dtype: Precision, progress: Progress
 ) -> list[Prediction]:
     """Return the merged checkpoint's predictions of the zero-shot prompts."""
-    from llmtl.engines.transformers import TransformersEngine
-    from llmtl.templates import Template
-    from llmtl.text_predictor import prompt_predictor
+    from llmtl.engines.transformers.engine import TransformersEngine
+    from llmtl.prompting.predictors import prompt_predictor
+    from llmtl.prompting.template import Template
 
     engine = TransformersEngine.load(ModelSource(str(folder), dtype=dtype))
     try:

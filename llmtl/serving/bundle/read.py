@@ -1,6 +1,6 @@
 """A bundle read back: what it serves, the recorded inputs, the pool of demonstrations, the tokenizer.
 
-Not covered: starting a server on it (`llmtl.serving.serve`).
+Not covered: starting a server on it (`llmtl.serving.live`).
 """
 
 import json

@@ -124,7 +124,7 @@ def _source(base: BaseModel, folder: Path) -> ModelSource:
 
 def _by_model(model: ModelSource, dtype: Precision) -> Embed:
     """Return the embedding by the language model's hidden states, as measured."""
-    from llmtl.engines.transformers import TransformersEngine  # most bundles do not need it
+    from llmtl.engines.transformers.engine import TransformersEngine  # most bundles do not need it
 
     return TransformersEngine.load(replace(model, dtype=dtype), device="cpu").embed
 

@@ -11,9 +11,9 @@ from typing import Any
 from llmtl.decision import Decision
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
-from llmtl.evaluation import Evaluation
-from llmtl.predictor import Predictor, Role
+from llmtl.measured.evaluation import Evaluation
 from llmtl.serving.bundle.hosted import HostedWinner
+from llmtl.strategy import Predictor, Role
 from llmtl.task import Example, Task
 
 

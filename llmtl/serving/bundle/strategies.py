@@ -6,14 +6,14 @@ Not covered: running them (`llmtl.serving.task_api.middleware`).
 from collections.abc import Sequence
 
 from llmtl.errors import BundleError
-from llmtl.predictor import Role
 from llmtl.prompting.config import Retrieval
 from llmtl.prompting.demonstrations import interleaved
 from llmtl.prompting.prompts import calibration_of
 from llmtl.serving.bundle.manifest import BaseModel, ServedStrategy, Weights
 from llmtl.serving.bundle.retrieval import too_large_to_embed
 from llmtl.serving.bundle.source import BundleSource, Measured
-from llmtl.strategies import HOSTED
+from llmtl.strategies.table import HOSTED
+from llmtl.strategy import Role
 from llmtl.task import Example
 
 

@@ -1,4 +1,4 @@
-"""Fitted TF-IDF vectorisers as JSON and arrays, and back. Not covered: fitting them (`llmtl.baselines.features`)."""
+"""Fitted TF-IDF vectorisers as JSON and arrays, and back. Not covered: fitting them (`llmtl.classical.features`)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from llmtl.baselines.features import Vectoriser
+from llmtl.classical.features import Vectoriser
 
 Arrays = dict[str, NDArray[Any]]
 _SETTINGS = ("analyzer", "lowercase", "ngram_range", "norm", "smooth_idf", "sublinear_tf", "token_pattern", "use_idf")

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from llmtl.engines.vllm_limits import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room
+from llmtl.engines.vllm.room import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room
 from llmtl.errors import BundleError
 from llmtl.serving.bundle.manifest import (
     ADAPTER_FOLDER,

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from llmtl.errors import ServingError
-from llmtl.served import Paid
+from llmtl.measured.endpoint import Paid
 from llmtl.serving.task_api.paid_metrics import read_paid
 from llmtl.serving.task_api.routes import METRICS
 

@@ -18,8 +18,8 @@ import httpx
 import numpy as np
 
 from llmtl.errors import ServingError
+from llmtl.measured.endpoint import Load
 from llmtl.report import wording
-from llmtl.served import Load
 from llmtl.serving.proof.client import Endpoint, reason
 from llmtl.serving.server.notice import Notice
 

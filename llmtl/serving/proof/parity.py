@@ -3,7 +3,7 @@
 Answers are asked for as a client does, by chat to the task's name through the `openai` package; probabilities by
 `/v1/predict`. Where a failure was recorded (an input too long for the model, JSON that was cut off), the server must
 have no answer either. Where answers have no probabilities nothing can be a near tie, and the required share alone
-decides. Not covered: what to do about a failed check (`llmtl.serving.serve`).
+decides. Not covered: what to do about a failed check (`llmtl.serving.live`).
 """
 
 import asyncio
@@ -16,8 +16,8 @@ import httpx
 import openai
 
 from llmtl.errors import ServingError
+from llmtl.measured.endpoint import Disagreement, Parity
 from llmtl.progress import Advance, unwatched
-from llmtl.served import Disagreement, Parity
 from llmtl.serving.bundle.manifest import Recorded
 from llmtl.serving.proof.client import Endpoint, reason
 from llmtl.serving.proof.reading import Reading

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmtl.engines.wording import TokenizerWording
+from llmtl.engines.tokenizer import TokenizerWording
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, Recorded
 from llmtl.serving.bundle.read import load_bundle_tokenizer
 from llmtl.serving.task_api.answers import canonical, heard, said
 from llmtl.task import Task, TaskKind
-from llmtl.templates import Template
 
 
 @dataclass(frozen=True)

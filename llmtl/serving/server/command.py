@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from llmtl.engines.vllm_limits import token_bytes
+from llmtl.engines.vllm.room import token_bytes
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
 from llmtl.serving.server.options import ServeOptions

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from llmtl.errors import HostedError, SpendLimitError
-from llmtl.predictor import Prediction, Predictor
-from llmtl.served import Paid
+from llmtl.measured.endpoint import Paid
 from llmtl.serving.bundle.hosted import LIMIT_VARIABLE, HostedWinner, load_hosted
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.serving.task_api.asgi import together
 from llmtl.serving.task_api.requests import RequestError
+from llmtl.strategy import Prediction, Predictor
 
 
 class Answering(Protocol):

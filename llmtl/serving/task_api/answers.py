@@ -6,7 +6,8 @@
     generation       text
 
 A row whose answer could not be read has null in the first of its fields and says why in `error`; `dropped` counts the
-spans that a model named and that are not in the input. Not covered: reading what a model wrote (`llmtl.templates`).
+spans that a model named and that are not in the input. Not covered: reading what a model wrote
+(`llmtl.prompting.template`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +16,8 @@ from types import MappingProxyType
 from typing import Any
 
 from llmtl.answers import Span, read_labels, read_spans, write_labels, write_spans
+from llmtl.kinds.forms import Form, Read, form_of
 from llmtl.task import Task, TaskKind
-from llmtl.templates.forms import Form, Read, form_of
 
 FIELD: Mapping[TaskKind, str] = MappingProxyType(
     {

@@ -29,8 +29,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from llmtl.errors import BundleError, LlmtlError
-from llmtl.predictor import Prediction
-from llmtl.served import Paid
+from llmtl.kinds.forms import Read
+from llmtl.measured.endpoint import Paid
 from llmtl.serving.bundle.classifier import load_classifier
 from llmtl.serving.bundle.hosted import read_hosted
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Weights
@@ -62,7 +62,7 @@ from llmtl.serving.task_api.routes import (
     PREDICT,
     TASK,
 )
-from llmtl.templates.forms import Read
+from llmtl.strategy import Prediction
 
 
 class ClassifierServer:

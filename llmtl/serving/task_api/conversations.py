@@ -1,7 +1,7 @@
 """What the model is given for a message: the measured wording, the demonstrations, and whether it all fits.
 
-The same template, retriever and rule for dropping demonstrations as in measuring (`llmtl.templates`,
-`llmtl.prompting.knn_few_shot`). Not covered: asking the model (`llmtl.serving.task_api.scoring`,
+The same template, retriever and rule for dropping demonstrations as in measuring (`llmtl.prompting.template`,
+`llmtl.strategies.knn_few_shot`). Not covered: asking the model (`llmtl.serving.task_api.scoring`,
 `llmtl.serving.task_api.middleware`).
 """
 
@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.engines.tokens import AnswerTries, continuations, encode
 from llmtl.engines.trie import Trie
-from llmtl.engines.wording import TokenizerWording
+from llmtl.kinds.forms import Read
 from llmtl.prompting.retrieval import Index
+from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.task import Example, Message
-from llmtl.templates import Template
-from llmtl.templates.forms import Read
 
 _END_TOKENS = 1
 _SLACK_TOKENS = 16
@@ -38,7 +38,7 @@ class Conversations:
     """Prompts and messages of every strategy in a bundle.
 
     `index` is what a retrieving strategy looks its demonstrations up in; it may be None when none retrieves.
-    `room` is the most tokens a prompt may have, as `llmtl.text_predictor.PromptedPredictor.prompt_room`. Only one
+    `room` is the most tokens a prompt may have, as `llmtl.prompting.predictors.PromptedPredictor.prompt_room`. Only one
     thread at a time may call `tokens`.
     """
 

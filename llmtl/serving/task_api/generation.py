@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Scope
 
+from llmtl.kinds.forms import Read
 from llmtl.serving.bundle.manifest import ServedStrategy
 from llmtl.serving.task_api.answers import fields_of
 from llmtl.serving.task_api.asgi import call, together
@@ -16,7 +17,6 @@ from llmtl.serving.task_api.responses import Predicted
 from llmtl.serving.task_api.routes import CHAT
 from llmtl.serving.task_api.scoring import REQUESTS_AT_ONCE, UpstreamError
 from llmtl.task import TaskKind
-from llmtl.templates.forms import Read
 
 _SHOWN = 60
 """Characters of an unreadable answer that are told."""

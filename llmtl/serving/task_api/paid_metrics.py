@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from llmtl.served import Paid
+from llmtl.measured.endpoint import Paid
 
 _REQUESTS, _USD = "llmtl_hosted_requests", "llmtl_hosted_usd"
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Scope
 
-from llmtl.engines.descent import Descent, path_to
 from llmtl.engines.trie import Trie
+from llmtl.engines.vllm.branches import Descent, path_to
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.serving.bundle.manifest import ServedStrategy
 from llmtl.serving.task_api.asgi import Answer, call, together

@@ -1,0 +1,122 @@
+"""The `tfidf` strategy for any number of labels an input: one logistic regression a label, one threshold for all.
+
+Binary relevance (one-vs-rest) on the same features; the threshold is the one that scores best on dev, since 0.5 is
+rarely best for F1 (Lipton, Elkan & Narayanaswamy 2014, "Optimal Thresholding of Classifiers to Maximize F1 Measure").
+Not covered: a threshold a label, dependence between labels.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from llmtl.answers import read_labels, write_labels
+from llmtl.classical.config import Features
+from llmtl.classical.features import Vectoriser
+from llmtl.classical.linear import LinearModel, path
+from llmtl.metrics.measures import measure_of
+from llmtl.progress import Advance, unwatched
+from llmtl.strategy import FitContext, Prediction
+from llmtl.task import METRICS, Metric, Task, references
+
+THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""Tried on dev: 0.05 to 0.95."""
+
+
+@dataclass(frozen=True)
+class LabelSetPredictor:
+    """A fitted vectoriser and one weight vector a label; labels that train lacks have probability 0.
+
+    The probabilities of a prediction are of each label by itself: they do not sum to 1. An input has the labels of at
+    least `choice["threshold"]`. `choice` and `grid` are as in `TfidfPredictor`.
+    """
+
+    task: Task
+    vectoriser: Vectoriser
+    model: LinearModel
+    choice: Mapping[str, Any]
+    grid: tuple[Mapping[str, Any], ...] = ()
+
+    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Return one prediction a text, in order."""
+        if not texts:
+            return []
+        start = perf_counter()
+        rows = self.probabilities(self.vectoriser.rows(texts))
+        answers = self.answers_of(rows, self.choice["threshold"])
+        seconds_each = (perf_counter() - start) / len(texts)
+        advance(len(texts))
+        return [
+            Prediction(str(at), answer, dict(zip(self.task.labels, row, strict=True)), seconds=seconds_each)
+            for at, (answer, row) in enumerate(zip(answers, rows.tolist(), strict=True))
+        ]
+
+    def probabilities(self, rows: Any) -> NDArray[np.float64]:
+        """Return an array, N TF-IDF rows x C labels in the task's order; rows do not sum to 1."""
+        return np.asarray(expit(self.model.logits(rows)))
+
+    def answers_of(self, probabilities: NDArray[np.float64], threshold: float) -> list[str]:
+        """Return the canonical answer of each row of probabilities."""
+        labels = np.array(self.task.labels, dtype=object)
+        return [write_labels(labels[row >= threshold], self.task.labels) for row in probabilities]
+
+    def state(self) -> dict[str, Any]:
+        """Return the chosen features, C and threshold; the weights are in the strategy's folder."""
+        return dict(self.choice)
+
+    def details(self) -> dict[str, Any]:
+        """Return the choice, the number of features and the grid with its dev scores."""
+        return {**self.choice, "vocabulary": self.vectoriser.size, "grid": [dict(point) for point in self.grid]}
+
+
+def label_set_points(
+    context: FitContext,
+    vectorised: Mapping[Features, tuple[Vectoriser, Any]],
+    strengths: Sequence[float],
+) -> Iterator[tuple[LabelSetPredictor, dict[str, float]]]:
+    """Yield each point of the grid, fitted on train, at its best threshold on dev, with its dev scores there."""
+    task, chosen = context.task, [read_labels(each.reference) for each in context.train]
+    for features, (vectoriser, rows) in vectorised.items():
+        dev_rows = vectoriser.rows([example.text for example in context.dev])
+        for c, model in zip(strengths, one_vs_rest(rows, chosen, task.labels, strengths), strict=True):
+            predictor = LabelSetPredictor(task, vectoriser, model, choice={"features": features, "c": c})
+            threshold, scores = _best_threshold(predictor, predictor.probabilities(dev_rows), context)
+            choice = {**predictor.choice, "threshold": threshold}
+            yield LabelSetPredictor(task, vectoriser, model, choice=choice), scores
+
+
+def one_vs_rest(
+    rows: Any, chosen: Sequence[Sequence[str]], labels: Sequence[str], strengths: Sequence[float]
+) -> Iterator[LinearModel]:
+    """Yield at each C of `strengths`, which rise, one weight vector for each of `labels` against all others."""
+    paths = [path(rows, ["yes" if label in each else "no" for each in chosen], strengths) for label in labels]
+    for models in zip(*paths, strict=True):
+        weights, intercepts = zip(*map(_against_no, models), strict=True)
+        yield LinearModel(tuple(labels), np.vstack(weights), np.array(intercepts, np.float32))
+
+
+def _against_no(model: LinearModel) -> tuple[NDArray[np.float32], np.float32]:
+    """Return the weights and the intercept of "yes" less those of "no"; certain where train knows only one."""
+    if len(model.labels) == 1:
+        return model.weights[0], np.float32(np.inf if model.labels == ("yes",) else -np.inf)
+    return model.weights[1] - model.weights[0], model.intercepts[1] - model.intercepts[0]
+
+
+def _best_threshold(
+    predictor: LabelSetPredictor, probabilities: NDArray[np.float64], context: FitContext
+) -> tuple[float, dict[str, float]]:
+    """Return the threshold of the best dev score, the nearest to 0.5 of equals, with all dev scores there."""
+    task, truth = context.task, references(context.dev)
+    measures = {each: measure_of(each, task.kind, truth, labels=task.labels) for each in METRICS[task.kind]}
+
+    def score(metric: Metric, threshold: float) -> float:
+        measure = measures[metric]
+        return float(measure.value(measure.counts(predictor.answers_of(probabilities, threshold)).sum(axis=0)))
+
+    tried = {threshold: score(task.metric, threshold) for threshold in THRESHOLDS}
+    best = max(THRESHOLDS, key=lambda threshold: (tried[threshold], -abs(threshold - 0.5)))
+    return best, {f"dev_{metric}": score(metric, best) for metric in METRICS[task.kind]}

@@ -1,0 +1,259 @@
+"""Asking an OpenAI-compatible server for chat completions: retries, pace, spend limit and a cache of replies.
+
+The `openai` package retries connection errors, 408, 409, 429 and 5xx with exponential back-off and heeds Retry-After.
+What a server does not support (log-probabilities, JSON schemas) is found out by its refusal and left out from then on.
+Not covered: streaming, other routes, tools.
+"""
+
+import os
+import re
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from llmtl.engines.openai.config import on_this_machine
+from llmtl.engines.openai.limits import Meter, Pace, TokenPrices
+from llmtl.engines.openai.replies import Reply, ReplyCache, Step
+from llmtl.errors import ContextLengthError, HostedError
+from llmtl.progress import Advance
+from llmtl.store import digest
+from llmtl.task import Message
+
+TokenField = Literal["max_completion_tokens", "max_tokens"]
+"""What the server calls the limit of written tokens: OpenAI and vLLM the first, older servers the second."""
+
+_MESSAGE_TOKENS = 8
+"""Control tokens around one message, at most: an allowance for the spend limit."""
+_NO_KEY = "none"
+"""What the `openai` package is given where the server wants no key; it refuses to be given nothing."""
+_TOO_LONG = re.compile(r"context.{0,20}(length|window)|maximum.{0,20}(tokens|length)|too long", re.IGNORECASE)
+_FEATURES = {
+    "logprobs": ("logprobs", re.compile(r"logprob", re.IGNORECASE)),
+    "schema": ("response_format", re.compile(r"schema|response_format", re.IGNORECASE)),
+}
+"""What a server may lack, with the field that asks for it and what its refusal speaks of."""
+
+
+@dataclass(frozen=True)
+class HostedModel:
+    """A model behind an OpenAI-compatible endpoint.
+
+    `api_key_env` names the environment variable that holds the key; None for a server without one. `max_usd` needs
+    `prices`. `requests_per_minute` does not count retries. `top_logprobs` 0 asks for none; `temperature` None leaves it
+    out, for models that refuse any. `section` is the part of the recipe that errors send the reader to.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    context_length: int = 128_000
+    requests_per_minute: float | None = None
+    concurrency: int = 8
+    max_retries: int = 6
+    timeout_seconds: float = 120.0
+    top_logprobs: int = 20
+    temperature: float | None = 0.0
+    token_field: TokenField = "max_completion_tokens"
+    prices: TokenPrices | None = None
+    max_usd: float | None = None
+    section: str = "strategies.hosted"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One request: the conversation, the most tokens to write, a JSON schema of the answer or None.
+
+    The text `stop` ends an answer.
+    """
+
+    messages: Sequence[Message]
+    max_tokens: int
+    schema: Mapping[str, Any] | None = None
+    stop: str | None = None
+    logprobs: bool = False
+
+
+class HostedClient:
+    """Asks one model; raises `HostedError` when its key is not set."""
+
+    def __init__(self, model: HostedModel, cache: ReplyCache) -> None:
+        self._model = model
+        self._cache = cache
+        self._pace = Pace(model.requests_per_minute)
+        self._meter = Meter(model.prices, model.max_usd, section=model.section)
+        self._unsupported: set[str] = set() if model.top_logprobs else {"logprobs"}
+        self._client = openai.OpenAI(
+            api_key=_key(model),
+            base_url=model.base_url,
+            timeout=model.timeout_seconds,
+            max_retries=model.max_retries,
+            http_client=_straight() if on_this_machine(model.base_url) else None,
+        )
+        weakref.finalize(self, self._client.close)  # the package closes only clients of its own making
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return JSON-able facts: the model, requests and USD of this process, what the server does not support."""
+        return {
+            "base_url": self._model.base_url,
+            "model": self._model.model,
+            "requests": self._meter.requests,
+            "spent_usd": self._meter.usd if self._model.prices is not None else None,
+            "unsupported": sorted(self._unsupported),
+        }
+
+    def supports(self, feature: Literal["logprobs", "schema"]) -> bool:
+        """Return whether the server has not refused a feature."""
+        return feature not in self._unsupported
+
+    def ask(self, questions: Sequence[Question], advance: Advance) -> list[Reply]:
+        """Return one reply a question, in order, several under way at once.
+
+        Raises `ContextLengthError` for a conversation that does not fit, and `HostedError` for a refusal, a server that
+        does not answer after all retries, and the spend limit; replies that came before are kept.
+        """
+        pool = ThreadPoolExecutor(max_workers=self._model.concurrency, thread_name_prefix="llmtl-hosted")
+        try:
+            replies = []
+            for reply in pool.map(self._answer, questions):
+                replies.append(reply)
+                advance(1)
+            return replies
+        finally:
+            pool.shutdown(cancel_futures=True)  # after a failure nothing further is sent
+
+    def known(self, questions: Sequence[Question]) -> list[Reply]:
+        """Return the replies that are kept already; nothing is sent."""
+        found = (self._cache.get(self._key(self._body(question))) for question in questions)
+        return [reply for reply in found if reply is not None]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _answer(self, question: Question) -> Reply:
+        """Return the reply from the cache, or else from the server; what it does not support is left out."""
+        while True:
+            body = self._body(question)
+            try:
+                return self._cached(body)
+            except openai.BadRequestError as error:
+                if not self._leave_out(body, error):
+                    _refused(error, self._model)
+            except openai.APIError as error:
+                _failed(error, self._model)
+
+    def _cached(self, body: dict[str, Any]) -> Reply:
+        """Return the reply to a request body, asked at most once."""
+        key = self._key(body)
+        known = self._cache.get(key)
+        if known is not None:
+            return known
+        reply = self._send(body)
+        self._cache.put(key, reply)
+        return reply
+
+    def _key(self, body: Mapping[str, Any]) -> str:
+        return digest({"url": self._model.base_url, "body": body})
+
+    def _send(self, body: dict[str, Any]) -> Reply:
+        """Return the server's reply to a request body."""
+        bound = sum(len(turn["content"].encode()) + _MESSAGE_TOKENS for turn in body["messages"]) + _MESSAGE_TOKENS
+        reserved = self._meter.reserve(bound, body[self._model.token_field])  # a token has at least one byte
+        reply = None
+        try:
+            self._pace.wait()
+            start = time.perf_counter()
+            completion = self._client.post("/chat/completions", cast_to=ChatCompletion, body=body)
+            reply = _reply(completion, time.perf_counter() - start)
+        finally:
+            self._meter.settle(reserved, reply)
+        return reply
+
+    def _body(self, question: Question) -> dict[str, Any]:
+        """Return the JSON of a request, without what the server does not support."""
+        model = self._model
+        body: dict[str, Any] = {
+            "model": model.model,
+            "messages": [dict(message) for message in question.messages],
+            model.token_field: question.max_tokens,
+        }
+        if model.temperature is not None:
+            body["temperature"] = model.temperature
+        if question.stop is not None:
+            body["stop"] = question.stop
+        if question.logprobs and self.supports("logprobs"):
+            body |= {"logprobs": True, "top_logprobs": model.top_logprobs}
+        if question.schema is not None and self.supports("schema"):
+            form = {"name": "answer", "schema": dict(question.schema), "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": form}
+        return body
+
+    def _leave_out(self, body: Mapping[str, Any], error: openai.BadRequestError) -> bool:
+        """Return whether a refusal is about a feature of the request, which is left out from now on."""
+        for feature, (field, pattern) in _FEATURES.items():
+            if field in body and pattern.search(error.message):
+                self._unsupported.add(feature)
+                return True
+        return False
+
+
+def _straight() -> openai.DefaultHttpxClient:
+    """Return a client that no proxy of the environment and no redirection takes to another machine."""
+    return openai.DefaultHttpxClient(trust_env=False, follow_redirects=False)
+
+
+def _key(model: HostedModel) -> str:
+    """Return the key from the environment; raises `HostedError` when it is not set."""
+    if model.api_key_env is None:
+        return _NO_KEY
+    key = os.environ.get(model.api_key_env, "").strip()
+    if not key:
+        raise HostedError(f"The key of '{model.model}' is missing; set the environment variable {model.api_key_env}.")
+    return key
+
+
+def _reply(completion: ChatCompletion, seconds: float) -> Reply:
+    """Return what counts of a chat completion."""
+    choice, usage = completion.choices[0], completion.usage
+    details = usage.prompt_tokens_details if usage else None
+    content = (choice.logprobs.content if choice.logprobs else None) or ()
+    return Reply(
+        text=choice.message.content or "",
+        finished=choice.finish_reason != "length",
+        steps=tuple(Step(each.token, {top.token: top.logprob for top in each.top_logprobs}) for each in content),
+        prompt_tokens=usage.prompt_tokens if usage else 0,
+        cached_tokens=(details.cached_tokens or 0) if details else 0,
+        completion_tokens=usage.completion_tokens if usage else 0,
+        seconds=seconds,
+    )
+
+
+def _refused(error: openai.BadRequestError, model: HostedModel) -> NoReturn:
+    """Raise what a refused request means."""
+    if error.code == "context_length_exceeded" or _TOO_LONG.search(error.message):
+        raise ContextLengthError(
+            f"The hosted model refuses a prompt ({error.message}); use fewer demonstrations or shorter inputs."
+        ) from error
+    raise HostedError(f"The hosted model refuses a request ({error.message}); mend {model.section}.") from error
+
+
+def _failed(error: openai.APIError, model: HostedModel) -> NoReturn:
+    """Raise what a request that failed for good means."""
+    if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+        where = model.api_key_env or f"{model.section}.api_key_env"
+        raise HostedError(f"'{model.base_url}' refuses the key ({error.message}); check {where}.") from error
+    if isinstance(error, openai.NotFoundError):
+        raise HostedError(
+            f"'{model.base_url}' has no model '{model.model}' ({error.message}); check {model.section}."
+        ) from error
+    raise HostedError(
+        f"'{model.base_url}' did not answer after {model.max_retries} retries ({error.message}); try again later: "
+        "what was answered is kept."
+    ) from error

@@ -1,0 +1,92 @@
+"""What a hosted model replied, and the file that keeps replies so that a resumed run pays nothing twice.
+
+Not covered: asking (`llmtl.engines.openai.client`).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from pydantic import TypeAdapter, ValidationError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One written token with the likeliest tokens at its place: text to log-probability."""
+
+    written: str
+    likeliest: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The reply to one request.
+
+    `finished` is false when it was cut off at the token limit. `steps` is empty where the server reports no
+    log-probabilities. `seconds` is the time from sending to the whole reply, retries and their pauses included.
+    """
+
+    text: str
+    finished: bool
+    steps: tuple[Step, ...]
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
+_REPLY = TypeAdapter(Reply)
+
+
+class ReplyCache:
+    """Replies by the key of their request, in a JSON Lines file that grows; in memory only without a `path`.
+
+    `most` bounds the replies in memory, the oldest go first. Any number of threads of one process may use it.
+    """
+
+    def __init__(self, path: Path | None = None, *, most: int | None = None) -> None:
+        self._path, self._most = path, most
+        self._lock = Lock()
+        self._replies: dict[str, Reply] = dict(_read(path)) if path is not None and path.is_file() else {}
+
+    def __len__(self) -> int:
+        """Return the number of replies."""
+        return len(self._replies)
+
+    @property
+    def replies(self) -> list[Reply]:
+        """Return all replies."""
+        with self._lock:
+            return list(self._replies.values())
+
+    def get(self, key: str) -> Reply | None:
+        """Return the reply to a request, or None when it was never asked."""
+        return self._replies.get(key)
+
+    def put(self, key: str, reply: Reply) -> None:
+        """Keep a reply; it is on disk when this returns."""
+        line = json.dumps({"key": key, "reply": _REPLY.dump_python(reply, mode="json")}, ensure_ascii=False)
+        with self._lock:
+            self._replies[key] = reply
+            if self._most is not None and len(self._replies) > self._most:
+                del self._replies[next(iter(self._replies))]
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with self._path.open("a", encoding="utf-8") as file:
+                    file.write(f"{line}\n")
+
+
+def _read(path: Path) -> list[tuple[str, Reply]]:
+    """Return the replies in a file; a line that was cut off when the process was stopped is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").split("\n"):
+        try:
+            row = json.loads(line)
+            rows.append((str(row["key"]), _REPLY.validate_python(row["reply"])))
+        except (json.JSONDecodeError, ValidationError, KeyError, TypeError):
+            continue
+    if rows and not path.read_bytes().endswith(b"\n"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n")  # the next reply starts its own line
+    return rows

@@ -1,0 +1,206 @@
+"""The `transformers` engine: label scoring by one forward pass a batch, with a shared prefix computed once.
+
+Every prompt is followed by the tree of all answer tokens, so that one pass yields the probability of every label. Not
+covered: writing text (`llmtl.engines.transformers.generation`), several GPUs, quantised weights.
+"""
+
+import gc
+import logging
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from time import perf_counter
+from typing import Any, Self
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from transformers import PreTrainedModel
+
+from llmtl.engines.protocol import Generation, LabelScores, ModelSource
+from llmtl.engines.tokenizer import TokenizerWording
+from llmtl.engines.tokens import AnswerTries, PromptTokens, prompt_tokens, shared_length
+from llmtl.engines.transformers.attention import Prefix, TreeForward
+from llmtl.engines.transformers.embeddings import Floats, embed_texts
+from llmtl.engines.transformers.generation import Writer
+from llmtl.engines.transformers.loading import load_model, load_tokenizer
+from llmtl.errors import ModelError
+from llmtl.progress import Advance, unwatched
+
+TOKEN_BUDGET = {"cpu": 512, "cuda": 4096}
+"""Tokens of one forward pass, prefix not counted. On 2 CPU cores 512 was the fastest of 256, 512 and 1024."""
+
+_MASK_CELLS = 2**26
+"""Cells of one attention mask (64 MiB as booleans): bounds a batch behind a long prefix."""
+
+_CHUNK = 512
+"""Prompts held as tokens at once: bounds the memory of scoring any number of them."""
+
+_logger = logging.getLogger(__name__)
+
+
+class TransformersEngine:
+    """A LLaMA- or Mistral-family model, in evaluation mode, held in this process; implements `llmtl.engines.Engine`.
+
+    Keeps the key-value cache of one prompt prefix from call to call.
+    """
+
+    name = "transformers"
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, *, token_budget: int | None = None) -> None:
+        self._model: PreTrainedModel | None = model
+        self.tokenizer = tokenizer
+        self.device = model.device.type
+        self.context_length = int(model.config.max_position_embeddings)
+        wording = TokenizerWording(tokenizer)
+        self.render, self.count_tokens = wording.render, wording.count_tokens
+        self.chat_template = wording.chat_template
+        self.bos = wording.bos
+        self.special_tokens = wording.special_tokens
+        self.end_of_answer = wording.end_of_answer
+        self._forward = TreeForward(model)
+        self._tries = AnswerTries(tokenizer, wording.end_id)
+        self._writer = Writer(model, tokenizer, end=wording.end_id)
+        self._budget = token_budget or TOKEN_BUDGET.get(self.device, TOKEN_BUDGET["cpu"])
+        self._prefix = Prefix()
+        self._last_prompt: tuple[int, ...] = ()
+
+    @classmethod
+    def load(cls, source: ModelSource, *, device: str | None = None, token_budget: int | None = None) -> Self:
+        """Return an engine for a folder or Hub name, with the source's LoRA adapter on it if there is one.
+
+        `device` is by default the GPU if there is one. `token_budget` bounds the tokens of a forward pass. Raises
+        `ModelError` for what cannot be loaded.
+        """
+        model = load_model(source, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        return cls(model, load_tokenizer(source), token_budget=token_budget)
+
+    def score(
+        self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = unwatched
+    ) -> list[LabelScores]:
+        """Return one `LabelScores` a prompt, in order; what the prompts share as a prefix is computed once.
+
+        Raises `ContextLengthError` when a prompt with its longest answer does not fit, and `ModelError` when one prompt
+        alone exhausts the memory.
+        """
+        scores: list[LabelScores] = []
+        for start in range(0, len(prompts), _CHUNK):
+            scores += self._score_chunk(prompts[start : start + _CHUNK], answers, advance)
+        return scores
+
+    def _score_chunk(self, prompts: Sequence[str], answers: Sequence[str], advance: Advance) -> list[LabelScores]:
+        """Return the scores of as many prompts as are held as tokens at once."""
+        start = perf_counter()
+        items = prompt_tokens(self.tokenizer, self._tries, prompts, answers=answers, context_length=self.context_length)
+        known = self._share_prefix([item.ids for item in items])
+        shared = len(self._prefix.ids)
+        overhead = (perf_counter() - start) / len(items)
+        results: dict[int, LabelScores] = {}
+        for batch, probabilities, choices, seconds in self._batches(items):
+            for item, row, choice in zip(batch, probabilities, choices, strict=True):
+                results[item.position] = LabelScores(
+                    choice=choice,
+                    probabilities=tuple(row),
+                    prompt_tokens=len(item.ids),
+                    cached_tokens=known if item.position == 0 else shared,
+                    completion_tokens=item.trie.lengths[choice],
+                    seconds=overhead + seconds / len(batch),
+                )
+            advance(len(batch))
+        return [results[position] for position in range(len(items))]
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+        stop: str | None = None,
+        advance: Advance = unwatched,
+    ) -> list[Generation]:
+        """Return what the model writes after each prompt, in order, greedily; see `generation`."""
+        return self._writer.write(prompts, max_tokens=max_tokens, schema=schema, stop=stop, advance=advance)
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        """Return one vector a text, (N, width): the mean of its last hidden states."""
+        return embed_texts(self._model, self.tokenizer, texts, context_length=self.context_length)
+
+    def close(self) -> None:
+        """Free the model's memory; the engine cannot be used afterwards."""
+        self._model = None
+        del self._forward, self._writer
+        self._prefix = Prefix()
+        gc.collect()
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+    def _share_prefix(self, prompts: Sequence[tuple[int, ...]]) -> int:
+        """Make the kept prefix the one these prompts share, and return how many of its tokens were known before.
+
+        Of a single prompt, nothing says which part others share; what it has in common with the prompt before does.
+        """
+        known = shared_length([self._prefix.ids, prompts[0]])
+        wanted = shared_length(prompts)
+        if len(prompts) == 1:
+            wanted = max(known, shared_length([self._last_prompt, prompts[0]]))
+        wanted = min(wanted, min(map(len, prompts)) - 1)  # a token must be left to predict from
+        known = min(known, wanted)
+        self._prefix = self._prefix.first(known)
+        self._last_prompt = prompts[-1]
+        if wanted > known:
+            try:
+                self._prefix = self._forward.extend(self._prefix, prompts[0][known:wanted])
+            except RuntimeError as error:
+                if not should_reduce_batch_size(error):
+                    raise
+                raise _exhausted(wanted) from error
+        return known
+
+    def _batches(
+        self, items: Sequence[PromptTokens]
+    ) -> Iterator[tuple[list[PromptTokens], list[list[float]], list[int], float]]:
+        """Yield scored batches: items, probabilities, choices, seconds; longest first, so that memory fails early."""
+        by_trie: dict[int, list[PromptTokens]] = defaultdict(list)
+        for item in items:
+            by_trie[id(item.trie)].append(item)
+        for group in by_trie.values():
+            waiting = sorted(group, key=lambda item: -len(item.ids))
+            while waiting:
+                size = self._batch_size(waiting[0])
+                start = perf_counter()
+                try:
+                    probabilities, choices = self._score_batch(waiting[:size])
+                except RuntimeError as error:
+                    self._spend_less(error, waiting[:size])
+                    continue
+                yield waiting[:size], probabilities, choices, perf_counter() - start
+                waiting = waiting[size:]
+
+    def _batch_size(self, longest: PromptTokens) -> int:
+        """Return how many prompts no longer than `longest` one forward pass may take."""
+        queries = len(longest.ids) - len(self._prefix.ids) + len(longest.trie.tokens)
+        return max(1, min(self._budget // queries, _MASK_CELLS // (queries * (self._budget + len(self._prefix.ids)))))
+
+    def _score_batch(self, batch: Sequence[PromptTokens]) -> tuple[list[list[float]], list[int]]:
+        """Return the probabilities and the greedy choice of each item; all have the same trie."""
+        trie = batch[0].trie
+        if not trie.branches:
+            return [[1.0] for _ in batch], [0 for _ in batch]
+        suffixes = [item.ids[len(self._prefix.ids) :] for item in batch]
+        logprobs = trie.renormalise(self._forward.edge_logits(self._prefix, suffixes, trie).double().cpu().numpy())
+        return trie.probabilities(logprobs).tolist(), trie.greedy(logprobs)
+
+    def _spend_less(self, error: RuntimeError, batch: Sequence[PromptTokens]) -> None:
+        """Halve the token budget after running out of memory; raise what is no such error, or cannot be halved."""
+        if not should_reduce_batch_size(error):
+            raise error
+        if len(batch) == 1:
+            raise _exhausted(len(batch[0].ids)) from error
+        queries = len(batch[0].ids) - len(self._prefix.ids) + len(batch[0].trie.tokens)
+        self._budget = max(1, len(batch) // 2) * queries
+        _logger.warning("Out of memory with %d prompts at once; going on with %d.", len(batch), len(batch) // 2)
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _exhausted(tokens: int) -> ModelError:
+    """Return the error of one prompt, or shared prefix, that is too much for the memory."""
+    return ModelError(f"A prompt of {tokens} tokens exhausts the memory; use fewer demonstrations or a smaller model.")

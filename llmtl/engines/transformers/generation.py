@@ -1,0 +1,207 @@
+"""Text written by a model in this process: greedy decoding in batches by `transformers`, JSON held to a schema.
+
+What all prompts of a call share as a prefix is computed once. With a sliding window that is done only where everything
+fits the window: padding stands between prefix and prompt, and the window of transformers counts it. Masks of allowed
+tokens come from XGrammar (Dong et al. 2024, arXiv:2411.15100). Not covered: sampling, beams, several devices,
+continuous batching: a batch lasts as long as its longest answer.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import torch
+from accelerate.utils.memory import should_reduce_batch_size
+from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, PreTrainedModel
+
+from llmtl.engines.endings import Asked, Endings, json_grammar
+from llmtl.engines.protocol import Generation
+from llmtl.engines.tokens import prompts_to_continue, shared_length
+from llmtl.errors import ModelError
+from llmtl.progress import Advance, unwatched
+
+CACHE_TOKENS = {"cpu": 16_384, "cuda": 131_072}
+"""Tokens of all rows of a batch together, answers included: bounds the key-value cache."""
+
+MOST_ROWS = 64
+"""Rows of a batch: above it a batch waits longer for its longest answer than it gains."""
+
+_LEAST_SHARED = 16
+"""Shared prefixes shorter than this are computed again for each row: copying a cache costs as much."""
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One prompt waiting for its answer."""
+
+    position: int
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What answers of a call are held to; `grammar` is compiled, or None."""
+
+    max_tokens: int
+    grammar: Any
+    stop: str | None
+
+
+class Writer:
+    """Writes greedily with one model; `end` is the token that ends an answer."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: Any, *, end: int) -> None:
+        # what a checkpoint's generation_config.json says (temperature, penalties) would otherwise fill in the blanks
+        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+        self._model = model
+        self._tokenizer = tokenizer
+        self._end = end
+        self._endings = Endings(tokenizer, end)
+        self._context_length = int(model.config.max_position_embeddings)
+        self._window: int | None = getattr(model.config, "sliding_window", None)
+        self._cells = CACHE_TOKENS.get(model.device.type, CACHE_TOKENS["cpu"])
+        self._compiler: Any = None
+
+    def write(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_tokens: int,
+        schema: Mapping[str, Any] | None = None,
+        stop: str | None = None,
+        advance: Advance = unwatched,
+    ) -> list[Generation]:
+        """Return what the model writes after each prompt, as `llmtl.engines.Engine.generate` says.
+
+        Raises `ContextLengthError` when a prompt with `max_tokens` does not fit, and `ModelError` when one prompt
+        alone exhausts the memory.
+        """
+        found = prompts_to_continue(
+            self._tokenizer, prompts, max_tokens=max_tokens, context_length=self._context_length
+        )
+        items = [_Item(position, ids) for position, ids in enumerate(found)]
+        start = perf_counter()
+        shared = self._shared(items, max_tokens)
+        prefix = self._prefill(items[0].ids[:shared]) if shared else None
+        overhead = (perf_counter() - start) / max(1, len(items))
+        results: dict[int, Generation] = {}
+        limits = _Limits(max_tokens, self._grammar(schema), stop)
+        for batch, rows, seconds in self._batches(items, prefix, limits):
+            for item, ids in zip(batch, rows, strict=True):
+                cached = shared if item.position else 0
+                asked = Asked(len(item.ids), cached, overhead + seconds / len(batch))
+                results[item.position] = self._endings.read(ids, stop, asked)
+            advance(len(batch))
+        return [results[position] for position in range(len(items))]
+
+    def _shared(self, items: Sequence[_Item], max_tokens: int) -> int:
+        """Return how many tokens at the start of all prompts are computed once; 0 where that would not be exact."""
+        if len(items) < 2:
+            return 0
+        longest = max(len(item.ids) for item in items)
+        if self._window is not None and longest + max_tokens > self._window:
+            return 0
+        # a token must be left to predict from
+        shared = min(shared_length([item.ids for item in items]), min(len(item.ids) for item in items) - 1)
+        return shared if shared >= _LEAST_SHARED else 0
+
+    @torch.inference_mode()
+    def _prefill(self, ids: Sequence[int]) -> DynamicCache:
+        """Return the keys and values of a prefix."""
+        cache = DynamicCache(config=self._model.config)
+        tokens = torch.tensor([list(ids)], device=self._model.device)
+        self._model.base_model(input_ids=tokens, past_key_values=cache, use_cache=True)
+        return cache
+
+    def _grammar(self, schema: Mapping[str, Any] | None) -> Any:
+        """Return the compiled grammar of JSON that follows `schema` with `json.dumps`'s separators, or None."""
+        if schema is None:
+            return None
+        import xgrammar
+
+        if self._compiler is None:
+            info = xgrammar.TokenizerInfo.from_huggingface(
+                self._tokenizer, vocab_size=int(self._model.config.vocab_size), stop_token_ids=[self._end]
+            )
+            self._compiler = xgrammar.GrammarCompiler(info)
+        return self._compiler.compile_grammar(json_grammar(schema))
+
+    def _batches(
+        self, items: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits
+    ) -> Iterator[tuple[list[_Item], list[list[int]], float]]:
+        """Yield batches, the token ids written after each prompt and seconds; longest first: memory fails early."""
+        waiting = sorted(items, key=lambda item: -len(item.ids))
+        while waiting:
+            size = max(1, min(MOST_ROWS, self._cells // (len(waiting[0].ids) + limits.max_tokens)))
+            start = perf_counter()
+            try:
+                rows = self._write_batch(waiting[:size], prefix, limits)
+            except RuntimeError as error:
+                self._spend_less(error, waiting[:size], limits.max_tokens)
+                continue
+            yield waiting[:size], rows, perf_counter() - start
+            waiting = waiting[size:]
+
+    @torch.inference_mode()
+    def _write_batch(self, batch: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits) -> list[list[int]]:
+        """Return the token ids written after each prompt; behind the end of an answer stands padding."""
+        cache = None
+        shared = prefix.get_seq_length() if prefix is not None else 0
+        if prefix is not None:
+            cache = deepcopy(prefix)
+            cache.batch_repeat_interleave(len(batch))
+        width = max(len(item.ids) for item in batch)
+        # padding stands before each prompt's own tokens, behind the shared prefix that is already computed
+        padding = [[self._end] * (width - len(item.ids)) for item in batch]
+        rows = [[*item.ids[:shared], *pad, *item.ids[shared:]] for item, pad in zip(batch, padding, strict=True)]
+        mask = [[1] * shared + [0] * len(pad) + [1] * (width - shared - len(pad)) for pad in padding]
+        written: Any = self._model.generate(  # type: ignore[operator]
+            input_ids=torch.tensor(rows, device=self._model.device),
+            attention_mask=torch.tensor(mask, device=self._model.device),
+            past_key_values=cache,
+            logits_processor=_held_to(limits.grammar),
+            generation_config=self._settings(limits),
+            tokenizer=self._tokenizer if limits.stop else None,
+        )
+        rows_written: list[list[int]] = written[:, width:].tolist()
+        return rows_written
+
+    def _settings(self, limits: _Limits) -> GenerationConfig:
+        """Return greedy decoding."""
+        return GenerationConfig(  # type: ignore[no-untyped-call]
+            max_new_tokens=limits.max_tokens,
+            do_sample=False,
+            num_beams=1,
+            eos_token_id=self._endings.tokens,
+            pad_token_id=self._end,
+            stop_strings=limits.stop,
+        )
+
+    def _spend_less(self, error: RuntimeError, batch: Sequence[_Item], max_tokens: int) -> None:
+        """Halve the batch after running out of memory; raise what is no such error, or cannot be halved."""
+        if not should_reduce_batch_size(error):
+            raise error
+        tokens = len(batch[0].ids) + max_tokens
+        if len(batch) == 1:
+            raise ModelError(
+                f"A prompt and answer of {tokens} tokens exhaust the memory; use fewer demonstrations or a smaller "
+                "model."
+            ) from error
+        self._cells = len(batch) // 2 * tokens
+        _logger.warning("Out of memory with %d prompts at once; going on with %d.", len(batch), len(batch) // 2)
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _held_to(grammar: Any) -> LogitsProcessorList:
+    """Return what masks the tokens that `grammar` forbids; one serves a single batch."""
+    if grammar is None:
+        return LogitsProcessorList()
+    from xgrammar.contrib.hf import LogitsProcessor
+
+    return LogitsProcessorList([LogitsProcessor(grammar)])

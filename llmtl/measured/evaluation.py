@@ -1,0 +1,68 @@
+"""A strategy's predictions on a split with scores, intervals, tokens, seconds and money.
+
+Not covered: measuring them (`llmtl.pipeline.evaluate`), comparing evaluations (`llmtl.decision`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llmtl.metrics.intervals import Interval
+from llmtl.metrics.measures import Measure, measure_of
+from llmtl.strategy import Prediction, Role
+from llmtl.task import Metric, TaskKind
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One strategy measured on one split.
+
+    `scores` maps the name of every metric of the task's kind to its value and 95% interval; failures count as errors.
+    `references`, `alternatives` and `groups` are those of the examples, the last two empty where no example has any.
+    `seed_predictions` are those of further training seeds on the same examples; `predictions` and `scores` are of the
+    first one. `device` is where requests ran: `cpu`, `cuda` or `hosted`.
+    `usd_per_1k_requests` comes from measured throughput and the recipe's prices; `p50_ms` and `p95_ms` are
+    single-request latencies (one input at a time, warm prefix cache). `train_gpu_hours` is 0 when training ran on a
+    CPU. Cost, latency, training and memory are None where nobody measured them: in prediction files made elsewhere.
+    """
+
+    strategy: str
+    role: Role
+    split: str
+    predictions: tuple[Prediction, ...]
+    references: tuple[str, ...]
+    scores: Mapping[str, Interval]
+    usd_per_1k_requests: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    train_seconds: float | None
+    train_gpu_hours: float | None
+    train_usd: float | None
+    prompt_tokens_per_request: float
+    cached_tokens_per_request: float
+    completion_tokens_per_request: float
+    peak_memory_gib: float | None
+    kind: TaskKind = TaskKind.CLASSIFICATION
+    labels: tuple[str, ...] = ()
+    alternatives: tuple[tuple[str, ...], ...] = ()
+    groups: tuple[str | None, ...] = ()
+    seed_predictions: tuple[tuple[Prediction, ...], ...] = ()
+    device: str = "cpu"
+
+    @property
+    def n(self) -> int:
+        """Return the number of examples."""
+        return len(self.predictions)
+
+    @property
+    def failed(self) -> int:
+        """Return the number of failed predictions."""
+        return sum(prediction.answer is None for prediction in self.predictions)
+
+    @property
+    def answers(self) -> list[str | None]:
+        """Return the answer to each example, None where it failed."""
+        return [prediction.answer for prediction in self.predictions]
+
+    def measure(self, metric: Metric) -> Measure:
+        """Return a metric on these references; without `labels`, the labels are those that the references name."""
+        return measure_of(metric, self.kind, self.references, alternatives=self.alternatives, labels=self.labels)

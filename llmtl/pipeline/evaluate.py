@@ -1,0 +1,148 @@
+"""Evaluating a predictor on a split: predict, time, score.
+
+Not covered: keeping what came out (`llmtl.pipeline.measure`).
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import psutil
+
+from llmtl.costs import PriceConfig, Tokens, gpu_hours, usd_for_seconds, usd_per_1k_requests
+from llmtl.measured.evaluation import Evaluation
+from llmtl.metrics import score
+from llmtl.progress import Progress, Silent
+from llmtl.strategy import Prediction, Predictor, Role
+from llmtl.task import Example, Task, references
+
+LATENCY_REQUESTS = 20
+"""Inputs that are sent one at a time to measure latency; two more go first to warm up."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: a fitted strategy, where it runs and what fitting it took.
+
+    `hosted_usd` is what a hosted model charged for requests made while fitting; a machine's time is priced beside it.
+    """
+
+    strategy: str
+    role: Role
+    predictor: Predictor
+    device: str
+    train_seconds: float
+    train_device: str
+    hosted_usd: float = 0.0
+
+
+def evaluate(
+    subject: Subject,
+    task: Task,
+    examples: Sequence[Example],
+    *,
+    split: str,
+    prices: PriceConfig,
+    progress: Progress | None = None,
+    scored: tuple[Sequence[Prediction], float] | None = None,
+) -> Evaluation:
+    """Return the evaluation of a fitted strategy on `examples`, or of the predictions `scored` with their seconds.
+
+    Throughput is the wall time of one call with all examples; latency the wall time of up to 20 calls with one. On a
+    CPU `peak_memory_gib` is the process's resident memory after scoring, on a GPU the most memory torch allocated.
+    """
+    progress = progress or Silent()
+    texts = [example.text for example in examples]
+    latencies_ms = measure_latency(subject.predictor, texts)
+    raw, seconds = scored or _predicted(subject, texts, split=split, progress=progress)
+    predictions = tuple(replace(item, id=example.id) for item, example in zip(raw, examples, strict=True))
+    expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
+    return Evaluation(
+        strategy=subject.strategy,
+        role=subject.role,
+        split=split,
+        predictions=predictions,
+        references=expected,
+        scores=score(
+            expected,
+            [item.answer for item in predictions],
+            kind=task.kind,
+            labels=task.labels,
+            alternatives=alternatives,
+            groups=groups,
+        ),
+        usd_per_1k_requests=usd_per_1k_predicted(predictions, seconds, device=subject.device, prices=prices),
+        p50_ms=float(np.percentile(latencies_ms, 50)),
+        p95_ms=float(np.percentile(latencies_ms, 95)),
+        train_seconds=subject.train_seconds,
+        train_gpu_hours=gpu_hours(subject.train_seconds) if subject.train_device == "cuda" else 0.0,
+        train_usd=usd_for_seconds(subject.train_seconds, device=subject.train_device, prices=prices)
+        + subject.hosted_usd,
+        prompt_tokens_per_request=_mean([item.prompt_tokens for item in predictions]),
+        cached_tokens_per_request=_mean([item.cached_tokens for item in predictions]),
+        completion_tokens_per_request=_mean([item.completion_tokens for item in predictions]),
+        peak_memory_gib=_memory_gib(subject.device),
+        kind=task.kind,
+        labels=task.labels,
+        alternatives=alternatives,
+        groups=groups,
+        device=subject.device,
+    )
+
+
+def _predicted(
+    subject: Subject, texts: Sequence[str], *, split: str, progress: Progress
+) -> tuple[Sequence[Prediction], float]:
+    """Return the predictions and the seconds that they took."""
+    with progress.stage(f"{subject.strategy}: {split}", len(texts)) as advance:
+        start = time.perf_counter()
+        raw = subject.predictor.predict(texts, advance=advance)
+        return raw, time.perf_counter() - start
+
+
+def measure_latency(predictor: Predictor, texts: Sequence[str]) -> list[float]:
+    """Return milliseconds of single-input predictions, at most `LATENCY_REQUESTS`, after two to warm up."""
+    for text in texts[:2]:
+        predictor.predict([text])
+    milliseconds = []
+    for text in texts[:LATENCY_REQUESTS]:
+        start = time.perf_counter()
+        [prediction] = predictor.predict([text])
+        # a hosted model's reply that was kept brings the seconds of its request along
+        milliseconds.append(1000 * max(time.perf_counter() - start, prediction.seconds))
+    return milliseconds
+
+
+def _alternatives(examples: Sequence[Example]) -> tuple[tuple[str, ...], ...]:
+    found = tuple(example.alternatives for example in examples)
+    return found if any(found) else ()
+
+
+def _groups(examples: Sequence[Example]) -> tuple[str | None, ...]:
+    found = tuple(example.group for example in examples)
+    return found if any(group is not None for group in found) else ()
+
+
+def usd_per_1k_predicted(
+    predictions: Sequence[Prediction], seconds: float, *, device: str, prices: PriceConfig
+) -> float:
+    """Return the USD of 1,000 requests like these, which took `seconds` together."""
+    tokens = Tokens(
+        prompt=_mean([item.prompt_tokens for item in predictions]),
+        cached=_mean([item.cached_tokens for item in predictions]),
+        completion=_mean([item.completion_tokens for item in predictions]),
+    )
+    return usd_per_1k_requests(seconds / len(predictions), device=device, prices=prices, tokens=tokens)
+
+
+def _mean(values: Sequence[int]) -> float:
+    return float(np.mean(values))
+
+
+def _memory_gib(device: str) -> float:
+    if device == "cuda":
+        import torch
+
+        return float(torch.cuda.max_memory_allocated()) / 2**30
+    return float(psutil.Process().memory_info().rss) / 2**30

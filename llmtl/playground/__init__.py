@@ -1,0 +1,32 @@
+"""The playground: try the served winner, see why it won, where it errs, and label a file with it.
+
+    client.py        what it asks of the endpoint, through the `openai` client
+    content.py       what it shows
+    answers.py       answers of every kind of task as they are shown
+    pages.py         values to HTML, from the templates beside it (*.jinja)
+    try_tab.py       a message in, label and probabilities out, side by side with another strategy
+    decision_tab.py  the verdict, the charts and the cost slider
+    cost.py          costs and break-even at any volume and price; its chart is cost_chart.py
+    errors_tab.py    the confusion matrix and the wrong test predictions
+    batch_tab.py     a CSV in, the same CSV labelled out; batch.py does the work
+    app.py           all of it as one page, served without any call to an outside host
+    style.py         theme and style sheet
+
+Not covered: users and passwords; whoever reaches the page can use the endpoint through it.
+"""
+
+from llmtl.playground.app import Playground, build, launch
+from llmtl.playground.client import Endpoint, ServedModel, ServedTask
+from llmtl.playground.content import PlaygroundContent, StrategyCost, TestRow
+
+__all__ = [
+    "Endpoint",
+    "Playground",
+    "PlaygroundContent",
+    "ServedModel",
+    "ServedTask",
+    "StrategyCost",
+    "TestRow",
+    "build",
+    "launch",
+]

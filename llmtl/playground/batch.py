@@ -1,0 +1,163 @@
+"""Labelling the rows of a CSV file through the endpoint: reading it, asking in parallel, writing it with the answers.
+
+A row that cannot be labelled says why in its own `error` cell and does not stop the others. Not covered: other file
+formats and files beyond `MOST_ROWS` rows; `llmtl predict` reads those.
+"""
+
+import csv
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+from llmtl.data.files import read_file
+from llmtl.errors import DataError, ServingError
+from llmtl.playground.client import Endpoint, RefusedError
+from llmtl.serving.task_api.answers import FIELD
+from llmtl.task import TaskKind
+
+MOST_BYTES = 10 * 2**20
+MOST_ROWS = 20_000
+MOST_AT_ONCE = 32
+"""Inputs of one request: enough for the server to batch, few enough for the progress bar to move."""
+PARALLEL = 4
+ERROR = "error"
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""OWASP, "CSV Injection": cells that begin so are run as formulas by spreadsheets."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A CSV file as it was read: `rows` hold one text a column."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def column(self, name: str) -> list[str]:
+        """Return the cells of a column; raises `DataError` when there is none of that name."""
+        if name not in self.columns:
+            raise DataError(f"'{self.name}' has no column '{name}'; choose one of its columns.")
+        index = self.columns.index(name)
+        return [row[index] for row in self.rows]
+
+    @property
+    def likeliest(self) -> str:
+        """Return the column that most looks like messages: the one with the longest cells in the first rows."""
+        first = self.rows[:200]
+        lengths = [sum(len(row[index]) for row in first) for index in range(len(self.columns))]
+        return self.columns[lengths.index(max(lengths))]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one row: a label with its probability (or another canonical answer), or an error."""
+
+    label: str = ""
+    probability: float | None = None
+    error: str = ""
+
+
+def read_sheet(path: Path, *, name: str) -> Sheet:
+    """Return the rows of a CSV file that the visitor calls `name`; raises `DataError` for what cannot be labelled."""
+    if path.suffix.lower() != ".csv":
+        raise DataError(f"'{name}' is not a CSV file; save it with the ending .csv, separated by commas.")
+    if path.stat().st_size > MOST_BYTES:
+        raise DataError(f"'{name}' is larger than {MOST_BYTES // 2**20} MB; split it.")
+    try:
+        table = read_file(str(path))
+    except DataError as error:
+        raise DataError(str(error).replace(str(path), name).replace(path.name, name)) from None
+    if not table.rows:
+        raise DataError(f"'{name}' has a header and no rows; add the messages to label.")
+    if len(table.rows) > MOST_ROWS:
+        raise DataError(
+            f"'{name}' has {len(table.rows):,} rows and the playground labels at most {MOST_ROWS:,} at a time; "
+            "split it, or use `llmtl predict`."
+        )
+    rows = tuple(tuple(str(row.values[column]) for column in table.columns) for row in table.rows)
+    return Sheet(name, table.columns, rows)
+
+
+def label_texts(endpoint: Endpoint, texts: Sequence[str], *, model: str, at_once: int) -> Iterator[dict[int, Outcome]]:
+    """Yield what became of more rows, by their position, until all are done; closing the iterator stops the asking.
+
+    When the server goes away the rows that are left get its error at once, without being sent.
+    """
+    empty = {index: Outcome(error="The cell is empty.") for index, text in enumerate(texts) if not text.strip()}
+    yield empty
+    left = [index for index in range(len(texts)) if index not in empty]
+    size = max(1, min(at_once, MOST_AT_ONCE))
+    stop = Event()
+    pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="playground-batch")
+    try:
+        asked: list[Future[dict[int, Outcome]]] = [
+            pool.submit(
+                _label, endpoint, {index: texts[index] for index in left[first : first + size]}, model=model, stop=stop
+            )
+            for first in range(0, len(left), size)
+        ]
+        for done in as_completed(asked):
+            yield done.result()
+    finally:
+        stop.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _label(endpoint: Endpoint, texts: dict[int, str], *, model: str, stop: Event) -> dict[int, Outcome]:
+    """Return the outcome of a few rows; where the server refuses them together, each is asked on its own."""
+    if stop.is_set():
+        return dict.fromkeys(texts, Outcome(error="Not sent: the server had stopped answering."))
+    try:
+        answers = endpoint.predict(list(texts.values()), model)
+    except RefusedError as error:
+        if len(texts) == 1:
+            return dict.fromkeys(texts, Outcome(error=str(error)))
+        alone = [_label(endpoint, {index: text}, model=model, stop=stop) for index, text in texts.items()]
+        return {index: outcome for part in alone for index, outcome in part.items()}
+    except ServingError as error:
+        stop.set()
+        return dict.fromkeys(texts, Outcome(error=str(error)))
+    return {
+        index: Outcome(answer.label, answer.probabilities.get(answer.label), answer.error)
+        for index, answer in zip(texts, answers, strict=True)
+    }
+
+
+def write_labelled(
+    path: Path, sheet: Sheet, outcomes: Sequence[Outcome], *, kind: str = TaskKind.CLASSIFICATION
+) -> None:
+    """Write the sheet with the columns that the kind of task adds, safe to open in a spreadsheet."""
+    labels = kind == TaskKind.CLASSIFICATION
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*map(harmless, sheet.columns), *added_columns(sheet.columns, kind=kind)])
+        for row, outcome in zip(sheet.rows, outcomes, strict=True):
+            probability = "" if outcome.probability is None else f"{outcome.probability:.6f}"
+            sure = [probability] if labels else []
+            writer.writerow([*map(harmless, row), harmless(outcome.label), *sure, harmless(outcome.error)])
+
+
+def added_columns(columns: Sequence[str], *, kind: str = TaskKind.CLASSIFICATION) -> list[str]:
+    """Return the names of the added columns: `predicted_label` and so on where the file has such a column already.
+
+    A label has a probability; other answers are JSON (`labels`, `spans`) or `text`.
+    """
+    sure = ["probability"] if kind == TaskKind.CLASSIFICATION else []
+    return [_free(name, columns) for name in (FIELD[TaskKind(kind)], *sure, ERROR)]
+
+
+def _free(name: str, columns: Sequence[str]) -> str:
+    return _free(f"predicted_{name}", columns) if name in columns else name
+
+
+def harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet runs as a formula: an apostrophe before it, unless it is a plain number."""
+    if not cell.startswith(_FORMULA_STARTS):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell

@@ -1,0 +1,154 @@
+"""The *Batch* tab: a CSV file in, the same file with label, probability and error out, with a progress bar.
+
+Not covered: the labelling itself (`batch`).
+"""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from llmtl.errors import InputError
+from llmtl.playground.answers import counted
+from llmtl.playground.batch import (
+    MOST_AT_ONCE,
+    MOST_BYTES,
+    MOST_ROWS,
+    Outcome,
+    Sheet,
+    added_columns,
+    label_texts,
+    read_sheet,
+    write_labelled,
+)
+from llmtl.playground.client import Endpoint
+from llmtl.playground.content import PlaygroundContent
+from llmtl.playground.pages import failure, html, note, render
+from llmtl.report import wording
+
+LABELS_SHOWN = 20
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+def build_batch(content: PlaygroundContent, endpoint: Endpoint) -> None:
+    """Lay the tab out in the current Gradio context."""
+    html(render("batch_intro", rows=MOST_ROWS, megabytes=MOST_BYTES // 2**20))
+    upload = gr.File(label="CSV file", file_types=[".csv"], elem_id="upload", height=150)
+    said = html("", elem_id="file-notice")
+    column = gr.Dropdown([], label="Column with the messages", visible=False, elem_id="column")
+    with gr.Row(elem_classes="lt-buttons"):
+        start = gr.Button("Label the file", variant="primary", interactive=False, elem_id="label-file")
+        stop = gr.Button("Stop", visible=False, elem_id="stop")
+    progress = html("", elem_id="progress")
+    download = gr.DownloadButton("Download the labelled CSV", visible=False, elem_id="download")
+
+    outputs = [said, column, start, progress, download]
+    gr.on([upload.upload, upload.clear], _uploading(content.task.kind), upload, outputs, **_QUIET)
+    shown: list[Any] = [progress, download, start, stop]
+    labelling = start.click(
+        _labelling(content, endpoint, download),
+        [upload, column],
+        shown,
+        concurrency_limit=2,
+        concurrency_id="batch",
+        **_QUIET,
+    )
+    stop.click(_stopped, None, shown, cancels=[labelling], queue=False, **_QUIET)
+
+
+def _uploading(kind: str) -> Any:
+    """Return the event handler for a chosen file."""
+
+    def uploaded(path: str | None) -> tuple[Any, ...]:
+        return _uploaded(path, kind)
+
+    return uploaded
+
+
+def _uploaded(path: str | None, kind: str) -> tuple[Any, ...]:
+    """Return what the page says about a chosen file: its size and columns, or what is wrong with it."""
+    gone = gr.update(visible=False)
+    if path is None:
+        return "", gr.update(visible=False), gr.update(interactive=False), "", gone
+    try:
+        sheet = _read(path)
+    except InputError as error:
+        return failure(str(error)), gr.update(visible=False), gr.update(interactive=False), "", gone
+    rows = wording.plural(len(sheet.rows), "row")
+    added = ", ".join(added_columns(sheet.columns, kind=kind))
+    return (
+        note(f"{sheet.name}: {rows}. The columns {added} will be added."),
+        gr.update(choices=list(sheet.columns), value=sheet.likeliest, visible=True),
+        gr.update(interactive=True),
+        "",
+        gone,
+    )
+
+
+def _read(path: str) -> Sheet:
+    return read_sheet(Path(path), name=Path(path).name)
+
+
+def _labelling(content: PlaygroundContent, endpoint: Endpoint, download: gr.DownloadButton) -> Any:
+    """Return the event handler that labels a file and keeps the page informed."""
+    limit = content.task.limits.get("max_inputs", MOST_AT_ONCE)
+
+    def label_file(path: str | None, column: str | None) -> Iterator[tuple[Any, Any, Any, Any]]:
+        idle, busy = gr.update(interactive=True), gr.update(interactive=False)
+        gone, there = gr.update(visible=False), gr.update(visible=True)
+        if path is None or column is None:
+            yield note("Choose a CSV file first."), gone, idle, gone
+            return
+        try:
+            sheet = _read(path)
+            texts = sheet.column(column)
+        except InputError as error:
+            yield failure(str(error)), gone, idle, gone
+            return
+        outcomes: dict[int, Outcome] = {}
+        started = time.monotonic()
+        for more in label_texts(endpoint, texts, model=content.task.model, at_once=limit):
+            outcomes |= more
+            yield _progress(len(outcomes), len(texts), seconds=time.monotonic() - started), gone, busy, there
+        ordered = [outcomes[index] for index in range(len(texts))]
+        labelled = _beside(Path(path))
+        write_labelled(labelled, sheet, ordered, kind=content.task.kind)
+        download.temp_files.add(str(labelled))  # so that Gradio deletes it with the upload beside it
+        done = _summary(ordered, content.task.kind, seconds=time.monotonic() - started)
+        yield done, gr.update(value=str(labelled), visible=True), idle, gone
+
+    return label_file
+
+
+def _beside(upload: Path) -> Path:
+    """Return where to write: beside the upload, in a folder of its own, since visitors may upload the same file."""
+    return Path(tempfile.mkdtemp(dir=upload.parent)) / f"{upload.stem}-labelled.csv"
+
+
+def _stopped() -> tuple[Any, Any, Any, Any]:
+    gone = gr.update(visible=False)
+    return note("Stopped; nothing was written."), gone, gr.update(interactive=True), gone
+
+
+def _progress(done: int, total: int, *, seconds: float) -> str:
+    left = seconds / done * (total - done) if done and seconds > 2 else None
+    return render("progress", done=done, total=total, left=left)
+
+
+def _summary(outcomes: list[Outcome], kind: str, *, seconds: float) -> str:
+    done = [outcome for outcome in outcomes if not outcome.error]
+    labels = Counter(label for outcome in done for label in counted(kind, outcome.label))
+    errors = Counter(outcome.error for outcome in outcomes if outcome.error)
+    return render(
+        "batch",
+        n=len(outcomes),
+        labelled=len(done),
+        seconds=seconds,
+        labels=labels.most_common(LABELS_SHOWN),
+        most=max(labels.values(), default=1),
+        errors=errors.most_common(5),
+    )

@@ -1,0 +1,153 @@
+"""The *Decision* tab: the verdict, what shows it, what the live endpoint was measured to do, and what it costs.
+
+Not covered: deciding; everything here was worked out by `llmtl.decision` and is drawn by `llmtl.report`.
+"""
+
+import math
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from llmtl.costs import PriceConfig
+from llmtl.playground.content import PlaygroundContent
+from llmtl.playground.cost import cost_view
+from llmtl.playground.cost_chart import cost_curves
+from llmtl.playground.pages import html, note, render
+from llmtl.report.charts.cost import cost_chart
+from llmtl.report.charts.scores import scores_chart
+from llmtl.report.content import ReportContent
+from llmtl.report.view import build_view
+
+WIDE, NARROW = 928.0, 340.0
+NO_RUN = "There is no run to show: start the playground with its folder (--run runs/NAME) to see {what}."
+_SLIDERS = """
+const round = (value) => value === 0 ? 0 : Number(value.toPrecision(2));
+const value = (input) => round(input.dataset.scale === 'log' ? 10 ** Number(input.value) : Number(input.value));
+const words = (input) => (input.dataset.unit === 'usd' ? '$' : '')
+  + value(input).toLocaleString('en-US', {maximumFractionDigits: 4});
+element.addEventListener('input', (event) => {
+  const moved = event.target;
+  if (!moved.dataset.price) return;
+  event.stopPropagation();
+  moved.dataset.value = value(moved);
+  moved.setAttribute('aria-valuetext', words(moved));
+  moved.closest('.lt-control').querySelector('output').textContent = words(moved);
+  const prices = {};
+  for (const {dataset} of element.querySelectorAll('[data-price]')) prices[dataset.price] = Number(dataset.value);
+  trigger('input', prices);
+});
+"""
+
+
+def build_decision(content: PlaygroundContent) -> None:
+    """Lay the tab out in the current Gradio context."""
+    if content.report is None:
+        html(note(NO_RUN.format(what="the verdict, its charts and its costs")), elem_id="decision")
+        return
+    html(decision_page(content.report), elem_id="decision")
+    if any(cost.name == content.report.decision.winner for cost in content.costs):
+        _build_costs(content)
+    html(figures_page(content.report), elem_id="figures")
+
+
+def _build_costs(content: PlaygroundContent) -> None:
+    controls = html(_controls(content), js_on_load=_SLIDERS, elem_id="prices")
+    costs = html(cost_page(content, content.prices), elem_id="costs")
+
+    def moved(event: gr.EventData) -> str:
+        return cost_page(content, priced(content.prices, event))
+
+    controls.input(
+        moved,
+        None,
+        costs,
+        show_progress="hidden",
+        trigger_mode="always_last",
+        api_visibility="private",
+        concurrency_limit=4,
+    )
+
+
+def decision_page(report: ReportContent) -> str:
+    """Return the verdict and its charts."""
+    view = build_view(report)
+    metric, target = report.decision.metric, report.decision.target
+
+    def scores(width: float) -> Markup:
+        return scores_chart(view.rows, metric=metric, target=target, width=width, name=f"scores-{width:.0f}")
+
+    def against_cost(width: float) -> Markup:
+        return cost_chart(view.rows, metric=metric, width=width, name=f"score-cost-{width:.0f}")
+
+    return render(
+        "decision",
+        view=view,
+        decision=report.decision,
+        scores={"wide": scores(WIDE), "narrow": scores(NARROW)},
+        against_cost={"wide": against_cost(WIDE), "narrow": against_cost(NARROW)},
+    )
+
+
+def figures_page(report: ReportContent) -> str:
+    """Return the table of strategies, the reasons and the served measurements."""
+    return render("figures", view=build_view(report), decision=report.decision, served=report.served)
+
+
+def cost_page(content: PlaygroundContent, prices: PriceConfig) -> str:
+    """Return break-even, curves and costs at these prices; the content must have a report."""
+    if content.report is None:
+        return ""
+    view = cost_view(content.costs, winner=content.report.decision.winner, prices=prices)
+    curves = {
+        "wide": cost_curves(view, width=WIDE, name="curves-wide"),
+        "narrow": cost_curves(view, width=NARROW, name="curves-narrow"),
+    }
+    priced_names = {cost.name for cost in content.costs}
+    unpriced = [each.name for each in content.report.decision.strategies if each.name not in priced_names]
+    return render("costs", view=view, curves=curves, unpriced=unpriced)
+
+
+def priced(prices: PriceConfig, event: Any) -> PriceConfig:
+    """Return the prices that the sliders say, each kept where it was if the page sent no usable number."""
+    changes = {}
+    for name in ("requests_per_month", "usd_per_cpu_hour", "usd_per_gpu_hour", "months"):
+        value = event._data.get(name) if isinstance(event._data, dict) else None
+        if isinstance(value, (int, float)) and math.isfinite(value) and 0 < value < 1e12:
+            changes[name] = float(value)
+    return prices.model_copy(update=changes)
+
+
+def _controls(content: PlaygroundContent) -> str:
+    prices = content.prices
+    devices = {device for cost in content.costs for device in (cost.device, cost.train_device)}
+    sliders = [_slider("requests_per_month", "Requests per month", value=prices.requests_per_month, ends=(2, 9))]
+    if "cuda" in devices:
+        sliders.append(
+            _slider("usd_per_gpu_hour", "GPU machine, USD per hour", value=prices.usd_per_gpu_hour, ends=(-2, 2))
+        )
+    if "cpu" in devices:
+        sliders.append(
+            _slider("usd_per_cpu_hour", "CPU machine, USD per hour", value=prices.usd_per_cpu_hour, ends=(-3, 1))
+        )
+    months = {"price": "months", "label": "Months", "value": prices.months, "scale": "linear", "unit": "", "step": 1}
+    sliders.append(months | {"at": prices.months, "low": 1, "high": 60})
+    served = content.report.served if content.report else None
+    return render("controls", sliders=sliders, served=served, hosted="hosted" in devices)
+
+
+def _slider(name: str, label: str, *, value: float, ends: tuple[int, int]) -> dict[str, Any]:
+    """Return a logarithmic slider between two powers of ten."""
+    low, high = ends
+    at = min(max(math.log10(value), low), high) if value > 0 else low
+    return {
+        "price": name,
+        "label": label,
+        "value": value,
+        "at": round(at, 4),
+        "low": low,
+        "high": high,
+        "step": 0.05,
+        "scale": "log",
+        "unit": "usd" if name.startswith("usd") else "",
+    }

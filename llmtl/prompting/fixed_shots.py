@@ -1,0 +1,161 @@
+"""One set of demonstrations, the same for every input, chosen on dev with the instruction.
+
+Not covered: demonstrations chosen for an input (`llmtl.prompting.retrieval`), optimising their order.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from llmtl.errors import ContextLengthError, RunError
+from llmtl.metrics.recalibration import LabelCalibration
+from llmtl.prompting.calibrating import calibrate
+from llmtl.prompting.config import PromptConfig
+from llmtl.prompting.demonstrations import interleaved, stratified
+from llmtl.prompting.instructions import wordings
+from llmtl.prompting.prompts import Prompts, calibration_of, instruction_of
+from llmtl.prompting.search import Candidate, LeftOut, search
+from llmtl.strategy import Predictor
+from llmtl.task import Example
+
+
+class FixedShots:
+    """Sets of demonstrations that are the same for every input: the longest of each seed; smaller ones begin it."""
+
+    def __init__(self, prompts: Prompts, *, seeds: int) -> None:
+        self.prompts, self.context = prompts, prompts.context
+        context = self.context
+        self._drawn = {
+            seed: interleaved(context.train, context.task.labels, count=len(context.train), seed=seed)
+            for seed in range(context.seed, context.seed + seeds)
+        }
+        self.longest = max(
+            (example.text for example in (*context.train, *context.dev)), key=prompts.engine.count_tokens
+        )
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the seeds, counted from the run's."""
+        return tuple(self._drawn)
+
+    def shown(self, seed: int, shots: int) -> tuple[Example, ...]:
+        """Return the first `shots` demonstrations of a seed."""
+        return self._drawn[seed][:shots]
+
+    def numbers(self, shots: Sequence[int]) -> list[int]:
+        """Return the numbers of demonstrations that there are, each once, in order."""
+        return sorted({min(number, len(self.context.train)) for number in shots})
+
+    def candidate(self, seed: int, shots: int, instruction: str, index: int) -> Candidate:
+        """Return the candidate with the wording `instruction`, which is number `index`."""
+        return Candidate(shots, seed, self.predictor(instruction, self.shown(seed, shots)), index)
+
+    def predictor(self, instruction: str, shown: Sequence[Example], **given: Any) -> Predictor:
+        """Return the predictor that shows `shown` before every input."""
+        return fixed_predictor(self.prompts, instruction, shown, **given)
+
+    def overflow(self, seed: int, shots: int, instruction: str) -> str | None:
+        """Return why the longest input does not fit behind the demonstrations, or None when it does."""
+        needed = self.prompts.tokens(instruction, self.longest, self.shown(seed, shots))
+        room = self.prompts.room(instruction)
+        return None if needed <= room else f"{needed} tokens with the longest input, room for {room}"
+
+
+def fixed_predictor(
+    prompts: Prompts,
+    instruction: str,
+    shown: Sequence[Example],
+    *,
+    calibration: LabelCalibration | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Predictor:
+    """Return the predictor that shows `shown` before every input."""
+    return prompts.predictor(
+        instruction,
+        lambda text: shown,
+        state={"demonstrations": [example.id for example in shown]},
+        calibration=calibration,
+        details=details,
+    )
+
+
+def fit_fixed(
+    shown: FixedShots,
+    config: PromptConfig,
+    *,
+    shots: Sequence[int],
+    name: str,
+    facts: Callable[[], Mapping[str, Any]] = dict,
+) -> Predictor:
+    """Return the predictor with the best of the numbers `shots`, seeds and wordings on dev.
+
+    `facts` is called at the end for what the details should say too.
+    Raises `ContextLengthError` when no number leaves room for the longest input.
+    """
+    context = shown.context
+    told = wordings(context.task, config)
+    fitting, too_long = _fitting(shown, shots, told[0], name)
+
+    def further(best: Candidate) -> list[Candidate]:
+        """Return the other wordings with the best number, all wordings of one seed before the next."""
+        return [
+            shown.candidate(seed, best.shots, wording, index)
+            for seed in shown.seeds
+            for index, wording in enumerate(told)
+            if index and shown.overflow(seed, best.shots, wording) is None
+        ]
+
+    dev = stratified(context.dev, count=config.dev_examples, seed=context.seed)
+    found = search(fitting, dev, context, name=name, instructions=told, further=further)
+    chosen = shown.shown(found.best.seed, found.best.shots)
+    context.progress.say(f"{name}: {found.best.shots} demonstrations, seed {found.best.seed}")
+    ids = {example.id for example in chosen}
+    calibration, calibrated = calibrate(
+        config.calibration,
+        context,
+        found.best.predictor,
+        dev=found.dev,
+        predictions=found.predictions,
+        spare=[example for example in context.train if example.id not in ids],
+    )
+    details = {**found.details(context.task.metric), **calibrated, **facts()}
+    details["left_out"] = [*map(asdict, too_long), *details["left_out"]]
+    details["demonstrations"] = [{"id": each.id, "label": each.reference} for each in chosen]
+    return shown.predictor(found.instruction, chosen, calibration=calibration, details=details)
+
+
+def restore_fixed(prompts: Prompts, state: Mapping[str, Any]) -> Predictor:
+    """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
+    known = {example.id: example for example in prompts.context.train}
+    missing = [each for each in state["demonstrations"] if each not in known]
+    if missing:
+        raise RunError(f"Demonstration '{missing[0]}' is not in train any more; run the recipe again.")
+    chosen = [known[each] for each in state["demonstrations"]]
+    instruction = instruction_of(state, prompts.context)
+    return fixed_predictor(prompts, instruction, chosen, calibration=calibration_of(state))
+
+
+def _fitting(
+    shown: FixedShots, shots: Sequence[int], instruction: str, name: str
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Return the candidates that leave room for the longest train or dev input, and those that do not.
+
+    All numbers of one seed come before the next: a time box cuts seeds first. Raises `ContextLengthError` when none
+    fits.
+    """
+    fitting: list[Candidate] = []
+    too_long: list[LeftOut] = []
+    for seed in shown.seeds:
+        for number in shown.numbers(shots):
+            reason = shown.overflow(seed, number, instruction)
+            if reason is None:
+                fitting.append(shown.candidate(seed, number, instruction, 0))
+            else:
+                too_long.append(LeftOut(number, seed, reason))
+    if not fitting:
+        raise ContextLengthError(
+            f"Even {min(each.shots for each in too_long)} demonstrations and the longest input overflow the model's "
+            f"context of {shown.prompts.engine.context_length} tokens; shorten the texts, lower 'strategies."
+            f"{name.replace('-', '_')}.shots' or use a model with a longer context."
+        )
+    return fitting, too_long

@@ -1,0 +1,1 @@
+"""One file per strategy; `table.py` lists them, cheapest first."""
