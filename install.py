@@ -2,6 +2,8 @@
 
     python3.11 install.py [--extras dev] [--device auto|cpu|gpu]
 
+The extras `tuning`, `playground` and the device's own always come with it.
+
 Why not plain `pip install .[cpu]`: on a machine without a GPU, `torch` and vLLM's image and audio companions would
 bring several GB of CUDA. Here the CPU build of torch goes in first, and the companions, which text does not need and
 whose CUDA builds break `import transformers`, are left out by a uv override.
@@ -51,7 +53,7 @@ def install(device: str, extras: str) -> None:
     run(PYTHON, "-m", "pip", "install", "-q", "uv")
     if device == "cpu":
         install_cpu_torch()
-    every = ",".join(filter(None, [device, extras]))
+    every = ",".join(filter(None, [device, "tuning", "playground", extras]))
     with tempfile.TemporaryDirectory() as folder:
         overrides = Path(folder) / "overrides.txt"
         overrides.write_text("".join(f"{name}; python_version < '3'\n" for name in LEFT_OUT), encoding="utf-8")

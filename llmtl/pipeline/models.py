@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.engines import Engine, ModelSource
+from llmtl.packages import LOCAL, require
 from llmtl.pocket import resolve
 from llmtl.sections import EngineChoice, ModelConfig
 
@@ -96,6 +97,9 @@ class EngineCache:
         return "vllm"
 
     def _load(self, source: ModelSource) -> Engine:
+        if self._choice == "vllm":
+            require("The engine 'vllm'", "vllm")
+        require("A language model", *LOCAL)
         if self._chosen == "vllm":
             from llmtl.engines.vllm.engine import VllmEngine
 

@@ -3,6 +3,7 @@
 Writes nothing. Not covered: measuring (`llmtl.pipeline.measure`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError
 from llmtl.hardware import Hardware, inspect
+from llmtl.packages import LOCAL, TUNING, require
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.progress import Progress
+from llmtl.prompting.config import Retrieval
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
@@ -39,16 +42,17 @@ class Prepared:
     @property
     def needs_model(self) -> bool:
         """Return whether any strategy uses the language model."""
-        return any(each.role is not Role.BASELINE and each.name not in HOSTED for each in self.strategies)
+        return _need_model(self.strategies)
 
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     """Return the checked start of a run; raises `InputError` kin for anything the user has to mend first."""
+    strategies = build(recipe.strategies, recipe.task.kind)
+    _require_packages(recipe, strategies)
     progress.say(f"Reading {recipe.data.path}")
     loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind)
     task = task_of(recipe, loaded.labels)
     split = split_examples(loaded, recipe.data, seed=recipe.seed)
-    strategies = build(recipe.strategies, recipe.task.kind)
     source = source_of(recipe.model)
     engines = EngineCache(source, recipe.model.engine, say=progress.say)
     prepared = Prepared(
@@ -66,6 +70,23 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         if slow := emulation(source, inspect()):
             progress.say(f"Warning: {slow}")
     return replace(prepared, findings=_check(prepared, loaded.cleaning, progress))
+
+
+def _need_model(strategies: Sequence[Strategy]) -> bool:
+    return any(each.role is not Role.BASELINE and each.name not in HOSTED for each in strategies)
+
+
+def _require_packages(recipe: Recipe, strategies: Sequence[Strategy]) -> None:
+    """Raise `MissingPackageError` for what a strategy of the run will need later, when time and money are spent."""
+    if any(each.role is Role.TUNING for each in strategies):
+        require("Fine-tuning", *TUNING)
+    if _need_model(strategies):
+        if recipe.model.engine == "vllm":
+            require("The engine 'vllm'", "vllm")
+        require("A language model", *LOCAL)
+    retrieves = any(each.name == "knn-few-shot" for each in strategies)
+    if retrieves and recipe.strategies.knn_few_shot.retrieval is Retrieval.SENTENCES:
+        require("Retrieving by sentence embeddings", "sentence_transformers")
 
 
 def emulation(source: ModelSource, hardware: Hardware) -> str | None:

@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from llmtl import __version__
@@ -16,6 +15,7 @@ from llmtl.costs import PriceConfig
 from llmtl.errors import BundleError, MissingFileError, MissingPackageError, RunError
 from llmtl.hardware import gaps, inspect
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
+from llmtl.packages import require
 from llmtl.pipeline.run_folder import DECISION, Run, load_run
 from llmtl.progress import Progress
 from llmtl.prompting.config import Retrieval
@@ -144,11 +144,8 @@ def _engine(bundle: Bundle) -> _Engine:
 def require_packages(bundle: Bundle) -> None:
     """Raise `MissingPackageError` when a strategy of the bundle embeds messages by a package that is not installed."""
     embeds = any(each.retrieved and each.retrieval is Retrieval.SENTENCES for each in bundle.strategies)
-    if embeds and find_spec("sentence_transformers") is None:
-        raise MissingPackageError(
-            "The bundle looks demonstrations up by sentence embeddings, and a package for that is missing; install it "
-            "with `pip install sentence-transformers`."
-        )
+    if embeds:
+        require("Looking demonstrations up by sentence embeddings", "sentence_transformers")
 
 
 def _log(target: Target, options: ServeOptions) -> Path:

@@ -15,9 +15,13 @@
 Not covered: users and passwords; whoever reaches the page can use the endpoint through it.
 """
 
-from llmtl.playground.app import Playground, build, launch
-from llmtl.playground.client import Endpoint, ServedModel, ServedTask
-from llmtl.playground.content import PlaygroundContent, StrategyCost, TestRow
+from llmtl.packages import require
+
+require("The playground", "gradio")  # before the imports below, whose modules import it
+
+from llmtl.playground.app import Playground, build, launch  # noqa: E402
+from llmtl.playground.client import Endpoint, ServedModel, ServedTask  # noqa: E402
+from llmtl.playground.content import PlaygroundContent, StrategyCost, TestRow  # noqa: E402
 
 __all__ = [
     "Endpoint",

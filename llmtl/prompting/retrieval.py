@@ -14,7 +14,8 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from llmtl.engines.protocol import Engine
 from llmtl.engines.transformers.embeddings import Embedder
-from llmtl.errors import MissingPackageError, ModelError
+from llmtl.errors import ModelError
+from llmtl.packages import missing
 from llmtl.prompting.config import KnnFewShotConfig, Retrieval
 from llmtl.task import Example
 
@@ -96,9 +97,7 @@ def load_sentence_model(name: str, *, device: str | None = None) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
-        raise MissingPackageError(
-            "Retrieving by sentence embeddings needs a package; install it with: pip install sentence-transformers"
-        ) from error
+        raise missing("Retrieving by sentence embeddings", "sentence_transformers") from error
     try:
         return SentenceTransformer(name, trust_remote_code=False, device=device)
     except (OSError, ValueError) as error:

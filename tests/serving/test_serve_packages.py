@@ -16,7 +16,7 @@ def test_a_bundle_that_embeds_sentences_names_the_package_before_anything_starts
     require_packages(bundle)
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)  # as if it were not installed
     if needed:
-        with pytest.raises(MissingPackageError, match="install it with `pip install sentence-transformers`"):
+        with pytest.raises(MissingPackageError, match=r"install it with: pip install 'llmtl\[embeddings\]'"):
             require_packages(bundle)
     else:
         require_packages(bundle)

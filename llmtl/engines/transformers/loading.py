@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import ModelError
+from llmtl.packages import require
 
 
 def load_tokenizer(source: ModelSource) -> Any:
@@ -66,6 +67,7 @@ def load_model(source: ModelSource, device: str) -> PreTrainedModel:
 
 def _with_adapter(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTrainedModel:
     """Return `model` with the LoRA adapter in `adapter` added; raises `ModelError` when it does not fit."""
+    require("An adapter", "peft")
     from peft import PeftModel
 
     if not (adapter / "adapter_config.json").is_file():

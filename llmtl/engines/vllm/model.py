@@ -20,7 +20,8 @@ import torch
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.engines.vllm.room import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room, token_bytes
-from llmtl.errors import MissingPackageError, ModelError
+from llmtl.errors import ModelError
+from llmtl.packages import missing
 
 _CACHED_CONTEXTS = 16  # full contexts in a CPU's key-value cache: more than one batch of prompts needs
 _GPU_SHARE = 0.9  # of the free memory: vLLM's default is meant for an empty GPU
@@ -45,9 +46,7 @@ def load_llm(source: ModelSource, *, dtype: Precision) -> Any:
         try:
             from vllm import LLM
         except ImportError as error:
-            raise MissingPackageError(
-                "The engine 'vllm' needs vLLM; install it with `pip install 'llmtl[gpu]'`, on a CPU 'llmtl[cpu]'."
-            ) from error
+            raise missing("The engine 'vllm'", "vllm") from error
         try:
             return LLM(**_arguments(folder, dtype), **_lora(source.adapter))
         except (ValueError, RuntimeError, OSError) as error:

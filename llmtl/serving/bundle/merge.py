@@ -11,6 +11,7 @@ from typing import Any
 
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
+from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress
 from llmtl.serving.bundle.source import BundleSource
 from llmtl.strategy import Prediction
@@ -42,6 +43,7 @@ def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: Pre
     Merged in `dtype`: in float32 that changes the outputs by no more than rounding. Raises `ModelError` when base and
     adapter do not fit.
     """
+    require("Merging an adapter", *LOCAL, "peft")
     from llmtl.engines.transformers.loading import load_model
     from llmtl.tuning.quiet import quiet
 

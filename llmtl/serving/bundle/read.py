@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.errors import BundleError
+from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress, Silent
 from llmtl.serving.bundle.hashes import check_hashes
 from llmtl.serving.bundle.manifest import (
@@ -74,6 +75,7 @@ def tokenizer_folder(bundle: Bundle, folder: Path) -> Path:
 
 def load_bundle_tokenizer(bundle: Bundle, folder: Path) -> Any:
     """Return the tokenizer in a bundle; loads no weights and runs no code from the checkpoint."""
+    require("Reading a tokenizer", *LOCAL)
     from transformers import AutoTokenizer
 
     path = tokenizer_folder(bundle, folder)
