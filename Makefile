@@ -11,7 +11,7 @@ demo: install
 	@$(BIN)/llmtl run recipes/quickstart
 
 test: install
-	@$(BIN)/python tests/install_browser.py
+	@$(BIN)/python tests/support/install_browser.py
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install

@@ -4,6 +4,13 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = (
+    "tests.support.plain_contexts",
+    "tests.support.prompt_contexts",
+    "tests.support.training_jobs",
+    "tests.support.finished_runs",
+)
+
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"

@@ -1,10 +1,10 @@
 """A real browser, and a real task served with its playground: `llmtl serve` on a run whose winner is a bag of words."""
 
 import pytest
-from browser.pages import QUIET_CHROMIUM, Visit, running, write_desk
-from install_browser import browser as installed_browser
 
 import llmtl
+from tests.support.install_browser import browser as installed_browser
+from tests.support.pages import QUIET_CHROMIUM, Visit, running, write_desk
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,7 @@ def chromium():
     """
     path = installed_browser()
     if path is None:
-        pytest.skip("no Chromium is installed; python tests/install_browser.py installs it")
+        pytest.skip("no Chromium is installed; python tests/support/install_browser.py installs it")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from browser.pages import KEY, ROOT, running
 
 from llmtl.pipeline.export import export
+from tests.support.pages import KEY, ROOT, running
 
 APP = str(ROOT / "serve" / "app.py")
 SAYS = r"Playground: (http\S+)"

@@ -5,7 +5,8 @@ import re
 
 import httpx
 import pytest
-from browser.pages import KEY, host_of
+
+from tests.support.pages import KEY, host_of
 
 TABS = ("Try", "Decision", "Errors", "Batch")
 BILLING, NETWORK = "What about the invoice? Thanks, guest 1.", "The router of today. Cheers, guest 2."

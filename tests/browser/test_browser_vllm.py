@@ -4,11 +4,11 @@ from importlib.util import find_spec
 
 import httpx
 import pytest
-from browser.pages import KEY, running
-from serving.front_desk import make_run
 
 from llmtl.pipeline.playground import playground_content
 from llmtl.playground.cost import cost_view
+from tests.support.front_desk import make_run
+from tests.support.pages import KEY, running
 
 pytestmark = [
     pytest.mark.slow,

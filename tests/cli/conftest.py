@@ -1,7 +1,8 @@
 from pathlib import Path
 
 import pytest
-from cli_checks import ROWS, write
+
+from tests.support.cli_checks import ROWS, write
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from cli_checks import refused
+
+from tests.support.cli_checks import refused
 
 FILES = ("--predictions", "one.jsonl", "two.jsonl")
 

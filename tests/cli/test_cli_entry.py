@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_checks import COLUMNS, RULES
 
 import llmtl.cli.entry
 from llmtl import __version__
 from llmtl.cli import main
 from llmtl.cli.command import Command
 from llmtl.cli.entry import COMMANDS
+from tests.support.cli_checks import COLUMNS, RULES
 
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "pandas", "pyarrow"}
 

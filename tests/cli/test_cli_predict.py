@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from cli_checks import COLUMNS, RULES
 
 from llmtl.cli import main
+from tests.support.cli_checks import COLUMNS, RULES
 
 
 def test_a_folder_that_is_no_run(here: Path, capsys: pytest.CaptureFixture[str]):

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_checks import COLUMNS, ROWS, RULES, refused, write
 
 from llmtl.cli import main
+from tests.support.cli_checks import COLUMNS, ROWS, RULES, refused, write
 
 
 def test_a_missing_file(here: Path, capsys: pytest.CaptureFixture[str]):

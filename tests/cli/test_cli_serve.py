@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from cli_checks import refused
 
 from llmtl.cli.entry import _parse
 from llmtl.cli.serve import _serve_options
 from llmtl.serving.server.options import RestartPolicy, ServeOptions
 from llmtl.serving.task_api.limits import Limits
+from tests.support.cli_checks import refused
 
 
 def options_of(*arguments: str) -> ServeOptions:

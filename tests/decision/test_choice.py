@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from decision_worlds import CONFIG, PRICES, TASK, drawn, evaluation, evaluations, exactly
 
 from llmtl.costs import PriceConfig
 from llmtl.decision import choose, decide
@@ -12,6 +11,7 @@ from llmtl.decision.outcome import Dropped, Verdict
 from llmtl.errors import RecipeError, RunError
 from llmtl.metrics.paired import compare_counts
 from llmtl.task import Metric
+from tests.support.decision_worlds import CONFIG, PRICES, TASK, drawn, evaluation, evaluations, exactly
 
 
 def choice_of(outcomes, *, config=CONFIG, prices=PRICES, task=TASK):

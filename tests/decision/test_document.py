@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import jsonschema
 import pytest
-from decision_worlds import TASK, drawn, exactly, run
 
 from llmtl.decision import choice_from_json, choice_to_json, from_json, schema, to_json
 from llmtl.errors import RunError
 from llmtl.task import METRICS, Metric, TaskKind
+from tests.support.decision_worlds import TASK, drawn, exactly, run
 
 OUTCOMES = {
     "majority": exactly(0.2, 40),

@@ -1,11 +1,11 @@
 """Every constraint keeps out who breaks it, and who is not known to keep it."""
 
 import pytest
-from decision_worlds import evaluation, exactly
 
 from llmtl.decision import DecisionConfig
 from llmtl.decision.eligibility import ineligible, why_not
 from llmtl.errors import RecipeError
+from tests.support.decision_worlds import evaluation, exactly
 
 LIMITS = {"max_usd_per_1k": 0.01, "max_p95_ms": 9.0, "max_memory_gib": 4.0, "max_vram_gib": 4.0}
 FIELDS = {

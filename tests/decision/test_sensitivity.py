@@ -1,12 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
-from decision_worlds import CONFIG, PRICES, TASK, evaluation
 
 from llmtl.costs import Spent
 from llmtl.decision import choose, decide
 from llmtl.decision.outcome import Dropped, Verdict
 from llmtl.decision.sensitivity import NOISE, Suspects, without_suspects
+from tests.support.decision_worlds import CONFIG, PRICES, TASK, evaluation
 
 N = 200
 

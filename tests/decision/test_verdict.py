@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from decision_worlds import CONFIG, PRICES, TASK, evaluation, evaluations, exactly, rulings, run
 from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
@@ -16,6 +15,7 @@ from llmtl.errors import RunError
 from llmtl.metrics.paired import mcnemar_exact
 from llmtl.metrics.power import minimum_detectable_difference
 from llmtl.task import METRICS, Metric, TaskKind
+from tests.support.decision_worlds import CONFIG, PRICES, TASK, evaluation, evaluations, exactly, rulings, run
 
 
 def both(n, **shares):

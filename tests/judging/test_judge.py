@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from hosted_server import completion, error, hosted_server
-from judging.judges import longer, says, shown
 
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
@@ -13,6 +11,8 @@ from llmtl.judging.config import JudgeConfig
 from llmtl.judging.judge import Contest, Judge, verdict_rows
 from llmtl.progress import Silent
 from llmtl.task import Example
+from tests.support.hosted_server import completion, error, hosted_server
+from tests.support.judges import longer, says, shown
 
 EXAMPLES = tuple(Example(str(n), f"input {n}", f"reference {n}") for n in range(6))
 OUTPUTS = (("long one", "short"), ("no", "longer"), ("same", "same"), (None, "x"), ("12345", "54321"), ("abc", "ab"))

@@ -10,11 +10,10 @@ import pytest
 
 pytest.importorskip("vllm")
 
-from engines.test_openai_vllm import url
-
 import llmtl
 from llmtl.judging.result import JUDGING
 from llmtl.store import read_json, read_json_lines
+from tests.engines.openai.test_openai_vllm import url
 
 pytestmark = pytest.mark.slow
 server_url = url

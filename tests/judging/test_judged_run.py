@@ -3,8 +3,6 @@
 import json
 
 import pytest
-from hosted_server import error, hosted_server
-from judging.judges import longer, says, shown
 
 import llmtl
 from llmtl.costs import Spent
@@ -15,6 +13,8 @@ from llmtl.pipeline.report import summary_notes
 from llmtl.settings import load_recipe
 from llmtl.store import read_json, read_json_lines
 from llmtl.task import Example
+from tests.support.hosted_server import error, hosted_server
+from tests.support.judges import longer, says, shown
 
 NAMES = ("Tom", "Anna", "Maria", "Peter", "Eve", "Paul", "Nora", "Ben", "Rita", "Hugo")
 PLACES = ("Paris", "the market", "the office", "July Street", "the old bridge", "the station")

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from report.report_factory import make_content
 
 from llmtl.judging.judge import Contest
 from llmtl.judging.opinion import self_judged, with_words
 from llmtl.judging.result import JudgedComparison, Judging, Opinion, Spent
+from tests.support.report_factory import make_content
 
 DECISION = make_content().decision
 

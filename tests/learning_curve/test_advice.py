@@ -1,7 +1,7 @@
 import pytest
-from curve_worlds import exactly, power_law
 
 from llmtl.learning_curve import Forecast, advise, forecast
+from tests.support.curve_worlds import exactly, power_law
 
 
 def found(a: float, b: float, target: float | None = None) -> Forecast:

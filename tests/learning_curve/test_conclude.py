@@ -1,6 +1,5 @@
-from curve_worlds import exactly, power_law
-
 from llmtl.learning_curve import CURVES, Measured, conclude
+from tests.support.curve_worlds import exactly, power_law
 
 
 def curve(a: float, b: float, strategy: str) -> Measured:

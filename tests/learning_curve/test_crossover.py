@@ -1,7 +1,7 @@
 import pytest
-from curve_worlds import exactly, power_law
 
 from llmtl.learning_curve import crossover
+from tests.support.curve_worlds import exactly, power_law
 
 
 def curve(a: float, b: float, strategy: str):

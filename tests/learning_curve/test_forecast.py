@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from curve_worlds import SIZES, exactly, measured, power_law
 from scipy.integrate import quad
 from scipy.stats import halfnorm, norm
 
 from llmtl.learning_curve import CurvePoint, Measured, forecast
 from llmtl.learning_curve.power_law import fit
+from tests.support.curve_worlds import SIZES, exactly, measured, power_law
 
 
 def scores(a: float, b: float) -> list[float]:

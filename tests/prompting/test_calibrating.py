@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from routing_task import LABELS, labelled
 from scipy.special import softmax
 
 from llmtl.metrics.recalibration import LabelCalibration, Method
@@ -13,6 +12,7 @@ from llmtl.prompting.config import CalibrationChoice, FewShotConfig, ZeroShotCon
 from llmtl.strategies.few_shot import FewShot
 from llmtl.strategies.zero_shot import ZeroShot
 from llmtl.strategy import Prediction
+from tests.support.routing_task import LABELS, labelled
 
 
 class Leaning:

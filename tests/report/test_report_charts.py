@@ -4,7 +4,6 @@ from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
-from report_factory import VARIANTS, make_content, with_failures
 
 from llmtl.report import svg
 from llmtl.report.charts.axes import Ending, Plot
@@ -15,6 +14,7 @@ from llmtl.report.charts.placing import Box, place_labels
 from llmtl.report.charts.scores import scores_chart
 from llmtl.report.view import Candidate, CurvePoint, build_view
 from llmtl.strategy import LOOKS, Role
+from tests.support.report_factory import VARIANTS, make_content, with_failures
 
 WIDTHS = (928.0, 358.0)
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from report_factory import VARIANTS, hostile, make_content, only_baselines
 
 from llmtl.report import write_html
 from llmtl.report.html import render_html
 from llmtl.task import Example
+from tests.support.report_factory import VARIANTS, hostile, make_content, only_baselines
 
 VOID = {"meta", "link", "input", "br", "wbr", "hr", "img"}
 SECTIONS = [

@@ -1,9 +1,9 @@
 import pytest
 from markdown_it import MarkdownIt
-from report_factory import VARIANTS, hostile, make_content
 
 from llmtl.report import markdown
 from llmtl.report.markdown_pieces import escape
+from tests.support.report_factory import VARIANTS, hostile, make_content
 
 
 def parse(text):

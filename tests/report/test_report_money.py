@@ -2,7 +2,6 @@ import re
 from dataclasses import replace
 
 import numpy as np
-from report_factory import make_content
 
 from llmtl.costs import PriceConfig, Spending, Spent
 from llmtl.decision import DecisionConfig
@@ -13,6 +12,7 @@ from llmtl.learning_curve import CurvePoint, LearningCurves, Measured, conclude
 from llmtl.report.html import render_html
 from llmtl.report.markdown_text import markdown
 from llmtl.report.money import money_of, near
+from tests.support.report_factory import make_content
 
 SIZES = (10, 20, 40, 80, 160)
 

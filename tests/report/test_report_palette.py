@@ -1,11 +1,11 @@
 import re
 
 import pytest
-from report_factory import make_content
 
 from llmtl.report import palette
 from llmtl.report.html import render_html
 from llmtl.strategy import LOOKS, Role
+from tests.support.report_factory import make_content
 
 
 def luminance(colour):

@@ -3,10 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from report_factory import make_content
 from rich.console import Console
-from test_report_html import Page
-from test_report_terminal import plain_console
 
 from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity, Served
 from llmtl.report import markdown, print_verdict
@@ -14,6 +11,9 @@ from llmtl.report.charts.cost import cost_chart
 from llmtl.report.html import render_html
 from llmtl.report.view import build_view
 from llmtl.report.wording import probability, rate
+from tests.report.test_report_html import Page
+from tests.report.test_report_terminal import plain_console
+from tests.support.report_factory import make_content
 
 LOADS = (
     Load(1, 50, 0, p50_ms=28.1, p95_ms=40.3, requests_per_second=35.2),

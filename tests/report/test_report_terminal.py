@@ -2,11 +2,11 @@ import io
 import re
 
 import pytest
-from report_factory import VARIANTS, hostile, make_content
 from rich.console import Console
 
 from llmtl.progress import Progress
 from llmtl.report import TerminalProgress, print_verdict
+from tests.support.report_factory import VARIANTS, hostile, make_content
 
 
 def plain_console(width=80):

@@ -4,7 +4,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sacrebleu
-from report_factory import LABELS, few_rows, make_content, many_labels, with_failures
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
@@ -16,6 +15,7 @@ from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements
 from llmtl.report.reliability import BINS, reliability_of
 from llmtl.report.view import build_view, reading
 from llmtl.task import METRICS, Example, Metric, TaskKind
+from tests.support.report_factory import LABELS, few_rows, make_content, many_labels, with_failures
 
 
 def measured_on_test(content, strategy="qlora"):

@@ -1,9 +1,9 @@
 import pytest
-from report_factory import make_content
 
 from llmtl.decision.outcome import Verdict
 from llmtl.report import wording
 from llmtl.task import METRICS, TaskKind
+from tests.support.report_factory import make_content
 
 
 @pytest.mark.parametrize(

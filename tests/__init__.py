@@ -1,0 +1,1 @@
+"""The tests; they mirror `llmtl/`, and what they share is in `tests/support/`."""

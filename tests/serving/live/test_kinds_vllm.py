@@ -1,0 +1,145 @@
+"""The kinds of task beside classification, exported and served by real vLLM: every strategy that a model can run."""
+
+import json
+
+import pytest
+
+from llmtl.pipeline.export import export
+from llmtl.serving.bundle.read import open_bundle, read_recorded
+from llmtl.serving.proof.client import Endpoint
+from llmtl.serving.proof.parity import check_parity
+from llmtl.serving.proof.reading import reading_of
+from tests.support.kind_checks import (
+    assert_answers_as_measured,
+    assert_strategy_answers_as_measured,
+    assert_streams_as_it_answers,
+    chat_of,
+)
+from tests.support.kind_runs import make_kind_run, write_sentence_model
+from tests.support.live_bundle import KEY, client_of, live_server
+
+pytestmark = pytest.mark.slow
+TASK = "table-booking"
+PROMPTED = ("many-shot", "knn-few-shot")
+STRATEGIES = ("majority", "zero-shot", "few-shot", *PROMPTED, "qlora")
+QUICK = """\
+  many_shot: {seeds: 1, built_in_instructions: false}
+  knn_few_shot: {shots: [4], built_in_instructions: false, retrieval: RETRIEVAL}
+  qlora: {max_epochs: 4}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    encoder = write_sentence_model(tmp_path_factory.mktemp("sentences") / "encoder")
+    more = QUICK.replace("RETRIEVAL", f"sentence-transformers, sentence_model: {encoder}")
+    return make_kind_run(tmp_path_factory.mktemp("run"), "extraction", strategies=STRATEGIES, more=more)
+
+
+@pytest.fixture(scope="module")
+def folder(run, tmp_path_factory):
+    return export(run, tmp_path_factory.mktemp("bundle") / "bundle", strategy="few-shot")
+
+
+@pytest.fixture(scope="module")
+def url(folder, tmp_path_factory):
+    with live_server(folder, tmp_path_factory.mktemp("server") / "log.txt") as url:
+        yield url
+
+
+@pytest.fixture
+def http(url):
+    with client_of(url) as client:
+        yield client
+
+
+def test_both_routes_answer_as_measured(folder, http):
+    assert any(row.prediction != "[]" for row in read_recorded(folder))
+    assert_answers_as_measured(folder, lambda path, body: http.post(path, json=body))
+
+
+@pytest.mark.parametrize("strategy", ["zero-shot", *PROMPTED, "qlora"])
+def test_the_other_strategies_answer_as_measured_too(run, folder, http, strategy):
+    assert_strategy_answers_as_measured(run, folder, strategy, lambda path, body: http.post(path, json=body))
+
+
+def test_the_parity_gate_passes(folder, url):
+    assert_passes(folder, url)
+
+
+def assert_passes(folder, url):
+    bundle = open_bundle(folder)
+    endpoint = Endpoint(url, bundle.winner.model, KEY)
+    parity = check_parity(endpoint, read_recorded(folder), reading_of(bundle, folder))
+    assert (parity.passed, parity.agreed) == (True, parity.compared)
+
+
+def test_a_stream_says_the_same(folder, http):
+    text = read_recorded(folder)[0].text
+    assert_streams_as_it_answers(TASK, text, lambda path, body: http.post(path, json=body))
+
+
+def test_the_written_form_is_that_of_the_measurement(http):
+    text = 'Do you have "nuts" for Zo\u00eb \U0001f600 at 6 pm?'
+    for model in (TASK, f"{TASK}/zero-shot"):
+        said = http.post("/v1/chat/completions", json=chat_of(model, text)).json()["choices"][0]["message"]["content"]
+        rows = json.loads(said)
+        assert said.replace("\\", "") == json.dumps(rows, ensure_ascii=False).replace("\\", "")
+        assert all(set(row) == {"type", "text"} for row in rows)
+
+
+def test_stock_requests_are_held_to_the_schema(folder, http):
+    answer = http.post("/v1/chat/completions", json=json.loads((folder / "request.json").read_text()))
+    assert answer.status_code == 200, answer.text
+    assert isinstance(json.loads(answer.json()["choices"][0]["message"]["content"]), list)
+
+
+def test_what_is_too_long_is_refused_with_its_place(http):
+    answer = http.post("/v1/predict", json={"inputs": ["x", "card " * 2_100]})
+    assert answer.status_code == 400
+    assert (answer.json()["error"]["param"], answer.json()["error"]["code"]) == (
+        "inputs[1]",
+        "context_length_exceeded",
+    )
+
+
+def tuned_mistral(folder, kind, *others):
+    """Return a run of the other family; trained for long enough that a few test examples get an answer."""
+    more = QUICK.replace("RETRIEVAL", "model").replace("max_epochs: 4", "max_epochs: 12")
+    return make_kind_run(folder, kind, model="pocket-mistral", strategies=("majority", *others, "qlora"), more=more)
+
+
+def test_label_sets_by_a_tuned_mistral(tmp_path):
+    label_sets = tuned_mistral(tmp_path, "multi-label", *PROMPTED)
+    bundle = export(label_sets, tmp_path / "bundle", strategy="qlora")
+    with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
+        assert_passes(bundle, url)
+        assert len({row.prediction for row in read_recorded(bundle)}) > 1
+        for strategy in PROMPTED:
+            assert_strategy_answers_as_measured(
+                label_sets, bundle, strategy, lambda path, body: client.post(path, json=body)
+            )
+
+
+@pytest.mark.parametrize("kind", ["extraction", "generation"])
+def test_a_merged_mistral(kind, tmp_path):
+    bundle = export(tuned_mistral(tmp_path, kind), tmp_path / "bundle", strategy="qlora", merge=True)
+    assert open_bundle(bundle).others == ()
+    assert len({row.prediction for row in read_recorded(bundle)}) > 1
+    with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
+        assert_passes(bundle, url)
+        assert_answers_as_measured(bundle, lambda path, body: client.post(path, json=body))
+
+
+def test_texts_by_retrieved_demonstrations_and_by_an_adapter(tmp_path):
+    more = QUICK.replace("RETRIEVAL", "tfidf")
+    written = make_kind_run(
+        tmp_path, "generation", strategies=("majority", "many-shot", "knn-few-shot", "qlora"), more=more
+    )
+    bundle = export(written, tmp_path / "bundle", strategy="knn-few-shot")
+    with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
+        assert_passes(bundle, url)
+        for strategy in ("many-shot", "qlora"):
+            assert_strategy_answers_as_measured(
+                written, bundle, strategy, lambda path, body: client.post(path, json=body)
+            )

@@ -1,0 +1,80 @@
+"""`llmtl serve` over real vLLM, from the outside: announced, killed twice, started again, stopped."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+
+import httpx
+import openai
+import pytest
+
+from llmtl.cli import main
+from llmtl.measured.endpoint import SERVED
+from tests.support.serve_process import serving
+
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+RESTART_SECONDS = 600.0
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def label(url, text):
+    with openai.OpenAI(base_url=url, api_key="none", max_retries=0, timeout=120) as client:
+        answer = client.chat.completions.create(model="front-desk", messages=[{"role": "user", "content": text}])
+    return answer.choices[0].message.content
+
+
+def server_process(server, title):
+    """Return the vLLM process with that title or command, without the keeper that carries the same command."""
+    [found] = [process for process in server.named(title) if "llmtl.serving.server.keeper" not in process.cmdline()]
+    return found
+
+
+@pytest.mark.slow
+def test_a_tuned_winner_is_served_through_thick_and_thin(llama_run):
+    recorded = rows(llama_run.folder / "predictions" / "qlora.test.jsonl")
+    texts = {row["id"]: row["text"] for row in rows(llama_run.folder / "data" / "test.jsonl")}
+    arguments = ("--strategy", "qlora", "--port", "0", "--no-playground", "--gate", "all")
+    with serving(llama_run.folder, *arguments, environment=ENVIRONMENT) as server:
+        url = server.announced()
+        assert f"Parity: {len(recorded)} of {len(recorded)} recorded labels" in server.output
+        curl = next(line for line in server.lines if line.startswith("curl "))
+        printed = subprocess.run(curl, shell=True, capture_output=True, check=True).stdout
+        assert json.loads(printed)["choices"][0]["message"]["content"] in llama_run.task.labels
+        for victim in ("EngineCore", "vllm.entrypoints.openai.api_server"):
+            server_process(server, victim).kill()
+            server.until(r"The server died: it.* was killed.*Restart \d of 5", RESTART_SECONDS)
+            server.until("The server answers again", RESTART_SECONDS)
+            assert label(url, texts[recorded[0]["id"]]) == recorded[0]["prediction"]
+        assert server.stop() == 0
+        assert server.lines[-1] == "stopped"
+        assert server.family() == []
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", httpx.URL(url).port)) != 0
+    served = SERVED.validate_json((llama_run.folder / "serving.json").read_bytes())
+    assert (served.strategy, served.engine.split()[0], served.device) == ("qlora", "vllm", "cpu")
+    assert all(load.errors == 0 for load in served.loads)
+    assert served.parity.largest_difference < 1e-3
+
+
+@pytest.mark.slow
+def test_a_vllm_that_dies_at_start_is_explained(bundle_of, llama_run):
+    bundle = bundle_of(llama_run, "qlora")
+    arguments = ("--port", "0", "--no-playground", "--", "--max-model-len", "1000000000")
+    with serving(bundle, *arguments, environment=ENVIRONMENT) as server:
+        assert server.finished(RESTART_SECONDS) == 1
+        assert server.family() == []
+    assert "llmtl: The server did not start: " in server.lines[-1]
+    assert "max_model_len" in server.lines[-1]
+
+
+def test_a_bundle_without_its_adapter_is_refused(capsys, bundle_of, llama_run, tmp_path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundle_of(llama_run, "qlora"), folder)
+    (folder / "adapter" / "adapter_model.safetensors").unlink()
+    assert main(["serve", str(folder)]) == 2
+    assert "lacks 'adapter/adapter_model.safetensors'" in capsys.readouterr().err

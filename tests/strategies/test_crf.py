@@ -1,0 +1,106 @@
+"""The conditional random field against sklearn-crfsuite used directly, and its file."""
+
+import json
+
+import pytest
+import sklearn_crfsuite
+from pydantic import ValidationError
+
+from llmtl.answers import read_spans
+from llmtl.classical.config import CrfConfig
+from llmtl.classical.word_features import features_of
+from llmtl.classical.words import to_spans, to_tags, words_of
+from llmtl.errors import DataError, RunError
+from llmtl.metrics.measures import measure_of
+from llmtl.strategies.crf import MODEL_FILE, Crf
+from llmtl.strategy import Role
+from llmtl.task import Metric, TaskKind
+from tests.support.extraction_examples import DEV, TASK, TRAIN, examples
+
+SMALL = CrfConfig(c1=(0.1,), c2=(0.1, 5.0))
+
+
+@pytest.fixture
+def context(make_plain_context):
+    return make_plain_context(examples(TRAIN), examples(DEV), task=TASK)
+
+
+def answers(predictor, texts):
+    return [each.answer for each in predictor.predict(texts)]
+
+
+def test_agrees_with_sklearn_crfsuite_at_every_point_of_the_grid(context):
+    fitted = Crf(SMALL).fit(context)
+    rows = [words_of(each.text) for each in context.train]
+    tags = [to_tags(words, read_spans(each.reference)) for words, each in zip(rows, context.train, strict=True)]
+    measure = measure_of(Metric.MICRO_F1, TaskKind.EXTRACTION, [each.reference for each in context.dev])
+    for point in fitted.details()["grid"]:
+        model = sklearn_crfsuite.CRF(
+            algorithm="lbfgs", c1=point["c1"], c2=point["c2"], max_iterations=100, all_possible_transitions=True
+        ).fit(list(map(features_of, rows)), tags)
+        guesses = []
+        for each in context.dev:
+            words = words_of(each.text)
+            spans = to_spans(each.text, words, model.predict_single(features_of(words)))
+            guesses.append(json.dumps([vars(span) for span in spans]))
+        expected = float(measure.value(measure.counts(guesses).sum(axis=0)))
+        assert point["dev_micro_f1"] == pytest.approx(expected)
+        if (point["c1"], point["c2"]) == (fitted.choice["c1"], fitted.choice["c2"]):
+            mine = answers(fitted, [each.text for each in context.dev])
+            assert [read_spans(each) for each in mine] == [read_spans(each) for each in guesses]
+            assert expected > 0.5
+
+
+def test_the_best_of_dev_is_kept(context):
+    fitted = Crf(CrfConfig(c1=(0.1, 50.0), c2=(0.1,))).fit(context)
+    details = json.loads(json.dumps(fitted.details()))
+    scores = {point["c1"]: point["dev_micro_f1"] for point in details["grid"]}
+    assert scores[0.1] > scores[50.0]
+    assert fitted.state()["c1"] == 0.1
+    assert [path.name for path in context.folder.iterdir()] == [MODEL_FILE]
+
+
+def test_restoring_gives_exactly_the_same(context):
+    strategy, texts = Crf(SMALL), [each.text for each in context.train]
+    fitted = strategy.fit(context)
+    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    assert answers(restored, texts) == answers(fitted, texts)
+    assert restored.state() == fitted.state()
+    assert (strategy.name, strategy.role) == ("crf", Role.BASELINE)
+
+
+def test_a_missing_or_a_changed_model_is_an_error_with_the_cure(context):
+    strategy = Crf(SMALL)
+    state = strategy.fit(context).state()
+    file = context.folder / MODEL_FILE
+    file.write_bytes(file.read_bytes() + b"x")
+    with pytest.raises(RunError, match=r"not the one that was fitted; run the recipe again"):
+        strategy.restore(context, state)
+    file.unlink()
+    with pytest.raises(RunError, match=r"lacks 'model.crfsuite'; run the recipe again"):
+        strategy.restore(context, state)
+
+
+def test_texts_without_words_have_no_spans(context):
+    done = []
+    predicted = Crf(SMALL).fit(context).predict(["", "  ", "hello"], advance=done.append)
+    assert [each.answer for each in predicted[:2]] == ["[]", "[]"]
+    assert [each.id for each in predicted] == ["0", "1", "2"]
+    assert sum(done) == 3
+
+
+@pytest.mark.parametrize("train", [("", " "), ("no spans", "at all")])
+def test_train_without_words_or_spans_is_an_error_with_the_cure(make_plain_context, train):
+    with pytest.raises(DataError, match=r"No training example has a span; label some"):
+        Crf(SMALL).fit(make_plain_context(examples(train), examples(DEV), task=TASK))
+
+
+def test_no_training_examples_is_an_error_with_the_cure(make_plain_context):
+    with pytest.raises(DataError, match=r"no training examples; label some"):
+        Crf().fit(make_plain_context(train=(), task=TASK))
+
+
+@pytest.mark.parametrize("changes", [{"c1": ()}, {"c2": (-1.0,)}, {"max_iterations": 0}, {"c3": (1,)}])
+def test_the_configuration_refuses_what_makes_no_sense(changes):
+    with pytest.raises(ValidationError):
+        CrfConfig(**changes)

@@ -1,0 +1,163 @@
+"""The hosted strategy against a real HTTP server, and through a whole run in which inputs must stay private."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+import llmtl
+from llmtl.costs import PriceConfig
+from llmtl.errors import HostedError, RecipeError
+from llmtl.prompting.config import HostedConfig
+from llmtl.strategies.hosted import Hosted
+from llmtl.strategies.table import HOSTED, STRATEGIES, StrategiesConfig
+from llmtl.strategy import Role
+from llmtl.task import references
+from tests.support.hosted_server import completion, error, hosted_server
+from tests.support.routing_task import labelled
+
+PRICES = PriceConfig(usd_per_million_prompt_tokens=2.0, usd_per_million_completion_tokens=10.0)
+KEYWORDS = {"money": "refund", "lost": "card lost", "charged": "billing"}
+
+
+def answer(body):
+    """Return the label by keyword; without demonstrations always the first, so that they are worth choosing."""
+    text = body["messages"][-1]["content"]
+    if "unclear" in text:
+        return completion("I would rather not say")
+    label = next(label for word, label in KEYWORDS.items() if word in text) if len(body["messages"]) > 2 else "billing"
+    first = label.split(" ")[0]
+    steps = [(first, {first: 0.8, **{each.split(" ")[0]: 0.1 for each in KEYWORDS.values() if each != label}})]
+    return completion(label, steps=steps, prompt_tokens=50 * len(body["messages"]), completion_tokens=2)
+
+
+@pytest.fixture
+def server():
+    with hosted_server(answer) as server:
+        yield server
+
+
+@pytest.fixture
+def config(server):
+    return HostedConfig(base_url=server.url, model="m", api_key_env=None, shots=(0, 2), max_retries=0)
+
+
+@pytest.fixture
+def context(make_context):
+    return replace(make_context(), prices=PRICES)
+
+
+def test_it_chooses_on_dev_and_a_resumed_fit_asks_nothing(server, config, context):
+    fitted = Hosted(config).fit(context)
+    details = json.loads(json.dumps(fitted.details()))
+    assert [(row["shots"], row["dev_accuracy"]) for row in details["candidates"]][1] == (2, 1.0)
+    assert details["shots"] == 2
+    assert details["hosted"]["requests"] == len(server.bodies) == 2 * len(context.dev)
+    assert details["hosted"]["spent_usd"] == pytest.approx(
+        sum(50 * len(body["messages"]) * 2.0 + 2 * 10.0 for body in server.bodies) / 1e6
+    )
+    assert Hosted(config).fit(context).state() == fitted.state()
+    restored = Hosted(config).restore(context, fitted.state())
+    found = restored.predict([example.text for example in context.dev])
+    assert [each.answer for each in found] == references(context.dev)
+    assert len(server.bodies) == 2 * len(context.dev)
+    assert all(sum(each.probabilities.values()) == pytest.approx(1.0) for each in found)
+    assert found[0].prompt_tokens == 50 * 6
+
+
+def test_an_unreadable_answer_is_a_recorded_failure_and_paid_once(server, config, context):
+    state = {"demonstrations": [context.train[0].id], "instruction": "Sort it."}
+    restored = Hosted(config).restore(context, state)
+    found = restored.predict(["charged", "unclear", "money"])
+    assert [each.answer for each in found] == ["billing", None, "refund"]
+    assert "I would rather not say" in found[1].failure
+    assert len(server.bodies) == 3
+
+
+def test_the_spend_limit_ends_the_fit(config, context):
+    with pytest.raises(HostedError, match=r"spend limit of 0\.002 USD"):
+        Hosted(config.model_copy(update={"max_usd": 0.002})).fit(context)
+
+
+@pytest.mark.parametrize(
+    ("changes", "prices", "reason"),
+    [
+        ({"model": None}, PRICES, r"set strategies\.hosted\.model"),
+        ({}, PriceConfig(), r"set prices\.usd_per_million_prompt_tokens"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_asked(server, config, context, changes, prices, reason):
+    with pytest.raises(RecipeError, match=reason):
+        Hosted(config.model_copy(update=changes)).fit(replace(context, prices=prices))
+    assert server.bodies == []
+
+
+def test_it_is_measured_only_where_it_is_listed():
+    assert not HOSTED & set(StrategiesConfig().run)
+    assert set(STRATEGIES) >= HOSTED
+
+
+def recipe(folder, url, *, private):
+    rows = [f"{example.text},{example.reference}" for example in labelled(60)]
+    (folder / "data.csv").write_text("\n".join(["text,label", *rows]))
+    (folder / "recipe.yaml").write_text(
+        "name: mail\ndata: {path: data.csv, near_duplicate_threshold: 1.0}\nmodel: {name: pocket-llama}\n"
+        "strategies:\n  run: [majority, hosted]\n"
+        f"  hosted: {{base_url: '{url}', model: m, api_key_env: null, shots: [2]}}\n"
+        "prices: {usd_per_million_prompt_tokens: 0.5, usd_per_million_completion_tokens: 1.5}\n"
+        f"decision: {{private: {str(private).lower()}, resamples: 1000}}\n"
+    )
+    return folder / "recipe.yaml"
+
+
+def test_a_whole_run_without_loading_the_local_model(server, tmp_path):
+    run = llmtl.run(recipe(tmp_path, server.url, private=False), out=tmp_path / "run")
+    asked = len(server.bodies)
+    hosted = next(each for each in run.evaluations if (each.strategy, each.split) == ("hosted", "test"))
+    assert (run.decision.winner, hosted.role, hosted.failed) == ("hosted", Role.PROMPTING, 0)
+    assert hosted.usd_per_1k_requests == pytest.approx(1000 * (6 * 50 * 0.5 + 2 * 1.5) / 1e6)
+    assert hosted.p95_ms > 0
+    charged = sum(50 * len(body["messages"]) * 0.5 + 2 * 1.5 for body in server.bodies) / 1e6
+    assert run.decision.spending.total.usd == pytest.approx(charged, rel=1e-3)  # majority takes no time to speak of
+    assert 0 < hosted.train_usd < charged
+    assert {body["model"] for body in server.bodies} == {"m"}
+    assert len({json.dumps(body) for body in server.bodies}) == asked
+    assert run.predictor("hosted").predict(["charged"])[0].answer == "billing"
+
+
+def test_private_inputs_are_sent_to_no_other_machine(server, tmp_path):
+    elsewhere = server.url.replace("127.0.0.1", "0.0.0.0")  # reaches this server, and is no loopback address
+    run = llmtl.run(recipe(tmp_path, elsewhere, private=True), out=tmp_path / "run")
+    assert (run.decision.winner, server.bodies) == ("majority", [])
+    assert elsewhere in run.index["skipped"]["hosted"]
+    report = (run.folder / "report.md").read_text()
+    assert "| private | inputs stay here | they stay | hosted (not measured) |" in report
+    llmtl.run(recipe(tmp_path, elsewhere, private=False), out=tmp_path / "public")
+    assert server.bodies
+
+
+def test_private_inputs_may_go_to_an_endpoint_of_this_machine(server, tmp_path):
+    run = llmtl.run(recipe(tmp_path, server.url, private=True), out=tmp_path / "run")
+    assert run.decision.winner == "hosted"
+    assert run.index["skipped"] == {}
+
+
+def test_with_nothing_but_hosted_models_private_inputs_are_no_run(server, tmp_path):
+    file = recipe(tmp_path, "https://api.openai.com/v1", private=True)
+    with pytest.raises(RecipeError, match="Every strategy of the recipe sends inputs away"):
+        llmtl.run(file, overrides=["strategies.run=[hosted]"], out=tmp_path / "run")
+
+
+def test_replies_of_an_interrupted_fit_are_paid_once_and_not_lost(server, config, context):
+    def failing(body):
+        return error(500, "down") if len(server.bodies) > 5 else answer(body)
+
+    server.answer = failing
+    with pytest.raises(HostedError, match="did not answer"):
+        Hosted(config.model_copy(update={"concurrency": 1})).fit(context)
+    paid = server.bodies[:5]
+    server.answer, server.bodies = answer, []
+    facts = Hosted(config).fit(context).details()["hosted"]
+    assert facts["requests"] == len(paid) + len(server.bodies) == 2 * len(context.dev)
+    charged = sum(50 * len(body["messages"]) * 2.0 + 2 * 10.0 for body in [*paid, *server.bodies]) / 1e6
+    assert facts["spent_usd"] == pytest.approx(charged)

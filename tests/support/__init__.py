@@ -1,0 +1,1 @@
+"""What tests share: small tasks and runs, servers to ask, checks that several tests make."""

@@ -1,0 +1,41 @@
+"""Real finished runs of the embedded models with every strategy measured, and their bundles, made once a session."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import llmtl
+from tests.support.front_desk import make_run
+
+BundleOf = Callable[..., Path]
+"""Call it with a run, a strategy (None for the winner) and `merge`; it returns the bundle's folder, which is shared."""
+
+
+@pytest.fixture(scope="session")
+def llama_run(tmp_path_factory: pytest.TempPathFactory) -> llmtl.Run:
+    """Return a run of pocket-llama in which every strategy was measured."""
+    return make_run(tmp_path_factory.mktemp("llama"), "pocket-llama")
+
+
+@pytest.fixture(scope="session")
+def mistral_run(tmp_path_factory: pytest.TempPathFactory) -> llmtl.Run:
+    """Return a run of pocket-mistral in which every strategy was measured."""
+    return make_run(tmp_path_factory.mktemp("mistral"), "pocket-mistral")
+
+
+@pytest.fixture(scope="session")
+def bundle_of(tmp_path_factory: pytest.TempPathFactory) -> BundleOf:
+    """Return a function to the bundle of a run's strategy, exported once a session; copy it before changing it."""
+    from llmtl.pipeline.export import export
+
+    made: dict[tuple[Path, str, bool], Path] = {}
+
+    def bundle(run: llmtl.Run, strategy: str | None = None, *, merge: bool = False) -> Path:
+        key = (run.folder, strategy or run.decision.winner, merge)
+        if key not in made:
+            folder = tmp_path_factory.mktemp("bundle") / "bundle"
+            made[key] = export(run, folder, strategy=strategy, merge=merge)
+        return made[key]
+
+    return bundle
