@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_checks import COLUMNS
+
+from tests.support.cli_checks import COLUMNS
 
 PLAIN = Path(__file__).with_name("plain_llmtl.py")
 
