@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from llmtl.playground.cost import CostView, Priced
 from llmtl.report import svg, wording
+from llmtl.report.charts.axes import STROKED, Ending, Plot, written_count
 from llmtl.report.charts.placing import Box
 
 _SAMPLES = 60
@@ -26,16 +27,17 @@ def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
     height = 330.0 if narrow else 360.0
     frame = Box(72, 30, width - (112 if narrow else 124), height - 48)
     across = _requests(view, frame)
-    up = _dollars(drawn, across, frame=frame)
+    plot = Plot(frame, across, _dollars(drawn, across, frame=frame))
     ordered = sorted(drawn, key=lambda priced: priced.name == view.winner)
     return svg.picture(
         (width, height),
         name,
-        _axes(across, up, frame=frame),
-        _expected(view, across, frame=frame),
-        *[_line(priced, across, up=up, winner=priced.name == view.winner) for priced in ordered],
-        *_crossings(view, across, up=up),
-        *_labels(drawn, across, up=up, frame=frame, winner=view.winner),
+        plot.left_axis("USD in all", plot.log_ticks_up(), wording.usd_tick, top=14),
+        plot.bottom_axis("requests in all", plot.log_ticks_across(), written_count, below=STROKED._replace(name=40)),
+        _expected(view, plot),
+        *(_line(priced, plot, winner=priced.name == view.winner) for priced in ordered),
+        *_crossings(view, plot),
+        *plot.names(_endings(drawn, plot, winner=view.winner), gap=_LABEL_STEP),
         title="Cost of fitting and of all requests, by the number of requests",
         description=" ".join(f"{row.priced.name}: {row.reading}." for row in view.rows),
     )
@@ -57,88 +59,50 @@ def _dollars(drawn: Sequence[Priced], across: svg.Scale, *, frame: Box) -> svg.S
     return svg.Scale(max(low, high / 10**_MOST_DECADES), high, frame.bottom, frame.top, log=True)
 
 
-def _axes(across: svg.Scale, up: svg.Scale, *, frame: Box) -> Markup:
-    parts = [svg.line((frame.left, frame.bottom), (frame.right, frame.bottom), class_="axis-line")]
-    for tick in _thinned(svg.log_ticks(up.low, up.high), 7):
-        parts.append(svg.line((frame.left, up(tick)), (frame.right, up(tick)), class_="grid"))
-        parts.append(svg.text((frame.left - 8, up(tick) + 4), wording.usd_tick(tick), class_="tick", anchor="end"))
-    for tick in _thinned(svg.log_ticks(across.low, across.high), max(2, int((frame.right - frame.left) / 70))):
-        parts.append(svg.line((across(tick), frame.bottom), (across(tick), frame.bottom + 5), class_="axis-line"))
-        label = _short(tick)
-        parts.append(svg.text((across(tick), frame.bottom + 19), label, class_="tick", anchor="middle"))
-    middle = (frame.left + frame.right) / 2
-    parts.append(svg.text((middle, frame.bottom + 40), "requests in all", class_="axis", anchor="middle"))
-    parts.append(svg.text((8, 14), "USD in all", class_="axis"))
-    return svg.group(*parts)
-
-
-def _thinned(ticks: Sequence[float], most: int) -> Sequence[float]:
-    return ticks[:: -(-len(ticks) // most)] if ticks else ticks
-
-
-def _short(value: float) -> str:
-    """Return a power of ten in few characters: `1k`, `10M`."""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:,.0f}{unit}"
-    return f"{value:.0f}"
-
-
-def _expected(view: CostView, across: svg.Scale, *, frame: Box) -> Markup:
-    """Return the line at the volume that the sliders expect."""
+def _expected(view: CostView, plot: Plot) -> Markup:
+    """Return the line at the volume that the sliders expect, where it is on the axis."""
     requests = view.prices.requests
-    if not across.low <= requests <= across.high:
+    if not plot.across.low <= requests <= plot.across.high:
         return Markup("")
-    x = across(requests)
-    label = f"{view.prices.months:g} months"
-    anchor = "end" if x > frame.right - 50 else "middle"
-    return svg.group(
-        svg.line((x, frame.top - 8), (x, frame.bottom), class_="target"),
-        svg.text((x, frame.top - 13), label, class_="target-label", anchor=anchor),
-    )
+    anchor = "end" if plot.across(requests) > plot.frame.right - 50 else "middle"
+    return plot.upright(requests, f"{view.prices.months:g} months", above=13, anchor=anchor)
 
 
-def _line(priced: Priced, across: svg.Scale, *, up: svg.Scale, winner: bool) -> Markup:
-    steps = [across.low * (across.high / across.low) ** (index / (_SAMPLES - 1)) for index in range(_SAMPLES)]
+def _line(priced: Priced, plot: Plot, *, winner: bool) -> Markup:
+    low, high = plot.across.low, plot.across.high
+    steps = [low * (high / low) ** (index / (_SAMPLES - 1)) for index in range(_SAMPLES)]
     totals = [(requests, priced.total(requests)) for requests in steps]
-    points = [(across(requests), up(total)) for requests, total in totals if up.low <= total <= up.high]
-    if len(points) < 2:
+    shown = [(requests, total) for requests, total in totals if plot.up.low <= total <= plot.up.high]
+    if len(shown) < 2:
         return Markup("")
     tip = f"{priced.name}: {wording.usd(priced.fitting)} once and {wording.usd(1000 * priced.per_request)} per 1,000"
-    class_ = f"role-{priced.role}{' winner' if winner else ''}"
-    return svg.group(svg.path(points, "cost-line"), class_=class_, tip=tip)
+    return svg.group(plot.path(shown, "cost-line"), class_=f"role-{priced.role}{' winner' if winner else ''}", tip=tip)
 
 
-def _crossings(view: CostView, across: svg.Scale, *, up: svg.Scale) -> list[Markup]:
+def _crossings(view: CostView, plot: Plot) -> list[Markup]:
     mine = next(row.priced for row in view.rows if row.priced.name == view.winner)
-    dots = []
-    for row in view.rows:
-        if row.crossing is None or not across.low <= row.crossing <= across.high:
-            continue
-        total = mine.total(row.crossing)
-        if not up.low <= total <= up.high:
-            continue
-        told = " told" if row.priced.name == view.against else ""
-        at = (across(row.crossing), up(total))
-        dot = svg.element("circle", cx=at[0], cy=at[1], r=5.0 if told else 3.5, class_=f"crossing{told}")
-        dots.append(svg.group(dot, tip=f"{row.priced.name}: {row.reading}"))
-    return dots
-
-
-def _labels(drawn: Sequence[Priced], across: svg.Scale, *, up: svg.Scale, frame: Box, winner: str) -> list[Markup]:
-    """Return each strategy's name at the right end of its line, moved apart where they would touch."""
-    seen = [(up(priced.total(across.high)), priced) for priced in drawn if priced.total(across.high) >= up.low]
-    placed: list[tuple[float, Priced]] = []
-    for wanted, priced in sorted(seen, key=lambda pair: pair[0]):
-        placed.append((max(wanted, placed[-1][0] + _LABEL_STEP) if placed else wanted, priced))
-    over = placed[-1][0] - frame.bottom if placed else 0.0
-    shift = max(0.0, over)
+    crossed = [
+        (row, row.crossing, mine.total(row.crossing))
+        for row in view.rows
+        if row.crossing is not None and plot.across.low <= row.crossing <= plot.across.high
+    ]
     return [
-        svg.group(
-            svg.text(
-                (frame.right + 8, y - shift + 4), priced.name, class_="name" if priced.name == winner else "label"
-            ),
-            class_=f"role-{priced.role}",
+        plot.dot(
+            requests,
+            total,
+            radius=5.0 if row.priced.name == view.against else 3.5,
+            class_="crossing told" if row.priced.name == view.against else "crossing",
+            tip=f"{row.priced.name}: {row.reading}",
         )
-        for y, priced in placed
+        for row, requests, total in crossed
+        if plot.up.low <= total <= plot.up.high
+    ]
+
+
+def _endings(drawn: Sequence[Priced], plot: Plot, *, winner: str) -> list[Ending]:
+    totals = {priced.name: priced.total(plot.across.high) for priced in drawn}
+    return [
+        Ending(plot.up(total), name, "name" if name == winner else "label")
+        for name, total in totals.items()
+        if total >= plot.up.low
     ]

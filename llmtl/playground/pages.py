@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import jinja2
 
-from llmtl.report import wording
+from llmtl.report.templates import html_templates
 
 
 def render(template: str, **values: Any) -> str:
@@ -40,13 +40,6 @@ def amount(value: float, unit: str) -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("llmtl.playground", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= wording.FILTERS
+    environment = html_templates("llmtl.playground", "")
     environment.filters["amount"] = amount
     return environment

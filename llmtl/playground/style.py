@@ -7,11 +7,18 @@ from importlib.resources import files
 
 import gradio as gr
 
+from llmtl.report import palette
+
 _SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
-
-_ACCENT, _ACCENT_DARK = "#0b62a8", "#6cb6f0"
+_PAGE, _PAGE_DARK = palette.COLOURS["page"]
+_SOFT, _SOFT_DARK = palette.COLOURS["soft"]
+_INK, _INK_DARK = palette.COLOURS["ink"]
+_MUTED, _MUTED_DARK = palette.COLOURS["muted"]
+_BAND, _BAND_DARK = palette.COLOURS["band"]
+_ACCENT, _ACCENT_DARK = palette.COLOURS["accent"]
+_ON_ACCENT, _ON_ACCENT_DARK = palette.COLOURS["strong-ink"]
 _KEYS = """
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || !event.target.closest?.('#message')) return;
@@ -26,16 +33,16 @@ def theme() -> gr.themes.Base:
     return gr.themes.Base(
         primary_hue="blue", neutral_hue="slate", radius_size="md", text_size="md", font=_SANS, font_mono=_MONO
     ).set(
-        body_background_fill="#ffffff",
-        body_background_fill_dark="#14171b",
-        body_text_color="#16191d",
-        body_text_color_dark="#e8eaed",
-        body_text_color_subdued="#5a626d",
-        body_text_color_subdued_dark="#a0a8b3",
-        background_fill_primary="#ffffff",
-        background_fill_primary_dark="#14171b",
-        background_fill_secondary="#f5f6f8",
-        background_fill_secondary_dark="#1c2026",
+        body_background_fill=_PAGE,
+        body_background_fill_dark=_PAGE_DARK,
+        body_text_color=_INK,
+        body_text_color_dark=_INK_DARK,
+        body_text_color_subdued=_MUTED,
+        body_text_color_subdued_dark=_MUTED_DARK,
+        background_fill_primary=_PAGE,
+        background_fill_primary_dark=_PAGE_DARK,
+        background_fill_secondary=_SOFT,
+        background_fill_secondary_dark=_SOFT_DARK,
         block_background_fill="transparent",
         block_background_fill_dark="transparent",
         block_border_width="0px",
@@ -48,26 +55,26 @@ def theme() -> gr.themes.Base:
         border_color_primary_dark="#3a414a",
         border_color_accent=_ACCENT,
         color_accent=_ACCENT,
-        input_background_fill="#ffffff",
-        input_background_fill_dark="#1c2026",
+        input_background_fill=_PAGE,
+        input_background_fill_dark=_SOFT_DARK,
         input_border_width="1px",
         input_border_width_dark="1px",
         input_border_color="#c3c9d0",
         input_border_color_dark="#4a525d",
         input_border_color_focus=_ACCENT,
         input_border_color_focus_dark=_ACCENT_DARK,
-        checkbox_label_background_fill="#f5f6f8",
-        checkbox_label_background_fill_dark="#1c2026",
-        checkbox_label_background_fill_hover="#eef5fb",
-        checkbox_label_background_fill_hover_dark="#1a2733",
-        checkbox_label_background_fill_selected="#eef5fb",
-        checkbox_label_background_fill_selected_dark="#1a2733",
+        checkbox_label_background_fill=_SOFT,
+        checkbox_label_background_fill_dark=_SOFT_DARK,
+        checkbox_label_background_fill_hover=_BAND,
+        checkbox_label_background_fill_hover_dark=_BAND_DARK,
+        checkbox_label_background_fill_selected=_BAND,
+        checkbox_label_background_fill_selected_dark=_BAND_DARK,
         button_primary_background_fill=_ACCENT,
         button_primary_background_fill_hover="#094f88",
         button_primary_background_fill_dark=_ACCENT_DARK,
         button_primary_background_fill_hover_dark="#8cc6f4",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#0d1013",
+        button_primary_text_color=_ON_ACCENT,
+        button_primary_text_color_dark=_ON_ACCENT_DARK,
         link_text_color=_ACCENT,
         link_text_color_dark=_ACCENT_DARK,
     )
@@ -75,5 +82,9 @@ def theme() -> gr.themes.Base:
 
 def head() -> str:
     """Return what goes into the page's head: the style sheet, and Ctrl-Enter as a way to ask."""
+    colours = (
+        f".gradio-container {{ {palette.properties()} }}\n"
+        f".dark .gradio-container, .gradio-container.dark {{ {palette.properties(dark=True)} }}\n"
+    )
     sheet = files("llmtl.playground").joinpath("style.css").read_text(encoding="utf-8")
-    return f"<style>{sheet}</style><script>{_KEYS}</script>"
+    return f"<style>{colours}{palette.chart_rules()}{sheet}</style><script>{_KEYS}</script>"

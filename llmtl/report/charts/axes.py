@@ -108,6 +108,10 @@ class Plot:
         parts.append(svg.text((middle, frame.bottom + below.name), name, class_="axis", anchor="middle"))
         return svg.group(*parts)
 
+    def log_ticks_up(self) -> Sequence[float]:
+        """Return at most seven powers of ten upwards."""
+        return thinned(svg.log_ticks(self.up.low, self.up.high), 7)
+
     def log_ticks_across(self) -> Sequence[float]:
         """Return powers of ten across, at most one per 70 pixels."""
         room = max(2, int((self.frame.right - self.frame.left) / 70))

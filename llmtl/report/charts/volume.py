@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from llmtl.costs import CostLine, Crossing
 from llmtl.report import svg, wording
-from llmtl.report.charts.axes import Ending, Plot, thinned, written_count
+from llmtl.report.charts.axes import Ending, Plot, written_count
 from llmtl.report.charts.placing import Box
 from llmtl.report.money import Money
 from llmtl.strategy import Role
@@ -34,11 +34,10 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
         svg.Scale(min(costs) / 1.5, max(costs) * 1.5, frame.bottom, frame.top, log=True),
     )
     title = "Cost a month against requests a month"
-    amounts = thinned(svg.log_ticks(plot.up.low, plot.up.high), 7)
     return svg.picture(
         (width, height),
         name,
-        plot.left_axis("USD a month, logarithmic", amounts, _money_tick),
+        plot.left_axis("USD a month, logarithmic", plot.log_ticks_up(), _money_tick),
         plot.bottom_axis("requests a month, logarithmic", plot.log_ticks_across(), written_count),
         plot.upright(expected, "expected", reach=0, above=8),
         *(_line(line, plot, months=months, role=roles[line.name], winner=line.name == winner) for line in lines),
