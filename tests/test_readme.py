@@ -1,17 +1,41 @@
-"""The README's tree names every part of the library."""
+"""The documents are true: every folder has its line, the floors are drawn as they are, links lead somewhere."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documents are not there")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 
 
-@pytest.mark.skipif(not README.is_file(), reason="the README is not there")
 def test_the_tree_names_every_folder_of_the_library():
-    tree = README.read_text(encoding="utf-8").split("<!-- tree -->")[1].split("<!-- /tree -->")[0]
-    named = set(re.findall(r"^ +(\w+)/ ", tree, flags=re.MULTILINE))
-    there = {path.parent.name for path in (ROOT / "llmtl").glob("*/__init__.py")}
-    assert there <= named
+    tree = (DOCS / "architecture.md").read_text(encoding="utf-8").split("<!-- tree -->")[1].split("<!-- /tree -->")[0]
+    named = re.findall(r"^  (\w+)/ ", tree, flags=re.MULTILINE)
+    assert sorted(named) == sorted(path.parent.name for path in (ROOT / "llmtl").glob("*/__init__.py"))
+
+
+def test_the_readme_is_short():
+    assert 120 <= len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_are_there(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_the_floors_are_drawn_with_every_part_of_the_contract():
+    sys.path.insert(0, str(DOCS))
+    try:
+        import draw_floors
+    finally:
+        sys.path.remove(str(DOCS))
+    kept = (DOCS / "floors.svg").read_text(encoding="utf-8")
+    names = [name for floor in draw_floors.floors(ROOT) for name in floor]
+    assert re.findall(r'class="name"[^>]*>([^<]+)<', kept) == names
+    assert draw_floors.draw(ROOT).startswith("<svg")
