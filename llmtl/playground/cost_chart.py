@@ -13,7 +13,6 @@ from llmtl.report import svg, wording
 from llmtl.report.charts.axes import STROKED, Ending, Plot, written_count
 from llmtl.report.charts.placing import Box
 
-_SAMPLES = 60
 _LABEL_STEP = 16.0
 _MOST_DECADES = 6
 
@@ -26,8 +25,8 @@ def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
     narrow = width < 500
     height = 330.0 if narrow else 360.0
     frame = Box(72, 30, width - (112 if narrow else 124), height - 48)
-    across = _requests(view, frame)
-    plot = Plot(frame, across, _dollars(drawn, across, frame=frame))
+    across = _requests(view)
+    plot = Plot.of(frame, across, _dollars(drawn, across), log_across=True, log_up=True)
     ordered = sorted(drawn, key=lambda priced: priced.name == view.winner)
     return svg.picture(
         (width, height),
@@ -43,20 +42,20 @@ def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
     )
 
 
-def _requests(view: CostView, frame: Box) -> svg.Scale:
+def _requests(view: CostView) -> tuple[float, float]:
     crossings = [row.crossing for row in view.rows if row.crossing]
     shown = [value for value in (*crossings, view.prices.requests) if value >= 1]
     low = 10.0 ** math.floor(math.log10(min(shown, default=100.0)) - 0.5)
     high = 10.0 ** math.ceil(math.log10(max(shown, default=1e6)) + 0.3)
     low = max(1.0, low, high / 10**_MOST_DECADES / 10)
-    return svg.Scale(low, max(high, 100 * low), frame.left, frame.right, log=True)
+    return low, max(high, 100 * low)
 
 
-def _dollars(drawn: Sequence[Priced], across: svg.Scale, *, frame: Box) -> svg.Scale:
-    ends = [priced.total(at) for priced in drawn for at in (across.low, across.high)]
+def _dollars(drawn: Sequence[Priced], requests: tuple[float, float]) -> tuple[float, float]:
+    ends = [priced.total(at) for priced in drawn for at in requests]
     high = 10.0 ** math.ceil(math.log10(max(ends)))
     low = 10.0 ** math.floor(math.log10(min(end for end in ends if end > 0)))
-    return svg.Scale(max(low, high / 10**_MOST_DECADES), high, frame.bottom, frame.top, log=True)
+    return max(low, high / 10**_MOST_DECADES), high
 
 
 def _expected(view: CostView, plot: Plot) -> Markup:
@@ -69,14 +68,11 @@ def _expected(view: CostView, plot: Plot) -> Markup:
 
 
 def _line(priced: Priced, plot: Plot, *, winner: bool) -> Markup:
-    low, high = plot.across.low, plot.across.high
-    steps = [low * (high / low) ** (index / (_SAMPLES - 1)) for index in range(_SAMPLES)]
-    totals = [(requests, priced.total(requests)) for requests in steps]
-    shown = [(requests, total) for requests, total in totals if plot.up.low <= total <= plot.up.high]
-    if len(shown) < 2:
+    drawn = plot.curve(priced.total, "cost-line")
+    if drawn is None:
         return Markup("")
     tip = f"{priced.name}: {wording.usd(priced.fitting)} once and {wording.usd(1000 * priced.per_request)} per 1,000"
-    return svg.group(plot.path(shown, "cost-line"), class_=f"role-{priced.role}{' winner' if winner else ''}", tip=tip)
+    return svg.group(drawn, class_=f"role-{priced.role}{' winner' if winner else ''}", tip=tip)
 
 
 def _crossings(view: CostView, plot: Plot) -> list[Markup]:

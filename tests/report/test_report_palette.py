@@ -1,8 +1,9 @@
 import re
+from dataclasses import replace
 
 import pytest
 
-from llmtl.report import palette
+from llmtl.report import palette, svg
 from llmtl.report.html import render_html
 from llmtl.strategy import LOOKS, Role
 from tests.support.report_factory import make_content
@@ -41,3 +42,18 @@ def test_every_role_has_its_colours_on_the_page_light_dark_and_printed():
         assert page.count(f"--{role.value}: {look.colour};") == 2  # light and print
         assert page.count(f"--{role.value}: {look.dark_colour};") == 1
         assert f".role-{role.value} {{ --mark: var(--{role.value}); }}" in page
+
+
+def test_a_frozen_model_with_a_head_is_drawn_and_named_like_any_other_strategy():
+    content = make_content()
+    results = tuple(
+        replace(each, name="linear-probe", role=Role.FEATURES) if each.name == "few-shot" else each
+        for each in content.decision.strategies
+    )
+    assert "role-features" not in render_html(content).split("<body>")[1]
+    body = render_html(replace(content, decision=replace(content.decision, strategies=results))).split("<body>")[1]
+    key = body[body.index('<p class="key"') : body.index('<span class="apart">')]
+    assert re.findall("</svg> ([a-z]+)", key) == ["baseline", "prompting", "features", "tuning"]
+    mark = str(svg.mark(Role.FEATURES, (7, 7), size=5))
+    assert f'class="mark role-features" width="14" height="14" aria-hidden="true">{mark}' in body
+    assert "linear-probe</span> <small>features</small>" in body

@@ -14,6 +14,7 @@ from llmtl.report import svg, wording
 from llmtl.report.charts.placing import Box
 from llmtl.report.svg import Point, Scale
 
+_SAMPLES = 60
 _CLEAR = 8.0
 """The least room between two figures below the frame, in pixels."""
 
@@ -45,6 +46,23 @@ class Plot:
     across: Scale
     up: Scale
 
+    @classmethod
+    def of(
+        cls,
+        frame: Box,
+        across: tuple[float, float],
+        up: tuple[float, float],
+        *,
+        log_across: bool = False,
+        log_up: bool = False,
+    ) -> "Plot":
+        """Return the plot whose scales span the frame between these ends."""
+        return cls(
+            frame,
+            Scale(*across, frame.left, frame.right, log=log_across),
+            Scale(*up, frame.bottom, frame.top, log=log_up),
+        )
+
     def at(self, x: float, y: float) -> Point:
         """Return the pixel of a pair of values."""
         return self.across(x), self.up(y)
@@ -52,6 +70,13 @@ class Plot:
     def path(self, values: Iterable[Point], class_: str) -> Markup:
         """Draw straight strokes through pairs of values."""
         return svg.path([self.at(x, y) for x, y in values], class_)
+
+    def curve(self, of: Callable[[float], float], class_: str) -> Markup | None:
+        """Draw a function along a logarithmic scale across where it is within the frame; None where it never is."""
+        low, high = self.across.low, self.across.high
+        steps = [low * (high / low) ** (step / (_SAMPLES - 1)) for step in range(_SAMPLES)]
+        shown = [(x, y) for x, y in ((x, of(x)) for x in steps) if self.up.low <= y <= self.up.high]
+        return self.path(shown, class_) if len(shown) > 1 else None
 
     def level(self, y: float, class_: str) -> Markup:
         """Draw a line through the whole frame at one height."""

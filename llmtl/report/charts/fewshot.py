@@ -58,7 +58,7 @@ def search_chart(
     wanted = sum(sum(group.widths) for group in groups)
     gaps = _BETWEEN * (len(groups) - 1)
     frame = Box(46, 46, min(width - 16, 46 + gaps + _STRETCH * wanted), _HEIGHT - 42)
-    plot = Plot(frame, svg.Scale(0.0, wanted, frame.left, frame.right), svg.Scale(*ends, frame.bottom, frame.top))
+    plot = Plot.of(frame, (0.0, wanted), ends)
     measured = f"dev {wording.metric_name(metric)}"
     return svg.picture(
         (frame.right + 16, _HEIGHT),

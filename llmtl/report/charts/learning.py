@@ -20,11 +20,8 @@ def learning_chart(curves: LearningCurves, *, roles: dict[str, Role], width: flo
     names = [*(item.strategy for item in shown), *curves.levels]
     frame = Box(50, 30, width - max(svg.text_width(label, 13) for label in names) - 14, height - 52)
     largest = max(item.band[-1].size if item.band else item.points[-1].size for item in shown)
-    plot = Plot(
-        frame,
-        svg.Scale(min(item.points[0].size for item in shown), largest, frame.left, frame.right, log=True),
-        svg.Scale(*svg.score_range(_values(shown, curves)), frame.bottom, frame.top),
-    )
+    sizes = (min(item.points[0].size for item in shown), largest)
+    plot = Plot.of(frame, sizes, svg.score_range(_values(shown, curves)), log_across=True)
     title = f"{wording.capital(wording.metric_name(curves.metric))} on dev by training examples"
     return svg.picture(
         (width, height),

@@ -51,7 +51,7 @@ def _square(confusion: Confusion, row: int, *, column: int, cell: float) -> Mark
 def reliability_chart(reliability: Reliability, *, width: float, name: str) -> Markup:
     """Return accuracy by confidence, one dot a bin that grows with its size, beside the ideal diagonal."""
     frame = Box(44, 26, width - 14, width - 24)
-    plot = Plot(frame, svg.Scale(0, 1, frame.left, frame.right), svg.Scale(0, 1, frame.bottom, frame.top))
+    plot = Plot.of(frame, (0, 1), (0, 1))
     ticks, largest = (0.0, 0.5, 1.0), max(group.n for group in reliability.bins)
     parts = [
         plot.left_axis("accuracy", ticks, "{:g}".format, top=14),

@@ -10,7 +10,6 @@ from llmtl.report.money import Money
 from llmtl.strategy import Role
 
 _DECADES = 2
-_STEPS = 49
 
 
 def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
@@ -28,11 +27,7 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
     room = max(svg.text_width(line.name, 13) for line in lines) + 14
     frame = Box(62, 44, width - room, height - 52)
     costs = [line.usd_per_month(volume, months=months) for line in lines for volume in (low, high)]
-    plot = Plot(
-        frame,
-        svg.Scale(low, high, frame.left, frame.right, log=True),
-        svg.Scale(min(costs) / 1.5, max(costs) * 1.5, frame.bottom, frame.top, log=True),
-    )
+    plot = Plot.of(frame, (low, high), (min(costs) / 1.5, max(costs) * 1.5), log_across=True, log_up=True)
     title = "Cost a month against requests a month"
     return svg.picture(
         (width, height),
@@ -67,12 +62,8 @@ def _superscript(value: float) -> str:
 
 
 def _line(line: CostLine, plot: Plot, *, months: float, role: Role, winner: bool) -> Markup:
-    ratio = plot.across.high / plot.across.low
-    volumes = [plot.across.low * ratio ** (step / (_STEPS - 1)) for step in range(_STEPS)]
-    drawn = plot.path(
-        [(volume, line.usd_per_month(volume, months=months)) for volume in volumes],
-        "cost-line strong-line" if winner else "cost-line",
-    )
+    class_ = "cost-line strong-line" if winner else "cost-line"
+    drawn = plot.curve(lambda volume: line.usd_per_month(volume, months=months), class_) or Markup("")
     once, each = wording.usd(line.fixed_usd), wording.usd(line.usd_per_1k_requests)
     return svg.group(drawn, class_=f"role-{role.value}", tip=f"{line.name}: {once} once, {each} per 1,000 requests")
 
