@@ -94,7 +94,7 @@ def make_world(kind: str, metric: Metric, rng: np.random.Generator) -> World:
         train_usd=train_usd,
         n_dev=_log_whole(EXAMPLES, rng),
         n_test=_log_whole(EXAMPLES, rng),
-        answers=_two_labels(truth) if metric is Metric.ACCURACY else _several_labels(truth, rng),
+        answers=_two_labels(truth) if metric is Metric.ACCURACY else several_labels(truth, _shares(rng), rng),
     )
 
 
@@ -188,12 +188,9 @@ def _two_labels(truth: Floats) -> Answers:
     return Answers(np.full(2, 0.5), np.repeat(truth[:, None], 2, axis=1), np.eye(2)[::-1])
 
 
-def _several_labels(truth: Floats, rng: np.random.Generator) -> Answers:
-    """Return answers over several labels whose macro-F1 are exactly `truth`."""
-    number = int(rng.integers(LABELS[0], LABELS[1] + 1))
-    shares = rng.dirichlet(np.full(number, 10.0))
-    while shares.min() < SMALLEST_SHARE:
-        shares = rng.dirichlet(np.full(number, 10.0))
+def several_labels(truth: Floats, shares: Floats, rng: np.random.Generator) -> Answers:
+    """Return answers over labels with these shares whose macro-F1 are exactly `truth`."""
+    number = len(shares)
     confusion = np.zeros((number, number))
     for label in range(number):
         confusion[label, np.arange(number) != label] = rng.dirichlet(np.ones(number - 1))
@@ -204,6 +201,15 @@ def _several_labels(truth: Floats, rng: np.random.Generator) -> Answers:
         below = macro_f1(shares, ndtr(middle[:, None] - hardness), confusion) < truth
         low, high = np.where(below, middle, low), np.where(below, high, middle)
     return Answers(shares, ndtr(((low + high) / 2)[:, None] - hardness), confusion)
+
+
+def _shares(rng: np.random.Generator) -> Floats:
+    """Return the shares of a random number of labels, none of them very rare."""
+    number = int(rng.integers(LABELS[0], LABELS[1] + 1))
+    shares = rng.dirichlet(np.full(number, 10.0))
+    while shares.min() < SMALLEST_SHARE:
+        shares = rng.dirichlet(np.full(number, 10.0))
+    return shares
 
 
 def _log_uniform(ends: tuple[float, float], rng: np.random.Generator) -> float:

@@ -61,10 +61,12 @@ def answers_of(evaluation: Evaluation) -> list[list[str | None]]:
 def counts_of(evaluation: Evaluation, measure: Measure) -> Counts:
     """Return the counts of every seed's answers."""
     references: Sequence[str] = evaluation.references
+    perfect = measure.counts(references).mean(axis=0)
     return Counts(
         each=np.stack([measure.counts(answers) for answers in answers_of(evaluation)]),
-        perfect=measure.counts(references).mean(axis=0),
-        failed=measure.counts([None] * len(references)).mean(axis=0),
+        perfect=perfect,
+        wrong=measure.without_hits(perfect),
+        rests_on=measure.rests_on,
         groups=evaluation.groups,
     )
 

@@ -21,10 +21,12 @@ def counts_of(
     groups: Sequence[str | None] = (),
 ) -> Counts:
     """Return the counts of one strategy's answers, one sequence a training seed, with those of right and no answers."""
+    perfect = measure.counts(references).mean(axis=0)
     return Counts(
         each=np.stack([measure.counts(each) for each in answers]),
-        perfect=measure.counts(references).mean(axis=0),
-        failed=measure.counts([None] * len(references)).mean(axis=0),
+        perfect=perfect,
+        wrong=measure.without_hits(perfect),
+        rests_on=measure.rests_on,
         groups=tuple(groups),
     )
 

@@ -31,6 +31,15 @@ class ExactMeasure:
         """Return the share of right answers, shape (..., 2) to (...)."""
         return np.asarray(totals[..., 0] / totals[..., 1], dtype=np.float64)
 
+    @property
+    def rests_on(self) -> float:
+        """Return 1: the share rests on all examples."""
+        return 1.0
+
+    def without_hits(self, counts: Floats) -> Floats:
+        """Return the counts of wrong answers."""
+        return np.asarray(counts * (0.0, 1.0), dtype=np.float64)
+
     def each(self, answers: Sequence[str | None]) -> Floats:
         """Return 1 for a right and 0 for a wrong or failed answer, shape (N,)."""
         pairs = zip(self.accepted, answers, strict=True)

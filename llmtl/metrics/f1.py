@@ -56,6 +56,17 @@ class F1Measure:
         mean = np.where(number > 0, f1.sum(axis=-1) / np.maximum(number, 1), 1.0)
         return np.asarray(mean, dtype=np.float64)
 
+    def without_hits(self, counts: Floats) -> Floats:
+        """Return the counts of answers that claim as much and have nothing right, shape (..., S) to (..., S)."""
+        half = counts.shape[-1] // 2
+        return np.concatenate([np.zeros_like(counts[..., :half]), counts[..., half:]], axis=-1)
+
+    @cached_property
+    def rests_on(self) -> float:
+        """Return the mean share of the examples that a label occurs in; 1 for a micro average."""
+        shares = (self._expected_sizes > 0).mean(axis=0)
+        return float(shares[shares > 0].mean()) if self.macro and shares.any() else 1.0
+
     def each(self, answers: Sequence[str | None]) -> Floats:
         """Return the micro-F1 of each example by itself, shape (N,)."""
         hits, sizes = (part.sum(axis=1) for part in self._by_label(answers))

@@ -106,28 +106,62 @@ def observed(value: Value, system: System) -> float:
     return float(value(system.clusters.sum(axis=1)).mean())
 
 
-def spread(value: Value, systems: Sequence[System], signs: Sequence[float], *, resamples: int, seed: int) -> Spread:
-    """Return the spread of the sum of sign x metric over the systems: one system's score, or a paired difference."""
+def spread(
+    value: Value,
+    systems: Sequence[System],
+    signs: Sequence[float],
+    *,
+    resamples: int,
+    seed: int,
+    rests_on: float = 1.0,
+) -> Spread:
+    """Return the spread of the sum of sign x metric over the systems: one system's score, or a paired difference.
+
+    `rests_on` is the share of the clusters that one part of the metric rests on, as in `summed.Counts`.
+    """
     rng = np.random.default_rng(seed)
     groups, pseudo = systems[0].clusters.shape[1], systems[0].pseudo.shape[0]
     point = sum(sign * observed(value, system) for sign, system in zip(signs, systems, strict=True))
+    distinct, times = _merged(systems)
+    shapes = np.concatenate([times, np.ones(pseudo)])
     plain, mixed, even = [], [], []
-    for size in _chunks(resamples, groups + pseudo):
-        weights = rng.standard_gamma(1.0, size=(size, groups + pseudo))
+    for size in _chunks(resamples, len(shapes)):
+        weights = rng.standard_gamma(shapes, size=(size, len(shapes)))
         mixes = [_seed_weights(system.seeds, size, rng) for system in systems]
         flat = [np.full((size, system.seeds), 1 / system.seeds) for system in systems]
-        without = _values(value, systems, weights[:, :groups])
-        with_pseudo = _values(value, systems, weights)
+        without = _values(value, distinct, weights[:, : len(times)])
+        with_pseudo = _values(value, distinct, weights)
         plain.append(_total(without, flat, signs))
         even.append(_total(with_pseudo, flat, signs))
         mixed.append(_total(with_pseudo, mixes, signs))
-    stretch = np.sqrt((groups + 1) / max(1, groups - 1))
+    part = max(2.0, groups * rests_on)
+    stretch = np.sqrt((part + 1) / (part - 1))
     centre = float(np.concatenate(plain).mean())
     over_clusters, over_seeds = np.concatenate(even), np.concatenate(mixed) - np.concatenate(even)
     draws = point + stretch * (over_clusters - centre) + over_seeds
     parts = [(float(stretch**2 * over_clusters.var()), groups - 1)]
     parts += [(_seed_variance(value, system), system.seeds - 1) for system in systems if system.seeds > 1]
     return Spread(point, draws, float(draws.std()), _satterthwaite(parts), parts[0][0])
+
+
+def distinct_rows(rows: Floats) -> tuple[Integers, Integers]:
+    """Return where each distinct row (G, S) stands first, in order, and how often it occurs."""
+    flat = np.ascontiguousarray(rows)
+    keys = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
+    _, first, times = np.unique(keys, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return first[order], times[order]
+
+
+def _merged(systems: Sequence[System]) -> tuple[list[System], Integers]:
+    """Return the systems with clusters that are alike in all of them put together, and how many each stands for.
+
+    The weight of k clusters in a Bayesian bootstrap is a sum of k standard exponentials, a gamma of shape k. Labels
+    make few distinct clusters of many examples, which is faster by that much.
+    """
+    rows = np.concatenate([seed for system in systems for seed in system.clusters], axis=1)
+    first, times = distinct_rows(rows)
+    return [System(system.clusters[:, first], system.pseudo) for system in systems], times
 
 
 def _values(value: Value, systems: Sequence[System], weights: Floats) -> list[Floats]:

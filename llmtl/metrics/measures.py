@@ -33,6 +33,13 @@ class Measure(Protocol):
     def value(self, totals: Floats) -> Floats:
         """Return the metric of statistics summed over examples, shape (..., S) to (...), 0 to 1."""
 
+    @property
+    def rests_on(self) -> float:
+        """Return the share of the examples that one part of the metric rests on: 1 but for a macro average."""
+
+    def without_hits(self, counts: Floats) -> Floats:
+        """Return the counts of answers that claim as much and have nothing right, shape (..., S) to (..., S)."""
+
     def each(self, answers: Answers) -> Floats:
         """Return a score of each example by itself, shape (N,), 0 to 1, for racing and display."""
 

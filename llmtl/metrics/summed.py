@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import stdtr
 
-from llmtl.metrics.hierarchical import Floats, Integers, System, Value, cluster_codes, design_effect, spread, summed
+from llmtl.metrics.hierarchical import (
+    Floats,
+    Integers,
+    System,
+    Value,
+    cluster_codes,
+    design_effect,
+    distinct_rows,
+    spread,
+    summed,
+)
 from llmtl.metrics.intervals import Interval
 from llmtl.metrics.paired import PairedDifference
 
@@ -27,14 +37,16 @@ _CHUNK = 2_000_000
 class Counts:
     """The counts of one strategy's answers: `each` (R, N, S) for R seeds of N examples.
 
-    `perfect` and `failed`, (S,), are the mean counts of an example answered by its reference and not at all; `groups`
-    names the cluster of each example, and is empty where examples are independent.
+    `perfect` and `wrong`, (S,), are the mean counts of an example answered by its reference and by as much that is
+    wrong. `rests_on` is the share of the examples that one part of the metric rests on: 1, or the mean share of a label
+    in a macro average. `groups` names the cluster of each example, and is empty where examples are independent.
     """
 
     each: Floats
     perfect: Floats
-    failed: Floats
+    wrong: Floats
     groups: tuple[str | None, ...] = field(default=())
+    rests_on: float = 1.0
 
     @property
     def n(self) -> int:
@@ -51,8 +63,8 @@ def interval_of(value: Value, counts: Counts, *, resamples: int = 2000, seed: in
     """Return the metric, a mean over the seeds, with its 95% interval within 0 and 1."""
     clusters = summed(counts.each, counts.codes)
     size = design_effect(value, [counts.each], [1.0], counts.codes)
-    system = System(clusters, size * np.stack([counts.perfect, counts.failed]))
-    found = spread(value, [system], [1.0], resamples=resamples, seed=seed)
+    system = System(clusters, size * np.stack([counts.perfect, counts.wrong]))
+    found = spread(value, [system], [1.0], resamples=resamples, seed=seed, rests_on=counts.rests_on)
     if clusters.shape[1] < 2:
         return Interval(found.value, 0.0, 1.0)
     low, high = (min(1.0, max(0.0, found.end(level))) for level in (0.025, 0.975))
@@ -67,10 +79,10 @@ def compare_sums(
     groups = first.shape[1]
     size = design_effect(value, [a.each, b.each], (1.0, -1.0), a.codes)
     systems = [
-        System(first, size * np.stack([a.perfect, a.failed])),
-        System(second, size * np.stack([b.failed, b.perfect])),
+        System(first, size * np.stack([a.perfect, a.wrong])),
+        System(second, size * np.stack([b.wrong, b.perfect])),
     ]
-    found = spread(value, systems, (1.0, -1.0), resamples=resamples, seed=seed)
+    found = spread(value, systems, (1.0, -1.0), resamples=resamples, seed=seed, rests_on=a.rests_on)
     low, at_least, at_most, high = (
         (min(1.0, max(-1.0, found.end(level))) for level in (0.025, 0.05, 0.95, 0.975))
         if groups > 1
@@ -104,18 +116,23 @@ def swap_p(value: Value, a: Floats, b: Floats, *, resamples: int, seed: int) -> 
     Phipson & Smyth (2010). It is 1 when none differs.
     """
     differ = (a != b).any(axis=1)
-    same, ours, theirs = a[~differ].sum(axis=0), a[differ], b[differ]
     number = int(differ.sum())
-    threshold = abs(float(value(a.sum(axis=0)) - value(b.sum(axis=0)))) - 1e-12
+    first, second = a.sum(axis=0), b.sum(axis=0)
+    threshold = abs(float(value(first) - value(second))) - 1e-12
     exact = number < 40 and 2**number <= resamples
+    ours, theirs = a[differ], b[differ]
+    times = np.ones(number, dtype=np.int64)
+    if not exact:  # clusters alike on both sides are swapped together: how many of them is binomial
+        at, times = distinct_rows(np.concatenate([ours, theirs], axis=1))
+        ours, theirs = ours[at], theirs[at]
     rng = np.random.default_rng(seed)
     total = 2**number if exact else resamples
-    extreme, start, step = 0, 0, max(1, _CHUNK // max(1, number))
+    extreme, start, step = 0, 0, max(1, _CHUNK // max(1, len(times)))
     while start < total:
         size = min(step, total - start)
-        swapped = _masks(start, size, number) if exact else rng.integers(0, 2, (size, number)).astype(np.float64)
-        ones = same + swapped @ (theirs - ours) + ours.sum(axis=0)
-        others = same + swapped @ (ours - theirs) + theirs.sum(axis=0)
+        swapped = _masks(start, size, number) if exact else rng.binomial(times, 0.5, (size, len(times)))
+        moved = swapped @ (theirs - ours)
+        ones, others = first + moved, second - moved
         extreme += int((np.abs(value(ones) - value(others)) >= threshold).sum())
         start += size
     return extreme / total if exact else (1 + extreme) / (1 + total)

@@ -68,6 +68,15 @@ class ChrF:
         factor = CHRF_BETA**2
         return _shares((1 + factor) * precision * recall, factor * precision + recall, precision + recall > 0)
 
+    @property
+    def rests_on(self) -> float:
+        """Return 1: the score rests on all texts."""
+        return 1.0
+
+    def without_hits(self, counts: Floats) -> Floats:
+        """Return the counts of texts as long that share nothing with a reference."""
+        return np.asarray(counts * np.tile((1.0, 1.0, 0.0), counts.shape[-1] // 3), dtype=np.float64)
+
     def each(self, answers: Sequence[str | None]) -> Floats:
         """Return sacrebleu's sentence chrF of each answer, shape (N,)."""
         return self.value(self.counts(answers))
@@ -95,6 +104,15 @@ class Bleu:
         """Return BLEU of summed counts, shape (..., 10) to (...)."""
         return _bleu(totals, effective=False)
 
+    @property
+    def rests_on(self) -> float:
+        """Return 1: the score rests on all texts."""
+        return 1.0
+
+    def without_hits(self, counts: Floats) -> Floats:
+        """Return the counts of texts as long that share nothing with a reference."""
+        return np.asarray(counts * ([1.0] * 2 + [0.0] * BLEU_ORDER + [1.0] * BLEU_ORDER), dtype=np.float64)
+
     def each(self, answers: Sequence[str | None]) -> Floats:
         """Return sacrebleu's sentence BLEU of each answer (only the orders that it is long enough for), shape (N,)."""
         return _bleu(self.counts(answers), effective=True)
@@ -118,6 +136,15 @@ class RougeL:
     def value(self, totals: Floats) -> Floats:
         """Return the mean score, shape (..., 2) to (...)."""
         return np.asarray(totals[..., 0] / totals[..., 1], dtype=np.float64)
+
+    @property
+    def rests_on(self) -> float:
+        """Return 1: the score rests on all texts."""
+        return 1.0
+
+    def without_hits(self, counts: Floats) -> Floats:
+        """Return the counts of texts as long that share nothing with a reference."""
+        return np.asarray(counts * (0.0, 1.0), dtype=np.float64)
 
     def each(self, answers: Sequence[str | None]) -> Floats:
         """Return ROUGE-L of each answer, shape (N,)."""
