@@ -51,6 +51,8 @@ METRICS: Mapping[TaskKind, tuple[Metric, ...]] = MappingProxyType(
     }
 )
 """The metrics of each kind; the first is the default for deciding."""
+RIGHT_OR_WRONG = (Metric.ACCURACY, Metric.EXACT_MATCH)
+"""The metrics that are a share of right answers."""
 
 INSTRUCTIONS: Mapping[TaskKind, str] = MappingProxyType(
     {

@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -20,12 +20,8 @@ import worlds
 from summary import mean, rate
 
 from llmtl import Role
-from llmtl.metrics.counted import counted_interval, counts_of
-from llmtl.metrics.intervals import Interval
-from llmtl.metrics.measures import measure_of
-from llmtl.metrics.paired import PairedDifference, compare
-from llmtl.metrics.resampling import macro_f1_interval, patterns
-from llmtl.metrics.summed import compare_sums
+from llmtl.metrics import measure_of
+from llmtl.metrics.summed import compare_sums, counts_of, interval_of
 from llmtl.task import Metric, TaskKind
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -45,43 +41,6 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Engine:
-    """One way to an interval of macro-F1, and to a comparison of two strategies in it."""
-
-    interval: Callable[[Sequence[str], Sequence[str], Sequence[str], int], Interval]
-    compare: Callable[[Sequence[str], Sequence[Sequence[str]], Sequence[str], int], PairedDifference]
-
-
-def _general_interval(references: Sequence[str], answers: Sequence[str], labels: Sequence[str], seed: int) -> Interval:
-    measure = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=labels)
-    return counted_interval(measure, references, answers, resamples=INTERVAL_RESAMPLES, seed=seed)
-
-
-def _general_compare(
-    references: Sequence[str], pair: Sequence[Sequence[str]], labels: Sequence[str], seed: int
-) -> PairedDifference:
-    measure = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=labels)
-    a, b = (counts_of(measure, references, [answers]) for answers in pair)
-    return compare_sums(measure.value, a, b, wins=(0, 0), resamples=RESAMPLES, seed=seed)
-
-
-def _special_interval(references: Sequence[str], answers: Sequence[str], _labels: Sequence[str], seed: int) -> Interval:
-    return macro_f1_interval(patterns(references, answers), resamples=INTERVAL_RESAMPLES, seed=seed)
-
-
-def _special_compare(
-    references: Sequence[str], pair: Sequence[Sequence[str]], _labels: Sequence[str], seed: int
-) -> PairedDifference:
-    return compare(references, *pair, metric=Metric.MACRO_F1, resamples=RESAMPLES, seed=seed)
-
-
-ENGINES: Mapping[str, Engine] = {
-    "general": Engine(_general_interval, _general_compare),
-    "special": Engine(_special_interval, _special_compare),
-}
-
-
-@dataclass(frozen=True)
 class Order:
     """One world to make and sample."""
 
@@ -93,9 +52,8 @@ class Order:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What one engine said of one sample, against the expected score and difference."""
+    """What was said of one sample, against the expected score and difference."""
 
-    engine: str
     order: Order
     score_low: bool
     score_high: bool
@@ -132,7 +90,7 @@ def main() -> int:
             "kinds": KINDS,
             "resamples": [INTERVAL_RESAMPLES, RESAMPLES],
         },
-        "engines": {name: summarise([item for item in found if item.engine == name]) for name in ENGINES},
+        "engines": {"general": summarise(found)},
     }
     print(text(result))
     print(written_results.write_result(options.name, result).name)
@@ -170,7 +128,7 @@ def make_world(order: Order, rng: np.random.Generator) -> worlds.World:
 
 
 def sampled(order: Order) -> list[Sampled]:
-    """Return what every engine said of the samples of one world."""
+    """Return what is said of the samples of one world."""
     rng = np.random.default_rng(order.seed)
     world = make_world(order, rng)
     expected = np.mean([observed(order.labels, *worlds.draw(world, order.n, rng)) for _ in range(FURTHER)], axis=0)
@@ -179,13 +137,12 @@ def sampled(order: Order) -> list[Sampled]:
     for number in range(SAMPLES):
         drawn = worlds.draw(world, order.n, rng)
         references, *pair = ([names[code] for code in column] for column in (drawn[0], *drawn[1].T))
-        found += [_sampled(order, name, (references, pair, names), expected, number) for name in ENGINES]
+        found.append(_sampled(order, (references, pair, names), expected, number))
     return found
 
 
 def _sampled(
     order: Order,
-    name: str,
     drawn: tuple[Sequence[str], Sequence[Sequence[str]], Sequence[str]],
     expected: worlds.Floats,
     seed: int,
@@ -194,11 +151,12 @@ def _sampled(
     # between two equal strategies the expected difference is known
     apart = 0.0 if order.kind == "same" else float(expected[0] - expected[1])
     start = time.perf_counter()
-    score = ENGINES[name].interval(references, pair[0], names, seed)
-    found = ENGINES[name].compare(references, pair, names, seed)
+    measure = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=names)
+    a, b = (counts_of(measure, references, [answers]) for answers in pair)
+    score = interval_of(measure.value, a, resamples=INTERVAL_RESAMPLES, seed=seed)
+    found = compare_sums(measure.value, a, b, wins=(0, 0), resamples=RESAMPLES, seed=seed)
     seconds = time.perf_counter() - start
     return Sampled(
-        engine=name,
         order=order,
         score_low=bool(score.low <= expected[0]),
         score_high=bool(score.high >= expected[0]),
@@ -224,7 +182,7 @@ def observed(labels: int, references: worlds.Codes, answers: worlds.Codes) -> wo
 
 
 def summarise(found: Sequence[Sampled]) -> Json:
-    """Return the figures of one engine, of all samples and by number of labels and size."""
+    """Return the figures of all samples and by number of labels and size."""
     by = {
         f"{labels} labels, {n} examples": _figures(
             [item for item in found if (item.order.labels, item.order.n) == (labels, n)]

@@ -28,7 +28,7 @@ def dev_score(predictor: Predictor, context: FitContext) -> dict[str, float]:
     task = context.task
     measure = measure_of(task.metric, task.kind, references(context.dev), labels=task.labels)
     guesses = [prediction.answer for prediction in predictor.predict([example.text for example in context.dev])]
-    return {f"dev_{task.metric}": float(measure.value(measure.counts(guesses).sum(axis=0)))}
+    return {f"dev_{task.metric}": measure.score(guesses)}
 
 
 def best_on_dev(

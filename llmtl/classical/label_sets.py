@@ -115,7 +115,7 @@ def _best_threshold(
 
     def score(metric: Metric, threshold: float) -> float:
         measure = measures[metric]
-        return float(measure.value(measure.counts(predictor.answers_of(probabilities, threshold)).sum(axis=0)))
+        return measure.score(predictor.answers_of(probabilities, threshold))
 
     tried = {threshold: score(task.metric, threshold) for threshold in THRESHOLDS}
     best = max(THRESHOLDS, key=lambda threshold: (tried[threshold], -abs(threshold - 0.5)))

@@ -11,8 +11,7 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Choice, Comparison, Planned
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
-from llmtl.metrics.multiplicity import holm
-from llmtl.metrics.paired import PairedDifference
+from llmtl.metrics.paired import PairedDifference, holm
 from llmtl.task import Metric
 
 

@@ -6,7 +6,6 @@ Not covered: the race on dev (`racing`), learning curves.
 from collections.abc import Sequence
 
 from llmtl.costs import break_even
-from llmtl.decision.comparing import RIGHT_OR_WRONG
 from llmtl.decision.evidence import Evidence, Finding
 from llmtl.decision.outcome import BreakEven
 from llmtl.decision.ranking import Ranking
@@ -19,7 +18,7 @@ from llmtl.metrics.power import (
     required_to_rule_out,
     scaled_examples,
 )
-from llmtl.task import Metric
+from llmtl.task import RIGHT_OR_WRONG, Metric
 
 ASSUMED_DISCORDANCE = 0.2
 """What is assumed before a run of how often exactly one of two strategies is right: 2 p (1 - p) (1 - r), for p = 0.85

@@ -26,14 +26,14 @@ from numpy.typing import NDArray
 
 from llmtl.errors import RunError
 from llmtl.metrics.confidence_sequence import Wealth
-from llmtl.task import Metric
+from llmtl.task import RIGHT_OR_WRONG, Metric
 
 Floats = NDArray[np.float64]
 ScoreBlock = Callable[[str, slice], Floats]
 Cheaper = Callable[[str, str], bool]
 """Whether the first of two strategies is cheaper for certain."""
 
-RACED = (Metric.ACCURACY, Metric.EXACT_MATCH, Metric.ROUGE_L)
+RACED = (*RIGHT_OR_WRONG, Metric.ROUGE_L)
 """Metrics that are means of example scores: only those can be raced."""
 BLOCK = 50
 SURELY_CHEAPER = 2.0

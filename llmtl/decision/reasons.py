@@ -6,7 +6,6 @@ Not covered: reaching the verdict (`verdict`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llmtl.decision.comparing import clustered
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.evidence import Evidence
 from llmtl.decision.outcome import BreakEven, Choice, Dropped, Verdict
@@ -15,6 +14,7 @@ from llmtl.decision.verdict import Because, Ruling
 from llmtl.decision.wording import Words, listed, usd
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
+from llmtl.metrics.summed import clustered
 
 WIDE = 0.15
 """A minimum detectable difference above this earns a warning: no test that blunt can weigh the usual gaps."""
@@ -278,7 +278,7 @@ def _flattery(case: Case) -> list[str]:
         for item in case.test.values()
         if item.seed_predictions
     ]
-    if next((item for item in case.test.values() if clustered(item)), None):
+    if next((item for item in case.test.values() if clustered(item.groups)), None):
         lines.append("Test examples come in groups; intervals and tests resample whole groups.")
     return lines
 

@@ -11,8 +11,7 @@ from dataclasses import replace
 
 from llmtl.judging.pairs import Judged, Outcome
 from llmtl.judging.result import JudgedComparison
-from llmtl.metrics.multiplicity import holm
-from llmtl.metrics.paired import compare_counts, mcnemar_exact
+from llmtl.metrics.paired import compare_counts, holm, mcnemar_exact
 
 
 def tally(a: str, b: str, why: str, *, judged: Sequence[Judged]) -> JudgedComparison:

@@ -3,7 +3,7 @@
 Not covered: that scores on dev, on which strategies are tuned, are a little optimistic at every size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -268,8 +268,3 @@ def _needed(posterior: Posterior, target: float | None, *, reached: float, furth
 
 def _within(size: float, furthest: int) -> int | None:
     return round(size) if size <= furthest else None
-
-
-def sizes_of(forecasts: Sequence[Forecast]) -> tuple[int, int]:
-    """Return the smallest size measured and the furthest forecast of several curves."""
-    return min(item.points[0].size for item in forecasts), max(item.furthest for item in forecasts)

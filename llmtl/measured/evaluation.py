@@ -6,8 +6,8 @@ Not covered: measuring them (`llmtl.pipeline.evaluate`), comparing evaluations (
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from llmtl.metrics import Measure, measure_of
 from llmtl.metrics.intervals import Interval
-from llmtl.metrics.measures import Measure, measure_of
 from llmtl.strategy import Prediction, Role
 from llmtl.task import Metric, TaskKind
 

@@ -22,8 +22,6 @@ Floats = NDArray[np.float64]
 SHARES = np.array([0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 0.9])
 """The shares of the wealth that are bet. The best is about gap / variance of the differences: these cover gaps from
 a point to fifty."""
-_TOLERANCE = 1e-4
-_STEPS = 20
 
 
 class Wealth:
@@ -57,21 +55,3 @@ class Wealth:
         # the hypothesis would need a negative score of what is left: it is refuted for certain
         path[np.logical_or.accumulate(impossible)] = np.inf
         return np.asarray(path, dtype=np.float64)
-
-
-def at_least(differences: Floats, *, n: int, alpha: float) -> float:
-    """Return the lower end of the confidence sequence: the mean of all n differences is at least this.
-
-    At level 1 - alpha, at any time: the largest bound that the wealth has refuted so far, found by bisection (the
-    wealth falls as the bound rises). After all n examples it is their mean. -1 says that nothing is shown.
-    """
-    if differences.size == n:
-        return float(differences.mean())
-    low, high = -1.0, 1.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        refuted = float(Wealth(middle, n).add(differences).max(initial=-np.inf)) >= -np.log(alpha)
-        low, high = (middle, high) if refuted else (low, middle)
-        if high - low < _TOLERANCE:
-            break
-    return low

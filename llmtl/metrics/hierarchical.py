@@ -3,17 +3,30 @@
 Every metric here is a function of counts summed over examples, so a resample is a matrix product. Resampled are
 
 - clusters of examples, which come together (a customer, a document); without groups each example is its own. All
-  systems share the resampled clusters. Bayesian bootstrap (Rubin 1981), as in `resampling`;
+  systems share the resampled clusters. The Bayesian bootstrap (Rubin 1981, "The Bayesian Bootstrap"): weights are
+  Dirichlet instead of multinomial, so that no resample loses a rare label and a macro average is always over the same;
 - the seeds of a strategy that was trained several times, independently for each system: the crossed ("pigeonhole")
   bootstrap of Owen (2007), "The pigeonhole bootstrap". A strategy's value is the mean over its seeds.
 
-Resampling few clusters or seeds understates the spread, so deviations are stretched: by sqrt((m + 1) / (m - 1)), which
-makes the variance of a Bayesian-bootstrap mean of m values the unbiased one (Rao & Wu 1988), and at the ends of an
-interval by the t over the normal quantile (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section
-4.4). The degrees of freedom are Satterthwaite's (1946) over the variances from clusters and from the seeds of each
-system. As in `resampling`, pseudo-examples keep a sample without errors from an interval of width zero, and draws are
-moved so that those without them have the observed value as their mean. With clusters, a pseudo-example weighs as many
-examples as one independent example is worth: the design effect (Kish 1965, "Survey Sampling", section 8.2).
+Four things are put right:
+
+- Resampling few clusters or seeds understates the spread, so deviations are stretched: by sqrt((m + 1) / (m - 1)),
+  which makes the variance of a Bayesian-bootstrap mean of m values the unbiased one (Rao & Wu 1988, "Resampling
+  Inference with Complex Survey Data"), and at the ends of an interval by the t over the normal quantile (Hesterberg
+  2015, "What Teachers Should Know About the Bootstrap", section 4.4). The degrees of freedom are Satterthwaite's (1946)
+  over the variances from clusters and from the seeds of each system.
+- The parts of a macro average rest on few clusters each: there m is the mean number of clusters that a label occurs in.
+- A sample without errors must not give an interval of width zero. So pseudo-examples are added: one right and one wrong
+  for a score (for accuracy that is the interval of a uniform prior, close to Wilson's), one that only a and one that
+  only b gets right for a difference (Bonett & Price 2012, "Adjusted Wald Confidence Interval for a Difference of
+  Binomial Proportions Based on Paired Data"). With clusters, a pseudo-example weighs as many examples as one
+  independent example is worth: the design effect (Kish 1965, "Survey Sampling", section 8.2).
+- F1 is a ratio, so resampled values lie below the observed one when labels are rare (about 0.03 at four examples per
+  label): draws are moved so that those without pseudo-examples have the observed value as their mean. The interval is
+  thus for the score expected of such a sample, not for that of an endless one.
+
+For macro-F1 over 2 to 77 labels, 95% intervals made so hold 94.3% of expected scores and 95.4% of differences, no less
+than 91% in the worst case tried, four examples per label (`evals/verdicts/coverage.py`).
 
 Not covered: seeds and groups of systems that were not run on the same examples.
 """

@@ -1,6 +1,6 @@
 """Intervals around a score.
 
-Not covered: intervals of macro-F1, which have no closed form (`resampling`).
+Not covered: intervals of what has no closed form, like macro-F1 (`summed`).
 """
 
 import math

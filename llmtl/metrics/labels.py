@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from llmtl.answers import read_labels
 from llmtl.errors import InputError
-from llmtl.metrics.exact import ExactMeasure, exact
-from llmtl.metrics.f1 import F1Measure, Items, common
+from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, common, exact
 from llmtl.task import Metric
 
 

@@ -1,47 +1,17 @@
-"""Every metric as a function of summed counts, so that bootstraps and randomisation tests are `weights @ counts`.
+"""Every metric of every kind of task on given references.
 
-Not covered: intervals (`counted`, `scores`), comparing two systems (`paired`), scores of probabilities (`calibration`).
+Not covered: how a metric is counted (`counting`), intervals (`scores`), comparing two strategies (`paired`, `summed`),
+scores of probabilities (`calibration`).
 """
 
 from collections.abc import Sequence
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from llmtl.errors import DataError
+from llmtl.metrics.counting import Answers, Measure
 from llmtl.metrics.labels import accuracy_measure, label_f1, named_labels, subset_accuracy
 from llmtl.metrics.spans import named_types, span_f1, span_match
 from llmtl.metrics.text import Bleu, ChrF, RougeL, all_references, text_match
 from llmtl.task import METRICS, Metric, TaskKind
-
-Floats = NDArray[np.float64]
-Answers = Sequence[str | None]
-"""One canonical answer (`llmtl.answers`) an example; None records a failure, which is an empty answer and an error."""
-
-
-class Measure(Protocol):
-    """One metric on one set of references."""
-
-    @property
-    def metric(self) -> Metric:
-        """Return which metric this is."""
-
-    def counts(self, answers: Answers) -> Floats:
-        """Return the sufficient statistics of each example, shape (N, S); S is the same for all answers."""
-
-    def value(self, totals: Floats) -> Floats:
-        """Return the metric of statistics summed over examples, shape (..., S) to (...), 0 to 1."""
-
-    @property
-    def rests_on(self) -> float:
-        """Return the share of the examples that one part of the metric rests on: 1 but for a macro average."""
-
-    def without_hits(self, counts: Floats) -> Floats:
-        """Return the counts of answers that claim as much and have nothing right, shape (..., S) to (..., S)."""
-
-    def each(self, answers: Answers) -> Floats:
-        """Return a score of each example by itself, shape (N,), 0 to 1, for racing and display."""
 
 
 def measure_of(

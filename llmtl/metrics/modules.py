@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import datasets
 import evaluate
 
-from llmtl.metrics.aligned import check_aligned
+from llmtl.metrics.counting import check_aligned
 from llmtl.metrics.measures import labels_in, measure_of
 from llmtl.task import Metric, TaskKind
 
@@ -58,8 +58,7 @@ class _AnswerMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no
     ) -> dict[str, float]:
         """Return the score; `known` are the labels or further references that `measure_of` takes."""
         check_aligned(references, predictions)
-        measure = measure_of(self.metric, self.kind, references, **known)
-        return {self.metric.value: float(measure.value(measure.counts(predictions).sum(axis=0)))}
+        return {self.metric.value: measure_of(self.metric, self.kind, references, **known).score(predictions)}
 
 
 class Accuracy(_AnswerMetric):

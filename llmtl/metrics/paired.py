@@ -1,26 +1,21 @@
 """One strategy against another on the same examples: difference, interval and p-value.
 
-Accuracy uses the exact McNemar test and Tango's score interval; macro-F1 approximate randomisation and the paired
-Bayesian bootstrap. A test and an interval of different construction can disagree right at the threshold; decisions
-take "shown better" from the test and "not better by more than the margin" from the one-sided bounds.
+Shares of right answers use the exact McNemar test and Tango's score interval. A test and an interval of different
+construction can disagree right at the threshold; decisions take "shown better" from the test and "not better by more
+than the margin" from the one-sided bounds. Holm's correction is for p-values only: the intervals that llmtl reports are
+one by one.
 
-Not covered: other metrics, groups of examples and training seeds (`summed`), correcting for several comparisons
-(`multiplicity`).
+Not covered: other metrics, groups of examples and training seeds (`summed`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import bdtr
 
-from llmtl.metrics.aligned import Labels, check_aligned
 from llmtl.metrics.intervals import Z_ONE_SIDED, tango
-from llmtl.metrics.resampling import macro_f1_difference_draws, patterns, randomisation_p
-from llmtl.task import Metric
 
 MCNEMAR = "exact McNemar test, Tango score interval"
-RANDOMISATION = "approximate randomisation, paired Bayesian bootstrap interval"
 
 
 @dataclass(frozen=True)
@@ -63,23 +58,6 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return min(1.0, 2.0 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def compare(
-    references: Sequence[str], a: Labels, b: Labels, *, metric: Metric, resamples: int = 10_000, seed: int = 0
-) -> PairedDifference:
-    """Return how the predictions `a` compare with `b` in the metric; failures (None) are errors.
-
-    `resamples` and `seed` matter to macro-F1 only. Raises `DataError` for no examples or unequal lengths.
-    """
-    check_aligned(references, a)
-    check_aligned(references, b)
-    right_a = np.array([guess == truth for truth, guess in zip(references, a, strict=True)])
-    right_b = np.array([guess == truth for truth, guess in zip(references, b, strict=True)])
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    if metric is Metric.ACCURACY:
-        return compare_counts(only_a, only_b, len(references))
-    return _compare_macro_f1(references, a, b, discordant=(only_a, only_b), resamples=resamples, seed=seed)
-
-
 def compare_counts(only_a: int, only_b: int, n: int) -> PairedDifference:
     """Return the paired comparison of two accuracies from the discordant counts of n examples."""
     two_sided, one_sided = tango(only_a, only_b, n), tango(only_a, only_b, n, z=Z_ONE_SIDED)
@@ -99,24 +77,17 @@ def compare_counts(only_a: int, only_b: int, n: int) -> PairedDifference:
     )
 
 
-def _compare_macro_f1(
-    references: Sequence[str], a: Labels, b: Labels, *, discordant: tuple[int, int], resamples: int, seed: int
-) -> PairedDifference:
-    counted = patterns(references, a, b)
-    first, second = counted.observed()
-    value = float(first - second)
-    draws = macro_f1_difference_draws(counted, resamples=resamples, seed=seed)
-    low, at_least, at_most, high = (float(end) for end in np.quantile(draws, (0.025, 0.05, 0.95, 0.975)))
-    return PairedDifference(
-        difference=value,
-        low=min(value, low),
-        high=max(value, high),
-        at_least=min(value, at_least),
-        at_most=max(value, at_most),
-        p=randomisation_p(counted, resamples=resamples, seed=seed),
-        n=counted.n,
-        only_a=discordant[0],
-        only_b=discordant[1],
-        standard_error=float(draws.std()),
-        method=RANDOMISATION,
-    )
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p-values for making several comparisons, in the given order.
+
+    Comparing each with alpha keeps the family-wise error at alpha.
+
+    Holm (1979), "A Simple Sequentially Rejective Multiple Test Procedure": the i-th smallest of m p-values is
+    multiplied by m - i + 1, and no adjusted value is smaller than the one before it.
+    """
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = largest
+    return adjusted

@@ -1,44 +1,38 @@
 """All metrics of a task's predictions, each with a 95% interval; a failed prediction (None) is an error.
 
-Not covered: scores of probabilities (`calibration`), comparing two strategies (`paired`).
+Not covered: scores of probabilities (`calibration`), comparing two strategies (`paired`, `summed`).
 """
 
 from collections.abc import Collection, Sequence
 
-import numpy as np
-
-from llmtl.metrics.aligned import Labels, check_aligned
-from llmtl.metrics.counted import counted_interval
+from llmtl.metrics.counting import Answers, Measure, check_aligned
 from llmtl.metrics.intervals import Interval, wilson
-from llmtl.metrics.measures import Measure, labels_in, measure_of
-from llmtl.metrics.resampling import Patterns, macro_f1_interval, patterns
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.metrics.measures import labels_in, measure_of
+from llmtl.metrics.summed import clustered, counts_of, interval_of
+from llmtl.task import METRICS, RIGHT_OR_WRONG, Metric, TaskKind
 
 INTERVAL_RESAMPLES = 2000
 """Efron & Tibshirani (1993), "An Introduction to the Bootstrap", section 14: 1000 to 2000 for percentile intervals."""
-SHARES = (Metric.ACCURACY, Metric.EXACT_MATCH)
-"""Metrics that count right answers."""
 
 
-def accuracy(references: Sequence[str], predictions: Labels) -> float:
+def accuracy(references: Sequence[str], predictions: Answers) -> float:
     """Return the share of examples given their reference; failures count as errors. Raises `DataError`."""
-    check_aligned(references, predictions)
-    return float(np.mean([guess == truth for truth, guess in zip(references, predictions, strict=True)]))
+    return _of_labels(Metric.ACCURACY, references, predictions)
 
 
-def macro_f1(references: Sequence[str], predictions: Labels) -> float:
+def macro_f1(references: Sequence[str], predictions: Answers) -> float:
     """Return the unweighted mean F1 over the labels that occur among the references or the predictions.
 
     This is scikit-learn's `f1_score(average="macro")` with its default labels; a task's label that occurs in neither is
     left out, since its F1 is not defined. A failed prediction is a miss for its reference's label and no false positive
     for any other. Raises `DataError` for no examples or unequal lengths.
     """
-    return float(_patterns(references, predictions).observed()[0])
+    return _of_labels(Metric.MACRO_F1, references, predictions)
 
 
 def score(
     references: Sequence[str],
-    predictions: Labels,
+    predictions: Answers,
     *,
     kind: TaskKind = TaskKind.CLASSIFICATION,
     labels: Collection[str] | None = None,
@@ -59,31 +53,23 @@ def score(
     scores = {}
     for metric in METRICS[kind]:
         measure = measure_of(metric, kind, references, alternatives=alternatives, labels=names)
-        if not clustered(groups) and metric in SHARES:
-            interval = _share_interval(measure, predictions)
-        elif not clustered(groups) and kind is TaskKind.CLASSIFICATION:
-            known = [guess if guess in names else None for guess in predictions]
-            interval = macro_f1_interval(_patterns(references, known), resamples=resamples, seed=seed)
+        if metric in RIGHT_OR_WRONG and not clustered(groups):
+            scores[metric.value] = _share_interval(measure, predictions)
         else:
-            interval = counted_interval(measure, references, predictions, groups=groups, resamples=resamples, seed=seed)
-        scores[metric.value] = interval
+            counts = counts_of(measure, references, [predictions], groups=groups)
+            scores[metric.value] = interval_of(measure.value, counts, resamples=resamples, seed=seed)
     return scores
 
 
-def clustered(groups: Sequence[str | None]) -> bool:
-    """Return whether any two examples share a group."""
-    named = [group for group in groups if group is not None]
-    return len(set(named)) < len(named)
-
-
-def _share_interval(measure: Measure, predictions: Labels) -> Interval:
+def _share_interval(measure: Measure, predictions: Answers) -> Interval:
     return wilson(round(float(measure.each(predictions).sum())), len(predictions))
 
 
-def _named(kind: TaskKind, references: Sequence[str], predictions: Labels) -> list[str]:
-    return sorted(labels_in(kind, references) | labels_in(kind, predictions))
-
-
-def _patterns(references: Sequence[str], predictions: Labels) -> Patterns:
+def _of_labels(metric: Metric, references: Sequence[str], predictions: Answers) -> float:
     check_aligned(references, predictions)
-    return patterns(references, predictions)
+    kind = TaskKind.CLASSIFICATION
+    return measure_of(metric, kind, references, labels=_named(kind, references, predictions)).score(predictions)
+
+
+def _named(kind: TaskKind, references: Sequence[str], predictions: Answers) -> list[str]:
+    return sorted(labels_in(kind, references) | labels_in(kind, predictions))

@@ -17,8 +17,7 @@ import numpy as np
 
 from llmtl.answers import Span, read_spans
 from llmtl.errors import InputError
-from llmtl.metrics.exact import ExactMeasure, exact
-from llmtl.metrics.f1 import F1Measure, Items, Keys, common
+from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, Keys, common, exact
 from llmtl.task import Metric
 
 PARTIAL_CREDIT = 0.5

@@ -8,11 +8,13 @@ with several seeds it is that of the t statistic of the hierarchical bootstrap i
 Not covered: accuracy and macro-F1 of independent examples and one seed (`paired`), correcting for several comparisons.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.special import stdtr
 
+from llmtl.metrics.counting import Answers, Measure
 from llmtl.metrics.hierarchical import (
     Floats,
     Integers,
@@ -57,6 +59,30 @@ class Counts:
     def codes(self) -> Integers:
         """Return the cluster of each example."""
         return cluster_codes(self.groups, self.n)
+
+
+def counts_of(
+    measure: Measure,
+    references: Sequence[str],
+    answers: Sequence[Answers],
+    *,
+    groups: Sequence[str | None] = (),
+) -> Counts:
+    """Count one strategy's answers, one sequence per training seed."""
+    perfect = measure.counts(references).mean(axis=0)
+    return Counts(
+        each=np.stack([measure.counts(each) for each in answers]),
+        perfect=perfect,
+        wrong=measure.without_hits(perfect),
+        groups=tuple(groups),
+        rests_on=measure.rests_on,
+    )
+
+
+def clustered(groups: Sequence[str | None]) -> bool:
+    """Tell whether any two examples share a group."""
+    named = [group for group in groups if group is not None]
+    return len(set(named)) < len(named)
 
 
 def interval_of(value: Value, counts: Counts, *, resamples: int = 2000, seed: int = 0) -> Interval:

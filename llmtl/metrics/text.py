@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmtl.metrics.exact import ExactMeasure, exact
+from llmtl.metrics.counting import Answers, ExactMeasure, Floats, MeanMeasure, Measure, exact
 from llmtl.task import Metric
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric as SacrebleuMetric
 
-Floats = NDArray[np.float64]
 References = Sequence[Sequence[str]]
 """All references of each text."""
 
@@ -38,7 +37,7 @@ def text_match(references: Sequence[str], alternatives: Sequence[Sequence[str]] 
 
 
 @dataclass(frozen=True)
-class ChrF:
+class ChrF(Measure):
     """The character n-gram F-score of the whole set, with sacrebleu's defaults (n up to 6, beta 2).
 
     Popović (2015), "chrF: character n-gram F-score for automatic MT evaluation". Of several
@@ -54,7 +53,7 @@ class ChrF:
 
         object.__setattr__(self, "_scorer", CHRF(references=_streams(self.references)))
 
-    def counts(self, answers: Sequence[str | None]) -> Floats:
+    def counts(self, answers: Answers) -> Floats:
         """Return the n-grams in the answer, in the reference and in both, for n from 1 to 6; shape (N, 18)."""
         return _statistics(self._scorer, answers, len(self.references))
 
@@ -68,22 +67,17 @@ class ChrF:
         factor = CHRF_BETA**2
         return _shares((1 + factor) * precision * recall, factor * precision + recall, precision + recall > 0)
 
-    @property
-    def rests_on(self) -> float:
-        """Return 1: the score rests on all texts."""
-        return 1.0
-
     def without_hits(self, counts: Floats) -> Floats:
-        """Return the counts of texts as long that share nothing with a reference."""
+        """Set all matches to zero and leave the lengths."""
         return np.asarray(counts * np.tile((1.0, 1.0, 0.0), counts.shape[-1] // 3), dtype=np.float64)
 
-    def each(self, answers: Sequence[str | None]) -> Floats:
+    def each(self, answers: Answers) -> Floats:
         """Return sacrebleu's sentence chrF of each answer, shape (N,)."""
         return self.value(self.counts(answers))
 
 
 @dataclass(frozen=True)
-class Bleu:
+class Bleu(Measure):
     """BLEU of the whole set: Papineni et al. (2002), with sacrebleu's defaults (13a, n to 4, exponential smoothing)."""
 
     references: References
@@ -96,7 +90,7 @@ class Bleu:
         # force: no warning about tokenised text, which would go to the terminal
         object.__setattr__(self, "_scorer", BLEU(force=True, references=_streams(self.references)))
 
-    def counts(self, answers: Sequence[str | None]) -> Floats:
+    def counts(self, answers: Answers) -> Floats:
         """Return the lengths of answer and closest reference, the n-grams that match and all; shape (N, 10)."""
         return _statistics(self._scorer, answers, len(self.references))
 
@@ -104,22 +98,17 @@ class Bleu:
         """Return BLEU of summed counts, shape (..., 10) to (...)."""
         return _bleu(totals, effective=False)
 
-    @property
-    def rests_on(self) -> float:
-        """Return 1: the score rests on all texts."""
-        return 1.0
-
     def without_hits(self, counts: Floats) -> Floats:
-        """Return the counts of texts as long that share nothing with a reference."""
+        """Set all matches to zero and leave the lengths."""
         return np.asarray(counts * ([1.0] * 2 + [0.0] * BLEU_ORDER + [1.0] * BLEU_ORDER), dtype=np.float64)
 
-    def each(self, answers: Sequence[str | None]) -> Floats:
+    def each(self, answers: Answers) -> Floats:
         """Return sacrebleu's sentence BLEU of each answer (only the orders that it is long enough for), shape (N,)."""
         return _bleu(self.counts(answers), effective=True)
 
 
 @dataclass(frozen=True)
-class RougeL:
+class RougeL(MeanMeasure):
     """The mean over examples of the F-score of the longest common subsequence: Lin (2004), "ROUGE", by rouge-score.
 
     Without stemming, its default; of several references the best one counts.
@@ -128,25 +117,7 @@ class RougeL:
     references: References
     metric: Metric = Metric.ROUGE_L
 
-    def counts(self, answers: Sequence[str | None]) -> Floats:
-        """Return the score of each answer, and 1; shape (N, 2)."""
-        scores = self.each(answers)
-        return np.stack([scores, np.ones_like(scores)], axis=1)
-
-    def value(self, totals: Floats) -> Floats:
-        """Return the mean score, shape (..., 2) to (...)."""
-        return np.asarray(totals[..., 0] / totals[..., 1], dtype=np.float64)
-
-    @property
-    def rests_on(self) -> float:
-        """Return 1: the score rests on all texts."""
-        return 1.0
-
-    def without_hits(self, counts: Floats) -> Floats:
-        """Return the counts of texts as long that share nothing with a reference."""
-        return np.asarray(counts * (0.0, 1.0), dtype=np.float64)
-
-    def each(self, answers: Sequence[str | None]) -> Floats:
+    def each(self, answers: Answers) -> Floats:
         """Return ROUGE-L of each answer, shape (N,)."""
         # it imports nltk, which takes seconds
         from rouge_score.rouge_scorer import RougeScorer
@@ -162,7 +133,7 @@ def _streams(references: References) -> list[list[Any]]:
     return [[several[rank] if rank < len(several) else None for several in references] for rank in range(most)]
 
 
-def _statistics(scorer: "SacrebleuMetric", answers: Sequence[str | None], expected: int) -> Floats:
+def _statistics(scorer: "SacrebleuMetric", answers: Answers, expected: int) -> Floats:
     if len(answers) != expected:
         raise ValueError(f"There are {len(answers)} answers for {expected} references; give one for each.")
     # sacrebleu's own significance tests call this method; no public one returns what each text contributes

@@ -18,7 +18,7 @@ from llmtl.costs import usd_for_seconds, usd_total
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
 from llmtl.measured.evaluation import Evaluation
-from llmtl.metrics.measures import Measure, measure_of
+from llmtl.metrics import Measure, measure_of
 from llmtl.pipeline.evaluate import usd_per_1k_predicted
 from llmtl.pipeline.measure import Bench, Scored, hosted_usd
 from llmtl.strategy import Prediction, Predictor, Role, Strategy

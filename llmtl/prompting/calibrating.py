@@ -59,7 +59,7 @@ class Known:
     def score(self, answers: Sequence[str]) -> float:
         """Return the decision metric of answers to these examples."""
         measure = measure_of(self.task.metric, self.task.kind, references(self.examples), labels=self.task.labels)
-        return float(measure.value(measure.counts(answers).sum(axis=0)))
+        return measure.score(answers)
 
     def nll(self, probabilities: Floats) -> float:
         """Return the mean negative log-likelihood of the true labels, nats."""

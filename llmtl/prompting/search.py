@@ -203,5 +203,5 @@ def _scores(task: Task, dev: Sequence[Example], guesses: Sequence[str | None]) -
     for metric in metrics:
         alternatives = [example.alternatives for example in dev]
         measure = measure_of(metric, task.kind, references(dev), alternatives=alternatives, labels=task.labels)
-        found[metric.value] = float(measure.value(measure.counts(guesses).sum(axis=0)))
+        found[metric.value] = measure.score(guesses)
     return found

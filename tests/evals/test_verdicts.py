@@ -18,20 +18,23 @@ from llmtl.task import Metric
 
 FOLDER = Path(__file__).parents[2] / "evals" / "verdicts"
 RESULT = FOLDER.parent / "results" / "verdicts.json"
-MODULES = ("worlds", "truth", "rules", "summary", "simulate")
+MODULES = ("worlds", "truth", "rules", "summary", "simulate", "coverage", "written_results")
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the evals folder is not there")
 
 
 @pytest.fixture
 def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.syspath_prepend(FOLDER)
+    import coverage
     import rules
     import simulate
     import summary
     import truth
     import worlds
 
-    yield SimpleNamespace(rules=rules, simulate=simulate, summary=summary, truth=truth, worlds=worlds)
+    yield SimpleNamespace(
+        coverage=coverage, rules=rules, simulate=simulate, summary=summary, truth=truth, worlds=worlds
+    )
     for name in MODULES:
         sys.modules.pop(name, None)
 
@@ -233,3 +236,29 @@ def test_the_committed_result_is_of_this_design(sim):
     assert design["margin"] == sim.rules.CONFIG.margin
     assert result["seconds"] < 600
     assert result["worlds"] == design["accuracy_worlds"] + design["macro_f1_worlds"]
+
+
+def test_coverage_is_judged_against_the_expected_score(sim):
+    order = sim.coverage.Order(labels=3, n=60, kind="same", seed=(1, 2))
+    world = sim.coverage.make_world(order, np.random.default_rng(order.seed))
+    assert world.truth[0] == world.truth[1]
+    assert (world.answers.right[0] == world.answers.right[1]).all()
+    references, answers = sim.worlds.draw(world, 60, np.random.default_rng(3))
+    expected = [f1_score(references, column, average="macro") for column in answers.T]
+    assert sim.coverage.observed(3, references, answers) == pytest.approx(expected)
+    found = sim.coverage.sampled(order)
+    assert len(found) == sim.coverage.SAMPLES
+    figures = sim.coverage.summarise(found)["all"]
+    assert figures["score_covered"]["of"] == figures["rejected_where_alike"]["of"] == sim.coverage.SAMPLES
+    assert figures["difference_covered"]["rate"] >= 0.7
+
+
+def test_the_committed_coverage_is_of_this_design_and_near_what_is_said(sim):
+    result = json.loads((FOLDER.parent / "results" / "coverage.json").read_text(encoding="utf-8"))
+    assert result["design"]["seed"] == sim.coverage.SEED
+    assert result["design"]["labels_and_examples"] == {str(k): list(v) for k, v in sim.coverage.SIZES.items()}
+    general, special = (result["engines"][name]["all"] for name in ("general", "special"))
+    for name in ("score_covered", "difference_covered", "at_least_holds", "at_most_holds"):
+        assert abs(general[name]["rate"] - 0.95) < 0.01
+        assert general[name]["rate"] >= special[name]["rate"]
+    assert general["rejected_where_alike"]["rate"] <= 0.05

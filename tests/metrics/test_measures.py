@@ -21,10 +21,6 @@ WORDS = ["the", "cat", "sat", "on", "a", "mat", "at", "noon", "today", "."]
 SEEDS = range(12)
 
 
-def value(measure, answers) -> float:
-    return float(measure.value(measure.counts(answers).sum(axis=0)))
-
-
 def random_sets(rng, n):
     return [{label for label in LABELS[:4] if rng.random() < 0.35} for _ in range(n)]
 
@@ -71,7 +67,7 @@ def test_one_label_scores_are_those_of_scikit_learn(seed):
     named = [answer or "<failed>" for answer in answers]
     present = sorted({*references, *answers[1:]})
     made = {
-        metric: value(measure_of(metric, TaskKind.CLASSIFICATION, references, labels=LABELS), answers)
+        metric: measure_of(metric, TaskKind.CLASSIFICATION, references, labels=LABELS).score(answers)
         for metric in METRICS[TaskKind.CLASSIFICATION]
     }
     expected = f1_score(references, named, labels=present, average="macro", zero_division=0)
@@ -92,7 +88,7 @@ def test_multi_label_scores_are_those_of_scikit_learn(seed):
     both = MultiLabelBinarizer(classes=LABELS).fit([LABELS])
     arrays = both.transform(truth), both.transform(guess)
     made = {
-        metric: value(measure_of(metric, TaskKind.MULTI_LABEL, references, labels=LABELS), answers)
+        metric: measure_of(metric, TaskKind.MULTI_LABEL, references, labels=LABELS).score(answers)
         for metric in METRICS[TaskKind.MULTI_LABEL]
     }
     assert made[Metric.MICRO_F1] == pytest.approx(f1_score(*arrays, average="micro"))
@@ -108,10 +104,10 @@ def test_strict_span_scores_are_those_of_seqeval(seed):
     tags = [[one for one, _ in both] for both in (truth, guess)]
     references, answers = ([write_spans(spans) for _, spans in both] for both in (truth, guess))
     for metric, average in ((Metric.MICRO_F1, "micro"), (Metric.MACRO_F1, "macro")):
-        made = value(measure_of(metric, TaskKind.EXTRACTION, references, labels=TYPES), answers)
+        made = measure_of(metric, TaskKind.EXTRACTION, references, labels=TYPES).score(answers)
         assert made == pytest.approx(seqeval_f1(*tags, average=average))
     whole = measure_of(Metric.EXACT_MATCH, TaskKind.EXTRACTION, references, labels=TYPES)
-    assert value(whole, answers) == pytest.approx(np.mean([one == two for one, two in zip(*tags, strict=True)]))
+    assert whole.score(answers) == pytest.approx(np.mean([one == two for one, two in zip(*tags, strict=True)]))
 
 
 def best_pairing(expected, claimed):
@@ -142,15 +138,15 @@ def test_partial_span_f1_is_that_of_the_best_one_to_one_pairing(seed):
     measure = measure_of(Metric.PARTIAL_F1, TaskKind.EXTRACTION, [write_spans(one) for one in truth], labels=TYPES)
     hits = sum(map(best_pairing, truth, guess))
     sizes = sum(map(len, truth)) + sum(map(len, guess))
-    assert value(measure, [write_spans(one) for one in guess]) == pytest.approx(2 * hits / sizes)
+    assert measure.score([write_spans(one) for one in guess]) == pytest.approx(2 * hits / sizes)
 
 
 def test_fields_are_compared_wherever_they_stand_and_as_often_as_they_occur():
     reference = write_spans([Span(0, 4, "name", "Anna"), Span(9, 13, "name", "Anna"), Span(20, 25, "date", "today")])
     measure = measure_of(Metric.FIELD_F1, TaskKind.EXTRACTION, [reference])
     moved = write_spans([Span(9, 13, "name", "Anna"), Span(30, 35, "date", "today"), Span(0, 5, "name", "today")])
-    assert value(measure, [moved]) == pytest.approx(2 * 2 / 6)
-    assert value(measure, [reference]) == 1
+    assert measure.score([moved]) == pytest.approx(2 * 2 / 6)
+    assert measure.score([reference]) == 1
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -160,17 +156,17 @@ def test_text_scores_are_those_of_sacrebleu_and_rouge_score(seed):
     texts = [answer or "" for answer in answers]
     streams = [[several[rank] if rank < len(several) else None for several in references] for rank in range(3)]
     chrf, bleu = text_measure(Metric.CHRF, references), text_measure(Metric.BLEU, references)
-    assert value(chrf, answers) == pytest.approx(sacrebleu.corpus_chrf(texts, streams).score / 100)
-    assert value(bleu, answers) == pytest.approx(sacrebleu.corpus_bleu(texts, streams, force=True).score / 100)
+    assert chrf.score(answers) == pytest.approx(sacrebleu.corpus_chrf(texts, streams).score / 100)
+    assert bleu.score(answers) == pytest.approx(sacrebleu.corpus_bleu(texts, streams, force=True).score / 100)
     pairs = list(zip(texts, references, strict=True))
     each = [sacrebleu.sentence_chrf(text, several).score / 100 for text, several in pairs]
     assert chrf.each(answers) == pytest.approx(each)
     each = [sacrebleu.sentence_bleu(text, several).score / 100 for text, several in pairs]
     assert bleu.each(answers) == pytest.approx(each)
     rouge = [RougeScorer(["rougeL"]).score_multi(several, text)["rougeL"].fmeasure for text, several in pairs]
-    assert value(text_measure(Metric.ROUGE_L, references), answers) == pytest.approx(np.mean(rouge))
+    assert text_measure(Metric.ROUGE_L, references).score(answers) == pytest.approx(np.mean(rouge))
     right = [answer in several for answer, several in zip(answers, references, strict=True)]
-    assert value(text_measure(Metric.EXACT_MATCH, references), answers) == pytest.approx(np.mean(right))
+    assert text_measure(Metric.EXACT_MATCH, references).score(answers) == pytest.approx(np.mean(right))
 
 
 def references_of(kind):
@@ -189,16 +185,17 @@ def test_right_answers_score_one_failures_zero_and_weights_are_repetition(kind, 
     references = references_of(kind)
     measure = measure_of(metric, kind, references)
     assert measure.metric is metric
-    assert value(measure, references) == pytest.approx(1)
+    assert measure.score(references) == pytest.approx(1)
     assert measure.each(references) == pytest.approx(np.ones(30))
+    assert measure.value(measure.without_hits(measure.counts(references).sum(axis=0))) == 0
     # "[]" is right for some examples, and a failure is not
-    assert value(measure, [None] * 30) == 0
+    assert measure.score([None] * 30) == 0
     assert not measure.each([None] * 30).any()
     # a failure is not repeated where nothing was to be found: its charge is shared out like the whole set's references
     answers = [None if row % 3 == 0 and one != "[]" else references[row * 7 % 30] for row, one in enumerate(references)]
     weights = np.random.default_rng(1).integers(0, 3, 30)
     repeated = measure_of(metric, kind, list(np.repeat(references, weights)))
-    expected = value(repeated, [answer for answer, n in zip(answers, weights, strict=True) for _ in range(n)])
+    expected = repeated.score([answer for answer, n in zip(answers, weights, strict=True) for _ in range(n)])
     totals = np.stack([weights, 2 * weights]) @ measure.counts(answers)
     assert measure.value(totals) == pytest.approx([expected, expected])
 
@@ -207,13 +204,13 @@ def test_right_answers_score_one_failures_zero_and_weights_are_repetition(kind, 
 def test_a_failure_where_nothing_was_to_be_found_costs_one_false_item(metric):
     references = ['["a"]', "[]"]
     measure = measure_of(metric, TaskKind.MULTI_LABEL, references, labels=["a", "b"])
-    assert value(measure, ['["a"]', "[]"]) == 1
-    assert value(measure, ['["a"]', None]) == pytest.approx(value(measure, ['["a"]', '["a"]'])) == pytest.approx(2 / 3)
+    assert measure.score(['["a"]', "[]"]) == 1
+    assert measure.score(['["a"]', None]) == pytest.approx(measure.score(['["a"]', '["a"]'])) == pytest.approx(2 / 3)
 
 
 def test_a_label_that_the_task_does_not_have_fails_the_whole_answer():
     measure = measure_of(Metric.MICRO_F1, TaskKind.MULTI_LABEL, ['["a", "b"]'])
-    assert value(measure, ['["a", "other"]']) == value(measure, [None]) == 0
+    assert measure.score(['["a", "other"]']) == measure.score([None]) == 0
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,26 @@ from itertools import product
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from sklearn.metrics import f1_score
 
+from llmtl.metrics import measure_of
 from llmtl.metrics.hierarchical import cluster_codes, summed
 from llmtl.metrics.optimism import optimism
-from llmtl.metrics.summed import CLUSTERED, RANDOMISED, SEEDED, Counts, compare_sums, interval_of, swap_p
+from llmtl.metrics.paired import compare_counts
+from llmtl.metrics.summed import (
+    CLUSTERED,
+    RANDOMISED,
+    SEEDED,
+    Counts,
+    clustered,
+    compare_sums,
+    counts_of,
+    interval_of,
+    swap_p,
+)
+from llmtl.task import Metric, TaskKind
 
-PERFECT, FAILED = np.array([1.0, 1.0]), np.array([0.0, 1.0])
+PERFECT, WRONG = np.array([1.0, 1.0]), np.array([0.0, 1.0])
 
 
 def share(totals):
@@ -20,7 +34,14 @@ def share(totals):
 def counts(right, groups=()):
     """Return the counts of seeds x examples."""
     right = np.atleast_2d(np.asarray(right, dtype=float))
-    return Counts(np.stack([right, np.ones_like(right)], axis=-1), PERFECT, FAILED, groups)
+    return Counts(np.stack([right, np.ones_like(right)], axis=-1), PERFECT, WRONG, groups)
+
+
+def compare_macro_f1(references, a, b, *, resamples=10_000, seed=0):
+    labels = sorted({label for column in (references, a, b) for label in column if label})
+    measure = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=labels)
+    first, second = (counts_of(measure, references, [answers]) for answers in (a, b))
+    return compare_sums(measure.value, first, second, wins=(0, 0), resamples=resamples, seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -109,3 +130,103 @@ def test_optimism_is_what_the_best_on_dev_loses(accuracies):
         stacked = np.stack([right, np.ones_like(right)], axis=-1)
         estimated.append(optimism(share, stacked, np.arange(100), pick=lambda x: int(x.argmax()), seed=world))
     assert np.mean(estimated) == pytest.approx(np.mean(lost), abs=0.01)
+
+
+def test_randomisation_matches_all_swaps_counted_out():
+    references = ["a", "a", "b", "b", "c", "c", "a", "b"]
+    first, second = ["a", "a", "b", "b", "c", "a", None, "b"], ["b", "a", "a", "b", "a", "c", "a", "c"]
+
+    def difference(one, other):
+        present = [sorted(set(references) | {g for g in guesses if g}) for guesses in (one, other)]
+        scores = [
+            f1_score(references, [g or "-" for g in guesses], labels=labels, average="macro", zero_division=0)
+            for guesses, labels in zip((one, other), present, strict=True)
+        ]
+        return scores[0] - scores[1]
+
+    observed = abs(difference(first, second))
+    swaps = list(product([False, True], repeat=8))
+    extreme = 0
+    for swap in swaps:
+        one = [b if s else a for a, b, s in zip(first, second, swap, strict=True)]
+        other = [a if s else b for a, b, s in zip(first, second, swap, strict=True)]
+        extreme += abs(difference(one, other)) >= observed - 1e-12
+    found = compare_macro_f1(references, first, second, resamples=200, seed=1)
+    assert found.p == pytest.approx(extreme / len(swaps), abs=0.1)
+    assert compare_macro_f1(references, first, second, seed=1).p == pytest.approx(extreme / len(swaps))
+
+
+def test_identical_answers_differ_by_nothing():
+    references = ["a", "b"] * 10
+    result = compare_macro_f1(references, references, references, resamples=1000)
+    assert (result.difference, result.p) == (0, 1)
+    assert result.low < result.at_least < 0 < result.at_most < result.high
+
+
+def test_macro_f1_difference_is_that_of_scikit_learn_and_mirrored():
+    rng = np.random.default_rng(2)
+    references, one, other = (rng.choice(["a", "b", "c"], 60).tolist() for _ in range(3))
+    ours = compare_macro_f1(references, one, other, resamples=2000)
+    mirrored = compare_macro_f1(references, other, one, resamples=2000)
+    expected = f1_score(references, one, average="macro") - f1_score(references, other, average="macro")
+    assert ours.difference == pytest.approx(expected)
+    assert mirrored.difference == pytest.approx(-expected)
+    assert (ours.low, ours.high) == pytest.approx((-mirrored.high, -mirrored.low), abs=0.02)
+    assert ours == compare_macro_f1(references, one, other, resamples=2000)
+
+
+def test_macro_f1_on_balanced_labels_agrees_with_accuracy():
+    """With many examples of two balanced labels both metrics measure the same, so both constructions must agree."""
+    rng = np.random.default_rng(4)
+    references = ["a", "b"] * 400
+    flip = {"a": "b", "b": "a"}
+    one, other = ([r if rng.random() < share else flip[r] for r in references] for share in (0.85, 0.8))
+    f1 = compare_macro_f1(references, one, other, resamples=4000)
+    right = [np.array(references) == np.array(answers) for answers in (one, other)]
+    accuracy = compare_counts(int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum()), 800)
+    assert (f1.difference, f1.low, f1.high) == pytest.approx(
+        (accuracy.difference, accuracy.low, accuracy.high), abs=5e-3
+    )
+    assert (f1.at_least, f1.at_most) == pytest.approx((accuracy.at_least, accuracy.at_most), abs=5e-3)
+    assert f1.p == pytest.approx(accuracy.p, abs=0.03)
+    assert f1.standard_error == pytest.approx(accuracy.standard_error, rel=0.1)
+
+
+def test_macro_f1_tests_keep_their_level_and_intervals_their_coverage():
+    """Two equally good systems, 150 samples of 60 examples: 5% is 7.5, and 17 or more have probability 0.002."""
+    rng = np.random.default_rng(6)
+    labels = [f"label-{i}" for i in range(6)]
+    rejected = missed = 0
+    for _ in range(150):
+        references = rng.choice(labels, 60).tolist()
+        one, other = ([r if rng.random() < 0.8 else str(rng.choice(labels)) for r in references] for _ in range(2))
+        result = compare_macro_f1(references, one, other, resamples=400)
+        rejected += result.p <= 0.05
+        missed += not result.low <= 0 <= result.high
+    assert rejected <= 16
+    assert missed <= 16
+
+
+def test_examples_that_are_alike_are_resampled_as_many():
+    """Merging them changes the draws and not what they are draws of."""
+    rng = np.random.default_rng(7)
+    right = rng.random(400) < 0.8
+    alike, apart = counts(right), counts(right + 1e-9 * rng.random(400))
+    merged, single = (interval_of(share, each, resamples=20_000) for each in (alike, apart))
+    assert (merged.low, merged.high) == pytest.approx((single.low, single.high), abs=2e-3)
+
+
+def test_a_macro_average_rests_on_the_examples_of_one_label():
+    references = ["a", "b", "c", "d"] * 5
+    macro = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=["a", "b", "c", "d", "never"])
+    assert macro.rests_on == pytest.approx(0.25)
+    assert measure_of(Metric.ACCURACY, TaskKind.CLASSIFICATION, references).rests_on == 1
+    several = measure_of(Metric.MACRO_F1, TaskKind.MULTI_LABEL, ['["a", "b"]', '["a"]', "[]"])
+    assert several.rests_on == pytest.approx((2 / 3 + 1 / 3) / 2)
+
+
+@pytest.mark.parametrize(
+    ("groups", "expected"), [((), False), (("a", "b"), False), ((None, None), False), (("a", None, "a"), True)]
+)
+def test_two_examples_of_one_group_are_clustered(groups, expected):
+    assert clustered(groups) is expected
