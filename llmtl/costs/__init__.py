@@ -3,6 +3,7 @@
     config.py    the `prices` section of a recipe
     prices.yaml  dated list prices with their sources
     table.py     reading such a table
+    tokens.py    what a hosted model's tokens cost
     usd.py       tokens and seconds at the recipe's prices
     volume.py    cost over the request volume, and where strategies cross
     spending.py  what making a decision took
@@ -15,6 +16,7 @@ from llmtl.costs.config import PriceConfig
 from llmtl.costs.memory import ModelShape, inference_gib, qlora_gib
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
+from llmtl.costs.tokens import TokenPrices, token_prices
 from llmtl.costs.usd import (
     SECONDS_PER_HOUR,
     Device,
@@ -41,6 +43,7 @@ __all__ = [
     "PriceTable",
     "Spending",
     "Spent",
+    "TokenPrices",
     "Tokens",
     "break_even",
     "cheapest_by_volume",
@@ -50,6 +53,7 @@ __all__ = [
     "known_total",
     "qlora_gib",
     "read_table",
+    "token_prices",
     "usd_for_seconds",
     "usd_per_1k_requests",
     "usd_total",

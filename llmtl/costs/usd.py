@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmtl.costs.config import PriceConfig
+from llmtl.costs.tokens import token_prices
 from llmtl.errors import RecipeError
 
 Device = Literal["cpu", "cuda", "hosted"]
@@ -41,7 +42,8 @@ def usd_per_1k_requests(
     Raises `RecipeError` for a hosted model without token prices.
     """
     if device == "hosted":
-        return 1000 * _usd_for_tokens(tokens or Tokens(), prices)
+        asked = tokens or Tokens()
+        return 1000 * token_prices(prices).usd(prompt=asked.prompt, cached=asked.cached, completion=asked.completion)
     return 1000 * usd_for_seconds(seconds_per_request, device=device, prices=prices)
 
 
@@ -68,18 +70,3 @@ def break_even(fixed_a: float, per_request_a: float, *, fixed_b: float, per_requ
     if (fixed_a - fixed_b) * (per_request_b - per_request_a) <= 0:
         return None
     return (fixed_a - fixed_b) / (per_request_b - per_request_a)
-
-
-def _usd_for_tokens(tokens: Tokens, prices: PriceConfig) -> float:
-    """Return the USD of one hosted request."""
-    prompt, completion = prices.usd_per_million_prompt_tokens, prices.usd_per_million_completion_tokens
-    if prompt is None or completion is None:
-        raise RecipeError(
-            "A hosted model has no price; set prices.usd_per_million_prompt_tokens and "
-            "prices.usd_per_million_completion_tokens."
-        )
-    cached = prices.usd_per_million_cached_tokens
-    fresh = tokens.prompt - tokens.cached
-    return (
-        fresh * prompt + tokens.cached * (prompt if cached is None else cached) + tokens.completion * completion
-    ) / 1e6

@@ -7,9 +7,11 @@ words (`llmtl.judging.asking`), counting (`llmtl.judging.tally`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llmtl.engines.openai.client import HostedClient, HostedModel, Question
+from llmtl.costs import token_prices
+from llmtl.engines.openai.client import HostedClient, Question
+from llmtl.engines.openai.config import HostedModel
 from llmtl.engines.openai.engine import BYTES_PER_TOKEN
-from llmtl.engines.openai.limits import TokenPrices
+from llmtl.engines.openai.limits import usd_of
 from llmtl.engines.openai.replies import Reply, ReplyCache
 from llmtl.errors import ContextLengthError, HostedError
 from llmtl.judging.asking import SCHEMA, Answer, Brief, read_answer
@@ -18,7 +20,6 @@ from llmtl.judging.pairs import Judged, Showing, outcomes, showings
 from llmtl.judging.result import Opinion, Spent
 from llmtl.judging.tally import corrected, tally
 from llmtl.progress import Advance, Progress, unwatched
-from llmtl.strategies.hosted import token_prices
 from llmtl.task import Example
 
 SECTION = "judge"
@@ -39,13 +40,9 @@ class Judge:
 
     def __init__(self, config: JudgeConfig, brief: Brief, cache: ReplyCache) -> None:
         self._config, self._brief = config, brief
-        self._prices: TokenPrices = token_prices(config.prices())
-        self._client = HostedClient(self._model, cache)
+        self._prices = token_prices(config.prices())
+        self._client = HostedClient(HostedModel(config, self._prices, section=SECTION), cache)
         self._asked: list[Question] = []
-
-    @property
-    def _model(self) -> HostedModel:
-        return self._config.hosted_model(self._config.model, self._prices, section=SECTION)
 
     def ask(
         self, examples: Sequence[Example], contests: Sequence[Contest], progress: Progress
@@ -74,7 +71,7 @@ class Judge:
         replies = self._client.known(self._asked)
         prompt, cached = sum(each.prompt_tokens for each in replies), sum(each.cached_tokens for each in replies)
         completion, seconds = sum(each.completion_tokens for each in replies), sum(each.seconds for each in replies)
-        return Spent(len(replies), prompt, cached, completion, self._prices.usd_of(replies), seconds)
+        return Spent(len(replies), prompt, cached, completion, usd_of(replies, self._prices), seconds)
 
     def close(self) -> None:
         """Close the connections."""

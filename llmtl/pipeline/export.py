@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl import __version__
+from llmtl.costs import token_prices
 from llmtl.errors import BundleError
 from llmtl.pipeline.models import identity, source_of
 from llmtl.pipeline.run_folder import PROVENANCE, Run, load_run, read_examples
@@ -17,7 +18,6 @@ from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.source import BundleSource, Measured
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
-from llmtl.strategies.hosted import token_prices
 from llmtl.strategies.table import HOSTED
 from llmtl.strategy import Role
 
@@ -93,8 +93,7 @@ def _hosted(run: Run, served: Measured) -> HostedWinner:
     given, prices = recipe.strategies.hosted, token_prices(recipe.prices)
     if recipe.decision.private and not given.on_this_machine:
         raise BundleError(f"'{served.name}' sends inputs to its provider, which the recipe's decision.private forbids.")
-    model = given.hosted_model(str(given.model), prices, section="strategies.hosted", top_logprobs=given.top_logprobs)
-    return hosted_winner(model, prices, served.test)
+    return hosted_winner(given, prices, served.test, top_logprobs=given.top_logprobs)
 
 
 def _require_same_model(run: Run, served: Measured) -> None:

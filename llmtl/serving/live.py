@@ -136,7 +136,7 @@ def _paid_load(
 ) -> tuple[Load, ...]:
     """Return how long the provider took for the inputs that it was not asked for yet; nothing where there are none."""
     new = [text for text in dict.fromkeys(row.text for row in rows if row.prediction is not None) if text != warm]
-    return measure_paid(endpoint, new, notice=notice, at_once=min(PAID_AT_ONCE, hosted.model.concurrency))
+    return measure_paid(endpoint, new, notice=notice, at_once=min(PAID_AT_ONCE, hosted.endpoint.concurrency))
 
 
 def _say_paid(endpoint: Endpoint, notice: Notice) -> Paid | None:

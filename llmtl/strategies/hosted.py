@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import token_prices
+from llmtl.engines.openai.config import HostedModel
 from llmtl.engines.openai.engine import OpenAIEngine
-from llmtl.engines.openai.limits import TokenPrices
+from llmtl.engines.openai.limits import usd_of
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import RecipeError
 from llmtl.prompting.config import HostedConfig
@@ -49,7 +50,7 @@ class Hosted:
         prices = token_prices(context.prices)
 
         def facts() -> dict[str, Any]:  # replies that an interrupted fit kept were paid for, too
-            return engine.facts | {"requests": len(cache), "spent_usd": prices.usd_of(cache.replies)}
+            return engine.facts | {"requests": len(cache), "spent_usd": usd_of(cache.replies, prices)}
 
         fitted = fit_fixed(
             shown, self.config, shots=self.config.shots, name=self.name, facts=lambda: {"hosted": facts()}
@@ -63,22 +64,7 @@ class Hosted:
 
     def _engine(self, context: FitContext, cache: ReplyCache) -> OpenAIEngine:
         """Return the engine that keeps its replies in `cache`."""
-        given = self.config
-        if not given.model:
+        if not self.config.model:
             raise RecipeError("The strategy 'hosted' needs a model; set strategies.hosted.model.")
-        model = given.hosted_model(
-            given.model, token_prices(context.prices), section="strategies.hosted", top_logprobs=given.top_logprobs
-        )
-        return OpenAIEngine(model, cache)
-
-
-def token_prices(prices: PriceConfig) -> TokenPrices:
-    """Return what the recipe says that tokens cost; raises `RecipeError` when it says nothing."""
-    prompt, completion = prices.usd_per_million_prompt_tokens, prices.usd_per_million_completion_tokens
-    if prompt is None or completion is None:
-        raise RecipeError(
-            "The hosted model has no price; set prices.usd_per_million_prompt_tokens and "
-            "prices.usd_per_million_completion_tokens."
-        )
-    cached = prices.usd_per_million_cached_tokens
-    return TokenPrices(prompt, prompt if cached is None else cached, completion)
+        prices = token_prices(context.prices)
+        return OpenAIEngine(HostedModel(self.config, prices, top_logprobs=self.config.top_logprobs), cache)

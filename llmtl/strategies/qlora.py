@@ -55,7 +55,7 @@ class Qlora:
         Raises `TrainingError` when no training example keeps its answer, or when even one example at a time exhausts
         the memory.
         """
-        from llmtl.tuning.quiet import quiet
+        from llmtl.engines.transformers.quiet import quiet
 
         with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
             from llmtl.tuning.training import train
@@ -147,7 +147,7 @@ class Qlora:
 
 def _predictor(context: FitContext, state: Mapping[str, Any]) -> PromptedPredictor:
     """Return the zero-shot predictor over the engine with the stored adapter."""
-    from llmtl.tuning.quiet import quiet
+    from llmtl.engines.transformers.quiet import quiet
 
     with quiet():  # PEFT imports bitsandbytes, too
         engine = context.load_engine(context.folder / state["adapter"])

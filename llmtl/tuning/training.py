@@ -19,12 +19,12 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallba
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
+from llmtl.engines.transformers.quiet import own_randomness, quiet
 from llmtl.errors import TrainingError
 from llmtl.progress import Progress
 from llmtl.tuning.config import QloraConfig
 from llmtl.tuning.examples import TokenizedExample
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
-from llmtl.tuning.quiet import own_randomness, quiet
 from llmtl.tuning.watcher import GIB, CurvePoint, Limits, Watcher, save_adapter
 
 CHECKPOINTING_PARAMETERS = 1_000_000_000

@@ -2,11 +2,10 @@
 
 import pytest
 
-from llmtl.costs import read_table
+from llmtl.costs import read_table, token_prices
 from llmtl.errors import RecipeError
 from llmtl.recipe import json_schema, validate
 from llmtl.settings import Recipe
-from llmtl.strategies.hosted import token_prices
 
 FREE = {"model": "m", "usd_per_million_prompt_tokens": 0, "usd_per_million_completion_tokens": 0}
 

@@ -17,16 +17,13 @@ from typing import Any, Literal, NoReturn
 import openai
 from openai.types.chat import ChatCompletion
 
-from llmtl.engines.openai.config import on_this_machine
-from llmtl.engines.openai.limits import Meter, Pace, TokenPrices
+from llmtl.engines.openai.config import HostedModel
+from llmtl.engines.openai.limits import Meter, Pace
 from llmtl.engines.openai.replies import Reply, ReplyCache, Step
 from llmtl.errors import ContextLengthError, HostedError
 from llmtl.progress import Advance
 from llmtl.store import digest
 from llmtl.task import Message
-
-TokenField = Literal["max_completion_tokens", "max_tokens"]
-"""What the server calls the limit of written tokens: OpenAI and vLLM the first, older servers the second."""
 
 _MESSAGE_TOKENS = 8
 """Control tokens around one message, at most: an allowance for the spend limit."""
@@ -38,31 +35,6 @@ _FEATURES = {
     "schema": ("response_format", re.compile(r"schema|response_format", re.IGNORECASE)),
 }
 """What a server may lack, with the field that asks for it and what its refusal speaks of."""
-
-
-@dataclass(frozen=True)
-class HostedModel:
-    """A model behind an OpenAI-compatible endpoint.
-
-    `api_key_env` names the environment variable that holds the key; None for a server without one. `max_usd` needs
-    `prices`. `requests_per_minute` does not count retries. `top_logprobs` 0 asks for none; `temperature` None leaves it
-    out, for models that refuse any. `section` is the part of the recipe that errors send the reader to.
-    """
-
-    base_url: str
-    model: str
-    api_key_env: str | None = None
-    context_length: int = 128_000
-    requests_per_minute: float | None = None
-    concurrency: int = 8
-    max_retries: int = 6
-    timeout_seconds: float = 120.0
-    top_logprobs: int = 20
-    temperature: float | None = 0.0
-    token_field: TokenField = "max_completion_tokens"
-    prices: TokenPrices | None = None
-    max_usd: float | None = None
-    section: str = "strategies.hosted"
 
 
 @dataclass(frozen=True)
@@ -83,17 +55,17 @@ class HostedClient:
     """Asks one model; raises `HostedError` when its key is not set."""
 
     def __init__(self, model: HostedModel, cache: ReplyCache) -> None:
-        self._model = model
+        self._model, self._endpoint = model, model.endpoint
         self._cache = cache
-        self._pace = Pace(model.requests_per_minute)
-        self._meter = Meter(model.prices, model.max_usd, section=model.section)
+        self._pace = Pace(self._endpoint.requests_per_minute)
+        self._meter = Meter(model.prices, self._endpoint.max_usd, section=model.section)
         self._unsupported: set[str] = set() if model.top_logprobs else {"logprobs"}
         self._client = openai.OpenAI(
             api_key=_key(model),
-            base_url=model.base_url,
-            timeout=model.timeout_seconds,
-            max_retries=model.max_retries,
-            http_client=_straight() if on_this_machine(model.base_url) else None,
+            base_url=self._endpoint.base_url,
+            timeout=self._endpoint.timeout_seconds,
+            max_retries=self._endpoint.max_retries,
+            http_client=_straight() if self._endpoint.on_this_machine else None,
         )
         weakref.finalize(self, self._client.close)  # the package closes only clients of its own making
 
@@ -101,8 +73,8 @@ class HostedClient:
     def facts(self) -> dict[str, Any]:
         """Return JSON-able facts: the model, requests and USD of this process, what the server does not support."""
         return {
-            "base_url": self._model.base_url,
-            "model": self._model.model,
+            "base_url": self._endpoint.base_url,
+            "model": self._model.name,
             "requests": self._meter.requests,
             "spent_usd": self._meter.usd if self._model.prices is not None else None,
             "unsupported": sorted(self._unsupported),
@@ -118,7 +90,7 @@ class HostedClient:
         Raises `ContextLengthError` for a conversation that does not fit, and `HostedError` for a refusal, a server that
         does not answer after all retries, and the spend limit; replies that came before are kept.
         """
-        pool = ThreadPoolExecutor(max_workers=self._model.concurrency, thread_name_prefix="llmtl-hosted")
+        pool = ThreadPoolExecutor(max_workers=self._endpoint.concurrency, thread_name_prefix="llmtl-hosted")
         try:
             replies = []
             for reply in pool.map(self._answer, questions):
@@ -160,12 +132,12 @@ class HostedClient:
         return reply
 
     def _key(self, body: Mapping[str, Any]) -> str:
-        return digest({"url": self._model.base_url, "body": body})
+        return digest({"url": self._endpoint.base_url, "body": body})
 
     def _send(self, body: dict[str, Any]) -> Reply:
         """Return the server's reply to a request body."""
         bound = sum(len(turn["content"].encode()) + _MESSAGE_TOKENS for turn in body["messages"]) + _MESSAGE_TOKENS
-        reserved = self._meter.reserve(bound, body[self._model.token_field])  # a token has at least one byte
+        reserved = self._meter.reserve(bound, body[self._endpoint.token_field])  # a token has at least one byte
         reply = None
         try:
             self._pace.wait()
@@ -178,18 +150,17 @@ class HostedClient:
 
     def _body(self, question: Question) -> dict[str, Any]:
         """Return the JSON of a request, without what the server does not support."""
-        model = self._model
         body: dict[str, Any] = {
-            "model": model.model,
+            "model": self._model.name,
             "messages": [dict(message) for message in question.messages],
-            model.token_field: question.max_tokens,
+            self._endpoint.token_field: question.max_tokens,
         }
-        if model.temperature is not None:
-            body["temperature"] = model.temperature
+        if self._endpoint.temperature is not None:
+            body["temperature"] = self._endpoint.temperature
         if question.stop is not None:
             body["stop"] = question.stop
         if question.logprobs and self.supports("logprobs"):
-            body |= {"logprobs": True, "top_logprobs": model.top_logprobs}
+            body |= {"logprobs": True, "top_logprobs": self._model.top_logprobs}
         if question.schema is not None and self.supports("schema"):
             form = {"name": "answer", "schema": dict(question.schema), "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -211,11 +182,12 @@ def _straight() -> openai.DefaultHttpxClient:
 
 def _key(model: HostedModel) -> str:
     """Return the key from the environment; raises `HostedError` when it is not set."""
-    if model.api_key_env is None:
+    variable = model.endpoint.api_key_env
+    if variable is None:
         return _NO_KEY
-    key = os.environ.get(model.api_key_env, "").strip()
+    key = os.environ.get(variable, "").strip()
     if not key:
-        raise HostedError(f"The key of '{model.model}' is missing; set the environment variable {model.api_key_env}.")
+        raise HostedError(f"The key of '{model.name}' is missing; set the environment variable {variable}.")
     return key
 
 
@@ -241,19 +213,20 @@ def _refused(error: openai.BadRequestError, model: HostedModel) -> NoReturn:
         raise ContextLengthError(
             f"The hosted model refuses a prompt ({error.message}); use fewer demonstrations or shorter inputs."
         ) from error
-    raise HostedError(f"The hosted model refuses a request ({error.message}); mend {model.section}.") from error
+    raise HostedError(f"The hosted model refuses a request ({error.message}); fix {model.section}.") from error
 
 
 def _failed(error: openai.APIError, model: HostedModel) -> NoReturn:
     """Raise what a request that failed for good means."""
+    endpoint = model.endpoint
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        where = model.api_key_env or f"{model.section}.api_key_env"
-        raise HostedError(f"'{model.base_url}' refuses the key ({error.message}); check {where}.") from error
+        where = endpoint.api_key_env or f"{model.section}.api_key_env"
+        raise HostedError(f"'{endpoint.base_url}' refuses the key ({error.message}); check {where}.") from error
     if isinstance(error, openai.NotFoundError):
         raise HostedError(
-            f"'{model.base_url}' has no model '{model.model}' ({error.message}); check {model.section}."
+            f"'{endpoint.base_url}' has no model '{model.name}' ({error.message}); check {model.section}."
         ) from error
     raise HostedError(
-        f"'{model.base_url}' did not answer after {model.max_retries} retries ({error.message}); try again later: "
-        "what was answered is kept."
+        f"'{endpoint.base_url}' did not answer after {endpoint.max_retries} retries ({error.message}); try again "
+        "later: what was answered is kept."
     ) from error

@@ -3,15 +3,14 @@
 Not covered: prices, which each section says for itself.
 """
 
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    from llmtl.engines.openai.client import HostedModel
-    from llmtl.engines.openai.limits import TokenPrices
+from llmtl.engines.openai.limits import Prices
 
 LOOPBACK_NAME = "localhost"
 """The name that always means this machine, and any name under it (RFC 6761, section 6.3)."""
@@ -64,23 +63,21 @@ class EndpointConfig(BaseModel):
         """Return whether what is sent to the endpoint stays on this machine (see the function of that name)."""
         return on_this_machine(self.base_url)
 
-    def hosted_model(self, name: str, prices: "TokenPrices", *, section: str, top_logprobs: int = 0) -> "HostedModel":
-        """Return the model of that name here; `section` is where the recipe has these settings."""
-        from llmtl.engines.openai.client import HostedModel  # reading a recipe does not load the `openai` package
 
-        return HostedModel(
-            base_url=self.base_url,
-            model=name,
-            api_key_env=self.api_key_env,
-            context_length=self.context_length,
-            requests_per_minute=self.requests_per_minute,
-            concurrency=self.concurrency,
-            max_retries=self.max_retries,
-            timeout_seconds=self.timeout_seconds,
-            top_logprobs=top_logprobs,
-            temperature=self.temperature,
-            token_field=self.token_field,
-            prices=prices,
-            max_usd=self.max_usd,
-            section=section,
-        )
+@dataclass(frozen=True)
+class HostedModel:
+    """A model at an endpoint, and on which terms it is asked.
+
+    `endpoint.max_usd` needs `prices`. `top_logprobs` 0 asks for none. `section` is the part of the recipe that errors
+    send the reader to.
+    """
+
+    endpoint: EndpointConfig
+    prices: Prices | None = None
+    top_logprobs: int = 0
+    section: str = "strategies.hosted"
+
+    @property
+    def name(self) -> str:
+        """Return the model's name at the endpoint."""
+        return self.endpoint.model or ""

@@ -10,7 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llmtl.engines.openai.client import HostedClient, HostedModel, Question
+from llmtl.engines.openai.client import HostedClient, Question
+from llmtl.engines.openai.config import HostedModel
 from llmtl.engines.openai.labels import probabilities, stated
 from llmtl.engines.openai.replies import Reply, ReplyCache
 from llmtl.engines.protocol import Generation, LabelScores
@@ -39,7 +40,7 @@ class OpenAIEngine:
     special_tokens = (_TURN, _CONTENT)
 
     def __init__(self, model: HostedModel, cache: ReplyCache | None = None) -> None:
-        self.context_length = model.context_length
+        self.context_length = model.endpoint.context_length
         self._client = HostedClient(model, cache if cache is not None else ReplyCache())
 
     @property

@@ -5,8 +5,8 @@ Not covered: pauses after a refusal (429 and 5xx), which the `openai` package ma
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from threading import Lock
+from typing import Protocol
 
 from llmtl.engines.openai.replies import Reply
 from llmtl.errors import SpendLimitError
@@ -14,24 +14,19 @@ from llmtl.errors import SpendLimitError
 SECONDS_PER_MINUTE = 60.0
 
 
-@dataclass(frozen=True)
-class TokenPrices:
-    """USD for a million tokens: of a prompt, of the part of a prompt in the provider's cache, written."""
-
-    prompt: float
-    cached: float
-    completion: float
+class Prices(Protocol):
+    """What tokens cost; an engine does not know how a recipe says that."""
 
     def usd(self, *, prompt: int, cached: int, completion: int) -> float:
         """Return the USD of one request; `cached` tokens are a part of `prompt`."""
-        return ((prompt - cached) * self.prompt + cached * self.cached + completion * self.completion) / 1e6
 
-    def usd_of(self, replies: Iterable[Reply]) -> float:
-        """Return the USD of the requests that brought these replies."""
-        return sum(
-            self.usd(prompt=reply.prompt_tokens, cached=reply.cached_tokens, completion=reply.completion_tokens)
-            for reply in replies
-        )
+
+def usd_of(replies: Iterable[Reply], prices: Prices) -> float:
+    """Return the USD of the requests that brought these replies."""
+    return sum(
+        prices.usd(prompt=reply.prompt_tokens, cached=reply.cached_tokens, completion=reply.completion_tokens)
+        for reply in replies
+    )
 
 
 class Pace:
@@ -57,9 +52,7 @@ class Meter:
     limit either. Nothing is priced or limited without `prices`. `section` of the recipe has the limit.
     """
 
-    def __init__(
-        self, prices: TokenPrices | None, max_usd: float | None, *, section: str = "strategies.hosted"
-    ) -> None:
+    def __init__(self, prices: Prices | None, max_usd: float | None, *, section: str = "strategies.hosted") -> None:
         self._prices, self._max_usd, self._section = prices, max_usd, section
         self._lock = Lock()
         self._reserved = 0.0

@@ -237,7 +237,7 @@ def _key_note(facts: Card) -> Iterable[str]:
     """Yield what a hosted model needs: its key, which is not in the bundle, and a limit on what it may cost."""
     if facts.source.hosted is None:
         return
-    model = facts.source.hosted.model
+    model = facts.source.hosted.endpoint
     key = f"Its key is read from the environment variable `{model.api_key_env}`. " if model.api_key_env else ""
     most = "no limit" if model.max_usd is None else f"a limit of {model.max_usd:g} USD"
     yield f"{key}Each start of the server has {most} on what it spends; `{LIMIT_VARIABLE}` sets another."

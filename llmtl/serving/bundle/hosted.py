@@ -8,16 +8,16 @@ covered: the wording (`llmtl.prompting.template`), keys, which stay in the envir
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from llmtl.engines.openai.client import HostedModel
+from llmtl.costs import TokenPrices
+from llmtl.engines.openai.config import EndpointConfig, HostedModel
 from llmtl.engines.openai.engine import OpenAIEngine
-from llmtl.engines.openai.limits import TokenPrices
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import BundleError, HostedError
 from llmtl.measured.endpoint import Paid
@@ -36,26 +36,51 @@ _REPLIES = 4096
 
 @dataclass(frozen=True)
 class HostedWinner:
-    """A hosted model, and what one request to it cost on average when it was measured, USD."""
+    """A hosted model, what its tokens cost, and what one request cost on average when it was measured, USD."""
 
-    model: HostedModel
+    endpoint: EndpointConfig
+    prices: TokenPrices
+    top_logprobs: int
     usd_per_request: float
+
+    @property
+    def model(self) -> HostedModel:
+        """Return the model as it is asked."""
+        return HostedModel(self.endpoint, self.prices, top_logprobs=self.top_logprobs)
 
     @property
     def where(self) -> str:
         """Return the model and its endpoint in words."""
-        return f"'{self.model.model}' at {self.model.base_url}"
+        return f"'{self.endpoint.model}' at {self.endpoint.base_url}"
 
 
-_WINNER = TypeAdapter(HostedWinner)
+class _Stored(EndpointConfig):
+    """The part `model` of `hosted.json`; the name of a recipe section, which older bundles hold, is not used."""
+
+    prices: TokenPrices
+    top_logprobs: int
+    section: str = ""
 
 
-def hosted_winner(model: HostedModel, prices: TokenPrices, test: Evaluation) -> HostedWinner:
+@dataclass(frozen=True)
+class _Document:
+    """What `hosted.json` holds."""
+
+    model: _Stored
+    usd_per_request: float
+
+
+_DOCUMENT = TypeAdapter(_Document)
+
+
+def hosted_winner(
+    endpoint: EndpointConfig, prices: TokenPrices, test: Evaluation, *, top_logprobs: int
+) -> HostedWinner:
     """Return what a bundle says of a hosted model; `test` has what requests took.
 
     Raises `BundleError` when its address holds a name or password, which would then be in the bundle.
     """
-    if "@" in urlsplit(model.base_url).netloc:
+    if "@" in urlsplit(endpoint.base_url).netloc:
         raise BundleError(
             "strategies.hosted.base_url holds a name or password, which a bundle must not; give the key by "
             "strategies.hosted.api_key_env and run again."
@@ -64,30 +89,39 @@ def hosted_winner(model: HostedModel, prices: TokenPrices, test: Evaluation) -> 
         prices.usd(prompt=each.prompt_tokens, cached=each.cached_tokens, completion=each.completion_tokens)
         for each in test.predictions
     )
-    return HostedWinner(model, usd)
+    return HostedWinner(_asked(endpoint), prices, top_logprobs, usd)
+
+
+def _asked(given: EndpointConfig) -> EndpointConfig:
+    """Return the endpoint alone, without the other choices of a recipe section."""
+    return EndpointConfig.model_validate({name: getattr(given, name) for name in EndpointConfig.model_fields})
 
 
 def write_hosted(winner: HostedWinner, folder: Path) -> None:
     """Write `hosted.json`."""
-    write_json(folder / HOSTED_FILE, _WINNER.dump_python(winner, mode="json"))
+    model = {**winner.endpoint.model_dump(mode="json"), "prices": asdict(winner.prices)}
+    model["top_logprobs"] = winner.top_logprobs
+    write_json(folder / HOSTED_FILE, {"model": model, "usd_per_request": winner.usd_per_request})
 
 
 def read_hosted(folder: Path, environment: Mapping[str, str]) -> HostedWinner:
     """Return what `hosted.json` says, with the spend limit that `environment` sets, if it sets one.
 
-    Raises `BundleError` for a damaged file and `HostedError` for a limit that is no positive number.
+    Raises `BundleError` for a damaged file and `HostedError` for a limit that is not a positive number.
     """
     try:
-        found = _WINNER.validate_python(read_json(folder / HOSTED_FILE))
+        found = _DOCUMENT.validate_python(read_json(folder / HOSTED_FILE))
     except (OSError, ValueError, ValidationError) as error:
         raise BundleError(f"'{folder / HOSTED_FILE}' is missing or damaged; export the bundle again.") from error
-    limit = environment.get(LIMIT_VARIABLE)
-    return found if limit is None else replace(found, model=replace(found.model, max_usd=_usd(limit)))
+    endpoint, limit = _asked(found.model), environment.get(LIMIT_VARIABLE)
+    if limit is not None:
+        endpoint = endpoint.model_copy(update={"max_usd": _usd(limit)})
+    return HostedWinner(endpoint, found.model.prices, found.model.top_logprobs, found.usd_per_request)
 
 
 def require_key(winner: HostedWinner, environment: Mapping[str, str]) -> None:
     """Raise `HostedError` unless the environment has the key of a hosted model that needs one."""
-    name = winner.model.api_key_env
+    name = winner.endpoint.api_key_env
     if name is not None and not environment.get(name, "").strip():
         raise HostedError(f"The key of {winner.where} is missing; set the environment variable {name}.")
 

@@ -66,8 +66,8 @@ class Provider:
     def __init__(self, bundle: Bundle, winner: HostedWinner) -> None:
         self._asking = load_hosted(bundle, winner)
         self._predictor = self._asking.predictor()
-        self._most = winner.model.max_usd
-        self._pool = ThreadPoolExecutor(max_workers=winner.model.concurrency, thread_name_prefix="llmtl-provider")
+        self._most = winner.endpoint.max_usd
+        self._pool = ThreadPoolExecutor(max_workers=winner.endpoint.concurrency, thread_name_prefix="llmtl-provider")
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Return the predictions.

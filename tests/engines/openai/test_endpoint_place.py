@@ -2,8 +2,8 @@
 
 import pytest
 
-from llmtl.engines.openai.client import HostedClient, HostedModel, Question
-from llmtl.engines.openai.config import on_this_machine
+from llmtl.engines.openai.client import HostedClient, Question
+from llmtl.engines.openai.config import EndpointConfig, HostedModel, on_this_machine
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
 from llmtl.progress import unwatched
@@ -47,7 +47,8 @@ def test_everything_else_is_not(url):
 
 
 def ask(url):
-    client = HostedClient(HostedModel(url, "m", max_retries=0), ReplyCache())
+    endpoint = EndpointConfig(base_url=url, model="m", api_key_env=None, max_retries=0)
+    client = HostedClient(HostedModel(endpoint), ReplyCache())
     try:
         return client.ask([QUESTION], unwatched)
     finally:

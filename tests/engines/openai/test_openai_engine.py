@@ -2,13 +2,13 @@
 
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 
-from llmtl.engines.openai.client import HostedModel
+from llmtl.costs import TokenPrices
+from llmtl.engines.openai.config import EndpointConfig, HostedModel
 from llmtl.engines.openai.engine import OpenAIEngine
-from llmtl.engines.openai.limits import Meter, Pace, TokenPrices
+from llmtl.engines.openai.limits import Meter, Pace
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import ContextLengthError, HostedError, UnreadableAnswerError
 from llmtl.prompting.template import Template
@@ -39,8 +39,10 @@ def make_engine(server):
     made = []
 
     def make(cache=None, **changes):
-        model = replace(HostedModel(server.url, "m", prices=PRICES, max_retries=3), **changes)
-        made.append(OpenAIEngine(model, cache))
+        terms = {"prices": PRICES, "top_logprobs": 20}
+        terms = {name: changes.pop(name, value) for name, value in terms.items()}
+        asked = {"base_url": server.url, "model": "m", "api_key_env": None, "max_retries": 3, "max_usd": None} | changes
+        made.append(OpenAIEngine(HostedModel(EndpointConfig(**asked), **terms), cache))
         return made[-1]
 
     yield make

@@ -12,7 +12,7 @@ import time
 import httpx
 import pytest
 
-from llmtl.engines.openai.client import HostedModel
+from llmtl.engines.openai.config import EndpointConfig, HostedModel
 from llmtl.engines.openai.engine import OpenAIEngine
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.engines.protocol import ModelSource
@@ -81,8 +81,9 @@ def make_engine(url, monkeypatch):
     made = []
 
     def make(cache=None, **changes):
-        settings = {"api_key_env": "POCKET_KEY", "context_length": 2048, **changes}
-        made.append(OpenAIEngine(HostedModel(url, "pocket", **settings), cache))
+        asked = {"base_url": url, "model": "pocket", "api_key_env": "POCKET_KEY", "context_length": 2048} | changes
+        top_logprobs = asked.pop("top_logprobs", 20)
+        made.append(OpenAIEngine(HostedModel(EndpointConfig(**asked), top_logprobs=top_logprobs), cache))
         return made[-1]
 
     yield make

@@ -12,6 +12,8 @@ import openai
 import pytest
 from starlette.testclient import TestClient
 
+from llmtl.costs import TokenPrices
+from llmtl.engines.openai.config import EndpointConfig
 from llmtl.errors import BundleError, HostedError
 from llmtl.measured.endpoint import Paid
 from llmtl.pipeline.export import export
@@ -82,7 +84,8 @@ def test_the_bundle_says_where_and_never_the_key(run, folder, server):
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
     bundle, winner = open_bundle(folder), read_hosted(folder, {})
     assert (bundle.base, bundle.winner.weights, bundle.others) == (None, "hosted", ())
-    assert (winner.model.base_url, winner.model.api_key_env, winner.model.max_usd) == (server.url, KEY_ENV, 10.0)
+    asked = winner.endpoint
+    assert (asked.base_url, asked.api_key_env, asked.max_usd) == (server.url, KEY_ENV, 10.0)
     assert winner.usd_per_request == pytest.approx(USD_PER_REQUEST)
     card = (folder / "README.md").read_text()
     assert f"Every input is sent to 'm' at {server.url}" in card
@@ -282,8 +285,21 @@ def test_private_inputs_and_a_password_in_the_address_are_refused(run, folder, t
         export(private, tmp_path / "bundle")
     winner = read_hosted(folder, {})
     [test] = [each for each in run.evaluations if (each.strategy, each.split) == ("hosted", "test")]
+    told = winner.endpoint.model_copy(update={"base_url": "https://me:secret@x.org/v1"})
     with pytest.raises(BundleError, match="holds a name or password"):
-        hosted_winner(replace(winner.model, base_url="https://me:secret@x.org/v1"), winner.model.prices, test)
+        hosted_winner(told, winner.prices, test, top_logprobs=0)
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path):
+    model = {"base_url": "http://127.0.0.1:1/v1", "model": "m", "api_key_env": None, "context_length": 128000}
+    model |= {"requests_per_minute": None, "concurrency": 8, "max_retries": 6, "timeout_seconds": 120.0}
+    model |= {"top_logprobs": 20, "temperature": 0.0, "token_field": "max_completion_tokens", "max_usd": 10.0}
+    model |= {"prices": {"prompt": 0.5, "cached": 0.5, "completion": 1.5}, "section": "strategies.hosted"}
+    (tmp_path / "hosted.json").write_text(json.dumps({"model": model, "usd_per_request": 5.3e-05}))
+    winner = read_hosted(tmp_path, {"LLMTL_HOSTED_MAX_USD": "3"})
+    assert winner.endpoint == EndpointConfig(base_url="http://127.0.0.1:1/v1", model="m", api_key_env=None, max_usd=3.0)
+    assert (winner.prices, winner.top_logprobs) == (TokenPrices(0.5, 0.5, 1.5), 20)
+    assert winner.usd_per_request == 5.3e-05
 
 
 def test_a_damaged_file_is_told(folder, tmp_path):

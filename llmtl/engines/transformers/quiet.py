@@ -18,7 +18,7 @@ _CHATTY = ("accelerate", "bitsandbytes", "peft", "trl")
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Return a context in which the training libraries log errors only and draw no bars; all is put back after it."""
+    """Let the training libraries log errors only and draw no bars while the context is open; put all back after it."""
     voice: Any = transformers_logging
     loggers = [logging.getLogger(name) for name in _CHATTY]
     levels = [logger.level for logger in loggers]
@@ -40,7 +40,7 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def own_randomness() -> Iterator[None]:
-    """Return a context after which the random states of Python, NumPy and torch are as before (trainers seed them)."""
+    """Leave the random states of Python, NumPy and torch as they were before the context (trainers seed them)."""
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:

@@ -1,0 +1,31 @@
+"""What tokens of a hosted model cost. Not covered: a machine's time (`llmtl.costs.usd`)."""
+
+from dataclasses import dataclass
+
+from llmtl.costs.config import PriceConfig
+from llmtl.errors import RecipeError
+
+
+@dataclass(frozen=True)
+class TokenPrices:
+    """USD for a million tokens: of a prompt, of the part of a prompt in the provider's cache, written."""
+
+    prompt: float
+    cached: float
+    completion: float
+
+    def usd(self, *, prompt: float, cached: float, completion: float) -> float:
+        """Return the USD of one request; `cached` tokens are a part of `prompt`."""
+        return ((prompt - cached) * self.prompt + cached * self.cached + completion * self.completion) / 1e6
+
+
+def token_prices(prices: PriceConfig) -> TokenPrices:
+    """Return what the recipe says that tokens cost; raises `RecipeError` when it says nothing."""
+    prompt, completion = prices.usd_per_million_prompt_tokens, prices.usd_per_million_completion_tokens
+    if prompt is None or completion is None:
+        raise RecipeError(
+            "The hosted model has no price; set prices.usd_per_million_prompt_tokens and "
+            "prices.usd_per_million_completion_tokens."
+        )
+    cached = prices.usd_per_million_cached_tokens
+    return TokenPrices(prompt, prompt if cached is None else cached, completion)
