@@ -13,7 +13,8 @@ from llmtl.errors import MissingPackageError
 from llmtl.packages import EXTRAS, LOCAL, TUNING, require
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 AT_RUN_TIME = ("local", "tuning", "playground", "embeddings", "cpu", "gpu")
 
 
@@ -71,6 +72,15 @@ def test_what_comes_with_an_extra_is_in_no_plain_installation():
     for module, extra in EXTRAS.items():
         for name in re.findall(r"llmtl\[(\w+)\]", extra):
             assert any(each.startswith(canonical(module)) for each in named(extras[name]))
+
+
+def test_every_file_beside_the_code_is_installed_with_it():
+    globs = PYPROJECT["tool"]["setuptools"]["package-data"]["llmtl"]
+    library = ROOT / "llmtl"
+    installed = {path for glob in globs for path in library.glob(glob)}
+    there = {path for path in library.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    records = {path for path in there if path.is_relative_to(library / "pocket" / "logs") or path.name == "README.md"}
+    assert there - records == installed
 
 
 def test_a_missing_package_is_one_line_with_its_cure(monkeypatch: pytest.MonkeyPatch):
