@@ -18,7 +18,8 @@ from llmtl.judging import JudgeConfig
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
 from llmtl.sections import BudgetConfig, ModelConfig
-from llmtl.strategies.table import StrategiesConfig
+from llmtl.store import STEPS
+from llmtl.strategies.table import StrategiesConfig, kept
 from llmtl.task import INSTRUCTIONS, METRICS, Metric, Task, TaskKind
 
 RECIPE_FILE = "recipe.yaml"
@@ -120,12 +121,16 @@ class Recipe(BaseModel):
 def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     """Return the recipe in a `recipe.yaml`, or in the folder that holds one, with dotted overrides applied.
 
-    A relative data path is taken from the recipe's folder. Raises `RecipeError` or `MissingFileError`.
+    A relative data path is taken from the recipe's folder. From a recipe that a run kept, strategies that are not known
+    here or do not serve its kind of task are dropped. Raises `RecipeError` or `MissingFileError`.
     """
     file = Path(path)
     if file.is_dir():
         file = file / RECIPE_FILE
-    document = apply_overrides(read_yaml(file), overrides)
+    document = read_yaml(file)
+    if (file.parent / STEPS).is_dir():
+        document = _kept(document)
+    document = apply_overrides(document, overrides)
     data = document.get("data")
     if isinstance(data, dict):
         document["data"] = {
@@ -135,6 +140,14 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     if isinstance(prices, dict) and "table" in prices:
         document["prices"] = {**prices, "table": _beside(file, prices["table"])}
     return validate(Recipe, document, source=f"'{file}'")
+
+
+def _kept(document: dict[str, Any]) -> dict[str, Any]:
+    task, strategies = document.get("task"), document.get("strategies")
+    kind = task.get("kind") if isinstance(task, dict) else None
+    if not isinstance(strategies, dict) or kind not in set(TaskKind):
+        return document
+    return document | {"strategies": kept(strategies, kind)}
 
 
 def _beside(file: Path, value: Any) -> Any:

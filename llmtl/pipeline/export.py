@@ -10,7 +10,8 @@ from llmtl import __version__
 from llmtl.costs import token_prices
 from llmtl.errors import BundleError
 from llmtl.pipeline.models import identity, source_of
-from llmtl.pipeline.run_folder import PROVENANCE, Run, load_run, read_examples
+from llmtl.pipeline.run_folder import Run, load_run
+from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
 from llmtl.progress import Progress, Silent
 from llmtl.serving.bundle.hosted import HostedWinner, hosted_winner
 from llmtl.serving.bundle.manifest import FORMAT
@@ -53,9 +54,9 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
     Raises `BundleError` for a strategy that was not measured, or when the model is not the one that was.
     """
     winner = strategy or run.decision.winner
-    if winner not in run.index["fits"]:
-        raise BundleError(f"The run has no strategy '{winner}'; it measured {', '.join(run.index['fits'])}.")
-    measured = tuple(_measured(run, name) for name in run.index["fits"])
+    if winner not in run.index.fits:
+        raise BundleError(f"The run has no strategy '{winner}'; it measured {', '.join(run.index.fits)}.")
+    measured = tuple(_measured(run, name) for name in run.index.fits)
     served = next(each for each in measured if each.name == winner)
     fit = read_json(served.folder / "result.json")
     hosted = _hosted(run, served) if winner in HOSTED else None
@@ -81,7 +82,7 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
 
 def _measured(run: Run, name: str) -> Measured:
     """Return one strategy of the run."""
-    folder = run.folder / run.index["fits"][name]
+    folder = run.folder / run.index.fits[name]
     test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
     fit = read_json(folder / "result.json")
     return Measured(name, test.role, fit["state"], folder, test, details=fit["details"])
@@ -111,7 +112,7 @@ def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
     depends: dict[str, Any] = {
         "llmtl": __version__,
         "format": FORMAT,
-        "index": dict(run.index),
+        "index": read_json(run.folder / INDEX),
         "decision": read_json(run.folder / "decision.json"),
         "model": run.recipe.model.model_dump(mode="json"),
         "hosted": run.recipe.strategies.hosted.model_dump(mode="json"),

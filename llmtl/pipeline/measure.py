@@ -17,7 +17,7 @@ from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.evaluate import Subject, evaluate
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared
-from llmtl.pipeline.run_folder import EVALUATION
+from llmtl.pipeline.run_format import EVALUATION
 from llmtl.progress import Progress
 from llmtl.store import Store
 from llmtl.strategies.table import HOSTED

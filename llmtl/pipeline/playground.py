@@ -70,7 +70,7 @@ def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
     A break-even between a served and an offline measurement would compare two ways of measuring, not two strategies.
     """
     measured = {item.strategy: item for item in (*run.evaluations, *run.left) if item.split == "dev"}
-    ran = [result for result in run.decision.strategies if result.name in run.index["fits"]]
+    ran = [result for result in run.decision.strategies if result.name in run.index.fits]
     costs = tuple(_cost(run, result, measured[result.name]) for result in ran)
     served = report.served
     if served is None:
@@ -92,7 +92,7 @@ def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
 
 
 def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCost:
-    fitted = read_json(run.folder / run.index["fits"][result.name] / "result.json")
+    fitted = read_json(run.folder / run.index.fits[result.name] / "result.json")
     device = fitted["device"]
     usd = measured.usd_per_1k_requests or 0.0
     return StrategyCost(

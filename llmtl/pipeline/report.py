@@ -5,9 +5,10 @@ endpoint, and what follows from them (totals, break-even) is worked out again; `
 Not covered: measuring a live endpoint (`llmtl.serving`).
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,12 +23,12 @@ from llmtl.judging.result import JUDGING, JUDGING_FILE
 from llmtl.learning_curve import CURVE_FILE, CURVES
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.measured.evaluation import Evaluation
-from llmtl.pipeline.run_folder import INDEX, PROVENANCE, Run, load_run, read_examples
+from llmtl.pipeline.run_folder import Run, load_run
+from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
 from llmtl.report import ReportContent, markdown, serving, write_html
 from llmtl.store import read_json, write_text
 
 Kept = TypeVar("Kept")
-FINDINGS = TypeAdapter(tuple[Finding, ...])
 
 
 def refresh_report(folder: Path) -> None:
@@ -42,7 +43,7 @@ def refresh_report(folder: Path) -> None:
 
 def report_content(run: Run) -> ReportContent:
     """Return what the report of a run shows; its `decision` has the served cost and latency if the run was served."""
-    kept = _kept(run)
+    findings, skipped = _kept(run)
     served = read_served(run)
     return ReportContent(
         task=run.task,
@@ -50,9 +51,11 @@ def report_content(run: Run) -> ReportContent:
         evaluations=(*run.evaluations, *run.left),
         test_examples=read_examples(run.folder, "test"),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
-        details={name: read_json(run.folder / path / "result.json")["details"] for name, path in kept["fits"].items()},
-        findings=FINDINGS.validate_python(kept["findings"]),
-        skipped=kept["skipped"],
+        details={
+            name: read_json(run.folder / path / "result.json")["details"] for name, path in run.index.fits.items()
+        },
+        findings=findings,
+        skipped=skipped,
         provenance=read_json(run.folder / PROVENANCE),
         served=served,
         prices=run.recipe.prices,
@@ -137,12 +140,13 @@ def _at(served: Served, evaluation: Evaluation) -> Evaluation:
     )
 
 
-def _kept(run: Run) -> dict[str, Any]:
-    """Return the index; raises `RunError` for a run made before it kept all that the report shows."""
-    missing = {"fits", "findings", "skipped"} - run.index.keys()
-    if missing:
+def _kept(run: Run) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+    """Return what the checks found and who could not run; raises `RunError` for a run made before this was kept."""
+    findings, skipped = run.index.findings, run.index.skipped
+    if findings is None or skipped is None:
+        missing = [name for name in ("findings", "skipped") if getattr(run.index, name) is None]
         raise RunError(
-            f"'{run.folder / INDEX}' lacks {', '.join(sorted(missing))}, which earlier versions did not keep; give the "
+            f"'{run.folder / INDEX}' lacks {', '.join(missing)}, which earlier versions did not keep; give the "
             "same `llmtl run` again, it reuses what was measured."
         )
-    return dict(run.index)
+    return findings, skipped

@@ -16,7 +16,8 @@ from llmtl.errors import BundleError, MissingFileError, MissingPackageError, Run
 from llmtl.hardware import gaps, inspect
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.packages import require
-from llmtl.pipeline.run_folder import DECISION, Run, load_run
+from llmtl.pipeline.run_folder import Run, load_run
+from llmtl.pipeline.run_format import DECISION
 from llmtl.progress import Progress
 from llmtl.prompting.config import Retrieval
 from llmtl.serving.announcement import announcement

@@ -15,12 +15,10 @@ from typing import Any
 
 from llmtl.data import subsample
 from llmtl.data.files import is_table
-from llmtl.decision import Choice, Decision, choice_from_json, choice_to_json, choose, decide, to_json
+from llmtl.decision import Choice, Decision, choice_from_json, choice_to_json, choose, decide
 from llmtl.decision.power import told_before
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
-from llmtl.measured.endpoint import SERVING_FILE
-from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.curve import write_curves
 from llmtl.pipeline.judge import check_judge, write_judging
@@ -29,13 +27,23 @@ from llmtl.pipeline.models import identity
 from llmtl.pipeline.noise import write_noise
 from llmtl.pipeline.prepare import Prepared, prepare
 from llmtl.pipeline.racing import Measured, Raced, measure_dev
-from llmtl.pipeline.report import FINDINGS, refresh_report
-from llmtl.pipeline.run_folder import DECISION, EXAMPLES, INDEX, PROVENANCE, RECIPE, TASK, Run, load_run, require_own
+from llmtl.pipeline.report import refresh_report
+from llmtl.pipeline.run_folder import Run, load_run
+from llmtl.pipeline.run_format import (
+    PROVENANCE,
+    TASK,
+    Index,
+    require_own,
+    write_decision,
+    write_index,
+    write_inputs,
+    write_predictions,
+)
 from llmtl.pipeline.spending import spending_of
 from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.progress import Progress, Silent
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
-from llmtl.store import Store, digest, now, read_json, versions, write_json, write_json_lines, write_text
+from llmtl.store import Store, digest, now, versions, write_json
 from llmtl.strategies.table import sending_away
 from llmtl.strategy import Strategy
 from llmtl.task import Split
@@ -86,7 +94,7 @@ def _carry_out(prepared: Prepared, barred: dict[str, str], store: Store, progres
     recipe, folder = prepared.recipe, store.folder
     allowed = _plan(prepared, store, progress)
     split = _cut(prepared, allowed, progress)
-    _write_inputs(prepared, split, folder)
+    write_inputs(folder, recipe, split)
     progress.say(told_before(len(split.test), metric=prepared.task.metric, alpha=recipe.decision.alpha))
     bench = Bench(prepared, split, allowed, store, progress)
     skipped, raced = _measure_dev(bench)
@@ -173,16 +181,6 @@ def _cut_note(split: Split, allowed: Plan) -> str:
     )
 
 
-def _write_inputs(prepared: Prepared, split: Split, folder: Path) -> None:
-    import yaml
-
-    document = prepared.recipe.model_dump(mode="json")
-    write_text(folder / RECIPE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
-    for name in ("train", "dev", "test"):
-        rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
-        write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
-
-
 def _measure_dev(bench: Bench) -> tuple[dict[str, str], Raced]:
     """Return the strategies that could not run, with the reason, and the dev evaluations of the others."""
     skipped: dict[str, str] = {}
@@ -245,53 +243,23 @@ def _write_results(
 ) -> None:
     folder = bench.store.folder
     for evaluation, _ in (*measured, *left):
-        write_json_lines(folder / "predictions" / f"{evaluation.strategy}.{evaluation.split}.jsonl", _rows(evaluation))
+        write_predictions(folder, evaluation)
     write_json(folder / PROVENANCE, _provenance(bench, started))
-    write_json(folder / INDEX, _index(bench, ran, measured) | {"skipped": skipped, "dropped": _paths(bench, left)})
-    _write_decision(folder, to_json(decision))
+    index = Index(
+        task=bench.prepared.task,
+        fits={strategy.name: str(bench.fit_folder(strategy).relative_to(folder)) for strategy in ran},
+        evaluations=_paths(bench, measured),
+        findings=bench.prepared.findings,
+        skipped=skipped,
+        dropped=_paths(bench, left),
+    )
+    write_decision(folder, decision)
+    write_index(folder, index)
     refresh_report(folder)
 
 
-def _write_decision(folder: Path, document: dict[str, Any]) -> None:
-    """Write `decision.json`; when it says something new, what was measured of the old winner's server goes."""
-    path = folder / DECISION
-    if not path.is_file() or read_json(path) != document:
-        (folder / SERVING_FILE).unlink(missing_ok=True)
-    write_json(path, document)
-
-
-def _index(bench: Bench, ran: list[Strategy], measured: Measured) -> dict[str, Any]:
-    """Return where the run folder keeps what (paths are relative to it), and what the checks found."""
-    root = bench.store.folder
-    return {
-        "task": TASK.dump_python(bench.prepared.task, mode="json"),
-        "fits": {strategy.name: str(bench.fit_folder(strategy).relative_to(root)) for strategy in ran},
-        "evaluations": _paths(bench, measured),
-        "findings": FINDINGS.dump_python(bench.prepared.findings, mode="json"),
-    }
-
-
-def _paths(bench: Bench, measured: Measured) -> list[str]:
-    return [str(path.relative_to(bench.store.folder)) for _, path in measured]
-
-
-def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return one row a prediction, as `predictions/*.jsonl` holds them."""
-    return [
-        {
-            "id": item.id,
-            "reference": reference,
-            "prediction": item.answer,
-            "probabilities": dict(item.probabilities),
-            "failure": item.failure,
-            "dropped_spans": item.dropped_spans,
-            "prompt_tokens": item.prompt_tokens,
-            "cached_tokens": item.cached_tokens,
-            "completion_tokens": item.completion_tokens,
-            "seconds": item.seconds,
-        }
-        for item, reference in zip(evaluation.predictions, evaluation.references, strict=True)
-    ]
+def _paths(bench: Bench, measured: Measured) -> tuple[str, ...]:
+    return tuple(str(path.relative_to(bench.store.folder)) for _, path in measured)
 
 
 def _provenance(bench: Bench, started: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 from llmtl.decision import Choice
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
-from llmtl.pipeline.run_folder import EVALUATION
+from llmtl.pipeline.run_format import EVALUATION
 from llmtl.strategy import Role, Strategy
 
 SEEDS = 3

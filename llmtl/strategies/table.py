@@ -7,6 +7,7 @@ fitting and evaluating (`llmtl.pipeline`).
 import difflib
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -27,16 +28,17 @@ HOSTED: frozenset[str] = frozenset({"hosted"})
 """The strategies that ask an endpoint, mostly on another machine: measured only where the recipe lists them."""
 
 
+_Name = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=list(STRATEGIES)))]
+
+
 class StrategiesConfig(BaseModel):
     """Which strategies to measure, and the choices of each."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    run: tuple[str, ...] = Field(
-        default_factory=lambda: tuple(name for name in STRATEGIES if name not in HOSTED),
-        min_length=1,
+    run: Annotated[tuple[_Name, ...], Field(min_length=1)] | None = Field(
+        default=None,
         description="The strategies to measure; by default all that serve the kind of task, but for hosted ones.",
-        json_schema_extra=lambda schema: schema.update(items={"type": "string", "enum": list(STRATEGIES)}),
     )
     tfidf: TfidfConfig = Field(default_factory=TfidfConfig, description="TF-IDF and logistic regression.")
     dictionary: DictionaryConfig = Field(
@@ -58,8 +60,10 @@ class StrategiesConfig(BaseModel):
 
     @field_validator("run")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
         """Return the names; raises `ValueError` that lists every unknown or repeated one."""
+        if names is None:
+            return None
         problems = [_unknown(name) for name in dict.fromkeys(names) if name not in STRATEGIES]
         problems += [f"'{name}' is listed twice" for name in STRATEGIES if names.count(name) > 1]
         if problems:
@@ -69,27 +73,45 @@ class StrategiesConfig(BaseModel):
 
 def sending_away(config: StrategiesConfig) -> dict[str, str]:
     """Return the strategies that the recipe runs and that send inputs to another machine, with why they are barred."""
-    away = [name for name in config.run if name in HOSTED and not config.hosted.on_this_machine]
-    why = f"it would send inputs to '{config.hosted.base_url}', which decision.private bars; nothing was sent"
+    away = [name for name in config.run or () if name in HOSTED and not config.hosted.on_this_machine]
     why = f"it would send inputs to '{config.hosted.base_url}', which decision.private bars; nothing was sent"
     return dict.fromkeys(away, why)
 
 
 def build(config: StrategiesConfig, kind: TaskKind = TaskKind.CLASSIFICATION) -> tuple[Strategy, ...]:
-    """Return the strategies that `config` runs, cheapest first whatever order they are listed in.
+    """Make the strategies that `config` runs, cheapest first whatever order they are listed in.
 
-    Of the default list those that do not serve the kind of task are left out; raises `RecipeError` for one asked for by
-    name.
+    Raises `RecipeError` for one that is listed and does not serve the kind of task.
     """
-    by_default = set(config.run) == {name for name in STRATEGIES if name not in HOSTED}
-    unfit = [name for name in config.run if not serves(name, kind)]
-    if unfit and not by_default:
+    if config.run is None:
+        names = [name for name in STRATEGIES if name not in HOSTED and serves(name, kind)]
+    else:
+        names = [name for name in STRATEGIES if name in config.run]
+    unfit = next((name for name in config.run or () if not serves(name, kind)), None)
+    if unfit is not None:
         valid = ", ".join(name for name in STRATEGIES if serves(name, kind))
         raise RecipeError(
-            f"The strategy '{unfit[0]}' does not serve tasks of kind {kind.value}; take it out of 'strategies.run' "
+            f"The strategy '{unfit}' does not serve tasks of kind {kind.value}; take it out of 'strategies.run' "
             f"(valid here: {valid})."
         )
-    return tuple(make(config) for name, make in STRATEGIES.items() if name in config.run and name not in unfit)
+    return tuple(make(name, config) for name in names)
+
+
+def make(name: str, config: StrategiesConfig) -> Strategy:
+    """Make one strategy, whether or not `config` lists it."""
+    return STRATEGIES[name](config)
+
+
+def kept(section: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Drop from a kept `strategies` section what this installation has no strategy for, or none of that kind.
+
+    A run folder is older than the table that reads it, or was written where more strategies were installed.
+    """
+    known = {key: value for key, value in section.items() if key in StrategiesConfig.model_fields}
+    if isinstance(known.get("run"), list):
+        of_kind = [name for name in known["run"] if name in STRATEGIES and serves(name, TaskKind(kind))]
+        known["run"] = of_kind or None
+    return known
 
 
 def serves(name: str, kind: TaskKind) -> bool:

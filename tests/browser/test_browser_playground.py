@@ -86,7 +86,7 @@ def test_an_example_from_test_is_a_click_away_and_says_whether_the_label_is_righ
 
 
 def _test_examples(run):
-    from llmtl.pipeline.run_folder import read_examples
+    from llmtl.pipeline.run_format import read_examples
 
     return read_examples(run.folder, "test")
 

@@ -60,7 +60,7 @@ def check_spending(run, tuned):
     """What deciding took: every fit once, the second seed apart and in no bill of the strategy, every prediction."""
     spending = run.decision.spending
     fits = {path.parent.name: read_json(path) for path in (run.folder / "steps").glob("fit-qlora*/result.json")}
-    own = read_json(run.folder / run.index["fits"]["qlora"] / "result.json")["train_seconds"]
+    own = read_json(run.folder / run.index.fits["qlora"] / "result.json")["train_seconds"]
     assert len(fits) == 2
     again = sum(fit["train_seconds"] for fit in fits.values()) - own
     scored = sum(prediction.seconds for prediction in tuned.seed_predictions[0])
@@ -73,7 +73,7 @@ def check_spending(run, tuned):
     curve = sum(
         read_json(path)["train_seconds"]
         for path in (run.folder / "steps").glob("fit-tfidf*/result.json")
-        if str(path.parent.relative_to(run.folder)) != run.index["fits"]["tfidf"]
+        if str(path.parent.relative_to(run.folder)) != run.index.fits["tfidf"]
     )
     assert spending.learning_curves.seconds >= curve > 0
     parts = (spending.fitting, spending.training_seeds, spending.dev, spending.test, spending.learning_curves)

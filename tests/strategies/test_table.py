@@ -32,7 +32,7 @@ def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     assert set(STRATEGIES) >= {*ORDER, "hosted"}
 
 
-def test_a_run_list_that_was_written_out_is_still_the_default_one():
+def test_the_default_that_was_written_out_is_still_the_default():
     written = StrategiesConfig(**StrategiesConfig().model_dump(mode="json"))
     assert [each.name for each in build(written, TaskKind.GENERATION)][:2] == ["majority", "nearest"]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from llmtl.pipeline.run_folder import read_examples
+from llmtl.pipeline.run_format import read_examples
 from tests.support.front_desk import make_run
 
 pytestmark = pytest.mark.slow

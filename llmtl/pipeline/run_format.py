@@ -1,0 +1,187 @@
+"""The run folder's format: which files it has, what they hold, how they are written and read.
+
+    recipe.yaml        the recipe, every choice written out
+    index.json         where the folder keeps what, the task, the findings of the checks; `format` counts changes of all
+    data/              the examples of train, dev and test as they were used
+    steps/             one folder per step (`llmtl.store`)
+    predictions/       one row per prediction, for people
+    decision.json      the decision
+    provenance.json    from what someone else could repeat the run
+
+Not covered: making a run (`llmtl.pipeline.stages`), using a finished one (`llmtl.pipeline.run_folder`), the files of
+curves, label noise, a judge and a live endpoint, which stand beside what they hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from llmtl.checks.finding import Finding
+from llmtl.decision import Decision, from_json, to_json
+from llmtl.errors import InputError, RunError
+from llmtl.measured.endpoint import SERVING_FILE
+from llmtl.measured.evaluation import Evaluation
+from llmtl.recipe import read_yaml
+from llmtl.settings import Recipe
+from llmtl.store import STEPS, read_json, read_json_lines, write_json, write_json_lines, write_text
+from llmtl.task import Example, Split, Task
+
+FORMAT = 2
+"""The newest format that this version reads, and the one it writes. 1 had no number and stored USD in evaluations."""
+
+RECIPE, DECISION, INDEX, PROVENANCE = "recipe.yaml", "decision.json", "index.json", "provenance.json"
+EVALUATION = TypeAdapter(Evaluation)
+TASK = TypeAdapter(Task)
+EXAMPLES = TypeAdapter(tuple[Example, ...])
+
+
+@dataclass(frozen=True)
+class Index:
+    """Where a run folder keeps what, relative to it: the folders of fits by strategy, and of evaluations.
+
+    `dropped` are the evaluations of those that left the race. `findings` and `skipped` are None in the oldest folders.
+    """
+
+    task: Task
+    fits: Mapping[str, str]
+    evaluations: tuple[str, ...]
+    findings: tuple[Finding, ...] | None = None
+    skipped: Mapping[str, str] | None = None
+    dropped: tuple[str, ...] = ()
+    format: int = field(default=1, kw_only=True)
+
+
+_INDEX = TypeAdapter(Index)
+
+
+def check_format(folder: Path) -> None:
+    """Refuse a run folder that a newer version of llmtl wrote: raises `RunError`."""
+    if not (folder / INDEX).is_file():
+        return
+    index = read_json(folder / INDEX)
+    found = index.get("format", 1) if isinstance(index, dict) else 1
+    if isinstance(found, int) and found > FORMAT:
+        raise RunError(
+            f"'{folder}' was written by a newer llmtl (format {found}, this one reads up to {FORMAT}); upgrade llmtl."
+        )
+
+
+def read_index(folder: Path) -> Index:
+    """Read `index.json`; raises `RunError` where it is missing, damaged or of a newer version."""
+    check_format(folder)
+    try:
+        return _INDEX.validate_python(read_json(folder / INDEX))
+    except ValidationError:
+        raise other_version(folder) from None
+
+
+def read_decision(folder: Path) -> Decision:
+    """Read `decision.json`; raises `RunError` where it is missing or not a decision."""
+    return from_json(read_json(folder / DECISION))
+
+
+def read_evaluations(folder: Path, paths: Sequence[str]) -> tuple[Evaluation, ...]:
+    """Read evaluations from their steps' folders; raises `RunError` where one is missing or damaged."""
+    try:
+        return tuple(EVALUATION.validate_python(read_json(folder / path / "result.json")) for path in paths)
+    except ValidationError:
+        raise other_version(folder) from None
+
+
+def read_examples(folder: Path, split: str) -> tuple[Example, ...]:
+    """Read the examples of a split."""
+    return EXAMPLES.validate_python(read_json_lines(folder / "data" / f"{split}.jsonl"))
+
+
+def other_version(folder: Path) -> RunError:
+    """Make the error for a folder whose files hold something else than they should."""
+    return RunError(f"'{folder}' was written by another version of llmtl; run the recipe again.")
+
+
+def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
+    """Write the recipe and the examples, before anything is measured."""
+    import yaml
+
+    document = recipe.model_dump(mode="json")
+    write_text(folder / RECIPE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    for name in ("train", "dev", "test"):
+        rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
+        write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
+
+
+def write_index(folder: Path, index: Index) -> None:
+    """Write `index.json`; the last file to be written, since it makes the folder a finished run."""
+    write_json(folder / INDEX, _INDEX.dump_python(index, mode="json") | {"format": FORMAT})
+
+
+def write_decision(folder: Path, decision: Decision) -> None:
+    """Write `decision.json`; when it says something new, what was measured of the old winner's server goes."""
+    path, document = folder / DECISION, to_json(decision)
+    if not path.is_file() or read_json(path) != document:
+        (folder / SERVING_FILE).unlink(missing_ok=True)
+    write_json(path, document)
+
+
+def write_predictions(folder: Path, evaluation: Evaluation) -> None:
+    """Write the predictions of one evaluation, one row each."""
+    path = folder / "predictions" / f"{evaluation.strategy}.{evaluation.split}.jsonl"
+    write_json_lines(path, _rows(evaluation))
+
+
+def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": item.id,
+            "reference": reference,
+            "prediction": item.answer,
+            "probabilities": dict(item.probabilities),
+            "failure": item.failure,
+            "dropped_spans": item.dropped_spans,
+            "prompt_tokens": item.prompt_tokens,
+            "cached_tokens": item.cached_tokens,
+            "completion_tokens": item.completion_tokens,
+            "seconds": item.seconds,
+        }
+        for item, reference in zip(evaluation.predictions, evaluation.references, strict=True)
+    ]
+
+
+def require_own(folder: Path, recipe: Recipe) -> None:
+    """Check that a run of `recipe` in `folder` overwrites nothing; raises `RunError` for what is not its own.
+
+    That is a file, a recipe without a run, a run of other data or of another task, and one of a newer llmtl. Changed
+    choices and changed rows are no reason: what they touch is computed again.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"'{folder}' is a file, and a run needs a folder; name another with --out.")
+    if not (folder / RECIPE).is_file():
+        return
+    if not (folder / STEPS).is_dir():
+        raise RunError(f"'{folder / RECIPE}' is a recipe that the run would overwrite; name another folder with --out.")
+    check_format(folder)
+    before, now = _subject(folder), recipe.model_dump(mode="json")
+    for section, key in (("data", "path"), ("data", "text"), ("data", "label"), ("task", "kind")):
+        old, new = before.get((section, key)), now[section][key]
+        if old not in (None, new) and not (key == "path" and Path(old).resolve() == Path(new).resolve()):
+            raise RunError(
+                f"'{folder}' holds a run with {section}.{key} '{old}', not '{new}'; name another folder with --out, or "
+                "delete that one."
+            )
+
+
+def _subject(folder: Path) -> dict[tuple[str, str], str]:
+    """Return what the recipe kept in a run folder says, by section and key; nothing where it is damaged."""
+    try:
+        sections = read_yaml(folder / RECIPE)
+    except InputError:
+        return {}
+    return {
+        (name, key): value
+        for name, section in sections.items()
+        if isinstance(section, dict)
+        for key, value in section.items()
+        if isinstance(value, str)
+    }
