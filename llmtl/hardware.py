@@ -1,7 +1,7 @@
 """What this machine has and can run: devices, free memory, engines, package versions, and how to mend each gap.
 
-Nothing heavy is imported before `inspect` is called. Not covered: how much memory a model needs (`llmtl.costs`),
-accelerators other than CUDA GPUs, installing anything.
+Nothing heavy is imported before `inspect` is called. Not covered: how much memory a model needs, accelerators other
+than CUDA GPUs, installing anything.
 """
 
 import os

@@ -1,22 +1,20 @@
-"""Money, and memory forecasts.
+"""Money.
 
-    config.py    the `prices` section of a recipe
-    prices.yaml  dated list prices with their sources
-    table.py     reading such a table
-    tokens.py    what a hosted model's tokens cost
-    usd.py       tokens and seconds at the recipe's prices
-    volume.py    cost over the request volume, and where strategies cross
-    spending.py  what making a decision took
-    memory.py    forecasts of the memory that inference and training take
+    config.py        the `prices` section of a recipe
+    prices.yaml      dated list prices with their sources
+    table.py         reading such a table
+    token_prices.py  what a hosted model's tokens cost
+    usd.py           tokens and seconds at the recipe's prices
+    volume.py        cost over the request volume, and where strategies cross
+    spending.py      what making a decision took
 
 Not covered: who is chosen for being cheap (`llmtl.decision`).
 """
 
 from llmtl.costs.config import PriceConfig
-from llmtl.costs.memory import ModelShape, inference_gib, qlora_gib
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
-from llmtl.costs.tokens import TokenPrices, token_prices
+from llmtl.costs.token_prices import TokenPrices, token_prices
 from llmtl.costs.usd import (
     SECONDS_PER_HOUR,
     Device,
@@ -38,7 +36,6 @@ __all__ = [
     "Device",
     "MachinePrice",
     "ModelPrice",
-    "ModelShape",
     "PriceConfig",
     "PriceTable",
     "Spending",
@@ -49,9 +46,7 @@ __all__ = [
     "cheapest_by_volume",
     "crossings",
     "gpu_hours",
-    "inference_gib",
     "known_total",
-    "qlora_gib",
     "read_table",
     "token_prices",
     "usd_for_seconds",

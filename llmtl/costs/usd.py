@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmtl.costs.config import PriceConfig
-from llmtl.costs.tokens import token_prices
+from llmtl.costs.token_prices import token_prices
 from llmtl.errors import RecipeError
 
 Device = Literal["cpu", "cuda", "hosted"]

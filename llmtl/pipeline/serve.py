@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmtl import __version__
+from llmtl import __version__, address
 from llmtl.costs import PriceConfig
 from llmtl.errors import BundleError, MissingFileError, MissingPackageError, RunError
 from llmtl.hardware import gaps, inspect
@@ -25,11 +25,10 @@ from llmtl.serving.bundle.hosted import read_hosted, require_key
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
 from llmtl.serving.live import Job, Live, claim_ports, example_text, live
-from llmtl.serving.server import address
-from llmtl.serving.server.command import ServerCommand, server_command
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import ServeOptions
-from llmtl.serving.server.signals import stoppable
+from llmtl.serving.server.process import stoppable
+from llmtl.serving.server.server_command import ServerCommand, server_command
 from llmtl.store import write_json
 
 SLOW_ADAPTER = "On a CPU vLLM is several times faster with --merge, which serves the tuned model without its base."

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from llmtl.address import free_port
 from llmtl.errors import ServingError
 from llmtl.playground.batch import MOST_BYTES
 from llmtl.playground.batch_tab import build_batch
@@ -22,7 +23,6 @@ from llmtl.playground.errors_tab import build_errors
 from llmtl.playground.pages import html, render
 from llmtl.playground.style import head, theme
 from llmtl.playground.try_tab import TRY_TAB, build_try
-from llmtl.serving.server.address import free_port
 
 SWEEP_SECONDS = 600
 KEEP_UPLOADS_SECONDS = 3600 - SWEEP_SECONDS

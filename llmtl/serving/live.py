@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llmtl import address
 from llmtl.costs import PriceConfig, usd_per_1k_requests
 from llmtl.errors import DriftError, ServingError
 from llmtl.measured.endpoint import Load, Paid, Parity, Served
@@ -20,10 +21,9 @@ from llmtl.serving.proof.client import Endpoint, paid_so_far, warm_up
 from llmtl.serving.proof.load import measure_load, measure_paid
 from llmtl.serving.proof.parity import check_parity, chosen
 from llmtl.serving.proof.reading import Reading, reading_of
-from llmtl.serving.server import address
-from llmtl.serving.server.command import server_command
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import ServeOptions
+from llmtl.serving.server.server_command import server_command
 from llmtl.serving.server.supervisor import Supervisor
 from llmtl.store import now
 

@@ -1,16 +1,13 @@
-"""Costs against numbers worked out by hand and model sizes published elsewhere."""
+"""Costs against numbers worked out by hand."""
 
 import pytest
 from pydantic import ValidationError
 
 from llmtl.costs import (
-    ModelShape,
     PriceConfig,
     Tokens,
     break_even,
     gpu_hours,
-    inference_gib,
-    qlora_gib,
     usd_for_seconds,
     usd_per_1k_requests,
     usd_total,
@@ -18,8 +15,6 @@ from llmtl.costs import (
 from llmtl.errors import RecipeError
 
 PRICES = PriceConfig(usd_per_cpu_hour=0.36, usd_per_gpu_hour=3.6, requests_per_month=1000, months=6)
-LLAMA_8B = ModelShape(8_030_261_248, 32, 4096, 1024, 128_256)
-LLAMA_65B = ModelShape(65_285_660_672, 80, 8192, 8192, 32_000)
 
 
 def test_seconds_cost_their_share_of_the_hour():
@@ -69,20 +64,3 @@ def test_break_even_is_where_the_totals_meet():
 )
 def test_there_is_no_break_even_when_one_is_never_dearer(a, b):
     assert break_even(*a, fixed_b=b[0], per_request_b=b[1]) is None
-
-
-def test_memory_forecasts_hold_for_published_models():
-    # QLoRA trains 65B at rank 64 on one 48 GB GPU (Dettmers et al. 2023), with the optimiser's 8 bytes a parameter
-    # paged out; in 16 bits the weights alone need over 120 GiB
-    paged = 8 * 20 * 64 * 8192 * 80 / 2**30
-    assert 31 < qlora_gib(LLAMA_65B, rank=64, batch=1, tokens=512) - paged < 48e9 / 2**30
-    assert inference_gib(LLAMA_65B, tokens=0) > 120
-    # LLaMA 3 8B in bfloat16: 14.96 GiB of weights and 128 KiB of cache a token
-    assert inference_gib(LLAMA_8B, tokens=0) == pytest.approx(14.96 + 1, abs=0.01)
-    assert inference_gib(LLAMA_8B, tokens=8192) - inference_gib(LLAMA_8B, tokens=0) == pytest.approx(1.0)
-    assert 6 < qlora_gib(LLAMA_8B, rank=16, batch=1, tokens=512) < 16
-
-
-def test_memory_forecasts_grow_with_batch_and_length():
-    small = qlora_gib(LLAMA_8B, rank=16, batch=1, tokens=256)
-    assert small < qlora_gib(LLAMA_8B, rank=16, batch=2, tokens=256) < qlora_gib(LLAMA_8B, rank=16, batch=2, tokens=512)

@@ -10,8 +10,8 @@ import time
 import httpx
 
 from llmtl.serving.bundle.read import open_bundle
-from llmtl.serving.server.command import server_command
 from llmtl.serving.server.options import ServeOptions
+from llmtl.serving.server.server_command import server_command
 
 START_SECONDS = 480
 KEY = "a key for tests"

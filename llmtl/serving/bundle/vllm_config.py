@@ -1,7 +1,7 @@
 """The arguments with which vLLM serves a bundle, by the names that `vllm serve --config` reads.
 
 Not covered: what depends on the machine or on the user (port, API key, memory, the task middleware), which
-`llmtl.serving.server.command` adds.
+`llmtl.serving.server.server_command` adds.
 """
 
 import json

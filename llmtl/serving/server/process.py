@@ -1,4 +1,6 @@
-"""One start of the server process: its group, its log, its end.
+"""One start of the server process: its group, its log, its end; and llmtl's own end when it is told to stop.
+
+Ctrl-C, SIGTERM and SIGHUP all become one `KeyboardInterrupt`; after `kill -9` the keeper ends the server.
 
 Not covered: when to start it again (`llmtl.serving.server.supervisor`), what its last words mean
 (`llmtl.serving.server.diagnosis`).
@@ -10,13 +12,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
-from llmtl.serving.server.command import ServerCommand
-from llmtl.serving.server.groups import end_group
+from llmtl.serving.server.keeper import end_group
+from llmtl.serving.server.server_command import ServerCommand
 
 _TAIL_BYTES = 256 * 1024
 _SPARE_SECONDS = 5.0
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ServerProcess:
@@ -75,3 +81,29 @@ class ServerProcess:
             self._process.wait(_SPARE_SECONDS)
         if self._process.stdin:
             self._process.stdin.close()
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Return a context in which the first of the signals raises `KeyboardInterrupt` and later ones do nothing.
+
+    Stopping takes at most a known time, so that it need not be interrupted. A signal that was ignored before (`nohup`)
+    stays ignored. Only for the main thread.
+    """
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -14,10 +14,10 @@ import httpx
 from llmtl.errors import ServingError
 from llmtl.report import wording
 from llmtl.serving.server import diagnosis
-from llmtl.serving.server.command import ServerCommand
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import RestartPolicy
 from llmtl.serving.server.process import ServerProcess
+from llmtl.serving.server.server_command import ServerCommand
 
 _POLL_SECONDS = 0.25
 _PROBE_SECONDS = 5.0

@@ -6,8 +6,8 @@ import pytest
 
 from llmtl.errors import InputError
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
-from llmtl.serving.server.command import server_command
 from llmtl.serving.server.options import RestartPolicy, ServeOptions
+from llmtl.serving.server.server_command import server_command
 from llmtl.serving.task_api.limits import Limits
 from llmtl.task import Task
 

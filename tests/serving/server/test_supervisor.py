@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from llmtl.errors import ServingError
-from llmtl.serving.server.command import ServerCommand
-from llmtl.serving.server.groups import members
+from llmtl.serving.server.keeper import members
 from llmtl.serving.server.options import RestartPolicy
+from llmtl.serving.server.server_command import ServerCommand
 from llmtl.serving.server.supervisor import Supervisor
 
 TINY = Path(__file__).parents[2] / "support" / "tiny_server.py"
@@ -260,10 +260,10 @@ WATCH = """
 import signal
 import sys
 from pathlib import Path
-from llmtl.serving.server.command import ServerCommand
+from llmtl.serving.server.server_command import ServerCommand
 from llmtl.serving.server.notice import TerminalNotice
 from llmtl.serving.server.options import RestartPolicy
-from llmtl.serving.server.signals import stoppable
+from llmtl.serving.server.process import stoppable
 from llmtl.serving.server.supervisor import Supervisor
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, even if the tests run in the background

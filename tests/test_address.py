@@ -2,8 +2,8 @@ import socket
 
 import pytest
 
+from llmtl.address import free_port, is_loopback, url
 from llmtl.errors import InputError, ServingError
-from llmtl.serving.server.address import free_port, is_loopback, url
 
 
 @pytest.fixture
