@@ -17,7 +17,9 @@ from llmtl.playground.content import PlaygroundContent, StrategyCost, TestRow
 from llmtl.playground.cost import price
 from llmtl.playground.decision_tab import cost_page, decision_page, figures_page
 from llmtl.playground.errors_tab import errors_page
+from llmtl.playground.style import head
 from llmtl.playground.try_tab import asking, split_bars
+from llmtl.report.palette import COLOURS
 from llmtl.store import write_json
 from tests.support.canned_server import canned
 from tests.support.pages import write_desk
@@ -204,3 +206,11 @@ def test_a_run_of_another_task_is_refused(run):
     task = {"task": "other", "model": "other", "strategy": "tfidf", "labels": ["a", "b"]}
     with canned(200, task) as url, pytest.raises(RunError, match="is a run of task 'front-desk'"):
         playground_content(url, run=run)
+
+
+def test_the_style_sheet_has_every_colour_that_it_uses_light_and_dark():
+    style = head()
+    used = set(re.findall(r"var\(--([\w-]+)\)", style))
+    assert used - set(COLOURS) == {"tone", "mark", "share"}
+    for name, pair in COLOURS.items():
+        assert all(style.count(f" --{name}: {colour};") == 1 for colour in pair)
