@@ -100,7 +100,7 @@ class KnnFewShotConfig(PromptConfig):
     retrieval: Retrieval = Field(
         default=Retrieval.TFIDF,
         description="How similar examples are found: by tfidf, by the model's own hidden states, or by "
-        "sentence-transformers (pip install sentence-transformers).",
+        "sentence-transformers (pip install 'llmtl[embeddings]').",
     )
     sentence_model: str = Field(
         default="sentence-transformers/all-MiniLM-L6-v2",

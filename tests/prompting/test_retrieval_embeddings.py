@@ -85,7 +85,7 @@ def test_an_engine_without_embeddings_is_an_error_with_the_cure():
 
 def test_a_missing_package_names_its_install_command(tiny_engine, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingPackageError, match="pip install sentence-transformers"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'llmtl\[embeddings\]'"):
         build_index(EXAMPLES, KnnFewShotConfig(retrieval=Retrieval.SENTENCES), tiny_engine)
 
 
