@@ -24,6 +24,7 @@ from llmtl.errors import DataError
 from llmtl.task import Metric
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 Answers = Sequence[str | None]
 """One canonical answer (`llmtl.answers`) per example; None records a failure, which is an empty answer and an error."""
 Keys = Counter[Hashable]
@@ -167,19 +168,21 @@ class F1Measure(Measure):
         return np.asarray(f1, dtype=np.float64)
 
     def _by_label(self, answers: Answers) -> tuple[Floats, Floats]:
-        """Return the hits and the sizes of each example and label, both (N, C)."""
-        hits, sizes = np.zeros_like(self._expected_sizes), self._expected_sizes.copy()
-        for row, (truth, answer) in enumerate(zip(self.expected, answers, strict=True)):
-            found = self._found(answer)
+        """Count the hits and the sizes of each example and label, both (N, C)."""
+        at, rows = _distinct(list(zip(map(id, self.expected), answers, strict=True)))
+        # P pairs of a reference and an answer that differ, each counted once: labels make few of them
+        hits, claimed = np.zeros((2, len(rows), len(self.labels)))
+        for pair, row in enumerate(rows):
+            truth, found = self.expected[row], self._found(answers[row])
             if found is None:
-                sizes[row] += 0.0 if truth else self._charge
+                claimed[pair] = 0.0 if truth else self._charge
                 continue
             for label, keys in found.items():
                 column = self._column[label]
-                sizes[row, column] += keys.total()
+                claimed[pair, column] = keys.total()
                 if label in truth:
-                    hits[row, column] = self.agree(truth[label], keys)
-        return hits, sizes
+                    hits[pair, column] = self.agree(truth[label], keys)
+        return hits[at], self._expected_sizes + claimed[at]
 
     def _found(self, answer: str | None) -> Items | None:
         found = None if answer is None else self.read(answer)
@@ -191,17 +194,34 @@ class F1Measure(Measure):
 
     @cached_property
     def _expected_sizes(self) -> Floats:
-        sizes = np.zeros((len(self.expected), len(self.labels)))
-        for row, truth in enumerate(self.expected):
-            for label, keys in truth.items():
-                sizes[row, self._column[label]] = keys.total()
-        return sizes
+        at, rows = _distinct(list(map(id, self.expected)))
+        sizes = np.zeros((len(rows), len(self.labels)))
+        for distinct, row in enumerate(rows):
+            for label, keys in self.expected[row].items():
+                sizes[distinct, self._column[label]] = keys.total()
+        return np.asarray(sizes[at], dtype=np.float64)
 
     @cached_property
     def _charge(self) -> Floats:
         """Return the false item of a failed answer where nothing was to be found, shape (C,), summing to 1."""
         sizes = self._expected_sizes.sum(axis=0)
         return np.asarray(sizes / sizes.sum() if sizes.sum() else np.full_like(sizes, 1 / max(1, sizes.size)))
+
+
+def read_all(read: Callable[[str], Items], references: Sequence[str]) -> tuple[Items, ...]:
+    """Read every reference, equal ones once: `F1Measure` counts what is the same object once."""
+    known = {reference: read(reference) for reference in dict.fromkeys(references)}
+    return tuple(known[reference] for reference in references)
+
+
+def _distinct(keys: Sequence[Hashable]) -> tuple[Integers, list[int]]:
+    """Number the distinct keys; return the number of each key and the row where each number stands first."""
+    numbers: dict[Hashable, int] = {}
+    at = [numbers.setdefault(key, len(numbers)) for key in keys]
+    rows = [-1] * len(numbers)
+    for row in range(len(keys) - 1, -1, -1):
+        rows[at[row]] = row
+    return np.array(at, dtype=np.int64), rows
 
 
 def common(expected: Keys, claimed: Keys) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from llmtl.answers import read_labels
 from llmtl.errors import InputError
-from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, common, exact
+from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, common, exact, read_all
 from llmtl.task import Metric
 
 
@@ -28,7 +28,7 @@ def label_f1(metric: Metric, references: Sequence[str], labels: Sequence[str], *
     return F1Measure(
         metric=metric,
         labels=tuple(labels),
-        expected=tuple(map(read, references)),
+        expected=read_all(read, references),
         read=read,
         agree=common,
         macro=metric is Metric.MACRO_F1,

@@ -17,7 +17,7 @@ import numpy as np
 
 from llmtl.answers import Span, read_spans
 from llmtl.errors import InputError
-from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, Keys, common, exact
+from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, Keys, common, exact, read_all
 from llmtl.task import Metric
 
 PARTIAL_CREDIT = 0.5
@@ -31,7 +31,7 @@ def span_f1(metric: Metric, references: Sequence[str], types: Sequence[str]) -> 
     return F1Measure(
         metric=metric,
         labels=tuple(types),
-        expected=tuple(map(read, references)),
+        expected=read_all(read, references),
         read=read,
         agree=_overlapping if metric is Metric.PARTIAL_F1 else common,
         macro=metric is Metric.MACRO_F1,
