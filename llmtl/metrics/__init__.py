@@ -4,7 +4,7 @@
     labels.py               what is counted of labels, spans.py of typed spans, text.py of generated text
     measures.py             every metric of every kind of task on given references
     scores.py               all metrics of a task, each with a 95% interval
-    modules.py              the metrics as `evaluate.Metric` classes that need no hub
+    modules.py              the same metrics as `evaluate.Metric` classes that need no hub; public, slow to import
     intervals.py            Wilson for a proportion, Tango for a paired difference of proportions
     paired.py               the exact McNemar test of two strategies on the same examples; Holm
     summed.py               intervals and comparisons in any metric, examples in groups and training seeds included

@@ -4,7 +4,10 @@ import evaluate
 import pytest
 from sklearn.metrics import f1_score
 
-from llmtl.metrics.modules import Accuracy, MacroF1
+from llmtl.errors import DataError
+from llmtl.metrics import score
+from llmtl.metrics.modules import Accuracy, MacroF1, module_of
+from llmtl.task import METRICS, Metric, TaskKind
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +38,28 @@ def test_batches_add_up():
     metric.add_batch(predictions=["a", "b"], references=["a", "a"])
     metric.add(prediction="b", reference="b")
     assert metric.compute() == {"accuracy": pytest.approx(2 / 3)}
+
+
+ANSWERS = {
+    TaskKind.CLASSIFICATION: (["a", "b", "b"], ["a", None, "c"]),
+    TaskKind.MULTI_LABEL: (['["a"]', "[]", '["a", "b"]'], ['["a"]', None, '["b"]']),
+    TaskKind.EXTRACTION: (
+        ['[{"type": "day", "start": 0, "end": 3, "text": "Mon"}]', "[]"],
+        ['[{"type": "day", "start": 1, "end": 3, "text": "on"}]', None],
+    ),
+    TaskKind.GENERATION: (["the cat sat on the mat", "a dog barked"], ["the cat sat on a mat", None]),
+}
+
+
+@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in TaskKind for metric in METRICS[kind]])
+def test_every_metric_of_every_kind_is_a_module_with_the_value_that_is_reported(kind, metric):
+    references, answers = ANSWERS[kind]
+    right = [[one] for one in references] if kind is TaskKind.GENERATION else references
+    computed = module_of(metric, kind).compute(predictions=answers, references=right)
+    reported = score(references, answers, kind=kind, resamples=10)
+    assert computed == {metric.value: pytest.approx(reported[metric.value].value)}
+
+
+def test_a_metric_of_another_kind_is_refused_in_one_line():
+    with pytest.raises(DataError, match="bleu does not score classification; use one of accuracy, macro_f1"):
+        module_of(Metric.BLEU, TaskKind.CLASSIFICATION)
