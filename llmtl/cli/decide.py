@@ -35,7 +35,7 @@ def _decide(options: argparse.Namespace) -> int:
 
     from llmtl.decision import DecisionConfig
     from llmtl.pipeline.decide import PredictionTask, decide_predictions
-    from llmtl.report.terminal import print_verdict
+    from llmtl.report import print_verdict, summarize
     from llmtl.settings import TaskConfig
 
     task = read_mirrored(options, TaskConfig, _TASK)
@@ -47,7 +47,7 @@ def _decide(options: argparse.Namespace) -> int:
         config=read_mirrored(options, DecisionConfig, _DECISION),
         out=options.out,
     )
-    print_verdict(decision, Console())
+    print_verdict(decision, summarize(decision), console=Console())
     return 0
 
 

@@ -42,7 +42,7 @@ def _run(options: argparse.Namespace) -> int:
             out=options.out,
             progress=progress,
         )
-    print_verdict(finished.decision, console, notes=summary_notes(finished))
+    print_verdict(finished.decision, finished.summary, console=console, notes=summary_notes(finished))
     console.print(f"Report: {finished.report}", soft_wrap=True)
     return 0
 

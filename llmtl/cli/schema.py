@@ -12,7 +12,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def _schema(options: argparse.Namespace) -> int:
     if options.of == "decision":
-        from llmtl.decision import schema
+        from llmtl.report.decision_file import schema
 
         document = schema()
     else:

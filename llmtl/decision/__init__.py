@@ -1,38 +1,26 @@
-"""The decision stage: which strategy to use, and what shows it. Sees `Evaluation` values, never models.
+"""The decision stage: which strategy to use, and what shows it. Sees `Evaluation` values, never models; pure.
 
+    outcome.py      the values: codes and numbers, no sentences
     config.py       margin, error rate, constraints
-    eligibility.py  the constraints: who may be chosen, and why not
+    eligibility.py  the constraints: who may be chosen, and which ones the others break
     ranking.py      cheapest and best
     racing.py       who need not be scored on all of dev
     comparing.py    two evaluations against each other, in any metric
     choice.py       the choice on dev, and the comparisons on test it commits to
     evidence.py     those comparisons, measured and Holm-corrected
     verdict.py      adopt, tie, baseline or inconclusive
-    forecast.py     power, further examples, break-even
-    reasons.py      the verdict in sentences        wording.py  numbers in words
+    power.py        what test could find, further examples, break-even
+    changes.py      what would change the verdict, and what to know before trusting it
     decide.py       all of it together
+    sensitivity.py  the verdict without the labels that look wrong
     predictions.py  prediction files made elsewhere, as evaluations
-    outcome.py      the values                      document.py decision.json and its schema
 
-Not covered: measuring anything (`llmtl.pipeline`).
+Not covered: measuring anything (`llmtl.pipeline`); sentences and `decision.json` (`llmtl.report`).
 """
 
 from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
-from llmtl.decision.document import choice_from_json, choice_to_json, from_json, schema, to_json
 from llmtl.decision.outcome import Choice, Decision, Verdict
 
-__all__ = [
-    "Choice",
-    "Decision",
-    "DecisionConfig",
-    "Verdict",
-    "choice_from_json",
-    "choice_to_json",
-    "choose",
-    "decide",
-    "from_json",
-    "schema",
-    "to_json",
-]
+__all__ = ["Choice", "Decision", "DecisionConfig", "Verdict", "choose", "decide"]

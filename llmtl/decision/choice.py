@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from llmtl.costs import PriceConfig
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
-from llmtl.decision.eligibility import check, ineligible
-from llmtl.decision.outcome import Choice, Dropped, Planned
+from llmtl.decision.eligibility import barred, check
+from llmtl.decision.outcome import Choice, Dropped, Planned, Purpose
 from llmtl.decision.ranking import Ranking
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
@@ -52,11 +52,11 @@ def choose(
     Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
     """
     check(evaluations, split="dev")
-    barred = ineligible(evaluations, config)
+    broken = barred(evaluations, config)
     ranking = Ranking(tuple(evaluations), task.metric, prices)
-    eligible = [name for name in ranking.names() if name not in barred]
+    eligible = [name for name in ranking.names() if name not in broken]
     field = Ranking((*evaluations, *left), task.metric, prices, {item.strategy: item.expected for item in dropped})
-    compared = [name for name in field.names() if name not in barred]
+    compared = [name for name in field.names() if name not in broken]
     best = ranking.best(eligible) or eligible[0]
     plausible = [name for name in eligible if not _shown_worse(ranking, name, best, config)]
     within = [name for name in plausible if ranking.score(best) - ranking.score(name) <= config.margin + 1e-12]
@@ -72,12 +72,12 @@ def choose(
         runner_up=runner_up,
         not_shown_worse=tuple(plausible),
         within_margin=tuple(within),
-        ineligible=barred,
         comparisons=_plan(field, compared, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
         margin=config.margin,
         written_at=written_at,
         dropped=tuple(dropped),
         optimism=_optimism(ranking, eligible, config),
+        barred=broken,
     )
 
 
@@ -125,28 +125,24 @@ def _plan(
     """
     zero_shot = ZERO_SHOT if ZERO_SHOT in compared else None
     wanted = [
-        (chosen, baseline, "the choice against the best baseline"),
-        (chosen, zero_shot, "the choice against zero-shot"),
-        (chosen, runner_up, "the choice against the runner-up on dev"),
+        (chosen, baseline, Purpose.BEST_BASELINE),
+        (chosen, zero_shot, Purpose.ZERO_SHOT),
+        (chosen, runner_up, Purpose.RUNNER_UP),
     ]
     if ranking.is_baseline(chosen):
-        return _distinct(ranking, [(chosen, llm, "the best language-model strategy against the choice"), *wanted])
+        return _distinct(ranking, [(chosen, llm, Purpose.LLM_AGAINST_CHOICE), *wanted])
     rivals = [name for name in (zero_shot, runner_up) if name and ranking.cheaper(name, chosen)]
-    wanted += [
-        (name, baseline, f"a cheaper rival of {chosen} against the best baseline")
-        for name in rivals
-        if not ranking.is_baseline(name)
-    ]
-    wanted.append((llm or chosen, baseline, "the best language-model strategy on dev against the best baseline"))
+    wanted += [(name, baseline, Purpose.CHEAPER_RIVAL) for name in rivals if not ranking.is_baseline(name)]
+    wanted.append((llm or chosen, baseline, Purpose.LLM_AGAINST_BASELINE))
     return _distinct(ranking, wanted)
 
 
-def _distinct(ranking: Ranking, wanted: Iterable[tuple[str, str | None, str]]) -> tuple[Planned, ...]:
-    """Return each pair once, with the first reason given for it."""
+def _distinct(ranking: Ranking, wanted: Iterable[tuple[str, str | None, Purpose]]) -> tuple[Planned, ...]:
+    """Return each pair once, with the first purpose given for it."""
     planned: dict[frozenset[str], Planned] = {}
-    for a, b, why in wanted:
+    for a, b, purpose in wanted:
         if b is None or a == b:
             continue
         first, second = (b, a) if ranking.is_baseline(a) and not ranking.is_baseline(b) else (a, b)
-        planned.setdefault(frozenset((a, b)), Planned(first, second, why))
+        planned.setdefault(frozenset((a, b)), Planned(first, second, purpose))
     return tuple(planned.values())

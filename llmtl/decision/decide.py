@@ -1,22 +1,23 @@
 """The decision: what test shows about the choice made on dev.
 
-Not covered: making the choice (`choice`), storing it, opening test.
+Not covered: making the choice (`choice`), storing it, opening test, saying it in words (`llmtl.report`).
 """
 
 from collections.abc import Mapping, Sequence
 
 from llmtl.costs import PriceConfig, known_total
-from llmtl.decision.comparing import over_seeds
+from llmtl.decision.changes import cautions, would_change
+from llmtl.decision.comparing import clustered, over_seeds
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import check, check_disjoint
-from llmtl.decision.evidence import gather
-from llmtl.decision.outcome import Choice, Decision, DevScore, StrategyResult, TestScore
+from llmtl.decision.evidence import Evidence, gather
+from llmtl.decision.outcome import Caution, Choice, Decision, DevScore, StrategyResult, TestScore
 from llmtl.decision.power import break_evens, detectable_difference, more_test_examples
 from llmtl.decision.ranking import Ranking
-from llmtl.decision.reasons import Case, reason, reasons, target_of, warnings, why_dropped, would_change
-from llmtl.decision.verdict import rule
+from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
+from llmtl.metrics.intervals import Interval
 from llmtl.task import Task
 
 
@@ -29,11 +30,13 @@ def decide(
     config: DecisionConfig,
     prices: PriceConfig,
     dropped: Sequence[Evaluation] = (),
+    notes: Sequence[Caution] = (),
 ) -> Decision:
     """Return the verdict on a choice, from test evaluations of at least the strategies it planned to compare.
 
     `dropped` are the evaluations, on the part of dev that they saw, of the strategies that left the race. The margin is
-    the choice's, which was written down with it. Raises `RunError` for evaluations that do not fit together.
+    the choice's, which was written down with it. `notes` come before the decision's own cautions. Raises `RunError` for
+    evaluations that do not fit together.
     """
     check(dev, split="dev")
     check(test, split="test")
@@ -43,76 +46,88 @@ def decide(
     if choice.strategy not in ranking.names():
         raise RunError(f"The choice '{choice.strategy}' has no dev evaluation; choose again.")
     on_test = {item.strategy: over_seeds(item, task.metric, config) for item in test}
-    case = _case(choice, ranking, on_test, config)
-    winner = case.test.get(case.ruling.winner)
-    score = None if winner is None else winner.scores[task.metric.value]
-    met, note = target_of(task.target, score, case.words)
+    evidence = gather(choice, on_test, metric=task.metric, config=config)
+    ruling = rule(choice, evidence, ranking)
+    return _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, notes=notes)
+
+
+def _decision(
+    task: Task,
+    ranking: Ranking,
+    *,
+    choice: Choice,
+    test: Mapping[str, Evaluation],
+    evidence: Evidence,
+    ruling: Ruling,
+    notes: Sequence[Caution],
+) -> Decision:
+    """Return everything about a ruling."""
+    detectable, more = detectable_difference(evidence), more_test_examples(ruling, evidence)
+    points = break_evens(ranking, _eligible(choice, ranking, test), ruling.winner)
+    own = cautions(choice, ruling.verdict, detectable=detectable, n=evidence.n, test=test.values())
+    winner = test.get(ruling.winner)
     return Decision(
         task=task.name,
-        verdict=case.ruling.verdict,
-        winner=case.ruling.winner,
-        reason=reason(case),
-        reasons=reasons(case, note),
+        verdict=ruling.verdict,
+        winner=ruling.winner,
         metric=task.metric.value,
         target=task.target,
-        target_met=met,
-        target_note=note,
+        target_met=target_met(task.target, None if winner is None else winner.scores[task.metric.value]),
         margin=choice.margin,
         chosen_before_test=choice.strategy,
         choice=choice,
-        strategies=tuple(_result(item, case) for item in ranking.evaluations),
-        comparisons=tuple(finding.written() for finding in case.evidence.findings),
-        minimum_detectable_difference=case.detectable,
-        more_test_examples=case.more,
-        break_even=case.break_even,
-        would_change=would_change(case),
-        warnings=warnings(case),
+        strategies=tuple(_result(item, test, choice=choice, ranking=ranking) for item in ranking.evaluations),
+        comparisons=evidence.comparisons,
+        minimum_detectable_difference=detectable,
+        more_test_examples=more,
+        break_even=points,
+        rule=ruling.rule,
+        hangs_on=ruling.pairs,
+        cheapest_tied=ruling.cheapest_tied,
+        alpha=evidence.alpha,
+        requests=ranking.prices.requests,
+        grouped=any(map(clustered, test.values())),
+        changes=would_change(choice, ranking, ruling=ruling, more=more, points=points),
+        cautions=(*notes, *own),
     )
 
 
-def _case(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation], config: DecisionConfig) -> Case:
-    """Return the evidence, the ruling and the forecasts together."""
-    evidence = gather(choice, test, metric=ranking.metric, config=config)
-    ruling = rule(choice, evidence, ranking)
-    out = {*choice.ineligible, *(item.strategy for item in choice.dropped if item.strategy not in test)}
-    eligible = [name for name in ranking.names() if name not in out]
-    return Case(
-        choice=choice,
-        ranking=ranking,
-        test=test,
-        evidence=evidence,
-        ruling=ruling,
-        config=config,
-        detectable=detectable_difference(evidence),
-        more=more_test_examples(ruling, evidence),
-        break_even=break_evens(ranking, eligible, ruling.winner),
-    )
+def target_met(target: float | None, score: Interval | None) -> bool | None:
+    """Return whether a target is met (by the whole interval), missed (False) or not shown (None)."""
+    if target is None or score is None:
+        return None
+    if score.low >= target:
+        return True
+    return None if score.value >= target else False
 
 
-def _result(dev: Evaluation, case: Case) -> StrategyResult:
+def _eligible(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation]) -> list[str]:
+    out = {*choice.barred, *(item.strategy for item in choice.dropped if item.strategy not in test)}
+    return [name for name in ranking.names() if name not in out]
+
+
+def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, ranking: Ranking) -> StrategyResult:
     """Return one strategy's row; costs and latencies are those that the choice saw, measured on dev."""
-    metric = case.ranking.metric.value
-    on_dev, test = dev.scores[metric], case.test.get(dev.strategy)
-    why_not = case.choice.ineligible.get(dev.strategy)
-    dropped = next((item for item in case.choice.dropped if item.strategy == dev.strategy), None)
-    if dropped and not test:
-        why_not = why_dropped(dropped, case.words)
+    name, metric = dev.strategy, ranking.metric.value
+    on_dev = dev.scores[metric]
+    broken = choice.barred.get(name, ())
+    left = any(item.strategy == name for item in choice.dropped) and name not in test
     return StrategyResult(
-        name=dev.strategy,
+        name=name,
         role=dev.role,
-        eligible=why_not is None,
-        why_not=why_not,
+        eligible=not broken and not left,
         dev=DevScore(on_dev.value, (on_dev.low, on_dev.high), dev.n),
-        test=None if test is None else _test_score(test, case),
+        test=_test_score(test[name], metric) if name in test else None,
         usd_per_1k_requests=dev.usd_per_1k_requests,
-        usd_total=known_total(dev.train_usd, dev.usd_per_1k_requests, case.ranking.prices),
+        usd_total=known_total(dev.train_usd, dev.usd_per_1k_requests, ranking.prices),
         p50_ms=dev.p50_ms,
         p95_ms=dev.p95_ms,
         train_seconds=dev.train_seconds,
         train_gpu_hours=dev.train_gpu_hours,
+        broken=broken,
     )
 
 
-def _test_score(test: Evaluation, case: Case) -> TestScore:
-    score = test.scores[case.ranking.metric.value]
+def _test_score(test: Evaluation, metric: str) -> TestScore:
+    score = test.scores[metric]
     return TestScore(score.value, (score.low, score.high), test.n, test.failed, 1 + len(test.seed_predictions))

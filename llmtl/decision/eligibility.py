@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from llmtl.decision.config import DecisionConfig
+from llmtl.decision.outcome import Broken, Constraint
 from llmtl.errors import RecipeError, RunError
 from llmtl.measured.evaluation import Evaluation
 
@@ -20,45 +21,39 @@ _NUMBERS = (
     "train_usd",
     "peak_memory_gib",
 )
-_UNKNOWN = {
-    "max_usd_per_1k": "cost",
-    "max_p95_ms": "latency",
-    "max_memory_gib": "memory",
-    "max_vram_gib": "GPU memory",
-}
 
 
-def why_not(evaluation: Evaluation, config: DecisionConfig) -> str | None:
-    """Return why a strategy may not be chosen, every broken constraint named, or None when it may.
+def broken_by(evaluation: Evaluation, config: DecisionConfig) -> tuple[Broken, ...]:
+    """Return the constraints that a strategy breaks: it may be chosen when there are none.
 
-    What nobody measured keeps no limit: the strategy may not be chosen.
+    What nobody measured keeps no limit.
     """
-    broken = []
     on_gpu = evaluation.device == "cuda" or evaluation.peak_memory_gib is None
-    vram_gib = evaluation.peak_memory_gib if on_gpu else 0.0
-    for limit, value, name, unit in (
-        (config.max_usd_per_1k, evaluation.usd_per_1k_requests, "max_usd_per_1k", "USD per 1,000 requests"),
-        (config.max_p95_ms, evaluation.p95_ms, "max_p95_ms", "ms at the 95th percentile"),
-        (config.max_memory_gib, evaluation.peak_memory_gib, "max_memory_gib", "GiB of memory"),
-        (config.max_vram_gib, vram_gib, "max_vram_gib", "GiB of GPU memory"),
-    ):
-        if limit is None:
-            continue
-        if value is None:
-            broken.append(f"its {_UNKNOWN[name]} is not known, and decision.{name} is {limit:g}")
-        elif value > limit:
-            broken.append(f"it takes {value:.3g} {unit}, and decision.{name} is {limit:g}")
-    return "; ".join(broken) or None
+    limits = (
+        (Constraint.USD_PER_1K, config.max_usd_per_1k, evaluation.usd_per_1k_requests),
+        (Constraint.P95_MS, config.max_p95_ms, evaluation.p95_ms),
+        (Constraint.MEMORY_GIB, config.max_memory_gib, evaluation.peak_memory_gib),
+        (Constraint.VRAM_GIB, config.max_vram_gib, evaluation.peak_memory_gib if on_gpu else 0.0),
+    )
+    return tuple(
+        Broken(constraint, limit, value)
+        for constraint, limit, value in limits
+        if limit is not None and (value is None or value > limit)
+    )
 
 
-def ineligible(evaluations: Iterable[Evaluation], config: DecisionConfig) -> dict[str, str]:
-    """Return the strategies that may not be chosen with the reason; raises `RecipeError` when none may."""
-    reasons = {item.strategy: why_not(item, config) for item in evaluations}
-    broken = {name: reason for name, reason in reasons.items() if reason is not None}
-    if len(broken) == len(reasons):
-        listed = "; ".join(f"{name}: {reason}" for name, reason in broken.items())
+def barred(evaluations: Iterable[Evaluation], config: DecisionConfig) -> dict[str, tuple[Broken, ...]]:
+    """Return the strategies that may not be chosen with what they break; raises `RecipeError` when none may."""
+    broken = {item.strategy: broken_by(item, config) for item in evaluations}
+    if all(broken.values()):
+        listed = "; ".join(f"{name}: {', '.join(map(_told, items))}" for name, items in broken.items())
         raise RecipeError(f"No strategy meets the constraints ({listed}); relax one of them.")
-    return broken
+    return {name: items for name, items in broken.items() if items}
+
+
+def _told(broken: Broken) -> str:
+    value = "unknown" if broken.value is None else f"{broken.value:.3g}"
+    return f"{value} where decision.{broken.constraint} is {broken.limit:g}"
 
 
 def check_disjoint(dev: Sequence[Evaluation], test: Sequence[Evaluation]) -> None:

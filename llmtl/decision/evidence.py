@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
-from llmtl.decision.outcome import Choice, Comparison, Planned
+from llmtl.decision.outcome import Choice, Comparison, Decision, Planned
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.paired import PairedDifference, holm
@@ -16,61 +16,43 @@ from llmtl.task import Metric
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One comparison on test: the plan, the measured difference and its corrected p-value."""
-
-    planned: Planned
-    measured: PairedDifference
-    p_holm: float
-
-    def written(self) -> Comparison:
-        """Return the comparison as `decision.json` holds it."""
-        measured = self.measured
-        return Comparison(
-            a=self.planned.a,
-            b=self.planned.b,
-            why=self.planned.why,
-            difference=measured.difference,
-            ci95=(measured.low, measured.high),
-            at_most=measured.at_most,
-            p=measured.p,
-            p_holm=self.p_holm,
-            method=measured.method,
-        )
-
-
-@dataclass(frozen=True)
 class Evidence:
-    """All comparisons on test and the questions that a verdict asks of them."""
+    """All comparisons on test and the questions that a verdict asks of them.
 
-    findings: tuple[Finding, ...]
+    `measured` has what each comparison was made from, in the same order; empty for what was read from a file.
+    """
+
+    comparisons: tuple[Comparison, ...]
     margin: float
     alpha: float
     n: int
+    measured: tuple[PairedDifference, ...] = ()
 
-    def about(self, a: str, b: str) -> Finding | None:
+    def about(self, a: str, b: str) -> Comparison | None:
         """Return the comparison of two strategies in either order, or None where none was planned."""
         pair = {a, b}
-        return next((item for item in self.findings if {item.planned.a, item.planned.b} == pair), None)
+        return next((item for item in self.comparisons if {item.a, item.b} == pair), None)
 
     def difference(self, a: str, b: str) -> float | None:
         """Return the observed score(a) - score(b), or None where they were not compared."""
-        finding = self.about(a, b)
-        if finding is None:
+        found = self.about(a, b)
+        if found is None:
             return None
-        return finding.measured.difference if finding.planned.a == a else -finding.measured.difference
+        return found.difference if found.a == a else -found.difference
 
     def shown_better(self, a: str, b: str) -> bool:
         """Return whether a is shown better than b: a positive difference and a corrected p-value of at most alpha."""
-        finding, difference = self.about(a, b), self.difference(a, b)
-        return finding is not None and difference is not None and difference > 0 and finding.p_holm <= self.alpha
+        found, difference = self.about(a, b), self.difference(a, b)
+        return found is not None and difference is not None and difference > 0 and found.p_holm <= self.alpha
 
     def at_most(self, a: str, b: str) -> float | None:
         """Return the one-sided 95% upper bound of score(a) - score(b), or None where they were not compared."""
-        finding = self.about(a, b)
-        if finding is None:
+        found = self.about(a, b)
+        if found is None:
             return None
-        return finding.measured.at_most if finding.planned.a == a else -finding.measured.at_least
+        if found.a == a:
+            return found.at_most
+        return None if found.at_least is None else -found.at_least
 
     def not_worth_more(self, a: str, b: str) -> bool:
         """Return whether a is shown not better than b by more than the margin, or b is shown better."""
@@ -84,8 +66,28 @@ def gather(choice: Choice, test: Mapping[str, Evaluation], *, metric: Metric, co
     for name in (name for item in planned for name in (item.a, item.b)):
         if name not in test:
             raise RunError(f"'{name}' has no evaluation on test, which its comparison needs; evaluate it.")
-    measured = [compare_evaluations(test[item.a], test[item.b], metric, config) for item in planned]
+    measured = tuple(compare_evaluations(test[item.a], test[item.b], metric, config) for item in planned)
     corrected = holm([item.p for item in measured])
-    findings = tuple(Finding(*parts) for parts in zip(planned, measured, corrected, strict=True))
+    comparisons = tuple(_comparison(*parts) for parts in zip(planned, measured, corrected, strict=True))
     n = next(iter(test.values())).n if test else 0
-    return Evidence(findings, choice.margin, config.alpha, n)
+    return Evidence(comparisons, choice.margin, config.alpha, n, measured)
+
+
+def evidence_of(decision: Decision) -> Evidence:
+    """Return the evidence that a decision rests on."""
+    return Evidence(decision.comparisons, decision.choice.margin, decision.alpha, decision.n_test)
+
+
+def _comparison(planned: Planned, measured: PairedDifference, p_holm: float) -> Comparison:
+    return Comparison(
+        a=planned.a,
+        b=planned.b,
+        purpose=planned.purpose,
+        difference=measured.difference,
+        ci95=(measured.low, measured.high),
+        at_most=measured.at_most,
+        p=measured.p,
+        p_holm=p_holm,
+        method=measured.method,
+        at_least=measured.at_least,
+    )

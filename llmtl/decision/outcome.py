@@ -1,11 +1,14 @@
-"""The values a decision is made of; `decision.json` is exactly `Decision` written out, and its schema comes from here.
+"""The values a decision is made of: codes and numbers, no sentences.
 
-Not covered: how they are reached (`choice`, `verdict`).
+Not covered: how they are reached (`choice`, `verdict`); `decision.json` and every sentence (`llmtl.report`).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from llmtl.costs import Spending
 from llmtl.strategy import Role
@@ -18,6 +21,47 @@ class Verdict(StrEnum):
     TIE = "tie"
     BASELINE = "baseline"
     INCONCLUSIVE = "inconclusive"
+
+
+class Rule(StrEnum):
+    """The rule that led to a verdict."""
+
+    BETTER = "better"
+    TIED = "tied"
+    NOT_WORTH_MORE = "not_worth_more"
+    NO_LLM = "no_llm"
+    OPEN = "open"
+    CONTRADICTED = "contradicted"
+    ALONE = "alone"
+
+
+class Purpose(StrEnum):
+    """Why a comparison on test is made."""
+
+    BEST_BASELINE = "best_baseline"  # the choice against the best baseline
+    ZERO_SHOT = "zero_shot"  # the choice against zero-shot
+    RUNNER_UP = "runner_up"  # the choice against the runner-up on dev
+    LLM_AGAINST_CHOICE = "llm_against_choice"  # dev chose a baseline: is the best language model better?
+    CHEAPER_RIVAL = "cheaper_rival"  # a cheaper rival of the choice against the best baseline: may it win a tie?
+    LLM_AGAINST_BASELINE = "llm_against_baseline"  # the best language model on dev against the best baseline
+
+
+class Constraint(StrEnum):
+    """A limit of the recipe's `decision` section that a strategy can break."""
+
+    USD_PER_1K = "max_usd_per_1k"
+    P95_MS = "max_p95_ms"
+    MEMORY_GIB = "max_memory_gib"
+    VRAM_GIB = "max_vram_gib"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A constraint that a strategy breaks: the limit, and its own value or None where nobody measured it."""
+
+    constraint: Constraint
+    limit: float
+    value: float | None
 
 
 @dataclass(frozen=True)
@@ -52,13 +96,13 @@ class TestScore:
 class StrategyResult:
     """One strategy's row in the decision; costs at the recipe's prices. None is what nobody measured.
 
-    `usd_total` is training, once, and all requests over the horizon.
+    `usd_total` is training, once, and all requests over the horizon. Not eligible is who breaks a constraint
+    (`broken`), and who left the race on dev and was not tested (`Choice.dropped`).
     """
 
     name: str
     role: Role
     eligible: bool
-    why_not: str | None
     dev: DevScore
     test: TestScore | None
     usd_per_1k_requests: float | None
@@ -67,6 +111,7 @@ class StrategyResult:
     p95_ms: float | None
     train_seconds: float | None
     train_gpu_hours: float | None
+    broken: tuple[Broken, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,26 +120,27 @@ class Planned:
 
     a: str
     b: str
-    why: str
+    purpose: Purpose
 
 
 @dataclass(frozen=True)
 class Comparison:
     """A paired comparison on test: `difference` is score(a) - score(b) in the decision metric.
 
-    `p_holm` is corrected for all comparisons of the decision; `at_most` is the one-sided 95% upper bound of the
-    difference, which "not better by more than the margin" rests on.
+    `p_holm` is corrected for all comparisons of the decision; `at_most` and `at_least` are the one-sided 95% bounds of
+    the difference: "not better by more than the margin" rests on the upper one.
     """
 
     a: str
     b: str
-    why: str
+    purpose: Purpose
     difference: float
     ci95: tuple[float, float]
     at_most: float
     p: float
     p_holm: float
     method: str
+    at_least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +166,7 @@ class Choice:
 
     `best_llm` is the best eligible strategy that is not a baseline. `not_shown_worse` are the strategies that dev does
     not show to be worse than the best by more than the margin; `within_margin` those of them that also scored within
-    the margin of the best, of which the cheapest was chosen. `ineligible` maps the others to why they are not eligible.
+    the margin of the best, of which the cheapest was chosen. `barred` maps the others to the constraints they break.
     `dropped` left the race on dev: they could not be chosen, but may be compared. `optimism` is by how much the dev
     score of the strategy flatters it because it was chosen on dev; None where that could not be estimated.
     """
@@ -132,12 +178,12 @@ class Choice:
     runner_up: str | None
     not_shown_worse: tuple[str, ...]
     within_margin: tuple[str, ...]
-    ineligible: Mapping[str, str]
     comparisons: tuple[Planned, ...]
     margin: float
     written_at: str
     dropped: tuple[Dropped, ...] = ()
     optimism: float | None = None
+    barred: Mapping[str, tuple[Broken, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -147,6 +193,108 @@ class BreakEven:
     cheaper_below: str
     cheaper_above: str
     requests: float
+
+
+@dataclass(frozen=True)
+class MoreExamples:
+    """About so many more test examples would settle the verdict."""
+
+    n: int
+    kind: Literal["more_examples"] = "more_examples"
+
+
+@dataclass(frozen=True)
+class MoreRequests:
+    """Above so many requests in all another strategy is the cheaper one."""
+
+    point: BreakEven
+    kind: Literal["more_requests"] = "more_requests"
+
+
+@dataclass(frozen=True)
+class WiderMargin:
+    """With a margin of at least `gap`, dev would have chosen a cheaper strategy, such as this one."""
+
+    gap: float
+    strategy: str
+    kind: Literal["wider_margin"] = "wider_margin"
+
+
+@dataclass(frozen=True)
+class Unconstrained:
+    """Without the constraints this strategy, which scored best on dev of those they bar, could be chosen."""
+
+    strategy: str
+    kind: Literal["unconstrained"] = "unconstrained"
+
+
+@dataclass(frozen=True)
+class NarrowerMargin:
+    """With a margin below `gap`, dev would not have chosen this strategy."""
+
+    gap: float
+    strategy: str
+    kind: Literal["narrower_margin"] = "narrower_margin"
+
+
+Change = Annotated[
+    MoreExamples | MoreRequests | WiderMargin | Unconstrained | NarrowerMargin, Field(discriminator="kind")
+]
+"""What would change the verdict or the choice."""
+
+
+@dataclass(frozen=True)
+class NoBaseline:
+    """No baseline was measured, so whether a language model is needed at all is not known."""
+
+    kind: Literal["no_baseline"] = "no_baseline"
+
+
+@dataclass(frozen=True)
+class TooSmallTest:
+    """Test has too few examples to show differences below `detectable`; at 1.0 it can show none at all."""
+
+    n: int
+    detectable: float
+    kind: Literal["too_small_test"] = "too_small_test"
+
+
+@dataclass(frozen=True)
+class Failures:
+    """A strategy failed on some of the n test examples."""
+
+    strategy: str
+    failed: int
+    n: int
+    kind: Literal["failures"] = "failures"
+
+
+@dataclass(frozen=True)
+class Halved:
+    """Prediction files marked no row as dev: the choice was made on a random half and tested on the other."""
+
+    dev: int
+    test: int
+    kind: Literal["halved"] = "halved"
+
+
+@dataclass(frozen=True)
+class NoCost:
+    """Prediction files gave no cost, so no strategy counts as cheaper."""
+
+    kind: Literal["no_cost"] = "no_cost"
+
+
+@dataclass(frozen=True)
+class NoLatency:
+    """Prediction files gave no latency for these strategies; of none means for none at all."""
+
+    strategies: tuple[str, ...] = ()
+    kind: Literal["no_latency"] = "no_latency"
+
+
+Caution = Annotated[NoBaseline | TooSmallTest | Failures | Halved | NoCost | NoLatency, Field(discriminator="kind")]
+"""What a reader must know before trusting the verdict."""
 
 
 @dataclass(frozen=True)
@@ -162,17 +310,19 @@ class Decision:
     smallest true difference on test between two strategies that this test would find with 80% power in one comparison;
     1.0 when test is too small to find any. `spending` is what making the decision took; None for predictions made
     elsewhere.
+
+    `rule` led to the verdict, and `hangs_on` are the pairs (a, b) that it was applied to; `cheapest_tied` is the
+    cheapest of the tied, whether or not it may win. `requests` are those expected over the horizon, `grouped` says
+    whether test examples come in groups. A decision of version 1 of `decision.json` has no rule: its sentences were
+    kept instead.
     """
 
     task: str
     verdict: Verdict
     winner: str
-    reason: str
-    reasons: tuple[str, ...]
     metric: str
     target: float | None
     target_met: bool | None
-    target_note: str | None
     margin: float
     chosen_before_test: str
     choice: Choice
@@ -181,6 +331,26 @@ class Decision:
     minimum_detectable_difference: float
     more_test_examples: int | None
     break_even: tuple[BreakEven, ...]
-    would_change: tuple[str, ...]
-    warnings: tuple[str, ...]
     spending: Spending | None = None
+    rule: Rule | None = None
+    hangs_on: tuple[tuple[str, str], ...] = ()
+    cheapest_tied: str | None = None
+    alpha: float = 0.05
+    requests: float | None = None
+    grouped: bool = False
+    changes: tuple[Change, ...] = ()
+    cautions: tuple[Caution, ...] = ()
+
+    def result(self, name: str) -> StrategyResult:
+        """Return a strategy's row."""
+        return next(item for item in self.strategies if item.name == name)
+
+    def dev_score(self, name: str) -> float:
+        """Return the decision metric on dev, of those that left the race the one to expect on all of it."""
+        left = next((item for item in self.choice.dropped if item.strategy == name), None)
+        return left.expected if left else self.result(name).dev.value
+
+    @property
+    def n_test(self) -> int:
+        """Return the number of test examples; 0 where nothing was tested."""
+        return next((item.test.n for item in self.strategies if item.test), 0)

@@ -6,11 +6,11 @@ Not covered: the race on dev (`racing`), learning curves.
 from collections.abc import Sequence
 
 from llmtl.costs import break_even
-from llmtl.decision.evidence import Evidence, Finding
-from llmtl.decision.outcome import BreakEven
+from llmtl.decision.evidence import Evidence
+from llmtl.decision.outcome import BreakEven, Rule
 from llmtl.decision.ranking import Ranking
-from llmtl.decision.verdict import Because, Ruling
-from llmtl.decision.wording import Words
+from llmtl.decision.verdict import Ruling
+from llmtl.metrics.paired import PairedDifference
 from llmtl.metrics.power import (
     detectable_with_error,
     minimum_detectable_difference,
@@ -18,7 +18,6 @@ from llmtl.metrics.power import (
     required_to_rule_out,
     scaled_examples,
 )
-from llmtl.task import RIGHT_OR_WRONG, Metric
 
 ASSUMED_DISCORDANCE = 0.2
 """What is assumed before a run of how often exactly one of two strategies is right: 2 p (1 - p) (1 - r), for p = 0.85
@@ -34,15 +33,6 @@ def detectable_before(n: int, *, alpha: float, discordance: float = ASSUMED_DISC
     return minimum_detectable_difference(n, discordance=discordance, alpha=alpha)
 
 
-def told_before(n: int, *, metric: Metric, alpha: float) -> str:
-    """Return what n test examples can show, as a sentence to read before anything is measured."""
-    found = detectable_before(n, alpha=alpha)
-    if found >= 1:
-        return f"Test has only {n:,} example{'' if n == 1 else 's'}: it cannot show any difference."
-    rough = "" if metric in RIGHT_OR_WRONG else ", roughly (as if of accuracy)"
-    return f"{n:,} test examples show a true difference of {Words(metric).gap(found)} four times in five{rough}."
-
-
 def detectable_difference(evidence: Evidence) -> float:
     """Return the smallest true difference that test finds with 80% power in its first, most important comparison.
 
@@ -50,9 +40,9 @@ def detectable_difference(evidence: Evidence) -> float:
     else its standard error (normal approximation). Without a comparison it is the value for strategies that rarely
     differ.
     """
-    if not evidence.findings:
+    if not evidence.measured:
         return minimum_detectable_difference(evidence.n, discordance=0.0, alpha=evidence.alpha)
-    measured = evidence.findings[0].measured
+    measured = evidence.measured[0]
     exact = minimum_detectable_difference(evidence.n, discordance=measured.discordance, alpha=evidence.alpha)
     if measured.exact or exact == 1.0:
         return exact
@@ -67,25 +57,25 @@ def more_test_examples(ruling: Ruling, evidence: Evidence) -> int | None:
     from the standard error; more examples do not shrink the part of that which comes from training seeds, so with
     several seeds it is the least number. None when nothing is open or it takes more than 100,000.
     """
-    if ruling.because not in (Because.OPEN, Because.TIED):
+    if ruling.rule not in (Rule.OPEN, Rule.TIED):
         return None
     further = []
     for a, b in ruling.pairs:
         if evidence.not_worth_more(a, b):
             continue  # a tie: no better by more than the margin, which more examples would only repeat
-        finding = evidence.about(a, b)
-        needed = None if finding is None else _needed(finding, evidence, reverse=finding.planned.a != a)
+        found = evidence.about(a, b)
+        measured = None if found is None else evidence.measured[evidence.comparisons.index(found)]
+        needed = None if found is None or measured is None else _needed(measured, evidence, reverse=found.a != a)
         if needed is None:
             return None
         further.append(max(1, needed - evidence.n))
     return max(further, default=None)
 
 
-def _needed(finding: Finding, evidence: Evidence, *, reverse: bool) -> int | None:
+def _needed(measured: PairedDifference, evidence: Evidence, *, reverse: bool) -> int | None:
     """Return the total number of examples that settle one comparison, or None."""
-    measured = finding.measured
     difference = -measured.difference if reverse else measured.difference
-    alpha = evidence.alpha / len(evidence.findings)
+    alpha = evidence.alpha / len(evidence.measured)
     if measured.exact:
         shown = required_examples(difference=difference, discordance=measured.discordance, alpha=alpha)
         ruled_out = required_to_rule_out(

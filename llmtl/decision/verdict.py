@@ -16,40 +16,29 @@ A strategy that is shown better than the choice, and by more than the margin, co
 picking that one now would be choosing on test. Without a baseline the
 demands on B fall away and a warning says so.
 
-Not covered: the words for it (`reasons`), what would settle it (`forecast`).
+Not covered: the words for it (`llmtl.report`), what would settle it (`power`, `changes`).
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from llmtl.decision.evidence import Evidence
-from llmtl.decision.outcome import Choice, Verdict
+from llmtl.decision.outcome import Choice, Rule, Verdict
 from llmtl.decision.ranking import Ranking
-
-
-class Because(StrEnum):
-    """The rule that led to a verdict."""
-
-    BETTER = "better"
-    TIED = "tied"
-    NOT_WORTH_MORE = "not_worth_more"
-    NO_LLM = "no_llm"
-    OPEN = "open"
-    CONTRADICTED = "contradicted"
-    ALONE = "alone"
 
 
 @dataclass(frozen=True)
 class Ruling:
     """A verdict, the strategy to use, the rule that led there, and the comparisons (a, b) that it hangs on.
 
-    After `OPEN` and `TIED` the pairs are those that more test examples would settle.
+    After `OPEN` and `TIED` the pairs are those that more test examples would settle. `cheapest_tied` is the cheapest of
+    the tied, which is not the winner where it is not itself shown better than the baseline.
     """
 
     verdict: Verdict
     winner: str
-    because: Because
+    rule: Rule
     pairs: tuple[tuple[str, str], ...] = ()
+    cheapest_tied: str | None = None
 
 
 def rule(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
@@ -64,12 +53,12 @@ def _rule_on_baseline(choice: Choice, evidence: Evidence, ranking: Ranking) -> R
     chosen, llm = choice.strategy, choice.best_llm
     contradicting = _contradicting(evidence, ranking, chosen)
     if contradicting:
-        return Ruling(Verdict.INCONCLUSIVE, chosen, Because.CONTRADICTED, ((contradicting[0], chosen),))
+        return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.CONTRADICTED, ((contradicting[0], chosen),))
     if llm is None:
-        return Ruling(Verdict.BASELINE, chosen, Because.NO_LLM)
+        return Ruling(Verdict.BASELINE, chosen, Rule.NO_LLM)
     if evidence.not_worth_more(llm, chosen):
-        return Ruling(Verdict.BASELINE, chosen, Because.NOT_WORTH_MORE, ((llm, chosen),))
-    return Ruling(Verdict.INCONCLUSIVE, chosen, Because.OPEN, ((llm, chosen),))
+        return Ruling(Verdict.BASELINE, chosen, Rule.NOT_WORTH_MORE, ((llm, chosen),))
+    return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.OPEN, ((llm, chosen),))
 
 
 def _rule_on_llm(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
@@ -79,13 +68,13 @@ def _rule_on_llm(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling
         candidates = list(dict.fromkeys([chosen, choice.best_llm or chosen]))
         if all(evidence.not_worth_more(name, baseline) for name in candidates):
             return Ruling(
-                Verdict.BASELINE, baseline, Because.NOT_WORTH_MORE, tuple((name, baseline) for name in candidates)
+                Verdict.BASELINE, baseline, Rule.NOT_WORTH_MORE, tuple((name, baseline) for name in candidates)
             )
         if not evidence.shown_better(chosen, baseline) or _trivial(evidence, chosen, baseline):
             pairs = tuple((name, baseline) for name in candidates if not evidence.not_worth_more(name, baseline))
-            return Ruling(Verdict.INCONCLUSIVE, chosen, Because.OPEN, pairs)
-    elif not evidence.findings:
-        return Ruling(Verdict.INCONCLUSIVE, chosen, Because.ALONE)
+            return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.OPEN, pairs)
+    elif not evidence.comparisons:
+        return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.ALONE)
     return _rule_among_llms(choice, evidence, ranking)
 
 
@@ -94,7 +83,7 @@ def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ru
     chosen, baseline = choice.strategy, choice.best_baseline
     contradicting = _contradicting(evidence, ranking, chosen)
     if contradicting:
-        return Ruling(Verdict.INCONCLUSIVE, chosen, Because.CONTRADICTED, ((contradicting[0], chosen),))
+        return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.CONTRADICTED, ((contradicting[0], chosen),))
     rivals = [name for name in ranking.names(baseline=False) if evidence.about(name, chosen)]
     tied = [
         name
@@ -103,10 +92,11 @@ def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ru
         and (not evidence.shown_better(chosen, name) or _trivial(evidence, chosen, name))
     ]
     if not tied:
-        return Ruling(Verdict.ADOPT, chosen, Because.BETTER, tuple((chosen, name) for name in rivals))
+        return Ruling(Verdict.ADOPT, chosen, Rule.BETTER, tuple((chosen, name) for name in rivals))
     proven = [name for name in tied if baseline is None or evidence.shown_better(name, baseline)]
     winner = ranking.cheapest([chosen, *proven])
-    return Ruling(Verdict.TIE, winner, Because.TIED, tuple((chosen, name) for name in tied))
+    pairs = tuple((chosen, name) for name in tied)
+    return Ruling(Verdict.TIE, winner, Rule.TIED, pairs, ranking.cheapest([chosen, *tied]))
 
 
 def _trivial(evidence: Evidence, a: str, b: str) -> bool:

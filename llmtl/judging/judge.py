@@ -31,7 +31,6 @@ class Contest:
 
     a: str
     b: str
-    why: str
     outputs: tuple[tuple[str | None, str | None], ...]
 
 
@@ -60,7 +59,7 @@ class Judge:
             replies = self._replies(questions, advance)
         answers = {each: _answer(reply) for each, reply in zip(shown, replies, strict=True)}
         judged = [outcomes(contest.outputs, answers) for contest in contests]
-        counted = [tally(each.a, each.b, each.why, judged=found) for each, found in zip(contests, judged, strict=True)]
+        counted = [tally(each.a, each.b, judged=found) for each, found in zip(contests, judged, strict=True)]
         spent = self.spent
         progress.say(f"judge: {spent.requests:,} replies, {spent.usd:.4f} USD")
         return Opinion(corrected(counted), self._client.supports("schema"), forecast, spent), judged

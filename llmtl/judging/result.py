@@ -22,7 +22,6 @@ class JudgedComparison:
 
     a: str
     b: str
-    why: str
     wins: int
     losses: int
     ties: int

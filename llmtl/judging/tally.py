@@ -14,7 +14,7 @@ from llmtl.judging.result import JudgedComparison
 from llmtl.metrics.paired import compare_counts, holm, mcnemar_exact
 
 
-def tally(a: str, b: str, why: str, *, judged: Sequence[Judged]) -> JudgedComparison:
+def tally(a: str, b: str, *, judged: Sequence[Judged]) -> JudgedComparison:
     """Return the outcomes of one comparison counted; its p-value is not corrected yet."""
     count = {outcome: sum(item.outcome is outcome for item in judged) for outcome in Outcome}
     wins, losses, ties = count[Outcome.A], count[Outcome.B], count[Outcome.TIE]
@@ -24,7 +24,6 @@ def tally(a: str, b: str, why: str, *, judged: Sequence[Judged]) -> JudgedCompar
     return JudgedComparison(
         a=a,
         b=b,
-        why=why,
         wins=wins,
         losses=losses,
         ties=ties,

@@ -6,18 +6,21 @@ never tested on it. Not covered: reading the files (`llmtl.decision.predictions`
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from llmtl.costs import PriceConfig
-from llmtl.decision import Decision, DecisionConfig, choose, decide, to_json
+from llmtl.decision import Decision, DecisionConfig, choose, decide
 from llmtl.decision.comparing import over_seeds
+from llmtl.decision.outcome import Caution, Halved, NoCost, NoLatency
 from llmtl.decision.predictions import Answer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
+from llmtl.report import summarize
+from llmtl.report.decision_file import to_json
 from llmtl.store import now, write_json
 from llmtl.strategy import Role
 from llmtl.task import METRICS, Metric, Task, TaskKind
@@ -69,11 +72,12 @@ def decide_predictions(
     if no_cost:
         measured["dev"].sort(key=lambda item: -item.scores[known.metric.value].value)
     choice = choose(known, measured["dev"], config=config, prices=prices, written_at=now())
-    decision = decide(known, choice, dev=measured["dev"], test=measured["test"], config=config, prices=prices)
     notes += _unknown(priced=not no_cost, untimed=no_latency, timed=len(no_latency) < len(found))
-    decision = replace(decision, warnings=(*notes, *decision.warnings))
+    decision = decide(
+        known, choice, dev=measured["dev"], test=measured["test"], config=config, prices=prices, notes=notes
+    )
     if out is not None:
-        write_json(Path(out) / "decision.json", to_json(decision))
+        write_json(Path(out) / "decision.json", to_json(decision, summarize(decision)))
     return decision
 
 
@@ -94,18 +98,15 @@ def _evaluation(
     return evaluation_of(item, split=split, ids=ids, role=role, kind=task.kind, labels=task.labels)
 
 
-def _parts(found: Sequence[StrategyFile], seed: int) -> tuple[list[str], list[str], list[str]]:
+def _parts(found: Sequence[StrategyFile], seed: int) -> tuple[list[Caution], list[str], list[str]]:
     """Return what to say about it, and the ids to choose on and to test on."""
     rows = sorted(found[0].first, key=lambda answer: answer.id)  # whatever the order of the files
     dev = [answer.id for answer in rows if answer.row.split == "dev"]
     test = [answer.id for answer in rows if answer.row.split != "dev"]
-    notes = []
+    notes: list[Caution] = []
     if not dev:
         dev, test = _halves(rows, seed)
-        notes.append(
-            f"No row is marked as dev, so the choice was made on a random half of the examples ({len(dev):,}) and "
-            f"tested on the other half ({len(test):,}); give dev rows to test on all of these."
-        )
+        notes.append(Halved(len(dev), len(test)))
     if min(len(dev), len(test)) < FEWEST:
         raise DataError(
             f"Too few examples: {len(dev)} to choose on, {len(test)} to test on; give at least {FEWEST} of each "
@@ -155,16 +156,9 @@ def _check_limits(config: DecisionConfig, *, priced: bool, timed: bool) -> None:
         raise DataError("The latency is limited, and the files give none; add 'latency_ms' to every row.")
 
 
-def _unknown(*, priced: bool, untimed: Sequence[str], timed: bool) -> list[str]:
+def _unknown(*, priced: bool, untimed: Sequence[str], timed: bool) -> list[Caution]:
     """Return what to say about cost and latency that the files do not give."""
-    notes = []
-    if not priced:
-        notes.append(
-            "The files give no cost, so no strategy counts as cheaper: of those within the margin, a baseline is taken "
-            "first and then the best on dev."
-        )
-    if not timed:
-        notes.append("The files give no latency, so none is known.")
-    elif untimed:
-        notes.append(f"The latency of {', '.join(untimed)} is not known: the rows have no latency_ms.")
+    notes: list[Caution] = [] if priced else [NoCost()]
+    if untimed:
+        notes.append(NoLatency(tuple(untimed) if timed else ()))
     return notes

@@ -72,6 +72,7 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         model_name=run.recipe.model.name,
         device=fit["device"],
         decision=run.decision,
+        summary=run.summary,
         provenance=read_json(run.folder / PROVENANCE),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
         made_from=_made_from(run, winner, folder, merge=merge),

@@ -34,8 +34,8 @@ def check_judge(config: JudgeConfig | None, folder: Path) -> None:
         Judge(config, Brief("", config.criteria, config.show_references), ReplyCache()).close()
 
 
-def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) -> tuple[Decision, Judging | None]:
-    """Return the decision, with a warning where the judge contradicts it, and what the judge said.
+def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) -> Judging | None:
+    """Return what the judge said, or None where the recipe has no judge.
 
     Writes `judging.json` and `judging.jsonl`; both are deleted where the recipe has no judge.
     """
@@ -43,14 +43,14 @@ def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) 
     if config is None:
         for name in (JUDGING_FILE, VERDICTS_FILE):
             (folder / name).unlink(missing_ok=True)
-        return decision, None
+        return None
     judging, rows = _judged(bench, config, decision, {item.strategy: item for item in test})
     judging = with_words(judging, decision)
     write_json_lines(folder / VERDICTS_FILE, rows)
     write_json(folder / JUDGING_FILE, JUDGING.dump_python(judging, mode="json"))
     for line in judging.contradictions or (judging.sentence,):
         bench.progress.say(line)
-    return replace(decision, warnings=(*decision.warnings, *judging.contradictions)), judging
+    return judging
 
 
 def _judged(
@@ -101,7 +101,7 @@ class _Sitting:
 
 def _contest(planned: Planned, test: Mapping[str, Evaluation], positions: Sequence[int]) -> Contest:
     a, b = test[planned.a].answers, test[planned.b].answers
-    return Contest(planned.a, planned.b, planned.why, tuple((a[at], b[at]) for at in positions))
+    return Contest(planned.a, planned.b, tuple((a[at], b[at]) for at in positions))
 
 
 def judged_examples(test: Sequence[Example], most: int, *, seed: int) -> tuple[Example, ...]:

@@ -5,7 +5,6 @@ was fitted without it. Not covered: the same for tasks that are no classificatio
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from llmtl.checks.label_noise import check_label_noise
 from llmtl.decision import Decision
@@ -25,13 +24,11 @@ HOW = (
 
 def write_noise(
     bench: Bench, decision: Decision, *, dev: Sequence[Evaluation], test: Sequence[Evaluation]
-) -> tuple[Decision, NoiseSensitivity]:
-    """Return the decision, with a warning where it would be another, and what was found; write `noise.json`."""
+) -> NoiseSensitivity:
+    """Return what becomes of the verdict without the suspects; write `noise.json`."""
     found = noise_sensitivity(bench, decision, dev=dev, test=test)
     write_json(bench.store.folder / NOISE_FILE, NOISE.dump_python(found, mode="json"))
-    if found.changed:
-        decision = replace(decision, warnings=(*decision.warnings, found.sentence))
-    return decision, found
+    return found
 
 
 def noise_sensitivity(

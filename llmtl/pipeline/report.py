@@ -8,13 +8,12 @@ Not covered: measuring a live endpoint (`llmtl.serving`).
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.checks.finding import Finding
 from llmtl.decision import Decision, decide
-from llmtl.decision.eligibility import why_not
+from llmtl.decision.eligibility import broken_by
 from llmtl.decision.power import break_evens
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.sensitivity import NOISE, NOISE_FILE
@@ -24,11 +23,11 @@ from llmtl.learning_curve import CURVE_FILE, CURVES
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
-from llmtl.report import ReportContent, markdown, serving, write_html
+from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples, read_if_there
+from llmtl.report import ReportContent, Summary, markdown, serving, summarize, write_html
+from llmtl.report.sentences import constraints_broken
 from llmtl.store import read_json, write_text
 
-Kept = TypeVar("Kept")
 
 
 def refresh_report(folder: Path) -> None:
@@ -45,9 +44,11 @@ def report_content(run: Run) -> ReportContent:
     """Return what the report of a run shows; its `decision` has the served cost and latency if the run was served."""
     findings, skipped = _kept(run)
     served = read_served(run)
+    decision, summary = as_served(run, served) if served else (run.decision, run.summary)
     return ReportContent(
         task=run.task,
-        decision=as_served(run, served) if served else run.decision,
+        decision=decision,
+        summary=summary,
         evaluations=(*run.evaluations, *run.left),
         test_examples=read_examples(run.folder, "test"),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
@@ -60,21 +61,16 @@ def report_content(run: Run) -> ReportContent:
         served=served,
         prices=run.recipe.prices,
         limits=run.recipe.decision,
-        curves=_read_if_there(run.folder / CURVE_FILE, CURVES),
-        noise=_read_if_there(run.folder / NOISE_FILE, NOISE),
-        judging=_read_if_there(run.folder / JUDGING_FILE, JUDGING),
+        curves=read_if_there(run.folder / CURVE_FILE, CURVES),
+        noise=read_if_there(run.folder / NOISE_FILE, NOISE),
+        judging=read_if_there(run.folder / JUDGING_FILE, JUDGING),
     )
-
-
-def _read_if_there(path: Path, kind: TypeAdapter[Kept]) -> Kept | None:
-    """Return what a file of the run holds, or None where the run has no such file."""
-    return kind.validate_python(read_json(path)) if path.is_file() else None
 
 
 def summary_notes(run: Run) -> tuple[str, ...]:
     """Return one line each on more labels, doubtful labels and a judge, where the run has something to say on them."""
-    curves, noise = _read_if_there(run.folder / CURVE_FILE, CURVES), _read_if_there(run.folder / NOISE_FILE, NOISE)
-    judging = _read_if_there(run.folder / JUDGING_FILE, JUDGING)
+    curves, noise = read_if_there(run.folder / CURVE_FILE, CURVES), read_if_there(run.folder / NOISE_FILE, NOISE)
+    judging = read_if_there(run.folder / JUDGING_FILE, JUDGING)
     lines = [
         curves.sentence if curves else "",
         noise.sentence if noise and noise.verdict and not noise.changed else "",
@@ -97,8 +93,8 @@ def read_served(run: Run) -> Served | None:
     return served if served.task == run.task.name and served.strategy in known else None
 
 
-def as_served(run: Run, served: Served) -> Decision:
-    """Return the decision with the served strategy's cost and latency, and what follows from them.
+def as_served(run: Run, served: Served) -> tuple[Decision, Summary]:
+    """Return the decision with the served strategy's cost and latency, what follows from them, and its sentences.
 
     Verdict and winner stay: they were decided once, on what was measured offline. Where the served cost would have
     decided otherwise, or breaks a limit of the recipe, a warning says so.
@@ -110,21 +106,24 @@ def as_served(run: Run, served: Served) -> Decision:
     again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices, dropped=left)
     same = (again.verdict, again.winner) == (run.decision.verdict, run.decision.winner)
     eligible = [result.name for result in run.decision.strategies if result.eligible]
-    limits = [reason for item in dev if item.strategy == served.strategy and (reason := why_not(item, config))]
-    sentences = again if same else run.decision
-    return replace(
+    broken = [found for item in dev if item.strategy == served.strategy and (found := broken_by(item, config))]
+    sentences = summarize(again) if same else run.summary
+    decision = replace(
         run.decision,
         strategies=again.strategies,
         break_even=break_evens(Ranking((*dev, *left), run.task.metric, prices), eligible, run.decision.winner),
-        reason=sentences.reason,
+        changes=again.changes if same else run.decision.changes,
+    )
+    summary = replace(
+        sentences,
         reasons=(*sentences.reasons, serving.basis(served)),
-        would_change=sentences.would_change,
         warnings=(
-            *run.decision.warnings,
+            *run.summary.warnings,
             *([] if same else [serving.otherwise(served, again)]),
-            *(f"As served, {served.strategy} could not have been chosen: {reason}." for reason in limits),
+            *(f"As served, {served.strategy} could not have been chosen: {constraints_broken(it)}." for it in broken),
         ),
     )
+    return decision, summary
 
 
 def _at(served: Served, evaluation: Evaluation) -> Evaluation:

@@ -9,7 +9,9 @@ from functools import cached_property
 from pathlib import Path
 
 from llmtl.decision import Decision
+from llmtl.decision.sensitivity import NOISE, NOISE_FILE
 from llmtl.errors import RunError
+from llmtl.judging.result import JUDGING, JUDGING_FILE
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.pipeline.run_format import (
@@ -18,8 +20,11 @@ from llmtl.pipeline.run_format import (
     read_decision,
     read_evaluations,
     read_examples,
+    read_if_there,
     read_index,
+    read_summary,
 )
+from llmtl.report.sentences import Summary, summarize
 from llmtl.settings import Recipe, load_recipe
 from llmtl.store import read_json
 from llmtl.strategies.table import make
@@ -41,6 +46,17 @@ class Run:
     evaluations: tuple[Evaluation, ...]
     index: Index = field(repr=False)
     _predictors: dict[str, Predictor] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """Return the decision in sentences; of a run of an earlier version those that it kept."""
+        if self.decision.rule is None:
+            return read_summary(self.folder, self.decision)
+        noise, judging = (
+            read_if_there(self.folder / NOISE_FILE, NOISE),
+            read_if_there(self.folder / JUDGING_FILE, JUDGING),
+        )
+        return summarize(self.decision, noise=noise, judging=judging)
 
     @cached_property
     def left(self) -> tuple[Evaluation, ...]:

@@ -15,20 +15,23 @@ curves, label noise, a judge and a live endpoint, which stand beside what they h
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.checks.finding import Finding
-from llmtl.decision import Decision, from_json, to_json
+from llmtl.decision import Decision
 from llmtl.errors import InputError, RunError
 from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.measured.evaluation import Evaluation
 from llmtl.recipe import read_yaml
+from llmtl.report.decision_file import from_json, kept_summary, to_json
+from llmtl.report.sentences import Summary
 from llmtl.settings import Recipe
 from llmtl.store import STEPS, read_json, read_json_lines, write_json, write_json_lines, write_text
 from llmtl.task import Example, Split, Task
 
+Kept = TypeVar("Kept")
 FORMAT = 2
 """The newest format that this version reads, and the one it writes. 1 had no number and stored USD in evaluations."""
 
@@ -83,6 +86,16 @@ def read_decision(folder: Path) -> Decision:
     return from_json(read_json(folder / DECISION))
 
 
+def read_summary(folder: Path, decision: Decision) -> Summary:
+    """Read the sentences that `decision.json` holds, as they were written."""
+    return kept_summary(read_json(folder / DECISION), decision)
+
+
+def read_if_there(path: Path, kind: TypeAdapter[Kept]) -> Kept | None:
+    """Read what a file of the run holds; None where the run has no such file."""
+    return kind.validate_python(read_json(path)) if path.is_file() else None
+
+
 def read_evaluations(folder: Path, paths: Sequence[str]) -> tuple[Evaluation, ...]:
     """Read evaluations from their steps' folders; raises `RunError` where one is missing or damaged."""
     try:
@@ -117,9 +130,9 @@ def write_index(folder: Path, index: Index) -> None:
     write_json(folder / INDEX, _INDEX.dump_python(index, mode="json") | {"format": FORMAT})
 
 
-def write_decision(folder: Path, decision: Decision) -> None:
+def write_decision(folder: Path, decision: Decision, summary: Summary) -> None:
     """Write `decision.json`; when it says something new, what was measured of the old winner's server goes."""
-    path, document = folder / DECISION, to_json(decision)
+    path, document = folder / DECISION, to_json(decision, summary)
     if not path.is_file() or read_json(path) != document:
         (folder / SERVING_FILE).unlink(missing_ok=True)
     write_json(path, document)

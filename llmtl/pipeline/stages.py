@@ -42,6 +42,8 @@ from llmtl.pipeline.run_format import (
 from llmtl.pipeline.spending import spending_of
 from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.progress import Progress, Silent
+from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json, to_json
+from llmtl.report.sentences import summarize, told_before
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.store import Store, digest, now, versions, write_json
 from llmtl.strategies.table import sending_away
@@ -115,12 +117,15 @@ def _carry_out(prepared: Prepared, barred: dict[str, str], store: Store, progres
     dev_scored, test_scored = [item for item, _ in dev], [item for item, _ in test]
     curves = write_curves(bench, dev_scored)
     dev_all = [*dev_scored, *(evaluation for evaluation, _ in raced.left)]
-    decision, noise = write_noise(bench, decision, dev=dev_all, test=test_scored)
-    decision, judging = write_judging(bench, decision, test_scored)
+    noise = write_noise(bench, decision, dev=dev_all, test=test_scored)
+    judging = write_judging(bench, decision, test_scored)
     spending = spending_of(bench, dev=dev_all, test=test_scored, curves=curves, noise=noise, judging=judging)
     decision = replace(decision, spending=spending)
     skipped = barred | skipped
-    _write_results(bench, decision, [*dev, *test], ran=tested, skipped=skipped, left=raced.left, started=started)
+    summary = summarize(decision, noise=noise, judging=judging)
+    _write_results(
+        bench, to_json(decision, summary), [*dev, *test], ran=tested, skipped=skipped, left=raced.left, started=started
+    )
     return load_run(folder)
 
 
@@ -214,6 +219,7 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
         )
 
     depends_on = {
+        "format": SCHEMA_VERSION,
         "dev": [path.name for _, path in (*raced.finished, *raced.left)],
         "decision": recipe.decision.model_dump(mode="json"),
         "prices": recipe.prices.model_dump(mode="json"),
@@ -233,7 +239,7 @@ def _tested(choice: Choice, raced: Raced) -> set[str]:
 
 def _write_results(
     bench: Bench,
-    decision: Decision,
+    document: dict[str, Any],
     measured: Measured,
     *,
     ran: list[Strategy],

@@ -2,6 +2,9 @@
 
     content.py        what a report is made from
     wording.py        numbers and verdicts in words
+    sentences.py      a decision in plain sentences    rules.py         its reason, by the rule that led to it
+    metric_words.py   scores and differences of one metric in running text
+    decision_file.py  decision.json: values and sentences written out, read back, and their schema
     serving.py        what a live endpoint was measured to do, in words
     view.py           what every form of the report shows, worked out once
     money.py          what each strategy costs at the expected volume, and the limits it breaks
@@ -16,12 +19,13 @@
     markdown_text.py  the same content with tables in place of charts, from report.md.jinja
     terminal.py       progress bars and the verdict in the terminal
 
-Not covered: deciding anything. Whatever a report says was worked out by `llmtl.decision`.
+Not covered: deciding anything. Whatever a report says was worked out by `llmtl.decision`, as codes and values.
 """
 
 from llmtl.report.content import ReportContent
 from llmtl.report.html import write_html
 from llmtl.report.markdown_text import markdown
+from llmtl.report.sentences import Summary, summarize
 from llmtl.report.terminal import TerminalProgress, print_verdict
 
-__all__ = ["ReportContent", "TerminalProgress", "markdown", "print_verdict", "write_html"]
+__all__ = ["ReportContent", "TerminalProgress", "Summary", "markdown", "print_verdict", "summarize", "write_html"]

@@ -16,6 +16,7 @@ from llmtl.judging.result import Judging
 from llmtl.learning_curve.result import LearningCurves
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
+from llmtl.report.sentences import Summary
 from llmtl.task import Example, Task
 
 
@@ -23,16 +24,17 @@ from llmtl.task import Example, Task
 class ReportContent:
     """Everything a report shows.
 
-    `evaluations` holds dev and test evaluations of every strategy that ran; `details` the `Predictor.details()` of each
-    strategy by name; `skipped` the strategies that did not run and why; `provenance` name-value pairs (model, versions,
-    device, seeds, fingerprints, times). `served` is what the live endpoint was measured to do, if there was one; the
-    decision's cost and latency of that strategy are then those of the endpoint. `prices` and `limits` are the recipe's;
-    `curves` and `noise` what labelling more would bring, and whether wrong labels decided; `judging` a judge's
-    second opinion on the comparisons.
+    `summary` says the decision in sentences. `evaluations` holds dev and test evaluations of every strategy that ran;
+    `details` the `Predictor.details()` of each strategy by name; `skipped` the strategies that did not run and why;
+    `provenance` name-value pairs (model, versions, device, seeds, fingerprints, times). `served` is what the live
+    endpoint was measured to do, if there was one; the decision's cost and latency of that strategy are then those of
+    the endpoint. `prices` and `limits` are the recipe's; `curves` and `noise` what labelling more would bring, and
+    whether wrong labels decided; `judging` a judge's second opinion on the comparisons.
     """
 
     task: Task
     decision: Decision
+    summary: Summary
     evaluations: tuple[Evaluation, ...]
     test_examples: tuple[Example, ...]
     sizes: Mapping[str, int]

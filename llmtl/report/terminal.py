@@ -29,6 +29,7 @@ from llmtl.decision.outcome import Decision, StrategyResult, Verdict
 from llmtl.measured.endpoint import Served
 from llmtl.progress import Advance
 from llmtl.report import serving, wording
+from llmtl.report.sentences import Summary
 
 _SPEED_WINDOW_SECONDS = 300.0
 _MARKS = {"*": "winner", "-": "left the race on dev", "x": "not eligible"}
@@ -110,13 +111,14 @@ class TerminalProgress:
 
 
 def print_verdict(
-    decision: Decision, console: Console, served: Served | None = None, *, notes: Sequence[str] = ()
+    decision: Decision, summary: Summary, *, console: Console, served: Served | None = None, notes: Sequence[str] = ()
 ) -> None:
-    """Return nothing; print the verdict, its reasons and one line a strategy, and what a live endpoint did.
+    """Print the verdict, its reasons and one line per strategy, and what a live endpoint did.
 
     `notes` come under the table: what more labels would bring, and whether doubtful labels decided.
     """
-    parts = [Text(wording.verdict(decision), style=f"bold {_STYLES[decision.verdict]}"), Text(wording.reason(decision))]
+    verdict = Text(wording.verdict(decision), style=f"bold {_STYLES[decision.verdict]}")
+    parts = [verdict, Text(summary.below_verdict)]
     if decision.target is not None:
         stated = f"Target {wording.target(decision.target)}: {wording.target_state(decision)}."
         parts.append(Text(stated, style="dim"))
@@ -128,9 +130,9 @@ def print_verdict(
     for note in notes:
         console.print(_bullet(note))
     for heading, lines in (
-        ("Why", decision.reasons),
-        ("What would change it", decision.would_change),
-        ("Read with care", decision.warnings),
+        ("Why", summary.reasons),
+        ("What would change it", summary.would_change),
+        ("Read with care", summary.warnings),
     ):
         if lines:
             console.print(Text(heading, style="bold"))

@@ -3,14 +3,14 @@
 Not covered: how it looks; numbers in words are `wording`'s.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llmtl.decision.outcome import Comparison, Decision, StrategyResult, Verdict
+from llmtl.decision.outcome import Comparison, Decision, MoreRequests, StrategyResult, Verdict
+from llmtl.judging.result import JudgedComparison
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import serving, wording
+from llmtl.report import sentences, serving, wording
 from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
@@ -20,7 +20,6 @@ from llmtl.report.reliability import Reliability, reliability_of
 from llmtl.task import METRICS, TaskKind
 
 SIGNIFICANCE = 0.05
-_CONSTRAINT = re.compile(r"\bdecision\.(\w+)")
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,12 @@ class View:
     drift: str
     money: Money | None
 
+    def purpose(self, pair: Comparison | JudgedComparison) -> str:
+        """Return why two strategies were compared."""
+        choice, names = self.content.decision.choice, {pair.a, pair.b}
+        planned = (item for item in choice.comparisons if {item.a, item.b} == names)
+        return next((sentences.purpose(item.purpose, choice.strategy) for item in planned), "")
+
     @property
     def other_metric(self) -> str:
         """Return the metric that is shown beside the one decided on: the first other one of the kind of task."""
@@ -141,7 +146,7 @@ def build_view(content: ReportContent) -> View:
     return View(
         content=content,
         verdict=wording.verdict(content.decision),
-        reason=wording.reason(content.decision),
+        reason=content.summary.below_verdict,
         changes=_changes(content),
         figures=_figures(content),
         rows=rows,
@@ -194,14 +199,14 @@ def _row(content: ReportContent, result: StrategyResult) -> Row:
         standing = "eligible"
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
     served = content.served is not None and content.served.strategy == result.name
-    why = "" if result.eligible or left else result.why_not or "no reason was recorded"
+    why = "" if result.eligible or left else content.summary.why_not.get(result.name) or "no reason was recorded"
     return Row(result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served)
 
 
 def _barred(result: StrategyResult) -> str:
     """Return the constraints that a strategy breaks; the whole reason is the row's `why`."""
-    broken = list(dict.fromkeys(_CONSTRAINT.findall(result.why_not or "")))
-    return f"not eligible: {', '.join(broken)}" if broken else "not eligible"
+    broken = ", ".join(item.constraint for item in result.broken)
+    return f"not eligible: {broken}" if broken else "not eligible"
 
 
 def _changes(content: ReportContent) -> tuple[str, ...]:
@@ -210,13 +215,12 @@ def _changes(content: ReportContent) -> tuple[str, ...]:
     Break-even points far from the expected volume change nothing, and are left to the chart.
     """
     decision = content.decision
-    stated = " ".join(decision.would_change)
-    return decision.would_change + tuple(
+    stated = [item.point for item in decision.changes if isinstance(item, MoreRequests)]
+    return content.summary.would_change + tuple(
         f"Above {wording.plural(point.requests, 'request')} in all, {point.cheaper_above} costs less than "
         f"{point.cheaper_below}."
         for point in decision.break_even
-        if wording.count(point.requests) not in stated
-        and (content.prices is None or near(point.requests, content.prices.requests))
+        if point not in stated and (content.prices is None or near(point.requests, content.prices.requests))
     )
 
 

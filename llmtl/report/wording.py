@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llmtl.decision.outcome import Decision, Verdict
-from llmtl.decision.wording import NAMES
+from llmtl.report.metric_words import NAMES
 from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric, TaskKind
 
@@ -216,12 +216,6 @@ def verdict(decision: Decision) -> str:
             return f"Use the baseline: {decision.winner}"
         case Verdict.INCONCLUSIVE:
             return "Too close to call"
-
-
-def reason(decision: Decision) -> str:
-    """Return the reason without the verdict in front of it, for places where the verdict stands above."""
-    repeated = f"{verdict(decision)}: "
-    return capital(decision.reason.removeprefix(repeated)) if decision.reason.startswith(repeated) else decision.reason
 
 
 def target_state(decision: Decision) -> str:

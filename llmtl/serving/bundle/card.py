@@ -149,7 +149,7 @@ def _where(base: BaseModel, winner: ServedStrategy) -> str:
 def _verdict(facts: Card) -> Iterable[str]:
     decision, served = facts.source.decision, facts.bundle.winner.name
     yield "## Verdict"
-    yield f"**{escape(wording.verdict(decision))}.** {escape(wording.reason(decision))}"
+    yield f"**{escape(wording.verdict(decision))}.** {escape(facts.source.summary.below_verdict)}"
     if served != decision.winner:
         yield f"This bundle serves `{served}`, which was asked for; the run's winner is `{decision.winner}`."
     elif decision.verdict is Verdict.INCONCLUSIVE:
@@ -161,7 +161,7 @@ def _verdict(facts: Card) -> Iterable[str]:
 def _scores(facts: Card) -> Iterable[str]:
     decision = facts.source.decision
     yield "## Scores"
-    target = f" Target {escape(decision.target_note)}." if decision.target_note else ""
+    target = f" Target {escape(note)}." if (note := facts.source.summary.target_note) else ""
     tests = facts.source.sizes["test"]
     yield (
         f"{wording.capital(wording.metric_name(decision.metric))} on {wording.plural(tests, 'test example')} that "

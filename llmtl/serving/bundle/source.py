@@ -12,6 +12,7 @@ from llmtl.decision import Decision
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
 from llmtl.measured.evaluation import Evaluation
+from llmtl.report import Summary
 from llmtl.serving.bundle.hosted import HostedWinner
 from llmtl.strategy import Predictor, Role
 from llmtl.task import Example, Task
@@ -57,6 +58,7 @@ class BundleSource:
     model_name: str
     device: str
     decision: Decision
+    summary: Summary
     provenance: Mapping[str, str]
     sizes: Mapping[str, int]
     made_from: str

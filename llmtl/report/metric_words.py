@@ -1,13 +1,13 @@
 """Scores, differences and p-values in the words of the decision's sentences.
 
-Not covered: the report's own formats (`llmtl.report.wording`).
+Not covered: the formats of tables and figures (`wording`).
 """
 
 import math
 from dataclasses import dataclass
 
-from llmtl.decision.evidence import Evidence, Finding
-from llmtl.measured.evaluation import Evaluation
+from llmtl.decision.evidence import Evidence
+from llmtl.decision.outcome import Comparison, StrategyResult
 from llmtl.task import Metric
 
 NAMES = {
@@ -52,24 +52,23 @@ class Words:
 
     def better(self, evidence: Evidence, a: str, b: str) -> str:
         """Return how a compares with b on test: `3.0 points better, 95% interval -1.2 to 7.2, p = 0.160`."""
-        finding = evidence.about(a, b)
-        difference = evidence.difference(a, b)
-        if finding is None or difference is None:
+        found, difference = evidence.about(a, b), evidence.difference(a, b)
+        if found is None or difference is None:
             return "not compared"
-        low, high = _ends(finding, a)
+        low, high = _ends(found, a)
         word = "better" if difference >= 0 else "worse"
         if difference == 0:
-            return f"no difference, 95% interval {self.bare(low)} to {self.bare(high)}, {p_value(finding.p_holm)}"
+            return f"no difference, 95% interval {self.bare(low)} to {self.bare(high)}, {p_value(found.p_holm)}"
         return (
             f"{self.gap(abs(difference))} {word}, 95% interval {self.bare(low)} to {self.bare(high)}, "
-            f"{p_value(finding.p_holm)}"
+            f"{p_value(found.p_holm)}"
         )
 
-    def against(self, a: Evaluation, b: Evaluation, title: str = "") -> str:
-        """Return two scores side by side: `qlora gets 91.0% right against 72.0% for tfidf, the best baseline`."""
-        first, second = (item.scores[self.metric.value].value for item in (a, b))
+    def against(self, a: StrategyResult, b: StrategyResult, title: str = "") -> str:
+        """Return two test scores side by side: `qlora gets 91.0% right against 72.0% for tfidf, the best baseline`."""
+        first, second = (item.test.value if item.test else 0.0 for item in (a, b))
         verb = "gets" if self.metric in SHARES else "reaches"
-        return f"{a.strategy} {verb} {self.score(first)} against {self.plain(second)} for {b.strategy}{title}"
+        return f"{a.name} {verb} {self.score(first)} against {self.plain(second)} for {b.name}{title}"
 
 
 def p_value(value: float) -> str:
@@ -91,6 +90,6 @@ def listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _ends(finding: Finding, a: str) -> tuple[float, float]:
-    measured = finding.measured
-    return (measured.low, measured.high) if finding.planned.a == a else (-measured.high, -measured.low)
+def _ends(found: Comparison, a: str) -> tuple[float, float]:
+    low, high = found.ci95
+    return (low, high) if found.a == a else (-high, -low)

@@ -1,0 +1,139 @@
+"""The reason of a verdict in one or two sentences, by the rule that led to it.
+
+Not covered: the further reasons, warnings and what would change it (`sentences`).
+"""
+
+from dataclasses import dataclass
+
+from llmtl.decision.evidence import Evidence, evidence_of
+from llmtl.decision.outcome import Decision, Rule
+from llmtl.report.metric_words import Words, listed
+from llmtl.strategy import Role
+from llmtl.task import Metric
+
+
+@dataclass(frozen=True)
+class Case:
+    """A decision with its evidence, ready to be put in words."""
+
+    decision: Decision
+    evidence: Evidence
+    words: Words
+
+    @classmethod
+    def of(cls, decision: Decision) -> "Case":
+        """Return the case of a decision."""
+        return cls(decision, evidence_of(decision), Words(Metric(decision.metric)))
+
+    def against(self, a: str, b: str, title: str = "") -> str:
+        """Return the two test scores and how they compare; `title` says what b is."""
+        first, second = self.decision.result(a), self.decision.result(b)
+        return f"{self.words.against(first, second, title)} ({self.words.better(self.evidence, a, b)})"
+
+    def known_cost(self, *names: str) -> bool:
+        """Return whether it is known what each of the strategies costs."""
+        return all(self.decision.result(name).usd_per_1k_requests is not None for name in names)
+
+    @property
+    def on_test(self) -> str:
+        """Return on how much evidence a sentence rests."""
+        return f"on {self.evidence.n:,} unseen example{'' if self.evidence.n == 1 else 's'}"
+
+
+def reason(case: Case, rule: Rule) -> tuple[str, str]:
+    """Return the reason as its opening, which says no more than the verdict and may be empty, and the rest."""
+    return {
+        Rule.BETTER: _better,
+        Rule.TIED: _tied,
+        Rule.NOT_WORTH_MORE: _not_worth_more,
+        Rule.NO_LLM: _no_llm,
+        Rule.OPEN: _open,
+        Rule.CONTRADICTED: _contradicted,
+        Rule.ALONE: _alone,
+    }[rule](case)
+
+
+def _better(case: Case) -> tuple[str, str]:
+    decision, evidence = case.decision, case.evidence
+    winner, baseline = decision.winner, decision.choice.best_baseline
+    beaten = [b for a, b in decision.hangs_on if b != baseline and evidence.shown_better(a, b)]
+    tail = f" It is also shown better than {listed(beaten)}." if beaten and baseline else ""
+    against = baseline or (beaten or [b for _, b in decision.hangs_on])[0]
+    title = ", the best baseline" if baseline else ""
+    if not baseline and not beaten:
+        return "", (
+            f"Adopt {winner}, the cheapest: {case.on_test} {case.against(winner, against)}, so nothing dearer is shown "
+            "to be worth more."
+        )
+    return f"Adopt {winner}: ", f"{case.on_test} {case.against(winner, against, title)}.{tail}"
+
+
+def _tied(case: Case) -> tuple[str, str]:
+    decision, evidence = case.decision, case.evidence
+    winner, chosen, baseline = decision.winner, decision.choice.strategy, decision.choice.best_baseline
+    rivals = [rival for _, rival in decision.hangs_on]
+    known = case.known_cost(chosen, *rivals)
+    take = f"Take {winner}, {'the cheapest of them' if known else 'the best of them on dev'}"
+    if baseline is not None:
+        proof = f"{baseline}, the best baseline ({case.words.better(evidence, winner, baseline)})"
+        cheapest = winner == decision.cheapest_tied
+        take += f" and shown better than {proof}" if cheapest else f" that is shown better than {proof}"
+    more = decision.more_test_examples
+    settle = "" if more is None else f" About {more:,} more test examples would settle it."
+    other = winner if winner != chosen else rivals[0]
+    shown = all(evidence.not_worth_more(chosen, rival) for rival in rivals)
+    worth = f"{chosen} is not worth more than {listed(rivals)}"
+    said = worth if shown else f"{listed([chosen, *rivals])} cannot be told apart"
+    return "", f"{said}: {case.on_test} {case.against(chosen, other)}. {take}.{settle}"
+
+
+def _not_worth_more(case: Case) -> tuple[str, str]:
+    decision, evidence, words = case.decision, case.evidence, case.words
+    winner = decision.winner
+    llm = max((a for a, _ in decision.hangs_on), key=decision.dev_score)
+    bound = evidence.at_most(llm, winner) or 0.0
+    if evidence.shown_better(winner, llm):
+        shown = "which is shown better"
+    elif bound <= 0:
+        shown = "so it is no better"
+    else:
+        margin = words.gap(decision.choice.margin)
+        shown = f"so it is at most {words.gap(bound)} better, within the margin of {margin}"
+    return "", f"No language model earns its keep, use {winner}: {case.on_test} {case.against(llm, winner)}, {shown}."
+
+
+def _no_llm(case: Case) -> tuple[str, str]:
+    decision = case.decision
+    barred = [item.name for item in decision.strategies if item.role is not Role.BASELINE and item.broken]
+    if not barred:
+        return "", f"Use {decision.winner}: no language-model strategy was measured."
+    excluded = f"({listed(barred)} excluded)"
+    return "", f"Use {decision.winner}: no language-model strategy meets the constraints {excluded}."
+
+
+def _open(case: Case) -> tuple[str, str]:
+    decision = case.decision
+    a, b = decision.hangs_on[0]
+    more = decision.more_test_examples
+    advice = (
+        "no realistic number of further test examples would settle it"
+        if more is None
+        else f"about {more:,} more labelled test examples would settle it"
+    )
+    return "Too close to call: ", (
+        f"{case.on_test} {case.against(a, b)}, which neither shows it better nor rules out that it "
+        f"is better by more than {case.words.gap(decision.choice.margin)}; {advice}. Until then: {decision.winner}, "
+        "chosen on dev."
+    )
+
+
+def _contradicted(case: Case) -> tuple[str, str]:
+    a, b = case.decision.hangs_on[0]
+    return "", (
+        f"Dev and test disagree: dev chose {b}, but {case.on_test} {case.against(a, b)}. Choosing {a} now would be "
+        f"choosing on test; label more examples and decide again. Until then: {case.decision.winner}."
+    )
+
+
+def _alone(case: Case) -> tuple[str, str]:
+    return "", f"There is nothing to compare {case.decision.winner} with; add a baseline such as tfidf."

@@ -1,0 +1,289 @@
+"""A decision in plain sentences, written from its codes and values.
+
+Not covered: the reason itself (`rules`), what a judge says (`judging`), doubtful labels (`noise`), tables and figures.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from llmtl.decision.comparing import RIGHT_OR_WRONG
+from llmtl.decision.outcome import (
+    Broken,
+    Caution,
+    Change,
+    Constraint,
+    Decision,
+    Dropped,
+    Failures,
+    Halved,
+    MoreExamples,
+    MoreRequests,
+    NarrowerMargin,
+    NoBaseline,
+    NoCost,
+    NoLatency,
+    Purpose,
+    StrategyResult,
+    TestScore,
+    TooSmallTest,
+    Unconstrained,
+    WiderMargin,
+)
+from llmtl.decision.power import detectable_before
+from llmtl.decision.sensitivity import NoiseSensitivity
+from llmtl.errors import RunError
+from llmtl.judging.result import Judging
+from llmtl.report import wording
+from llmtl.report.metric_words import Words, usd
+from llmtl.report.rules import Case, reason
+from llmtl.task import Metric
+
+_TAKES = {
+    Constraint.USD_PER_1K: ("cost", "USD per 1,000 requests"),
+    Constraint.P95_MS: ("latency", "ms at the 95th percentile"),
+    Constraint.MEMORY_GIB: ("memory", "GiB of memory"),
+    Constraint.VRAM_GIB: ("GPU memory", "GiB of GPU memory"),
+}
+"""What each constraint limits, and in what unit."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A decision in sentences.
+
+    `reason` says why the verdict is what it is, `reasons` are the further ones; `why_not` says by strategy why it could
+    not be chosen. `opening` is the part at the beginning of `reason` that only repeats the verdict, often empty.
+    """
+
+    reason: str
+    reasons: tuple[str, ...] = ()
+    would_change: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    target_note: str | None = None
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    opening: str = ""
+
+    @property
+    def below_verdict(self) -> str:
+        """Return the reason for places where the verdict stands above it."""
+        return wording.capital(self.reason.removeprefix(self.opening)) if self.opening else self.reason
+
+
+def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judging: Judging | None = None) -> Summary:
+    """Return the sentences on a decision; where doubtful labels decided it or a judge contradicts it, warnings say so.
+
+    Raises `RunError` for a decision that was read from a file of version 1, which kept its sentences and not its rule.
+    """
+    if decision.rule is None:
+        raise RunError("This decision was written by an earlier version of llmtl; read its sentences from the file.")
+    case = Case.of(decision)
+    opening, rest = reason(case, decision.rule)
+    return Summary(
+        reason=f"{opening}{rest}",
+        reasons=_reasons(case),
+        would_change=tuple(_change(case, item) for item in decision.changes),
+        warnings=(
+            *(_caution(case, item) for item in decision.cautions),
+            *([noise.sentence] if noise and noise.changed else []),
+            *(judging.contradictions if judging else ()),
+        ),
+        target_note=_target_note(case),
+        why_not={item.name: why_not(decision, item) for item in decision.strategies if not item.eligible},
+        opening=opening,
+    )
+
+
+def told_before(n: int, *, metric: Metric, alpha: float) -> str:
+    """Return what n test examples can show, as a sentence to read before anything is measured."""
+    found = detectable_before(n, alpha=alpha)
+    if found >= 1:
+        return f"Test has only {n:,} example{'' if n == 1 else 's'}: it cannot show any difference."
+    rough = "" if metric in RIGHT_OR_WRONG else ", roughly (as if of accuracy)"
+    return f"{n:,} test examples show a true difference of {Words(metric).gap(found)} four times in five{rough}."
+
+
+def purpose(code: Purpose, chosen: str) -> str:
+    """Return why a comparison is made, in a few words; `chosen` is the strategy chosen on dev."""
+    return {
+        Purpose.BEST_BASELINE: "the choice against the best baseline",
+        Purpose.ZERO_SHOT: "the choice against zero-shot",
+        Purpose.RUNNER_UP: "the choice against the runner-up on dev",
+        Purpose.LLM_AGAINST_CHOICE: "the best language-model strategy against the choice",
+        Purpose.CHEAPER_RIVAL: f"a cheaper rival of {chosen} against the best baseline",
+        Purpose.LLM_AGAINST_BASELINE: "the best language-model strategy on dev against the best baseline",
+    }[code]
+
+
+def constraints_broken(broken: Sequence[Broken]) -> str:
+    """Return which constraints a strategy breaks, and by how much."""
+    return "; ".join(map(_broken, broken))
+
+
+def why_not(decision: Decision, result: StrategyResult) -> str:
+    """Return why a strategy could not be chosen."""
+    left = next((item for item in decision.choice.dropped if item.strategy == result.name), None)
+    if left is not None and result.test is None:
+        return _why_dropped(left, Words(Metric(decision.metric)))
+    return constraints_broken(result.broken)
+
+
+def _broken(item: Broken) -> str:
+    name, unit = _TAKES[item.constraint]
+    if item.value is None:
+        return f"its {name} is not known, and decision.{item.constraint} is {item.limit:g}"
+    return f"it takes {item.value:.3g} {unit}, and decision.{item.constraint} is {item.limit:g}"
+
+
+def _why_dropped(drop: Dropped, words: Words) -> str:
+    return (
+        f"not scored further after {drop.n_seen:,} of {drop.n:,} dev examples, which show that it would not be chosen: "
+        f"{words.plain(drop.score)} against {words.plain(drop.against_score)} for {drop.against} on those"
+    )
+
+
+def _reasons(case: Case) -> tuple[str, ...]:
+    """Return the further reasons: the choice, every comparison, target, cost, and what test could not see."""
+    decision, choice, words = case.decision, case.decision.choice, case.words
+    lines = [_chosen(case), *_flattery(case)]
+    lines += [
+        f"On test, {case.against(item.a, item.b)}: {purpose(item.purpose, choice.strategy)}."
+        for item in decision.comparisons
+    ]
+    note = _target_note(case)
+    if note:
+        lines.append(f"The target is {note}.")
+    lines += _cost(decision)
+    lines += [f"{name} could not be chosen: {constraints_broken(broken)}." for name, broken in choice.barred.items()]
+    lines += [f"{drop.strategy}: {_why_dropped(drop, words)}." for drop in choice.dropped]
+    found = decision.minimum_detectable_difference
+    if found < 1:
+        lines.append(f"Test shows a true difference of {words.gap(found)} four times in five, smaller ones less often.")
+    return tuple(lines)
+
+
+def _chosen(case: Case) -> str:
+    choice, words = case.decision.choice, case.words
+    number = len(choice.within_margin)
+    how = "the only strategy" if number == 1 else f"the cheapest of {number} strategies"
+    best = words.plain(case.decision.dev_score(choice.best_on_dev))
+    return (
+        f"Before test was opened, dev chose {choice.strategy}: {how} within {words.gap(choice.margin)} of the best "
+        f"score, {best} by {choice.best_on_dev}."
+    )
+
+
+def _flattery(case: Case) -> list[str]:
+    """Return the sentences on what the dev score and the interval of the choice leave out or take in."""
+    decision, choice, words = case.decision, case.decision.choice, case.words
+    lines = []
+    if choice.optimism is not None and choice.optimism > 0:
+        score = words.plain(decision.dev_score(choice.strategy))
+        lines.append(
+            f"Being chosen on dev flatters the dev score of {choice.strategy}, {score}, "
+            f"by about {words.gap(choice.optimism)} (the choice repeated on resamples of dev); test is free of that."
+        )
+    lines += [
+        f"{item.name} was trained {item.test.seeds} times; its test score is the mean, and its "
+        "intervals and p-values hold for another training run too."
+        for item in decision.strategies
+        if item.test and item.test.seeds > 1
+    ]
+    if decision.grouped:
+        lines.append("Test examples come in groups; intervals and tests resample whole groups.")
+    return lines
+
+
+def _target_note(case: Case) -> str | None:
+    """Return which of met, missed or not shown the target is, and why."""
+    target, words = case.decision.target, case.words
+    if target is None:
+        return None
+    score: TestScore | None = case.decision.result(case.decision.winner).test
+    if score is None:
+        return f"not shown: the winner has no score on test to compare with {words.plain(target)}"
+    low, high = score.ci95
+    interval = f"95% interval {words.plain(low)} to {words.plain(high)}"
+    if low >= target:
+        return f"met: the whole interval is at or above {words.plain(target)} ({interval})"
+    if score.value >= target:
+        return (
+            f"not shown: {words.plain(score.value)} is at or above {words.plain(target)}, but the interval reaches "
+            f"below it ({interval})"
+        )
+    beyond = "even the interval ends below it" if high < target else "the interval still reaches it"
+    return f"missed: {words.plain(score.value)} is below {words.plain(target)}, {beyond} ({interval})"
+
+
+def _cost(decision: Decision) -> list[str]:
+    """Return the sentence on what the winner costs, where anybody knows that."""
+    winner = decision.result(decision.winner)
+    if winner.usd_per_1k_requests is None:
+        return []
+    each = f"{winner.name} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests"
+    if winner.usd_total is None:
+        return [f"{each}; what training it costs is not known and counts as nothing."]
+    if not any(item.usd_per_1k_requests or item.usd_total for item in decision.strategies):
+        return []
+    total = usd(winner.usd_total)
+    return [f"{each} and, training included, {total} USD over {decision.requests or 0:,.0f} requests."]
+
+
+def _change(case: Case, item: Change) -> str:
+    words = case.words
+    match item:
+        case MoreExamples(n):
+            return (
+                f"About {n:,} more labelled test examples would settle it, "
+                "if the differences observed are the true ones."
+            )
+        case MoreRequests(point):
+            return (
+                f"Above {point.requests:,.0f} requests in all, {point.cheaper_above} is cheaper than "
+                f"{point.cheaper_below}; {case.decision.requests or 0:,.0f} are expected."
+            )
+        case WiderMargin(gap, strategy):
+            wide = words.gap(gap)
+            return f"With a margin of at least {wide}, dev would have chosen a cheaper strategy, such as {strategy}."
+        case Unconstrained(strategy):
+            return (
+                f"{strategy} scored best on dev among those the constraints exclude; without them it could be chosen."
+            )
+        case NarrowerMargin(gap, strategy):
+            return f"With a margin below {words.gap(gap)}, dev would not have chosen {strategy}."
+
+
+def _caution(case: Case, item: Caution) -> str:
+    match item:
+        case NoBaseline():
+            return (
+                "No baseline is among them, so whether a language model is needed at all is not known; add one, say "
+                "tfidf."
+            )
+        case TooSmallTest(n, detectable) if detectable >= 1:
+            return f"Test has only {n} example{'' if n == 1 else 's'}: no difference can be shown."
+        case TooSmallTest(n, detectable):
+            least = case.words.gap(detectable)
+            return f"Test has only {n} examples: true differences below {least} mostly go unseen."
+        case Failures(strategy, failed, n):
+            return f"{strategy} failed on {failed} of {n} test examples; failures count as errors."
+        case Halved() | NoCost() | NoLatency():
+            return _of_files(item)
+
+
+def _of_files(item: Halved | NoCost | NoLatency) -> str:
+    """Return what prediction files leave open."""
+    match item:
+        case Halved(dev, test):
+            return (
+                f"No row is marked as dev, so the choice was made on a random half of the examples ({dev:,}) and "
+                f"tested on the other half ({test:,}); give dev rows to test on all of these."
+            )
+        case NoCost():
+            return (
+                "The files give no cost, so no strategy counts as cheaper: of those within the margin, a baseline is "
+                "taken first and then the best on dev."
+            )
+        case NoLatency(()):
+            return "The files give no latency, so none is known."
+        case NoLatency(strategies):
+            return f"The latency of {', '.join(strategies)} is not known: the rows have no latency_ms."
