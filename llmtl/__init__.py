@@ -2,7 +2,7 @@
 
     import llmtl
     run = llmtl.run("recipes/quickstart")
-    print(run.decision.verdict, run.decision.reason)
+    print(run.decision.verdict, run.summary.reason)
     run.predict(["the machine kept my card"])
 
 Names load at first use, so that importing the package costs nothing.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from llmtl.costs import PriceConfig, known_total
 from llmtl.decision.changes import cautions, would_change
-from llmtl.decision.comparing import clustered, over_seeds
+from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
@@ -18,6 +18,7 @@ from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
+from llmtl.metrics.summed import clustered
 from llmtl.task import Task
 
 
@@ -86,7 +87,7 @@ def _decision(
         cheapest_tied=ruling.cheapest_tied,
         alpha=evidence.alpha,
         requests=ranking.prices.requests,
-        grouped=any(map(clustered, test.values())),
+        grouped=any(clustered(item.groups) for item in test.values()),
         changes=would_change(choice, ranking, ruling=ruling, more=more, points=points),
         cautions=(*notes, *own),
     )

@@ -6,7 +6,6 @@ Not covered: the reason itself (`rules`), what a judge says (`judging`), doubtfu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llmtl.decision.comparing import RIGHT_OR_WRONG
 from llmtl.decision.outcome import (
     Broken,
     Caution,
@@ -36,7 +35,7 @@ from llmtl.judging.result import Judging
 from llmtl.report import wording
 from llmtl.report.metric_words import Words, usd
 from llmtl.report.rules import Case, reason
-from llmtl.task import Metric
+from llmtl.task import RIGHT_OR_WRONG, Metric
 
 _TAKES = {
     Constraint.USD_PER_1K: ("cost", "USD per 1,000 requests"),

@@ -7,7 +7,7 @@ import pytest
 
 from llmtl.costs import PriceConfig
 from llmtl.decision import choose, decide
-from llmtl.decision.outcome import Dropped, Verdict
+from llmtl.decision.outcome import Broken, Constraint, Dropped, Verdict
 from llmtl.errors import RecipeError, RunError
 from llmtl.metrics.paired import compare_counts
 from llmtl.task import Metric
@@ -79,17 +79,16 @@ def test_gates_exclude_with_a_reason_and_others_remain():
     ]
     choice = choice_of(dev, config=config)
     assert choice.strategy == "qlora"
-    assert set(choice.ineligible) == {"few-shot", "knn-few-shot"}
-    assert "9 ms" in choice.ineligible["few-shot"]
-    assert "max_p95_ms is 8" in choice.ineligible["few-shot"]
-    assert "4 GiB" in choice.ineligible["few-shot"]
-    assert "max_usd_per_1k is 0.05" in choice.ineligible["knn-few-shot"]
-    assert all(name not in (item.a, item.b) for item in choice.comparisons for name in choice.ineligible)
+    assert choice.barred == {
+        "few-shot": (Broken(Constraint.P95_MS, 8, 9), Broken(Constraint.MEMORY_GIB, 2, 4)),
+        "knn-few-shot": (Broken(Constraint.USD_PER_1K, 0.05, 0.08),),
+    }
+    assert all(name not in (item.a, item.b) for item in choice.comparisons for name in choice.barred)
 
 
 def test_constraints_that_exclude_everything_are_an_error_that_lists_them():
     config = CONFIG.model_copy(update={"max_p95_ms": 1.0})
-    with pytest.raises(RecipeError, match=r"tfidf: it takes 9 ms.*qlora: it takes 9 ms.*relax"):
+    with pytest.raises(RecipeError, match=r"tfidf: 9 where decision.max_p95_ms is 1; qlora: 9 where.*relax"):
         choice_of({"tfidf": exactly(0.5, 10), "qlora": exactly(0.9, 10)}, config=config)
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from llmtl.decision import DecisionConfig
-from llmtl.decision.eligibility import ineligible, why_not
+from llmtl.decision.eligibility import barred, broken_by
+from llmtl.decision.outcome import Broken, Constraint
 from llmtl.errors import RecipeError
 from tests.support.decision_worlds import evaluation, exactly
 
@@ -23,25 +24,23 @@ def measured(**changes):
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_is_the_most_that_is_allowed(name):
     config = DecisionConfig(**{name: LIMITS[name]})
-    assert why_not(measured(**{FIELDS[name]: LIMITS[name]}), config) is None
-    said = why_not(measured(**{FIELDS[name]: 1.01 * LIMITS[name]}), config)
-    assert f"decision.{name} is {LIMITS[name]:g}" in said
+    assert broken_by(measured(**{FIELDS[name]: LIMITS[name]}), config) == ()
+    above = 1.01 * LIMITS[name]
+    assert broken_by(measured(**{FIELDS[name]: above}), config) == (Broken(Constraint(name), LIMITS[name], above),)
 
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_what_nobody_measured_keeps_no_limit(name):
-    said = why_not(measured(**{FIELDS[name]: None}), DecisionConfig(**{name: LIMITS[name]}))
-    assert "is not known" in said
-    assert why_not(measured(**{FIELDS[name]: None}), DecisionConfig()) is None
+    [broken] = broken_by(measured(**{FIELDS[name]: None}), DecisionConfig(**{name: LIMITS[name]}))
+    assert (broken.constraint, broken.value) == (name, None)
+    assert broken_by(measured(**{FIELDS[name]: None}), DecisionConfig()) == ()
 
 
 @pytest.mark.parametrize(("device", "kept_out"), [("cuda", True), ("cpu", False), ("hosted", False)])
 def test_gpu_memory_is_held_only_to_what_ran_on_a_gpu(device, kept_out):
     item = evaluation("few-shot", exactly(0.8, 20), intervals=False, device=device, peak_memory_gib=24.0)
-    said = why_not(item, DecisionConfig(max_vram_gib=16))
-    assert (said is not None) is kept_out
-    if kept_out:
-        assert said == "it takes 24 GiB of GPU memory, and decision.max_vram_gib is 16"
+    broken = broken_by(item, DecisionConfig(max_vram_gib=16))
+    assert broken == ((Broken(Constraint.VRAM_GIB, 16, 24.0),) if kept_out else ())
 
 
 def test_gpu_memory_decides_who_may_be_chosen():
@@ -50,6 +49,6 @@ def test_gpu_memory_decides_who_may_be_chosen():
         evaluation("few-shot", exactly(0.7, 20), intervals=False, device="cuda", peak_memory_gib=15.9),
         evaluation("qlora", exactly(0.9, 20), intervals=False, device="cuda", peak_memory_gib=16.1),
     ]
-    assert list(ineligible(items, DecisionConfig(max_vram_gib=16))) == ["qlora"]
+    assert list(barred(items, DecisionConfig(max_vram_gib=16))) == ["qlora"]
     with pytest.raises(RecipeError, match="max_vram_gib is 8"):
-        ineligible(items[1:], DecisionConfig(max_vram_gib=8))
+        barred(items[1:], DecisionConfig(max_vram_gib=8))

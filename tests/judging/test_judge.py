@@ -16,7 +16,7 @@ from tests.support.judges import longer, says, shown
 
 EXAMPLES = tuple(Example(str(n), f"input {n}", f"reference {n}") for n in range(6))
 OUTPUTS = (("long one", "short"), ("no", "longer"), ("same", "same"), (None, "x"), ("12345", "54321"), ("abc", "ab"))
-CONTEST = Contest("qlora", "nearest", "why", OUTPUTS)
+CONTEST = Contest("qlora", "nearest", OUTPUTS)
 BRIEF = Brief("Tell it.", "Be right.", show_references=True)
 
 
@@ -96,7 +96,7 @@ def test_a_server_without_schemas_is_read_all_the_same(server, ask):
 
 
 def test_questions_that_two_comparisons_share_are_asked_once(server, ask):
-    turned = Contest("nearest", "zero-shot", "why", tuple((b, a) for a, b in OUTPUTS))
+    turned = Contest("nearest", "zero-shot", tuple((b, a) for a, b in OUTPUTS))
     opinion, _ = ask(CONTEST, turned)
     assert len(server.bodies) == opinion.spent.requests == 8
     first, second = opinion.comparisons

@@ -67,5 +67,5 @@ def test_a_run_is_judged_and_the_second_run_asks_nothing(server_url, tmp_path, m
     again = llmtl.run(recipe(tmp_path, server_url, max_usd=1.0), out=tmp_path / "run")
     assert again.decision == run.decision
     fresh = llmtl.run(recipe(tmp_path, server_url, criteria="Be brief."), out=tmp_path / "run")
-    assert [line for line in fresh.decision.warnings if "refuses the key" in line and "check POCKET_KEY" in line]
+    assert [line for line in fresh.summary.warnings if "refuses the key" in line and "check POCKET_KEY" in line]
     assert (fresh.decision.verdict, fresh.decision.winner) == (run.decision.verdict, run.decision.winner)

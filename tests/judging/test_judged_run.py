@@ -92,7 +92,7 @@ def test_a_preference_against_the_winner_is_a_warning_and_no_other_verdict(serve
     file.write_text(with_judge)
     judged = llmtl.run(file, out=tmp_path / "judged")
     assert (judged.decision.verdict, judged.decision.winner) == (plain.decision.verdict, plain.decision.winner)
-    [warning] = set(judged.decision.warnings) - set(plain.decision.warnings)
+    [warning] = set(judged.summary.warnings) - set(plain.summary.warnings)
     assert "prefers majority to the winner, nearest" in warning
     for name in ("report.md", "report.html", "decision.json"):
         assert "prefers majority to the winner, nearest" in (judged.folder / name).read_text()
@@ -107,11 +107,11 @@ def test_a_judge_that_cannot_be_asked_costs_no_verdict_and_is_asked_again(server
     server.answer = lambda body: error(401, "bad key")
     run = llmtl.run(make_recipe(), out=tmp_path / "run")
     assert run.decision.winner == "nearest"
-    assert [line for line in run.decision.warnings if "gave no opinion" in line and "refuses the key" in line]
+    assert [line for line in run.summary.warnings if "gave no opinion" in line and "refuses the key" in line]
     assert "gave no opinion" in (run.folder / "report.html").read_text()
     server.answer = longer
     again = llmtl.run(make_recipe(), out=tmp_path / "run")
-    assert not [line for line in again.decision.warnings if "gave no opinion" in line]
+    assert not [line for line in again.summary.warnings if "gave no opinion" in line]
     assert read_json(run.folder / "judging.json")["opinion"]["comparisons"]
 
 

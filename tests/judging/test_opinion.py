@@ -13,7 +13,7 @@ DECISION = make_content().decision
 
 
 def judging(a, b, wins, losses, p_holm):
-    found = JudgedComparison(a, b, "why", wins, losses, 5, 1, 0, 0, 0.9, 0.5, (0.4, 0.6), p_holm, p_holm)
+    found = JudgedComparison(a, b, wins, losses, 5, 1, 0, 0, 0.9, 0.5, (0.4, 0.6), p_holm, p_holm)
     opinion = Opinion((found,), True, 1.0, Spent(200, 1000, 0, 100, 0.5))
     return Judging("m", "http://x/v1", "Be right.", 0.05, examples=100, of=300, opinion=opinion)
 
@@ -51,7 +51,7 @@ def test_what_is_not_shown_is_no_preference(wins, losses, p):
 
 
 def test_a_judge_of_its_own_outputs_is_named():
-    contest = Contest("hosted", "nearest", "why", ())
+    contest = Contest("hosted", "nearest", ())
     assert "models lean to their own" in self_judged("m", [contest], "m")[0]
     assert self_judged("m", [contest], "other") == ()
     assert self_judged("m", [replace(contest, a="qlora")], "m") == ()

@@ -24,7 +24,7 @@ def judged(wins, losses, ties, failures=0):
 @pytest.mark.parametrize("counts", [(12, 3, 5), (0, 0, 4), (7, 7, 0), (30, 0, 0), (1, 9, 90), (0, 1, 0)])
 def test_the_sign_test_is_that_of_scipy_and_ties_count_half(counts):
     wins, losses, ties = counts
-    found = tally("x", "y", "why", judged=judged(*counts, failures=3))
+    found = tally("x", "y", judged=judged(*counts, failures=3))
     assert found.p == pytest.approx(binomtest(wins, wins + losses).pvalue if wins + losses else 1.0)
     assert found.win_rate == pytest.approx(np.mean([1.0] * wins + [0.0] * losses + [0.5] * ties))
     assert found.ci95[0] <= found.win_rate <= found.ci95[1]
@@ -47,7 +47,7 @@ def test_the_interval_covers_the_true_win_rate_with_ties(shares):
 
 
 def test_nothing_to_count_has_no_win_rate():
-    found = tally("x", "y", "why", judged=judged(0, 0, 0, failures=4))
+    found = tally("x", "y", judged=judged(0, 0, 0, failures=4))
     assert (found.win_rate, found.ci95, found.p, found.consistency) == (None, None, 1.0, None)
     assert found.preferred(0.05) is None
 
@@ -62,14 +62,14 @@ def test_consistency_is_over_pairs_with_two_readable_replies():
         Judged(Outcome.TIE),
         Judged(Outcome.B),
     ]
-    found = tally("x", "y", "why", judged=items)
+    found = tally("x", "y", judged=items)
     assert (found.consistency, found.identical, found.unanswered) == (0.5, 1, 1)
     assert (found.wins, found.losses, found.ties, found.failures) == (1, 1, 4, 1)
 
 
 def test_p_values_are_corrected_as_statsmodels_does():
     counts = [(12, 3), (9, 1), (5, 5), (20, 8)]
-    found = corrected([tally("x", "y", "why", judged=judged(*pair, 2)) for pair in counts])
+    found = corrected([tally("x", "y", judged=judged(*pair, 2)) for pair in counts])
     expected = multipletests([binomtest(w, w + lost).pvalue for w, lost in counts], method="holm")[1]
     assert [item.p_holm for item in found] == pytest.approx(list(expected))
     assert [item.preferred(0.05) for item in found] == [None if p > 0.05 else "x" for p in expected]

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from llmtl.cli import main
-from llmtl.decision import DecisionConfig, from_json
+from llmtl.decision import DecisionConfig
+from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
 from llmtl.errors import DataError, InputError
 from llmtl.pipeline.decide import PredictionTask, decide_predictions
+from llmtl.report.decision_file import from_json
+from llmtl.report.sentences import summarize
 from llmtl.report.wording import verdict
 from llmtl.task import Metric, TaskKind
 
@@ -40,7 +43,7 @@ def test_a_clear_winner_is_adopted_and_written(tmp_path, capsys):
     assert (decision.verdict, decision.winner) == ("adopt", "tuned")
     assert [item.test.n for item in decision.strategies] == [200, 200]
     assert decision.strategies[1].usd_per_1k_requests == pytest.approx(0.1)
-    assert not any("random half" in line for line in decision.warnings)
+    assert decision.cautions == ()
 
 
 def test_without_dev_rows_it_says_that_it_halved_them_and_keeps_groups_together(tmp_path):
@@ -49,8 +52,9 @@ def test_without_dev_rows_it_says_that_it_halved_them_and_keeps_groups_together(
         for seed, (name, share) in enumerate({"one": 0.6, "two": 0.9}.items())
     ]
     decision = decide_predictions(paths)
-    assert "random half of the examples (200)" in decision.warnings[0]
-    assert any("no cost" in line for line in decision.warnings)
+    assert decision.cautions[:3] == (Halved(200, 200), NoCost(), NoLatency())
+    assert "random half of the examples (200)" in summarize(decision).warnings[0]
+    assert "no cost" in summarize(decision).warnings[1]
     assert "over groups" in decision.comparisons[0].method
 
 
@@ -160,8 +164,9 @@ def test_an_unknown_latency_does_not_pass_a_limit(tmp_path):
     strong = write(tmp_path, "strong", 0.9, seed=1, split=halves)
     decision = decide_predictions([weak, strong], baselines=["weak"], config=DecisionConfig(max_p95_ms=50))
     assert decision.winner == "weak"
-    assert "latency is not known" in decision.choice.ineligible["strong"]
-    assert "The latency of strong is not known" in " ".join(decision.warnings)
+    assert decision.choice.barred == {"strong": (Broken(Constraint.P95_MS, 50, None),)}
+    assert "latency is not known" in summarize(decision).why_not["strong"]
+    assert "The latency of strong is not known" in " ".join(summarize(decision).warnings)
     assert decide_predictions([weak, strong], baselines=["weak"]).winner == "strong"
 
 
@@ -169,7 +174,7 @@ def test_the_total_is_unknown_where_the_price_of_training_is(tmp_path):
     paths = [write(tmp_path, name, share, split=halves, cost=1e-4) for name, share in (("weak", 0.6), ("strong", 0.9))]
     decision = decide_predictions(paths, baselines=["weak"])
     assert [(row.usd_per_1k_requests, row.usd_total) for row in decision.strategies] == [(pytest.approx(0.1), None)] * 2
-    assert "what training it costs is not known" in " ".join(decision.reasons)
+    assert "what training it costs is not known" in " ".join(summarize(decision).reasons)
 
 
 def test_a_cost_in_some_rows_only_is_refused(tmp_path):
@@ -251,8 +256,8 @@ def test_without_costs_and_baselines_nothing_is_adopted_that_is_not_shown_better
     decision = decide_predictions([one, two])
     assert decision.comparisons[0].p > 0.05
     assert (decision.verdict, decision.winner) == ("tie", decision.choice.best_on_dev)
-    assert "cannot be told apart" in decision.reason
-    assert "the best of them on dev" in decision.reason
+    assert "cannot be told apart" in summarize(decision).reason
+    assert "the best of them on dev" in summarize(decision).reason
     assert "cheapest" not in verdict(decision)
     assert decision.more_test_examples
     clear = decide_predictions([one, write(tmp_path, "three", 0.2, n=100)])
@@ -263,5 +268,5 @@ def test_without_baselines_the_cheapest_is_said_to_be_just_that(tmp_path):
     one = write(tmp_path, "one", 0.9, cost=1e-5, split=halves)
     decision = decide_predictions([one, write(tmp_path, "two", 0.89, seed=1, cost=1e-3, split=halves)])
     assert (decision.verdict, decision.winner) == ("adopt", "one")
-    assert decision.reason.startswith("Adopt one, the cheapest: ")
-    assert "nothing dearer is shown to be worth more" in decision.reason
+    assert summarize(decision).reason.startswith("Adopt one, the cheapest: ")
+    assert "nothing dearer is shown to be worth more" in summarize(decision).reason

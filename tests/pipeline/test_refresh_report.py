@@ -99,22 +99,22 @@ def test_the_served_cost_stands_everywhere_and_the_decision_file_stays(run: llmt
 
 def test_a_limit_that_the_server_breaks_is_a_warning(run: llmtl.Run):
     slow = served(run, loads=(Load(1, 50, 0, 300.0, 900.0, 3.0),))
-    assert "decision.max_p95_ms is 500" not in " ".join(as_served(run, served(run)).warnings)
-    assert "decision.max_p95_ms is 500" in " ".join(as_served(run, slow).warnings)
+    assert "decision.max_p95_ms is 500" not in " ".join(as_served(run, served(run))[1].warnings)
+    assert "decision.max_p95_ms is 500" in " ".join(as_served(run, slow)[1].warnings)
 
 
 def test_a_cost_that_would_have_decided_otherwise_changes_no_verdict_but_is_told(run: llmtl.Run):
     decision = run.decision
     assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
-    other = replace(decision, verdict=Verdict.INCONCLUSIVE, reason="As it was written.", reasons=("One.",))
-    shown = as_served(replace(run, decision=other), served(run))
-    assert (shown.verdict, shown.winner, shown.reason) == (Verdict.INCONCLUSIVE, "tfidf", "As it was written.")
-    assert shown.reasons[0] == "One."
-    assert "it would be: use the baseline: tfidf." in shown.warnings[-1]
+    other = replace(run, decision=replace(decision, verdict=Verdict.INCONCLUSIVE))
+    shown, summary = as_served(other, served(run))
+    assert (shown.verdict, shown.winner, summary.reason) == (Verdict.INCONCLUSIVE, "tfidf", other.summary.reason)
+    assert summary.reasons[:-1] == other.summary.reasons
+    assert "it would be: use the baseline: tfidf." in summary.warnings[-1]
 
 
 def test_latency_stays_offline_where_none_was_measured_alone(run: llmtl.Run):
-    shown = as_served(run, served(run, loads=(Load(8, 50, 0, 300.0, 900.0, 3.0),)))
+    shown, _ = as_served(run, served(run, loads=(Load(8, 50, 0, 300.0, 900.0, 3.0),)))
     offline = next(result for result in run.decision.strategies if result.name == "tfidf")
     assert next(result.p95_ms for result in shown.strategies if result.name == "tfidf") == offline.p95_ms
 

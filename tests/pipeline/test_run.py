@@ -10,8 +10,8 @@ import pytest
 
 import llmtl
 from llmtl.cli import main
-from llmtl.decision import schema
 from llmtl.errors import RunError
+from llmtl.report.decision_file import schema
 from llmtl.store import read_json_lines
 
 STRATEGIES = ("majority", "tfidf", "zero-shot", "few-shot", "many-shot", "knn-few-shot", "qlora")

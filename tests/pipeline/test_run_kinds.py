@@ -9,7 +9,7 @@ import pytest
 
 import llmtl
 from llmtl.answers import read_labels, read_spans
-from llmtl.decision import schema
+from llmtl.report.decision_file import schema
 from llmtl.store import read_json_lines
 from llmtl.task import METRICS, TaskKind
 

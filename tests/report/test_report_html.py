@@ -193,7 +193,8 @@ def test_missing_details_and_tests_are_tolerated():
     unopened = tuple(replace(result, test=None) for result in content.decision.strategies)
     bare = replace(
         content,
-        decision=replace(content.decision, strategies=unopened, reasons=(), would_change=()),
+        decision=replace(content.decision, strategies=unopened, changes=()),
+        summary=replace(content.summary, reasons=(), would_change=()),
         evaluations=(),
         details={"qlora": {"learning_curve": [{"step": 1}, "nonsense"], "candidates": "none"}},
         findings=(),
@@ -207,12 +208,12 @@ def test_missing_details_and_tests_are_tolerated():
 
 
 def test_break_even_is_told_once():
-    told = make_content().decision.would_change[0]
+    told = make_content().summary.would_change[0]
     assert Page(render_html(make_content())).text.count("41,200 requests") == told.count("41,200 requests") == 1
-    silent = Page(render_html(make_content(would_change=()))).text
+    silent = Page(render_html(make_content(would_change=(), changes=()))).text
     assert "Above 41,200 requests in all, qlora costs less than few-shot." in silent
 
 
 def test_hostile_variant_really_tries():
     assert "<script>" in hostile().task.labels[0]
-    assert re.search(r"\[red\]", hostile().decision.reason)
+    assert re.search(r"\[red\]", hostile().summary.reason)

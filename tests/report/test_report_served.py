@@ -134,13 +134,13 @@ def test_the_cost_chart_places_the_winner_at_its_served_cost():
 
 def test_the_terminal_has_one_line_more():
     content, console = content_served(), plain_console(width=200)
-    print_verdict(content.decision, console, content.served)
+    print_verdict(content.decision, content.summary, console=console, served=content.served)
     assert (
         "qlora served by vllm 0.32.0 on cpu: 96 of 96 recorded answers the same; p50 28 ms, p95 40 ms; "
         "1,240 requests/s at concurrency 64; $0.0021 per 1,000 requests."
     ) in console.file.getvalue()
     narrow: Console = plain_console()
-    print_verdict(content.decision, narrow, content.served)
+    print_verdict(content.decision, content.summary, console=narrow, served=content.served)
     assert max(map(len, narrow.file.getvalue().splitlines())) <= 80
 
 

@@ -15,7 +15,7 @@ def plain_console(width=80):
 
 def printed(content, width=80):
     console = plain_console(width)
-    print_verdict(content.decision, console)
+    print_verdict(content.decision, content.summary, console=console)
     return console.file.getvalue()
 
 

@@ -99,13 +99,13 @@ def test_small_formats():
     ],
 )
 def test_reason_does_not_repeat_the_verdict(verdict, words):
-    decision = make_content(verdict=verdict, reason=f"{words}: on 96 examples").decision
-    assert wording.verdict(decision) == words
-    assert wording.reason(decision) == "On 96 examples"
+    content = make_content(verdict=verdict, reason=f"{words}: on 96 examples", opening=f"{words}: ")
+    assert wording.verdict(content.decision) == words
+    assert content.summary.below_verdict == "On 96 examples"
 
 
 def test_a_reason_that_starts_with_a_name_keeps_its_case():
-    assert wording.reason(make_content(reason="qlora wins").decision) == "qlora wins"
+    assert make_content(reason="qlora wins").summary.below_verdict == "qlora wins"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Made-up but realistic report contents: `make_content()` and its variants. Numbers are simulated, not measured."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,15 @@ from statsmodels.stats.proportion import proportion_confint
 from llmtl.checks.finding import Finding, Level
 from llmtl.decision.outcome import (
     BreakEven,
+    Broken,
     Choice,
     Comparison,
+    Constraint,
     Decision,
     DevScore,
+    MoreRequests,
     Planned,
+    Purpose,
     StrategyResult,
     TestScore,
     Verdict,
@@ -22,6 +26,7 @@ from llmtl.decision.outcome import (
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
 from llmtl.report.content import ReportContent
+from llmtl.report.sentences import Summary
 from llmtl.strategy import Prediction, Role
 from llmtl.task import Example, Task
 
@@ -159,7 +164,6 @@ def result_of(dev: Evaluation, test: Evaluation) -> StrategyResult:
         name=dev.strategy,
         role=dev.role,
         eligible=True,
-        why_not=None,
         dev=DevScore(on_dev.value, ends(on_dev)),
         test=TestScore(on_test.value, ends(on_test), test.n, test.failed),
         usd_per_1k_requests=cost.usd,
@@ -196,7 +200,7 @@ def details_of(names: list[str], seed: int = 0) -> dict[str, dict[str, Any]]:
     return {name: details.get(name, {}) for name in names}
 
 
-def compare(a: StrategyResult, b: StrategyResult, why: str, p: float) -> Comparison:
+def compare(a: StrategyResult, b: StrategyResult, why: Purpose, p: float) -> Comparison:
     gap = a.test.value - b.test.value
     half = 0.085
     return Comparison(
@@ -211,9 +215,9 @@ def make_decision(results: tuple[StrategyResult, ...], **changes: Any) -> Decisi
     comparisons = tuple(
         compare(by_name[winner], by_name[name], why, p)
         for name, why, p in (
-            ("tfidf", "the best baseline", 0.0000021),
-            ("zero-shot", "zero-shot prompting", 0.0004),
-            ("knn-few-shot", "the runner-up on dev", 0.021),
+            ("tfidf", Purpose.BEST_BASELINE, 0.0000021),
+            ("zero-shot", Purpose.ZERO_SHOT, 0.0004),
+            ("knn-few-shot", Purpose.RUNNER_UP, 0.021),
         )
         if name in others
     )
@@ -221,18 +225,9 @@ def make_decision(results: tuple[StrategyResult, ...], **changes: Any) -> Decisi
         task="customer messages",
         verdict=Verdict.ADOPT,
         winner=winner,
-        reason="qlora is right on 0.917 of the test messages, more than every other strategy, and costs no more per "
-        "request than zero-shot prompting.",
-        reasons=(
-            "On test qlora scores 0.917, 0.135 above knn-few-shot, the runner-up; the difference is larger than chance "
-            "explains (p = 0.021 before and 0.063 after correction).",
-            "Against tfidf, the best baseline, it gains 0.375: what the model knew before matters here.",
-            "It needs 34 prompt tokens a request where few-shot needs 506, so it is no slower than zero-shot.",
-        ),
         metric="accuracy",
         target=0.85,
         target_met=True,
-        target_note="the lower end of the interval lies above it",
         margin=0.02,
         chosen_before_test=winner,
         choice=Choice(
@@ -243,8 +238,7 @@ def make_decision(results: tuple[StrategyResult, ...], **changes: Any) -> Decisi
             runner_up="knn-few-shot",
             not_shown_worse=(winner,),
             within_margin=(winner,),
-            ineligible={},
-            comparisons=tuple(Planned(c.a, c.b, c.why) for c in comparisons),
+            comparisons=tuple(Planned(c.a, c.b, c.purpose) for c in comparisons),
             margin=0.02,
             written_at="2026-11-23 14:02 UTC",
         ),
@@ -253,13 +247,28 @@ def make_decision(results: tuple[StrategyResult, ...], **changes: Any) -> Decisi
         minimum_detectable_difference=0.112,
         more_test_examples=None,
         break_even=(BreakEven("few-shot", "qlora", 41200.0),),
-        would_change=(
-            "Fewer than 41,200 requests in all: few-shot then costs less than training qlora.",
-            "A latency limit below 18 ms at p95 would leave only the baselines.",
-        ),
-        warnings=("Dev holds 48 examples only: the choice among the prompting strategies is noisy.",),
+        changes=(MoreRequests(BreakEven("few-shot", "qlora", 41200.0)),),
     )
     return replace(decision, **changes)
+
+
+SUMMARY = Summary(
+    reason="qlora is right on 0.917 of the test messages, more than every other strategy, and costs no more per "
+    "request than zero-shot prompting.",
+    reasons=(
+        "On test qlora scores 0.917, 0.135 above knn-few-shot, the runner-up; the difference is larger than chance "
+        "explains (p = 0.021 before and 0.063 after correction).",
+        "Against tfidf, the best baseline, it gains 0.375: what the model knew before matters here.",
+        "It needs 34 prompt tokens a request where few-shot needs 506, so it is no slower than zero-shot.",
+    ),
+    would_change=(
+        "Fewer than 41,200 requests in all: few-shot then costs less than training qlora.",
+        "A latency limit below 18 ms at p95 would leave only the baselines.",
+    ),
+    warnings=("Dev holds 48 examples only: the choice among the prompting strategies is noisy.",),
+    target_note="the lower end of the interval lies above it",
+)
+SAID = tuple(item.name for item in fields(Summary))
 
 
 def make_content(
@@ -268,9 +277,13 @@ def make_content(
     labels: tuple[str, ...] = LABELS,
     n_test: int = 96,
     failed: int = 0,
-    **decision: Any,
+    **changes: Any,
 ) -> ReportContent:
-    """Return a complete content: each strategy measured on dev and test, qlora adopted unless told otherwise."""
+    """Return a complete content: each strategy measured on dev and test, qlora adopted unless told otherwise.
+
+    `changes` are fields of the decision or of its summary.
+    """
+    said = {name: changes.pop(name) for name in SAID if name in changes}
     dev, test = make_examples(labels, max(8, n_test // 2), "dev"), make_examples(labels, n_test, "test")
     pairs = [
         (
@@ -282,7 +295,8 @@ def make_content(
     results = tuple(result_of(on_dev, on_test) for on_dev, on_test in pairs)
     return ReportContent(
         task=Task("customer messages", labels, target=0.85),
-        decision=make_decision(results, **decision),
+        decision=make_decision(results, **changes),
+        summary=replace(SUMMARY, **said),
         evaluations=tuple(evaluation for pair in pairs for evaluation in pair),
         test_examples=test,
         sizes={"train": 160, "dev": len(dev), "test": len(test)},
@@ -341,17 +355,25 @@ def few_rows() -> ReportContent:
     )
 
 
+TOO_SLOW = "it takes 94 ms at the 95th percentile, and decision.max_p95_ms is 50"
+
+
 def with_failures() -> ReportContent:
     """Return a decision where the winner failed on 5 examples and one strategy is not eligible."""
     content = make_content(failed=5, target_met=False, target_note=None)
     slow = tuple(
-        replace(result, eligible=False, why_not="p95 latency of 94 ms is above the limit of 50 ms", test=None)
+        replace(result, eligible=False, broken=(Broken(Constraint.P95_MS, 50, 94),), test=None)
         if result.name == "knn-few-shot"
         else result
         for result in content.decision.strategies
     )
     evaluations = tuple(e for e in content.evaluations if (e.strategy, e.split) != ("knn-few-shot", "test"))
-    return replace(content, decision=replace(content.decision, strategies=slow), evaluations=evaluations)
+    return replace(
+        content,
+        decision=replace(content.decision, strategies=slow),
+        summary=replace(content.summary, why_not={"knn-few-shot": TOO_SLOW}),
+        evaluations=evaluations,
+    )
 
 
 def only_baselines() -> ReportContent:

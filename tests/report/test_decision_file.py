@@ -6,8 +6,11 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from llmtl.decision import choice_from_json, choice_to_json, from_json, schema, to_json
+from llmtl.decision import Verdict
+from llmtl.decision.outcome import MoreRequests
 from llmtl.errors import RunError
+from llmtl.report.decision_file import choice_from_json, choice_to_json, from_json, kept_summary, schema, to_json
+from llmtl.report.sentences import summarize
 from llmtl.task import METRICS, Metric, TaskKind
 from tests.support.decision_worlds import TASK, drawn, exactly, run
 
@@ -44,6 +47,10 @@ DEMANDED_OF_A_STRATEGY = {
 }
 
 
+def written(decision):
+    return to_json(decision, summarize(decision))
+
+
 @pytest.fixture(scope="module")
 def validator():
     jsonschema.Draft202012Validator.check_schema(schema())
@@ -55,13 +62,14 @@ def validator():
 def test_every_decision_validates_and_comes_back_the_same(validator, names, metric):
     outcomes = {name: OUTCOMES[name] for name in names}
     decision = run(outcomes, outcomes, task=replace(TASK, metric=metric, target=0.8))
-    text = json.dumps(to_json(decision), allow_nan=False)
+    text = json.dumps(written(decision), allow_nan=False)
     validator.validate(json.loads(text))
     assert from_json(json.loads(text)) == decision
+    assert kept_summary(json.loads(text), decision) == summarize(decision)
 
 
 def test_the_demanded_fields_are_there_and_required():
-    document = to_json(run(OUTCOMES, OUTCOMES))
+    document = written(run(OUTCOMES, OUTCOMES))
     assert set(document) >= DEMANDED
     assert set(document["strategies"][0]) >= DEMANDED_OF_A_STRATEGY
     assert set(document["strategies"][0]["dev"]) == {"value", "ci95", "n"}
@@ -73,7 +81,7 @@ def test_the_demanded_fields_are_there_and_required():
 
 
 def test_the_schema_refuses_another_verdict(validator):
-    document = to_json(run(OUTCOMES, OUTCOMES)) | {"verdict": "maybe"}
+    document = written(run(OUTCOMES, OUTCOMES)) | {"verdict": "maybe"}
     with pytest.raises(jsonschema.ValidationError, match="maybe"):
         validator.validate(document)
 
@@ -87,15 +95,45 @@ def test_the_choice_comes_back_the_same():
 def test_a_number_that_is_not_finite_is_refused_with_its_place(value):
     decision = run(OUTCOMES, OUTCOMES)
     with pytest.raises(RunError, match=r"decision\.minimum_detectable_difference is not finite"):
-        to_json(replace(decision, minimum_detectable_difference=value))
+        to_json(replace(decision, minimum_detectable_difference=value), summarize(decision))
     broken = replace(decision.strategies[1], p50_ms=value)
     with pytest.raises(RunError, match=r"decision\.strategies\.0\.p50_ms"):
-        to_json(replace(decision, strategies=(broken,)))
+        to_json(replace(decision, strategies=(broken,)), summarize(decision))
 
 
 def test_a_foreign_document_is_refused_in_one_line():
     with pytest.raises(RunError, match="not what llmtl writes"):
         from_json({"verdict": "adopt"})
+
+
+def test_a_newer_document_is_refused_in_one_line():
+    with pytest.raises(RunError, match="schema version 3, which this llmtl does not know; update llmtl"):
+        from_json(written(run(OUTCOMES, OUTCOMES)) | {"schema_version": 3})
+
+
+def version_1(document):
+    """Return a document as versions before 2 wrote it: sentences in place of codes."""
+    added = {
+        *("schema_version", "rule", "hangs_on", "cheapest_tied", "alpha", "requests", "grouped", "changes", "cautions"),
+        *("purpose", "barred", "broken", "at_least"),
+    }
+    if isinstance(document, dict):
+        return {key: version_1(value) for key, value in document.items() if key not in added}
+    return [version_1(value) for value in document] if isinstance(document, list) else document
+
+
+def test_a_document_of_version_1_keeps_to_the_schema_and_shows_the_sentences_it_kept(validator):
+    slow = {"tfidf": exactly(0.5, 150), "few-shot": exactly(0.9, 150), "qlora": exactly(0.9, 150)}
+    decision = run(slow, slow)
+    document = version_1(written(decision))
+    validator.validate(document)
+    read = from_json(document)
+    assert (read.verdict, read.winner, read.rule) == (Verdict.ADOPT, "few-shot", None)
+    assert [item.purpose for item in read.comparisons] == [item.purpose for item in decision.comparisons]
+    assert read.changes == tuple(item for item in decision.changes if isinstance(item, MoreRequests))
+    assert kept_summary(document, read) == summarize(decision)
+    with pytest.raises(RunError, match="earlier version"):
+        summarize(read)
 
 
 def test_deciding_twice_gives_the_same_decision():

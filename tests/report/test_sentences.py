@@ -1,0 +1,150 @@
+"""Every sentence on a decision, from decisions with known gaps."""
+
+from dataclasses import replace
+
+import pytest
+
+from llmtl.decision import choose, decide
+from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, Purpose
+from llmtl.metrics.power import minimum_detectable_difference
+from llmtl.report.sentences import constraints_broken, purpose, summarize, told_before
+from llmtl.task import Metric
+from tests.support.decision_worlds import CONFIG, PRICES, TASK, both, evaluation, evaluations, exactly, run
+
+
+def said(*outcomes, **options):
+    return summarize(run(*outcomes, **options))
+
+
+def test_an_adopted_model_is_named_with_its_score_and_its_gain():
+    found = said(*both(150, majority=0.2, tfidf=0.6, zero_shot=0.7, few_shot=0.8, qlora=0.94))
+    assert found.reason.startswith("Adopt qlora: on 150 unseen examples qlora gets 94.0% right against 60.0% for tfidf")
+    assert found.below_verdict.startswith("On 150 unseen examples qlora gets 94.0% right")
+    assert "34.0 points better" in found.reason
+
+
+def test_what_cannot_be_told_apart_is_said_so():
+    dev = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.8, 100), "qlora": exactly(0.9, 100)}
+    test = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.87, 100, offset=3), "qlora": exactly(0.9, 100)}
+    assert "cannot be told apart" in said(dev, test).reason
+
+
+def test_the_winner_of_a_tie_is_the_one_shown_better_than_the_baseline():
+    n = 60
+    dev = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.7, n), "qlora": exactly(0.85, n)}
+    test = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.71, n, offset=15), "qlora": exactly(0.85, n)}
+    assert "that is shown better than tfidf" in said(dev, test).reason
+
+
+def test_a_rival_that_is_worth_no_more_is_said_to_be_just_that():
+    right, slightly_worse = exactly(1, 5000), exactly(1 - 20 / 5000, 5000)
+    dev = {"tfidf": exactly(0.5, 50), "zero-shot": exactly(0.8, 50), "qlora": exactly(0.9, 50)}
+    found = said(dev, {"tfidf": exactly(0.5, 5000), "zero-shot": slightly_worse, "qlora": right})
+    assert found.reason.startswith("qlora is not worth more than zero-shot: ")
+
+
+def test_a_baseline_that_wins_is_no_worse():
+    found = said(*both(200, majority=0.2, tfidf=0.97, zero_shot=0.6, qlora=0.93))
+    assert found.reason.startswith("No language model earns its keep, use tfidf: ")
+    assert "which is shown better" in found.reason or "so it is" in found.reason
+
+
+def test_what_is_too_close_to_call_says_how_many_more_examples_would_settle_it():
+    outcomes = both(40, tfidf=0.75, qlora=0.85)
+    more = run(*outcomes).more_test_examples
+    found = said(*outcomes)
+    assert found.reason.startswith("Too close to call: ")
+    assert found.below_verdict.startswith("On 40 unseen examples")
+    assert f"about {more} more labelled test examples" in found.reason
+    assert any("true differences below" in line for line in found.warnings)
+
+
+def test_dev_and_test_that_contradict_each_other_are_told():
+    found = said(
+        {"tfidf": exactly(0.9, 60), "qlora": exactly(0.8, 60)}, {"tfidf": exactly(0.6, 100), "qlora": exactly(0.9, 100)}
+    )
+    assert "Dev and test disagree: dev chose tfidf" in found.reason
+
+
+def test_without_a_language_model_the_baseline_is_used():
+    assert "no language-model strategy was measured" in said(*both(50, majority=0.2, tfidf=0.8)).reason
+    assert "nothing to compare qlora with" in said(*both(50, qlora=0.9)).reason
+
+
+def test_a_broken_constraint_is_told_with_its_value():
+    dev = [evaluation("tfidf", exactly(0.5, 50), split="dev")]
+    dev.append(evaluation("qlora", exactly(0.9, 50), split="dev", p95_ms=99))
+    config = CONFIG.model_copy(update={"max_p95_ms": 50})
+    choice = choose(TASK, dev, config=config, prices=PRICES, written_at="then")
+    test = evaluations({"tfidf": exactly(0.5, 50)}, "test")
+    found = summarize(decide(TASK, choice, dev=dev, test=test, config=config, prices=PRICES))
+    why = "it takes 99 ms at the 95th percentile, and decision.max_p95_ms is 50"
+    assert found.why_not == {"qlora": why}
+    assert f"qlora could not be chosen: {why}." in found.reasons
+    assert any("constraints exclude" in line for line in found.would_change)
+    assert "no language-model strategy meets the constraints (qlora excluded)" in found.reason
+
+
+def test_what_nobody_measured_is_said_not_to_be_known():
+    broken = [Broken(Constraint.MEMORY_GIB, 2, None), Broken(Constraint.VRAM_GIB, 16, 24)]
+    assert constraints_broken(broken) == (
+        "its memory is not known, and decision.max_memory_gib is 2; it takes 24 GiB of GPU memory, and "
+        "decision.max_vram_gib is 16"
+    )
+
+
+def test_warnings_name_what_is_missing_and_what_failed():
+    assert any("No baseline" in line for line in said(*both(150, zero_shot=0.6, qlora=0.9)).warnings)
+    dev = [evaluation("tfidf", exactly(0.7, 40), split="dev"), evaluation("qlora", exactly(1, 40), split="dev")]
+    test = [evaluation("tfidf", exactly(0.7, 40)), evaluation("qlora", exactly(1, 40), failed=range(3))]
+    choice = choose(TASK, dev, config=CONFIG, prices=PRICES, written_at="then")
+    found = summarize(decide(TASK, choice, dev=dev, test=test, config=CONFIG, prices=PRICES))
+    assert "qlora failed on 3 of 40 test examples; failures count as errors." in found.warnings
+
+
+@pytest.mark.parametrize("n", [1, 6])
+def test_a_test_of_a_handful_of_examples_is_said_to_show_little(n):
+    found = said({"tfidf": exactly(0, n), "qlora": exactly(1, n)}, {"tfidf": exactly(0, n), "qlora": exactly(1, n)})
+    assert any(line.startswith(f"Test has only {n} example") for line in found.warnings)
+
+
+def test_what_prediction_files_leave_open_is_told():
+    notes = (Halved(200, 190), NoCost(), NoLatency(), NoLatency(("one", "two")))
+    halved, cost, none, some = summarize(replace(run(*both(50, majority=0.2, tfidf=0.8)), cautions=notes)).warnings
+    assert "random half of the examples (200) and tested on the other half (190)" in halved
+    assert "give no cost, so no strategy counts as cheaper" in cost
+    assert none == "The files give no latency, so none is known."
+    assert some == "The latency of one, two is not known: the rows have no latency_ms."
+
+
+@pytest.mark.parametrize(
+    ("target", "note"), [(0.8, "met: "), (0.88, "not shown: "), (0.92, "missed: "), (0.99, "even")]
+)
+def test_the_target_note_says_which_and_why(target, note):
+    found = said(*both(150, tfidf=0.5, qlora=0.9), task=replace(TASK, target=target))
+    assert note in found.target_note
+    assert f"The target is {found.target_note}." in found.reasons
+    assert said(*both(150, tfidf=0.5, qlora=0.9)).target_note is None
+
+
+def test_the_volume_where_costs_cross_is_told_with_the_expected_one():
+    [line] = [line for line in said(*both(150, tfidf=0.5, few_shot=0.9, qlora=0.9)).would_change if "requests" in line]
+    assert line == "Above 167,224 requests in all, qlora is cheaper than few-shot; 120,000 are expected."
+
+
+def test_macro_f1_is_no_share_of_examples():
+    found = said(*both(160, tfidf=0.5, zero_shot=0.6, qlora=0.95), task=replace(TASK, metric=Metric.MACRO_F1))
+    assert "macro-F1 of 0.95" in found.reason
+
+
+def test_every_purpose_of_a_comparison_has_words_of_its_own():
+    assert len({purpose(code, "qlora") for code in Purpose}) == len(Purpose)
+
+
+@pytest.mark.parametrize("metric", [Metric.ACCURACY, Metric.CHRF])
+def test_what_test_can_show_is_told_before_the_run(metric):
+    told = told_before(400, metric=metric, alpha=0.05)
+    least = minimum_detectable_difference(400, discordance=0.2)
+    assert (f"{100 * least:.1f} points" if metric is Metric.ACCURACY else f"{least:.3f}") in told
+    assert ("roughly" in told) == (metric is Metric.CHRF)
+    assert "cannot show any" in told_before(5, metric=metric, alpha=0.05)
