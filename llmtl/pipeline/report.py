@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from llmtl.checks.finding import Finding
 from llmtl.decision import Decision, decide
@@ -27,7 +27,6 @@ from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples, read_if_
 from llmtl.report import ReportContent, Summary, markdown, serving, summarize, write_html
 from llmtl.report.sentences import constraints_broken
 from llmtl.store import read_json, write_text
-
 
 
 def refresh_report(folder: Path) -> None:

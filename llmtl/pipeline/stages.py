@@ -15,8 +15,7 @@ from typing import Any
 
 from llmtl.data import subsample
 from llmtl.data.files import is_table
-from llmtl.decision import Choice, Decision, choice_from_json, choice_to_json, choose, decide
-from llmtl.decision.power import told_before
+from llmtl.decision import Choice, Decision, choose, decide
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
@@ -42,8 +41,8 @@ from llmtl.pipeline.run_format import (
 from llmtl.pipeline.spending import spending_of
 from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.progress import Progress, Silent
-from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json, to_json
-from llmtl.report.sentences import summarize, told_before
+from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json
+from llmtl.report.sentences import Summary, summarize, told_before
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.store import Store, digest, now, versions, write_json
 from llmtl.strategies.table import sending_away
@@ -124,7 +123,14 @@ def _carry_out(prepared: Prepared, barred: dict[str, str], store: Store, progres
     skipped = barred | skipped
     summary = summarize(decision, noise=noise, judging=judging)
     _write_results(
-        bench, to_json(decision, summary), [*dev, *test], ran=tested, skipped=skipped, left=raced.left, started=started
+        bench,
+        decision,
+        summary=summary,
+        measured=[*dev, *test],
+        ran=tested,
+        skipped=skipped,
+        left=raced.left,
+        started=started,
     )
     return load_run(folder)
 
@@ -239,9 +245,10 @@ def _tested(choice: Choice, raced: Raced) -> set[str]:
 
 def _write_results(
     bench: Bench,
-    document: dict[str, Any],
-    measured: Measured,
+    decision: Decision,
     *,
+    summary: Summary,
+    measured: Measured,
     ran: list[Strategy],
     skipped: dict[str, str],
     left: Measured,
@@ -259,7 +266,7 @@ def _write_results(
         skipped=skipped,
         dropped=_paths(bench, left),
     )
-    write_decision(folder, decision)
+    write_decision(folder, decision, summary)
     write_index(folder, index)
     refresh_report(folder)
 
