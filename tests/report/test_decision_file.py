@@ -111,15 +111,15 @@ def test_a_newer_document_is_refused_in_one_line():
         from_json(written(run(OUTCOMES, OUTCOMES)) | {"schema_version": 3})
 
 
-def version_1(document):
+ADDED = {"schema_version", "rule", "hangs_on", "cheapest_tied", "alpha", "requests", "grouped", "changes", "cautions"}
+ADDED_WITHIN = {"purpose", "barred", "broken", "at_least"}
+
+
+def version_1(document, added=ADDED):
     """Return a document as versions before 2 wrote it: sentences in place of codes."""
-    added = {
-        *("schema_version", "rule", "hangs_on", "cheapest_tied", "alpha", "requests", "grouped", "changes", "cautions"),
-        *("purpose", "barred", "broken", "at_least"),
-    }
     if isinstance(document, dict):
-        return {key: version_1(value) for key, value in document.items() if key not in added}
-    return [version_1(value) for value in document] if isinstance(document, list) else document
+        return {key: version_1(value, ADDED_WITHIN) for key, value in document.items() if key not in added}
+    return [version_1(value, ADDED_WITHIN) for value in document] if isinstance(document, list) else document
 
 
 def test_a_document_of_version_1_keeps_to_the_schema_and_shows_the_sentences_it_kept(validator):
