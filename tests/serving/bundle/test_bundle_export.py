@@ -88,7 +88,7 @@ def test_only_an_adapter_can_be_merged(copied, strategy):
 
 
 def adapter_of(run: llmtl.Run) -> Path:
-    return run.folder / run.index["fits"]["qlora"] / "adapter" / "adapter_model.safetensors"
+    return run.folder / run.index.fits["qlora"] / "adapter" / "adapter_model.safetensors"
 
 
 @pytest.mark.parametrize("strategy", ["qlora", "few-shot"])
@@ -114,7 +114,7 @@ def test_a_run_without_a_decision(copied):
 
 
 def test_a_model_that_was_changed_since(copied):
-    fit = copied.folder / copied.index["fits"]["few-shot"] / "depends_on.json"
+    fit = copied.folder / copied.index.fits["few-shot"] / "depends_on.json"
     document = json.loads(fit.read_text())
     document["model"]["files"]["model.safetensors"] = "0" * 64
     fit.write_text(json.dumps(document))

@@ -36,7 +36,7 @@ def test_a_merged_checkpoint_equals_base_and_adapter(request, bundle_of, name):
     run = request.getfixturevalue(f"{name}_run")
     folder = bundle_of(run, "qlora", merge=True)
     texts = [row.text for row in read_recorded(folder)]
-    adapter = run.folder / run.index["fits"]["qlora"] / "adapter"
+    adapter = run.folder / run.index.fits["qlora"] / "adapter"
     engines = {
         "merged": TransformersEngine.load(ModelSource(str(folder / "model")), device="cpu"),
         "beside": beside(resolve(f"pocket-{name}"), adapter),

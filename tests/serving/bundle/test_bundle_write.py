@@ -104,7 +104,7 @@ def test_the_names_under_which_strategies_are_served(llama_run, bundle_of):
 def test_demonstrations_are_those_that_were_measured(llama_run, bundle_of):
     folder = bundle_of(llama_run, "few-shot")
     bundle = open_bundle(folder)
-    state = read_json(llama_run.folder / llama_run.index["fits"]["few-shot"] / "result.json")["state"]
+    state = read_json(llama_run.folder / llama_run.index.fits["few-shot"] / "result.json")["state"]
     assert [example.id for example in bundle.winner.demonstrations] == state["demonstrations"]
     pool = read_pool(folder)
     knn = next(each for each in bundle.others if each.name == "knn-few-shot")

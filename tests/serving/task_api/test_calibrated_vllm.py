@@ -27,7 +27,7 @@ def run(tmp_path_factory):
 
 
 def test_a_calibrated_strategy_is_served_as_measured(run, tmp_path):
-    state = read_json(run.folder / run.index["fits"]["zero-shot"] / "result.json")["state"]
+    state = read_json(run.folder / run.index.fits["zero-shot"] / "result.json")["state"]
     assert state["calibration"]["method"] in ("batch", "affine")
     folder = export(run, tmp_path / "bundle", strategy="zero-shot")
     assert open_bundle(folder).winner.calibration is not None
