@@ -25,8 +25,8 @@ Four things are put right:
   label): draws are moved so that those without pseudo-examples have the observed value as their mean. The interval is
   thus for the score expected of such a sample, not for that of an endless one.
 
-For macro-F1 over 2 to 77 labels, 95% intervals made so hold 94.3% of expected scores and 95.4% of differences, no less
-than 91% in the worst case tried, four examples per label (`evals/verdicts/coverage.py`).
+For macro-F1 over 2 to 77 labels, 95% intervals made so hold 94.3% of expected scores and 95.4% of differences
+(`evals/verdicts/coverage.py`); of scores 91% at four examples per label, and fewer below.
 
 Not covered: seeds and groups of systems that were not run on the same examples.
 """
