@@ -1,4 +1,4 @@
-"""What a checkpoint is, found out before any weight is loaded: family, size, context, chat template.
+"""Inspect a checkpoint before any weight is loaded: family, size, context, chat template.
 
 Accepts LLaMA- and Mistral-family causal language models in safetensors, from a folder or from the Hugging Face Hub.
 Code that a checkpoint brings along is never run. Not covered: the embedded models' names (`llmtl.pocket` resolves them
@@ -40,7 +40,7 @@ class CheckpointInfo:
 
 
 def inspect_checkpoint(name: str, revision: str | None = None) -> CheckpointInfo:
-    """Return what `name`, a folder or a Hub name, holds; from the Hub only small files are downloaded.
+    """Inspect `name`, a folder or a Hub name; only small files are downloaded from the Hub.
 
     Raises `ModelError` for a missing folder or an unknown or unreachable name, another model family, and a checkpoint
     without safetensors weights.
@@ -56,7 +56,7 @@ def inspect_checkpoint(name: str, revision: str | None = None) -> CheckpointInfo
 
 
 def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
-    """Return the folder of the whole checkpoint, downloaded from the Hub if `name` is not a folder already.
+    """Download the whole checkpoint from the Hub, unless `name` is a folder already, and return its folder.
 
     Raises `ModelError` as `inspect_checkpoint` does.
     """
@@ -67,7 +67,7 @@ def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
 
 
 def _inspect_folder(folder: Path, name: str, has_safetensors: bool) -> CheckpointInfo:
-    """Return what a folder holds, or raise `ModelError` saying why it cannot be used."""
+    """Inspect a folder; raise `ModelError` if it cannot be used."""
     config = _read_json(folder / "config.json")
     if config is None:
         hint = " (it looks like a LoRA adapter)" if (folder / "adapter_config.json").exists() else ""
@@ -97,7 +97,7 @@ def _check_family(config: Mapping[str, Any], name: str) -> None:
 
 
 def _describe(config: Mapping[str, Any], folder: Path, name: str) -> CheckpointInfo:
-    """Return the facts of a configuration; raises `ModelError` when one of them is not there."""
+    """Read the facts from a configuration; raise `ModelError` if one is missing."""
     try:
         parameters = count_parameters(config)
         return CheckpointInfo(
@@ -118,7 +118,7 @@ def _describe(config: Mapping[str, Any], folder: Path, name: str) -> CheckpointI
 
 
 def count_parameters(config: Mapping[str, Any]) -> int:
-    """Return the number of weights of a LLaMA- or Mistral-family configuration without biases; tied ones count once.
+    """Count the weights of a LLaMA- or Mistral-family model without biases; tied weights count once.
 
     Layer shapes as in `transformers.LlamaForCausalLM`: four attention projections with grouped keys and values, a gated
     feed-forward block, two norms. Raises `KeyError` for a missing size.
@@ -140,7 +140,7 @@ def _has_chat_template(folder: Path) -> bool:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    """Return a JSON object, or None when the file is missing or holds anything else."""
+    """Read a JSON object; None if the file is missing or holds anything else."""
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -154,7 +154,7 @@ def _looks_like_path(name: str) -> bool:
 
 
 def _inspect_hub(name: str, revision: str | None) -> CheckpointInfo:
-    """Return what a Hub name holds, by its configuration and its list of files."""
+    """Inspect a Hub name by its configuration and its list of files."""
     folder = _download(name, revision, ("config.json",))
     config = _read_json(folder / "config.json")
     if config is not None:
@@ -177,7 +177,7 @@ def _hub_has_safetensors(name: str, revision: str | None, folder: Path) -> bool:
 
 
 def _download(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
-    """Return the Hub snapshot with the files that match; raises `ModelError` with the reason in one line."""
+    """Download the files of a Hub snapshot that match; raise `ModelError` with the reason in one line."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -199,7 +199,7 @@ def _download(name: str, revision: str | None, patterns: tuple[str, ...]) -> Pat
     except RevisionNotFoundError as error:
         raise ModelError(f"The model '{name}' has no revision '{revision}'; check the name of the revision.") from error
     except RepositoryNotFoundError as error:
-        raise ModelError(f"The Hub knows no model '{name}'; check the name, or give a folder.{_guess(name)}") from error
+        raise ModelError(f"The Hub has no model '{name}'; check the name, or give a folder.{_guess(name)}") from error
     except LocalEntryNotFoundError as error:
         raise ModelError(
             f"The model '{name}' is neither a folder nor in the local cache, and the Hub cannot be reached; connect, "

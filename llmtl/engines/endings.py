@@ -1,4 +1,4 @@
-"""How answers are held to a form and where they end: JSON grammars, and from tokens to text, for every engine.
+"""Hold answers to a form and find their end, for every engine: JSON grammars, and tokens back to text.
 
 Not covered: masks of allowed tokens, which XGrammar makes of a grammar for one tokenizer; making the model write
 (`llmtl.engines.transformers.generation`, `llmtl.engines.vllm.engine`).
@@ -14,9 +14,9 @@ from llmtl.errors import ModelError
 
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
-    """Return the grammar of JSON that follows `schema` with `json.dumps`'s separators.
+    """Build the grammar of JSON that follows `schema`, with the separators of `json.dumps`.
 
-    Not left to vLLM: with its `disable_any_whitespace` there is no space after a comma or colon, without it any. Raises
+    vLLM does not do this: with `disable_any_whitespace` it puts no space after a comma or colon, without it any. Raises
     `ModelError` for a schema that XGrammar cannot use.
     """
     import xgrammar
@@ -38,9 +38,9 @@ class Endings:
         self.tokens = sorted({end, tokenizer.eos_token_id} - {None})
 
     def read(self, ids: Sequence[int], stop: str | None, asked: "Asked") -> Generation:
-        """Return what the token `ids` written after a prompt say, up to the first ending; what follows is padding.
+        """Decode the token `ids` written after a prompt, up to the first ending; the rest is padding.
 
-        The text `stop` ends an answer, too, where a model knows no token for that; it is no part of the answer.
+        The text `stop` also ends an answer, where a model has no token for that; it is not part of the answer.
         """
         length = next((place for place, token in enumerate(ids) if token in self.tokens), len(ids))
         text = str(
@@ -60,7 +60,7 @@ class Endings:
 
 @dataclass(frozen=True)
 class Asked:
-    """The prompt behind which something was written: its tokens, those from a cache, and the seconds spent on it."""
+    """The prompt of an answer: its tokens, how many came from a cache, and the seconds spent on it."""
 
     prompt_tokens: int
     cached_tokens: int

@@ -1,6 +1,6 @@
 """The seam between strategies and whatever runs the model.
 
-An engine gets prompts as finished text (special tokens included) and answers as text; it knows nothing of tasks,
+An engine gets prompts as finished text (special tokens included) and answers as text; it knows nothing about tasks,
 templates or labels' meaning. Not covered: sampling; everything is greedy.
 """
 
@@ -26,9 +26,9 @@ class ModelSource:
     dtype: Dtype = "auto"
 
     def precision(self, device: str) -> Precision:
-        """Return the number format to run the model in on `cpu` or `cuda`: auto is bfloat16 on a GPU, else float32.
+        """Choose the number format for `cpu` or `cuda`: auto is bfloat16 on a GPU, else float32.
 
-        A CPU may be faster in bfloat16, but its labels are then those of float32 in only 95-99% of cases.
+        A CPU may be faster in bfloat16, but then only 95-99% of its labels equal those of float32.
         """
         if self.dtype != "auto":
             return self.dtype
@@ -41,7 +41,7 @@ class LabelScores:
 
     `choice`: index of the answer reached by greedy decoding through the answer trie.
     `probabilities`: A numbers that sum to 1; each the product, along the answer's path, of next-token probabilities
-    renormalised over the tokens the trie allows at that branch. Empty for a hosted model that tells none.
+    renormalised over the tokens the trie allows at that branch. Empty for a hosted model that reports none.
     `prompt_tokens` counts the whole prompt, `cached_tokens` the part served from a shared-prefix KV cache,
     `completion_tokens` those of the chosen answer. `seconds`: this prompt's share of the batch's wall time.
     """
@@ -74,44 +74,44 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """Return the engine's registry name, such as `transformers`."""
+        """The engine's name in a recipe, such as `transformers`."""
 
     @property
     def device(self) -> str:
-        """Return `cpu` or `cuda`."""
+        """Where the model runs: `cpu` or `cuda`."""
 
     @property
     def context_length(self) -> int:
-        """Return the largest number of tokens that prompt and answer may have together."""
+        """The most tokens that prompt and answer may have together."""
 
     @property
     def chat_template(self) -> str | None:
-        """Return the model's own chat template, or None for a base model."""
+        """The model's own chat template; None for a base model."""
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the conversation as prompt text through the chat template, generation prompt included.
+        """Write the conversation as prompt text with the chat template, generation prompt included.
 
         Raises `ModelError` when the model has no chat template, or when the template rejects the conversation (some
-        know no system role).
+        have no system role).
         """
 
     @property
     def bos(self) -> str:
-        """Return the text of the beginning-of-sequence token, or an empty string."""
+        """The text of the beginning-of-sequence token, or an empty string."""
 
     @property
     def end_of_answer(self) -> str:
-        """Return the text of the token that ends an answer."""
+        """The text of the token that ends an answer, such as `</s>`."""
 
     @property
     def special_tokens(self) -> tuple[str, ...]:
-        """Return the texts that the tokenizer reads as control tokens: what a user's text must not contain."""
+        """The texts that the tokenizer reads as control tokens; a user's text must not contain them."""
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of `text`, taken as it stands (no special token added)."""
+        """Count the tokens of `text` as it stands (no special token added)."""
 
     def score(self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = ...) -> list[LabelScores]:
-        """Return one `LabelScores` a prompt, in order; what the prompts share as a prefix is computed once.
+        """Score the answers, one `LabelScores` per prompt, in order; a prefix that prompts share is computed once.
 
         Raises `ContextLengthError` when a prompt with its longest answer does not fit.
         """
@@ -125,10 +125,10 @@ class Engine(Protocol):
         stop: str | None = None,
         advance: Advance = ...,
     ) -> list[Generation]:
-        """Return what the model writes after each prompt, in order, greedily and at most `max_tokens` tokens.
+        """Write at most `max_tokens` tokens greedily after each prompt; one `Generation` per prompt, in order.
 
         With a JSON `schema`, only JSON that follows it can come out, with `, ` and `: ` as the only white space, as
-        `json.dumps` writes. The text `stop` ends an answer, of which it is no part. Raises `ContextLengthError` when
+        `json.dumps` writes. The text `stop` ends an answer and is not part of it. Raises `ContextLengthError` when
         a prompt with `max_tokens` does not fit.
         """
 

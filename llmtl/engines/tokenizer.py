@@ -1,4 +1,4 @@
-"""What a tokenizer alone says about wording: the chat template, the control tokens, the end of an answer.
+"""What a tokenizer alone knows about wording: the chat template, the control tokens, the end of an answer.
 
 Serving words prompts with the tokenizer and no weights; the engine uses the same class, so that both word alike. Not
 covered: the wording itself (`llmtl.prompting.template`), tokens (`llmtl.engines.tokens`).
@@ -32,22 +32,22 @@ class TokenizerWording:
 
     @property
     def end_id(self) -> int:
-        """Return the token id of the end of an answer."""
+        """The id of the token that ends an answer."""
         return int(self.tokenizer.convert_tokens_to_ids(self.end_of_answer))
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the conversation as prompt text through the chat template, generation prompt included.
+        """Write the conversation as prompt text with the chat template, generation prompt included.
 
-        Raises `ModelError` when there is no chat template, or when it rejects the conversation.
+        Raises `ModelError` if there is no chat template, or if it rejects the conversation.
         """
         return self._render(messages, add_generation_prompt=True)
 
     def count_tokens(self, text: str) -> int:
-        """Return the number of tokens of `text`, taken as it stands (no special token added)."""
+        """Count the tokens of `text` as it stands (no special token added)."""
         return len(encode(self.tokenizer, [text])[0])
 
     def _render(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> str:
-        """Return the conversation through the chat template."""
+        """Fill the chat template with the conversation."""
         if self.chat_template is None:
             raise ModelError("This model has no chat template; word its prompts as plain text.")
         try:
@@ -59,7 +59,7 @@ class TokenizerWording:
         return cast("str", rendered)
 
     def _end_of_answer(self) -> str:
-        """Return the special token that follows an assistant's words in the chat template, else end of sequence."""
+        """Find the special token after an assistant's words in the chat template; by default, end of sequence."""
         if self.chat_template is not None:
             word = "answer"
             turns: list[Message] = [{"role": "user", "content": "?"}, {"role": "assistant", "content": word}]
@@ -73,6 +73,6 @@ class TokenizerWording:
 
 
 def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """Return the texts of all control tokens, sorted."""
+    """Collect the texts of all control tokens, sorted."""
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     return tuple(sorted(added | {str(token) for token in tokenizer.all_special_tokens}))

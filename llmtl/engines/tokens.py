@@ -13,26 +13,26 @@ from llmtl.engines.trie import Trie, build_trie
 from llmtl.errors import ContextLengthError, ModelError
 
 _TAIL = 4
-"""How many of a prompt's last tokens decide how an answer after it is split: merges reach no further back."""
+"""How many of a prompt's last tokens decide how the answer after it is split: merges reach no further back."""
 
 _KEPT_TRIES = 256
 """Tries kept by an engine: bounds its memory when every prompt ends differently."""
 
 _ANCHORS = ("", "\n", ":")
-"""Texts put before an answer to encode it on its own; a tokenizer with a dummy prefix space needs one not empty."""
+"""Texts put before an answer to encode it on its own; a tokenizer that adds a prefix space needs a non-empty one."""
 
 
 def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each text as it stands: special tokens in the text are read, none are added."""
+    """Encode each text as it stands: special tokens in the text are read, none are added."""
     if not texts:
         return []
     return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
 
 
 def continuations(tokenizer: Any, prompt: str, answers: Sequence[str]) -> list[list[int]]:
-    """Return the token ids of each answer as it follows `prompt`, whose own tokens stay as they are.
+    """Encode each answer as it follows `prompt`, whose own tokens stay as they are.
 
-    Where the tokenizer would merge the prompt's end with the answer's start, the answer is encoded by itself, such that
+    Where the tokenizer would merge the prompt's end with the answer's start, the answer is encoded by itself, so that
     prompt and answer still decode to the same text. Raises `ModelError` when no encoding does, or when the answer has
     characters that the vocabulary lacks.
     """
@@ -58,7 +58,7 @@ class AnswerTries:
         self._unique: dict[Trie, Trie] = {}
 
     def after(self, prompt: str, prompt_ids: Sequence[int], answers: Sequence[str]) -> Trie:
-        """Return the trie of `answers` after `prompt`, whose tokens are `prompt_ids`."""
+        """Build the trie of `answers` after `prompt`, whose tokens are `prompt_ids`, or take it from the cache."""
         key = (tuple(answers), self._tail(prompt_ids))
         if key not in self._tries:
             if len(self._tries) >= _KEPT_TRIES:
@@ -69,7 +69,7 @@ class AnswerTries:
         return self._tries[key]
 
     def _tail(self, prompt_ids: Sequence[int]) -> tuple[int, ...]:
-        """Return the last few tokens, no further back than a special token or a new line: no merge reaches across."""
+        """Take the last few tokens, back to a special token or a new line at most: no merge crosses either."""
         tail: list[int] = []
         for token in reversed(prompt_ids[-_TAIL:]):
             tail.append(token)
@@ -79,7 +79,7 @@ class AnswerTries:
 
 
 def shared_length(sequences: Sequence[tuple[int, ...]]) -> int:
-    """Return the number of tokens that all sequences begin with."""
+    """Count the tokens that all sequences begin with."""
     if not sequences:
         return 0
     first, last = min(sequences), max(sequences)  # in dictionary order: whatever these two share, all share
@@ -87,7 +87,7 @@ def shared_length(sequences: Sequence[tuple[int, ...]]) -> int:
 
 
 def _alone(tokenizer: Any, prompt_ids: Sequence[int], answer: str) -> list[int]:
-    """Return an encoding of `answer` by itself that reads as `answer` after the prompt."""
+    """Encode `answer` by itself so that it reads as `answer` after the prompt."""
     expected = _decode(tokenizer, prompt_ids) + answer
     for anchor in _ANCHORS:
         before, after = encode(tokenizer, [anchor, anchor + answer])
@@ -98,7 +98,7 @@ def _alone(tokenizer: Any, prompt_ids: Sequence[int], answer: str) -> list[int]:
 
 
 def _decode(tokenizer: Any, ids: Sequence[int]) -> str:
-    """Return the text of `ids`, special tokens included."""
+    """Decode `ids`, special tokens included."""
     return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
 
@@ -114,9 +114,9 @@ class PromptTokens:
 def prompt_tokens(
     tokenizer: Any, tries: AnswerTries, prompts: Sequence[str], *, answers: Sequence[str], context_length: int
 ) -> list[PromptTokens]:
-    """Return the prompts as tokens with their answer tries.
+    """Encode the prompts and build their answer tries.
 
-    Raises `ContextLengthError` where a prompt with its longest answer does not fit.
+    Raises `ContextLengthError` if a prompt with its longest answer does not fit.
     """
     items = []
     for position, (prompt, ids) in enumerate(zip(prompts, encode(tokenizer, prompts), strict=True)):
@@ -130,7 +130,7 @@ def prompt_tokens(
 def prompts_to_continue(
     tokenizer: Any, prompts: Sequence[str], *, max_tokens: int, context_length: int
 ) -> list[tuple[int, ...]]:
-    """Return the prompts as tokens; raises `ContextLengthError` where one with `max_tokens` more does not fit."""
+    """Encode the prompts; raise `ContextLengthError` if one does not fit with `max_tokens` more."""
     if max_tokens < 1:
         raise ModelError(f"'max_tokens' must be at least 1, got {max_tokens}.")
     found = [tuple(ids) for ids in encode(tokenizer, prompts)]

@@ -1,6 +1,6 @@
 """The trie of a closed set of answers: which tokens may follow which, and how answers get their probability.
 
-A node with one child costs nothing: nothing is to be decided there. Only tokens that lead to a node with several
+A node with one child costs nothing: there is nothing to decide. Only tokens that lead to a node with several
 children are ever given to a model. Not covered: how text becomes tokens (`llmtl.engines.tokens`), running a model.
 """
 
@@ -80,19 +80,22 @@ class Trie:
         return taken
 
     def renormalise(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (N, E) log-probabilities from (N, E) logits of the edges: a softmax over the edges of each branch."""
+        """Turn (N, E) logits of the edges into (N, E) log-probabilities: a softmax over the edges of each branch."""
         owner = self.edges[0]
+        # `owner` (E) repeats each branch's maximum and total for its edges, which stand side by side in `edges`
         shifted = logits - np.maximum.reduceat(logits, self.starts, axis=1)[:, owner]
         totals = np.add.reduceat(np.exp(shifted), self.starts, axis=1)
         return np.asarray(shifted - np.log(totals)[:, owner], dtype=np.float64)
 
     def probabilities(self, logprobs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (N, A) probabilities of the answers from (N, E) log-probabilities of the edges; rows sum to 1."""
+        """Turn (N, E) log-probabilities of the edges into (N, A) probabilities of the answers; rows sum to 1."""
+        # (N, E) @ (E, A): the log-probabilities along each answer's path, added up
         products = np.exp(logprobs @ self.membership.T)
         return np.asarray(products / products.sum(axis=1, keepdims=True), dtype=np.float64)
 
     def greedy(self, logprobs: NDArray[np.float64]) -> list[int]:
-        """Return, for each row of (N, E) log-probabilities, the answer reached by the best edge of every branch."""
+        """Follow the best edge of every branch, for each row of (N, E) log-probabilities, to one answer per row."""
+        # one (N, children) array per branch
         parts = np.split(logprobs, self.starts[1:], axis=1) if self.branches else []
         best = [part.argmax(axis=1) for part in parts]
         choices = []
@@ -105,9 +108,9 @@ class Trie:
 
 
 def build_trie(paths: Sequence[Sequence[int]], end: int) -> Trie:
-    """Return the trie of A token paths, each closed by the token id `end`, so that a path may be a prefix of another.
+    """Build the trie of A token paths, each closed by the token id `end`, so that a path may be a prefix of another.
 
-    Raises `ModelError` when two paths are the same.
+    Raises `ModelError` if two paths are the same.
     """
     closed = [(*path, end) for path in paths]
     if len(set(closed)) < len(closed):
@@ -118,7 +121,7 @@ def build_trie(paths: Sequence[Sequence[int]], end: int) -> Trie:
     branches: list[Branch] = []
 
     def visit(members: list[int], depth: int, parent: int, run: list[int]) -> int:
-        """Return what `members`, equal in their first `depth` tokens, lead to; `run` is not yet in `tokens`."""
+        """Add `members`, equal in their first `depth` tokens, and return where they lead; `run` is yet to be added."""
         if len(members) == 1:
             return ~members[0]
         children = list(dict.fromkeys(closed[member][depth] for member in members))

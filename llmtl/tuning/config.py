@@ -42,15 +42,15 @@ class QloraConfig(BaseModel):
         default=0.03, ge=0, lt=1, description="Share of the steps over which the learning rate rises from 0 (QLoRA)."
     )
     max_epochs: int = Field(default=10, ge=1, description="Passes over the training examples, at most.")
-    evaluations_per_epoch: int = Field(default=1, ge=1, description="How often an epoch the dev loss is measured.")
+    evaluations_per_epoch: int = Field(default=1, ge=1, description="Measurements of the dev loss per epoch.")
     patience: int = Field(
-        default=3, ge=1, description="Training stops after so many measurements in a row without a better dev loss."
+        default=3, ge=1, description="Training stops after this many measurements in a row without a better dev loss."
     )
     batch_size: int = Field(
         default=16,
         ge=1,
-        description="Examples a step (QLoRA's for 7B and 13B). Out of memory halves what is computed at once, and "
-        "accumulates gradients so that the step stays the same.",
+        description="Examples per step (QLoRA's for 7B and 13B). If memory runs out, fewer are computed at once and "
+        "gradients are accumulated, so that the step stays the same.",
     )
     max_length: int | None = Field(
         default=None, ge=1, description="Longest prompt with answer, in tokens; by default the model's context."

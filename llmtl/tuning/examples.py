@@ -1,11 +1,11 @@
-"""Training examples as token ids, with the loss on the answer only.
+"""Turn training examples into token ids, with the loss on the answer only.
 
-The ids are those the engine scores, by the engine's own functions: the prompt's ids, then the answer's as it follows
-that prompt (no merge crosses the boundary), then the end-of-answer token. An example that is too long is left out,
-never truncated: truncation would cut off the answer, or train on a prompt that is never served. An input with several
-references is trained on with each of them, as all are right (Dusek et al. 2020, "Evaluating the State-of-the-Art of
-End-to-End Natural Language Generation": how systems for several references are trained). Not covered: wording
-(`llmtl.prompting.template`).
+The ids are those that the engine scores, made by the engine's own functions: the prompt's ids, then the answer's as it
+follows that prompt (no merge crosses the boundary), then the end-of-answer token. An example that is too long is left
+out, never truncated: truncation would cut off the answer, or train on a prompt that never occurs in serving. An input
+with several references is trained on with each of them, as all are right (Dusek et al. 2020, "Evaluating the
+State-of-the-Art of End-to-End Natural Language Generation": how systems for several references are trained). Not
+covered: wording (`llmtl.prompting.template`).
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from llmtl.errors import TrainingError
 from llmtl.task import Example
 
 IGNORED = -100
-"""The label of a token without loss (torch.nn.CrossEntropyLoss, `ignore_index`)."""
+"""The label of a token without loss (the default `ignore_index` of torch.nn.CrossEntropyLoss)."""
 
 
 class Wording(Protocol):
@@ -25,13 +25,13 @@ class Wording(Protocol):
 
     @property
     def end(self) -> str:
-        """Return the text of the end-of-answer token."""
+        """The text of the end-of-answer token, such as `</s>`."""
 
     def prompt(self, text: str) -> str:
-        """Return the zero-shot prompt for an input."""
+        """Write the zero-shot prompt for an input."""
 
     def answer(self, label: str) -> str:
-        """Return a label as the model writes it."""
+        """Write a label as the model should answer it."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,16 @@ class TokenizedExample:
 
 
 def tokenize(example: Example, wording: Wording, tokenizer: Any) -> TokenizedExample:
-    """Return the example as ids, the loss on its answer and end token."""
+    """Turn an example into ids, with the loss on its answer and end token."""
     text = wording.prompt(example.text)
     [prompt, end] = encode(tokenizer, [text, wording.end])
     [answer] = continuations(tokenizer, text, [wording.answer(example.reference)])
+    # ids and labels stand at the same places (T); the model shifts the labels by one token itself
     return TokenizedExample((*prompt, *answer, *end), (*(IGNORED for _ in prompt), *answer, *end))
 
 
 def each_reference(examples: Sequence[Example]) -> tuple[Example, ...]:
-    """Return one example for each reference of an example, its own first."""
+    """Repeat each example with each of its references, the main one first."""
     return tuple(
         replace(example, reference=reference, alternatives=())
         for example in examples
@@ -62,13 +63,13 @@ def each_reference(examples: Sequence[Example]) -> tuple[Example, ...]:
 def fitting(
     examples: Sequence[Example], wording: Wording, tokenizer: Any, *, max_length: int
 ) -> tuple[TokenizedExample, ...]:
-    """Return the tokenized examples of at most `max_length` tokens, in order; the others are left out."""
+    """Tokenize the examples in order, and leave out those longer than `max_length` tokens."""
     tokenized = (tokenize(example, wording, tokenizer) for example in examples)
     return tuple(example for example in tokenized if len(example.input_ids) <= max_length)
 
 
 def require_answers(kept: Sequence[TokenizedExample], *, total: int, max_length: int, context_length: int) -> None:
-    """Return nothing; raises `TrainingError` when there is no example, or none whose answer fits."""
+    """Raise `TrainingError` if there is no example, or none whose answer fits."""
     if total == 0:
         raise TrainingError("There is no training example; give 'qlora' at least one, or leave it out.")
     if kept:

@@ -1,4 +1,4 @@
-"""The base model in four bits with a LoRA adapter on all linear layers, ready to be trained.
+"""Load the base model in four bits and prepare a LoRA adapter on all linear layers for training.
 
 NF4 with double quantisation (Dettmers et al. 2023, "QLoRA", arXiv:2305.14314, section 3). Not covered: serving, which
 puts the adapter on the base model in full precision.
@@ -16,12 +16,14 @@ from llmtl.tuning.config import QloraConfig
 
 
 def load_quantised(checkpoint: Path, *, device: str) -> PreTrainedModel:
-    """Return the checkpoint with its linear layers in NF4, all frozen; computes in bfloat16 on a GPU, float32 on a CPU.
+    """Load the checkpoint with its linear layers frozen in NF4; it computes in bfloat16 on a GPU, float32 on a CPU.
 
-    Safetensors only, and no code from the checkpoint is run.
+    Reads safetensors only, and runs no code from the checkpoint.
     """
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
     make_config: Any = BitsAndBytesConfig
+    # NF4: a (out, in) weight is stored as two 4-bit codes per byte with one scale per 64 weights; double quantisation
+    # stores those scales in 8 bits, which saves about 0.37 bits per weight (QLoRA, section 3).
     quantisation = make_config(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -37,15 +39,15 @@ def load_quantised(checkpoint: Path, *, device: str) -> PreTrainedModel:
         trust_remote_code=False,
     )
     keep_trainable_after_evaluation(model)
-    model.config.use_cache = False
+    model.config.use_cache = False  # training needs no keys and values of earlier steps
     return model  # type: ignore[no-any-return]
 
 
 def keep_trainable_after_evaluation(model: torch.nn.Module) -> None:
-    """Forbid the 4-bit layers of `model` to repack their weights for CPU inference.
+    """Stop the 4-bit layers of `model` from repacking their weights for CPU inference.
 
-    On a CPU with AVX512-BF16, bitsandbytes 0.50 repacks a layer the first time it runs without gradients and never
-    back; from then on its output carries no gradient, so training after one evaluation would silently learn little.
+    On a CPU with AVX512-BF16, bitsandbytes 0.50 repacks a layer the first time it runs without gradients, for
+    good; from then on its output carries no gradient, so training after one evaluation would silently learn little.
     """
     for module in model.modules():
         if isinstance(module, Linear4bit):
@@ -53,7 +55,9 @@ def keep_trainable_after_evaluation(model: torch.nn.Module) -> None:
 
 
 def lora_config(config: QloraConfig) -> LoraConfig:
-    """Return PEFT's settings of the adapter: on every linear layer but the output head."""
+    """Make PEFT's settings of the adapter: on every linear layer except the output head."""
+    # Each (out, in) layer gets A (rank, in) and B (out, rank), B starting at 0: its output becomes
+    # W x + alpha / rank * B A x (Hu et al. 2021, "LoRA", arXiv:2106.09685, section 4.1).
     return LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
@@ -64,7 +68,7 @@ def lora_config(config: QloraConfig) -> LoraConfig:
 
 
 def train_in_float32(model: Any) -> None:
-    """Put the trainable parameters of `model` in float32.
+    """Convert the trainable parameters of `model` to float32.
 
     TRL's trainer stores a quantised model's adapter in bfloat16, whose 8 bits of mantissa lose updates smaller than
     1/256 of a weight; AdamW's steps at the usual rates are that small. Call it before the optimizer is made.

@@ -1,4 +1,4 @@
-"""QLoRA training: TRL's SFT trainer over tokenized examples, restarted with smaller batches when memory runs out.
+"""Train with QLoRA: TRL's SFT trainer over tokenized examples, restarted with smaller batches if memory runs out.
 
 The same code trains on a GPU (bfloat16, paged 8-bit AdamW) and on a CPU (float32, AdamW). Not covered: packing, several
 devices, resuming a training that was interrupted.
@@ -33,10 +33,11 @@ CHECKPOINTING_PARAMETERS = 1_000_000_000
 
 @dataclass(frozen=True)
 class Job:
-    """Everything one training needs; `deadline` is a `time.monotonic()` value or None.
+    """Everything that one training needs; `deadline` is a `time.monotonic()` value or None.
 
     `checkpoint` is the base model's folder and `base_name` what the adapter calls it. `folder` receives the adapter.
-    `callbacks` are given to the trainer beside the library's own.
+    The trainer gets
+    `callbacks` besides the library's own.
     """
 
     checkpoint: Path
@@ -55,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a training: the curve, the point whose adapter was kept, why it ended and what it used.
+    """The outcome of a training: the curve, the point whose adapter was kept, why it ended and what it used.
 
     `batch` examples are computed at once and `accumulation` such batches make a step.
     """
@@ -70,10 +71,10 @@ class Outcome:
 
 
 def train(job: Job) -> Outcome:
-    """Return the outcome of training; the adapter lies in `job.folder`.
+    """Train, leave the adapter in `job.folder`, and return the outcome.
 
-    Out of memory starts again with half the batch computed at once and twice the accumulation, so that a step still
-    sees the same examples. Raises `TrainingError` when a single example does not fit.
+    If memory runs out, training starts again with half the batch computed at once and twice the accumulation, so that a
+    step still sees the same examples. Raises `TrainingError` when a single example does not fit.
     """
     batch = min(job.config.batch_size, len(job.train))
     whole = batch
@@ -113,7 +114,7 @@ def _report_end(job: Job, outcome: Outcome) -> None:
 
 
 def _attempt(job: Job, batch: int, accumulation: int) -> Outcome | None:
-    """Return the outcome of one training, or None when memory ran out."""
+    """Train once; None if memory ran out."""
     steps = math.ceil(math.ceil(len(job.train) / batch) / accumulation)
     limits = Limits(
         steps_between_evaluations=math.ceil(steps / job.config.evaluations_per_epoch),
@@ -145,7 +146,7 @@ def _attempt(job: Job, batch: int, accumulation: int) -> Outcome | None:
 
 
 def _trainer(job: Job, batch: int, accumulation: int, watcher: Watcher) -> SFTTrainer:
-    """Return a trainer over a fresh adapter on the quantised base model."""
+    """Make a trainer for a fresh adapter on the quantised base model."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_quantised(job.checkpoint, device=device)
     trainer = SFTTrainer(
@@ -165,7 +166,7 @@ def _trainer(job: Job, batch: int, accumulation: int, watcher: Watcher) -> SFTTr
 
 
 def _arguments(job: Job, batch: int, accumulation: int, *, large: bool) -> SFTConfig:
-    """Return the trainer's settings: no packing, no checkpoints, no reports, no network, no printing."""
+    """Make the trainer's settings: no packing, no checkpoints, no reports, no network, no printing."""
     on_gpu = torch.cuda.is_available()
     config = job.config
     arguments = SFTConfig(
@@ -202,7 +203,10 @@ def _arguments(job: Job, batch: int, accumulation: int, *, large: bool) -> SFTCo
 
 
 def as_dataset(examples: Sequence[TokenizedExample]) -> Dataset:
-    """Return the examples in the pre-tokenized form that TRL takes as it is: `input_ids` and `labels`."""
+    """Put the examples in the pre-tokenized form that TRL takes as it is: rows of `input_ids` and `labels`.
+
+    TRL's collator pads both to the longest row of a batch, (B, L), the labels with -100 so that padding has no loss.
+    """
     rows: list[dict[str, Any]] = [
         {"input_ids": list(example.input_ids), "labels": list(example.labels)} for example in examples
     ]
@@ -210,12 +214,12 @@ def as_dataset(examples: Sequence[TokenizedExample]) -> Dataset:
 
 
 def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Return whether `error` says that an allocation failed, on a GPU or on the CPU."""
+    """Say whether `error` means that an allocation failed, on a GPU or on the CPU."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or bool(should_reduce_batch_size(error))
 
 
 def _free_memory() -> None:
-    """Give back what a failed attempt held."""
+    """Free the memory that a failed attempt held."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

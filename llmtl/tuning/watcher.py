@@ -1,4 +1,4 @@
-"""What watches training: the learning curve, early stopping, the time limit, the best adapter and the progress bar.
+"""Watch training: the learning curve, early stopping, the time limit, the best adapter and the progress bar.
 
 One `transformers.TrainerCallback`; it asks the trainer to log and evaluate, and never computes a score itself.
 """
@@ -24,9 +24,9 @@ GIB = 2**30
 class CurvePoint:
     """One measurement; losses are mean negative log-likelihoods in nats per answer token.
 
-    `train_loss` is the mean since the point before (None before the first step), `dev_token_accuracy` the share of dev
-    answer tokens that rank first when the true tokens before them are given. The dev values are None without dev, and a
-    loss that is no finite number is None, too: training diverged.
+    `train_loss` is the mean since the previous point (None before the first step), `dev_token_accuracy` the share of
+    dev answer tokens that rank first when the true tokens before them are given. The dev values are None without dev,
+    and a loss that is not a finite number is None, too: training diverged.
     """
 
     step: int
@@ -66,7 +66,7 @@ class Watcher(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
-        """Return `control` asking for a measurement when one is due, and for a stop when the time is up."""
+        """Ask for a measurement when one is due, and for a stop when the time is up."""
         self._advance(1)
         self.peak_bytes = max(self.peak_bytes, _memory_in_use())
         out_of_time = self._limits.deadline is not None and monotonic() >= self._limits.deadline
@@ -103,7 +103,7 @@ class Watcher(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> TrainerControl:
-        """Return `control` asking for a stop when the dev loss has not improved for `patience` measurements."""
+        """Keep the best adapter; ask for a stop once the dev loss has not improved for `patience` measurements."""
         self.peak_bytes = max(self.peak_bytes, _memory_in_use())
         point = self._record(state, metrics or {})
         if self.best is None or _lower(point.dev_loss, self.best.dev_loss):
@@ -117,7 +117,7 @@ class Watcher(TrainerCallback):
         return control
 
     def _record(self, state: TrainerState, metrics: dict[str, float]) -> CurvePoint:
-        """Return the new last point of the curve."""
+        """Append a point to the curve and return it."""
         point = CurvePoint(
             step=state.global_step,
             epoch=float(state.epoch or 0),
@@ -133,7 +133,7 @@ class Watcher(TrainerCallback):
 def save_adapter(model: Any, folder: Path) -> None:
     """Write the adapter of a PEFT `model` to `folder` as safetensors, with its configuration.
 
-    Raises `TrainingError` when it cannot be written, as to a full disk.
+    Raises `TrainingError` if it cannot be written, for example to a full disk.
     """
     try:
         model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
@@ -143,17 +143,17 @@ def save_adapter(model: Any, folder: Path) -> None:
 
 
 def _lower(new: float | None, old: float | None) -> bool:
-    """Return whether `new` is a number and lower than `old`."""
+    """Say whether `new` is a number and lower than `old`."""
     return new is not None and (old is None or new < old)
 
 
 def _finite(value: float | None) -> float | None:
-    """Return `value`, or None when it is infinite or no number: JSON knows neither."""
+    """Return `value`, or None if it is infinite or not a number: JSON has neither."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _memory_in_use() -> int:
-    """Return bytes: the peak of the GPU allocator where there is one, else the resident memory of this process."""
+    """Measure bytes: the peak of the GPU allocator if there is a GPU, else the resident memory of this process."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     return int(psutil.Process().memory_info().rss)

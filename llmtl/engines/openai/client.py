@@ -1,7 +1,7 @@
-"""Asking an OpenAI-compatible server for chat completions: retries, pace, spend limit and a cache of replies.
+"""Ask an OpenAI-compatible server for chat completions: retries, pace, spend limit and a cache of replies.
 
 The `openai` package retries connection errors, 408, 409, 429 and 5xx with exponential back-off and heeds Retry-After.
-What a server does not support (log-probabilities, JSON schemas) is found out by its refusal and left out from then on.
+If a server refuses a feature (log-probabilities, JSON schemas), it is not asked for it again.
 Not covered: streaming, other routes, tools.
 """
 
@@ -28,13 +28,13 @@ from llmtl.task import Message
 _MESSAGE_TOKENS = 8
 """Control tokens around one message, at most: an allowance for the spend limit."""
 _NO_KEY = "none"
-"""What the `openai` package is given where the server wants no key; it refuses to be given nothing."""
+"""What the `openai` package gets if the server wants no key; it does not accept an empty one."""
 _TOO_LONG = re.compile(r"context.{0,20}(length|window)|maximum.{0,20}(tokens|length)|too long", re.IGNORECASE)
 _FEATURES = {
     "logprobs": ("logprobs", re.compile(r"logprob", re.IGNORECASE)),
     "schema": ("response_format", re.compile(r"schema|response_format", re.IGNORECASE)),
 }
-"""What a server may lack, with the field that asks for it and what its refusal speaks of."""
+"""What a server may lack: the field that asks for it, and the words by which a refusal is recognised."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Question:
 
 
 class HostedClient:
-    """Asks one model; raises `HostedError` when its key is not set."""
+    """Asks one model; raises `HostedError` if its key is not set."""
 
     def __init__(self, model: HostedModel, cache: ReplyCache) -> None:
         self._model, self._endpoint = model, model.endpoint
@@ -67,11 +67,11 @@ class HostedClient:
             max_retries=self._endpoint.max_retries,
             http_client=_straight() if self._endpoint.on_this_machine else None,
         )
-        weakref.finalize(self, self._client.close)  # the package closes only clients of its own making
+        weakref.finalize(self, self._client.close)  # the package closes only the clients that it made itself
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return JSON-able facts: the model, requests and USD of this process, what the server does not support."""
+        """JSON-able facts: the model, requests and USD of this process, what the server does not support."""
         return {
             "base_url": self._endpoint.base_url,
             "model": self._model.name,
@@ -81,14 +81,14 @@ class HostedClient:
         }
 
     def supports(self, feature: Literal["logprobs", "schema"]) -> bool:
-        """Return whether the server has not refused a feature."""
+        """Say whether the server supports a feature: true until it has refused it."""
         return feature not in self._unsupported
 
     def ask(self, questions: Sequence[Question], advance: Advance) -> list[Reply]:
-        """Return one reply a question, in order, several under way at once.
+        """Ask several questions at a time; one reply per question, in order.
 
         Raises `ContextLengthError` for a conversation that does not fit, and `HostedError` for a refusal, a server that
-        does not answer after all retries, and the spend limit; replies that came before are kept.
+        does not answer after all retries, and the spend limit; earlier replies are kept.
         """
         pool = ThreadPoolExecutor(max_workers=self._endpoint.concurrency, thread_name_prefix="llmtl-hosted")
         try:
@@ -101,16 +101,16 @@ class HostedClient:
             pool.shutdown(cancel_futures=True)  # after a failure nothing further is sent
 
     def known(self, questions: Sequence[Question]) -> list[Reply]:
-        """Return the replies that are kept already; nothing is sent."""
+        """Look up the replies that are kept already; send nothing."""
         found = (self._cache.get(self._key(self._body(question))) for question in questions)
         return [reply for reply in found if reply is not None]
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; kept replies stay."""
         self._client.close()
 
     def _answer(self, question: Question) -> Reply:
-        """Return the reply from the cache, or else from the server; what it does not support is left out."""
+        """Take the reply from the cache, or ask the server, without what it does not support."""
         while True:
             body = self._body(question)
             try:
@@ -122,7 +122,7 @@ class HostedClient:
                 _failed(error, self._model)
 
     def _cached(self, body: dict[str, Any]) -> Reply:
-        """Return the reply to a request body, asked at most once."""
+        """Look a request body up in the cache; send it only if it is not there."""
         key = self._key(body)
         known = self._cache.get(key)
         if known is not None:
@@ -135,7 +135,7 @@ class HostedClient:
         return digest({"url": self._endpoint.base_url, "body": body})
 
     def _send(self, body: dict[str, Any]) -> Reply:
-        """Return the server's reply to a request body."""
+        """Send a request body and read the reply."""
         bound = sum(len(turn["content"].encode()) + _MESSAGE_TOKENS for turn in body["messages"]) + _MESSAGE_TOKENS
         reserved = self._meter.reserve(bound, body[self._endpoint.token_field])  # a token has at least one byte
         reply = None
@@ -149,7 +149,7 @@ class HostedClient:
         return reply
 
     def _body(self, question: Question) -> dict[str, Any]:
-        """Return the JSON of a request, without what the server does not support."""
+        """Build the JSON of a request, without what the server does not support."""
         body: dict[str, Any] = {
             "model": self._model.name,
             "messages": [dict(message) for message in question.messages],
@@ -167,7 +167,7 @@ class HostedClient:
         return body
 
     def _leave_out(self, body: Mapping[str, Any], error: openai.BadRequestError) -> bool:
-        """Return whether a refusal is about a feature of the request, which is left out from now on."""
+        """Stop asking for the feature that a refusal is about; False if it is about none."""
         for feature, (field, pattern) in _FEATURES.items():
             if field in body and pattern.search(error.message):
                 self._unsupported.add(feature)
@@ -176,12 +176,12 @@ class HostedClient:
 
 
 def _straight() -> openai.DefaultHttpxClient:
-    """Return a client that no proxy of the environment and no redirection takes to another machine."""
+    """Make a client that neither a proxy setting nor a redirection leads to another machine."""
     return openai.DefaultHttpxClient(trust_env=False, follow_redirects=False)
 
 
 def _key(model: HostedModel) -> str:
-    """Return the key from the environment; raises `HostedError` when it is not set."""
+    """Read the key from the environment; raise `HostedError` if it is not set."""
     variable = model.endpoint.api_key_env
     if variable is None:
         return _NO_KEY
@@ -192,7 +192,7 @@ def _key(model: HostedModel) -> str:
 
 
 def _reply(completion: ChatCompletion, seconds: float) -> Reply:
-    """Return what counts of a chat completion."""
+    """Keep what we need of a chat completion."""
     choice, usage = completion.choices[0], completion.usage
     details = usage.prompt_tokens_details if usage else None
     content = (choice.logprobs.content if choice.logprobs else None) or ()
@@ -208,7 +208,7 @@ def _reply(completion: ChatCompletion, seconds: float) -> Reply:
 
 
 def _refused(error: openai.BadRequestError, model: HostedModel) -> NoReturn:
-    """Raise what a refused request means."""
+    """Raise the error that explains a refused request."""
     if error.code == "context_length_exceeded" or _TOO_LONG.search(error.message):
         raise ContextLengthError(
             f"The hosted model refuses a prompt ({error.message}); use fewer demonstrations or shorter inputs."
@@ -217,7 +217,7 @@ def _refused(error: openai.BadRequestError, model: HostedModel) -> NoReturn:
 
 
 def _failed(error: openai.APIError, model: HostedModel) -> NoReturn:
-    """Raise what a request that failed for good means."""
+    """Raise the error that explains why a request failed for good."""
     endpoint = model.endpoint
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
         where = endpoint.api_key_env or f"{model.section}.api_key_env"

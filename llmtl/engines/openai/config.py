@@ -1,6 +1,6 @@
-"""How an OpenAI-compatible endpoint is reached and what asking it may take: the part that all recipe sections share.
+"""How to reach an OpenAI-compatible endpoint, and the limits on asking it: shared by all recipe sections.
 
-Not covered: prices, which each section says for itself.
+Not covered: prices, which stand in each section.
 """
 
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ LOOPBACK_NAME = "localhost"
 
 
 def on_this_machine(base_url: str) -> bool:
-    """Return whether an endpoint has a loopback address: what is sent to it does not leave this machine.
+    """Say whether an endpoint has a loopback address: what is sent to it does not leave this machine.
 
-    Other names are not looked up, since they can come to mean another machine. What the server there sends on, a
-    forwarded port included, cannot be seen from here.
+    Other names are not looked up, since they can come to mean another machine. We cannot
+    see what the server there sends on, for example through a forwarded port.
     """
     host = (urlsplit(base_url).hostname or "").rstrip(".")
     if host == LOOPBACK_NAME or host.endswith(f".{LOOPBACK_NAME}"):
@@ -39,34 +39,34 @@ class EndpointConfig(BaseModel):
     base_url: str = Field(
         default="https://api.openai.com/v1", min_length=1, description="The OpenAI-compatible endpoint."
     )
-    model: str | None = Field(default=None, min_length=1, description="The model's name at the endpoint; needed.")
+    model: str | None = Field(default=None, min_length=1, description="The model's name at the endpoint; required.")
     api_key_env: str | None = Field(
-        default="OPENAI_API_KEY", description="The environment variable with the key; null where there is none."
+        default="OPENAI_API_KEY", description="The environment variable with the key; null if the server wants no key."
     )
-    context_length: int = Field(default=128_000, ge=1, description="The model's context, tokens.")
+    context_length: int = Field(default=128_000, ge=1, description="The model's context in tokens.")
     max_usd: float | None = Field(
-        default=10.0, gt=0, description="Asking stops before it costs more, USD; null for no limit."
+        default=10.0, gt=0, description="Stop before asking costs more than this, USD; null for no limit."
     )
-    requests_per_minute: float | None = Field(default=None, gt=0, description="The most requests a minute.")
-    concurrency: int = Field(default=8, ge=1, le=64, description="Requests under way at once.")
-    max_retries: int = Field(default=6, ge=0, description="Tries again after 429, 5xx and lost connections.")
-    timeout_seconds: float = Field(default=120.0, gt=0, description="The longest wait for one reply.")
+    requests_per_minute: float | None = Field(default=None, gt=0, description="The most requests per minute.")
+    concurrency: int = Field(default=8, ge=1, le=64, description="The most requests under way at once.")
+    max_retries: int = Field(default=6, ge=0, description="Retries after 429, 5xx and lost connections.")
+    timeout_seconds: float = Field(default=120.0, gt=0, description="The longest wait for one reply, seconds.")
     temperature: float | None = Field(
-        default=0.0, ge=0, description="The sampling temperature; null for models that take none."
+        default=0.0, ge=0, description="The sampling temperature; null for models that do not take one."
     )
     token_field: Literal["max_completion_tokens", "max_tokens"] = Field(
-        default="max_completion_tokens", description="What the server calls the limit of written tokens."
+        default="max_completion_tokens", description="The server's name for the limit of written tokens."
     )
 
     @property
     def on_this_machine(self) -> bool:
-        """Return whether what is sent to the endpoint stays on this machine (see the function of that name)."""
+        """Whether what is sent to the endpoint stays on this machine (see the function of that name)."""
         return on_this_machine(self.base_url)
 
 
 @dataclass(frozen=True)
 class HostedModel:
-    """A model at an endpoint, and on which terms it is asked.
+    """A model at an endpoint, and the terms of asking it.
 
     `endpoint.max_usd` needs `prices`. `top_logprobs` 0 asks for none. `section` is the part of the recipe that errors
     send the reader to.
@@ -79,5 +79,5 @@ class HostedModel:
 
     @property
     def name(self) -> str:
-        """Return the model's name at the endpoint."""
+        """The model's name at the endpoint, such as `gpt-4o-mini`; empty if the recipe has none."""
         return self.endpoint.model or ""

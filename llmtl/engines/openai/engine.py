@@ -1,9 +1,8 @@
 """The `openai` engine: a hosted chat model behind any OpenAI-compatible endpoint.
 
-A prompt is a conversation written as text: each turn as its role and content after control characters, which the
-server never sees. Labels are read from the likeliest tokens where the server tells them, else from the text. Not
-covered: base models without chat, the model's own tokens (a prompt's length is estimated; the server has the last
-word), embeddings.
+A prompt is a conversation written as text: each turn as its role and content after control characters, which the server
+never sees. Labels are read from the likeliest tokens if the server reports them, else from the text. Not covered: base
+models without chat, the model's own tokens (a prompt's length is estimated; the server decides), embeddings.
 """
 
 import json
@@ -24,7 +23,7 @@ _TURN, _CONTENT = "\x01", "\x02"
 BYTES_PER_TOKEN = 4
 """OpenAI's rule of thumb for English text: a token is about four characters."""
 _ANSWER_TOKENS = 4
-"""Tokens that an answer may have beside its bytes: quotes, the end of the turn."""
+"""Tokens that an answer may have besides its bytes: quotes, the end of the turn."""
 _WRAPPED = "answer"
 """The field of the object around a schema: OpenAI takes only objects as the root of a schema."""
 
@@ -45,23 +44,23 @@ class OpenAIEngine:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return JSON-able facts: the model, requests and USD so far, what the server does not support."""
+        """JSON-able facts: the model, requests and USD so far, what the server does not support."""
         return self._client.facts
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the conversation as one text."""
+        """Write the conversation as one text, which `score` and `generate` take apart again."""
         return "".join(f"{_TURN}{turn['role']}{_CONTENT}{turn['content']}" for turn in messages)
 
     def count_tokens(self, text: str) -> int:
-        """Return an estimate of the number of tokens: a quarter of the bytes."""
+        """Estimate the number of tokens: a quarter of the bytes."""
         return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
     def score(
         self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = unwatched
     ) -> list[LabelScores]:
-        """Return one `LabelScores` a prompt, in order; without probabilities where the server tells none.
+        """Score the answers, one `LabelScores` per prompt, in order; without probabilities if the server reports none.
 
-        Raises `ContextLengthError`, `HostedError`, and `UnreadableAnswerError` for the first answer that is none of
+        Raises `ContextLengthError`, `HostedError`, and `UnreadableAnswerError` for the first answer that is not one of
         `answers`; replies are kept, so that asking for the others again costs nothing.
         """
         most = max(len(answer.encode()) for answer in answers) + _ANSWER_TOKENS
@@ -77,9 +76,9 @@ class OpenAIEngine:
         stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
-        """Return what the model writes after each prompt, in order.
+        """Ask for an answer to each prompt; one `Generation` per prompt, in order.
 
-        With a JSON `schema` the server is asked to keep to it, where it supports that; else nothing holds the model to
+        A server that supports JSON schemas is asked to keep to `schema`; on others nothing holds the model to
         it. Raises `ContextLengthError` and `HostedError`.
         """
         wrapped = None if schema is None else _wrapped(schema)
@@ -88,12 +87,12 @@ class OpenAIEngine:
         return [_generation(reply, unwrap=schema is not None) for reply in replies]
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; kept replies stay."""
         self._client.close()
 
 
 def _turns(prompt: str) -> list[Message]:
-    """Return the conversation that `render` wrote; any other text is one user message."""
+    """Take apart the conversation that `render` wrote; any other text is one user message."""
     if not prompt.startswith(_TURN):
         return [{"role": "user", "content": prompt}]
     turns: list[Message] = []
@@ -104,14 +103,14 @@ def _turns(prompt: str) -> list[Message]:
 
 
 def _scores(reply: Reply, answers: Sequence[str]) -> LabelScores:
-    """Return what a reply says about the answers; raises `UnreadableAnswerError` when it says nothing."""
+    """Read what a reply says about the answers; raise `UnreadableAnswerError` if it says nothing."""
     told = probabilities(reply.steps, answers)
     choice = stated(reply.text, answers)
     if choice is None and told is not None:
         choice = max(range(len(answers)), key=told.__getitem__)
     if choice is None:
         raise UnreadableAnswerError(
-            f"The hosted model answered '{reply.text:.60}', which is no label; say in task.instruction that only a "
+            f"The hosted model answered '{reply.text:.60}', which is not a label; say in task.instruction that only a "
             "label may be answered."
         )
     return LabelScores(
@@ -125,7 +124,7 @@ def _scores(reply: Reply, answers: Sequence[str]) -> LabelScores:
 
 
 def _generation(reply: Reply, *, unwrap: bool) -> Generation:
-    """Return a reply as a generation; what is not the object that was asked for stays as it is."""
+    """Turn a reply into a generation; text that is not the requested object stays as it is."""
     return Generation(
         text=_unwrapped(reply.text) if unwrap else reply.text,
         finished=reply.finished,
@@ -137,7 +136,7 @@ def _generation(reply: Reply, *, unwrap: bool) -> Generation:
 
 
 def _wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the schema of an object whose only field follows `schema`."""
+    """Build the schema of an object whose only field follows `schema`."""
     return {
         "type": "object",
         "properties": {_WRAPPED: dict(schema)},
@@ -147,7 +146,7 @@ def _wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unwrapped(text: str) -> str:
-    """Return the JSON in the object's only field, or `text` when it is no such object."""
+    """Take the JSON out of the object's only field; `text` itself if it is not such an object."""
     try:
         value = json.loads(text)
     except json.JSONDecodeError:

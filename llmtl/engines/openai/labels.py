@@ -13,7 +13,7 @@ _AROUND = " \t\r\n\"'`*."
 
 
 def stated(text: str, answers: Sequence[str]) -> int | None:
-    """Return the index of the answer that `text` states, or None when it states something else."""
+    """Find the index of the answer that `text` states; None if it states something else."""
     exact = next((index for index, answer in enumerate(answers) if answer.strip() == text.strip()), None)
     if exact is not None:
         return exact
@@ -22,10 +22,10 @@ def stated(text: str, answers: Sequence[str]) -> int | None:
 
 
 def probabilities(steps: Sequence[Step], answers: Sequence[str]) -> tuple[float, ...] | None:
-    """Return the probability of each of A answers, summing to 1; None when no listed token begins any of them.
+    """Compute the probability of each of A answers, summing to 1; None if no listed token begins any of them.
 
-    As in `LabelScores`, each is a product of next-token probabilities renormalised over the tokens that go on with an
-    answer. A server tells the alternatives along the written answer only: answers that leave it by the same token share
+    As in `LabelScores`, each is a product of next-token probabilities, renormalised over the tokens that go on with an
+    answer. A server lists alternatives only along the written answer: answers that leave it by the same token share
     that token's probability evenly, and one that leaves it by a token not listed gets 0.
     """
     found = [0.0] * len(answers)
@@ -55,7 +55,7 @@ def probabilities(steps: Sequence[Step], answers: Sequence[str]) -> tuple[float,
 
 
 def _going_on(listed: Mapping[str, float], alive: Mapping[int, str], *, first: bool) -> dict[str, dict[int, str]]:
-    """Return the tokens that go on with an answer, each with the answers' rests after it.
+    """Find the tokens that go on with an answer, each with what remains of the answers after it.
 
     A token that goes on with none of the longer answers ends one that is complete ("card", where "card lost" is another
     answer): the end of the turn, a full stop, a new line.

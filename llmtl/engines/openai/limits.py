@@ -1,4 +1,4 @@
-"""How fast a hosted model may be asked, and what asking it may cost.
+"""Limit how fast a hosted model is asked, and what asking it may cost.
 
 Not covered: pauses after a refusal (429 and 5xx), which the `openai` package makes and which Retry-After governs.
 """
@@ -15,14 +15,14 @@ SECONDS_PER_MINUTE = 60.0
 
 
 class Prices(Protocol):
-    """What tokens cost; an engine does not know how a recipe says that."""
+    """What tokens cost; an engine does not know how a recipe states it."""
 
     def usd(self, *, prompt: int, cached: int, completion: int) -> float:
-        """Return the USD of one request; `cached` tokens are a part of `prompt`."""
+        """Price one request in USD; `cached` tokens are part of `prompt`."""
 
 
 def usd_of(replies: Iterable[Reply], prices: Prices) -> float:
-    """Return the USD of the requests that brought these replies."""
+    """Add up the USD of the requests that brought these replies."""
     return sum(
         prices.usd(prompt=reply.prompt_tokens, cached=reply.cached_tokens, completion=reply.completion_tokens)
         for reply in replies
@@ -30,7 +30,7 @@ def usd_of(replies: Iterable[Reply], prices: Prices) -> float:
 
 
 class Pace:
-    """Requests start at even distances, at most `per_minute` of them; None starts each at once."""
+    """Starts requests at even intervals, at most `per_minute`; None starts each at once."""
 
     def __init__(self, per_minute: float | None) -> None:
         self._distance_seconds = SECONDS_PER_MINUTE / per_minute if per_minute else 0.0
@@ -38,7 +38,7 @@ class Pace:
         self._lock = Lock()
 
     def wait(self) -> None:
-        """Return when the next request may start."""
+        """Block until the next request may start."""
         with self._lock:
             start = max(time.monotonic(), self._next)
             self._next = start + self._distance_seconds
@@ -49,7 +49,7 @@ class Meter:
     """Counts requests and USD, and refuses a request that could pass the limit.
 
     What a request can cost at most is set aside before it is sent, so that requests under way together cannot pass the
-    limit either. Nothing is priced or limited without `prices`. `section` of the recipe has the limit.
+    limit either. Without `prices` nothing is priced or limited. `section` names the part of the recipe with the limit.
     """
 
     def __init__(self, prices: Prices | None, max_usd: float | None, *, section: str = "strategies.hosted") -> None:
@@ -60,7 +60,7 @@ class Meter:
         self.usd = 0.0
 
     def reserve(self, prompt_tokens: int, completion_tokens: int) -> float:
-        """Set the most that a request can cost aside and return it in USD; raises `SpendLimitError` at the limit."""
+        """Set aside the most that a request can cost and return it in USD; raise `SpendLimitError` at the limit."""
         if self._prices is None:
             return 0.0
         most = self._prices.usd(prompt=prompt_tokens, cached=0, completion=completion_tokens)

@@ -40,9 +40,9 @@ _REPLY = TypeAdapter(Reply)
 
 
 class ReplyCache:
-    """Replies by the key of their request, in a JSON Lines file that grows; in memory only without a `path`.
+    """Replies by the key of their request, in a JSON Lines file that grows; only in memory without a `path`.
 
-    `most` bounds the replies in memory, the oldest go first. Any number of threads of one process may use it.
+    `most` bounds the replies in memory; the oldest go first. Any number of threads of one process may use it.
     """
 
     def __init__(self, path: Path | None = None, *, most: int | None = None) -> None:
@@ -51,17 +51,17 @@ class ReplyCache:
         self._replies: dict[str, Reply] = dict(_read(path)) if path is not None and path.is_file() else {}
 
     def __len__(self) -> int:
-        """Return the number of replies."""
+        """Count the replies in memory."""
         return len(self._replies)
 
     @property
     def replies(self) -> list[Reply]:
-        """Return all replies."""
+        """List all replies in memory, the oldest first."""
         with self._lock:
             return list(self._replies.values())
 
     def get(self, key: str) -> Reply | None:
-        """Return the reply to a request, or None when it was never asked."""
+        """Look up the reply to a request; None if it was never asked."""
         return self._replies.get(key)
 
     def put(self, key: str, reply: Reply) -> None:
@@ -78,7 +78,7 @@ class ReplyCache:
 
 
 def _read(path: Path) -> list[tuple[str, Reply]]:
-    """Return the replies in a file; a line that was cut off when the process was stopped is left out."""
+    """Read the replies in a file; skip a line that was cut off when the process was stopped."""
     rows = []
     for line in path.read_text(encoding="utf-8").split("\n"):
         try:

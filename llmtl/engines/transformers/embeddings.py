@@ -1,7 +1,7 @@
 """Texts as vectors: the mean of a model's last hidden states over a text's tokens.
 
-Every token counts alike, as in Reimers & Gurevych (2019), "Sentence-BERT", where the mean was the best pooling. Not
-covered: models trained to embed (`llmtl.prompting.retrieval` takes them from `sentence-transformers`).
+Every token has the same weight, as in Reimers & Gurevych (2019), "Sentence-BERT", where the mean was the best pooling.
+Not covered: models trained to embed (`llmtl.prompting.retrieval` takes them from `sentence-transformers`).
 """
 
 from collections.abc import Sequence
@@ -23,13 +23,13 @@ class Embedder(Protocol):
     """An engine that can turn texts into vectors."""
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """Return one vector a text, (N, width)."""
+        """Turn each text into one vector, (N, width)."""
 
 
 def embed_texts(model: Any, tokenizer: Any, texts: Sequence[str], *, context_length: int) -> Floats:
-    """Return the mean last hidden state of each text, (N, width); of a text without tokens, zeros.
+    """Average the last hidden states of each text, (N, width); a text without tokens gets zeros.
 
-    What is beyond `context_length` tokens does not count.
+    Tokens beyond `context_length` are left out.
     """
     rows = [ids[:context_length] for ids in encode(tokenizer, texts)]
     found = np.zeros((len(rows), int(model.config.hidden_size)))
@@ -42,14 +42,16 @@ def embed_texts(model: Any, tokenizer: Any, texts: Sequence[str], *, context_len
 
 
 def _means(model: Any, rows: Sequence[Sequence[int]]) -> Floats:
-    """Return the mean hidden state of each row of token ids."""
+    """Average the last hidden states of B rows of token ids, (B, width)."""
     import torch
 
-    width = max(map(len, rows))
-    ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=model.device)
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows], device=model.device)
+    # Ids and mask are (B, L). Padding stands behind the text, where causal attention never looks at it from the text.
+    longest = max(map(len, rows))
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], device=model.device)
+    mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows], device=model.device)
     with torch.inference_mode():
         states = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state.double()
+        # (B, L, width) states; the mask takes padding out of the sum and out of the count
         total = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
     means: Floats = total.cpu().numpy()
     return means

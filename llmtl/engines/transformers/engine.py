@@ -1,4 +1,4 @@
-"""The `transformers` engine: label scoring by one forward pass a batch, with a shared prefix computed once.
+"""The `transformers` engine: label scoring in one forward pass per batch, with a shared prefix computed once.
 
 Every prompt is followed by the tree of all answer tokens, so that one pass yields the probability of every label. Not
 covered: writing text (`llmtl.engines.transformers.generation`), several GPUs, quantised weights.
@@ -26,7 +26,7 @@ from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
 
 TOKEN_BUDGET = {"cpu": 512, "cuda": 4096}
-"""Tokens of one forward pass, prefix not counted. On 2 CPU cores 512 was the fastest of 256, 512 and 1024."""
+"""Tokens of one forward pass, without the prefix. On 2 CPU cores 512 was the fastest of 256, 512 and 1024."""
 
 _MASK_CELLS = 2**26
 """Cells of one attention mask (64 MiB as booleans): bounds a batch behind a long prefix."""
@@ -65,10 +65,10 @@ class TransformersEngine:
 
     @classmethod
     def load(cls, source: ModelSource, *, device: str | None = None, token_budget: int | None = None) -> Self:
-        """Return an engine for a folder or Hub name, with the source's LoRA adapter on it if there is one.
+        """Load an engine from a folder or Hub name, with the source's LoRA adapter on it if there is one.
 
-        `device` is by default the GPU if there is one. `token_budget` bounds the tokens of a forward pass. Raises
-        `ModelError` for what cannot be loaded.
+        `device` defaults to the GPU if there is one. `token_budget` bounds the tokens of a forward pass. Raises
+        `ModelError` if the model cannot be loaded.
         """
         model = load_model(source, device or ("cuda" if torch.cuda.is_available() else "cpu"))
         return cls(model, load_tokenizer(source), token_budget=token_budget)
@@ -76,9 +76,9 @@ class TransformersEngine:
     def score(
         self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = unwatched
     ) -> list[LabelScores]:
-        """Return one `LabelScores` a prompt, in order; what the prompts share as a prefix is computed once.
+        """Score the answers, one `LabelScores` per prompt, in order; a prefix that prompts share is computed once.
 
-        Raises `ContextLengthError` when a prompt with its longest answer does not fit, and `ModelError` when one prompt
+        Raises `ContextLengthError` if a prompt with its longest answer does not fit, and `ModelError` if one prompt
         alone exhausts the memory.
         """
         scores: list[LabelScores] = []
@@ -87,7 +87,7 @@ class TransformersEngine:
         return scores
 
     def _score_chunk(self, prompts: Sequence[str], answers: Sequence[str], advance: Advance) -> list[LabelScores]:
-        """Return the scores of as many prompts as are held as tokens at once."""
+        """Score one chunk of prompts: as many as are held as tokens at once."""
         start = perf_counter()
         items = prompt_tokens(self.tokenizer, self._tries, prompts, answers=answers, context_length=self.context_length)
         known = self._share_prefix([item.ids for item in items])
@@ -116,11 +116,11 @@ class TransformersEngine:
         stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
-        """Return what the model writes after each prompt, in order, greedily; see `generation`."""
+        """Write greedily after each prompt; one `Generation` per prompt, in order (see `generation.py`)."""
         return self._writer.write(prompts, max_tokens=max_tokens, schema=schema, stop=stop, advance=advance)
 
     def embed(self, texts: Sequence[str]) -> Floats:
-        """Return one vector a text, (N, width): the mean of its last hidden states."""
+        """Turn each text into one vector, (N, width): the mean of its last hidden states."""
         return embed_texts(self._model, self.tokenizer, texts, context_length=self.context_length)
 
     def close(self) -> None:
@@ -133,9 +133,9 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     def _share_prefix(self, prompts: Sequence[tuple[int, ...]]) -> int:
-        """Make the kept prefix the one these prompts share, and return how many of its tokens were known before.
+        """Keep the prefix that these prompts share, and return how many of its tokens were known before.
 
-        Of a single prompt, nothing says which part others share; what it has in common with the prompt before does.
+        A single prompt does not say what later ones will share; what it has in common with the prompt before it does.
         """
         known = shared_length([self._prefix.ids, prompts[0]])
         wanted = shared_length(prompts)
@@ -147,6 +147,7 @@ class TransformersEngine:
         self._last_prompt = prompts[-1]
         if wanted > known:
             try:
+                # keys and values of `prompts[0][:known]` are kept; only the tokens after them are computed
                 self._prefix = self._forward.extend(self._prefix, prompts[0][known:wanted])
             except RuntimeError as error:
                 if not should_reduce_batch_size(error):
@@ -157,7 +158,7 @@ class TransformersEngine:
     def _batches(
         self, items: Sequence[PromptTokens]
     ) -> Iterator[tuple[list[PromptTokens], list[list[float]], list[int], float]]:
-        """Yield scored batches: items, probabilities, choices, seconds; longest first, so that memory fails early."""
+        """Yield scored batches: items, probabilities, choices, seconds; longest first: memory runs out early."""
         by_trie: dict[int, list[PromptTokens]] = defaultdict(list)
         for item in items:
             by_trie[id(item.trie)].append(item)
@@ -175,21 +176,23 @@ class TransformersEngine:
                 waiting = waiting[size:]
 
     def _batch_size(self, longest: PromptTokens) -> int:
-        """Return how many prompts no longer than `longest` one forward pass may take."""
+        """Compute how many prompts no longer than `longest` one forward pass may take."""
+        # Q tokens per prompt, laid end to end: a mask of (n Q, P + n Q) cells, and n Q is at most the budget
         queries = len(longest.ids) - len(self._prefix.ids) + len(longest.trie.tokens)
         return max(1, min(self._budget // queries, _MASK_CELLS // (queries * (self._budget + len(self._prefix.ids)))))
 
     def _score_batch(self, batch: Sequence[PromptTokens]) -> tuple[list[list[float]], list[int]]:
-        """Return the probabilities and the greedy choice of each item; all have the same trie."""
+        """Score B items of the same trie: the probabilities (B, A) and the greedy choice of each."""
         trie = batch[0].trie
         if not trie.branches:
             return [[1.0] for _ in batch], [0 for _ in batch]
         suffixes = [item.ids[len(self._prefix.ids) :] for item in batch]
+        # (B, E) logits in the model's precision; the softmax over each branch is taken in float64
         logprobs = trie.renormalise(self._forward.edge_logits(self._prefix, suffixes, trie).double().cpu().numpy())
         return trie.probabilities(logprobs).tolist(), trie.greedy(logprobs)
 
     def _spend_less(self, error: RuntimeError, batch: Sequence[PromptTokens]) -> None:
-        """Halve the token budget after running out of memory; raise what is no such error, or cannot be halved."""
+        """Halve the token budget after running out of memory; re-raise any other error."""
         if not should_reduce_batch_size(error):
             raise error
         if len(batch) == 1:
@@ -202,5 +205,5 @@ class TransformersEngine:
 
 
 def _exhausted(tokens: int) -> ModelError:
-    """Return the error of one prompt, or shared prefix, that is too much for the memory."""
+    """Make the error for one prompt, or shared prefix, that is too long for the memory."""
     return ModelError(f"A prompt of {tokens} tokens exhausts the memory; use fewer demonstrations or a smaller model.")

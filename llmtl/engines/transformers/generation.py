@@ -1,9 +1,9 @@
-"""Text written by a model in this process: greedy decoding in batches by `transformers`, JSON held to a schema.
+"""Write text with a model in this process: greedy decoding in batches by `transformers`, JSON held to a schema.
 
-What all prompts of a call share as a prefix is computed once. With a sliding window that is done only where everything
-fits the window: padding stands between prefix and prompt, and the window of transformers counts it. Masks of allowed
-tokens come from XGrammar (Dong et al. 2024, arXiv:2411.15100). Not covered: sampling, beams, several devices,
-continuous batching: a batch lasts as long as its longest answer.
+A prefix that all prompts of a call share is computed once. With a sliding window, only if everything fits the window:
+padding stands between prefix and prompt, and the window of transformers counts it. Masks of allowed tokens come from
+XGrammar (Dong et al. 2024, arXiv:2411.15100). Not covered: sampling, beams, several devices, continuous batching: a
+batch lasts as long as its longest answer.
 """
 
 import logging
@@ -27,7 +27,7 @@ CACHE_TOKENS = {"cpu": 16_384, "cuda": 131_072}
 """Tokens of all rows of a batch together, answers included: bounds the key-value cache."""
 
 MOST_ROWS = 64
-"""Rows of a batch: above it a batch waits longer for its longest answer than it gains."""
+"""Most rows of a batch: a larger one loses more by waiting for its longest answer than it gains."""
 
 _LEAST_SHARED = 16
 """Shared prefixes shorter than this are computed again for each row: copying a cache costs as much."""
@@ -45,7 +45,7 @@ class _Item:
 
 @dataclass(frozen=True)
 class _Limits:
-    """What answers of a call are held to; `grammar` is compiled, or None."""
+    """What the answers of a call must keep to; `grammar` is compiled, or None."""
 
     max_tokens: int
     grammar: Any
@@ -56,7 +56,7 @@ class Writer:
     """Writes greedily with one model; `end` is the token that ends an answer."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, *, end: int) -> None:
-        # what a checkpoint's generation_config.json says (temperature, penalties) would otherwise fill in the blanks
+        # otherwise the checkpoint's generation_config.json (temperature, penalties) would fill in the blanks
         model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._model = model
         self._tokenizer = tokenizer
@@ -76,9 +76,9 @@ class Writer:
         stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
-        """Return what the model writes after each prompt, as `llmtl.engines.Engine.generate` says.
+        """Write after each prompt, as `llmtl.engines.Engine.generate` says.
 
-        Raises `ContextLengthError` when a prompt with `max_tokens` does not fit, and `ModelError` when one prompt
+        Raises `ContextLengthError` if a prompt with `max_tokens` does not fit, and `ModelError` if one prompt
         alone exhausts the memory.
         """
         found = prompts_to_continue(
@@ -100,7 +100,7 @@ class Writer:
         return [results[position] for position in range(len(items))]
 
     def _shared(self, items: Sequence[_Item], max_tokens: int) -> int:
-        """Return how many tokens at the start of all prompts are computed once; 0 where that would not be exact."""
+        """Count the tokens at the start of all prompts to compute once; 0 where that would not be exact."""
         if len(items) < 2:
             return 0
         longest = max(len(item.ids) for item in items)
@@ -112,14 +112,14 @@ class Writer:
 
     @torch.inference_mode()
     def _prefill(self, ids: Sequence[int]) -> DynamicCache:
-        """Return the keys and values of a prefix."""
+        """Compute the keys and values of a prefix, (1, heads, P, head size) for each layer."""
         cache = DynamicCache(config=self._model.config)
         tokens = torch.tensor([list(ids)], device=self._model.device)
         self._model.base_model(input_ids=tokens, past_key_values=cache, use_cache=True)
         return cache
 
     def _grammar(self, schema: Mapping[str, Any] | None) -> Any:
-        """Return the compiled grammar of JSON that follows `schema` with `json.dumps`'s separators, or None."""
+        """Compile the grammar of JSON that follows `schema` with `json.dumps`'s separators; None without a schema."""
         if schema is None:
             return None
         import xgrammar
@@ -134,7 +134,7 @@ class Writer:
     def _batches(
         self, items: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits
     ) -> Iterator[tuple[list[_Item], list[list[int]], float]]:
-        """Yield batches, the token ids written after each prompt and seconds; longest first: memory fails early."""
+        """Yield batches, the token ids written after each prompt, and seconds; longest first: memory runs out early."""
         waiting = sorted(items, key=lambda item: -len(item.ids))
         while waiting:
             size = max(1, min(MOST_ROWS, self._cells // (len(waiting[0].ids) + limits.max_tokens)))
@@ -149,14 +149,16 @@ class Writer:
 
     @torch.inference_mode()
     def _write_batch(self, batch: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits) -> list[list[int]]:
-        """Return the token ids written after each prompt; behind the end of an answer stands padding."""
+        """Write after B prompts; one row of token ids per prompt, with padding behind the end of its answer."""
         cache = None
         shared = prefix.get_seq_length() if prefix is not None else 0
         if prefix is not None:
+            # `generate` writes into the cache: copy it, and repeat its one row to (B, heads, P, head size)
             cache = deepcopy(prefix)
             cache.batch_repeat_interleave(len(batch))
         width = max(len(item.ids) for item in batch)
-        # padding stands before each prompt's own tokens, behind the shared prefix that is already computed
+        # Rows and mask are (B, width). Padding stands before each prompt's own tokens, so that all rows end together,
+        # and behind the shared prefix, whose keys and values the cache holds already.
         padding = [[self._end] * (width - len(item.ids)) for item in batch]
         rows = [[*item.ids[:shared], *pad, *item.ids[shared:]] for item, pad in zip(batch, padding, strict=True)]
         mask = [[1] * shared + [0] * len(pad) + [1] * (width - shared - len(pad)) for pad in padding]
@@ -168,11 +170,12 @@ class Writer:
             generation_config=self._settings(limits),
             tokenizer=self._tokenizer if limits.stop else None,
         )
+        # (B, width + written): the prompt comes back in front of what was written
         rows_written: list[list[int]] = written[:, width:].tolist()
         return rows_written
 
     def _settings(self, limits: _Limits) -> GenerationConfig:
-        """Return greedy decoding."""
+        """Set greedy decoding, with both endings of an answer."""
         return GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=limits.max_tokens,
             do_sample=False,
@@ -183,7 +186,7 @@ class Writer:
         )
 
     def _spend_less(self, error: RuntimeError, batch: Sequence[_Item], max_tokens: int) -> None:
-        """Halve the batch after running out of memory; raise what is no such error, or cannot be halved."""
+        """Halve the batch after running out of memory; re-raise any other error."""
         if not should_reduce_batch_size(error):
             raise error
         tokens = len(batch[0].ids) + max_tokens
@@ -199,7 +202,7 @@ class Writer:
 
 
 def _held_to(grammar: Any) -> LogitsProcessorList:
-    """Return what masks the tokens that `grammar` forbids; one serves a single batch."""
+    """Make the processor that masks the tokens that `grammar` forbids; it serves a single batch."""
     if grammar is None:
         return LogitsProcessorList()
     from xgrammar.contrib.hf import LogitsProcessor

@@ -1,4 +1,4 @@
-"""A checkpoint's weights and tokenizer in memory, by transformers and PEFT; every failure in one line.
+"""Load a checkpoint's weights and tokenizer with transformers and PEFT; every failure in one line.
 
 Weights come from safetensors only and code that a checkpoint brings along is never run. Not covered: quantised weights,
 several devices.
@@ -21,7 +21,7 @@ from llmtl.packages import require
 
 
 def load_tokenizer(source: ModelSource) -> Any:
-    """Return the checkpoint's tokenizer; raises `ModelError` when it has none that can be loaded."""
+    """Load the checkpoint's tokenizer; raise `ModelError` if there is none that works."""
     folder = fetch_checkpoint(source.name, source.revision)
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -33,7 +33,7 @@ def load_tokenizer(source: ModelSource) -> Any:
 
 
 def load_model(source: ModelSource, device: str) -> PreTrainedModel:
-    """Return the model in evaluation mode on `device` (`cpu` or `cuda`), with the source's LoRA adapter if it has one.
+    """Load the model in evaluation mode on `device` (`cpu` or `cuda`), with the source's LoRA adapter if it has one.
 
     In float32 the adapter is merged into the weights, which changes nothing but speed; in bfloat16 merging would round,
     so it stays beside them. Raises `ModelError` for weights that are broken, incomplete or do not fit the memory.
@@ -66,7 +66,7 @@ def load_model(source: ModelSource, device: str) -> PreTrainedModel:
 
 
 def _with_adapter(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTrainedModel:
-    """Return `model` with the LoRA adapter in `adapter` added; raises `ModelError` when it does not fit."""
+    """Add the LoRA adapter in `adapter` to `model`; raise `ModelError` if it does not fit."""
     require("An adapter", "peft")
     from peft import PeftModel
 
@@ -85,7 +85,7 @@ def _with_adapter(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreT
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Return a context in which transformers draws no progress bars; llmtl has its own."""
+    """Let transformers draw no progress bars inside the context; llmtl has its own."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -96,6 +96,6 @@ def _without_bars() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the first line of an error's text, without its full stop."""
+    """Take the first line of an error's text, without its full stop."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,6 +1,6 @@
-"""Keeping third-party libraries quiet, and the caller's random state as it was.
+"""Keep third-party libraries quiet, and the caller's random state as it was.
 
-`llmtl.progress` is the only voice of training. Not covered: warnings, which stay visible.
+Training reports only through `llmtl.progress`. Not covered: warnings, which stay visible.
 """
 
 import logging

@@ -1,1 +1,1 @@
-"""Models run by vLLM."""
+"""Models that vLLM runs in this process."""

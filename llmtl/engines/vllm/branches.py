@@ -1,7 +1,7 @@
-"""The way of one prompt down the answer trie when every branch is asked for by itself, as vLLM has to be.
+"""Walk one prompt down the answer trie with one request per branch, as vLLM needs it.
 
-A branch is asked after its parent, whose prompt vLLM then has in its prefix cache, and not at all where it cannot
-matter. Not covered: asking (`engine.py`), engines that see the whole trie at once (`transformers/attention.py`).
+A branch is asked after its parent, whose prompt is then in vLLM's prefix cache, and not at all if it cannot matter. Not
+covered: asking (`engine.py`), engines that see the whole trie at once (`transformers/attention.py`).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from llmtl.engines.trie import ROOT, Trie
 
 NEGLIGIBLE = 1e-6
-"""A branch reached with less probability is not asked: its labels share it evenly, each wrong by less than this."""
+"""A branch reached with less probability is not asked: its labels share it evenly, each off by less than this."""
 
 
 class Descent:
@@ -28,7 +28,7 @@ class Descent:
         self.reached = {0: 0.0} if trie.branches else {}
 
     def take(self, branch: int, logprobs: Sequence[float]) -> None:
-        """Note the log-probabilities of a branch's children."""
+        """Store the log-probabilities of a branch's children, and what to ask next."""
         start = int(self.trie.starts[branch])
         self.edges[start : start + len(logprobs)] = logprobs
         arrived = self.reached.pop(branch)
@@ -37,7 +37,7 @@ class Descent:
                 self.reached[target] = arrived + logprob
 
     def result(self) -> tuple[int, tuple[float, ...]]:
-        """Return the greedy choice and the probability of every answer."""
+        """Compute the greedy choice and the probability of every answer."""
         if not self.trie.branches:
             return 0, (1.0,)
         logprobs = self.trie.renormalise(self.edges[None, :])
@@ -46,7 +46,7 @@ class Descent:
 
 
 def path_to(trie: Trie, branch: int) -> list[int]:
-    """Return the answer tokens from the prompt to a branch."""
+    """List the answer tokens from the prompt to a branch."""
     node, path = trie.branches[branch].node, list[int]()
     while node != ROOT:
         path.append(trie.tokens[node])

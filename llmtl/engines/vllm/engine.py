@@ -23,7 +23,7 @@ from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
 
 _CHUNK = 256
-"""Prompts under way at once: bounds the memory of scoring any number of them, and how seldom progress is told."""
+"""Prompts under way at once: bounds the memory of scoring any number of them, and how long progress stands still."""
 
 _Asked = tuple[PromptTokens, Descent]
 
@@ -50,9 +50,9 @@ class VllmEngine:
 
     @classmethod
     def load(cls, source: ModelSource) -> Self:
-        """Return an engine for a folder or Hub name, with the source's LoRA adapter on it if there is one.
+        """Load an engine from a folder or Hub name, with the source's LoRA adapter on it if there is one.
 
-        Raises `ModelError` for what cannot be loaded and `MissingPackageError` without vLLM.
+        Raises `ModelError` if the model cannot be loaded and `MissingPackageError` without vLLM.
         """
         tokenizer = load_tokenizer(source)
         llm = load_llm(source, dtype=source.precision("cuda" if torch.cuda.is_available() else "cpu"))
@@ -65,9 +65,9 @@ class VllmEngine:
     def score(
         self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance = unwatched
     ) -> list[LabelScores]:
-        """Return one `LabelScores` a prompt, in order; what prompts share comes from vLLM's prefix cache.
+        """Score the answers, one `LabelScores` per prompt, in order; shared prefixes come from vLLM's prefix cache.
 
-        Raises `ContextLengthError` when a prompt with its longest answer does not fit.
+        Raises `ContextLengthError` if a prompt with its longest answer does not fit.
         """
         scores: list[LabelScores] = []
         for start in range(0, len(prompts), _CHUNK):
@@ -85,7 +85,7 @@ class VllmEngine:
         stop: str | None = None,
         advance: Advance = unwatched,
     ) -> list[Generation]:
-        """Return what the model writes after each prompt, in order, as `llmtl.engines.Engine.generate` says."""
+        """Write after each prompt, as `llmtl.engines.Engine.generate` says."""
         ids = prompts_to_continue(self.tokenizer, prompts, max_tokens=max_tokens, context_length=self.context_length)
         settings = self._writing(max_tokens, schema, stop)
         written: list[Generation] = []
@@ -107,11 +107,11 @@ class VllmEngine:
             free_llm(llm)
 
     def _score_chunk(self, prompts: Sequence[str], answers: Sequence[str]) -> list[LabelScores]:
-        """Return the scores of as many prompts as are under way at once."""
+        """Score one chunk of prompts: as many as are under way at once."""
         start = perf_counter()
         items = prompt_tokens(self.tokenizer, self._tries, prompts, answers=answers, context_length=self.context_length)
         asked = [(item, Descent(item.trie)) for item in items]
-        # The first alone: what all share is then in the cache when the others come.
+        # The first prompt goes alone, so that the shared prefix is in the cache when the others come.
         cached = self._ask_all(asked[:1]) + self._ask_all(asked[1:])
         seconds = (perf_counter() - start) / len(items)
         return [_scores(item, descent, tokens, seconds) for (item, descent), tokens in zip(asked, cached, strict=True)]
@@ -134,7 +134,7 @@ class VllmEngine:
         return cached
 
     def _run(self, ids: Sequence[Sequence[int]], settings: Sequence[Any]) -> list[Any]:
-        """Return vLLM's outputs for prompts of token ids, in order."""
+        """Run prompts of token ids through vLLM; one output per prompt, in order."""
         if self._llm is None:
             raise ModelError("This engine was closed; load it again.")
         if not ids:
@@ -145,7 +145,7 @@ class VllmEngine:
         return outputs
 
     def _choosing(self, children: Sequence[int]) -> Any:
-        """Return the settings of a request for one of `children`."""
+        """Make the settings of a request that must answer with one of `children`."""
         from vllm import SamplingParams
 
         return SamplingParams(
@@ -153,7 +153,7 @@ class VllmEngine:
         )
 
     def _writing(self, max_tokens: int, schema: Mapping[str, Any] | None, stop: str | None) -> Any:
-        """Return the settings of a request for text."""
+        """Make the settings of a request for text."""
         from vllm import SamplingParams
         from vllm.sampling_params import StructuredOutputsParams
 
@@ -169,7 +169,7 @@ class VllmEngine:
 
 
 def _scores(item: PromptTokens, descent: Descent, cached: int, seconds: float) -> LabelScores:
-    """Return what is known at the end of the way down."""
+    """Collect the scores of one prompt at the end of its walk down the trie."""
     choice, probabilities = descent.result()
     return LabelScores(
         choice=choice,

@@ -1,4 +1,4 @@
-"""A model held by vLLM in this very process: started, and freed again without leaving a process or a setting behind.
+"""Start a model with vLLM in this process, and free it again without leaving a process or a setting behind.
 
 vLLM's CPU worker replaces `torch.set_num_threads`, and both builds change environment variables such as LD_PRELOAD;
 both are put back after the start. Not covered: several GPUs, scoring (`engine.py`), serving (`llmtl.serving`).
@@ -36,9 +36,9 @@ _IN_PROCESS = {
 
 
 def load_llm(source: ModelSource, *, dtype: Precision) -> Any:
-    """Return a `vllm.LLM` for a checkpoint, with room for the source's LoRA adapter if it names one.
+    """Load a checkpoint as a `vllm.LLM`, with room for the source's LoRA adapter if it names one.
 
-    Raises `MissingPackageError` without vLLM and `ModelError` for what it refuses.
+    Raises `MissingPackageError` without vLLM and `ModelError` if vLLM refuses the checkpoint.
     """
     folder = fetch_checkpoint(source.name, source.revision)
     with _as_before(), unwarned():
@@ -57,7 +57,7 @@ def load_llm(source: ModelSource, *, dtype: Precision) -> Any:
 
 
 def free_llm(llm: Any) -> None:
-    """Free the memory of a model; the caller keeps no reference to it."""
+    """Free the memory of a model; the caller must not keep a reference to it."""
     from vllm.distributed import cleanup_dist_env_and_memory
 
     llm.llm_engine.engine_core.shutdown()
@@ -66,7 +66,7 @@ def free_llm(llm: Any) -> None:
 
 
 def _arguments(folder: Path, dtype: str) -> dict[str, Any]:
-    """Return vLLM's arguments for a checkpoint: those that serving uses, and the memory to take."""
+    """Build vLLM's arguments for a checkpoint: those that serving uses too, and the memory to take."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     context = int(config["max_position_embeddings"])
     arguments = {
@@ -88,18 +88,18 @@ def _arguments(folder: Path, dtype: str) -> dict[str, Any]:
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         return arguments | {"gpu_memory_utilization": _GPU_SHARE * free / total}
-    # 32 is the smallest block that vLLM's CPU kernels are made for: less of a prompt's end is computed again
+    # 32 is the smallest block that vLLM's CPU kernels are made for; a smaller one caches more of a prompt's end
     return arguments | {"kv_cache_memory_bytes": _cache_bytes(config, context, dtype), "block_size": 32}
 
 
 def _cache_bytes(config: dict[str, Any], context: int, dtype: str) -> int:
-    """Return the bytes for keys and values on a CPU: some full contexts, at most a quarter of the free memory."""
+    """Compute the bytes for keys and values on a CPU: some full contexts, at most a quarter of the free memory."""
     wanted = _CACHED_CONTEXTS * context * token_bytes(config, dtype)
     return math.ceil(min(wanted, psutil.virtual_memory().available / 4))
 
 
 def _lora(adapter: Path | None) -> dict[str, Any]:
-    """Return the arguments that make room for an adapter; raises `ModelError` when it cannot be had."""
+    """Build the arguments that make room for an adapter; raise `ModelError` if vLLM cannot."""
     if adapter is None:
         return {}
     file = adapter / "adapter_config.json"
@@ -114,7 +114,7 @@ def _lora(adapter: Path | None) -> dict[str, Any]:
 
 @contextmanager
 def _as_before() -> Iterator[None]:
-    """Return a context for vLLM's start, after which the environment and torch are as they were."""
+    """Start vLLM inside this context; afterwards the environment and torch are as they were."""
     environment, set_num_threads = dict(os.environ), torch.set_num_threads
     os.environ.update(_IN_PROCESS)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
@@ -129,7 +129,7 @@ def _as_before() -> Iterator[None]:
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Return a context without warnings: those that vLLM and its libraries cause are not for the user."""
+    """Silence warnings: those that vLLM and its libraries cause are not for the user."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

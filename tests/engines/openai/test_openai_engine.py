@@ -168,7 +168,7 @@ def test_without_log_probabilities_the_text_is_read(server, make_engine):
 def test_an_answer_that_is_no_label_is_unreadable(server, make_engine):
     server.answer = lambda body: completion("I cannot say")
     engine = make_engine()
-    with pytest.raises(UnreadableAnswerError, match="answered 'I cannot say', which is no label"):
+    with pytest.raises(UnreadableAnswerError, match="answered 'I cannot say', which is not a label"):
         engine.score(*prompts(engine, "money"))
 
 
