@@ -33,5 +33,5 @@ def expected_calibration_error(references: Sequence[str], probabilities: Probabi
 def _check(references: Sequence[str], probabilities: Probabilities) -> None:
     if not references or len(references) != len(probabilities):
         raise DataError(
-            f"Calibration needs one row of probabilities a reference, got {len(probabilities)} for {len(references)}."
+            f"Calibration needs one row of probabilities per reference, got {len(probabilities)} for {len(references)}."
         )

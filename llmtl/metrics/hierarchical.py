@@ -101,7 +101,7 @@ def design_effect(value: Value, counts: Sequence[Floats], signs: Sequence[float]
     """Return how many examples of these clusters are worth an independent one: 1 to the mean cluster size.
 
     The ratio of two bootstrap variances, resampling clusters and resampling examples; the mean cluster size where
-    nothing varies, since then nothing is known of the correlation within clusters. `counts` is (R, N, S) a system.
+    nothing varies, since then nothing is known of the correlation within clusters. `counts` is (R, N, S) per system.
     """
     most = counts[0].shape[1] / (int(codes.max()) + 1)
     if most == 1:
@@ -178,7 +178,7 @@ def _merged(systems: Sequence[System]) -> tuple[list[System], Integers]:
 
 
 def _values(value: Value, systems: Sequence[System], weights: Floats) -> list[Floats]:
-    """Return the metric of each seed of each system under each row of weights, (B, R) a system."""
+    """Return the metric of each seed of each system under each row of weights, (B, R) per system."""
     found = []
     for system in systems:
         rows = [

@@ -26,7 +26,7 @@ from llmtl.task import METRICS, Metric, TaskKind
 
 _INPUTS = """
 Args:
-    predictions: One canonical answer a reference; None for a failed prediction, which counts as an error.
+    predictions: One canonical answer per reference; None for a failed prediction, which counts as an error.
     references: The right answers; for generated text a list of references each.
 """
 _TEXT = datasets.Value("string")

@@ -35,7 +35,7 @@ class Method(StrEnum):
 
 @dataclass(frozen=True)
 class LabelCalibration:
-    """An affine map of log-probabilities, one scale and one bias a label, in the task's order."""
+    """An affine map of log-probabilities, one scale and one bias per label, in the task's order."""
 
     method: Method
     scale: tuple[float, ...]
