@@ -15,12 +15,14 @@ from llmtl.data import DataConfig
 from llmtl.decision import DecisionConfig
 from llmtl.errors import MissingFileError
 from llmtl.judging import JudgeConfig
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.table import KindByName, kind_names
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
 from llmtl.sections import BudgetConfig, ModelConfig
 from llmtl.store import STEPS
 from llmtl.strategies.table import StrategiesConfig, kept
-from llmtl.task import INSTRUCTIONS, METRICS, Metric, Task, TaskKind
+from llmtl.task import Metric, Task
 
 RECIPE_FILE = "recipe.yaml"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -37,8 +39,8 @@ class TaskConfig(BaseModel):
         pattern=NAME_PATTERN,
         description="What the task is called, also by clients of a served winner; by default the recipe's name.",
     )
-    kind: TaskKind = Field(
-        default=TaskKind.CLASSIFICATION,
+    kind: KindByName = Field(
+        default=CLASSIFICATION,
         description="classification (one label), multi-label, extraction (typed spans) or generation (text).",
     )
     instruction: str | None = Field(
@@ -63,10 +65,10 @@ class TaskConfig(BaseModel):
 
     @model_validator(mode="after")
     def _suit_the_kind(self) -> "TaskConfig":
-        if self.metric not in (None, *METRICS[self.kind]):
-            raise ValueError(f"metric must be one of {', '.join(METRICS[self.kind])} for {self.kind.value}")
-        if self.kind is TaskKind.GENERATION and self.labels is not None:
-            raise ValueError("a generation task has no labels; leave them out")
+        if self.metric not in (None, *self.kind.metrics):
+            raise ValueError(f"metric must be one of {', '.join(self.kind.metrics)} for {self.kind}")
+        if not self.kind.has_labels and self.labels is not None:
+            raise ValueError(f"a {self.kind} task has no labels; leave them out")
         return self
 
     def task(self, name: str, labels: tuple[str, ...]) -> Task:
@@ -74,8 +76,8 @@ class TaskConfig(BaseModel):
         return Task(
             name=self.name or name,
             labels=labels,
-            instruction=self.instruction or INSTRUCTIONS[self.kind],
-            metric=self.metric or METRICS[self.kind][0],
+            instruction=self.instruction or self.kind.instructions[0],
+            metric=self.metric or self.kind.metrics[0],
             target=self.target,
             kind=self.kind,
             max_output_tokens=self.max_output_tokens,
@@ -108,8 +110,8 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _judge_what_may_be_judged(self) -> "Recipe":
-        if self.judge is not None and self.task.kind is not TaskKind.GENERATION:
-            raise ValueError(f"only generation is judged, and this task is {self.task.kind.value}; leave 'judge' out")
+        if self.judge is not None and not self.task.kind.judged:
+            raise ValueError(f"only generation is judged, and this task is {self.task.kind}; leave 'judge' out")
         if self.judge is not None and self.decision.private and not self.judge.on_this_machine:
             raise ValueError(
                 "this judge sends inputs to another machine, which decision.private bars; name an endpoint on a "
@@ -145,7 +147,7 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
 def _kept(document: dict[str, Any]) -> dict[str, Any]:
     task, strategies = document.get("task"), document.get("strategies")
     kind = task.get("kind") if isinstance(task, dict) else None
-    if not isinstance(strategies, dict) or kind not in set(TaskKind):
+    if not isinstance(strategies, dict) or kind not in kind_names():
         return document
     return document | {"strategies": kept(strategies, kind)}
 

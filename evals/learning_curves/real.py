@@ -19,10 +19,11 @@ from llmtl.answers import write_labels
 from llmtl.data import subsample
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import RunError
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.learning_curve import FEWEST_POINTS, Measured, subset_sizes
 from llmtl.strategies.tfidf import Tfidf
 from llmtl.strategy import FitContext, Predictor
-from llmtl.task import Example, Metric, Split, Task, TaskKind
+from llmtl.task import Example, Metric, Split, Task
 
 FURTHER = (2, 4)
 SHOWN = ((1 / 16, POINTS), (1 / 4, POINTS))
@@ -107,7 +108,7 @@ def _restaurant(path: Path) -> Iterator[Wanted]:
             row = json.loads(line)
             found.append((row["text"], {span["type"] for span in row["entities"]}))
     types = tuple(sorted(set().union(*(named for _, named in found))))
-    task = Task("types", types, metric=Metric.ACCURACY, kind=TaskKind.MULTI_LABEL)
+    task = Task("types", types, metric=Metric.ACCURACY, kind=MULTI_LABEL)
     examples = tuple(Example(str(at), text, write_labels(named, types)) for at, (text, named) in enumerate(found))
     for seed in range(3):
         yield Wanted("restaurant8k, types", task, examples, dev=200, seed=seed)

@@ -20,9 +20,9 @@ import worlds
 from summary import mean, rate
 
 from llmtl import Role
-from llmtl.metrics import measure_of
+from llmtl.metrics import ONE_LABEL
 from llmtl.metrics.summed import compare_sums, counts_of, interval_of
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 
 sys.path.append(str(Path(__file__).parents[1]))
 written_results = import_module("written_results")
@@ -151,7 +151,7 @@ def _sampled(
     # between two equal strategies the expected difference is known
     apart = 0.0 if order.kind == "same" else float(expected[0] - expected[1])
     start = time.perf_counter()
-    measure = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=names)
+    measure = ONE_LABEL.measure(Metric.MACRO_F1, references, labels=names)
     a, b = (counts_of(measure, references, [answers]) for answers in pair)
     score = interval_of(measure.value, a, resamples=INTERVAL_RESAMPLES, seed=seed)
     found = compare_sums(measure.value, a, b, wins=(0, 0), resamples=RESAMPLES, seed=seed)

@@ -14,7 +14,7 @@ from llmtl.checks.label_noise import check_label_noise
 from llmtl.checks.leakage import check_label_names, check_leakage
 from llmtl.data import Cleaning
 from llmtl.data.config import NEAR_DUPLICATE_JACCARD
-from llmtl.task import Split, Task, TaskKind
+from llmtl.task import Split, Task
 
 __all__ = [
     "Finding",
@@ -49,7 +49,7 @@ def run_checks(
     names in texts, imbalance and label noise are looked for in classification only.
     """
     known = (*split.train, *split.dev)
-    one_label = task.kind is TaskKind.CLASSIFICATION
+    one_label = task.kind.one_label
     findings = check_cleaning(cleaning, task.kind) if cleaning is not None else []
     findings += check_leakage(split, threshold=near_duplicate_threshold)
     if one_label:

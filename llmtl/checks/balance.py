@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from llmtl.checks.finding import Finding, Level
-from llmtl.data.strata import named
 from llmtl.data.table import quoted
-from llmtl.task import Example, Metric, Split, Task, TaskKind, references
+from llmtl.kinds.kind import Kind
+from llmtl.task import Example, Metric, Split, Task, references
 
 IMBALANCE_RATIO = 3.0
 """From this many times the examples of the rarest label on, accuracy hides how rare labels fare. The ratio is the usual
@@ -57,7 +57,7 @@ def check_size(split: Split, task: Task) -> list[Finding]:
     For extraction the labels are the types of spans; generation has none, and nothing is said.
     """
     findings = []
-    what = "types" if task.kind is TaskKind.EXTRACTION else "labels"
+    what = f"{task.kind.noun}s"
     trained, tested = _counts(split.train, task.kind), _counts(split.test, task.kind)
     few = [label for label in task.labels if trained[label] < FEWEST_PER_LABEL]
     if few:
@@ -103,6 +103,6 @@ def check_spelling(task: Task) -> list[Finding]:
     ]
 
 
-def _counts(examples: Sequence[Example], kind: TaskKind) -> Counter[str]:
+def _counts(examples: Sequence[Example], kind: Kind) -> Counter[str]:
     """Return how many examples name each label."""
-    return Counter(label for example in examples for label in named(example, kind))
+    return Counter(label for example in examples for label in kind.named(example.reference))

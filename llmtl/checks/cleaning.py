@@ -2,16 +2,16 @@
 
 from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning
-from llmtl.data.cleaning import NOUN
-from llmtl.task import TaskKind
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
 
 
-def check_cleaning(cleaning: Cleaning, kind: TaskKind = TaskKind.CLASSIFICATION) -> list[Finding]:
+def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Finding]:
     """Return one finding a sort of dropped row: incomplete, duplicate, contradictory, leaked into a given test set.
 
     Rows merged into an earlier one with the same input are told as well.
     """
-    findings, noun = [], NOUN[kind]
+    findings, noun = [], kind.reference_noun
     if cleaning.incomplete:
         places = ", ".join(cleaning.incomplete[:3])
         findings.append(

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from llmtl.errors import DataError
-from llmtl.metrics.measures import measure_of
 from llmtl.strategy import FitContext, Predictor
 from llmtl.task import Example, references
 
@@ -26,7 +25,7 @@ def training_examples(context: FitContext) -> tuple[Example, ...]:
 def dev_score(predictor: Predictor, context: FitContext) -> dict[str, float]:
     """Return the task's metric on dev as a point names it."""
     task = context.task
-    measure = measure_of(task.metric, task.kind, references(context.dev), labels=task.labels)
+    measure = task.kind.measure(task.metric, references(context.dev), labels=task.labels)
     guesses = [prediction.answer for prediction in predictor.predict([example.text for example in context.dev])]
     return {f"dev_{task.metric}": measure.score(guesses)}
 

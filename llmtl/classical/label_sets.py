@@ -18,10 +18,9 @@ from llmtl.answers import read_labels, write_labels
 from llmtl.classical.config import Features
 from llmtl.classical.features import Vectoriser
 from llmtl.classical.linear import LinearModel, path
-from llmtl.metrics.measures import measure_of
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction
-from llmtl.task import METRICS, Metric, Task, references
+from llmtl.task import Metric, Task, references
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Tried on dev: 0.05 to 0.95."""
@@ -111,7 +110,7 @@ def _best_threshold(
 ) -> tuple[float, dict[str, float]]:
     """Return the threshold of the best dev score, the nearest to 0.5 of equals, with all dev scores there."""
     task, truth = context.task, references(context.dev)
-    measures = {each: measure_of(each, task.kind, truth, labels=task.labels) for each in METRICS[task.kind]}
+    measures = {each: task.kind.measure(each, truth, labels=task.labels) for each in task.kind.metrics}
 
     def score(metric: Metric, threshold: float) -> float:
         measure = measures[metric]
@@ -119,4 +118,4 @@ def _best_threshold(
 
     tried = {threshold: score(task.metric, threshold) for threshold in THRESHOLDS}
     best = max(THRESHOLDS, key=lambda threshold: (tried[threshold], -abs(threshold - 0.5)))
-    return best, {f"dev_{metric}": score(metric, best) for metric in METRICS[task.kind]}
+    return best, {f"dev_{metric}": score(metric, best) for metric in task.kind.metrics}

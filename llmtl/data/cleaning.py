@@ -4,23 +4,13 @@ Not covered: near-duplicates within one file, which the split keeps on one side 
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
-from llmtl.answers import read_spans
 from llmtl.data.near_duplicates import canonical, neighbours_in
-from llmtl.task import Example, TaskKind
-
-NOUN: Mapping[TaskKind, str] = MappingProxyType(
-    {
-        TaskKind.CLASSIFICATION: "label",
-        TaskKind.MULTI_LABEL: "labels",
-        TaskKind.EXTRACTION: "spans",
-        TaskKind.GENERATION: "reference",
-    }
-)
-"""What the reference of each kind of task is called."""
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
+from llmtl.values import Example
 
 
 @dataclass(frozen=True)
@@ -62,23 +52,23 @@ class Deduplicated:
     merged: tuple[str, ...] = ()
 
 
-def deduplicate(examples: Sequence[Example], kind: TaskKind = TaskKind.CLASSIFICATION) -> Deduplicated:
+def deduplicate(examples: Sequence[Example], kind: Kind = CLASSIFICATION) -> Deduplicated:
     """Return the examples with one copy of each text, and without texts that carry different references.
 
     Texts are compared after `canonical`. All copies of a contradictory text go: the data do not say which reference is
     right, so that in train it teaches nothing and in test it charges every strategy with the same toss of a coin.
-    In generation several references are all right: the first copy keeps those of the others as alternatives.
+    Where several references of an input are all right, the first copy keeps those of the others as alternatives.
     """
     groups: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         groups[canonical(example.text)].append(example)
     kept, gone = dict[str, Example](), {"duplicate": set[str](), "conflict": set[str](), "merged": set[str]()}
     for first, *others in groups.values():
-        if kind is TaskKind.GENERATION:
+        if kind.several_references:
             whole, merged = _merge(first, others)
             gone["merged"] |= merged
             gone["duplicate"] |= {copy.id for copy in others} - merged
-        elif len({_meaning(copy, kind) for copy in (first, *others)}) > 1:
+        elif len({kind.meaning(copy.reference, canonical) for copy in (first, *others)}) > 1:
             gone["conflict"] |= {copy.id for copy in (first, *others)}
             continue
         else:
@@ -102,13 +92,6 @@ def _merge(first: Example, others: Sequence[Example]) -> tuple[Example, set[str]
         if new:
             merged.add(copy.id)
     return replace(first, alternatives=tuple(known[1:])), merged
-
-
-def _meaning(example: Example, kind: TaskKind) -> Hashable:
-    """Return what the reference says apart from case and white space, in which copies of a text may differ."""
-    if kind is TaskKind.EXTRACTION:
-        return tuple((span.type, canonical(span.text)) for span in read_spans(example.reference))
-    return example.reference
 
 
 def without_leaks(

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llmtl.data.cells import name_of, text_of
-from llmtl.data.cleaning import NOUN, Cleaning, deduplicate, without_leaks
+from llmtl.data.cleaning import Cleaning, deduplicate, without_leaks
 from llmtl.data.config import DataConfig
 from llmtl.data.files import is_local, read_file
 from llmtl.data.hub import read_hub
 from llmtl.data.references import ReferenceColumn
-from llmtl.data.strata import named
 from llmtl.data.table import Row, Table, did_you_mean, quoted
 from llmtl.errors import DataError
-from llmtl.task import FEWEST_LABELS, Example, TaskKind
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
+from llmtl.values import Example
 
 MOST_INCOMPLETE = 0.05
 """Up to this share of rows may lack text or reference and be dropped; more hints at a wrong column or broken export."""
@@ -35,11 +36,11 @@ class LoadedData:
     test: tuple[Example, ...] | None
     labels: tuple[str, ...]
     cleaning: Cleaning
-    kind: TaskKind = TaskKind.CLASSIFICATION
+    kind: Kind = CLASSIFICATION
 
 
 def load_examples(
-    config: DataConfig, labels: Sequence[str] | None = None, *, kind: TaskKind = TaskKind.CLASSIFICATION
+    config: DataConfig, labels: Sequence[str] | None = None, *, kind: Kind = CLASSIFICATION
 ) -> LoadedData:
     """Return the clean examples of the configured source; with `labels`, examples may name no others.
 
@@ -64,7 +65,7 @@ def _table(name: str, config: DataConfig) -> Table:
 
 
 def _clean(
-    table: Table, config: DataConfig, kind: TaskKind, labels: Sequence[str] | None
+    table: Table, config: DataConfig, kind: Kind, labels: Sequence[str] | None
 ) -> tuple[tuple[Example, ...], Cleaning]:
     table.require(config.text, config.label, *filter(None, (config.id, config.group)))
     column = ReferenceColumn(config.label, table.source, kind, config.label_separator, labels or ())
@@ -106,26 +107,25 @@ def _examples(table: Table, column: ReferenceColumn, config: DataConfig) -> tupl
     if len(incomplete) > MOST_INCOMPLETE * len(table.rows):
         raise DataError(
             f"{len(incomplete)} of {len(table.rows)} rows of '{table.source}' have no text in column '{config.text}' "
-            f"or no {NOUN[column.kind]} in '{config.label}' (first: {', '.join(incomplete[:3])}); fill or remove them, "
-            f"or name other columns.{_none_hint(column.kind)}"
+            f"or no {column.kind.reference_noun} in '{config.label}' (first: {', '.join(incomplete[:3])}); fill or "
+            f"remove them, or name other columns.{_none_hint(column.kind)}"
         )
     return examples, tuple(incomplete)
 
 
-def _none_hint(kind: TaskKind) -> str:
-    several = kind in (TaskKind.MULTI_LABEL, TaskKind.EXTRACTION)
-    return f" Where a text has no {NOUN[kind]}, write []." if several else ""
+def _none_hint(kind: Kind) -> str:
+    return f" Where a text has no {kind.reference_noun}, write []." if kind.lists else ""
 
 
-def _require_listed(examples: Sequence[Read], labels: Sequence[str], kind: TaskKind, source: str) -> None:
+def _require_listed(examples: Sequence[Read], labels: Sequence[str], kind: Kind, source: str) -> None:
     known = set(labels)
-    unknown = [(row, name) for row, example in examples for name in named(example, kind) if name not in known]
+    unknown = [(row, name) for row, example in examples for name in kind.named(example.reference) if name not in known]
     if not unknown:
         return
     row, label = unknown[0]
     names = list(dict.fromkeys(label for _, label in unknown))
     others = f" ({len(unknown)} rows with labels {quoted(names, 5)})" if len(unknown) > 1 else ""
-    what = "type" if kind is TaskKind.EXTRACTION else "label"
+    what = kind.noun
     raise DataError(
         f"The {what} '{label}' in {row.where} of '{source}' is not one of the task's{did_you_mean(label, labels)}"
         f"{others}; correct the rows or add the {what}: {quoted(list(labels), 10)}."
@@ -143,12 +143,11 @@ def _require_unique_ids(examples: Sequence[Read], source: str) -> None:
         first[example.id] = row
 
 
-def _require_labels(examples: Sequence[Example], kind: TaskKind, config: DataConfig, cleaning: Cleaning) -> None:
+def _require_labels(examples: Sequence[Example], kind: Kind, config: DataConfig, cleaning: Cleaning) -> None:
     names = _names(examples, kind)
-    least = FEWEST_LABELS[kind]
+    least, what = kind.fewest_labels, kind.noun
     if examples and len(names) >= least:
         return
-    what = "type" if kind is TaskKind.EXTRACTION else "label"
     held = "no usable example" if not examples else f"only the {what} '{names[0]}'" if names else f"no {what}"
     needed = {0: "examples", 1: f"examples of at least one {what}", 2: f"examples of at least two {what}s"}[least]
     raise DataError(
@@ -164,5 +163,5 @@ def _lost(cleaning: Cleaning) -> str:
     return f" ({', '.join(said)})" if said else ""
 
 
-def _names(examples: Sequence[Example], kind: TaskKind) -> list[str]:
-    return sorted({name for example in examples for name in named(example, kind)})
+def _names(examples: Sequence[Example], kind: Kind) -> list[str]:
+    return sorted({name for example in examples for name in kind.named(example.reference)})

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from llmtl.data.config import DataConfig
 from llmtl.data.loading import LoadedData
 from llmtl.data.near_duplicates import canonical, clusters
-from llmtl.data.strata import named, strata
 from llmtl.data.table import quoted
 from llmtl.errors import DataError
-from llmtl.task import Example, Split, TaskKind
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
+from llmtl.values import Example, Split
 
 TRAIN, DEV, TEST = 0, 1, 2
 _TOTAL_WEIGHT = 0.05
@@ -48,7 +49,7 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     """
     examples, test = loaded.examples, loaded.test
     _require_enough(examples, loaded.kind, least=1 if test is not None else 2)
-    labels = sorted({label for example in examples for label in strata(example, loaded.kind)})
+    labels = sorted({label for example in examples for label in loaded.kind.strata(example.reference)})
     groups = _clusters(loaded, labels, config.near_duplicate_threshold, seed=seed)
     parts = _assign(groups, np.array(config.fractions))
     _give_train_every_label(groups, parts, len(labels))
@@ -73,7 +74,7 @@ def subsample(
     dev: int | None = None,
     test: int | None = None,
     seed: int = 0,
-    kind: TaskKind = TaskKind.CLASSIFICATION,
+    kind: Kind = CLASSIFICATION,
 ) -> Split:
     """Return the split with at most so many examples a part, labels in proportion, order kept; None keeps all.
 
@@ -87,7 +88,7 @@ def subsample(
 
 
 def _sample(
-    examples: tuple[Example, ...], count: int | None, kind: TaskKind, *, seed: int, every_label: bool = False
+    examples: tuple[Example, ...], count: int | None, kind: Kind, *, seed: int, every_label: bool = False
 ) -> tuple[Example, ...]:
     """Return `count` examples: those that come first when each stratum's are spread evenly over the interval 0 to 1.
 
@@ -95,10 +96,12 @@ def _sample(
     """
     if count is None or count >= len(examples):
         return examples
-    totals = Counter(label for example in examples for label in strata(example, kind))
+    totals = Counter(label for example in examples for label in kind.strata(example.reference))
     by_stratum: defaultdict[str, list[Example]] = defaultdict(list)
     for example in _ordered(examples, seed):
-        by_stratum[min(strata(example, kind), key=lambda label: (totals[label], label), default="")].append(example)
+        by_stratum[min(kind.strata(example.reference), key=lambda label: (totals[label], label), default="")].append(
+            example
+        )
     first = _first_of_labels(examples, kind, seed=seed) if every_label else set()
     ranked = sorted(
         (0.0 if example.id in first else (rank + 0.5) / len(same), _order(example, seed), example.id)
@@ -109,22 +112,22 @@ def _sample(
     return tuple(example for example in examples if example.id in chosen)
 
 
-def _first_of_labels(examples: tuple[Example, ...], kind: TaskKind, *, seed: int) -> set[str]:
+def _first_of_labels(examples: tuple[Example, ...], kind: Kind, *, seed: int) -> set[str]:
     """Return ids of examples that together name every label: in seeded order, those with a label not named before."""
     seen, first = set[str](), set[str]()
     for example in _ordered(examples, seed):
-        new = set(named(example, kind)) - seen
+        new = set(kind.named(example.reference)) - seen
         seen |= new
         if new:
             first.add(example.id)
     return first
 
 
-def _require_enough(examples: Sequence[Example], kind: TaskKind, *, least: int) -> None:
-    counts = Counter(label for example in examples for label in named(example, kind))
+def _require_enough(examples: Sequence[Example], kind: Kind, *, least: int) -> None:
+    counts = Counter(label for example in examples for label in kind.named(example.reference))
     short = sorted(label for label, count in counts.items() if count < least)
     if short:
-        mostly = kind is TaskKind.CLASSIFICATION and len(short) > len(counts) / 2
+        mostly = kind.one_label and len(short) > len(counts) / 2
         hint = " For lists or texts set task.kind to multi-label, extraction or generation." if mostly else ""
         raise DataError(
             f"Too few examples to split for {quoted(short, 5)}: at least {least} a label are needed after removing "
@@ -142,7 +145,7 @@ def _clusters(loaded: LoadedData, labels: Sequence[str], threshold: float, *, se
     groups = []
     for same in members.values():
         counts = np.zeros(len(labels) + 1)
-        np.add.at(counts, [index[label] for example in same for label in strata(example, loaded.kind)], 1.0)
+        np.add.at(counts, [index[label] for example in same for label in loaded.kind.strata(example.reference)], 1.0)
         counts[-1] = _TOTAL_WEIGHT**0.5 * len(same)
         groups.append(_Cluster(tuple(same), counts, min(_order(example, seed) for example in same)))
     return sorted(groups, key=lambda group: (-len(group.members), group.order))

@@ -19,13 +19,10 @@ from typing import Any, NoReturn
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from llmtl.answers import read_spans, write_labels, write_spans
 from llmtl.errors import DataError, InputError, MissingFileError
+from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
-from llmtl.metrics import score
-from llmtl.metrics.measures import labels_in
 from llmtl.strategy import Prediction, Role
-from llmtl.task import TaskKind
 
 SPLITS = ("dev", "test")
 MEASURED = ("cost", "latency_ms")
@@ -71,7 +68,7 @@ class StrategyFile:
         return self.by_seed[0]
 
 
-def read_files(paths: Sequence[Path | str], kind: TaskKind, *, dev: Sequence[Path | str] = ()) -> list[StrategyFile]:
+def read_files(paths: Sequence[Path | str], kind: Kind, *, dev: Sequence[Path | str] = ()) -> list[StrategyFile]:
     """Return the strategies in prediction files of the same examples; `dev` are files whose rows are all dev.
 
     Raises `MissingFileError` or `DataError` in one line that names the file and the row.
@@ -93,7 +90,7 @@ def read_files(paths: Sequence[Path | str], kind: TaskKind, *, dev: Sequence[Pat
 
 
 def evaluation_of(
-    item: StrategyFile, *, split: str, ids: Sequence[str], role: Role, kind: TaskKind, labels: tuple[str, ...]
+    item: StrategyFile, *, split: str, ids: Sequence[str], role: Role, kind: Kind, labels: tuple[str, ...]
 ) -> Evaluation:
     """Return the evaluation of a strategy on the examples `ids`; what its rows do not say is None.
 
@@ -115,10 +112,9 @@ def evaluation_of(
         split=split,
         predictions=predictions[0],
         references=references,
-        scores=score(
+        scores=kind.score(
             references,
             [prediction.answer for prediction in predictions[0]],
-            kind=kind,
             labels=labels,
             alternatives=alternatives,
             groups=groups,
@@ -141,9 +137,9 @@ def evaluation_of(
     )
 
 
-def labels_of(found: Sequence[StrategyFile], kind: TaskKind) -> tuple[str, ...]:
+def labels_of(found: Sequence[StrategyFile], kind: Kind) -> tuple[str, ...]:
     """Return the labels (extraction: types) that the references name, sorted."""
-    return tuple(sorted(labels_in(kind, [answer.reference for answer in found[0].first])))
+    return tuple(sorted(kind.family.labels_in([answer.reference for answer in found[0].first])))
 
 
 def lacking(found: Sequence[StrategyFile], field: str) -> list[str]:
@@ -169,7 +165,7 @@ def _named(path: Path) -> tuple[str, str | None]:
     return (name, part) if name and part in SPLITS else (path.stem, None)
 
 
-def _read(path: Path, kind: TaskKind, split: str | None) -> list[Answer]:
+def _read(path: Path, kind: Kind, split: str | None) -> list[Answer]:
     if not path.is_file():
         raise MissingFileError(f"There is no prediction file '{path}'; check the path.")
     answers = []
@@ -186,7 +182,7 @@ def _read(path: Path, kind: TaskKind, split: str | None) -> list[Answer]:
     return answers
 
 
-def _row(line: str, kind: TaskKind, split: str | None, *, where: str) -> Answer:
+def _row(line: str, kind: Kind, split: str | None, *, where: str) -> Answer:
     try:
         row = Row.model_validate({"split": split, **_object(line, where)})
     except ValidationError as error:
@@ -199,11 +195,11 @@ def _row(line: str, kind: TaskKind, split: str | None, *, where: str) -> Answer:
         raise DataError(f"{where}: '{field}' {said}.") from None
     if row.split not in (None, *SPLITS):
         raise DataError(f"{where}: the split '{row.split}' is unknown; write dev or test.")
-    several = kind is TaskKind.GENERATION and isinstance(row.reference, list)
+    several = kind.several_references and isinstance(row.reference, list)
     references = row.reference if several else [row.reference]
     try:
-        texts = [_canonical(reference, kind) for reference in references]
-        answer = None if row.prediction is None else _canonical(row.prediction, kind)
+        texts = [kind.canonical(_whole(reference)) for reference in references]
+        answer = None if row.prediction is None else kind.canonical(_whole(row.prediction))
     except InputError as error:
         raise DataError(f"{where}: {error}") from None
     if not texts:
@@ -225,24 +221,9 @@ def _no_number(constant: str) -> NoReturn:
     raise json.JSONDecodeError(f"{constant} is no value; write null for a failure", constant, 0)
 
 
-def _canonical(value: Any, kind: TaskKind) -> str:
-    """Return an answer in the one form of its kind; raises `InputError` for what is none."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # a column of whole numbers with one failure is often written as 1.0
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if kind is TaskKind.EXTRACTION:
-        return write_spans(read_spans(text))
-    if kind is TaskKind.MULTI_LABEL:
-        try:
-            labels = json.loads(text)
-        except json.JSONDecodeError:
-            labels = None
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise InputError(f"'{text:.60}' is no list of labels; write a JSON list of strings.")
-        return write_labels(labels, sorted(set(labels)))
-    if isinstance(value, (dict, list)) or value is None:
-        raise InputError(f"'{text:.60}' is no text; write a string, or say which --kind of task it is.")
-    return text
+def _whole(value: Any) -> Any:
+    """Return a whole number as such: a column of them with one failure is often written as 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _by_seed(name: str, answers: Collection[Answer]) -> tuple[tuple[Answer, ...], ...]:

@@ -16,7 +16,6 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Decision, TestScore, Verdict
 from llmtl.measured.evaluation import Evaluation
-from llmtl.metrics import score
 from llmtl.task import Task
 
 Value = TypeVar("Value")
@@ -222,10 +221,9 @@ def _without(evaluation: Evaluation, marked: Collection[str], refitted: Evaluati
         groups=_at(evaluation.groups, left),
         seed_predictions=seeds,
     )
-    scores = score(
+    scores = kept.kind.score(
         kept.references,
         kept.answers,
-        kind=kept.kind,
         labels=kept.labels,
         alternatives=kept.alternatives,
         groups=kept.groups,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from llmtl.progress import Advance
-from llmtl.task import Message
+from llmtl.values import Message
 
 Precision = Literal["float32", "bfloat16"]
 Dtype = Literal["auto", "float32", "bfloat16"]

@@ -11,7 +11,7 @@ from jinja2 import TemplateError
 
 from llmtl.engines.tokens import encode
 from llmtl.errors import ModelError
-from llmtl.task import Message
+from llmtl.values import Message
 
 FIXED_DATE = "26 Jul 2024"
 """LLaMA 3 templates state today's date unless given one; a fixed one (their default) keeps prompts reproducible."""

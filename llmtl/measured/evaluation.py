@@ -6,10 +6,12 @@ Not covered: measuring them (`llmtl.pipeline.evaluate`), comparing evaluations (
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llmtl.metrics import Measure, measure_of
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.table import KindByName
+from llmtl.metrics import Measure
 from llmtl.metrics.intervals import Interval
 from llmtl.strategy import Prediction, Role
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Evaluation:
     cached_tokens_per_request: float
     completion_tokens_per_request: float
     peak_memory_gib: float | None
-    kind: TaskKind = TaskKind.CLASSIFICATION
+    kind: KindByName = CLASSIFICATION
     labels: tuple[str, ...] = ()
     alternatives: tuple[tuple[str, ...], ...] = ()
     groups: tuple[str | None, ...] = ()
@@ -65,4 +67,4 @@ class Evaluation:
 
     def measure(self, metric: Metric) -> Measure:
         """Return a metric on these references; without `labels`, the labels are those that the references name."""
-        return measure_of(metric, self.kind, self.references, alternatives=self.alternatives, labels=self.labels)
+        return self.kind.measure(metric, self.references, alternatives=self.alternatives, labels=self.labels)

@@ -19,7 +19,7 @@ Not covered: deciding anything (`llmtl.decision`).
 """
 
 from llmtl.metrics.counting import Measure
-from llmtl.metrics.measures import labels_in, measure_of
+from llmtl.metrics.measures import LABEL_SETS, ONE_LABEL, SPANS, TEXTS, Family
 from llmtl.metrics.scores import accuracy, macro_f1, score
 
-__all__ = ["Measure", "accuracy", "labels_in", "macro_f1", "measure_of", "score"]
+__all__ = ["LABEL_SETS", "ONE_LABEL", "SPANS", "TEXTS", "Family", "Measure", "accuracy", "macro_f1", "score"]

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.errors import DataError
-from llmtl.task import Metric
+from llmtl.values import Metric
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from llmtl.answers import read_labels
 from llmtl.errors import InputError
 from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, common, exact, read_all
-from llmtl.task import Metric
+from llmtl.values import Metric
 
 
 def accuracy_measure(references: Sequence[str]) -> ExactMeasure:

@@ -1,72 +1,105 @@
-"""Every metric of every kind of task on given references.
+"""Every metric of answers of every shape: one label, a set of labels, typed spans, a text.
 
 Not covered: how a metric is counted (`counting`), intervals (`scores`), comparing two strategies (`paired`, `summed`),
 scores of probabilities (`calibration`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from llmtl.errors import DataError
 from llmtl.metrics.counting import Answers, Measure
 from llmtl.metrics.labels import accuracy_measure, label_f1, named_labels, subset_accuracy
 from llmtl.metrics.spans import named_types, span_f1, span_match
 from llmtl.metrics.text import Bleu, ChrF, RougeL, all_references, text_match
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.values import Metric
 
 
-def measure_of(
-    metric: Metric,
-    kind: TaskKind,
-    references: Sequence[str],
-    *,
-    alternatives: Sequence[Sequence[str]] = (),
-    labels: Sequence[str] = (),
-) -> Measure:
-    """Return a metric on these references; `alternatives` are more references of each example (generation).
+@dataclass(frozen=True)
+class Family:
+    """The metrics of answers of one shape, which `answers` names; `labels` is what their labels are called.
 
-    `labels` (extraction: types) are by default those in the references; an answer that names another counts as failed,
-    so give them wherever answers may name labels that no reference has. Raises `DataError` for a metric of another kind
-    of task, for no reference, and for a reference that names none of `labels`.
+    `make` takes a metric, references, alternatives and labels; `named` tells the labels in an answer, none where it
+    cannot be read.
     """
-    if metric not in METRICS[kind]:
-        raise DataError(f"{metric.value} does not score {kind.value}; use one of {', '.join(METRICS[kind])}.")
-    if not references:
-        raise DataError("There is nothing to score; give at least one example.")
-    if kind is TaskKind.GENERATION:
-        return _of_text(metric, references, alternatives)
-    known = _labels(kind, references, labels)
-    if kind is TaskKind.EXTRACTION:
-        return span_match(references) if metric is Metric.EXACT_MATCH else span_f1(metric, references, known)
-    several = kind is TaskKind.MULTI_LABEL
+
+    answers: str
+    metrics: tuple[Metric, ...]
+    make: Callable[[Metric, Sequence[str], Sequence[Sequence[str]], Sequence[str]], Measure]
+    named: Callable[[str], set[str]]
+    labels: str = "labels"
+
+    def measure(
+        self,
+        metric: Metric,
+        references: Sequence[str],
+        *,
+        alternatives: Sequence[Sequence[str]] = (),
+        labels: Collection[str] = (),
+    ) -> Measure:
+        """Make a metric on these references; `alternatives` are more references of each example (texts).
+
+        `labels` (spans: types) are by default those in the references; an answer that names another counts as failed,
+        so give them wherever answers may name labels that no reference has. Raises `DataError` for a metric of other
+        answers, for no reference, and for a reference that names none of `labels`.
+        """
+        if metric not in self.metrics:
+            raise DataError(f"{metric.value} does not score {self.answers}; use one of {', '.join(self.metrics)}.")
+        if not references:
+            raise DataError("There is nothing to score; give at least one example.")
+        named = self.labels_in(references)
+        unknown = sorted(named - set(labels)) if labels else []
+        if unknown:
+            raise DataError(f"The reference '{unknown[0]}' is none of the task's {self.labels}; add it to the labels.")
+        return self.make(metric, references, alternatives, list(labels) or sorted(named))
+
+    def labels_in(self, answers: Answers) -> set[str]:
+        """Tell the labels (spans: types) that answers name; none for texts and for what cannot be read."""
+        return set().union(*(self.named(answer) for answer in {each for each in answers if each is not None}))
+
+
+def _label(metric: Metric, references: Sequence[str], _: Sequence[Sequence[str]], labels: Sequence[str]) -> Measure:
     if metric is Metric.ACCURACY:
-        return subset_accuracy(references) if several else accuracy_measure(references)
-    return label_f1(metric, references, known, several=several)
+        return accuracy_measure(references)
+    return label_f1(metric, references, labels, several=False)
 
 
-def labels_in(kind: TaskKind, answers: Answers) -> set[str]:
-    """Return the labels (extraction: types) that answers name; none for generation and for what cannot be read."""
-    given = {answer for answer in answers if answer is not None}
-    if kind is TaskKind.GENERATION:
-        return set()
-    if kind is TaskKind.EXTRACTION:
-        return set().union(*map(named_types, given))
-    return set().union(*(named_labels(answer, several=kind is TaskKind.MULTI_LABEL) for answer in given))
+def _set(metric: Metric, references: Sequence[str], _: Sequence[Sequence[str]], labels: Sequence[str]) -> Measure:
+    return (
+        subset_accuracy(references) if metric is Metric.ACCURACY else label_f1(metric, references, labels, several=True)
+    )
 
 
-def _of_text(metric: Metric, references: Sequence[str], alternatives: Sequence[Sequence[str]]) -> Measure:
+def _spans(metric: Metric, references: Sequence[str], _: Sequence[Sequence[str]], labels: Sequence[str]) -> Measure:
+    return span_match(references) if metric is Metric.EXACT_MATCH else span_f1(metric, references, labels)
+
+
+def _text(metric: Metric, references: Sequence[str], others: Sequence[Sequence[str]], _: Sequence[str]) -> Measure:
     if metric is Metric.EXACT_MATCH:
-        return text_match(references, alternatives)
-    several = all_references(references, alternatives)
+        return text_match(references, others)
+    several = all_references(references, others)
     if metric is Metric.ROUGE_L:
         return RougeL(several)
     return ChrF(several) if metric is Metric.CHRF else Bleu(several)
 
 
-def _labels(kind: TaskKind, references: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """Return the given labels, or those in the references, sorted."""
-    named = labels_in(kind, references)
-    unknown = sorted(named - set(labels)) if labels else []
-    if unknown:
-        what = "types" if kind is TaskKind.EXTRACTION else "labels"
-        raise DataError(f"The reference '{unknown[0]}' is none of the task's {what}; add it to the labels.")
-    return list(labels) or sorted(named)
+ONE_LABEL = Family(
+    "one label",
+    (Metric.ACCURACY, Metric.MACRO_F1),
+    _label,
+    lambda answer: named_labels(answer, several=False),
+)
+LABEL_SETS = Family(
+    "sets of labels",
+    (Metric.MICRO_F1, Metric.MACRO_F1, Metric.ACCURACY),
+    _set,
+    lambda answer: named_labels(answer, several=True),
+)
+SPANS = Family(
+    "spans",
+    (Metric.MICRO_F1, Metric.MACRO_F1, Metric.PARTIAL_F1, Metric.FIELD_F1, Metric.EXACT_MATCH),
+    _spans,
+    named_types,
+    labels="types",
+)
+TEXTS = Family("texts", (Metric.CHRF, Metric.BLEU, Metric.ROUGE_L, Metric.EXACT_MATCH), _text, lambda answer: set())

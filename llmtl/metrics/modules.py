@@ -1,6 +1,6 @@
 """All metrics as `evaluate` modules that need no hub, for those who score with `evaluate`: the numbers are llmtl's own.
 
-    module_of(task.metric, task.kind).compute(predictions=..., references=...)
+    module_of(task.metric, task.kind.family).compute(predictions=..., references=...)
     SpanF1().compute(predictions=..., references=...)
 
 `evaluate.load` fetches code from a hub; these are plain classes around `llmtl.metrics.measures`. Predictions and
@@ -21,8 +21,8 @@ import evaluate
 
 from llmtl.errors import DataError
 from llmtl.metrics.counting import check_aligned
-from llmtl.metrics.measures import labels_in, measure_of
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.metrics.measures import LABEL_SETS, ONE_LABEL, SPANS, TEXTS, Family
+from llmtl.values import Metric
 
 _INPUTS = """
 Args:
@@ -36,7 +36,7 @@ class _AnswerMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no
     """A metric over canonical answers, kept in memory: nothing is written to the cache folder."""
 
     metric: ClassVar[Metric]
-    kind: ClassVar[TaskKind]
+    family: ClassVar[Family]
     description = ""
     citation = ""
     references: ClassVar[Any] = _TEXT
@@ -58,28 +58,28 @@ class _AnswerMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no
             super()._enforce_nested_string_type(schema, obj)
 
     def _compute(self, predictions: Sequence[str | None], references: Sequence[str]) -> dict[str, float]:
-        labels = labels_in(self.kind, references) | labels_in(self.kind, predictions)
+        labels = self.family.labels_in(references) | self.family.labels_in(predictions)
         return self._score(predictions, references, labels=sorted(labels))
 
     def _score(
         self, predictions: Sequence[str | None], references: Sequence[str], **known: Sequence[Any]
     ) -> dict[str, float]:
-        """Return the score; `known` are the labels or further references that `measure_of` takes."""
+        """Return the score; `known` are the labels or further references that `Family.measure` takes."""
         check_aligned(references, predictions)
-        return {self.metric.value: measure_of(self.metric, self.kind, references, **known).score(predictions)}
+        return {self.metric.value: self.family.measure(self.metric, references, **known).score(predictions)}
 
 
 class Accuracy(_AnswerMetric):
     """`{"accuracy": share of examples given their reference}`."""
 
-    metric, kind = Metric.ACCURACY, TaskKind.CLASSIFICATION
+    metric, family = Metric.ACCURACY, ONE_LABEL
     description = "The share of examples given the right label."
 
 
 class MacroF1(_AnswerMetric):
     """`{"macro_f1": unweighted mean F1 over the labels among references or predictions}`."""
 
-    metric, kind = Metric.MACRO_F1, TaskKind.CLASSIFICATION
+    metric, family = Metric.MACRO_F1, ONE_LABEL
     description = "The F1 score of each label that occurs, averaged with every label counting the same."
     citation = "Opitz & Burst (2019), Macro F1 and Macro F1, arXiv:1911.03347 (the averaged form)"
 
@@ -87,28 +87,28 @@ class MacroF1(_AnswerMetric):
 class SubsetAccuracy(_AnswerMetric):
     """`{"accuracy": share of examples given exactly the right labels}`."""
 
-    metric, kind = Metric.ACCURACY, TaskKind.MULTI_LABEL
+    metric, family = Metric.ACCURACY, LABEL_SETS
     description = "The share of examples given all of the right labels and no other."
 
 
 class LabelsMicroF1(_AnswerMetric):
     """`{"micro_f1": F1 over all (example, label) pairs}`."""
 
-    metric, kind = Metric.MICRO_F1, TaskKind.MULTI_LABEL
+    metric, family = Metric.MICRO_F1, LABEL_SETS
     description = "The F1 score of all labels given to all examples together."
 
 
 class LabelsMacroF1(_AnswerMetric):
     """`{"macro_f1": unweighted mean F1 over the labels that occur}`."""
 
-    metric, kind = Metric.MACRO_F1, TaskKind.MULTI_LABEL
+    metric, family = Metric.MACRO_F1, LABEL_SETS
     description = "The F1 score of each label that occurs, averaged with every label counting the same."
 
 
 class SpanF1(_AnswerMetric):
     """`{"micro_f1": F1 over spans whose type, start and end are right}`."""
 
-    metric, kind = Metric.MICRO_F1, TaskKind.EXTRACTION
+    metric, family = Metric.MICRO_F1, SPANS
     description = "The F1 score of all spans; one is right when its type and both of its ends are."
     citation = "Tjong Kim Sang & De Meulder (2003), Introduction to the CoNLL-2003 Shared Task"
 
@@ -116,14 +116,14 @@ class SpanF1(_AnswerMetric):
 class SpanMacroF1(_AnswerMetric):
     """`{"macro_f1": unweighted mean of the strict span F1 of each type that occurs}`."""
 
-    metric, kind = Metric.MACRO_F1, TaskKind.EXTRACTION
+    metric, family = Metric.MACRO_F1, SPANS
     description = "The strict span F1 of each type that occurs, averaged with every type counting the same."
 
 
 class PartialSpanF1(_AnswerMetric):
     """`{"partial_f1": span F1 where an overlap of the right type counts half}`."""
 
-    metric, kind = Metric.PARTIAL_F1, TaskKind.EXTRACTION
+    metric, family = Metric.PARTIAL_F1, SPANS
     description = "The F1 score of all spans, where one that overlaps a span of its type counts half."
     citation = "Segura-Bedmar et al. (2013), SemEval-2013 Task 9, section 4"
 
@@ -131,21 +131,21 @@ class PartialSpanF1(_AnswerMetric):
 class FieldF1(_AnswerMetric):
     """`{"field_f1": F1 over (type, text) pairs}`."""
 
-    metric, kind = Metric.FIELD_F1, TaskKind.EXTRACTION
+    metric, family = Metric.FIELD_F1, SPANS
     description = "The F1 score of the types with their texts, wherever they stand in the input."
 
 
 class SpanMatch(_AnswerMetric):
     """`{"exact_match": share of examples with exactly the right spans}`."""
 
-    metric, kind = Metric.EXACT_MATCH, TaskKind.EXTRACTION
+    metric, family = Metric.EXACT_MATCH, SPANS
     description = "The share of examples with all of the right spans and no other."
 
 
 class _TextMetric(_AnswerMetric):
     """A metric over texts with one or more references each."""
 
-    kind = TaskKind.GENERATION
+    family = TEXTS
     references = datasets.List(_TEXT)
 
     def _compute(self, predictions: Sequence[str | None], references: Sequence[Sequence[str]]) -> dict[str, float]:
@@ -202,9 +202,9 @@ _MODULES: tuple[type[_AnswerMetric], ...] = (
 )
 
 
-def module_of(metric: Metric, kind: TaskKind) -> evaluate.Metric:
-    """Make the module of a kind of task's metric; raises `DataError` where the kind is not scored by it."""
-    made = next((each for each in _MODULES if (each.metric, each.kind) == (metric, kind)), None)
+def module_of(metric: Metric, family: Family) -> evaluate.Metric:
+    """Make the module of a metric of answers of one shape; raises `DataError` where it does not score them."""
+    made = next((each for each in _MODULES if (each.metric, each.family) == (metric, family)), None)
     if made is None:
-        raise DataError(f"{metric.value} does not score {kind.value}; use one of {', '.join(METRICS[kind])}.")
+        raise DataError(f"{metric.value} does not score {family.answers}; use one of {', '.join(family.metrics)}.")
     return made()

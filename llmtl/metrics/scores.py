@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 
 from llmtl.metrics.counting import Answers, Measure, check_aligned
 from llmtl.metrics.intervals import Interval, wilson
-from llmtl.metrics.measures import labels_in, measure_of
+from llmtl.metrics.measures import ONE_LABEL, Family
 from llmtl.metrics.summed import clustered, counts_of, interval_of
-from llmtl.task import METRICS, RIGHT_OR_WRONG, Metric, TaskKind
+from llmtl.values import RIGHT_OR_WRONG, Metric
 
 INTERVAL_RESAMPLES = 2000
 """Efron & Tibshirani (1993), "An Introduction to the Bootstrap", section 14: 1000 to 2000 for percentile intervals."""
@@ -34,14 +34,14 @@ def score(
     references: Sequence[str],
     predictions: Answers,
     *,
-    kind: TaskKind = TaskKind.CLASSIFICATION,
+    family: Family = ONE_LABEL,
     labels: Collection[str] | None = None,
     alternatives: Sequence[Sequence[str]] = (),
     groups: Sequence[str | None] = (),
     resamples: int = INTERVAL_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return every metric of this kind of task with its 95% interval, by name, the default metric first.
+    """Return every metric of answers of this shape with its 95% interval, by name, the default metric first.
 
     A share of right answers to independent examples has its Wilson interval, everything else one from the Bayesian
     bootstrap. Examples of one group (None: of no other's) are resampled together. With `labels`, a prediction that is
@@ -49,10 +49,10 @@ def score(
     no examples.
     """
     check_aligned(references, predictions)
-    names = _named(kind, references, predictions) if labels is None else list(labels)
+    names = _named(family, references, predictions) if labels is None else list(labels)
     scores = {}
-    for metric in METRICS[kind]:
-        measure = measure_of(metric, kind, references, alternatives=alternatives, labels=names)
+    for metric in family.metrics:
+        measure = family.measure(metric, references, alternatives=alternatives, labels=names)
         if metric in RIGHT_OR_WRONG and not clustered(groups):
             scores[metric.value] = _share_interval(measure, predictions)
         else:
@@ -67,9 +67,9 @@ def _share_interval(measure: Measure, predictions: Answers) -> Interval:
 
 def _of_labels(metric: Metric, references: Sequence[str], predictions: Answers) -> float:
     check_aligned(references, predictions)
-    kind = TaskKind.CLASSIFICATION
-    return measure_of(metric, kind, references, labels=_named(kind, references, predictions)).score(predictions)
+    names = _named(ONE_LABEL, references, predictions)
+    return ONE_LABEL.measure(metric, references, labels=names).score(predictions)
 
 
-def _named(kind: TaskKind, references: Sequence[str], predictions: Answers) -> list[str]:
-    return sorted(labels_in(kind, references) | labels_in(kind, predictions))
+def _named(family: Family, references: Sequence[str], predictions: Answers) -> list[str]:
+    return sorted(family.labels_in(references) | family.labels_in(predictions))

@@ -18,7 +18,7 @@ import numpy as np
 from llmtl.answers import Span, read_spans
 from llmtl.errors import InputError
 from llmtl.metrics.counting import ExactMeasure, F1Measure, Items, Keys, common, exact, read_all
-from llmtl.task import Metric
+from llmtl.values import Metric
 
 PARTIAL_CREDIT = 0.5
 """Segura-Bedmar et al. (2013), "SemEval-2013 Task 9", section 4; Chinchor & Sundheim (1993), "MUC-5 Evaluation

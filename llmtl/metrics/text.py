@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.metrics.counting import Answers, ExactMeasure, Floats, MeanMeasure, Measure, exact
-from llmtl.task import Metric
+from llmtl.values import Metric
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric as SacrebleuMetric

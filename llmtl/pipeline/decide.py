@@ -17,13 +17,15 @@ from llmtl.decision.comparing import over_seeds
 from llmtl.decision.outcome import Caution, Halved, NoCost, NoLatency
 from llmtl.decision.predictions import Answer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
 from llmtl.report import summarize
 from llmtl.report.decision_file import to_json
 from llmtl.store import now, write_json
 from llmtl.strategy import Role
-from llmtl.task import METRICS, Metric, Task, TaskKind
+from llmtl.task import Metric, Task
 
 FEWEST = 2
 
@@ -32,7 +34,7 @@ FEWEST = 2
 class PredictionTask:
     """What prediction files are about: the kind of task, the metric (by default the kind's first) and the target."""
 
-    kind: TaskKind = TaskKind.CLASSIFICATION
+    kind: Kind = CLASSIFICATION
     metric: Metric | None = None
     target: float | None = None
     name: str = "predictions"
@@ -86,7 +88,7 @@ def _task(task: PredictionTask, found: Sequence[StrategyFile]) -> Task:
         name=task.name,
         labels=labels_of(found, task.kind),
         kind=task.kind,
-        metric=task.metric or METRICS[task.kind][0],
+        metric=task.metric or task.kind.metrics[0],
         target=task.target,
     )
 

@@ -12,7 +12,6 @@ import psutil
 
 from llmtl.costs import PriceConfig, Tokens, gpu_hours, usd_for_seconds, usd_per_1k_requests
 from llmtl.measured.evaluation import Evaluation
-from llmtl.metrics import score
 from llmtl.progress import Progress, Silent
 from llmtl.strategy import Prediction, Predictor, Role
 from llmtl.task import Example, Task, references
@@ -64,10 +63,9 @@ def evaluate(
         split=split,
         predictions=predictions,
         references=expected,
-        scores=score(
+        scores=task.kind.score(
             expected,
             [item.answer for item in predictions],
-            kind=task.kind,
             labels=task.labels,
             alternatives=alternatives,
             groups=groups,

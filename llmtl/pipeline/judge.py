@@ -20,10 +20,11 @@ from llmtl.judging.config import JudgeConfig
 from llmtl.judging.judge import Contest, Judge, verdict_rows
 from llmtl.judging.opinion import self_judged, with_words
 from llmtl.judging.result import JUDGING, JUDGING_FILE, OPINION, VERDICTS_FILE, Judging, Spent
+from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.store import digest, write_json, write_json_lines
-from llmtl.task import Example, Split, TaskKind
+from llmtl.task import Example, Split
 
 REPLIES = "judge-replies.jsonl"
 
@@ -58,7 +59,7 @@ def _judged(
 ) -> tuple[Judging, list[dict[str, Any]]]:
     """Return what the judge says, not in words yet, and its verdict on every example."""
     recipe, whole = bench.prepared.recipe, bench.split.test
-    sample = judged_examples(whole, config.max_examples, seed=recipe.seed)
+    sample = judged_examples(whole, config.max_examples, seed=recipe.seed, kind=bench.prepared.task.kind)
     at = {example.id: position for position, example in enumerate(whole)}
     positions = [at[example.id] for example in sample]
     contests = [_contest(planned, test, positions) for planned in decision.choice.comparisons]
@@ -104,7 +105,7 @@ def _contest(planned: Planned, test: Mapping[str, Evaluation], positions: Sequen
     return Contest(planned.a, planned.b, tuple((a[at], b[at]) for at in positions))
 
 
-def judged_examples(test: Sequence[Example], most: int, *, seed: int) -> tuple[Example, ...]:
+def judged_examples(test: Sequence[Example], most: int, *, seed: int, kind: Kind) -> tuple[Example, ...]:
     """Return the test examples whose outputs are judged: one of each group, at most so many, drawn without outputs.
 
     Verdicts on examples of one group are not independent, which the sign test takes them to be.
@@ -116,4 +117,4 @@ def judged_examples(test: Sequence[Example], most: int, *, seed: int) -> tuple[E
             alone.append(example)
         if example.group is not None:
             seen.add(example.group)
-    return subsample(Split((), (), tuple(alone)), test=most, seed=seed, kind=TaskKind.GENERATION).test
+    return subsample(Split((), (), tuple(alone)), test=most, seed=seed, kind=kind).test

@@ -13,7 +13,6 @@ from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.refit import refitted
 from llmtl.store import write_json
-from llmtl.task import TaskKind
 
 HOW = (
     "Suspects were found by confident learning over test, dev and train, each example judged by a bag-of-words "
@@ -36,8 +35,8 @@ def noise_sensitivity(
 ) -> NoiseSensitivity:
     """Return what becomes of the verdict without the suspects, those of train included where a refit is affordable."""
     task, recipe = bench.prepared.task, bench.prepared.recipe
-    if task.kind is not TaskKind.CLASSIFICATION:
-        return NoiseSensitivity(HOW, f"only labels of classification tasks are checked, and this is {task.kind.value}")
+    if not task.kind.one_label:
+        return NoiseSensitivity(HOW, f"only labels of classification tasks are checked, and this is {task.kind}")
     split = bench.split
     # of very many examples only the first are checked, and test decides
     findings = check_label_noise((*split.test, *split.dev, *split.train), seed=recipe.seed)

@@ -23,7 +23,7 @@ from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
 from llmtl.strategies.table import HOSTED, build
 from llmtl.strategy import Role, Strategy
-from llmtl.task import Split, Task, TaskKind
+from llmtl.task import Split, Task
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _context_check(prepared: Prepared) -> dict[str, Any]:
         return {}
     engine = prepared.engines.load()
     template = Template(prepared.task, engine)
-    labels = prepared.task.kind is TaskKind.CLASSIFICATION
+    labels = prepared.task.kind.one_label
     return {
         "count_prompt_tokens": lambda text: engine.count_tokens(template.prompt(text)),
         "answer_tokens": max(map(engine.count_tokens, template.answers())) + 1

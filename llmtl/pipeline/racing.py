@@ -18,7 +18,7 @@ from llmtl.costs import usd_for_seconds, usd_total
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
 from llmtl.measured.evaluation import Evaluation
-from llmtl.metrics import Measure, measure_of
+from llmtl.metrics import Measure
 from llmtl.pipeline.evaluate import usd_per_1k_predicted
 from llmtl.pipeline.measure import Bench, Scored, hosted_usd
 from llmtl.strategy import Prediction, Predictor, Role, Strategy
@@ -175,9 +175,8 @@ class _Blocks:
 
     def _measure(self, examples: "list[Example] | tuple[Example, ...]") -> Measure:
         task = self.bench.prepared.task
-        return measure_of(
+        return task.kind.measure(
             task.metric,
-            task.kind,
             references(examples),
             alternatives=[example.alternatives for example in examples],
             labels=task.labels,

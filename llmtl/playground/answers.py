@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from llmtl.answers import Span, read_labels, read_spans
+from llmtl.answers import Span
 from llmtl.errors import InputError
-from llmtl.task import TaskKind
+from llmtl.kinds.kind import Kind, Shape
 
 
 @dataclass(frozen=True)
@@ -25,24 +25,22 @@ class Piece:
 class Shown:
     """One answer: `text` for a label or a text, `chips` for labels and named spans, `pieces` for a text with spans."""
 
-    kind: str
+    shape: Shape
     text: str = ""
     chips: tuple[str, ...] = ()
     pieces: tuple[Piece, ...] = ()
 
 
-def shown(kind: str, answer: str, text: str | None = None) -> Shown:
+def shown(kind: Kind, answer: str, text: str | None = None) -> Shown:
     """Return how a canonical answer is shown; spans are marked in the input `text` where it is given."""
-    try:
-        if kind == TaskKind.MULTI_LABEL:
-            return Shown(kind, chips=read_labels(answer))
-        if kind == TaskKind.EXTRACTION:
-            spans = read_spans(answer)
-            named = tuple(f"{span.type}: {span.text}" for span in spans)
-            return Shown(kind, chips=named, pieces=() if text is None else marked(text, spans))
-    except InputError:
-        pass  # a word for a failed prediction, say: shown as it is
-    return Shown("text" if kind != TaskKind.CLASSIFICATION else kind, text=answer)
+    if kind.lists:
+        try:
+            spans = kind.spans(answer)
+            pieces = () if text is None or spans is None else marked(text, spans)
+            return Shown(kind.shape, chips=kind.chips(answer), pieces=pieces)
+        except InputError:
+            return Shown(Shape.TEXT, text=answer)  # a word for a failed prediction, say
+    return Shown(kind.shape, text=answer)
 
 
 def marked(text: str, spans: Sequence[Span]) -> tuple[Piece, ...]:
@@ -53,15 +51,6 @@ def marked(text: str, spans: Sequence[Span]) -> tuple[Piece, ...]:
         Piece(text[start:end], tuple(span.type for span in spans if span.start <= start and end <= span.end))
         for start, end in pairwise(edges)
     )
-
-
-def counted(kind: str, answer: str) -> tuple[str, ...]:
-    """Return what of an answer is counted over a file: labels, or types of spans; of texts nothing."""
-    if kind == TaskKind.MULTI_LABEL:
-        return read_labels(answer)
-    if kind == TaskKind.EXTRACTION:
-        return tuple(span.type for span in read_spans(answer))
-    return (answer,) if kind == TaskKind.CLASSIFICATION else ()
 
 
 def labels_text(labels: Sequence[str]) -> str:

@@ -13,9 +13,9 @@ from threading import Event
 
 from llmtl.data.files import read_file
 from llmtl.errors import DataError, ServingError
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
 from llmtl.playground.client import Endpoint, RefusedError
-from llmtl.serving.task_api.answers import FIELD
-from llmtl.task import TaskKind
 
 MOST_BYTES = 10 * 2**20
 MOST_ROWS = 20_000
@@ -125,27 +125,24 @@ def _label(endpoint: Endpoint, texts: dict[int, str], *, model: str, stop: Event
     }
 
 
-def write_labelled(
-    path: Path, sheet: Sheet, outcomes: Sequence[Outcome], *, kind: str = TaskKind.CLASSIFICATION
-) -> None:
+def write_labelled(path: Path, sheet: Sheet, outcomes: Sequence[Outcome], *, kind: Kind = CLASSIFICATION) -> None:
     """Write the sheet with the columns that the kind of task adds, safe to open in a spreadsheet."""
-    labels = kind == TaskKind.CLASSIFICATION
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*map(harmless, sheet.columns), *added_columns(sheet.columns, kind=kind)])
         for row, outcome in zip(sheet.rows, outcomes, strict=True):
             probability = "" if outcome.probability is None else f"{outcome.probability:.6f}"
-            sure = [probability] if labels else []
+            sure = [probability] if kind.one_label else []
             writer.writerow([*map(harmless, row), harmless(outcome.label), *sure, harmless(outcome.error)])
 
 
-def added_columns(columns: Sequence[str], *, kind: str = TaskKind.CLASSIFICATION) -> list[str]:
+def added_columns(columns: Sequence[str], *, kind: Kind = CLASSIFICATION) -> list[str]:
     """Return the names of the added columns: `predicted_label` and so on where the file has such a column already.
 
     A label has a probability; other answers are JSON (`labels`, `spans`) or `text`.
     """
-    sure = ["probability"] if kind == TaskKind.CLASSIFICATION else []
-    return [_free(name, columns) for name in (FIELD[TaskKind(kind)], *sure, ERROR)]
+    sure = ["probability"] if kind.one_label else []
+    return [_free(name, columns) for name in (kind.shape.value, *sure, ERROR)]
 
 
 def _free(name: str, columns: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from llmtl.errors import InputError
-from llmtl.playground.answers import counted
+from llmtl.kinds.kind import Kind
 from llmtl.playground.batch import (
     MOST_AT_ONCE,
     MOST_BYTES,
@@ -60,7 +60,7 @@ def build_batch(content: PlaygroundContent, endpoint: Endpoint) -> None:
     stop.click(_stopped, None, shown, cancels=[labelling], queue=False, **_QUIET)
 
 
-def _uploading(kind: str) -> Any:
+def _uploading(kind: Kind) -> Any:
     """Return the event handler for a chosen file."""
 
     def uploaded(path: str | None) -> tuple[Any, ...]:
@@ -69,7 +69,7 @@ def _uploading(kind: str) -> Any:
     return uploaded
 
 
-def _uploaded(path: str | None, kind: str) -> tuple[Any, ...]:
+def _uploaded(path: str | None, kind: Kind) -> tuple[Any, ...]:
     """Return what the page says about a chosen file: its size and columns, or what is wrong with it."""
     gone = gr.update(visible=False)
     if path is None:
@@ -139,9 +139,9 @@ def _progress(done: int, total: int, *, seconds: float) -> str:
     return render("progress", done=done, total=total, left=left)
 
 
-def _summary(outcomes: list[Outcome], kind: str, *, seconds: float) -> str:
+def _summary(outcomes: list[Outcome], kind: Kind, *, seconds: float) -> str:
     done = [outcome for outcome in outcomes if not outcome.error]
-    labels = Counter(label for outcome in done for label in counted(kind, outcome.label))
+    labels = Counter(label for outcome in done for label in kind.counted(outcome.label))
     errors = Counter(outcome.error for outcome in outcomes if outcome.error)
     return render(
         "batch",

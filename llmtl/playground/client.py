@@ -17,6 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from llmtl.answers import Span, write_spans
 from llmtl.errors import ServingError
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.table import KindByName
 from llmtl.playground.answers import labels_text
 
 ANSWER_SECONDS = 30.0
@@ -48,7 +50,7 @@ class ServedTask:
     model: str
     strategy: str
     labels: tuple[str, ...]
-    kind: str = "classification"
+    kind: KindByName = CLASSIFICATION
     instruction: str = ""
     engine: str = ""
     base_model: str | None = None

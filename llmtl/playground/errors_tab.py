@@ -8,6 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
 from llmtl.playground.answers import shown
 from llmtl.playground.client import Endpoint
 from llmtl.playground.content import PlaygroundContent, TestRow
@@ -16,7 +18,6 @@ from llmtl.playground.pages import html, note, render
 from llmtl.playground.try_tab import ASK, ROW_CLICKS, TRY_TAB, TryTab, asking
 from llmtl.report.charts.matrices import heat_map
 from llmtl.report.confusion import FAILED, confusion_of
-from llmtl.task import TaskKind
 
 ANY = "any"
 ROWS_SHOWN = 60
@@ -37,7 +38,7 @@ def build_errors(content: PlaygroundContent, endpoint: Endpoint, *, tabs: gr.Tab
         return
     wrong = [row for row in rows if not row.right]
     kind = content.task.kind
-    labels = kind == TaskKind.CLASSIFICATION  # other answers are too many to choose among
+    labels = kind.one_label  # other answers are too many to choose among
     matrix = html(_matrix(content) if labels else "", js_on_load=_CELL_CLICKS, elem_id="matrix")
     with gr.Row(elem_classes="lt-filters"):
         references, given = (
@@ -68,7 +69,7 @@ def build_errors(content: PlaygroundContent, endpoint: Endpoint, *, tabs: gr.Tab
 def errors_page(
     rows: Sequence[TestRow],
     *,
-    kind: str = TaskKind.CLASSIFICATION,
+    kind: Kind = CLASSIFICATION,
     reference: str = ANY,
     predicted: str = ANY,
     contains: str = "",
@@ -91,7 +92,7 @@ def errors_page(
     listed = [
         (index, row, shown(kind, row.reference), shown(kind, predicted_label(row))) for index, row in found[:ROWS_SHOWN]
     ]
-    sure = kind == TaskKind.CLASSIFICATION
+    sure = kind.one_label
     return render("errors", found=listed, matching=len(found), wrong=wrong, n=len(rows), sure=sure)
 
 

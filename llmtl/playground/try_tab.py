@@ -14,7 +14,6 @@ from llmtl.playground.answers import shown
 from llmtl.playground.client import Endpoint
 from llmtl.playground.content import PlaygroundContent
 from llmtl.playground.pages import failure, html, note, render
-from llmtl.task import TaskKind
 
 EXAMPLES_SHOWN = 5
 BARS_SHOWN = 10
@@ -73,7 +72,7 @@ def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
                 [ALONE, *others], value=ALONE, label="Compare with", visible=bool(others), elem_id="compare"
             )
             submit = gr.Button(
-                "Label it" if content.task.kind == TaskKind.CLASSIFICATION else "Answer it",
+                "Label it" if content.task.kind.one_label else "Answer it",
                 variant="primary",
                 elem_id="submit",
             )

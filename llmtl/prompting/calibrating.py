@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmtl.metrics.measures import measure_of
 from llmtl.metrics.recalibration import LabelCalibration, Method, affine_calibration, batch_calibration, train_prior
 from llmtl.prompting.config import CalibrationChoice
 from llmtl.strategy import FitContext, Prediction, Predictor
-from llmtl.task import Example, Task, TaskKind, references
+from llmtl.task import Example, Task, references
 
 Floats = NDArray[np.float64]
 Fit = Callable[[Floats, NDArray[np.int64]], LabelCalibration]
@@ -58,7 +57,7 @@ class Known:
 
     def score(self, answers: Sequence[str]) -> float:
         """Return the decision metric of answers to these examples."""
-        measure = measure_of(self.task.metric, self.task.kind, references(self.examples), labels=self.task.labels)
+        measure = self.task.kind.measure(self.task.metric, references(self.examples), labels=self.task.labels)
         return measure.score(answers)
 
     def nll(self, probabilities: Floats) -> float:
@@ -81,7 +80,7 @@ def calibrate(
     `predictions` are the predictor's on `dev`; `spare` are train examples that its prompts do not show, of which at
     most 200 are scored too.
     """
-    if choice is CalibrationChoice.OFF or context.task.kind is not TaskKind.CLASSIFICATION:
+    if choice is CalibrationChoice.OFF or not context.task.kind.one_label:
         return None, {}
     more = random.Random(context.seed).sample(list(spare), min(MOST_TRAIN, len(spare)))
     scored = [*predictions, *(predictor.predict([example.text for example in more]) if more else ())]

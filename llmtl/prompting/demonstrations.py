@@ -5,15 +5,18 @@ labels take turns. With several labels, or spans of several types, the set of th
 are drawn at random, each being its own. Not covered: demonstrations chosen for an input (`retrieval`).
 """
 
-import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind
 from llmtl.task import Example
 
 
-def interleaved(examples: Sequence[Example], labels: Sequence[str], *, count: int, seed: int) -> tuple[Example, ...]:
+def interleaved(
+    examples: Sequence[Example], labels: Sequence[str], *, count: int, seed: int, kind: Kind = CLASSIFICATION
+) -> tuple[Example, ...]:
     """Return up to `count` examples in rounds: each round has one of every label that has any left, in a new order.
 
     A label never follows itself while another one has examples left. With fewer examples wanted than there are labels,
@@ -22,31 +25,22 @@ def interleaved(examples: Sequence[Example], labels: Sequence[str], *, count: in
     draw = random.Random(seed)
     waiting: dict[str, list[Example]] = {label: [] for label in labels}
     for example in examples:
-        waiting.setdefault(_stratum(example), []).append(example)
+        waiting.setdefault(kind.stratum(example.reference), []).append(example)
     for queue in waiting.values():
         draw.shuffle(queue)
     chosen: list[Example] = []
     while len(chosen) < count and any(waiting.values()):
         turn = [stratum for stratum, queue in waiting.items() if queue]
         draw.shuffle(turn)
-        if chosen and turn[0] == _stratum(chosen[-1]):
+        if chosen and turn[0] == kind.stratum(chosen[-1].reference):
             turn[0], turn[-1] = turn[-1], turn[0]
         chosen.extend(waiting[stratum].pop() for stratum in turn)
     return tuple(chosen[:count])
 
 
-def _stratum(example: Example) -> str:
-    """Return the label, or the set of labels or span types that a reference in JSON names."""
-    if not example.reference.startswith("["):
-        return example.reference
-    try:
-        listed = json.loads(example.reference)
-    except ValueError:
-        return example.reference
-    return "\n".join(sorted({each["type"] if isinstance(each, dict) else str(each) for each in listed}))
-
-
-def stratified(examples: Sequence[Example], *, count: int, seed: int) -> tuple[Example, ...]:
+def stratified(
+    examples: Sequence[Example], *, count: int, seed: int, kind: Kind = CLASSIFICATION
+) -> tuple[Example, ...]:
     """Return `count` examples (all, when there are no more) with the labels' shares kept, in their original order.
 
     Each label's examples are shuffled and spread evenly over [0, 1); the `count` lowest are taken, which gives every
@@ -57,11 +51,11 @@ def stratified(examples: Sequence[Example], *, count: int, seed: int) -> tuple[E
     draw = random.Random(seed)
     positions = list(range(len(examples)))
     draw.shuffle(positions)
-    sizes = Counter(map(_stratum, examples))
+    sizes = Counter(kind.stratum(example.reference) for example in examples)
     seen: defaultdict[str, int] = defaultdict(int)
     places: list[tuple[float, int]] = []
     for position in positions:
-        label = _stratum(examples[position])
+        label = kind.stratum(examples[position].reference)
         places.append(((seen[label] + 0.5) / sizes[label], position))
         seen[label] += 1
     # equal places stay in shuffled order: of many equally large labels a draw decides which are shown

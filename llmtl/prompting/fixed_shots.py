@@ -26,7 +26,9 @@ class FixedShots:
         self.prompts, self.context = prompts, prompts.context
         context = self.context
         self._drawn = {
-            seed: interleaved(context.train, context.task.labels, count=len(context.train), seed=seed)
+            seed: interleaved(
+                context.train, context.task.labels, count=len(context.train), seed=seed, kind=context.task.kind
+            )
             for seed in range(context.seed, context.seed + seeds)
         }
         self.longest = max(
@@ -105,7 +107,7 @@ def fit_fixed(
             if index and shown.overflow(seed, best.shots, wording) is None
         ]
 
-    dev = stratified(context.dev, count=config.dev_examples, seed=context.seed)
+    dev = stratified(context.dev, count=config.dev_examples, seed=context.seed, kind=context.task.kind)
     found = search(fitting, dev, context, name=name, instructions=told, further=further)
     chosen = shown.shown(found.best.seed, found.best.shots)
     context.progress.say(f"{name}: {found.best.shots} demonstrations, seed {found.best.seed}")

@@ -21,7 +21,7 @@ from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.progress import Advance, unwatched
 from llmtl.prompting.template import Template
 from llmtl.strategy import Prediction, Predictor
-from llmtl.task import Example, Task, TaskKind
+from llmtl.task import Example, Task
 
 Demonstrations = Callable[[str], Sequence[Example]]
 """Call it with an input; it returns the demonstrations for that input's prompt, in prompt order."""
@@ -214,7 +214,7 @@ def prompt_predictor(
     calibration: LabelCalibration | None = None,
 ) -> PromptedPredictor:
     """Return the predictor for a task of any kind; `train` says how long answers are, `calibration` is for labels."""
-    if task.kind is TaskKind.CLASSIFICATION:
+    if task.kind.one_label:
         return LabelPredictor(
             task,
             engine,

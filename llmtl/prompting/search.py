@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from llmtl.metrics.measures import measure_of
 from llmtl.progress import Advance
 from llmtl.strategy import FitContext, Prediction, Predictor
-from llmtl.task import METRICS, Example, Task, TaskKind, references
+from llmtl.task import Example, Task, references
 
 
 @dataclass(frozen=True)
@@ -197,11 +196,11 @@ class _Race:
 
 
 def _scores(task: Task, dev: Sequence[Example], guesses: Sequence[str | None]) -> dict[str, float]:
-    """Return the decision metric, and for classification both metrics."""
-    metrics = METRICS[task.kind] if task.kind is TaskKind.CLASSIFICATION else (task.metric,)
+    """Return the decision metric; where an answer is one label, all metrics."""
+    metrics = task.kind.metrics if task.kind.one_label else (task.metric,)
     found = {}
     for metric in metrics:
         alternatives = [example.alternatives for example in dev]
-        measure = measure_of(metric, task.kind, references(dev), alternatives=alternatives, labels=task.labels)
+        measure = task.kind.measure(metric, references(dev), alternatives=alternatives, labels=task.labels)
         found[metric.value] = measure.score(guesses)
     return found

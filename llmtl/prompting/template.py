@@ -12,15 +12,15 @@ A model with a chat template gets a conversation; a base model gets a plain prom
     Label:
 
 Answers in JSON stand on a line of their own there, since a schema leaves no room for a space before them; inputs and
-texts for generation are `Input` and `Output`. Not covered: how answers are written (`llmtl.kinds.forms`).
+texts for generation are `Input` and `Output`. Not covered: how answers are written (`llmtl.kinds`).
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from llmtl.errors import ModelError
-from llmtl.kinds.forms import Read, form_of
-from llmtl.task import Example, Message, Task, TaskKind
+from llmtl.kinds.kind import Read
+from llmtl.task import Example, Message, Task
 
 TURN_MARKERS = ("<|", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>")
 """Texts that open or close a turn in some chat templates although the tokenizer may not list them as special."""
@@ -61,7 +61,7 @@ class Template:
         self.end = model.end_of_answer
         self._model = model
         self.replacements = _replacements(model)
-        self._form = form_of(task, self.clean)
+        self._form = task.kind.form({label: self.clean(label).strip() for label in task.labels})
         self._is_chat = model.chat_template is not None
         self._merge_system = False
         self._lead = "" if self._form.is_json else " "
@@ -116,10 +116,14 @@ class Template:
         return self._lead + self._form.write(reference, self.shown)
 
     def answers(self) -> tuple[str, ...]:
-        """Return the answer of every label, in the task's order; only a classification has a closed set of answers."""
-        if self.task.kind is not TaskKind.CLASSIFICATION:
-            raise ValueError(f"A task of kind {self.task.kind.value} has no closed set of answers.")
+        """Return the answer of every label, in the task's order; raises `ValueError` where the set is open."""
+        if not self.task.kind.one_label:
+            raise ValueError(f"A task of kind {self.task.kind} has no closed set of answers.")
         return tuple(self.answer(label) for label in self.task.labels)
+
+    def written_labels(self) -> tuple[str, ...]:
+        """Return how the model writes each label (extraction: type) of the task, in the task's order."""
+        return tuple(self._lead + label for label in self._form.written_labels())
 
     def schema(self) -> Mapping[str, Any] | None:
         """Return the JSON schema that holds a model to answers of the task, or None when they are no JSON."""
@@ -143,7 +147,7 @@ class Template:
     def read(self, completion: str, text: str) -> Read:
         """Return what `parse` returns, and how many spans were dropped because they are not in the input."""
         stated = (completion.split(self.end, maxsplit=1)[0] if self.end else completion).strip()
-        if not self._is_chat and self.task.kind is not TaskKind.CLASSIFICATION:
+        if not self._is_chat and not self.task.kind.one_label:
             stated = stated.partition("\n")[0].strip()  # a base model goes on with the next block
         return self._form.read(stated, text, self.shown)
 

@@ -5,15 +5,13 @@ classification (`confusion`), other strategies than the winner.
 """
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llmtl.answers import read_labels, read_spans
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report.answers import in_words
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import LONGEST_ANSWER, shortened
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 
 LOWEST = 10
 
@@ -58,13 +56,14 @@ class Low:
 
 
 def counts_by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[LabelCounts, ...]:
-    """Return the counts of each label in the task's order; none for classification and generation."""
-    if evaluation.kind not in (TaskKind.MULTI_LABEL, TaskKind.EXTRACTION):
+    """Return the counts of each label in the task's order; none where an answer is one label or a text."""
+    kind = evaluation.kind
+    if not kind.lists:
         return ()
     expected, given, right = Counter[str](), Counter[str](), Counter[str]()
     for reference, answer in zip(evaluation.references, evaluation.answers, strict=True):
-        wanted = set(_items(reference, evaluation.kind))
-        found = set() if answer is None else set(_items(answer, evaluation.kind))
+        wanted = set(kind.items(reference))
+        found = set() if answer is None else set(kind.items(answer))
         for counter, items in ((expected, wanted), (given, found), (right, wanted & found)):
             counter.update(label for label, *_ in items)
     known = (*labels, *sorted({*expected, *given} - set(labels)))
@@ -72,8 +71,8 @@ def counts_by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[La
 
 
 def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = LOWEST) -> tuple[Low, ...]:
-    """Return the generated answers with the lowest score, the lowest first; none for other kinds of task."""
-    if evaluation.kind is not TaskKind.GENERATION:
+    """Return the generated answers with the lowest score, the lowest first; none where tasks have labels."""
+    if evaluation.kind.has_labels:
         return ()
     scores = evaluation.measure(Metric(content.decision.metric)).each(evaluation.answers)
     texts = {example.id: example.text for example in content.test_examples}
@@ -87,10 +86,3 @@ def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = L
         )
         for index in order[:most]
     )
-
-
-def _items(answer: str, kind: TaskKind) -> Iterable[tuple[str, int, int]]:
-    """Return what is counted: labels, or spans by type and place."""
-    if kind is TaskKind.MULTI_LABEL:
-        return ((label, 0, 0) for label in read_labels(answer))
-    return ((span.type, span.start, span.end) for span in read_spans(answer))

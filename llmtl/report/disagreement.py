@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report.answers import in_words
 from llmtl.report.content import ReportContent
-from llmtl.task import Example, Metric, TaskKind
+from llmtl.task import Example, Metric
 
 MOST_EXAMPLES = 40
 LONGEST_TEXT = 600
@@ -71,7 +71,7 @@ def find_disagreements(content: ReportContent, most: int = MOST_EXAMPLES) -> Dis
         for evaluation in evaluations
         if evaluation.strategy not in constant
     }
-    scores = {e.strategy: _scores(e, content) for e in evaluations if content.task.kind is TaskKind.GENERATION}
+    scores = {e.strategy: _scores(e, content) for e in evaluations if not content.task.kind.has_labels}
     found = [
         _disagreement(example, answers, content=content, scores=scores)
         for example in content.test_examples

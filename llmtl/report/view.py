@@ -17,7 +17,6 @@ from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
 from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
-from llmtl.task import METRICS, TaskKind
 
 SIGNIFICANCE = 0.05
 
@@ -122,13 +121,13 @@ class View:
     @property
     def metrics(self) -> tuple[str, ...]:
         """Return all metrics of the kind of task, the one decided on first."""
-        metrics = [metric.value for metric in METRICS[self.content.task.kind]]
+        metrics = [metric.value for metric in self.content.task.kind.metrics]
         return tuple(sorted(metrics, key=lambda metric: metric != self.content.decision.metric))
 
     @property
     def labels_are(self) -> str:
         """Return what the task's labels are called: `label`, or `type` for extraction."""
-        return "type" if self.content.task.kind is TaskKind.EXTRACTION else "label"
+        return self.content.task.kind.noun
 
     @property
     def winner(self) -> Row | None:
@@ -153,7 +152,7 @@ def build_view(content: ReportContent) -> View:
         measured=_measured(content),
         learning_curves={name: points for name, points in curves.items() if points},
         candidates={name: tried for name, tried in candidates.items() if tried},
-        confusion=confusion_of(winner, labels) if winner and kind is TaskKind.CLASSIFICATION else None,
+        confusion=confusion_of(winner, labels) if winner and kind.one_label else None,
         by_label=counts_by_label(winner, labels) if winner else (),
         lowest=lowest_answers(winner, content) if winner else (),
         disagreements=find_disagreements(content),
@@ -276,9 +275,8 @@ def _measured(content: ReportContent) -> tuple[str, ...]:
     decision, metric = content.decision, content.decision.metric
     sizes = ", ".join(f"{wording.count(size)} {name.replace('_', ' ')}" for name, size in content.sizes.items())
     kind, labels = content.task.kind, content.task.labels
-    noun = "type" if kind is TaskKind.EXTRACTION else "label"
     return (
-        f"Examples: {sizes}{f'; {wording.plural(len(labels), noun)}' if labels else ''}.",
+        f"Examples: {sizes}{f'; {wording.plural(len(labels), kind.noun)}' if labels else ''}.",
         "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
         f"The choice of {decision.chosen_before_test} was written down on dev "
         f"({wording.moment(decision.choice.written_at)}); "

@@ -9,40 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llmtl.decision.outcome import Decision, Verdict
+from llmtl.kinds.kind import Kind
 from llmtl.report.metric_words import NAMES
 from llmtl.strategy import LOOKS, Role
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 
 _EN_DASH = "\u2013"
 NOTHING = _EN_DASH
 UNKNOWN = "unknown"
 _MINUS = "\u2212"
 _METRICS = {Metric.ACCURACY: "accuracy", Metric.EXACT_MATCH: "exact match", **NAMES}
-_OF_LABELS = {
-    Metric.ACCURACY: "the share of examples given the right label",
-    Metric.MACRO_F1: "the F1 score of each label, averaged with every label counting the same",
-    Metric.MICRO_F1: "the F1 score over all labels of all examples",
-}
-_MEANING: Mapping[TaskKind, Mapping[Metric, str]] = {
-    TaskKind.CLASSIFICATION: _OF_LABELS,
-    TaskKind.MULTI_LABEL: {
-        **_OF_LABELS,
-        Metric.ACCURACY: "the share of examples given exactly the right set of labels",
-    },
-    TaskKind.EXTRACTION: {
-        Metric.MICRO_F1: "the F1 score over all spans, right only with the type and both ends right",
-        Metric.MACRO_F1: "the F1 score of the spans of each type, averaged with every type counting the same",
-        Metric.PARTIAL_F1: "the F1 score over all spans, where one of the right type that overlaps counts half",
-        Metric.FIELD_F1: "the F1 score over pairs of type and text, wherever they stand",
-        Metric.EXACT_MATCH: "the share of examples in which every span is right and none too many",
-    },
-    TaskKind.GENERATION: {
-        Metric.CHRF: "the F-score of the runs of letters shared with the references (Popovi\u0107 2015), 0 to 1",
-        Metric.BLEU: "the precision of the word sequences shared with the references (Papineni et al. 2002), 0 to 1",
-        Metric.ROUGE_L: "the F1 score of the longest word sequence shared with a reference (Lin 2004), 0 to 1",
-        Metric.EXACT_MATCH: "the share of answers that equal a reference",
-    },
-}
 _MOST_EXACT_RATE = 100_000
 
 
@@ -189,9 +165,9 @@ def metric_name(metric: str) -> str:
     return _METRICS[Metric(metric)]
 
 
-def metric_meaning(metric: str, kind: TaskKind) -> str:
+def metric_meaning(metric: str, kind: Kind) -> str:
     """Return one phrase that says what a metric of a kind of task measures."""
-    return _MEANING[kind][Metric(metric)]
+    return kind.meanings[Metric(metric)]
 
 
 def role_name(role: Role) -> str:

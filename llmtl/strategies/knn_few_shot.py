@@ -40,7 +40,7 @@ class KnnFewShot:
         Raises `ContextLengthError` when the smallest k fits for less than half of the dev inputs.
         """
         shown = _Retrieved(context, self.config, context.seed)
-        dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed)
+        dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed, kind=context.task.kind)
         told = wordings(context.task, self.config)
         candidates, too_long = _fitting(shown, self.config.shots, dev, told[0])
         found = search(
@@ -85,7 +85,9 @@ class _Retrieved:
 
     def __init__(self, context: FitContext, config: KnnFewShotConfig, seed: int) -> None:
         self.prompts, self.seed, self._config = Prompts(context), seed, config
-        pool = interleaved(context.train, context.task.labels, count=len(context.train), seed=seed)
+        pool = interleaved(
+            context.train, context.task.labels, count=len(context.train), seed=seed, kind=context.task.kind
+        )
         self._index = build_index(pool, config, self.prompts.engine)
 
     def share_fitting(self, examples: Sequence[Example], shots: int, instruction: str) -> float:

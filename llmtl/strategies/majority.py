@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from llmtl.answers import NO_SPANS
 from llmtl.classical.grid import training_examples
 from llmtl.classical.linear import predictions
+from llmtl.kinds.kind import Kind
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction, Predictor, Role
-from llmtl.task import Example, TaskKind, references
+from llmtl.task import Example, references
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Majority:
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor of the most frequent answer. Raises `DataError` without training examples."""
         train = training_examples(context)
-        if context.task.kind is not TaskKind.CLASSIFICATION:
+        if not context.task.kind.one_label:
             return _constant(context.task.kind, train)
         counts = Counter(references(train))
         return MajorityPredictor({label: counts[label] / len(train) for label in context.task.labels})
@@ -87,14 +87,11 @@ class Majority:
         return self.fit(context)
 
 
-def _constant(kind: TaskKind, train: Sequence[Example]) -> ConstantPredictor:
+def _constant(kind: Kind, train: Sequence[Example]) -> ConstantPredictor:
     """Return the predictor of the one answer that suits train best."""
     known = references(train)
-    if kind is TaskKind.EXTRACTION:
-        answer = NO_SPANS
-    elif kind is TaskKind.MULTI_LABEL:
-        answer = Counter(known).most_common(1)[0][0]
-    else:
+    answer = kind.constant(known)
+    if answer is None:
         answer = _central(known)
     return ConstantPredictor(answer, known.count(answer) / len(known))
 

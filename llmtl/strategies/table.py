@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from llmtl.classical.config import CrfConfig, DictionaryConfig, TfidfConfig
 from llmtl.errors import RecipeError
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.kind import Kind, Shape
+from llmtl.kinds.table import kind_named
 from llmtl.prompting.config import (
     FewShotConfig,
     HostedConfig,
@@ -21,7 +24,6 @@ from llmtl.prompting.config import (
     ZeroShotConfig,
 )
 from llmtl.strategy import Strategy
-from llmtl.task import TaskKind
 from llmtl.tuning.config import QloraConfig
 
 HOSTED: frozenset[str] = frozenset({"hosted"})
@@ -78,7 +80,7 @@ def sending_away(config: StrategiesConfig) -> dict[str, str]:
     return dict.fromkeys(away, why)
 
 
-def build(config: StrategiesConfig, kind: TaskKind = TaskKind.CLASSIFICATION) -> tuple[Strategy, ...]:
+def build(config: StrategiesConfig, kind: Kind = CLASSIFICATION) -> tuple[Strategy, ...]:
     """Make the strategies that `config` runs, cheapest first whatever order they are listed in.
 
     Raises `RecipeError` for one that is listed and does not serve the kind of task.
@@ -91,7 +93,7 @@ def build(config: StrategiesConfig, kind: TaskKind = TaskKind.CLASSIFICATION) ->
     if unfit is not None:
         valid = ", ".join(name for name in STRATEGIES if serves(name, kind))
         raise RecipeError(
-            f"The strategy '{unfit}' does not serve tasks of kind {kind.value}; take it out of 'strategies.run' "
+            f"The strategy '{unfit}' does not serve tasks of kind {kind}; take it out of 'strategies.run' "
             f"(valid here: {valid})."
         )
     return tuple(make(name, config) for name in names)
@@ -109,14 +111,14 @@ def kept(section: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """
     known = {key: value for key, value in section.items() if key in StrategiesConfig.model_fields}
     if isinstance(known.get("run"), list):
-        of_kind = [name for name in known["run"] if name in STRATEGIES and serves(name, TaskKind(kind))]
+        of_kind = [name for name in known["run"] if name in STRATEGIES and serves(name, kind_named(kind))]
         known["run"] = of_kind or None
     return known
 
 
-def serves(name: str, kind: TaskKind) -> bool:
+def serves(name: str, kind: Kind) -> bool:
     """Return whether a strategy can solve tasks of a kind."""
-    return kind in KINDS.get(name, frozenset(TaskKind))
+    return kind.shape in SHAPES.get(name, frozenset(Shape))
 
 
 def _unknown(name: str) -> str:
@@ -212,12 +214,12 @@ STRATEGIES: Mapping[str, Callable[[StrategiesConfig], Strategy]] = MappingProxyT
     }
 )
 
-KINDS: Mapping[str, frozenset[TaskKind]] = MappingProxyType(
+SHAPES: Mapping[str, frozenset[Shape]] = MappingProxyType(
     {
-        "tfidf": frozenset({TaskKind.CLASSIFICATION, TaskKind.MULTI_LABEL}),
-        "dictionary": frozenset({TaskKind.EXTRACTION}),
-        "crf": frozenset({TaskKind.EXTRACTION}),
-        "nearest": frozenset({TaskKind.GENERATION}),
+        "tfidf": frozenset({Shape.LABEL, Shape.LABELS}),
+        "dictionary": frozenset({Shape.SPANS}),
+        "crf": frozenset({Shape.SPANS}),
+        "nearest": frozenset({Shape.TEXT}),
     }
 )
-"""The kinds of task that a strategy serves; one that is not listed serves all."""
+"""The shapes of answers that a strategy serves; one that is not listed serves all."""

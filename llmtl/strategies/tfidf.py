@@ -20,7 +20,7 @@ from llmtl.classical.linear import LinearModel, path, predictions
 from llmtl.metrics import accuracy, macro_f1
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction, Predictor, Role
-from llmtl.task import Task, TaskKind, references
+from llmtl.task import Task, references
 
 WEIGHTS_FILE = "weights.npz"
 
@@ -78,7 +78,7 @@ class Tfidf:
     def fit(self, context: FitContext) -> Predictor:
         """Return the predictor of the grid's best point on dev. Raises `DataError` without training examples."""
         wanted, strengths = sorted(set(self.config.features), key=len), sorted(set(self.config.c))
-        fit = label_set_points if context.task.kind is TaskKind.MULTI_LABEL else _points
+        fit = label_set_points if context.task.kind.lists else _points
         fitted: Iterable[tuple[TfidfPredictor | LabelSetPredictor, dict[str, float]]]
         fitted = fit(context, _vectorise(context, wanted), strengths)
         points = ((predictor, {**predictor.choice, **scores}) for predictor, scores in fitted)
@@ -91,7 +91,7 @@ class Tfidf:
         """Return the stored predictor: its vectoriser fitted again on train, its weights from the folder."""
         features: Features = state["features"]
         vectoriser, _ = _vectorise(context, [features])[features]
-        make = LabelSetPredictor if context.task.kind is TaskKind.MULTI_LABEL else TfidfPredictor
+        make = LabelSetPredictor if context.task.kind.lists else TfidfPredictor
         return make(context.task, vectoriser, LinearModel.load(context.folder / WEIGHTS_FILE), choice=state)
 
 

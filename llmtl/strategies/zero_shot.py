@@ -38,7 +38,7 @@ class ZeroShot:
         candidates = [
             Candidate(0, context.seed, prompts.predictor(wording), index) for index, wording in enumerate(told)
         ]
-        dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed)
+        dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed, kind=context.task.kind)
         found = search(candidates, dev, context, name=self.name, instructions=told)
         calibration, facts = calibrate(
             self.config.calibration,

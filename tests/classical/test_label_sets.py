@@ -13,15 +13,16 @@ from sklearn.multiclass import OneVsRestClassifier
 from llmtl.answers import read_labels, write_labels
 from llmtl.classical.config import TfidfConfig
 from llmtl.classical.label_sets import THRESHOLDS
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.strategies.tfidf import Tfidf
-from llmtl.task import METRICS, Example, Metric, Task, TaskKind
+from llmtl.task import Example, Metric, Task
 
 LABELS = ("refund", "delivery", "login")
 ONE_POINT = TfidfConfig(features=("word",), c=(10.0,))
 
 
 def task(metric=Metric.MICRO_F1, labels=LABELS):
-    return Task("topics", labels, metric=metric, kind=TaskKind.MULTI_LABEL)
+    return Task("topics", labels, metric=metric, kind=MULTI_LABEL)
 
 
 def drawn(count, seed):
@@ -58,7 +59,7 @@ def test_probabilities_agree_with_one_vs_rest_and_do_not_sum_to_one(make_plain_c
     assert np.ptp(mine.sum(axis=1)) > 0.5
 
 
-@pytest.mark.parametrize("metric", METRICS[TaskKind.MULTI_LABEL])
+@pytest.mark.parametrize("metric", MULTI_LABEL.metrics)
 def test_the_threshold_is_the_best_of_dev(make_plain_context, metric):
     fitted = Tfidf(ONE_POINT).fit(make_plain_context(TRAIN, DEV, task=task(metric)))
     truth, chances = marked([each.reference for each in DEV]), one_vs_rest(TRAIN, TEXTS)
@@ -73,7 +74,7 @@ def test_the_threshold_is_the_best_of_dev(make_plain_context, metric):
     assert point[f"dev_{metric}"] == pytest.approx(max(tried))
     assert tried[THRESHOLDS.index(point["threshold"])] == pytest.approx(max(tried))
     guess = marked([each.answer for each in fitted.predict(TEXTS)])
-    for each in METRICS[TaskKind.MULTI_LABEL]:
+    for each in MULTI_LABEL.metrics:
         assert point[f"dev_{each}"] == pytest.approx(score[each](guess))
 
 

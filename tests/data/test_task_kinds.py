@@ -9,9 +9,12 @@ import pytest
 
 from llmtl.checks import run_checks
 from llmtl.data import DataConfig, fingerprint, load_examples, split_examples, subsample
-from llmtl.data.strata import named
 from llmtl.errors import DataError
-from llmtl.task import METRICS, Example, Task, TaskKind
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
+from llmtl.task import Example, Task
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SPAN = {"type": "time", "text": "at 6", "start": 4, "end": 8}
@@ -32,12 +35,12 @@ def refused(path, kind, labels=None, **settings) -> str:
 def test_spans_come_from_lists_and_from_json_strings(json_lines, write):
     bare = {key: value for key, value in SPAN.items() if key != "text"}
     rows = [{"text": "Run at 6", "label": [SPAN]}, {"text": "Row at 6", "label": [bare]}, {"text": "no", "label": []}]
-    data = loaded(json_lines(rows), TaskKind.EXTRACTION)
+    data = loaded(json_lines(rows), EXTRACTION)
     assert data.labels == ("time",)
-    assert data.kind is TaskKind.EXTRACTION
+    assert data.kind is EXTRACTION
     assert [each.reference for each in data.examples] == [CANONICAL, CANONICAL, "[]"]
     quoted = CANONICAL.replace('"', '""')
-    data = loaded(write("data.csv", f'text,label\nRun at 6,"{quoted}"\nnothing,[]\n'), TaskKind.EXTRACTION)
+    data = loaded(write("data.csv", f'text,label\nRun at 6,"{quoted}"\nnothing,[]\n'), EXTRACTION)
     assert [each.reference for each in data.examples] == [CANONICAL, "[]"]
 
 
@@ -55,7 +58,7 @@ def test_spans_come_from_lists_and_from_json_strings(json_lines, write):
 )
 def test_wrong_spans_say_what_and_where(json_lines, value, message):
     rows = [{"text": "Run at 6", "label": [SPAN]}, {"text": "Row at 6", "label": value}]
-    found = refused(json_lines(rows), TaskKind.EXTRACTION)
+    found = refused(json_lines(rows), EXTRACTION)
     assert message in found
     assert "line 2" in found
 
@@ -67,41 +70,41 @@ def test_copies_that_differ_in_case_are_no_conflict_and_other_spans_are(json_lin
         {"text": "Row at 6", "label": [SPAN]},
         {"text": "Row at 6", "label": []},
     ]
-    data = loaded(json_lines(rows), TaskKind.EXTRACTION)
+    data = loaded(json_lines(rows), EXTRACTION)
     assert [each.id for each in data.examples] == ["1"]
     assert (data.cleaning.duplicates, data.cleaning.conflicts) == (("2",), ("3", "4"))
 
 
 def test_a_type_that_is_not_listed_stops(json_lines):
-    message = refused(json_lines([{"text": "Run at 6", "label": [SPAN]}]), TaskKind.EXTRACTION, ["date"])
+    message = refused(json_lines([{"text": "Run at 6", "label": [SPAN]}]), EXTRACTION, ["date"])
     assert "The type 'time' in line 1" in message
 
 
 def test_several_labels_come_from_lists_and_strings_in_the_order_of_the_task(json_lines, write):
     rows = [{"text": "one", "label": ["b", "a", 3]}, {"text": "two", "label": "a | b"}, {"text": "three", "label": []}]
-    data = loaded(json_lines(rows), TaskKind.MULTI_LABEL)
+    data = loaded(json_lines(rows), MULTI_LABEL)
     assert data.labels == ("3", "a", "b")
     assert [each.reference for each in data.examples] == ['["3", "a", "b"]', '["a", "b"]', "[]"]
     path = write("data.csv", 'text,label\none,a;b\ntwo,"[""b""]"\nthree,b; b\n')
-    data = loaded(path, TaskKind.MULTI_LABEL, ["b", "a"], label_separator=";")
+    data = loaded(path, MULTI_LABEL, ["b", "a"], label_separator=";")
     assert [each.reference for each in data.examples] == ['["b", "a"]', '["b"]', '["b"]']
-    assert "The label 'b' in line 2" in refused(path, TaskKind.MULTI_LABEL, ["a", "c"], label_separator=";")
-    assert "only the label 'a'" in refused(write("one.csv", "text,label\nx,a\ny,a\n"), TaskKind.MULTI_LABEL)
+    assert "The label 'b' in line 2" in refused(path, MULTI_LABEL, ["a", "c"], label_separator=";")
+    assert "only the label 'a'" in refused(write("one.csv", "text,label\nx,a\ny,a\n"), MULTI_LABEL)
 
 
 def test_an_empty_cell_is_no_empty_set(write):
     path = write("data.csv", "text,label\none,a\ntwo,\nthree,b\n")
-    assert "write []" in refused(path, TaskKind.MULTI_LABEL)
+    assert "write []" in refused(path, MULTI_LABEL)
 
 
 def test_references_of_one_input_are_kept_together(write, json_lines):
     path = write("data.csv", "text,label\nx,first\ny,only\nx,second\nx,first\n")
-    data = loaded(path, TaskKind.GENERATION)
+    data = loaded(path, GENERATION)
     assert data.labels == ()
     assert data.examples == (Example("1", "x", "first", alternatives=("second",)), Example("2", "y", "only"))
     assert (data.cleaning.merged, data.cleaning.duplicates, data.cleaning.conflicts) == (("3",), ("4",), ())
     rows = [{"text": "x", "label": ["first", "second"]}, {"text": "y", "label": "only"}]
-    assert loaded(json_lines(rows), TaskKind.GENERATION).examples == data.examples
+    assert loaded(json_lines(rows), GENERATION).examples == data.examples
 
 
 def test_groups_stay_on_one_side_and_leave_with_a_test_set(json_lines, write):
@@ -143,17 +146,17 @@ def multi_label_rows(count):
 
 def test_every_label_keeps_its_share_in_split_and_sample(json_lines):
     config = DataConfig(path=json_lines(multi_label_rows(400)))
-    data = load_examples(config, kind=TaskKind.MULTI_LABEL)
+    data = load_examples(config, kind=MULTI_LABEL)
     split = split_examples(data, config)
-    total = Counter(label for each in data.examples for label in named(each, data.kind))
+    total = Counter(label for each in data.examples for label in data.kind.named(each.reference))
     for part, fraction in zip((split.train, split.dev, split.test), config.fractions, strict=True):
-        counts = Counter(label for each in part for label in named(each, data.kind))
+        counts = Counter(label for each in part for label in data.kind.named(each.reference))
         assert len(part) == pytest.approx(400 * fraction, abs=4)
         assert all(counts[label] == pytest.approx(fraction * total[label], abs=3) for label in total)
     small = subsample(split, train=4, dev=40, kind=data.kind)
-    assert {label for each in small.train for label in named(each, data.kind)} == {"a", "b", "c"}
-    rare = sum("c" in named(each, data.kind) for each in split.dev)
-    assert sum("c" in named(each, data.kind) for each in small.dev) == pytest.approx(rare / 2, abs=1)
+    assert {label for each in small.train for label in data.kind.named(each.reference)} == {"a", "b", "c"}
+    rare = sum("c" in data.kind.named(each.reference) for each in split.dev)
+    assert sum("c" in data.kind.named(each.reference) for each in small.dev) == pytest.approx(rare / 2, abs=1)
     assert set(small.dev) < set(subsample(split, dev=60, kind=data.kind).dev)
 
 
@@ -164,15 +167,15 @@ def test_real_spans_load_split_and_pass_the_checks():
         test_path=str(DATA / "restaurant8k" / "test.jsonl"),
         label="entities",
     )
-    data = load_examples(config, kind=TaskKind.EXTRACTION)
+    data = load_examples(config, kind=EXTRACTION)
     assert data.labels == ("date", "first_name", "last_name", "people", "time")
     assert data.cleaning.rows == 4099 + 3731
     assert data.cleaning.incomplete == ()
     split = split_examples(data, config)
-    total = Counter(label for each in data.examples for label in named(each, data.kind))
-    counts = Counter(label for each in split.dev for label in named(each, data.kind))
+    total = Counter(label for each in data.examples for label in data.kind.named(each.reference))
+    counts = Counter(label for each in split.dev for label in data.kind.named(each.reference))
     assert all(counts[label] == pytest.approx(0.2 * total[label], abs=2) for label in total)
-    task = Task("r8k", data.labels, metric=METRICS[data.kind][0], kind=data.kind)
+    task = Task("r8k", data.labels, metric=data.kind.metrics[0], kind=data.kind)
     small = subsample(split, train=300, dev=100, test=100, kind=data.kind)
     assert {each.check for each in run_checks(small, task, cleaning=data.cleaning)} >= {"duplicates", "leakage"}
 
@@ -180,32 +183,30 @@ def test_real_spans_load_split_and_pass_the_checks():
 @pytest.mark.skipif(not (DATA / "e2e_nlg").is_dir(), reason="the real data are not here")
 def test_real_texts_load_with_all_their_references():
     config = DataConfig(path=str(DATA / "e2e_nlg" / "dev.csv"), text="mr", label="ref")
-    data = load_examples(config, kind=TaskKind.GENERATION)
+    data = load_examples(config, kind=GENERATION)
     texts = sum(1 + len(each.alternatives) for each in data.examples)
     assert len(data.examples) == 547
     assert texts + len(data.cleaning.duplicates) == data.cleaning.rows == 4672
     split = split_examples(data, config)
     assert [len(part) for part in (split.train, split.dev, split.test)] == pytest.approx([274, 109, 164], abs=2)
-    task = Task("e2e", (), metric=METRICS[data.kind][0], kind=data.kind)
+    task = Task("e2e", (), metric=data.kind.metrics[0], kind=data.kind)
     found = [each.check for each in run_checks(split, task, cleaning=data.cleaning)]
     assert found == ["duplicates", "several-references"]
 
 
 def test_a_truth_value_is_no_place(json_lines):
     rows = [{"text": "Run at 6", "label": [{"type": "word", "start": True, "end": 3}]}]
-    assert "a span from True to 3" in refused(json_lines(rows), TaskKind.EXTRACTION)
+    assert "a span from True to 3" in refused(json_lines(rows), EXTRACTION)
 
 
 def test_texts_taken_for_labels_name_the_kinds(json_lines):
-    data = loaded(
-        json_lines([{"text": f"word {n}", "label": f"answer {n}"} for n in range(9)]), TaskKind.CLASSIFICATION
-    )
+    data = loaded(json_lines([{"text": f"word {n}", "label": f"answer {n}"} for n in range(9)]), CLASSIFICATION)
     with pytest.raises(DataError, match=r"set task\.kind to multi-label, extraction or generation"):
         split_examples(data, DataConfig(path="x"))
 
 
 def test_too_few_groups_name_the_group_column(json_lines):
     rows = [{"text": f"word{n * 37} some{n}", "label": "ab"[n % 2], "who": n % 2} for n in range(20)]
-    data = loaded(json_lines(rows), TaskKind.CLASSIFICATION, group="who")
+    data = loaded(json_lines(rows), CLASSIFICATION, group="who")
     with pytest.raises(DataError, match=r"2 group\(s\) of near-duplicates, or of one data\.group"):
         split_examples(data, DataConfig(path="x", group="who"))

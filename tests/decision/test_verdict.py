@@ -23,9 +23,10 @@ from llmtl.decision.outcome import (
     Unconstrained,
 )
 from llmtl.errors import RunError
+from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.metrics.paired import mcnemar_exact
 from llmtl.metrics.power import minimum_detectable_difference
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.task import Metric
 from tests.support.decision_worlds import CONFIG, PRICES, TASK, both, evaluation, evaluations, exactly, rulings, run
 
 
@@ -182,7 +183,7 @@ def failed(name, n, split):
     return evaluation(name, np.ones(n), split=split, failed=range(n))
 
 
-@pytest.mark.parametrize("metric", METRICS[TaskKind.CLASSIFICATION])
+@pytest.mark.parametrize("metric", CLASSIFICATION.metrics)
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
 def test_a_handful_of_examples_never_adopts_what_cannot_be_shown(n, metric):
     task = replace(TASK, metric=metric)

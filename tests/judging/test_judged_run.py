@@ -8,6 +8,7 @@ import llmtl
 from llmtl.costs import Spent
 from llmtl.errors import HostedError
 from llmtl.judging.result import JUDGING
+from llmtl.kinds.generation import GENERATION
 from llmtl.pipeline.judge import judged_examples
 from llmtl.pipeline.report import summary_notes
 from llmtl.settings import load_recipe
@@ -142,10 +143,10 @@ def test_a_missing_key_is_said_before_the_run_costs_anything(make_recipe, tmp_pa
 def test_the_judged_sample_is_bounded_seeded_and_of_independent_examples(make_recipe):
     examples = [Example(str(n), f"input {n}", "x", group=str(n // 3) if n < 30 else None) for n in range(60)]
     most = load_recipe(make_recipe()).judge.max_examples
-    everyone = judged_examples(examples, most, seed=0)
+    everyone = judged_examples(examples, most, seed=0, kind=GENERATION)
     assert len(everyone) == 10 + 30
     assert len({example.group or example.id for example in everyone}) == len(everyone)
-    some = judged_examples(examples, 12, seed=0)
-    assert (len(some), judged_examples(examples, 12, seed=0)) == (12, some)
+    some = judged_examples(examples, 12, seed=0, kind=GENERATION)
+    assert (len(some), judged_examples(examples, 12, seed=0, kind=GENERATION)) == (12, some)
     assert set(some) <= set(everyone)
-    assert judged_examples(examples, 12, seed=1) != some
+    assert judged_examples(examples, 12, seed=1, kind=GENERATION) != some

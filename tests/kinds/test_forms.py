@@ -9,23 +9,26 @@ import pytest
 from llmtl.answers import Span, read_spans, write_spans
 from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.kinds.places import Named, place
 from llmtl.prompting.template import Template
-from llmtl.task import Example, Metric, Task, TaskKind
+from llmtl.task import Example, Metric, Task
 
-LABELS = Task("topics", ("card", "refund/charge", 'say "hi"'), "List.", Metric.MICRO_F1, kind=TaskKind.MULTI_LABEL)
-SPANS = Task("times", ("first name", "time"), "Extract.", Metric.MICRO_F1, kind=TaskKind.EXTRACTION)
-TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=TaskKind.GENERATION)
+LABELS = Task("topics", ("card", "refund/charge", 'say "hi"'), "List.", Metric.MICRO_F1, kind=MULTI_LABEL)
+SPANS = Task("times", ("first name", "time"), "Extract.", Metric.MICRO_F1, kind=EXTRACTION)
+TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=GENERATION)
 SPAN_REFERENCE = write_spans([Span(0, 3, "first name", "Tom"), Span(7, 11, "time", "6 pm")])
 SHOWN = {
-    TaskKind.MULTI_LABEL: Example("0", "x", '["card", "refund/charge"]'),
-    TaskKind.EXTRACTION: Example("0", "Tom at 6 pm", SPAN_REFERENCE),
-    TaskKind.GENERATION: Example("0", "hi", "Hello\nthere!"),
+    MULTI_LABEL: Example("0", "x", '["card", "refund/charge"]'),
+    EXTRACTION: Example("0", "Tom at 6 pm", SPAN_REFERENCE),
+    GENERATION: Example("0", "hi", "Hello\nthere!"),
 }
 WRITTEN = {
-    TaskKind.MULTI_LABEL: '["card", "refund/charge"]',
-    TaskKind.EXTRACTION: '[{"type": "first name", "text": "Tom"}, {"type": "time", "text": "6 pm"}]',
-    TaskKind.GENERATION: "Hello\nthere!",
+    MULTI_LABEL: '["card", "refund/charge"]',
+    EXTRACTION: '[{"type": "first name", "text": "Tom"}, {"type": "time", "text": "6 pm"}]',
+    GENERATION: "Hello\nthere!",
 }
 TASKS = (LABELS, SPANS, TEXT)
 
@@ -41,7 +44,7 @@ def base(tiny_base):
 
 
 def names(task):
-    return task.kind.value
+    return task.kind.name
 
 
 def test_system_turns(chat):
@@ -63,15 +66,15 @@ def test_a_demonstration_is_an_answer_and_reads_back(chat, task):
 def test_plain_prompts_of_a_base_model(base):
     assert (
         Template(LABELS, base)
-        .prompt("a\nb", [SHOWN[TaskKind.MULTI_LABEL]])
+        .prompt("a\nb", [SHOWN[MULTI_LABEL]])
         .endswith('Message: x\nLabels:\n["card", "refund/charge"]\n\nMessage: a b\nLabels:\n')
     )
     assert (
         Template(SPANS, base)
-        .prompt("a", [SHOWN[TaskKind.EXTRACTION]])
-        .endswith(f"Message: Tom at 6 pm\nSpans:\n{WRITTEN[TaskKind.EXTRACTION]}\n\nMessage: a\nSpans:\n")
+        .prompt("a", [SHOWN[EXTRACTION]])
+        .endswith(f"Message: Tom at 6 pm\nSpans:\n{WRITTEN[EXTRACTION]}\n\nMessage: a\nSpans:\n")
     )
-    assert Template(TEXT, base).prompt("a", [SHOWN[TaskKind.GENERATION]]) == (
+    assert Template(TEXT, base).prompt("a", [SHOWN[GENERATION]]) == (
         "<|bos|>Answer.\n\nInput: hi\nOutput: Hello there!\n\nInput: a\nOutput:"
     )
     assert Template(TEXT, base).parse(" Hello\n\nInput: more\nOutput: x", "a") == "Hello"
@@ -86,7 +89,7 @@ def test_a_line_ends_the_text_of_a_base_model_only(chat, base):
 @pytest.mark.parametrize("task", TASKS, ids=names)
 def test_a_schema_admits_what_is_written(chat, task):
     schema = Template(task, chat).schema()
-    if task.kind is TaskKind.GENERATION:
+    if task.kind is GENERATION:
         assert schema is None
         return
     jsonschema.validate(json.loads(WRITTEN[task.kind]), schema)

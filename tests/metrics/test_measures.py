@@ -12,8 +12,12 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from llmtl.answers import Span, write_labels, write_spans
 from llmtl.errors import DataError
-from llmtl.metrics import measure_of
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
+from llmtl.kinds.table import KINDS
+from llmtl.task import Metric
 
 LABELS = ["a", "b", "c", "d", "rare"]
 TYPES = ["date", "name", "time"]
@@ -56,7 +60,7 @@ def random_texts(rng, n):
 
 def text_measure(metric, references):
     firsts, others = [several[0] for several in references], [several[1:] for several in references]
-    return measure_of(metric, TaskKind.GENERATION, firsts, alternatives=others)
+    return GENERATION.measure(metric, firsts, alternatives=others)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -67,8 +71,8 @@ def test_one_label_scores_are_those_of_scikit_learn(seed):
     named = [answer or "<failed>" for answer in answers]
     present = sorted({*references, *answers[1:]})
     made = {
-        metric: measure_of(metric, TaskKind.CLASSIFICATION, references, labels=LABELS).score(answers)
-        for metric in METRICS[TaskKind.CLASSIFICATION]
+        metric: CLASSIFICATION.measure(metric, references, labels=LABELS).score(answers)
+        for metric in CLASSIFICATION.metrics
     }
     expected = f1_score(references, named, labels=present, average="macro", zero_division=0)
     assert made[Metric.MACRO_F1] == pytest.approx(expected)
@@ -88,8 +92,7 @@ def test_multi_label_scores_are_those_of_scikit_learn(seed):
     both = MultiLabelBinarizer(classes=LABELS).fit([LABELS])
     arrays = both.transform(truth), both.transform(guess)
     made = {
-        metric: measure_of(metric, TaskKind.MULTI_LABEL, references, labels=LABELS).score(answers)
-        for metric in METRICS[TaskKind.MULTI_LABEL]
+        metric: MULTI_LABEL.measure(metric, references, labels=LABELS).score(answers) for metric in MULTI_LABEL.metrics
     }
     assert made[Metric.MICRO_F1] == pytest.approx(f1_score(*arrays, average="micro"))
     assert made[Metric.MACRO_F1] == pytest.approx(f1_score(*arrays, average="macro", zero_division=np.nan))
@@ -104,9 +107,9 @@ def test_strict_span_scores_are_those_of_seqeval(seed):
     tags = [[one for one, _ in both] for both in (truth, guess)]
     references, answers = ([write_spans(spans) for _, spans in both] for both in (truth, guess))
     for metric, average in ((Metric.MICRO_F1, "micro"), (Metric.MACRO_F1, "macro")):
-        made = measure_of(metric, TaskKind.EXTRACTION, references, labels=TYPES).score(answers)
+        made = EXTRACTION.measure(metric, references, labels=TYPES).score(answers)
         assert made == pytest.approx(seqeval_f1(*tags, average=average))
-    whole = measure_of(Metric.EXACT_MATCH, TaskKind.EXTRACTION, references, labels=TYPES)
+    whole = EXTRACTION.measure(Metric.EXACT_MATCH, references, labels=TYPES)
     assert whole.score(answers) == pytest.approx(np.mean([one == two for one, two in zip(*tags, strict=True)]))
 
 
@@ -135,7 +138,7 @@ def test_partial_span_f1_is_that_of_the_best_one_to_one_pairing(seed):
         return [Span(*each, "x") for each in made]
 
     truth, guess = [spans(4) for _ in range(25)], [spans(5) for _ in range(25)]
-    measure = measure_of(Metric.PARTIAL_F1, TaskKind.EXTRACTION, [write_spans(one) for one in truth], labels=TYPES)
+    measure = EXTRACTION.measure(Metric.PARTIAL_F1, [write_spans(one) for one in truth], labels=TYPES)
     hits = sum(map(best_pairing, truth, guess))
     sizes = sum(map(len, truth)) + sum(map(len, guess))
     assert measure.score([write_spans(one) for one in guess]) == pytest.approx(2 * hits / sizes)
@@ -143,7 +146,7 @@ def test_partial_span_f1_is_that_of_the_best_one_to_one_pairing(seed):
 
 def test_fields_are_compared_wherever_they_stand_and_as_often_as_they_occur():
     reference = write_spans([Span(0, 4, "name", "Anna"), Span(9, 13, "name", "Anna"), Span(20, 25, "date", "today")])
-    measure = measure_of(Metric.FIELD_F1, TaskKind.EXTRACTION, [reference])
+    measure = EXTRACTION.measure(Metric.FIELD_F1, [reference])
     moved = write_spans([Span(9, 13, "name", "Anna"), Span(30, 35, "date", "today"), Span(0, 5, "name", "today")])
     assert measure.score([moved]) == pytest.approx(2 * 2 / 6)
     assert measure.score([reference]) == 1
@@ -171,19 +174,19 @@ def test_text_scores_are_those_of_sacrebleu_and_rouge_score(seed):
 
 def references_of(kind):
     rng = np.random.default_rng(7)
-    if kind is TaskKind.CLASSIFICATION:
+    if kind is CLASSIFICATION:
         return rng.choice(LABELS, 30).tolist()
-    if kind is TaskKind.MULTI_LABEL:
+    if kind is MULTI_LABEL:
         return [write_labels(one, LABELS) for one in random_sets(rng, 30)]
-    if kind is TaskKind.EXTRACTION:
+    if kind is EXTRACTION:
         return [write_spans(random_tags(rng, words=9)[1]) for _ in range(30)]
     return [" ".join(rng.choice(WORDS, 9)) for _ in range(30)]
 
 
-@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in TaskKind for metric in METRICS[kind]])
+@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in KINDS for metric in kind.metrics])
 def test_right_answers_score_one_failures_zero_and_weights_are_repetition(kind, metric):
     references = references_of(kind)
-    measure = measure_of(metric, kind, references)
+    measure = kind.measure(metric, references)
     assert measure.metric is metric
     assert measure.score(references) == pytest.approx(1)
     assert measure.each(references) == pytest.approx(np.ones(30))
@@ -194,7 +197,7 @@ def test_right_answers_score_one_failures_zero_and_weights_are_repetition(kind, 
     # a failure is not repeated where nothing was to be found: its charge is shared out like the whole set's references
     answers = [None if row % 3 == 0 and one != "[]" else references[row * 7 % 30] for row, one in enumerate(references)]
     weights = np.random.default_rng(1).integers(0, 3, 30)
-    repeated = measure_of(metric, kind, list(np.repeat(references, weights)))
+    repeated = kind.measure(metric, list(np.repeat(references, weights)))
     expected = repeated.score([answer for answer, n in zip(answers, weights, strict=True) for _ in range(n)])
     totals = np.stack([weights, 2 * weights]) @ measure.counts(answers)
     assert measure.value(totals) == pytest.approx([expected, expected])
@@ -203,24 +206,24 @@ def test_right_answers_score_one_failures_zero_and_weights_are_repetition(kind, 
 @pytest.mark.parametrize("metric", [Metric.MICRO_F1, Metric.MACRO_F1])
 def test_a_failure_where_nothing_was_to_be_found_costs_one_false_item(metric):
     references = ['["a"]', "[]"]
-    measure = measure_of(metric, TaskKind.MULTI_LABEL, references, labels=["a", "b"])
+    measure = MULTI_LABEL.measure(metric, references, labels=["a", "b"])
     assert measure.score(['["a"]', "[]"]) == 1
     assert measure.score(['["a"]', None]) == pytest.approx(measure.score(['["a"]', '["a"]'])) == pytest.approx(2 / 3)
 
 
 def test_a_label_that_the_task_does_not_have_fails_the_whole_answer():
-    measure = measure_of(Metric.MICRO_F1, TaskKind.MULTI_LABEL, ['["a", "b"]'])
+    measure = MULTI_LABEL.measure(Metric.MICRO_F1, ['["a", "b"]'])
     assert measure.score(['["a", "other"]']) == measure.score([None]) == 0
 
 
 @pytest.mark.parametrize(
     ("metric", "kind", "references", "labels", "message"),
     [
-        (Metric.BLEU, TaskKind.EXTRACTION, ["[]"], [], "bleu does not score extraction"),
-        (Metric.ACCURACY, TaskKind.CLASSIFICATION, [], [], "nothing to score"),
-        (Metric.MICRO_F1, TaskKind.MULTI_LABEL, ['["z"]'], ["a"], "'z' is none of the task's labels"),
+        (Metric.BLEU, EXTRACTION, ["[]"], [], "bleu does not score spans"),
+        (Metric.ACCURACY, CLASSIFICATION, [], [], "nothing to score"),
+        (Metric.MICRO_F1, MULTI_LABEL, ['["z"]'], ["a"], "'z' is none of the task's labels"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(metric, kind, references, labels, message):
     with pytest.raises(DataError, match=message):
-        measure_of(metric, kind, references, labels=labels)
+        kind.measure(metric, references, labels=labels)

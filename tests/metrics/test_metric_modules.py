@@ -5,9 +5,14 @@ import pytest
 from sklearn.metrics import f1_score
 
 from llmtl.errors import DataError
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
+from llmtl.kinds.table import KINDS
 from llmtl.metrics import score
 from llmtl.metrics.modules import Accuracy, MacroF1, module_of
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.task import Metric
 
 
 @pytest.fixture(autouse=True)
@@ -41,25 +46,25 @@ def test_batches_add_up():
 
 
 ANSWERS = {
-    TaskKind.CLASSIFICATION: (["a", "b", "b"], ["a", None, "c"]),
-    TaskKind.MULTI_LABEL: (['["a"]', "[]", '["a", "b"]'], ['["a"]', None, '["b"]']),
-    TaskKind.EXTRACTION: (
+    CLASSIFICATION: (["a", "b", "b"], ["a", None, "c"]),
+    MULTI_LABEL: (['["a"]', "[]", '["a", "b"]'], ['["a"]', None, '["b"]']),
+    EXTRACTION: (
         ['[{"type": "day", "start": 0, "end": 3, "text": "Mon"}]', "[]"],
         ['[{"type": "day", "start": 1, "end": 3, "text": "on"}]', None],
     ),
-    TaskKind.GENERATION: (["the cat sat on the mat", "a dog barked"], ["the cat sat on a mat", None]),
+    GENERATION: (["the cat sat on the mat", "a dog barked"], ["the cat sat on a mat", None]),
 }
 
 
-@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in TaskKind for metric in METRICS[kind]])
+@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in KINDS for metric in kind.metrics])
 def test_every_metric_of_every_kind_is_a_module_with_the_value_that_is_reported(kind, metric):
     references, answers = ANSWERS[kind]
-    right = [[one] for one in references] if kind is TaskKind.GENERATION else references
-    computed = module_of(metric, kind).compute(predictions=answers, references=right)
-    reported = score(references, answers, kind=kind, resamples=10)
+    right = [[one] for one in references] if kind is GENERATION else references
+    computed = module_of(metric, kind.family).compute(predictions=answers, references=right)
+    reported = score(references, answers, family=kind.family, resamples=10)
     assert computed == {metric.value: pytest.approx(reported[metric.value].value)}
 
 
 def test_a_metric_of_another_kind_is_refused_in_one_line():
-    with pytest.raises(DataError, match="bleu does not score classification; use one of accuracy, macro_f1"):
-        module_of(Metric.BLEU, TaskKind.CLASSIFICATION)
+    with pytest.raises(DataError, match="bleu does not score one label; use one of accuracy, macro_f1"):
+        module_of(Metric.BLEU, CLASSIFICATION.family)

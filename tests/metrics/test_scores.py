@@ -6,10 +6,12 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from llmtl.answers import Span, write_spans
 from llmtl.errors import DataError
-from llmtl.metrics import accuracy, macro_f1, measure_of, score
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.metrics import accuracy, macro_f1, score
 from llmtl.metrics.intervals import wilson
 from llmtl.metrics.summed import counts_of, interval_of
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.task import Metric
 
 
 def random_answers(rng, labels, n, *, right, failed=0.0, among=None):
@@ -112,8 +114,8 @@ def spans_of(rng, n, *, right):
 def test_every_metric_of_a_kind_is_scored_the_default_first():
     references, answers = spans_of(np.random.default_rng(0), 60, right=0.8)
     answers[0] = None
-    scores = score(references, answers, kind=TaskKind.EXTRACTION, labels=["a", "b"])
-    assert list(scores) == [metric.value for metric in METRICS[TaskKind.EXTRACTION]]
+    scores = EXTRACTION.score(references, answers, labels=["a", "b"])
+    assert list(scores) == [metric.value for metric in EXTRACTION.metrics]
     assert all(0 < each.low < each.value < each.high < 1 for each in scores.values())
     right = sum(one == two for one, two in zip(references, answers, strict=True))
     assert scores["exact_match"] == wilson(right, 60)
@@ -121,7 +123,7 @@ def test_every_metric_of_a_kind_is_scored_the_default_first():
 
 def test_alternatives_count_as_right_and_no_error_still_has_an_interval():
     texts = [f"the {word} sat there quietly" for word in ("cat", "dog", "cow", "hen")] * 5
-    scores = score(["unlike"] * 20, texts, kind=TaskKind.GENERATION, alternatives=[(text,) for text in texts])
+    scores = GENERATION.score(["unlike"] * 20, texts, alternatives=[(text,) for text in texts])
     assert list(scores) == ["chrf", "bleu", "rouge_l", "exact_match"]
     for interval in scores.values():
         assert interval.value == interval.high == pytest.approx(1)
@@ -146,12 +148,12 @@ def test_span_intervals_cover_the_expected_score(metric):
     """Of 150 samples at most 1 in 9 intervals miss; 95% coverage misses 17 or more with probability 0.002."""
     rng = np.random.default_rng(4)
     references, answers = spans_of(rng, 10_000, right=0.7)
-    measure = measure_of(metric, TaskKind.EXTRACTION, references)
+    measure = EXTRACTION.measure(metric, references)
     expected = measure.score(answers)
     missed = 0
     for _ in range(150):
         references, answers = spans_of(rng, 60, right=0.7)
-        measure = measure_of(metric, TaskKind.EXTRACTION, references, labels=["a", "b"])
+        measure = EXTRACTION.measure(metric, references, labels=["a", "b"])
         interval = interval_of(measure.value, counts_of(measure, references, [answers]), resamples=300)
         missed += not interval.low <= expected <= interval.high
     assert missed <= 16

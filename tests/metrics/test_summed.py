@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score
 
-from llmtl.metrics import measure_of
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.metrics.hierarchical import cluster_codes, summed
 from llmtl.metrics.optimism import optimism
 from llmtl.metrics.paired import compare_counts
@@ -22,7 +23,7 @@ from llmtl.metrics.summed import (
     interval_of,
     swap_p,
 )
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 
 PERFECT, WRONG = np.array([1.0, 1.0]), np.array([0.0, 1.0])
 
@@ -39,7 +40,7 @@ def counts(right, groups=()):
 
 def compare_macro_f1(references, a, b, *, resamples=10_000, seed=0):
     labels = sorted({label for column in (references, a, b) for label in column if label})
-    measure = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=labels)
+    measure = CLASSIFICATION.measure(Metric.MACRO_F1, references, labels=labels)
     first, second = (counts_of(measure, references, [answers]) for answers in (a, b))
     return compare_sums(measure.value, first, second, wins=(0, 0), resamples=resamples, seed=seed)
 
@@ -218,10 +219,10 @@ def test_examples_that_are_alike_are_resampled_as_many():
 
 def test_a_macro_average_rests_on_the_examples_of_one_label():
     references = ["a", "b", "c", "d"] * 5
-    macro = measure_of(Metric.MACRO_F1, TaskKind.CLASSIFICATION, references, labels=["a", "b", "c", "d", "never"])
+    macro = CLASSIFICATION.measure(Metric.MACRO_F1, references, labels=["a", "b", "c", "d", "never"])
     assert macro.rests_on == pytest.approx(0.25)
-    assert measure_of(Metric.ACCURACY, TaskKind.CLASSIFICATION, references).rests_on == 1
-    several = measure_of(Metric.MACRO_F1, TaskKind.MULTI_LABEL, ['["a", "b"]', '["a"]', "[]"])
+    assert CLASSIFICATION.measure(Metric.ACCURACY, references).rests_on == 1
+    several = MULTI_LABEL.measure(Metric.MACRO_F1, ['["a", "b"]', '["a"]', "[]"])
     assert several.rests_on == pytest.approx((2 / 3 + 1 / 3) / 2)
 
 

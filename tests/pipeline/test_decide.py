@@ -9,11 +9,13 @@ from llmtl.cli import main
 from llmtl.decision import DecisionConfig
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
 from llmtl.errors import DataError, InputError
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pipeline.decide import PredictionTask, decide_predictions
 from llmtl.report.decision_file import from_json
 from llmtl.report.sentences import summarize
 from llmtl.report.wording import verdict
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 
 LABELS = ("a", "b", "c")
 
@@ -83,7 +85,7 @@ def test_multi_label_lists(tmp_path, metric):
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         rows = [row | {key: [row[key]] for key in ("reference", "prediction")} for row in rows]
         path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    task = PredictionTask(TaskKind.MULTI_LABEL, metric)
+    task = PredictionTask(MULTI_LABEL, metric)
     decision = decide_predictions(paths, task=task, baselines=["one"], config=DecisionConfig(resamples=1000))
     assert (decision.verdict, decision.winner, decision.metric) == ("adopt", "two", metric.value)
 
@@ -97,7 +99,7 @@ def test_generation_with_several_references(tmp_path):
             for i in range(40)
         ]
         paths[-1].write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    task = PredictionTask(TaskKind.GENERATION)
+    task = PredictionTask(GENERATION)
     decision = decide_predictions(paths, task=task, baselines=["one"], config=DecisionConfig(resamples=1000))
     assert (decision.winner, decision.metric) == ("two", "chrf")
 

@@ -1,15 +1,19 @@
 """Evaluating tasks of every kind: scores, failures and tokens."""
 
 from llmtl.costs import PriceConfig
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pipeline.evaluate import Subject, evaluate
 from llmtl.strategy import Prediction, Role
-from llmtl.task import METRICS, Example, Task, TaskKind
+from llmtl.task import Example, Task
 
 REFERENCES = {
-    TaskKind.CLASSIFICATION: ["a", "b", "b"],
-    TaskKind.MULTI_LABEL: ['["a"]', "[]", '["a", "b"]'],
-    TaskKind.EXTRACTION: ['[{"type": "a", "text": "t", "start": 0, "end": 1}]', "[]", "[]"],
-    TaskKind.GENERATION: ["one two three four", "five six seven eight", "nine ten eleven twelve"],
+    CLASSIFICATION: ["a", "b", "b"],
+    MULTI_LABEL: ['["a"]', "[]", '["a", "b"]'],
+    EXTRACTION: ['[{"type": "a", "text": "t", "start": 0, "end": 1}]', "[]", "[]"],
+    GENERATION: ["one two three four", "five six seven eight", "nine ten eleven twelve"],
 }
 
 
@@ -35,8 +39,8 @@ class Fixed:
 
 def test_every_kind_is_scored_in_all_its_metrics_and_a_failure_is_an_error():
     for kind, references in REFERENCES.items():
-        labels = () if kind is TaskKind.GENERATION else ("a", "b")
-        task = Task("t", labels, metric=METRICS[kind][0], kind=kind)
+        labels = () if kind is GENERATION else ("a", "b")
+        task = Task("t", labels, metric=kind.metrics[0], kind=kind)
         examples = [Example(f"x{n}", f"text {n}", reference, group="g") for n, reference in enumerate(references)]
         right = {each.text: each.reference for each in examples}
         whole, failing = (
@@ -49,13 +53,13 @@ def test_every_kind_is_scored_in_all_its_metrics_and_a_failure_is_an_error():
             )
             for answers in (right, {text: right[text] for text in list(right)[:2]})
         )
-        assert list(whole.scores) == list(METRICS[kind])
+        assert list(whole.scores) == list(kind.metrics)
         assert (whole.kind, whole.labels, whole.groups, whole.alternatives) == (kind, labels, ("g",) * 3, ())
         assert (whole.failed, failing.failed) == (0, 1)
         assert [each.id for each in failing.predictions] == ["x0", "x1", "x2"]
         assert failing.answers == [*references[:2], None]
         assert failing.completion_tokens_per_request == 2
-        for metric in METRICS[kind]:
+        for metric in kind.metrics:
             assert failing.scores[metric].value < whole.scores[metric].value == 1
             measure = failing.measure(metric)
             assert measure.value(measure.counts(failing.answers).sum(axis=0)) == failing.scores[metric].value

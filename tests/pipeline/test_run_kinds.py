@@ -11,13 +11,12 @@ import llmtl
 from llmtl.answers import read_labels, read_spans
 from llmtl.report.decision_file import schema
 from llmtl.store import read_json_lines
-from llmtl.task import METRICS, TaskKind
 
 PROMPTS = ("zero-shot", "few-shot", "knn-few-shot", "qlora")
 BASELINES = {
-    TaskKind.MULTI_LABEL: ("majority", "tfidf"),
-    TaskKind.EXTRACTION: ("majority", "dictionary", "crf"),
-    TaskKind.GENERATION: ("majority", "nearest"),
+    MULTI_LABEL: ("majority", "tfidf"),
+    EXTRACTION: ("majority", "dictionary", "crf"),
+    GENERATION: ("majority", "nearest"),
 }
 SETTINGS = {
     "few_shot": {"shots": [2], "seeds": 1, "built_in_instructions": False},
@@ -52,15 +51,15 @@ def multi_label(draw):
     return f"{filler} about {' and '.join(chosen) or 'nothing'}", chosen
 
 
-MAKE = {TaskKind.EXTRACTION: extraction, TaskKind.GENERATION: generation, TaskKind.MULTI_LABEL: multi_label}
+MAKE = {EXTRACTION: extraction, GENERATION: generation, MULTI_LABEL: multi_label}
 
 
-def recipe(folder: Path, kind: TaskKind, model: str, strategies: dict, data: dict) -> Path:
+def recipe(folder: Path, kind: Kind, model: str, strategies: dict, data: dict) -> Path:
     """Return the file of a recipe; JSON is YAML."""
     document = {
         "name": "kinds",
         "data": data,
-        "task": {"kind": kind.value},
+        "task": {"kind": kind.name},
         "model": {"name": model},
         "budget": {"minutes": 5},
         "strategies": strategies | {"run": [*BASELINES[kind], *PROMPTS]},
@@ -70,7 +69,7 @@ def recipe(folder: Path, kind: TaskKind, model: str, strategies: dict, data: dic
     return path
 
 
-@pytest.fixture(scope="module", params=list(MAKE), ids=lambda kind: kind.value)
+@pytest.fixture(scope="module", params=list(MAKE), ids=lambda kind: kind.name)
 def measured(request, tmp_path_factory, tiny_llama):
     """Return the kind and the finished run on 90 generated rows."""
     folder, draw = tmp_path_factory.mktemp("kinds"), random.Random(5)
@@ -87,7 +86,7 @@ def test_every_strategy_is_measured_with_every_metric_of_the_kind(measured):
     assert {(item.strategy, item.split) for item in run.evaluations} == {(n, s) for n in names for s in ("dev", "test")}
     for evaluation in run.evaluations:
         assert evaluation.kind is kind
-        assert set(evaluation.scores) == {metric.value for metric in METRICS[kind]}
+        assert set(evaluation.scores) == {metric.value for metric in kind.metrics}
         assert all(0 <= interval.value <= 1 for interval in evaluation.scores.values())
     jsonschema.validate(json.loads((run.folder / "decision.json").read_text()), schema())
     assert (run.folder / "report.md").is_file()
@@ -95,7 +94,7 @@ def test_every_strategy_is_measured_with_every_metric_of_the_kind(measured):
 
 def test_predictions_are_canonical_answers_or_failures(measured):
     kind, run = measured
-    read = {TaskKind.EXTRACTION: read_spans, TaskKind.MULTI_LABEL: read_labels, TaskKind.GENERATION: str}[kind]
+    read = {EXTRACTION: read_spans, MULTI_LABEL: read_labels, GENERATION: str}[kind]
     files = list((run.folder / "predictions").glob("*.jsonl"))
     assert len(files) == 2 * len((*BASELINES[kind], *PROMPTS))
     for file in files:
@@ -117,7 +116,7 @@ def test_a_finished_run_predicts_as_it_was_measured(measured):
 def test_what_can_be_learned_from_generated_data_is_learned(measured):
     """The generated rows are plain enough for a trained baseline to beat the constant answer clearly."""
     kind, run = measured
-    metric = METRICS[kind][0].value
+    metric = kind.metrics[0].value
     scores = {item.strategy: item.scores[metric].value for item in run.evaluations if item.split == "test"}
     assert scores[BASELINES[kind][-1]] > scores["majority"] + 0.1
 
@@ -127,8 +126,8 @@ def test_what_can_be_learned_from_generated_data_is_learned(measured):
 @pytest.mark.parametrize(
     ("kind", "data"),
     [
-        (TaskKind.EXTRACTION, {"path": str(SHARED / "restaurant8k" / "train.jsonl"), "label": "entities"}),
-        (TaskKind.GENERATION, {"path": str(SHARED / "e2e_nlg" / "dev.csv"), "text": "mr", "label": "ref"}),
+        (EXTRACTION, {"path": str(SHARED / "restaurant8k" / "train.jsonl"), "label": "entities"}),
+        (GENERATION, {"path": str(SHARED / "e2e_nlg" / "dev.csv"), "text": "mr", "label": "ref"}),
     ],
     ids=["restaurant8k", "e2e_nlg"],
 )
@@ -139,8 +138,8 @@ def test_real_data_from_end_to_end(tmp_path, kind, data):
     document["strategies"]["run"] = settings["run"]
     file.write_text(json.dumps(document))
     run = llmtl.run(file, out=tmp_path / "out")
-    scores = {item.strategy: item.scores[METRICS[kind][0].value].value for item in run.evaluations}
+    scores = {item.strategy: item.scores[kind.metrics[0].value].value for item in run.evaluations}
     assert set(scores) == set(settings["run"])
     # E2E sentences are so alike that one of them for every input was seen to score as well by chrF as the nearest one
-    if kind is TaskKind.EXTRACTION:
+    if kind is EXTRACTION:
         assert scores["crf"] > scores["dictionary"] > scores["majority"]

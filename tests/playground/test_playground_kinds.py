@@ -10,7 +10,9 @@ import pytest
 
 from llmtl.answers import Span, write_spans
 from llmtl.errors import ServingError
-from llmtl.playground.answers import Piece, counted, marked, shown
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.table import kind_named
+from llmtl.playground.answers import Piece, marked, shown
 from llmtl.playground.batch import Outcome, added_columns, read_sheet, write_labelled
 from llmtl.playground.batch_tab import _summary
 from llmtl.playground.client import Answer, Endpoint, Labelled, ServedTask
@@ -47,7 +49,7 @@ class Known:
 
 
 def task(kind):
-    return ServedTask(task="t", model="t", strategy="few-shot", labels=("late", "a<b"), kind=kind)
+    return ServedTask(task="t", model="t", strategy="few-shot", labels=("late", "a<b"), kind=kind_named(kind))
 
 
 def last_page(kind, endpoint):
@@ -115,13 +117,13 @@ def test_overlapping_spans_share_their_pieces():
 
 
 def test_nothing_found_leaves_the_message_as_it_is():
-    assert shown("extraction", "[]", "all of it").pieces == (Piece("all of it"),)
+    assert shown(EXTRACTION, "[]", "all of it").pieces == (Piece("all of it"),)
 
 
 @pytest.mark.parametrize("kind", ROWS)
 def test_errors_are_listed_without_what_only_labels_have(kind):
     rows = [TestRow("1", TEXT, "[]", ANSWERS[kind], None), TestRow("2", "cut", "[]", None, None)]
-    page = errors_page(rows, kind=kind)
+    page = errors_page(rows, kind=kind_named(kind))
     assert "2 of 2 test predictions are wrong." in page
     assert "Sure" not in page
     assert "(failed)" in page
@@ -144,8 +146,8 @@ def test_a_file_gets_the_answers_as_json_or_text(tmp_path, kind, added):
     source = tmp_path / "up.csv"
     source.write_text("text\nx\ny\n")
     sheet = read_sheet(source, name="up.csv")
-    assert added_columns(sheet.columns, kind=kind) == added
-    write_labelled(tmp_path / "down.csv", sheet, [Outcome(ANSWERS[kind]), Outcome(error="why")], kind=kind)
+    assert added_columns(sheet.columns, kind=kind_named(kind)) == added
+    write_labelled(tmp_path / "down.csv", sheet, [Outcome(ANSWERS[kind]), Outcome(error="why")], kind=kind_named(kind))
     with (tmp_path / "down.csv").open(newline="", encoding="utf-8") as file:
         header, first, second = csv.reader(file)
     assert header == ["text", *added]
@@ -156,8 +158,8 @@ def test_a_file_gets_the_answers_as_json_or_text(tmp_path, kind, added):
 
 
 def test_labels_and_types_of_a_file_are_counted():
-    assert counted("extraction", SPANS) == ("people", "time")
-    page = _summary([Outcome(ANSWERS["multi-label"]), Outcome(error="why")], "multi-label", seconds=1.0)
+    assert kind_named("extraction").counted(SPANS) == ("people", "time")
+    page = _summary([Outcome(ANSWERS["multi-label"]), Outcome(error="why")], kind_named("multi-label"), seconds=1.0)
     assert "1 of 2 rows labelled" in page
     assert page.count('scope="row"') == 2
 

@@ -8,6 +8,10 @@ from collections import Counter
 import pytest
 from sklearn.model_selection import train_test_split
 
+from llmtl.answers import Span, write_spans
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.prompting.demonstrations import interleaved, stratified
 from llmtl.task import Example
 
@@ -104,21 +108,21 @@ def test_which_of_many_equal_labels_are_sampled_depends_on_the_seed():
 
 @pytest.mark.parametrize("kind", ["label_sets", "span_types", "texts"])
 def test_sets_of_labels_and_of_span_types_take_turns_like_labels(kind):
-    write = {
-        "label_sets": json.dumps,
-        "span_types": lambda labels: json.dumps([{"type": each, "text": "x", "start": 0, "end": 1} for each in labels]),
-        "texts": lambda labels: f"say {labels}",
+    write, of = {
+        "label_sets": (json.dumps, MULTI_LABEL),
+        "span_types": (lambda labels: write_spans(Span(0, 1, each, "x") for each in labels), EXTRACTION),
+        "texts": (lambda labels: f"say {labels}", GENERATION),
     }[kind]
     sets = [["a"]] * 12 + [["b"]] * 4 + [["a", "b"]] * 4 + [[]] * 4
     examples = tuple(Example(str(position), "text", write(each)) for position, each in enumerate(sets))
-    chosen = interleaved(examples, (), count=8, seed=1)
+    chosen = interleaved(examples, (), count=8, seed=1, kind=of)
     assert set(Counter(example.reference for example in chosen).values()) == {2}
-    sample = stratified(examples, count=12, seed=1)
+    sample = stratified(examples, count=12, seed=1, kind=of)
     assert Counter(example.reference for example in sample)[write(["a"])] == 6
 
 
 def test_texts_are_drawn_at_random_and_each_once():
     examples = tuple(Example(str(position), "text", f"answer {position}") for position in range(40))
-    draws = [interleaved(examples, (), count=40, seed=seed) for seed in (0, 0, 1)]
+    draws = [interleaved(examples, (), count=40, seed=seed, kind=GENERATION) for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]
     assert {example.id for example in draws[0]} == {example.id for example in examples}

@@ -6,26 +6,27 @@ from dataclasses import replace
 import pytest
 from sklearn.metrics import accuracy_score
 
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.table import KINDS
 from llmtl.prompting.config import FewShotConfig, KnnFewShotConfig, ZeroShotConfig
-from llmtl.prompting.instructions import BUILT_IN, wordings
+from llmtl.prompting.instructions import wordings
 from llmtl.prompting.prompts import Prompts
 from llmtl.strategies.few_shot import FewShot
 from llmtl.strategies.knn_few_shot import KnnFewShot
 from llmtl.strategies.zero_shot import ZeroShot
-from llmtl.task import INSTRUCTIONS, Task, TaskKind, references
+from llmtl.task import Task, references
 
 OWN = "Sort the message."
 TASK = Task("routing", ("billing", "card lost", "refund"), instruction=OWN)
 
 
-@pytest.mark.parametrize("kind", TaskKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_three_wordings_of_which_the_first_is_the_default(kind):
-    assert len(set(BUILT_IN[kind])) == 3
-    assert BUILT_IN[kind][0] == INSTRUCTIONS[kind]
+    assert len(set(kind.instructions)) == 3
 
 
 def test_the_tasks_own_comes_first_and_none_twice():
-    general = BUILT_IN[TaskKind.CLASSIFICATION]
+    general = CLASSIFICATION.instructions
     assert wordings(TASK, ZeroShotConfig(instructions=("Route it.", OWN))) == (OWN, "Route it.", *general)
     assert wordings(replace(TASK, instruction=general[1]), ZeroShotConfig()) == (general[1], general[0], general[2])
     assert wordings(TASK, ZeroShotConfig(built_in_instructions=False)) == (OWN,)

@@ -10,19 +10,22 @@ from llmtl.engines import ModelSource
 from llmtl.engines.protocol import Generation
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import UnreadableAnswerError
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pocket import resolve
 from llmtl.prompting.predictors import LabelPredictor, TextPredictor, answer_tokens, prompt_predictor
 from llmtl.prompting.template import Template
-from llmtl.task import Example, Metric, Task, TaskKind
+from llmtl.task import Example, Metric, Task
 
-SPANS = Task("times", ("person", "time"), "Extract.", Metric.MICRO_F1, kind=TaskKind.EXTRACTION)
-LABELS = Task("topics", ("card", "refund"), "List.", Metric.MICRO_F1, kind=TaskKind.MULTI_LABEL)
-TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=TaskKind.GENERATION)
+SPANS = Task("times", ("person", "time"), "Extract.", Metric.MICRO_F1, kind=EXTRACTION)
+LABELS = Task("topics", ("card", "refund"), "List.", Metric.MICRO_F1, kind=MULTI_LABEL)
+TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=GENERATION)
 ANNA = write_spans([Span(10, 14, "person", "Anna"), Span(18, 22, "time", "9:30")])
 TRAIN = {
-    TaskKind.EXTRACTION: (Example("0", "Call Tom, Anna at 9:30", ANNA),),
-    TaskKind.MULTI_LABEL: (Example("0", "my card", '["card"]'), Example("1", "hello", "[]")),
-    TaskKind.GENERATION: (Example("0", "hi", "Hello!", alternatives=("Good morning to you and to everybody else!",)),),
+    EXTRACTION: (Example("0", "Call Tom, Anna at 9:30", ANNA),),
+    MULTI_LABEL: (Example("0", "my card", '["card"]'), Example("1", "hello", "[]")),
+    GENERATION: (Example("0", "hi", "Hello!", alternatives=("Good morning to you and to everybody else!",)),),
 }
 TASKS = (SPANS, LABELS, TEXT)
 
@@ -55,7 +58,7 @@ class Canned:
         return [Generation(text, finished, 5, 0, 3, 0.1) for text, finished in [self._said] * len(prompts)]
 
 
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind.value)
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.kind.name)
 def test_answers_are_canonical_or_failures(engine, task):
     texts = ["Tom comes at 10:15.", "x" * 30, "my card is lost", "what?"]
     for shown in ((), TRAIN[task.kind]):
@@ -68,7 +71,7 @@ def test_answers_are_canonical_or_failures(engine, task):
             assert (each.answer is None) == (each.failure is not None)
             assert not each.probabilities
             assert each.prompt_tokens > 0
-            if each.answer is not None and task.kind is TaskKind.EXTRACTION:
+            if each.answer is not None and task.kind is EXTRACTION:
                 assert all(text[span.start : span.end] == span.text for span in read_spans(each.answer))
 
 
@@ -109,7 +112,7 @@ def test_an_input_that_does_not_fit_is_a_failure_and_ends_nothing(engine):
 def test_room_for_answers_comes_from_the_longest_reference_in_train(engine):
     template = Template(TEXT, engine)
     longest = engine.count_tokens(template.answer("Good morning to you and to everybody else!")) + 1
-    assert answer_tokens(engine, template, TRAIN[TaskKind.GENERATION]) == max(16, -(-longest * 3 // 2))
+    assert answer_tokens(engine, template, TRAIN[GENERATION]) == max(16, -(-longest * 3 // 2))
     assert answer_tokens(engine, template, ()) == 16
     long = (Example("0", "a", "word " * 5000),)
     assert answer_tokens(engine, template, long) == engine.context_length // 2

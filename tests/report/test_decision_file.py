@@ -9,9 +9,10 @@ import pytest
 from llmtl.decision import Verdict
 from llmtl.decision.outcome import MoreRequests
 from llmtl.errors import RunError
+from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.report.decision_file import choice_from_json, choice_to_json, from_json, kept_summary, schema, to_json
 from llmtl.report.sentences import summarize
-from llmtl.task import METRICS, Metric, TaskKind
+from llmtl.task import Metric
 from tests.support.decision_worlds import TASK, drawn, exactly, run
 
 OUTCOMES = {
@@ -57,7 +58,7 @@ def validator():
     return jsonschema.Draft202012Validator(schema())
 
 
-@pytest.mark.parametrize("metric", METRICS[TaskKind.CLASSIFICATION])
+@pytest.mark.parametrize("metric", CLASSIFICATION.metrics)
 @pytest.mark.parametrize("names", [("tfidf", "zero-shot", "qlora"), ("qlora",), ("majority",), ("zero-shot", "qlora")])
 def test_every_decision_validates_and_comes_back_the_same(validator, names, metric):
     outcomes = {name: OUTCOMES[name] for name in names}

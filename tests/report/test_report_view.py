@@ -8,13 +8,16 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from llmtl.decision.outcome import Dropped
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.metrics.calibration import expected_calibration_error
 from llmtl.report.answers import in_words
 from llmtl.report.confusion import FAILED, confusion_of
 from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements
 from llmtl.report.reliability import BINS, reliability_of
 from llmtl.report.view import build_view, reading
-from llmtl.task import METRICS, Example, Metric, TaskKind
+from llmtl.task import Example, Metric
 from tests.support.report_factory import LABELS, TOO_SLOW, few_rows, make_content, many_labels, with_failures
 
 
@@ -176,10 +179,10 @@ def test_the_race_and_the_training_seeds_are_told_only_where_they_happened():
 
 def answering(kind, references, answers, labels=("city", "date")):
     """Return a content of one strategy with these answers on test."""
-    metric = METRICS[kind][0]
+    metric = kind.metrics[0]
     content = make_content(("tfidf",), n_test=len(references), metric=metric.value, winner="tfidf")
     test = measured_on_test(content, "tfidf")
-    labels = labels if kind is not TaskKind.GENERATION else ()
+    labels = labels if kind is not GENERATION else ()
     predictions = tuple(
         replace(prediction, answer=answer) for prediction, answer in zip(test.predictions, answers, strict=True)
     )
@@ -199,7 +202,7 @@ def spans(*found):
 def test_counts_by_type_are_those_of_the_metric_and_replace_the_confusion():
     references = [spans(("city", 0), ("date", 4)), spans(("city", 2)), spans(), spans(("date", 1))]
     answers = [spans(("city", 0), ("date", 5)), None, spans(("city", 0)), spans(("date", 1))]
-    content = answering(TaskKind.EXTRACTION, references, answers)
+    content = answering(EXTRACTION, references, answers)
     view = build_view(content)
     assert view.confusion is None
     assert [(each.label, each.expected, each.right, each.missed, each.wrong) for each in view.by_label] == [
@@ -221,7 +224,7 @@ def test_counts_by_label_are_those_of_scikit_learn():
     wanted[0], given[0] = True, True
     names = np.array(["a", "b", "c"])
     texts = [[json.dumps(names[row].tolist()) for row in table] for table in (wanted, given)]
-    view = build_view(answering(TaskKind.MULTI_LABEL, *texts, labels=("a", "b", "c")))
+    view = build_view(answering(MULTI_LABEL, *texts, labels=("a", "b", "c")))
     _, _, expected_f1, support = precision_recall_fscore_support(wanted, given)
     assert [each.f1 for each in view.by_label] == pytest.approx(expected_f1.tolist())
     assert [each.expected for each in view.by_label] == support.tolist()
@@ -230,7 +233,7 @@ def test_counts_by_label_are_those_of_scikit_learn():
 def test_the_lowest_generated_answers_come_first_with_their_own_score():
     references = ["the red house", "a blue door", "one green tree"]
     answers = ["the red house", "nothing of it", "one green bush"]
-    view = build_view(answering(TaskKind.GENERATION, references, answers))
+    view = build_view(answering(GENERATION, references, answers))
     assert [each.reference for each in view.lowest] == ["a blue door", "one green tree", "the red house"]
     assert [each.score for each in view.lowest] == pytest.approx(
         [sacrebleu.sentence_chrf(answers[i], [references[i]]).score / 100 for i in (1, 2, 0)]
@@ -241,12 +244,12 @@ def test_the_lowest_generated_answers_come_first_with_their_own_score():
 @pytest.mark.parametrize(
     ("answer", "kind", "shown"),
     [
-        (None, TaskKind.EXTRACTION, "(failed)"),
-        ("[]", TaskKind.EXTRACTION, "(no span)"),
-        (spans(("city", 0), ("date", 2)), TaskKind.EXTRACTION, "city: x; date: x"),
-        ("[]", TaskKind.MULTI_LABEL, "(no label)"),
-        ('["a", "b"]', TaskKind.MULTI_LABEL, "a, b"),
-        ("[]", TaskKind.GENERATION, "[]"),
+        (None, EXTRACTION, "(failed)"),
+        ("[]", EXTRACTION, "(no span)"),
+        (spans(("city", 0), ("date", 2)), EXTRACTION, "city: x; date: x"),
+        ("[]", MULTI_LABEL, "(no label)"),
+        ('["a", "b"]', MULTI_LABEL, "a, b"),
+        ("[]", GENERATION, "[]"),
     ],
 )
 def test_answers_are_shown_in_words(answer, kind, shown):

@@ -1,8 +1,8 @@
 import pytest
 
 from llmtl.decision.outcome import Verdict
+from llmtl.kinds.table import KINDS
 from llmtl.report import wording
-from llmtl.task import METRICS, TaskKind
 from tests.support.report_factory import make_content
 
 
@@ -62,7 +62,7 @@ def test_what_nobody_measured_is_unknown_and_never_a_small_number():
     assert (wording.training_time(0), wording.memory(0.994)) == ("none", "0.99 GiB")
 
 
-@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in TaskKind for metric in METRICS[kind]])
+@pytest.mark.parametrize(("kind", "metric"), [(kind, metric) for kind in KINDS for metric in kind.metrics])
 def test_every_metric_of_every_kind_has_a_name_and_a_meaning(kind, metric):
     assert "_" not in wording.metric_name(metric.value)
     assert len(wording.metric_meaning(metric.value, kind)) > 20

@@ -11,10 +11,10 @@ from llmtl.classical.config import CrfConfig
 from llmtl.classical.word_features import features_of
 from llmtl.classical.words import to_spans, to_tags, words_of
 from llmtl.errors import DataError, RunError
-from llmtl.metrics.measures import measure_of
+from llmtl.kinds.extraction import EXTRACTION
 from llmtl.strategies.crf import MODEL_FILE, Crf
 from llmtl.strategy import Role
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 from tests.support.extraction_examples import DEV, TASK, TRAIN, examples
 
 SMALL = CrfConfig(c1=(0.1,), c2=(0.1, 5.0))
@@ -33,7 +33,7 @@ def test_agrees_with_sklearn_crfsuite_at_every_point_of_the_grid(context):
     fitted = Crf(SMALL).fit(context)
     rows = [words_of(each.text) for each in context.train]
     tags = [to_tags(words, read_spans(each.reference)) for words, each in zip(rows, context.train, strict=True)]
-    measure = measure_of(Metric.MICRO_F1, TaskKind.EXTRACTION, [each.reference for each in context.dev])
+    measure = EXTRACTION.measure(Metric.MICRO_F1, [each.reference for each in context.dev])
     for point in fitted.details()["grid"]:
         model = sklearn_crfsuite.CRF(
             algorithm="lbfgs", c1=point["c1"], c2=point["c2"], max_iterations=100, all_possible_transitions=True

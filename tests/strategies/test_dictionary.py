@@ -9,10 +9,10 @@ from llmtl.answers import read_spans
 from llmtl.classical.config import DictionaryConfig
 from llmtl.classical.patterns import learn
 from llmtl.errors import DataError
-from llmtl.metrics.measures import measure_of
+from llmtl.kinds.extraction import EXTRACTION
 from llmtl.strategies.dictionary import Dictionary
 from llmtl.strategy import Role
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 from tests.support.extraction_examples import DEV, TASK, TRAIN, example, examples
 
 
@@ -68,7 +68,7 @@ def test_dev_chooses_the_precision(make_plain_context):
     assert list(scores) == [1.0, 0.6, 0.2]
     assert fitted.state() == {"precision": max(scores, key=scores.get)}
     guesses = [each.answer for each in fitted.predict([each.text for each in context.dev])]
-    measure = measure_of(Metric.MICRO_F1, TaskKind.EXTRACTION, [each.reference for each in context.dev])
+    measure = EXTRACTION.measure(Metric.MICRO_F1, [each.reference for each in context.dev])
     assert max(scores.values()) == pytest.approx(float(measure.value(measure.counts(guesses).sum(axis=0))))
     assert max(scores.values()) > 0.5
 

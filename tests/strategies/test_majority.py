@@ -9,9 +9,12 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from llmtl.answers import Span, write_spans
 from llmtl.errors import DataError
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.strategies.majority import Majority
 from llmtl.strategy import Role
-from llmtl.task import Example, Metric, Task, TaskKind
+from llmtl.task import Example, Metric, Task
 
 
 def labelled(*labels):
@@ -66,7 +69,7 @@ def test_no_training_examples_is_an_error_with_the_cure(make_plain_context):
 
 def test_several_labels_the_most_frequent_set(make_plain_context):
     train = labelled('["refund"]', '["refund", "login"]', "[]", '["refund", "login"]')
-    task = Task("topics", ("refund", "login"), metric=Metric.MICRO_F1, kind=TaskKind.MULTI_LABEL)
+    task = Task("topics", ("refund", "login"), metric=Metric.MICRO_F1, kind=MULTI_LABEL)
     fitted = Majority().fit(make_plain_context(train, task=task))
     assert [each.answer for each in fitted.predict(["a", "b"])] == ['["refund", "login"]'] * 2
     assert fitted.details() == {"answer": '["refund", "login"]', "share": 0.5}
@@ -74,7 +77,7 @@ def test_several_labels_the_most_frequent_set(make_plain_context):
 
 def test_extraction_has_no_spans(make_plain_context):
     some = write_spans([Span(0, 4, "time", "text")])
-    task = Task("booking", ("time",), metric=Metric.MICRO_F1, kind=TaskKind.EXTRACTION)
+    task = Task("booking", ("time",), metric=Metric.MICRO_F1, kind=EXTRACTION)
     fitted = Majority().fit(make_plain_context(labelled(some, some, "[]", some), task=task))
     assert fitted.predict(["a"])[0].answer == write_spans([]) == "[]"
     assert fitted.details()["share"] == 0.25
@@ -82,7 +85,7 @@ def test_extraction_has_no_spans(make_plain_context):
 
 def test_generation_copies_the_reference_that_is_nearest_to_all(make_plain_context):
     texts = ["a cheap pub", "a cheap cafe by the river", "a cheap pub by the river", "an expensive hotel", "one pub"]
-    task = Task("describe", (), metric=Metric.CHRF, kind=TaskKind.GENERATION)
+    task = Task("describe", (), metric=Metric.CHRF, kind=GENERATION)
     (predicted,) = Majority().fit(make_plain_context(labelled(*texts), task=task)).predict(["x"])
     vectoriser = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
     similarity = cosine_similarity(vectoriser.fit_transform(texts)).sum(axis=1)
@@ -92,5 +95,5 @@ def test_generation_copies_the_reference_that_is_nearest_to_all(make_plain_conte
 
 
 def test_references_without_a_word_leave_the_first(make_plain_context):
-    task = Task("describe", (), metric=Metric.CHRF, kind=TaskKind.GENERATION)
+    task = Task("describe", (), metric=Metric.CHRF, kind=GENERATION)
     assert Majority().fit(make_plain_context(labelled("!", "?"), task=task)).predict(["x"])[0].answer == "!"

@@ -8,11 +8,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
 from llmtl.errors import DataError
+from llmtl.kinds.generation import GENERATION
 from llmtl.strategies.nearest import Nearest
 from llmtl.strategy import Role
-from llmtl.task import Example, Metric, Task, TaskKind
+from llmtl.task import Example, Metric, Task
 
-TASK = Task("describe", (), metric=Metric.CHRF, kind=TaskKind.GENERATION)
+TASK = Task("describe", (), metric=Metric.CHRF, kind=GENERATION)
 FOODS, AREAS = ("Thai", "Chinese", "French", "Indian", "Italian"), ("riverside", "city centre", "harbour")
 TRAIN = tuple(
     Example(

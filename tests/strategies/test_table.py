@@ -7,39 +7,43 @@ import jsonschema
 import pytest
 
 from llmtl.errors import RecipeError
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.multi_label import MULTI_LABEL
+from llmtl.kinds.table import KINDS
 from llmtl.recipe import json_schema, validate
-from llmtl.strategies.table import KINDS, STRATEGIES, StrategiesConfig, build
+from llmtl.strategies.table import SHAPES, STRATEGIES, StrategiesConfig, build
 from llmtl.strategy import Role
-from llmtl.task import TaskKind
 
 PROMPTS = ("zero-shot", "few-shot", "many-shot", "knn-few-shot")
 ORDER = ("majority", "tfidf", *PROMPTS, "qlora")
 BASELINES = {
-    TaskKind.CLASSIFICATION: ("majority", "tfidf"),
-    TaskKind.MULTI_LABEL: ("majority", "tfidf"),
-    TaskKind.EXTRACTION: ("majority", "dictionary", "crf"),
-    TaskKind.GENERATION: ("majority", "nearest"),
+    CLASSIFICATION: ("majority", "tfidf"),
+    MULTI_LABEL: ("majority", "tfidf"),
+    EXTRACTION: ("majority", "dictionary", "crf"),
+    GENERATION: ("majority", "nearest"),
 }
 
 
-@pytest.mark.parametrize("kind", TaskKind)
+@pytest.mark.parametrize("kind", KINDS)
 def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     strategies = build(StrategiesConfig(), kind)
     assert tuple(each.name for each in strategies) == (*BASELINES[kind], *PROMPTS, "qlora")
     roles = [Role.BASELINE] * len(BASELINES[kind]) + [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING]
     assert [each.role for each in strategies] == roles
-    assert set(KINDS) <= set(STRATEGIES)
+    assert set(SHAPES) <= set(STRATEGIES)
     assert set(STRATEGIES) >= {*ORDER, "hosted"}
 
 
 def test_the_default_that_was_written_out_is_still_the_default():
     written = StrategiesConfig(**StrategiesConfig().model_dump(mode="json"))
-    assert [each.name for each in build(written, TaskKind.GENERATION)][:2] == ["majority", "nearest"]
+    assert [each.name for each in build(written, GENERATION)][:2] == ["majority", "nearest"]
 
 
 def test_a_strategy_asked_for_by_name_must_serve_the_kind():
     with pytest.raises(RecipeError, match=r"'tfidf' does not serve .* extraction.*valid here: majority, dictionary"):
-        build(StrategiesConfig(run=("majority", "tfidf")), TaskKind.EXTRACTION)
+        build(StrategiesConfig(run=("majority", "tfidf")), EXTRACTION)
 
 
 def test_the_cheapest_come_first_whatever_the_order_in_the_recipe():

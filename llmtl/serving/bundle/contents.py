@@ -3,11 +3,9 @@
 Not covered: putting that folder in place (`llmtl.serving.bundle.write`).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.tokenizer import TokenizerWording
@@ -26,7 +24,7 @@ from llmtl.serving.bundle.checkpoint_files import (
     describe_base,
 )
 from llmtl.serving.bundle.classifier import write_classifier
-from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_of, written_labels
+from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_of
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.bundle.hosted import write_hosted
 from llmtl.serving.bundle.manifest import BUNDLE, RECORDED_ROWS, BaseModel, Bundle, Output, Recorded, Weights
@@ -38,16 +36,8 @@ from llmtl.serving.bundle.strategies import demonstration_pool, retrieving, serv
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
-from llmtl.task import Message, TaskKind
+from llmtl.task import Message
 
-_FORMS: Mapping[TaskKind, Literal["label", "json", "text"]] = MappingProxyType(
-    {
-        TaskKind.CLASSIFICATION: "label",
-        TaskKind.MULTI_LABEL: "json",
-        TaskKind.EXTRACTION: "json",
-        TaskKind.GENERATION: "text",
-    }
-)
 VERIFIED = 200
 """Recorded inputs on which the chat template is compared with the measured wording, at most."""
 
@@ -89,7 +79,7 @@ def _classifier(job: Job) -> Bundle:
     if job.source.predictor is None:
         raise BundleError(f"The predictor of '{job.source.winner}' is not loaded; export from the run.")
     write_classifier(job.source.predictor, job.folder / names.CLASSIFIER_FOLDER)
-    return replace(_bundle(job, None), answers=job.source.task.labels, output=Output(_FORMS[job.source.task.kind]))
+    return replace(_bundle(job, None), answers=job.source.task.labels, output=Output(job.source.task.kind.output))
 
 
 def _hosted(job: Job) -> Bundle:
@@ -98,7 +88,7 @@ def _hosted(job: Job) -> Bundle:
     if source.hosted is None:
         raise BundleError(f"Nothing says where '{source.winner}' is hosted; export from the run.")
     write_hosted(source.hosted, job.folder)
-    output = Output(_FORMS[source.task.kind], max_tokens=source.served.details.get("max_tokens"))
+    output = Output(source.task.kind.output, max_tokens=source.served.details.get("max_tokens"))
     return replace(_bundle(job, None), answers=source.task.labels, output=output)
 
 
@@ -195,7 +185,7 @@ def _worded(job: Job, bundle: Bundle) -> Bundle:
     write_text(job.folder / names.CHAT_TEMPLATE, baked)
     bundle = replace(
         bundle,
-        answers=written_labels(template),
+        answers=template.written_labels(),
         end_token=wording.end_id,
         output=output_of(template, source.served),
     )
@@ -217,7 +207,7 @@ def _labels(bundle: Bundle) -> dict[str, Any]:
     """Return what `labels.json` holds: labels (extraction: types) in prompt order, and how the model writes each."""
     task = bundle.task
     written = dict(zip(task.labels, bundle.answers, strict=True))
-    return {"task": task.name, "kind": str(task.kind), "labels": list(task.labels), "answers": written}
+    return {"task": task.name, "kind": task.kind.name, "labels": list(task.labels), "answers": written}
 
 
 def _request(bundle: Bundle, folder: Path, text: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress
 from llmtl.serving.bundle.source import BundleSource
 from llmtl.strategy import Prediction
-from llmtl.task import TaskKind
 
 MERGE_TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
 """How far a probability may move by merging. In bfloat16 (8 bits of mantissa) merged weights are rounded once more than
@@ -68,7 +67,7 @@ def check_merged(folder: Path, source: BundleSource, *, dtype: Precision, progre
     recorded = zip(source.test, source.served.test.predictions, strict=True)
     pairs = [(example, then) for example, then in recorded if then.answer is not None][:CHECKED]
     served = _predict(folder, source, [example.text for example, _ in pairs], dtype=dtype, progress=progress)
-    if source.task.kind is not TaskKind.CLASSIFICATION:
+    if not source.task.kind.one_label:
         return _same_answers(served, [then for _, then in pairs])
     tolerance = MERGE_TOLERANCE[dtype]
     largest = max((_largest(now, then) for now, (_, then) in zip(served, pairs, strict=True)), default=0.0)

@@ -79,7 +79,8 @@ def demonstration_pool(source: BundleSource, measured: Measured) -> tuple[Exampl
 
     Of equally similar examples the first come first.
     """
-    return interleaved(source.train, source.task.labels, count=len(source.train), seed=measured.state["seed"])
+    task, seed = source.task, measured.state["seed"]
+    return interleaved(source.train, task.labels, count=len(source.train), seed=seed, kind=task.kind)
 
 
 def _strategy(

@@ -12,8 +12,8 @@ from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, Recorded
 from llmtl.serving.bundle.read import load_bundle_tokenizer
-from llmtl.serving.task_api.answers import canonical, heard, said
-from llmtl.task import Task, TaskKind
+from llmtl.serving.task_api.answers import heard, said
+from llmtl.task import Task
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Reading:
     @property
     def has_probabilities(self) -> bool:
         """Return whether answers come with the probability of each."""
-        return self.task.kind is TaskKind.CLASSIFICATION
+        return self.task.kind.one_label
 
     def row(self, row: Mapping[str, Any]) -> str | None:
         """Return the canonical answer in a row of `/v1/predict`."""
-        return canonical(self.task.kind, self.task.labels, row)
+        return self.task.kind.answer_in(row, self.task.labels)
 
 
 def reading_of(bundle: Bundle, folder: Path) -> Reading:
     """Return how the answers of a bundle's server are read."""
     task = bundle.task
-    if task.kind is TaskKind.CLASSIFICATION:
+    if task.kind.one_label:
         return Reading(task, lambda content, row: content)
     if bundle.base is None:
         return Reading(task, lambda content, row: _plain(task, content, row))

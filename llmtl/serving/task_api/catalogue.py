@@ -43,7 +43,7 @@ class Catalogue:
         return {
             "object": "task",
             "task": bundle.task.name,
-            "kind": str(bundle.task.kind),
+            "kind": bundle.task.kind.name,
             "labels": list(bundle.task.labels),
             "instruction": bundle.winner.told(bundle.task).instruction,
             "model": bundle.winner.model,

@@ -29,14 +29,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from llmtl.errors import BundleError, LlmtlError
-from llmtl.kinds.forms import Read
+from llmtl.kinds.kind import Read
 from llmtl.measured.endpoint import Paid
 from llmtl.serving.bundle.classifier import load_classifier
 from llmtl.serving.bundle.hosted import read_hosted
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Weights
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.answering import Answering, Local, Provider
-from llmtl.serving.task_api.answers import fields_of, said
+from llmtl.serving.task_api.answers import said
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, unless_disconnected
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.gate import Gate
@@ -140,7 +140,7 @@ class ClassifierServer:
         if self._bundle.output.form == "label" and prediction.answer is not None:
             return labelled(prediction.answer, dict(prediction.probabilities), tokens)
         read = Read(prediction.answer, prediction.dropped_spans)
-        return Predicted(fields_of(self._bundle.task.kind, read, error=prediction.failure or ""), tokens)
+        return Predicted(self._bundle.task.kind.fields(read, error=prediction.failure or ""), tokens)
 
 
 @dataclass(frozen=True)

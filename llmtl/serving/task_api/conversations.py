@@ -12,7 +12,7 @@ from typing import Any
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.engines.tokens import AnswerTries, continuations, encode
 from llmtl.engines.trie import Trie
-from llmtl.kinds.forms import Read
+from llmtl.kinds.kind import Read
 from llmtl.prompting.retrieval import Index
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy

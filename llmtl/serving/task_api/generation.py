@@ -9,14 +9,12 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import ASGIApp, Scope
 
-from llmtl.kinds.forms import Read
+from llmtl.kinds.kind import Kind, Read
 from llmtl.serving.bundle.manifest import ServedStrategy
-from llmtl.serving.task_api.answers import fields_of
 from llmtl.serving.task_api.asgi import call, together
 from llmtl.serving.task_api.responses import Predicted
 from llmtl.serving.task_api.routes import CHAT
 from llmtl.serving.task_api.scoring import REQUESTS_AT_ONCE, UpstreamError
-from llmtl.task import TaskKind
 
 _SHOWN = 60
 """Characters of an unreadable answer that are told."""
@@ -29,7 +27,7 @@ class Generator:
     """Answers of a task's kind by asking `app`; `word` turns a text into the body of its chat request."""
 
     def __init__(
-        self, app: ASGIApp, kind: TaskKind, *, word: Callable[[ServedStrategy, str, str], bytes], read: Reader
+        self, app: ASGIApp, kind: Kind, *, word: Callable[[ServedStrategy, str, str], bytes], read: Reader
     ) -> None:
         self._app = app
         self._kind = kind
@@ -57,7 +55,7 @@ class Generator:
         [choice] = completion["choices"]
         written = choice["message"]["content"] or ""
         error = _unreadable(written, finished=choice["finish_reason"] != "length")
-        fields = fields_of(self._kind, self._read(strategy, written, text), error=error)
+        fields = self._kind.fields(self._read(strategy, written, text), error=error)
         return Predicted(fields, completion["usage"]["prompt_tokens"])
 
 

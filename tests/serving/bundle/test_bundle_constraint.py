@@ -7,14 +7,15 @@ import pytest
 
 from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.kinds.generation import GENERATION
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.constraint import decoding, output_of
 from llmtl.serving.bundle.source import Measured
 from llmtl.strategy import Role
-from llmtl.task import Metric, Task, TaskKind
+from llmtl.task import Metric, Task
 from tests.support.small_bundle import small_bundle
 
-TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=TaskKind.GENERATION)
+TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=GENERATION)
 MEASURED = Measured("zero-shot", Role.PROMPTING, {}, Path(), test=None, details={"max_tokens": 24})
 
 

@@ -12,12 +12,13 @@ import yaml
 
 from llmtl.answers import read_labels, read_spans
 from llmtl.errors import BundleError
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pipeline.export import export
 from llmtl.serving.bundle.classifier import load_classifier
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.task_api.classifier_app import create_app
-from llmtl.task import TaskKind
 from tests.support.kind_runs import NAMES, make_kind_run
 
 BASELINES = {
@@ -169,7 +170,7 @@ def test_the_card_speaks_of_the_kind(folders, kind, strategy, words, hub):
 def test_recorded_answers_are_canonical(folders):
     for (kind, _), folder in folders.items():
         for row in read_recorded(folder):
-            if kind == TaskKind.EXTRACTION:
+            if kind == EXTRACTION:
                 assert all(row.text[span.start : span.end] == span.text for span in read_spans(row.prediction))
-            if kind == TaskKind.MULTI_LABEL:
+            if kind == MULTI_LABEL:
                 assert set(read_labels(row.prediction)) <= {"broken", "late", "rude"}
