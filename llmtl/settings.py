@@ -40,7 +40,8 @@ class TaskConfig(BaseModel):
         description="What the task is called, also by clients of a served winner; by default the recipe's name.",
     )
     kind: KindByName = Field(
-        default=CLASSIFICATION,
+        default=CLASSIFICATION.name,  # as a name, so that the JSON schema can say it
+        validate_default=True,
         description="classification (one label), multi-label, extraction (typed spans) or generation (text).",
     )
     instruction: str | None = Field(

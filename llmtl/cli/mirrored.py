@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def add_mirrored(
     if bool in kinds:
         parser.add_argument(flag, action="store_true", default=None, help=_help(field))
         return
-    choices = next((tuple(str(item.value) for item in kind) for kind in kinds if _is_enum(kind)), None)
+    enums = (tuple(str(item.value) for item in kind) for kind in kinds if _is_enum(kind))
+    named = (tuple(item.choices()) for item in field.metadata if hasattr(item, "choices"))
+    choices = next(chain(enums, named), None)
     number = "N" if {int, float} & set(kinds) else flag.rpartition("-")[2].upper()
     shown = None if choices else metavar or number
     parser.add_argument(flag, choices=choices, metavar=shown, help=_help(field))

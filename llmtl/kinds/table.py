@@ -29,7 +29,12 @@ def kind_names() -> list[str]:
 
 
 class _ByName:
-    """How pydantic reads and writes a kind: as its name."""
+    """How pydantic and the command line read and write a kind: as its name."""
+
+    @staticmethod
+    def choices() -> list[str]:
+        """List the names there are now."""
+        return kind_names()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
