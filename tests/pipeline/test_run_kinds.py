@@ -9,6 +9,10 @@ import pytest
 
 import llmtl
 from llmtl.answers import read_labels, read_spans
+from llmtl.kinds.extraction import EXTRACTION
+from llmtl.kinds.generation import GENERATION
+from llmtl.kinds.kind import Kind
+from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.report.decision_file import schema
 from llmtl.store import read_json_lines
 
