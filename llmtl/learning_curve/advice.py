@@ -1,7 +1,7 @@
-"""The next step in words: how many more examples to label before asking again.
+"""Put the next step in words: how many more examples to label before asking again.
 
 One step at a time: after Mahmood et al. 2022 (https://arxiv.org/abs/2207.01725), who label, measure and forecast again
-rather than trust one long forecast. Not covered: labels for dev and test, which come on top.
+rather than trust one long forecast. Not covered: labels for dev and test, which are needed besides.
 """
 
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from llmtl.learning_curve.forecast import Band, Forecast, Needed
 
 LARGEST_STEP = 1.0
 SMALLEST_STEP = 0.25
-"""The next step adds between a quarter of the training examples there are and as many again."""
+"""The next step adds at least a quarter of today's training examples, and at most as many again."""
 NOT_EXCLUDED = 0.025
-"""From this probability on, a target beyond the furthest forecast cannot be excluded."""
+"""From this probability on, the advice says that the target may lie beyond the furthest forecast."""
 PROBABLE = 0.5
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do next; `label_more` training examples, or None where more labels are not advised."""
+    """What to do next; `label_more` is how many training examples to label, None if more labels are not advised."""
 
     text: str
     label_more: int | None
 
 
 def advise(found: Forecast, *, target: float | None, margin: float, usd_per_label: float | None = None) -> Advice:
-    """Return the advice for one strategy's curve; a gain below `margin` is not worth labelling for."""
+    """Advise on one strategy's curve; a gain below `margin` is not worth labelling for."""
     if target is not None and found.points[-1].score >= target:
         return Advice(_reached(found, target), None)
     if found.refusal is not None:
@@ -36,7 +36,7 @@ def advise(found: Forecast, *, target: float | None, margin: float, usd_per_labe
 
 
 def _gained(found: Forecast, gain: Band, margin: float, usd_per_label: float | None) -> Advice:
-    """Return the advice where there is no target: what twice the labels are forecast to bring."""
+    """Advise without a target: what twice the labels are forecast to bring."""
     gained = f"{_gain(gain.median)} (80%: {_gain(gain.low)} to {_gain(gain.high)})"
     name, available = found.strategy, found.points[-1].size
     if gain.median < margin:
@@ -71,7 +71,7 @@ def _towards(found: Forecast, needed: Needed, usd_per_label: float | None) -> Ad
     step = min(max(needed.low - available, SMALLEST_STEP * available), LARGEST_STEP * available)
     more = _round(step)
     if needed.low <= available:
-        # the data there are may do, whatever was measured with them
+        # today's data may be enough, even if dev scored below the target
         most = None if needed.high is None else f"needs at most {_round(needed.high):,} training examples"
         need = "may already be in reach" if most is None else f"{most} with 90% confidence"
     elif needed.high is None:
@@ -86,15 +86,15 @@ def _towards(found: Forecast, needed: Needed, usd_per_label: float | None) -> Ad
 
 
 def _open_end(needed: Needed, furthest: int) -> str:
-    """Return how likely the target is out of reach as far as is forecast, where that cannot be excluded."""
+    """Say how likely even the furthest forecast misses the target; empty if that is negligible."""
     if needed.beyond < NOT_EXCLUDED:
         return ""
-    how = "is probably out of reach" if needed.beyond > PROBABLE else "cannot be excluded to be out of reach"
+    how = "is probably out of reach" if needed.beyond > PROBABLE else "may be out of reach"
     return f", and {how}: with probability {needed.beyond:.0%}, even {furthest:,} are not enough"
 
 
 def _round(value: float) -> int:
-    """Return a count to two significant digits, at least 1: more would be false precision."""
+    """Round a count to two significant digits, at least 1: more would be false precision."""
     return max(1, round(float(f"{value:.2g}")))
 
 

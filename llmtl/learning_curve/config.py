@@ -18,7 +18,7 @@ class LearningCurveConfig(BaseModel):
         default=5,
         ge=4,
         le=10,
-        description="Sizes of train to measure, the whole of it included; four carry a forecast.",
+        description="Sizes of train to measure, the whole of it included; a forecast needs four.",
     )
     strategies: tuple[CurveStrategy, ...] | None = Field(
         default=None,

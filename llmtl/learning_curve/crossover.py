@@ -1,7 +1,7 @@
-"""Where a strategy that learns from labels overtakes one that prompts.
+"""Find where a strategy that learns from labels overtakes one that prompts.
 
 Both curves are drawn from their posteriors as if they were independent, although they were scored on the same examples:
-that makes the answer less sure of itself than it could be, never more. Not covered: costs.
+that can make the answer less certain than it could be, never more. Not covered: costs.
 """
 
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ _SEED = 0
 
 @dataclass(frozen=True)
 class Crossover:
-    """From about `size` training examples on `learner` is more likely than not ahead of `rival`; None: nowhere.
+    """From about `size` training examples on, `learner` is probably ahead of `rival`; None if it never is.
 
-    `low` and `high` are where the probability of being ahead reaches 10% and 90%, None where it does not by `furthest`.
-    `now` is that probability with all the training examples there are.
+    `low` and `high` are where the probability of being ahead reaches 10% and 90%, None if not by `furthest`.
+    `now` is that probability with today's training examples.
     """
 
     learner: str
@@ -36,7 +36,7 @@ class Crossover:
 
     @property
     def sentence(self) -> str:
-        """Return the finding in words."""
+        """The finding in one sentence, such as "tfidf overtakes zero-shot at about 300 training examples"."""
         if self.size is None:
             chance = "" if self.low is None else f"; with probability 10% it is ahead from about {self.low:,} on"
             within = f"within {self.furthest:,} training examples{chance}"
@@ -57,13 +57,13 @@ class Crossover:
 
 
 def crossover(learner: Measured, rival: Measured) -> Crossover:
-    """Return where `learner` overtakes `rival`; a rival with one point needs no labels and stays where it is."""
+    """Find where `learner` overtakes `rival`; a rival with one point needs no labels and stays where it is."""
     rng = np.random.default_rng(_SEED)
     smallest, available = learner.points[0].size, learner.points[-1].size
     furthest = FURTHEST * available
     sizes = np.geomspace(smallest, furthest, _SIZES)
     ahead = (_errors(learner, sizes, rng) < _errors(rival, sizes, rng)).mean(axis=0)
-    lasting = np.minimum.accumulate(ahead[::-1])[::-1]  # the least probability from here on
+    lasting = np.minimum.accumulate(ahead[::-1])[::-1]  # the lowest probability from here on
     return Crossover(
         learner=learner.strategy,
         rival=rival.strategy,
@@ -78,7 +78,7 @@ def crossover(learner: Measured, rival: Measured) -> Crossover:
 
 
 def _errors(measured: Measured, sizes: Floats, rng: np.random.Generator) -> Floats:
-    """Return errors at the sizes, shape (draws, sizes)."""
+    """Draw errors at the sizes, shape (draws, sizes)."""
     if len(measured.points) == 1:
         spread = float(np.sqrt(measured.noise[0, 0]))
         return np.asarray(measured.errors[0] + spread * rng.standard_normal((DRAWS, 1)) + np.zeros_like(sizes))

@@ -1,4 +1,4 @@
-"""One strategy's learning curve: the fit, its back-test, the forecast with a band, or the reason why there is none.
+"""Forecast one strategy's learning curve: the fit, its back-test, and a band, or the reason why there is none.
 
 Not covered: that scores on dev, on which strategies are tuned, are a little optimistic at every size.
 """
@@ -25,7 +25,7 @@ from llmtl.learning_curve.power_law import (
 FEWEST_POINTS = 4
 """Two parameters need two points, a residual or the irreducible error a third, and the back-test one more."""
 FLAT_P_VALUE = 0.05
-"""From this p-value of no rise on, a curve is called flat."""
+"""If the p-value of no rise is at least this, the curve is called flat."""
 LEAST_P_VALUE = 0.01
 """Below this p-value of the fit there is no forecast."""
 BAND = (0.1, 0.5, 0.9)
@@ -36,7 +36,7 @@ _TWO_SIDED_95 = 1.960
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """A score measured with so many training examples, and its 95% interval."""
+    """A score measured with `size` training examples, and its 95% interval."""
 
     size: int
     score: float
@@ -57,17 +57,17 @@ class Measured:
 
     @property
     def sizes(self) -> list[int]:
-        """Return the sizes."""
+        """Training examples at each point, rising."""
         return [point.size for point in self.points]
 
     @property
     def errors(self) -> list[float]:
-        """Return 1 minus the scores."""
+        """1 minus the score at each point."""
         return [1.0 - point.score for point in self.points]
 
     @property
     def noise(self) -> Floats:
-        """Return the covariance, no smaller than what half an example makes: a score is not known better than that."""
+        """The covariance, but no less than half an example makes: a score is not known better than that."""
         return np.asarray(self.covariance + (0.5 / self.examples) ** 2 * np.eye(len(self.points)))
 
 
@@ -83,7 +83,7 @@ class Band:
 
 @dataclass(frozen=True)
 class BackTest:
-    """The largest size as the smaller ones foretold it: the 95% interval of what would be measured, and what was."""
+    """The largest size as the smaller ones predict it: the 95% interval of the measurement, and the measurement."""
 
     size: int
     low: float
@@ -92,7 +92,7 @@ class BackTest:
 
     @property
     def passed(self) -> bool:
-        """Return whether the measurement lies in the interval."""
+        """Whether the measurement lies in the interval."""
         return self.low <= self.measured <= self.high
 
 
@@ -115,8 +115,8 @@ class Forecast:
 
     `refusal` says why there is no forecast; then `band`, `doubling` and `needed` are empty. `band` runs from the
     smallest size to `furthest`, four times the data. `doubling` is the gain in score from twice the data. `needed` is
-    empty too without a target and when the largest size already reaches it. `flat` says that the refusal is for want of
-    a rise: such a strategy can still be overtaken.
+    also empty without a target, and if the largest size already reaches it. `flat`: the reason for the
+    refusal is that scores do not rise; such a strategy can still be overtaken.
     """
 
     strategy: str
@@ -132,7 +132,7 @@ class Forecast:
 
 
 def forecast(measured: Measured, *, target: float | None = None) -> Forecast:
-    """Return the forecast of a strategy's score, or the refusal."""
+    """Forecast a strategy's score, or refuse to."""
     points = measured.points
     furthest = FURTHEST * points[-1].size if points else 0
     refusal = _cannot(measured)
@@ -160,7 +160,7 @@ def forecast(measured: Measured, *, target: float | None = None) -> Forecast:
 
 
 def _cannot(measured: Measured) -> str | None:
-    """Return why the points carry no forecast, whatever is fitted, or None."""
+    """Say why these points allow no forecast, whatever is fitted; None if they do."""
     points = measured.points
     if len(points) < FEWEST_POINTS:
         sizes = "size was" if len(points) == 1 else "sizes were"
@@ -179,7 +179,7 @@ def _cannot(measured: Measured) -> str | None:
 
 
 def _flat(measured: Measured) -> str | None:
-    """Return that the score does not rise by more than chance, one-sided at 5%, or None.
+    """Say that the score does not rise by more than chance, one-sided at 5%; None if it does.
 
     Chance is the sample of dev and the draw of both parts of train, whose noise has the prior of the fit.
     """
@@ -199,7 +199,7 @@ def _variance_of_gain(noise: Floats, first: int, second: int) -> float:
 
 
 def _back_test(measured: Measured) -> BackTest:
-    """Return how the largest size compares with what the others foretell."""
+    """Compare the largest size with what the others predict."""
     sizes, errors, noise = measured.sizes, measured.errors, measured.noise
     posterior = fit(sizes[:-1], errors[:-1], noise[:-1, :-1]).power_laws()
     means, sds = predict_next(posterior, sizes, errors[:-1], noise)
@@ -208,7 +208,7 @@ def _back_test(measured: Measured) -> BackTest:
 
 
 def _mixture_quantile(means: Floats, sds: Floats, weights: Floats, share: float) -> float:
-    """Return a quantile of a mixture of normal distributions, by bisection to 1e-4."""
+    """Compute a quantile of a mixture of normal distributions, by bisection to 1e-4."""
     low, high = float((means - 8 * sds).min()), float((means + 8 * sds).max())
     while high - low > 1e-4:
         middle = (low + high) / 2
@@ -221,7 +221,7 @@ def _mixture_quantile(means: Floats, sds: Floats, weights: Floats, share: float)
 
 def _missed(back_test: BackTest) -> str:
     return (
-        f"the back-test fails: the smaller sizes foretell {back_test.low:.3f} to {back_test.high:.3f} with "
+        f"the back-test fails: the smaller sizes predict {back_test.low:.3f} to {back_test.high:.3f} with "
         f"{back_test.size:,} examples, and {back_test.measured:.3f} was measured"
     )
 
@@ -245,7 +245,7 @@ def _gain(posterior: Posterior, size: int, larger: int) -> Band:
 
 
 def _foretold(posterior: Posterior, size: int, of: Callable[[Posterior], Floats]) -> Band:
-    """Return the median of the power laws, and the interval of all laws, stretched to the median if that is outside."""
+    """Take the median of the power laws and the interval of all laws, stretched to the median if that is outside."""
     power = posterior.power_laws()
     low, _, high = (float(value) for value in weighted_quantiles(of(posterior), posterior.weight, BAND))
     median = float(weighted_quantiles(of(power), power.weight, BAND[1:2])[0])

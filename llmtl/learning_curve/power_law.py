@@ -1,11 +1,11 @@
-"""The power law error = c + a n^-b as a posterior over its parameters: c is 0 or an unknown irreducible error.
+"""Fit the power law error = c + a n^-b as a posterior over its parameters: c is 0 or an unknown irreducible error.
 
-Beside it, for how far the score may lie from it, the exponential law error = c + a e^(-n/t).
+Besides, for the width of the band, the exponential law error = c + a e^(-n/t).
 
 Errors of language and vision models fall as a power of the number of training examples over the range between too few
 examples and the irreducible error: Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically"
 (https://arxiv.org/abs/1712.00409); Rosenfeld et al. 2020, "A Constructive Prediction of the Generalization Error Across
-Scales" (https://arxiv.org/abs/1909.12673). Four or five points tell the two-parameter law (c = 0) rarely from one that
+Scales" (https://arxiv.org/abs/1909.12673). Four or five points rarely tell the two-parameter law (c = 0) from one that
 levels off, and both occur: Viering & Loog 2022, "The Shape of Learning Curves" (https://arxiv.org/abs/2103.10948). So
 neither is chosen: they are averaged by how well each explains the points, as Domhan et al. 2015 do with eleven curve
 families ("Speeding up Automatic Hyperparameter Optimization of Deep Neural Networks by Extrapolation of Learning
@@ -13,7 +13,7 @@ Curves", IJCAI). The exponential law is the third: learning is exponentially fas
 slower (Bousquet et al. 2021, "A Theory of Universal Learning", https://arxiv.org/abs/2011.04483).
 
 Mahmood et al. 2022, "How Much More Data Do I Need?" (https://arxiv.org/abs/2207.01725), found that extrapolations from
-little data can be far off, and that labelling in rounds and asking again after each mends most of it: hence the
+little data can be far off, and that labelling in rounds and asking again after each fixes most of it: hence the
 back-test, the limit of four times the data, and the advice to forecast again.
 
 The posterior is worked out on a grid, so that it needs no sampler and repeats exactly. Not covered: curves that stand
@@ -30,28 +30,28 @@ from scipy.special import chdtrc
 Floats = NDArray[np.float64]
 
 FURTHEST = 4
-"""Forecasts end at this many times the data: the fits of Mahmood et al. 2022 go astray beyond a few."""
+"""Forecasts end at this many times the data: beyond that the fits of Mahmood et al. 2022 become unreliable."""
 EXPONENTS = np.linspace(0.0, 1.0, 51)
 """The prior of b: uniform from 0 (no learning) to 1. Hestness et al. 2017 measured 0.07 to 0.35 where theory has 0.5 or
 1."""
 TIMESCALES = 40
-"""The prior of t: uniform in its logarithm on so many points, from the smallest size (faster, nothing is left to be
+"""The prior of t: uniform in its logarithm on this many points, from the smallest size (faster, nothing is left to be
 measured) to the furthest forecast (slower, nothing has bent until there)."""
 LEVELS = np.geomspace(0.001, 1.0, 240)
 """The prior of the error at the largest size: uniform in its logarithm."""
 IRREDUCIBLE = np.concatenate([[0.0], np.linspace(0.05, 0.95, 10)])
 """c as a share of the error at the largest size: 0 (the two-parameter law), or uniform from 0 to 1, since c lies
-anywhere below what was reached. The two-parameter law, the one with c and the exponential one with c have even odds."""
+anywhere below what was reached. The two-parameter law, the one with c and the exponential one are equally likely."""
 FINE_IRREDUCIBLE = np.linspace(0.025, 0.975, 20)
 """The same for the exponential law, which stands still at c within the forecast: a coarse grid would show there."""
 DRAW_SDS = np.array([0.0, 0.005, 0.01, 0.02, 0.03, 0.05])
 DRAW_SD = 0.02
-"""Another draw of train of the same size scores differently. The standard deviation of that is unknown; its prior is
+"""Another draw of train of the same size scores differently. The standard deviation of this is unknown; its prior is
 half-normal with this scale (our choice: two points), on the grid above."""
 LEAST_SHARE = 0.001
 """The lightest cells of a law that together have less than this share of its weight are dropped."""
 _FARTHEST_SDS = 6.0
-"""Levels that miss the error of the largest size by more weigh nothing: their likelihood is below e^-18 of the best."""
+"""Levels that miss the error of the largest size by more get no weight: their likelihood is below e^-18 of the best."""
 
 
 @dataclass(frozen=True)
@@ -71,41 +71,41 @@ class Posterior:
 
     @property
     def weight(self) -> Floats:
-        """Return the weight of each cell whatever the noise of the draw."""
+        """The weight of each cell, summed over the noise of the draw."""
         return np.asarray(self.by_draw_sd.sum(axis=1))
 
     def errors(self, size: float) -> Floats:
-        """Return the error at a size in every cell, at most 1."""
+        """Compute the error at a size in every cell, at most 1."""
         falling = (size / self.largest) ** -self.exponent * np.exp((self.largest - size) / self.timescale)
         return np.asarray(np.minimum(1.0, self.level * (self.irreducible + (1 - self.irreducible) * falling)))
 
     def quantiles(self, size: float, shares: Sequence[float]) -> Floats:
-        """Return quantiles of the error at a size."""
+        """Compute quantiles of the error at a size."""
         return weighted_quantiles(self.errors(size), self.weight, shares)
 
     def sizes_for(self, error: float) -> Floats:
-        """Return the size at which each cell's error falls to `error`; infinite where it never does."""
+        """Solve for the size at which each cell's error falls to `error`; infinite where it never does."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             left = (error / self.level - self.irreducible) / (1 - self.irreducible)
             left = np.log(left)
-            # an exponent of 0 never gets there, or was there from the start: the limits of a very small one
+            # an exponent of 0 never gets there or was there from the start: the limits of a very small exponent
             power = self.largest * np.exp(-left / np.maximum(self.exponent, 1e-12))
             exponential = np.maximum(self.largest - left * self.timescale, 0.0)
         found = np.where(np.isinf(self.timescale), power, exponential)
         return np.where(np.isnan(left), np.inf, found)
 
     def drawn(self, count: int, rng: np.random.Generator) -> "Posterior":
-        """Return `count` random cells of equal weight."""
+        """Draw `count` random cells of equal weight."""
         weight = self.weight
         cells = rng.choice(len(weight), size=count, p=weight / weight.sum())
         return self._kept(cells, np.full((count, 1), 1 / count))
 
     def power_laws(self) -> "Posterior":
-        """Return what is left of the power laws, with and without an irreducible error."""
+        """Keep only the power laws, with and without an irreducible error."""
         return self._where(np.isinf(self.timescale))
 
     def without_irreducible(self) -> "Posterior":
-        """Return what is left of the two-parameter law alone."""
+        """Keep only the two-parameter law."""
         return self._where(np.isinf(self.timescale) & (self.irreducible == 0))
 
     def _where(self, kept: NDArray[np.bool_]) -> "Posterior":
@@ -123,10 +123,10 @@ class Posterior:
 
 
 def fit(sizes: Sequence[int], errors: Sequence[float], covariance: Floats) -> Posterior:
-    """Return the posterior given errors measured at rising sizes, whose sampling noise has the (k, k) `covariance`.
+    """Compute the posterior given errors at k rising sizes, whose sampling noise has the (k, k) `covariance`.
 
-    The likelihood is normal. The covariance matters because all sizes are scored on the same examples: what they share
-    moves all errors together and not their differences.
+    The likelihood is normal. The covariance matters because all sizes are scored on the same examples: the noise
+    that they share moves all errors together, not their differences.
     """
     shapes, law = _laws(sizes)
     levels, residuals = _residuals(shapes, errors, covariance)
@@ -146,15 +146,15 @@ def fit(sizes: Sequence[int], errors: Sequence[float], covariance: Floats) -> Po
 
 
 def draw_prior() -> Floats:
-    """Return the prior weight of each of `DRAW_SDS`; they sum to 1."""
+    """Compute the prior weight of each of `DRAW_SDS`; they sum to 1."""
     weight = np.exp(-(DRAW_SDS**2) / 2 / DRAW_SD**2) * _spacing(DRAW_SDS)
     return np.asarray(weight / weight.sum())
 
 
 def misfit(sizes: Sequence[int], errors: Sequence[float], covariance: Floats) -> float:
-    """Return the p-value of the power law: how often points that follow one miss their best fit by as much or more.
+    """Compute the p-value of the power law: how often points that follow one miss their best fit by as much or more.
 
-    Chi-squared with three parameters fitted, at the largest noise of the draw that is thought possible.
+    Chi-squared with three parameters fitted, at the largest noise of the draw that the prior allows.
     """
     _, residuals = _residuals(_power_laws(sizes, IRREDUCIBLE), errors, covariance)
     root = np.linalg.cholesky(covariance + DRAW_SDS[-1] ** 2 * np.eye(len(sizes)))
@@ -165,10 +165,10 @@ def misfit(sizes: Sequence[int], errors: Sequence[float], covariance: Floats) ->
 def predict_next(
     posterior: Posterior, sizes: Sequence[int], errors: Sequence[float], covariance: Floats
 ) -> tuple[Floats, Floats]:
-    """Return mean (cells, draw SDs) and standard deviation (draw SDs) of the error *measured* at the last of `sizes`.
+    """Predict the error *measured* at the last of `sizes`: mean (cells, draw SDs) and standard deviation (draw SDs).
 
     `errors` are those of all sizes but the last, on which the posterior was fitted; `covariance` is (k, k). Since the
-    same examples score every size, what was missed before is missed again: the conditional normal distribution.
+    same examples score every size, earlier misses come again: this is the conditional normal distribution.
     """
     seen = np.asarray(errors, dtype=np.float64)
     curve = np.stack([posterior.errors(size) for size in sizes], axis=1)
@@ -182,7 +182,7 @@ def predict_next(
 
 
 def weighted_quantiles(values: Floats, weights: Floats, shares: Sequence[float]) -> Floats:
-    """Return quantiles of weighted values: the least value with at least that share of the weight at or below it."""
+    """Compute weighted quantiles: the smallest value with at least that share of the weight at or below it."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order])
     positions = np.minimum(np.searchsorted(reached, np.asarray(shares) * reached[-1] - 1e-12), len(values) - 1)
@@ -200,7 +200,7 @@ class _Shapes:
 
 
 def _laws(sizes: Sequence[int]) -> tuple[_Shapes, NDArray[np.intp]]:
-    """Return the shapes of all three laws, and to which each belongs."""
+    """List the shapes of all three laws, and the law that each belongs to."""
     laws = (_power_laws(sizes, IRREDUCIBLE[:1]), _power_laws(sizes, IRREDUCIBLE[1:]), _exponential_laws(sizes))
     shapes = _Shapes(
         exponent=np.concatenate([law.exponent for law in laws]),
@@ -227,7 +227,7 @@ def _exponential_laws(sizes: Sequence[int]) -> _Shapes:
 
 
 def _residuals(shapes: _Shapes, errors: Sequence[float], covariance: Floats) -> tuple[Floats, Floats]:
-    """Return the levels that the largest size allows, and how laws miss the errors: (levels times laws, k)."""
+    """Find the levels that the largest size allows, and by how much laws miss the errors: (levels times laws, k)."""
     seen = np.asarray(errors, dtype=np.float64)
     reach = _FARTHEST_SDS * np.sqrt(covariance[-1, -1] + DRAW_SDS[-1] ** 2)
     levels = LEVELS[np.abs(LEVELS - seen[-1]) <= reach]
@@ -236,9 +236,9 @@ def _residuals(shapes: _Shapes, errors: Sequence[float], covariance: Floats) -> 
 
 
 def _heaviest(weight: Floats, law: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the positions of each law's heaviest cells, in order, without its lightest `LEAST_SHARE`.
+    """Find the positions of each law's heaviest cells, in order, without its lightest `LEAST_SHARE`.
 
-    Of each, since the power laws are asked alone too, however little they weigh.
+    This is done per law, since the power laws are also used alone, however small their weight.
     """
     kept = np.ones(len(weight), dtype=np.bool_)
     for each in np.unique(law):
@@ -249,9 +249,9 @@ def _heaviest(weight: Floats, law: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _log_densities(residuals: Floats, covariance: Floats) -> Floats:
-    """Return log densities of residuals (cells, k) for each noise of the draw, up to a constant: (cells, draw SDs).
+    """Compute log densities of residuals (cells, k) for each noise of the draw, up to a constant: (cells, draw SDs).
 
-    The normal distributions differ by multiples of the identity and thus have the same axes.
+    The covariances differ by multiples of the identity, so they have the same eigenvectors.
     """
     variances, axes = np.linalg.eigh(covariance)
     total = variances[:, None] + DRAW_SDS**2
@@ -259,6 +259,6 @@ def _log_densities(residuals: Floats, covariance: Floats) -> Floats:
 
 
 def _spacing(grid: Floats) -> Floats:
-    """Return the width that each point of an uneven grid stands for."""
+    """Compute the width that each point of an uneven grid stands for."""
     edges = np.concatenate([[grid[0]], (grid[1:] + grid[:-1]) / 2, [grid[-1]]])
     return np.diff(edges)

@@ -15,7 +15,7 @@ from llmtl.learning_curve.forecast import Forecast, Measured, forecast
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """The curves of a run by strategy, with the advice for each and where curves cross; `skipped` says what is missing.
+    """The curves of a run by strategy, the advice for each, and where curves cross; `skipped` says what is missing.
 
     `metric` is the decision's, measured on `dev_examples`. `enough` is, for each curve that has one, the smallest size
     from which on every score was within the margin of the largest size's. `levels` are the scores of strategies that
@@ -34,12 +34,12 @@ class LearningCurves:
 
     @property
     def best(self) -> Forecast | None:
-        """Return the curve with the highest score at its largest size, one with a forecast first; None of no curve."""
+        """The curve with the highest score at its largest size, those with a forecast first; None without curves."""
         return max(self.forecasts, key=lambda item: (item.refusal is None, item.points[-1].score), default=None)
 
     @property
     def sentence(self) -> str:
-        """Return the advice of the best curve, or why there is none."""
+        """The advice of the best curve, or why there is none."""
         if self.best is None:
             return "; ".join(f"{name}: {why}" for name, why in self.skipped.items())
         return self.advice[self.best.strategy].text
@@ -59,9 +59,9 @@ def conclude(
     prompting: Sequence[Measured] = (),
     skipped: Mapping[str, str] | None = None,
 ) -> LearningCurves:
-    """Return forecasts, advice and crossovers of measured curves; of `prompting` the best is the one to overtake.
+    """Forecast measured curves, advise, and find crossovers with the best of `prompting`.
 
-    A prompting strategy that needs no training examples has one point; one that does is in `measured` too.
+    A prompting strategy that needs no training examples has one point; one that needs them is in `measured` too.
     """
     forecasts = tuple(forecast(item, target=target) for item in measured)
     prompts = {item.strategy for item in prompting}
@@ -85,12 +85,12 @@ def conclude(
 
 
 def _usable(strategy: str, forecasts: Sequence[Forecast]) -> bool:
-    """Return whether a curve can be overtaken: one with a forecast, or one that stays flat."""
+    """Say whether a curve can be overtaken: it has a forecast, or stays flat."""
     return any(item.strategy == strategy and (item.refusal is None or item.flat) for item in forecasts)
 
 
 def _enough(found: Forecast, margin: float) -> int | None:
-    """Return the smallest size from which on scores are within the margin of the last one, None if only that is."""
+    """Find the smallest size from which on scores are within the margin of the last one; None if only that is."""
     last = found.points[-1]
     enough = last.size
     for point in reversed(found.points):
