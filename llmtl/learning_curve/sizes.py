@@ -1,4 +1,4 @@
-"""Choose the sizes of the subsets of train. Not covered: drawing them (`llmtl.data.subsample`, nested by construction)."""
+"""Choose the sizes of the subsets of train. Not covered: drawing nested subsets (`llmtl.data.subsample`)."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""How far probabilities can be believed: the expected calibration error.
+"""Measure how far probabilities can be trusted: the expected calibration error.
 
 Not covered: correcting them (`recalibration`).
 """
@@ -16,10 +16,10 @@ BINS = 15
 
 
 def expected_calibration_error(references: Sequence[str], probabilities: Probabilities, *, bins: int = BINS) -> float:
-    """Return the mean gap between confidence and accuracy over equally wide bins of confidence (l, r], by bin size.
+    """Average the gap between confidence and accuracy over equally wide bins of confidence (l, r], by bin size.
 
     Guo et al. (2017), equation 3, with the confidence being the highest probability. An empty mapping (a failed
-    prediction) is confident in nothing. Raises `DataError` for no examples or unequal lengths.
+    prediction) has confidence 0. Raises `DataError` for no examples or unequal lengths.
     """
     _check(references, probabilities)
     top = [max(row.items(), key=lambda item: item[1], default=(None, 0.0)) for row in probabilities]

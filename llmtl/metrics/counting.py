@@ -1,12 +1,12 @@
-"""What every metric is made of: counts of each example, whose sums give the metric of any selection of examples.
+"""Build every metric from counts of each example, whose sums give the metric of any selection of examples.
 
-So a resample of the examples is a matrix product, `weights @ counts`. Two kinds are here, being right or wrong
+So a resample of the examples is a matrix product, `weights @ counts`. There are two kinds: being right or wrong
 (accuracy, exact match) and F1 over the items of an answer.
 
-Of F1 (labels, spans, fields) an example's counts are, for each label, the hits and the size: items in the reference
-plus items in the answer. F1 is 2 hits / size (van Rijsbergen 1979, "Information Retrieval", chapter 7, with precision
-and recall weighing the same). A failed answer is an empty one. Where nothing was to be found that would be right, so it
-is charged with one false item there, shared out over the labels like the references.
+For F1 (labels, spans, fields) an example counts, for each label, the hits and the size: items in the reference plus
+items in the answer. F1 is 2 hits / size (van Rijsbergen 1979, "Information Retrieval", chapter 7, with equal weights
+for precision and recall). A failed answer is an empty one. Where there was nothing to find that would be right, so it
+is charged with one false item there, split over the labels like the references.
 
 Not covered: what an item is (`labels`, `spans`), generated text (`text`), intervals (`intervals`, `summed`).
 """
@@ -57,7 +57,7 @@ class Measure(ABC):
 
     @abstractmethod
     def without_hits(self, counts: Floats) -> Floats:
-        """Take the hits out of counts: those of answers that claim as much and have nothing right, same shape."""
+        """Take the hits out of counts, as if the answers claimed as much but got nothing right; same shape."""
 
     @abstractmethod
     def each(self, answers: Answers) -> Floats:
@@ -65,7 +65,7 @@ class Measure(ABC):
 
     @property
     def rests_on(self) -> float:
-        """The share of the examples that one part of the metric rests on: 1 but for a macro average."""
+        """The share of the examples that one part of the metric rests on: 1 except for a macro average."""
         return 1.0
 
     def score(self, answers: Answers) -> float:
@@ -74,7 +74,7 @@ class Measure(ABC):
 
 
 class MeanMeasure(Measure):
-    """A mean of the examples' own scores: an example counts its score, and 1."""
+    """A mean of the examples' own scores: each example counts its score, and 1."""
 
     def counts(self, answers: Answers) -> Floats:
         """Count each example, shape (N, 2)."""
@@ -86,7 +86,7 @@ class MeanMeasure(Measure):
         return np.asarray(totals[..., 0] / totals[..., 1], dtype=np.float64)
 
     def without_hits(self, counts: Floats) -> Floats:
-        """Leave the number of examples only."""
+        """Keep only the number of examples."""
         return np.asarray(counts * (0.0, 1.0), dtype=np.float64)
 
 
@@ -121,7 +121,7 @@ def exact(
 class F1Measure(Measure):
     """Micro- or macro-averaged F1.
 
-    `read` takes an answer apart; an answer that names a label outside `labels` counts as failed. `agree` returns the
+    `read` takes an answer apart; an answer that names a label outside `labels` counts as failed. `agree` counts the
     hits among the items of one label, 0 to the smaller number of items. The macro average is over the labels that occur
     in references or answers (scikit-learn's with `zero_division=nan`).
     """
@@ -203,7 +203,7 @@ class F1Measure(Measure):
 
     @cached_property
     def _charge(self) -> Floats:
-        """Return the false item of a failed answer where nothing was to be found, shape (C,), summing to 1."""
+        """Split the false item of a failed answer where there was nothing to find: (C,), summing to 1."""
         sizes = self._expected_sizes.sum(axis=0)
         return np.asarray(sizes / sizes.sum() if sizes.sum() else np.full_like(sizes, 1 / max(1, sizes.size)))
 
@@ -225,5 +225,5 @@ def _distinct(keys: Sequence[Hashable]) -> tuple[Integers, list[int]]:
 
 
 def common(expected: Keys, claimed: Keys) -> float:
-    """Return how many items two multisets share."""
+    """Count the items that two multisets share."""
     return float((expected & claimed).total())

@@ -1,6 +1,6 @@
-"""What resampling says about any metric of summed counts, over clusters of examples and over training seeds.
+"""Resample any metric of summed counts over clusters of examples and over training seeds.
 
-Every metric here is a function of counts summed over examples, so a resample is a matrix product. Resampled are
+Every metric here is a function of counts summed over examples, so a resample is a matrix product. We resample
 
 - clusters of examples, which come together (a customer, a document); without groups each example is its own. All
   systems share the resampled clusters. The Bayesian bootstrap (Rubin 1981, "The Bayesian Bootstrap"): weights are
@@ -8,7 +8,7 @@ Every metric here is a function of counts summed over examples, so a resample is
 - the seeds of a strategy that was trained several times, independently for each system: the crossed ("pigeonhole")
   bootstrap of Owen (2007), "The pigeonhole bootstrap". A strategy's value is the mean over its seeds.
 
-Four things are put right:
+Four things are corrected:
 
 - Resampling few clusters or seeds understates the spread, so deviations are stretched: by sqrt((m + 1) / (m - 1)),
   which makes the variance of a Bayesian-bootstrap mean of m values the unbiased one (Rao & Wu 1988, "Resampling
@@ -25,7 +25,7 @@ Four things are put right:
   label): draws are moved so that those without pseudo-examples have the observed value as their mean. The interval is
   thus for the score expected of such a sample, not for that of an endless one.
 
-For macro-F1 over 2 to 77 labels, 95% intervals made so hold 94.3% of expected scores and 95.4% of differences
+For macro-F1 over 2 to 77 labels, these 95% intervals hold 94.3% of expected scores and 95.4% of differences
 (`evals/verdicts/coverage.py`); of scores 91% at four examples per label, and fewer below.
 
 Not covered: seeds and groups of systems that were not run on the same examples.
@@ -58,7 +58,7 @@ class System:
 
     @property
     def seeds(self) -> int:
-        """Return how many seeds there are."""
+        """The number of training seeds, R."""
         return int(self.clusters.shape[0])
 
 
@@ -76,13 +76,13 @@ class Spread:
     over_clusters: float
 
     def end(self, level: float) -> float:
-        """Return the end of an interval at a level: 0.025 and 0.975 for a 95% interval."""
+        """Compute one end of an interval: level 0.025 or 0.975 for a 95% interval."""
         stretch = float(stdtrit(self.degrees, level) / ndtri(level))
         return self.value + stretch * (float(np.quantile(self.draws, level)) - self.value)
 
 
 def cluster_codes(groups: Sequence[str | None], n: int) -> Integers:
-    """Return the cluster of each of n examples, 0 to G - 1; an example without a group is a cluster of its own."""
+    """Number the clusters of n examples, 0 to G - 1; an example without a group is a cluster of its own."""
     if not groups:
         return np.arange(n)
     keys = [("example", str(i)) if group is None else ("group", group) for i, group in enumerate(groups)]
@@ -91,14 +91,14 @@ def cluster_codes(groups: Sequence[str | None], n: int) -> Integers:
 
 
 def summed(counts: Floats, codes: Integers) -> Floats:
-    """Return counts (R, N, S) summed over clusters, (R, G, S)."""
+    """Sum counts (R, N, S) over clusters to (R, G, S)."""
     order = np.argsort(codes, kind="stable")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     return np.asarray(np.add.reduceat(counts[:, order], starts, axis=1), dtype=np.float64)
 
 
 def design_effect(value: Value, counts: Sequence[Floats], signs: Sequence[float], codes: Integers) -> float:
-    """Return how many examples of these clusters are worth an independent one: 1 to the mean cluster size.
+    """Estimate how many examples of these clusters are worth one independent example: 1 to the mean cluster size.
 
     The ratio of two bootstrap variances, resampling clusters and resampling examples; the mean cluster size where
     nothing varies, since then nothing is known of the correlation within clusters. `counts` is (R, N, S) per system.
@@ -115,7 +115,7 @@ def design_effect(value: Value, counts: Sequence[Floats], signs: Sequence[float]
 
 
 def observed(value: Value, system: System) -> float:
-    """Return the metric of a system: the mean over its seeds."""
+    """Compute the metric of a system: the mean over its seeds."""
     return float(value(system.clusters.sum(axis=1)).mean())
 
 
@@ -128,7 +128,7 @@ def spread(
     seed: int,
     rests_on: float = 1.0,
 ) -> Spread:
-    """Return the spread of the sum of sign x metric over the systems: one system's score, or a paired difference.
+    """Resample the sum of sign x metric over the systems: one system's score, or a paired difference.
 
     `rests_on` is the share of the clusters that one part of the metric rests on, as in `summed.Counts`.
     """
@@ -158,7 +158,7 @@ def spread(
 
 
 def distinct_rows(rows: Floats) -> tuple[Integers, Integers]:
-    """Return where each distinct row (G, S) stands first, in order, and how often it occurs."""
+    """Find where each distinct row of (G, S) comes first, in order, and how often it occurs."""
     flat = np.ascontiguousarray(rows)
     keys = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
     _, first, times = np.unique(keys, return_index=True, return_counts=True)
@@ -167,10 +167,10 @@ def distinct_rows(rows: Floats) -> tuple[Integers, Integers]:
 
 
 def _merged(systems: Sequence[System]) -> tuple[list[System], Integers]:
-    """Return the systems with clusters that are alike in all of them put together, and how many each stands for.
+    """Merge clusters that are alike in all systems; return the systems, and how many clusters each row stands for.
 
-    The weight of k clusters in a Bayesian bootstrap is a sum of k standard exponentials, a gamma of shape k. Labels
-    make few distinct clusters of many examples, which is faster by that much.
+    The weight of k clusters in a Bayesian bootstrap is a sum of k standard exponentials, a gamma of shape k. With
+    labels, many examples make few distinct clusters, and resampling is faster by that factor.
     """
     rows = np.concatenate([seed for system in systems for seed in system.clusters], axis=1)
     first, times = distinct_rows(rows)
@@ -178,7 +178,7 @@ def _merged(systems: Sequence[System]) -> tuple[list[System], Integers]:
 
 
 def _values(value: Value, systems: Sequence[System], weights: Floats) -> list[Floats]:
-    """Return the metric of each seed of each system under each row of weights, (B, R) per system."""
+    """Compute the metric of each seed under each of B rows of weights, (B, R) per system."""
     found = []
     for system in systems:
         rows = [
@@ -196,7 +196,7 @@ def _total(values: Sequence[Floats], mixes: Sequence[Floats], signs: Sequence[fl
 
 
 def _seed_weights(seeds: int, size: int, rng: np.random.Generator) -> Floats:
-    """Return resampled weights of the seeds, each row summing to 1, stretched as the module says."""
+    """Draw weights of the seeds, each row summing to 1, stretched as the module docstring says."""
     if seeds == 1:
         return np.ones((size, 1))
     drawn = rng.dirichlet(np.ones(seeds), size=size)
@@ -204,12 +204,12 @@ def _seed_weights(seeds: int, size: int, rng: np.random.Generator) -> Floats:
 
 
 def _seed_variance(value: Value, system: System) -> float:
-    """Return the variance of the mean over seeds that comes from the seeds."""
+    """Estimate the part of the variance of the mean that comes from the seeds."""
     return float(value(system.clusters.sum(axis=1)).var(ddof=1)) / system.seeds
 
 
 def _satterthwaite(parts: Sequence[tuple[float, int]]) -> float:
-    """Return the degrees of freedom of a sum of independent variance estimates."""
+    """Compute the degrees of freedom of a sum of independent variance estimates (Satterthwaite 1946)."""
     total = sum(variance for variance, _ in parts)
     if total <= 0:
         return float(max(1, parts[0][1]))
@@ -217,6 +217,6 @@ def _satterthwaite(parts: Sequence[tuple[float, int]]) -> float:
 
 
 def _chunks(resamples: int, width: int) -> list[int]:
-    """Return how many resamples to draw at a time."""
+    """Split the resamples into chunks that bound the memory."""
     size = max(1, min(resamples, _CHUNK // max(1, width)))
     return [min(size, resamples - start) for start in range(0, resamples, size)]

@@ -1,6 +1,6 @@
 """Intervals around a score.
 
-Not covered: intervals of what has no closed form, like macro-F1 (`summed`).
+Not covered: metrics without a closed form, like macro-F1 (`summed`).
 """
 
 import math
@@ -26,7 +26,7 @@ class Interval:
 
 
 def wilson(successes: int, n: int, *, z: float = Z_TWO_SIDED) -> Interval:
-    """Return a proportion with its Wilson score interval, which keeps its level near 0 and 1 and for small n.
+    """Compute a proportion's Wilson score interval, which keeps its level near 0 and 1 and for small n.
 
     Wilson (1927), recommended by Brown, Cai & DasGupta (2001), "Interval Estimation for a Binomial Proportion".
     Raises `DataError` for n < 1 or successes outside 0..n.
@@ -45,7 +45,7 @@ def wilson(successes: int, n: int, *, z: float = Z_TWO_SIDED) -> Interval:
 
 
 def tango(only_a: int, only_b: int, n: int, *, z: float = Z_TWO_SIDED) -> Interval:
-    """Return the paired difference of two proportions with Tango's score interval.
+    """Compute the paired difference of two proportions with Tango's score interval.
 
     `only_a` and `only_b` count the discordant pairs: right by one of the two alone. The ends are the differences that
     the score test of Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the
@@ -61,7 +61,7 @@ def tango(only_a: int, only_b: int, n: int, *, z: float = Z_TWO_SIDED) -> Interv
 
 
 def _upper(only_a: int, only_b: int, *, n: int, z: float) -> float:
-    """Return the largest difference a - b that the score test does not reject."""
+    """Find the largest difference a - b that the score test does not reject."""
     if only_a == n:
         return 1.0
     # scipy.optimize is slow to import, and most of llmtl never asks for a paired interval
@@ -72,7 +72,7 @@ def _upper(only_a: int, only_b: int, *, n: int, z: float) -> float:
 
 
 def _tango_score(difference: float, only_a: int, only_b: int, *, n: int) -> float:
-    """Return Tango's score statistic of `difference`, standard normal when it is the true one."""
+    """Compute Tango's score statistic of `difference`, standard normal if that is the true one."""
     b = -only_a - only_b + (2 * n - only_a + only_b) * difference
     c = -only_b * difference * (1 - difference)
     # the larger root of 2n q^2 + b q + c: the maximum-likelihood share of `only_b` pairs given the difference

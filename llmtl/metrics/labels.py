@@ -1,4 +1,4 @@
-"""Scores of labels: one a message (classification) or any number of them (multi-label).
+"""Score labels: one per message (classification) or any number (multi-label).
 
 Not covered: scores of probabilities (`calibration`).
 """
@@ -13,17 +13,17 @@ from llmtl.values import Metric
 
 
 def accuracy_measure(references: Sequence[str]) -> ExactMeasure:
-    """Return the share of examples given the right label."""
+    """Measure the share of examples with the right label."""
     return exact(Metric.ACCURACY, references, str)
 
 
 def subset_accuracy(references: Sequence[str]) -> ExactMeasure:
-    """Return the share of examples given exactly the right labels (scikit-learn's `accuracy_score` of sets)."""
+    """Measure the share of examples with exactly the right labels (scikit-learn's `accuracy_score` of sets)."""
     return exact(Metric.ACCURACY, references, lambda answer: frozenset(read_labels(answer)))
 
 
 def label_f1(metric: Metric, references: Sequence[str], labels: Sequence[str], *, several: bool) -> F1Measure:
-    """Return micro- or macro-F1 over labels; answers hold `several` of them (a JSON list) or are one."""
+    """Measure micro- or macro-F1 over labels; an answer is one label, or with `several` a JSON list."""
     read = _several if several else _one
     return F1Measure(
         metric=metric,
@@ -36,7 +36,7 @@ def label_f1(metric: Metric, references: Sequence[str], labels: Sequence[str], *
 
 
 def named_labels(answer: str, *, several: bool) -> set[str]:
-    """Return the labels that an answer names; none where it cannot be read."""
+    """Read the labels that an answer names; none if it cannot be read."""
     try:
         return set(_several(answer) if several else _one(answer))
     except InputError:

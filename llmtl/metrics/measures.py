@@ -1,4 +1,4 @@
-"""Every metric of answers of every shape: one label, a set of labels, typed spans, a text.
+"""Make every metric for every shape of answer: one label, a set of labels, typed spans, a text.
 
 Not covered: how a metric is counted (`counting`), intervals (`scores`), comparing two strategies (`paired`, `summed`),
 scores of probabilities (`calibration`).
@@ -19,7 +19,7 @@ from llmtl.values import Metric
 class Family:
     """The metrics of answers of one shape, which `answers` names; `labels` is what their labels are called.
 
-    `make` takes a metric, references, alternatives and labels; `named` tells the labels in an answer, none where it
+    `make` takes a metric, references, alternatives and labels; `named` reads the labels in an answer, none if it
     cannot be read.
     """
 
@@ -39,7 +39,7 @@ class Family:
     ) -> Measure:
         """Make a metric on these references; `alternatives` are more references of each example (texts).
 
-        `labels` (spans: types) are by default those in the references; an answer that names another counts as failed,
+        `labels` (spans: types) default to those in the references; an answer that names another counts as failed,
         so give them wherever answers may name labels that no reference has. Raises `DataError` for a metric of other
         answers, for no reference, and for a reference that names none of `labels`.
         """
@@ -50,11 +50,11 @@ class Family:
         named = self.labels_in(references)
         unknown = sorted(named - set(labels)) if labels else []
         if unknown:
-            raise DataError(f"The reference '{unknown[0]}' is none of the task's {self.labels}; add it to the labels.")
+            raise DataError(f"The reference '{unknown[0]}' is not one of the task's {self.labels}; add it to the labels.")
         return self.make(metric, references, alternatives, list(labels) or sorted(named))
 
     def labels_in(self, answers: Answers) -> set[str]:
-        """Tell the labels (spans: types) that answers name; none for texts and for what cannot be read."""
+        """Collect the labels (spans: types) that answers name; none for texts and for unreadable answers."""
         return set().union(*(self.named(answer) for answer in {each for each in answers if each is not None}))
 
 

@@ -9,7 +9,7 @@ prediction. Generation takes a list of references per text.
 
 `llmtl.metrics.score` does not go through these classes. `import evaluate` takes 3 s of CPU in a plain install and 11 s
 where transformers is installed, whose pipelines it imports and torch with them; `llmtl decide` takes 4 s in all and
-needs neither. `compute` packs the answers into an Arrow table and back, 11 to 13 ms per metric of 3,000 labels in place
+needs neither. `compute` packs the answers into an Arrow table and back, 11 to 13 ms per metric of 3,000 labels instead
 of 2 to 3, and returns the same number (a test holds that). Not covered: intervals.
 """
 
@@ -53,7 +53,7 @@ class _AnswerMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no
         )
 
     def _enforce_nested_string_type(self, schema: Any, obj: Any) -> None:
-        # evaluate looks at the first prediction only, and takes a failed one for something else than text
+        # evaluate looks only at the first prediction, and if that one failed, does not take it for text
         if obj is not None:
             super()._enforce_nested_string_type(schema, obj)
 
@@ -64,7 +64,7 @@ class _AnswerMetric(evaluate.Metric):  # type: ignore[misc]  # evaluate ships no
     def _score(
         self, predictions: Sequence[str | None], references: Sequence[str], **known: Sequence[Any]
     ) -> dict[str, float]:
-        """Return the score; `known` are the labels or further references that `Family.measure` takes."""
+        """Score the predictions; `known` are the labels or further references that `Family.measure` takes."""
         check_aligned(references, predictions)
         return {self.metric.value: self.family.measure(self.metric, references, **known).score(predictions)}
 
@@ -178,7 +178,7 @@ class RougeL(_TextMetric):
 
 
 class TextMatch(_TextMetric):
-    """`{"exact_match": share of texts that equal a reference but for outer white space}`."""
+    """`{"exact_match": share of texts that equal a reference, outer white space aside}`."""
 
     metric = Metric.EXACT_MATCH
     description = "The share of texts that equal one of their references."
@@ -203,7 +203,7 @@ _MODULES: tuple[type[_AnswerMetric], ...] = (
 
 
 def module_of(metric: Metric, family: Family) -> evaluate.Metric:
-    """Make the module of a metric of answers of one shape; raises `DataError` where it does not score them."""
+    """Make the module of a metric for answers of one shape; raise `DataError` if it does not score them."""
     made = next((each for each in _MODULES if (each.metric, each.family) == (metric, family)), None)
     if made is None:
         raise DataError(f"{metric.value} does not score {family.answers}; use one of {', '.join(family.metrics)}.")

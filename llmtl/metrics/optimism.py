@@ -1,10 +1,10 @@
-"""By how much the score of a chosen strategy flatters it, on the examples that it was chosen on (winner's curse).
+"""Estimate how much a chosen strategy's score flatters it on the examples that it was chosen on (winner's curse).
 
 The choice is repeated on bootstrap samples of those examples (of their groups), and what it picks is scored on the
 examples that the sample left out; the optimism is the chosen strategy's score minus the mean of those: Tsamardinos,
 Greasidou & Borboudakis (2018), "Bootstrapping the out-of-sample predictions for efficient and accurate cross-
-validation", Machine Learning 107 (BBC-CV). For every strategy the difference between its score on all examples and its
-mean out-of-sample score is taken out, which is the bias of metrics that are ratios, and otherwise chance.
+validation", Machine Learning 107 (BBC-CV). For every strategy we subtract the difference between its score on all
+examples and its mean out-of-sample score: that is the bias of metrics that are ratios, and otherwise chance.
 
 Not covered: the optimism of tuning on the same examples within a strategy (prompt search, early stopping).
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from llmtl.metrics.hierarchical import Floats, Integers, Value, summed
 
 RESAMPLES = 200
-"""Resamples of the choice: efficient, since what chance does to each strategy alone is taken out."""
+"""Resamples of the choice; few are enough, since the effect of chance on each strategy alone is subtracted."""
 
 
 def optimism(
@@ -29,7 +29,7 @@ def optimism(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> float | None:
-    """Return how much the picked strategy's score exceeds what it is worth; None for a single group of examples.
+    """Estimate how much the picked strategy's score exceeds its true one; None for a single group of examples.
 
     `counts` is (K, N, S) for K strategies, `codes` the group of each example, and `pick` turns K scores into the
     position of the chosen one.
@@ -40,7 +40,7 @@ def optimism(
     drawn = rng.integers(0, groups, (resamples, groups))
     weights = np.zeros((resamples, groups))
     np.add.at(weights, (np.arange(resamples)[:, None], drawn), 1.0)
-    weights = weights[(weights == 0).any(axis=1)]  # a sample that leaves nothing out says nothing
+    weights = weights[(weights == 0).any(axis=1)]  # a sample that leaves nothing out has no out-of-sample score
     if groups < 2 or not len(weights):
         return None
     whole = value(sums.sum(axis=1))

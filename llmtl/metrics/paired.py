@@ -1,9 +1,9 @@
-"""One strategy against another on the same examples: difference, interval and p-value.
+"""Compare two strategies on the same examples: difference, interval and p-value.
 
 Shares of right answers use the exact McNemar test and Tango's score interval. A test and an interval of different
 construction can disagree right at the threshold; decisions take "shown better" from the test and "not better by more
-than the margin" from the one-sided bounds. Holm's correction is for p-values only: the intervals that llmtl reports are
-one by one.
+than the margin" from the one-sided bounds. Holm's correction is for p-values only: each reported interval
+has its level by itself.
 
 Not covered: other metrics, groups of examples and training seeds (`summed`).
 """
@@ -41,17 +41,17 @@ class PairedDifference:
 
     @property
     def exact(self) -> bool:
-        """Return whether the exact McNemar test was made, so that power can be computed exactly too."""
+        """Whether the exact McNemar test was used, so that power can be computed exactly too."""
         return self.method == MCNEMAR
 
     @property
     def discordance(self) -> float:
-        """Return the share of examples that one of the two alone gets right."""
+        """The share of examples that only one of the two gets right."""
         return (self.only_a + self.only_b) / self.n
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Return the two-sided p-value of the exact McNemar test: a binomial test of the discordant pairs against 1/2.
+    """Compute the two-sided p-value of the exact McNemar test: a binomial test of the discordant pairs against 1/2.
 
     McNemar (1947); it is 1 without discordant pairs.
     """
@@ -59,7 +59,7 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
 
 
 def compare_counts(only_a: int, only_b: int, n: int) -> PairedDifference:
-    """Return the paired comparison of two accuracies from the discordant counts of n examples."""
+    """Compare two accuracies by the discordant counts of n examples."""
     two_sided, one_sided = tango(only_a, only_b, n), tango(only_a, only_b, n, z=Z_ONE_SIDED)
     variance = ((only_a + only_b) - (only_a - only_b) ** 2 / n) / n**2
     return PairedDifference(

@@ -1,4 +1,4 @@
-"""What a paired test on n examples can find, and how many examples it takes to settle a difference.
+"""Compute what a paired test on n examples can find, and how many examples it takes to settle a difference.
 
 Written for the exact McNemar test of accuracies; `scaled_examples` is the normal approximation for other metrics. A
 difference is score(a) - score(b) and the discordance the share of examples that one of the two alone gets right; the
@@ -21,12 +21,12 @@ Integers = NDArray[np.int64]
 POWER = 0.8
 """The customary power; Cohen (1988), "Statistical Power Analysis for the Behavioral Sciences", section 2.4."""
 MOST_EXAMPLES = 100_000
-"""Beyond this many test examples in all, "label more" is no advice."""
+"""Beyond this many test examples in all, "label more" is not useful advice."""
 _Z_POWER = float(ndtri(POWER))
 
 
 def mcnemar_power(n: int, *, difference: float, discordance: float, alpha: float = 0.05) -> float:
-    """Return the probability that the two-sided exact McNemar test on n examples shows `difference` > 0.
+    """Compute the probability that the two-sided exact McNemar test on n examples shows `difference` > 0.
 
     The number of discordant pairs is binomial(n, discordance) and, given it, those won by the better strategy are
     binomial with (discordance + difference) / (2 discordance); this sums over the former as in Connor (1987), "Sample
@@ -48,7 +48,7 @@ def mcnemar_power(n: int, *, difference: float, discordance: float, alpha: float
 
 
 def minimum_detectable_difference(n: int, *, discordance: float, alpha: float = 0.05, power: float = POWER) -> float:
-    """Return the smallest true difference that the exact McNemar test on n examples shows with the given power.
+    """Find the smallest true difference that the exact McNemar test on n examples shows with the given power.
 
     Where the discordance is too small for any difference to be shown, it grows with the difference. The value is 1.0
     when n is too small to show anything (below 6 at alpha 0.05).
@@ -66,10 +66,10 @@ def minimum_detectable_difference(n: int, *, discordance: float, alpha: float = 
 def required_examples(
     *, difference: float, discordance: float, alpha: float = 0.05, power: float = POWER
 ) -> int | None:
-    """Return how many examples the exact McNemar test needs to show a true `difference` with the given power.
+    """Find how many examples the exact McNemar test needs to show a true `difference` with the given power.
 
-    An exact search: power rises with n but for a fine saw-tooth, which the bisection ignores. None when the difference
-    is not positive or more than `MOST_EXAMPLES` are needed.
+    An exact search: power rises with n except for a fine saw-tooth, which the bisection ignores. None when the
+    difference is not positive or more than `MOST_EXAMPLES` are needed.
     """
     if difference <= 0:
         return None
@@ -89,7 +89,7 @@ def required_examples(
 
 
 def required_to_rule_out(*, difference: float, discordance: float, margin: float) -> int | None:
-    """Return how many examples it takes to show, with a one-sided 95% bound and 80% power, a difference below `margin`.
+    """Compute how many examples show, with a one-sided 95% bound and 80% power, that a difference is below `margin`.
 
     Normal approximation of the paired non-inferiority test: (z_0.95 + z_0.8)^2 (discordance - difference^2) / (margin -
     difference)^2, Lu & Bean (1995), "On the sample size for one-sided equivalence of sensitivities based upon McNemar's
@@ -109,7 +109,7 @@ def required_to_rule_out(*, difference: float, discordance: float, margin: float
 def scaled_examples(
     n: int, *, standard_error: float, distance: float, alpha: float = 0.05, one_sided: bool = False
 ) -> int | None:
-    """Return how many examples put `distance` beyond the test's reach with 80% power, any metric.
+    """Compute how many examples settle a `distance` with 80% power, for any metric.
 
     Normal approximation: the standard error seen on n examples shrinks with the root of their number. None when the
     distance is not positive or more than `MOST_EXAMPLES` are needed.
@@ -122,12 +122,12 @@ def scaled_examples(
 
 
 def detectable_with_error(standard_error: float, *, alpha: float = 0.05) -> float:
-    """Return the smallest true difference shown with 80% power, from a standard error: (z + z_0.8) SE, at most 1."""
+    """Compute the smallest true difference shown with 80% power, from a standard error: (z + z_0.8) SE, at most 1."""
     return min(1.0, (float(ndtri(1 - alpha / 2)) + _Z_POWER) * standard_error)
 
 
 def _critical(pairs: Integers, alpha: float) -> Integers:
-    """Return, for each number of discordant pairs, the most that the better strategy may lose; -1 for none."""
+    """Find, for each number of discordant pairs, the most that the better strategy may lose; -1 for none."""
     # the normal quantile is close; start above it and step down while the test would not reject
     start = np.floor(pairs / 2 + ndtri(alpha / 2) * np.sqrt(pairs) / 2).astype(np.int64) + 3
     critical: Integers = np.minimum(start, pairs // 2)

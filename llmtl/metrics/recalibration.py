@@ -1,4 +1,4 @@
-"""Label probabilities corrected for a model's leaning to some labels: batch calibration and vector scaling.
+"""Correct label probabilities for a model's bias towards some labels: batch calibration and vector scaling.
 
 Both are one affine map of the log-probabilities, renormalised:
 
@@ -20,7 +20,7 @@ from llmtl.errors import DataError
 Floats = NDArray[np.float64]
 
 FLOOR = 1e-6
-"""Probabilities below this count as this much. Serving does not ask the model where no label can have more
+"""Lower probabilities count as this much. Serving does not ask the model where no label can have more
 (`llmtl.engines.vllm.branches.NEGLIGIBLE`), so that smaller ones are not known there."""
 PENALTY = 1.0
 """Weight of the squared distance to the identity: a standard normal prior on each scale and bias."""
@@ -42,7 +42,7 @@ class LabelCalibration:
     bias: tuple[float, ...]
 
     def apply(self, probabilities: ArrayLike) -> Floats:
-        """Return calibrated probabilities, (..., C) to (..., C); raises `DataError` for another number of labels."""
+        """Calibrate probabilities, (..., C) to (..., C); raise `DataError` for another number of labels."""
         given = np.asarray(probabilities, dtype=float)
         if given.shape[-1] != len(self.scale):
             raise DataError(
@@ -51,24 +51,24 @@ class LabelCalibration:
         return _softmax(np.array(self.scale) * _log(given) + np.array(self.bias))
 
     def label(self, probabilities: Mapping[str, float]) -> tuple[str, dict[str, float]]:
-        """Return the likeliest label after calibration and the probability of each; of equal ones the first."""
+        """Pick the likeliest label after calibration, the first of equals; return it with the probability of each."""
         row = self.apply(list(probabilities.values())).tolist()
         calibrated = dict(zip(probabilities, row, strict=True))
         return max(calibrated, key=calibrated.__getitem__), calibrated
 
 
 def train_prior(references: Sequence[str], labels: Sequence[str]) -> Floats:
-    """Return the relative frequency of each label with one example added to each (Laplace), (C,)."""
+    """Compute the relative frequency of each label, one example added to each (Laplace), (C,)."""
     counts = np.array([1 + sum(reference == label for reference in references) for label in labels], dtype=float)
     prior: Floats = counts / counts.sum()
     return prior
 
 
 def batch_calibration(probabilities: ArrayLike, prior: ArrayLike) -> LabelCalibration:
-    """Return batch calibration of (N, C) probabilities with the labels' `prior` (C,) multiplied back.
+    """Fit batch calibration on (N, C) probabilities, and multiply the labels' `prior` (C,) back.
 
     Zhou et al. (2024), "Batch Calibration: Rethinking Calibration for In-Context Learning and Prompt Engineering": the
-    mean probability of a label over inputs is the prompt's leaning, and is divided out. That alone assumes evenly
+    mean probability of a label over inputs is the prompt's bias, and is divided out. That alone assumes evenly
     frequent labels; multiplying by the train labels' frequencies does not.
     """
     leaning = np.asarray(probabilities, dtype=float).mean(axis=0)
@@ -77,7 +77,7 @@ def batch_calibration(probabilities: ArrayLike, prior: ArrayLike) -> LabelCalibr
 
 
 def affine_calibration(probabilities: ArrayLike, truth: ArrayLike, *, penalty: float = PENALTY) -> LabelCalibration:
-    """Return vector scaling of (N, C) probabilities, fitted to the indices of the true labels, (N,).
+    """Fit vector scaling of (N, C) probabilities to the indices of the true labels, (N,).
 
     Guo et al. (2017), "On Calibration of Modern Neural Networks", section 4.2: the least negative log-likelihood, here
     drawn to the identity by `penalty`, since there may be as few as 100 examples.
@@ -89,7 +89,7 @@ def affine_calibration(probabilities: ArrayLike, truth: ArrayLike, *, penalty: f
     start = np.concatenate([np.ones(labels), np.zeros(labels)])
 
     def loss(values: Floats) -> tuple[float, Floats]:
-        """Return the penalised negative log-likelihood and its gradient."""
+        """Compute the penalised negative log-likelihood and its gradient."""
         found = _softmax(values[:labels] * logs + values[labels:])
         rows = np.arange(count)
         total = -np.log(np.maximum(found[rows, right], np.finfo(float).tiny)).sum()
@@ -103,13 +103,13 @@ def affine_calibration(probabilities: ArrayLike, truth: ArrayLike, *, penalty: f
 
 
 def _log(probabilities: ArrayLike) -> Floats:
-    """Return logarithms, probabilities below `FLOOR` taken as that."""
+    """Take logarithms; probabilities below `FLOOR` count as `FLOOR`."""
     logs: Floats = np.log(np.maximum(np.asarray(probabilities, dtype=float), FLOOR))
     return logs
 
 
 def _softmax(logs: Floats) -> Floats:
-    """Return probabilities from logarithms up to a constant, over the last axis."""
+    """Normalise logarithms, known up to a constant, to probabilities over the last axis."""
     weights: Floats = np.exp(logs - logs.max(axis=-1, keepdims=True))
     total: Floats = weights.sum(axis=-1, keepdims=True)
     return weights / total

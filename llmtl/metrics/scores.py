@@ -1,4 +1,4 @@
-"""All metrics of a task's predictions, each with a 95% interval; a failed prediction (None) is an error.
+"""Score a task's predictions by all its metrics, each with a 95% interval; a failed prediction (None) is an error.
 
 Not covered: scores of probabilities (`calibration`), comparing two strategies (`paired`, `summed`).
 """
@@ -16,16 +16,16 @@ INTERVAL_RESAMPLES = 2000
 
 
 def accuracy(references: Sequence[str], predictions: Answers) -> float:
-    """Return the share of examples given their reference; failures count as errors. Raises `DataError`."""
+    """Compute the share of examples given their reference; failures count as errors. Raises `DataError`."""
     return _of_labels(Metric.ACCURACY, references, predictions)
 
 
 def macro_f1(references: Sequence[str], predictions: Answers) -> float:
-    """Return the unweighted mean F1 over the labels that occur among the references or the predictions.
+    """Compute the unweighted mean F1 over the labels that occur among the references or the predictions.
 
     This is scikit-learn's `f1_score(average="macro")` with its default labels; a task's label that occurs in neither is
-    left out, since its F1 is not defined. A failed prediction is a miss for its reference's label and no false positive
-    for any other. Raises `DataError` for no examples or unequal lengths.
+    left out, since its F1 is not defined. A failed prediction is a miss for its reference's label and not a false
+    positive for any other. Raises `DataError` for no examples or unequal lengths.
     """
     return _of_labels(Metric.MACRO_F1, references, predictions)
 
@@ -41,7 +41,7 @@ def score(
     resamples: int = INTERVAL_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return every metric of answers of this shape with its 95% interval, by name, the default metric first.
+    """Compute every metric for answers of this shape with its 95% interval, by name, the default metric first.
 
     A share of right answers to independent examples has its Wilson interval, everything else one from the Bayesian
     bootstrap. Examples of one group (None: of no other's) are resampled together. With `labels`, a prediction that is

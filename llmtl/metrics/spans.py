@@ -1,4 +1,4 @@
-"""Scores of typed spans. An answer that repeats a span claims it once, except in field F1.
+"""Score typed spans. An answer that repeats a span claims it once, except in field F1.
 
     strict    type, start and end are right: the F1 of CoNLL (Tjong Kim Sang & De Meulder 2003) and of seqeval
     partial   a span of the right type that overlaps counts half: (COR + 0.5 PAR) over the spans claimed is precision,
@@ -26,7 +26,7 @@ Metrics"."""
 
 
 def span_f1(metric: Metric, references: Sequence[str], types: Sequence[str]) -> F1Measure:
-    """Return strict micro or macro F1, or partial or field micro F1, over spans."""
+    """Measure strict micro or macro F1, or partial or field micro F1, over spans."""
     read = _fields if metric is Metric.FIELD_F1 else _places
     return F1Measure(
         metric=metric,
@@ -39,7 +39,7 @@ def span_f1(metric: Metric, references: Sequence[str], types: Sequence[str]) -> 
 
 
 def span_match(references: Sequence[str]) -> ExactMeasure:
-    """Return the share of examples with exactly the right spans: type, start and end."""
+    """Measure the share of examples with exactly the right spans: type, start and end."""
     return exact(
         Metric.EXACT_MATCH,
         references,
@@ -48,7 +48,7 @@ def span_match(references: Sequence[str]) -> ExactMeasure:
 
 
 def named_types(answer: str) -> set[str]:
-    """Return the types that an answer names; none where it cannot be read."""
+    """Read the types that an answer names; none if it cannot be read."""
     try:
         return {span.type for span in read_spans(answer)}
     except InputError:
@@ -72,7 +72,7 @@ def _by_type(spans: Iterable[Span], key: Callable[[Span], object]) -> dict[str, 
 
 
 def _overlapping(expected: Keys, claimed: Keys) -> float:
-    """Return the credit of the best one-to-one pairing: 1 for equal places, a half for overlapping ones."""
+    """Compute the credit of the best one-to-one pairing: 1 for equal places, a half for overlapping ones."""
     both = expected & claimed
     left = [np.array(cast("list[tuple[int, int]]", list(keys - both))) for keys in (expected, claimed)]
     if not all(len(places) for places in left):

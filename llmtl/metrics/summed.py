@@ -1,4 +1,4 @@
-"""Comparing two strategies, or bounding one, in any metric of summed counts: clusters and training seeds included.
+"""Compare two strategies, or bound one, in any metric of summed counts, clusters and training seeds included.
 
 The p-value is that of approximate randomisation: the answers to a cluster of examples change sides together, with all
 their counts (Noreen 1989; Yeh 2000; for clusters Gail et al. 1996, "On design considerations and randomization-based
@@ -52,12 +52,12 @@ class Counts:
 
     @property
     def n(self) -> int:
-        """Return the number of examples."""
+        """The number of examples, N."""
         return int(self.each.shape[1])
 
     @property
     def codes(self) -> Integers:
-        """Return the cluster of each example."""
+        """The cluster of each example, (N,), numbered from 0."""
         return cluster_codes(self.groups, self.n)
 
 
@@ -86,7 +86,7 @@ def clustered(groups: Sequence[str | None]) -> bool:
 
 
 def interval_of(value: Value, counts: Counts, *, resamples: int = 2000, seed: int = 0) -> Interval:
-    """Return the metric, a mean over the seeds, with its 95% interval within 0 and 1."""
+    """Compute the metric, a mean over the seeds, with its 95% interval within 0 and 1."""
     clusters = summed(counts.each, counts.codes)
     size = design_effect(value, [counts.each], [1.0], counts.codes)
     system = System(clusters, size * np.stack([counts.perfect, counts.wrong]))
@@ -100,7 +100,7 @@ def interval_of(value: Value, counts: Counts, *, resamples: int = 2000, seed: in
 def compare_sums(
     value: Value, a: Counts, b: Counts, *, wins: tuple[int, int], resamples: int = 10_000, seed: int = 0
 ) -> PairedDifference:
-    """Return how a compares with b, counted on the same examples; `wins` says on how many each alone scores higher."""
+    """Compare a with b on the same examples; `wins` says on how many each alone scores higher."""
     first, second = (summed(item.each, a.codes) for item in (a, b))
     groups = first.shape[1]
     size = design_effect(value, [a.each, b.each], (1.0, -1.0), a.codes)
@@ -112,7 +112,7 @@ def compare_sums(
     low, at_least, at_most, high = (
         (min(1.0, max(-1.0, found.end(level))) for level in (0.025, 0.05, 0.95, 0.975))
         if groups > 1
-        else (-1.0, -1.0, 1.0, 1.0)  # one cluster says nothing about the others
+        else (-1.0, -1.0, 1.0, 1.0)  # a single cluster tells nothing about the spread over clusters
     )
     seeded = max(len(first), len(second)) > 1
     if seeded:
@@ -136,10 +136,10 @@ def compare_sums(
 
 
 def swap_p(value: Value, a: Floats, b: Floats, *, resamples: int, seed: int) -> float:
-    """Return the two-sided randomisation p-value of a difference between counts (G, S) of the same clusters.
+    """Compute the two-sided randomisation p-value of a difference between counts (G, S) of the same clusters.
 
     Exact when there are no more than `resamples` ways to swap the clusters that differ; else (1 + r) / (1 + resamples),
-    Phipson & Smyth (2010). It is 1 when none differs.
+    Phipson & Smyth (2010). It is 1 if none differs.
     """
     differ = (a != b).any(axis=1)
     number = int(differ.sum())
@@ -165,6 +165,6 @@ def swap_p(value: Value, a: Floats, b: Floats, *, resamples: int, seed: int) -> 
 
 
 def _masks(start: int, size: int, bits: int) -> Floats:
-    """Return the binary digits of the numbers from `start`, one row each."""
+    """Write the numbers from `start` as binary digits, one row each."""
     numbers = np.arange(start, start + size)[:, None]
     return np.asarray((numbers >> np.arange(bits)) & 1, dtype=np.float64)

@@ -1,6 +1,6 @@
-"""Scores of generated text: chrF and BLEU of the whole set from sacrebleu's counts of each text, ROUGE-L, exact match.
+"""Score generated text: chrF and BLEU of the whole set from sacrebleu's counts of each text, ROUGE-L, exact match.
 
-Every score takes several references a text, and is divided by 100 where its library counts to 100. Not covered: other
+Every score takes several references per text, and is divided by 100 if its library counts to 100. Not covered: other
 tokenizers than BLEU's `13a` and ROUGE's (which keeps ASCII letters and digits only, so that ROUGE-L of a text in
 another script is 0), chrF++, judging by a model.
 """
@@ -26,13 +26,13 @@ CHRF_BETA = 2.0
 
 
 def all_references(references: Sequence[str], alternatives: Sequence[Sequence[str]] = ()) -> list[tuple[str, ...]]:
-    """Return the references of each example, the first one first."""
+    """List the references of each example, the main one first."""
     others = alternatives or [()] * len(references)
     return [(one, *more) for one, more in zip(references, others, strict=True)]
 
 
 def text_match(references: Sequence[str], alternatives: Sequence[Sequence[str]] = ()) -> ExactMeasure:
-    """Return the share of texts that equal one of their references but for outer white space."""
+    """Measure the share of texts that equal one of their references, outer white space aside."""
     return exact(Metric.EXACT_MATCH, references, str.strip, alternatives=alternatives)
 
 
@@ -41,7 +41,7 @@ class ChrF(Measure):
     """The character n-gram F-score of the whole set, with sacrebleu's defaults (n up to 6, beta 2).
 
     Popović (2015), "chrF: character n-gram F-score for automatic MT evaluation". Of several
-    references the one with the best score of its own counts.
+    references, the one with the best score counts.
     """
 
     references: References
@@ -54,11 +54,11 @@ class ChrF(Measure):
         object.__setattr__(self, "_scorer", CHRF(references=_streams(self.references)))
 
     def counts(self, answers: Answers) -> Floats:
-        """Return the n-grams in the answer, in the reference and in both, for n from 1 to 6; shape (N, 18)."""
+        """Count the n-grams in the answer, in the reference and in both, for n from 1 to 6; shape (N, 18)."""
         return _statistics(self._scorer, answers, len(self.references))
 
     def value(self, totals: Floats) -> Floats:
-        """Return chrF of summed counts, shape (..., 18) to (...)."""
+        """Compute chrF from summed counts, shape (..., 18) to (...)."""
         claimed, expected, both = (totals[..., part::3] for part in range(3))
         effective = (claimed > 0) & (expected > 0)
         number = np.maximum(effective.sum(axis=-1), 1)
@@ -72,7 +72,7 @@ class ChrF(Measure):
         return np.asarray(counts * np.tile((1.0, 1.0, 0.0), counts.shape[-1] // 3), dtype=np.float64)
 
     def each(self, answers: Answers) -> Floats:
-        """Return sacrebleu's sentence chrF of each answer, shape (N,)."""
+        """Compute sacrebleu's sentence chrF of each answer, shape (N,)."""
         return self.value(self.counts(answers))
 
 
@@ -91,11 +91,11 @@ class Bleu(Measure):
         object.__setattr__(self, "_scorer", BLEU(force=True, references=_streams(self.references)))
 
     def counts(self, answers: Answers) -> Floats:
-        """Return the lengths of answer and closest reference, the n-grams that match and all; shape (N, 10)."""
+        """Count the lengths of answer and closest reference, and matching and all n-grams up to 4; shape (N, 10)."""
         return _statistics(self._scorer, answers, len(self.references))
 
     def value(self, totals: Floats) -> Floats:
-        """Return BLEU of summed counts, shape (..., 10) to (...)."""
+        """Compute BLEU from summed counts, shape (..., 10) to (...)."""
         return _bleu(totals, effective=False)
 
     def without_hits(self, counts: Floats) -> Floats:
@@ -103,7 +103,7 @@ class Bleu(Measure):
         return np.asarray(counts * ([1.0] * 2 + [0.0] * BLEU_ORDER + [1.0] * BLEU_ORDER), dtype=np.float64)
 
     def each(self, answers: Answers) -> Floats:
-        """Return sacrebleu's sentence BLEU of each answer (only the orders that it is long enough for), shape (N,)."""
+        """Compute sacrebleu's sentence BLEU of each answer (only the orders that it is long enough for), shape (N,)."""
         return _bleu(self.counts(answers), effective=True)
 
 
@@ -118,7 +118,7 @@ class RougeL(MeanMeasure):
     metric: Metric = Metric.ROUGE_L
 
     def each(self, answers: Answers) -> Floats:
-        """Return ROUGE-L of each answer, shape (N,)."""
+        """Compute ROUGE-L of each answer, shape (N,)."""
         # it imports nltk, which takes seconds
         from rouge_score.rouge_scorer import RougeScorer
 
@@ -128,7 +128,7 @@ class RougeL(MeanMeasure):
 
 
 def _streams(references: References) -> list[list[Any]]:
-    """Return the references as sacrebleu takes them: the first of every text, then the second, None where lacking."""
+    """Arrange the references as sacrebleu takes them: the first of every text, then the second, None where missing."""
     most = max(len(several) for several in references)
     return [[several[rank] if rank < len(several) else None for several in references] for rank in range(most)]
 
@@ -142,7 +142,7 @@ def _statistics(scorer: "SacrebleuMetric", answers: Answers, expected: int) -> F
 
 
 def _bleu(totals: Floats, *, effective: bool) -> Floats:
-    """Return BLEU of counts; with `effective`, orders without n-grams are left out instead of making it 0."""
+    """Compute BLEU from counts; with `effective`, leave out orders without n-grams, which would make it 0."""
     length, expected_length = totals[..., 0], totals[..., 1]
     right, all_ = totals[..., 2 : 2 + BLEU_ORDER], totals[..., 2 + BLEU_ORDER :]
     present = all_ > 0
@@ -158,5 +158,5 @@ def _bleu(totals: Floats, *, effective: bool) -> Floats:
 
 
 def _shares(part: Floats, whole: Floats, where: NDArray[np.bool_]) -> Floats:
-    """Return part / whole, 0 where not `where`."""
+    """Compute part / whole, 0 where `where` is false."""
     return np.asarray(np.divide(part, whole, out=np.zeros_like(whole), where=where), dtype=np.float64)

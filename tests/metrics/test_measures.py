@@ -221,7 +221,7 @@ def test_a_label_that_the_task_does_not_have_fails_the_whole_answer():
     [
         (Metric.BLEU, EXTRACTION, ["[]"], [], "bleu does not score spans"),
         (Metric.ACCURACY, CLASSIFICATION, [], [], "nothing to score"),
-        (Metric.MICRO_F1, MULTI_LABEL, ['["z"]'], ["a"], "'z' is none of the task's labels"),
+        (Metric.MICRO_F1, MULTI_LABEL, ['["z"]'], ["a"], "'z' is not one of the task's labels"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(metric, kind, references, labels, message):

@@ -91,7 +91,7 @@ def test_the_macro_f1_interval_covers_the_expected_score(count, n, right):
     [
         ([], [], None, "nothing to score"),
         (["a"], ["a", "b"], None, "one for each"),
-        (["a", "z"], ["a", "a"], ["a", "b"], "'z' is none of the task's labels"),
+        (["a", "z"], ["a", "a"], ["a", "b"], "'z' is not one of the task's labels"),
     ],
 )
 def test_wrong_input_is_refused(references, guesses, labels, message):
