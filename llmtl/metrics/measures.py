@@ -50,7 +50,9 @@ class Family:
         named = self.labels_in(references)
         unknown = sorted(named - set(labels)) if labels else []
         if unknown:
-            raise DataError(f"The reference '{unknown[0]}' is not one of the task's {self.labels}; add it to the labels.")
+            raise DataError(
+                f"The reference '{unknown[0]}' is not one of the task's {self.labels}; add it to the labels."
+            )
         return self.make(metric, references, alternatives, list(labels) or sorted(named))
 
     def labels_in(self, answers: Answers) -> set[str]:
