@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from llmtl.checks.finding import Finding, Level
 from llmtl.task import Example, references
 
+FEW_LABELS, WEAK_CLASSIFIER = "few_labels", "weak_classifier"
+"""The codes of findings that say why labels were not checked."""
 FOLDS = 5
 MOST_EXAMPLES = 10_000
 _MOST_WORDS = 2_000
@@ -42,12 +44,14 @@ def check_label_noise(examples: Sequence[Example], *, seed: int = 0) -> list[Fin
     labels = sorted(label for label, count in counts.items() if count >= FOLDS)
     examples = [example for example in examples[:MOST_EXAMPLES] if example.reference in set(labels)]
     if len(labels) < 2:
-        return [_skipped(f"fewer than two labels have {FOLDS} examples in train and dev")]
+        return [_skipped(f"fewer than two labels have {FOLDS} examples in train and dev", FEW_LABELS)]
     given = np.array([labels.index(example.reference) for example in examples])
     probabilities = _held_out_probabilities([example.text for example in examples], given, seed=seed)
     skill = float(balanced_accuracy_score(given, probabilities.argmax(axis=1), adjusted=True))
     if skill < LOWEST_SKILL:
-        return [_skipped(f"a bag of words gets only {max(0.0, skill):.0%} of the way from chance to perfect")]
+        skill = max(0.0, skill)
+        reason = f"a bag of words gets only {skill:.0%} of the way from chance to perfect"
+        return [_skipped(reason, WEAK_CLASSIFIER, skill)]
     suspects = confident_suspects(given, probabilities)
     if not len(suspects):
         return []
@@ -110,5 +114,6 @@ def _classifier() -> Any:
     return make_pipeline(words, LogisticRegression(C=10.0, max_iter=100))
 
 
-def _skipped(reason: str) -> Finding:
-    return Finding("label-noise", Level.INFO, f"Labels were not checked for errors: {reason}.")
+def _skipped(reason: str, code: str, value: float | None = None) -> Finding:
+    message = f"Labels were not checked for errors: {reason}."
+    return Finding("label-noise", Level.INFO, message, code=code, value=value)

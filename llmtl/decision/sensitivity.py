@@ -6,10 +6,12 @@ Not covered: finding suspects (`llmtl.checks.label_noise`); fitting again withou
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TypeVar
 
 from pydantic import TypeAdapter
 
+from llmtl.checks.label_noise import FEW_LABELS, WEAK_CLASSIFIER
 from llmtl.costs import PriceConfig, Spent
 from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
@@ -23,19 +25,57 @@ FEWEST_LEFT = 10
 """With fewer dev or test examples left, deciding again says nothing."""
 
 
+class Unchecked(StrEnum):
+    """Why it is not known whether the verdict rests on wrong labels."""
+
+    OTHER_KIND = "other_kind"  # only labels of classification are checked
+    FEW_LABELS = FEW_LABELS
+    WEAK_CLASSIFIER = WEAK_CLASSIFIER
+    TOO_FEW_LEFT = "too_few_left"
+    TOLD = "told"  # earlier versions kept the words alone
+
+
+@dataclass(frozen=True)
+class NoAnswer:
+    """Why there is no answer, with the kind of task or the classifier's skill where it is for that."""
+
+    why: Unchecked
+    kind: str = ""
+    skill: float | None = None
+    told: str = ""
+
+
+class Unfitted(StrEnum):
+    """Why a strategy was not fitted again without the suspects."""
+
+    PAID = "paid"  # its provider would charge for every request again
+    NO_TIME = "no_time"
+    SKIPPED = "skipped"  # it cannot run without them, as `told` says
+    TOLD = "told"  # earlier versions kept the words alone
+
+
+@dataclass(frozen=True)
+class NotRefitted:
+    """Why a strategy was not fitted again, with the seconds it would have taken and those that were left."""
+
+    why: Unfitted
+    takes_seconds: float = 0.0
+    left_seconds: float = 0.0
+    told: str = ""
+
+
 @dataclass(frozen=True)
 class Suspects:
-    """Examples whose label looks wrong, and how they were found.
+    """Examples whose label looks wrong.
 
     `refitted` are evaluations, on what is left of dev and test, of strategies fitted without the `in_train` suspects,
     once each; `not_refitted` says why others that used them were not, `spent` what fitting again took.
     """
 
     ids: frozenset[str]
-    how: str
     in_train: int = 0
     refitted: tuple[Evaluation, ...] = ()
-    not_refitted: Mapping[str, str] = field(default_factory=dict)
+    not_refitted: Mapping[str, NotRefitted] = field(default_factory=dict)
     spent: Spent = field(default_factory=Spent)
 
 
@@ -63,17 +103,15 @@ class NoiseSensitivity:
     is what fitting the others again took.
     """
 
-    how: str
-    unchecked: str | None = None
+    unchecked: NoAnswer | None = None
     dev: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     verdict: Verdict | None = None
     winner: str | None = None
     changed: bool = False
     scores: tuple[Rescored, ...] = field(default=())
-    sentence: str = ""
     train: int = 0
-    not_refitted: Mapping[str, str] = field(default_factory=dict)
+    not_refitted: Mapping[str, NotRefitted] = field(default_factory=dict)
     refits: Spent = field(default_factory=Spent)
 
 
@@ -95,25 +133,23 @@ def without_suspects(
 
     Costs and latencies stay as measured; what cannot be chosen stays out. Classification only.
     """
-    marked, how = set(suspects.ids), suspects.how
+    marked = set(suspects.ids)
     whole = max(item.n for item in dev)
     # those that left the race are compared, where they saw more than suspects
     left = [_without(item, marked, None) for item in dev if len(_ids([item], marked)) < item.n < whole]
     dropped = [drop for drop in decision.choice.dropped if drop.strategy in {item.strategy for item in left}]
     dev = [item for item in dev if item.n == whole]
     found = NoiseSensitivity(
-        how,
-        None,
-        _ids(dev, marked),
-        _ids(test, marked),
+        dev=_ids(dev, marked),
+        test=_ids(test, marked),
         train=suspects.in_train,
         not_refitted=suspects.not_refitted,
         refits=suspects.spent,
     )
     if not found.dev and not found.test and not suspects.refitted:
-        return replace(found, sentence=_rests_on_none(suspects))
+        return found
     if too_few_left(dev, test, marked):
-        return replace(found, unchecked="too few dev or test examples would be left")
+        return replace(found, unchecked=NoAnswer(Unchecked.TOO_FEW_LEFT))
     again = {(item.split, item.strategy): item for item in suspects.refitted}
     dev_left, test_left = (
         [_without(item, marked, again.get((item.split, item.strategy))) for item in items] for items in (dev, test)
@@ -128,7 +164,7 @@ def without_suspects(
         left=left,
     )
     redone = decide(task, choice, dev=dev_left, test=test_left, config=config, prices=prices, dropped=left)
-    return _compared(decision, redone, found, suspects)
+    return _compared(decision, redone, found, suspects.refitted)
 
 
 def too_few_left(dev: Sequence[Evaluation], test: Sequence[Evaluation], ids: Collection[str]) -> bool:
@@ -136,69 +172,19 @@ def too_few_left(dev: Sequence[Evaluation], test: Sequence[Evaluation], ids: Col
     return any(items[0].n - len(_ids(items, ids)) < FEWEST_LEFT for items in (dev, test))
 
 
-def _rests_on_none(suspects: Suspects) -> str:
-    if not suspects.not_refitted:
-        return "No label of dev or test looks wrong, so the verdict rests on none."
-    return (
-        f"No label of dev or test looks wrong; without the {_counted(suspects.in_train, 'train')} whose label does "
-        f"nothing was fitted again: {_not_refitted(suspects)}."
-    )
-
-
-def _compared(decision: Decision, again: Decision, found: NoiseSensitivity, suspects: Suspects) -> NoiseSensitivity:
-    """Return the finding with what was decided before and after."""
+def _compared(
+    decision: Decision, again: Decision, found: NoiseSensitivity, refitted: Sequence[Evaluation]
+) -> NoiseSensitivity:
+    """Return the finding with what was decided without the suspects."""
     changed = (again.verdict, again.winner) != (decision.verdict, decision.winner)
     after = _test_scores(again)
-    fitted = {item.strategy for item in suspects.refitted}
+    fitted = {item.strategy for item in refitted}
     scores = tuple(
         Rescored(name, before.value, after[name].value, name in fitted, before.seeds, after[name].seeds)
         for name, before in _test_scores(decision).items()
         if name in after
     )
-    before_text, after_text = (f"{item.verdict.value}, {item.winner}" for item in (decision, again))
-    result = (
-        f"would be {after_text}, in place of {before_text}: have those labels read over."
-        if changed
-        else f"is the same: {after_text}."
-    )
-    text = f"Without {_marked(found)}, the verdict {result}{_refits(suspects, scores)}"
-    return replace(found, verdict=again.verdict, winner=again.winner, changed=changed, scores=scores, sentence=text)
-
-
-def _marked(found: NoiseSensitivity) -> str:
-    parts = [(found.train, "train"), (len(found.dev), "dev"), (len(found.test), "test")]
-    listed = [f"{count:,} {name}" for count, name in parts if count]
-    one = sum(count for count, _ in parts) == 1
-    return f"the {_listed(listed)} {'example whose label looks' if one else 'examples whose labels look'} wrong"
-
-
-def _refits(suspects: Suspects, scores: Sequence[Rescored]) -> str:
-    """Return what was fitted again, with how many seeds, and what was not, as further sentences."""
-    names = sorted(item.strategy for item in scores if item.refitted)
-    done = f" {_listed(names)} {_was(names)} fitted again without those of train." if names else ""
-    done += "".join(
-        f" {item.strategy} was so with one training seed, where the verdict rests on {item.seeds}: part of its change "
-        "may be the seed's."
-        for item in scores
-        if item.refitted and item.seeds > item.seeds_after
-    )
-    return f"{done} Not fitted again: {_not_refitted(suspects)}." if suspects.not_refitted else done
-
-
-def _not_refitted(suspects: Suspects) -> str:
-    return "; ".join(f"{name}, as {why}" for name, why in suspects.not_refitted.items())
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _was(names: Sequence[str]) -> str:
-    return "was" if len(names) == 1 else "were"
-
-
-def _counted(count: int, name: str) -> str:
-    return f"{count:,} {name} example{'s' if count > 1 else ''}"
+    return replace(found, verdict=again.verdict, winner=again.winner, changed=changed, scores=scores)
 
 
 def _ids(evaluations: Sequence[Evaluation], marked: Collection[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@
     tally.py    wins, losses and ties as a win rate with an interval and a test
     judge.py    asking an endpoint about all pairs, within the limits
     result.py   what `judging.json` holds
-    opinion.py  what the judge says in words, and where it contradicts the decision
+    opinion.py  where the judge contradicts the decision
 
 Not covered: deciding anything. The verdict rests on the metric that was written down before test was opened.
 """

@@ -74,8 +74,8 @@ class Opinion:
 class Judging:
     """The judge's opinion on `examples` of `of` test examples; without one, `unjudged` says why.
 
-    `sentence` sums it up; `contradictions` are the sentences on where it contradicts the decision. `unfinished` is what
-    the replies took that came before the judge failed.
+    `judged_itself` says that it read outputs of its own. `unfinished` is what the replies took that came before the
+    judge failed.
     """
 
     model: str
@@ -86,9 +86,7 @@ class Judging:
     examples: int = 0
     of: int = 0
     opinion: Opinion | None = None
-    notes: tuple[str, ...] = ()
-    sentence: str = ""
-    contradictions: tuple[str, ...] = ()
+    judged_itself: bool = False
     unfinished: Spent | None = None
 
     @property

@@ -18,11 +18,12 @@ from llmtl.errors import HostedError
 from llmtl.judging.asking import Brief
 from llmtl.judging.config import JudgeConfig
 from llmtl.judging.judge import Contest, Judge, verdict_rows
-from llmtl.judging.opinion import self_judged, with_words
-from llmtl.judging.result import JUDGING, JUDGING_FILE, OPINION, VERDICTS_FILE, Judging, Spent
+from llmtl.judging.opinion import judges_itself
+from llmtl.judging.result import JUDGING_FILE, OPINION, VERDICTS_FILE, Judging, Spent
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
+from llmtl.report.judging import judging_to_json, sentence, warnings
 from llmtl.store import digest, write_json, write_json_lines
 from llmtl.task import Example, Split
 
@@ -46,10 +47,9 @@ def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) 
             (folder / name).unlink(missing_ok=True)
         return None
     judging, rows = _judged(bench, config, decision, {item.strategy: item for item in test})
-    judging = with_words(judging, decision)
     write_json_lines(folder / VERDICTS_FILE, rows)
-    write_json(folder / JUDGING_FILE, JUDGING.dump_python(judging, mode="json"))
-    for line in judging.contradictions or (judging.sentence,):
+    write_json(folder / JUDGING_FILE, judging_to_json(judging, decision))
+    for line in warnings(judging, decision) or (sentence(judging),):
         bench.progress.say(line)
     return judging
 
@@ -70,18 +70,18 @@ def _judged(
         "contests": digest([asdict(contest) for contest in contests]),
     }
     known = Judging(config.model, config.base_url, config.criteria, recipe.decision.alpha, of=len(whole))
-    sitting = _Sitting(bench, config)
+    session = _JudgeSession(bench, config)
     try:
-        found = bench.store.step("judge", depends_on, lambda _: sitting.ask(sample, contests))
+        found = bench.store.step("judge", depends_on, lambda _: session.ask(sample, contests))
     except HostedError as error:
-        return replace(known, unjudged=str(error), unfinished=sitting.spent), []
+        return replace(known, unjudged=str(error), unfinished=session.spent), []
     opinion = OPINION.validate_python(found["opinion"])
-    notes = self_judged(config.model, contests, recipe.strategies.hosted.model)
-    return replace(known, examples=len(sample), opinion=opinion, notes=notes), found["rows"]
+    itself = judges_itself(config.model, contests, recipe.strategies.hosted.model)
+    return replace(known, examples=len(sample), opinion=opinion, judged_itself=itself), found["rows"]
 
 
 @dataclass
-class _Sitting:
+class _JudgeSession:
     """Asks the judge once it has to, and knows what that took even where it failed."""
 
     bench: Bench

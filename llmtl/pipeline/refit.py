@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from llmtl.costs import Spent
-from llmtl.decision.sensitivity import Suspects
+from llmtl.decision.sensitivity import NotRefitted, Suspects, Unfitted
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.spending import spent_fitting, spent_scoring, total
 from llmtl.progress import Silent
+from llmtl.report.noise import why_unfitted
 from llmtl.strategies.table import HOSTED
 from llmtl.strategy import Role, Strategy
 from llmtl.task import Example, Split
@@ -43,7 +44,7 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
     ]
     made: list[Evaluation] = []
     spent: list[Spent] = []
-    kept: dict[str, str] = {}
+    kept: dict[str, NotRefitted] = {}
     left = _seconds(bench)
     with bench.progress.stage("without labels that look wrong: fitting again", len(affected)) as advance:
         for strategy in affected:
@@ -52,7 +53,7 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
             if why is None:
                 left -= takes
                 fitted = clean.fit(strategy)
-                why = fitted.get("skipped")
+                why = NotRefitted(Unfitted.SKIPPED, told=fitted["skipped"]) if "skipped" in fitted else None
                 scores = [] if why else [clean.evaluate(strategy, part)[0] for part in ("dev", "test")]
                 spent += [spent_fitting(fitted, bench.prepared.recipe.prices), *map(spent_scoring, scores)]
                 made += scores
@@ -60,7 +61,9 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
                 kept[strategy.name] = why
             advance(1)
     for name, why in kept.items():
-        bench.progress.say(f"Not fitted again without the {in_train:,} train labels that look wrong: {name} ({why})")
+        bench.progress.say(
+            f"Not fitted again without the {in_train:,} train labels that look wrong: {name} ({why_unfitted(why)})"
+        )
     return replace(suspects, in_train=in_train, refitted=tuple(made), not_refitted=kept, spent=total(spent))
 
 
@@ -73,18 +76,13 @@ def uses(strategy: Strategy, state: Mapping[str, Any], ids: Collection[str]) -> 
     return "shots" in state if shown is None else not set(ids).isdisjoint(shown)
 
 
-def _kept(strategy: Strategy, takes: float, left: float) -> str | None:
+def _kept(strategy: Strategy, takes: float, left: float) -> NotRefitted | None:
     """Return why a strategy is not fitted again, or None."""
     if strategy.role is Role.BASELINE:
         return None
     if strategy.name in HOSTED:
-        return "its provider would charge for every request again"
-    if takes > left:
-        return (
-            f"that would take about {takes / 60:.1f} minutes and {left / 60:.1f} are left; "
-            "raise label_noise.refit_minutes"
-        )
-    return None
+        return NotRefitted(Unfitted.PAID)
+    return NotRefitted(Unfitted.NO_TIME, takes, left) if takes > left else None
 
 
 def _seconds(bench: Bench) -> float:

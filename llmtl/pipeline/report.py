@@ -16,17 +16,20 @@ from llmtl.decision import Decision, decide
 from llmtl.decision.eligibility import broken_by
 from llmtl.decision.power import break_evens
 from llmtl.decision.ranking import Ranking
-from llmtl.decision.sensitivity import NOISE, NOISE_FILE
 from llmtl.errors import RunError
-from llmtl.judging.result import JUDGING, JUDGING_FILE
 from llmtl.learning_curve import CURVE_FILE, CURVES
+from llmtl.learning_curve.result import LearningCurves
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples, read_if_there
+from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples, read_judging, read_noise
 from llmtl.report import ReportContent, Summary, markdown, serving, summarize, write_html
+from llmtl.report import judging as judge_words
+from llmtl.report import noise as noise_words
+from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.sentences import constraints_broken
 from llmtl.store import read_json, write_text
+from llmtl.strategies.table import sending_away
 
 
 def refresh_report(folder: Path) -> None:
@@ -60,20 +63,25 @@ def report_content(run: Run) -> ReportContent:
         served=served,
         prices=run.recipe.prices,
         limits=run.recipe.decision,
-        curves=read_if_there(run.folder / CURVE_FILE, CURVES),
-        noise=read_if_there(run.folder / NOISE_FILE, NOISE),
-        judging=read_if_there(run.folder / JUDGING_FILE, JUDGING),
+        curves=_curves(run),
+        noise=read_noise(run.folder),
+        judging=read_judging(run.folder),
     )
+
+
+def _curves(run: Run) -> LearningCurves | None:
+    """Return what labelling more would bring, or None where that was not worked out."""
+    path = run.folder / CURVE_FILE
+    return CURVES.validate_python(read_json(path)) if path.is_file() else None
 
 
 def summary_notes(run: Run) -> tuple[str, ...]:
     """Return one line each on more labels, doubtful labels and a judge, where the run has something to say on them."""
-    curves, noise = read_if_there(run.folder / CURVE_FILE, CURVES), read_if_there(run.folder / NOISE_FILE, NOISE)
-    judging = read_if_there(run.folder / JUDGING_FILE, JUDGING)
+    curves, noise, judging = _curves(run), read_noise(run.folder), read_judging(run.folder)
     lines = [
         curves.sentence if curves else "",
-        noise.sentence if noise and noise.verdict and not noise.changed else "",
-        judging.sentence if judging and judging.unjudged is None else "",
+        noise_words.sentence(noise, run.decision) if noise and noise.verdict and not noise.changed else "",
+        judge_words.sentence(judging) if judging and judging.unjudged is None else "",
     ]
     return tuple(line for line in lines if line)
 
@@ -138,7 +146,7 @@ def _at(served: Served, evaluation: Evaluation) -> Evaluation:
     )
 
 
-def _kept(run: Run) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+def _kept(run: Run) -> tuple[tuple[Finding, ...], Mapping[str, Skipped]]:
     """Return what the checks found and who could not run; raises `RunError` for a run made before this was kept."""
     findings, skipped = run.index.findings, run.index.skipped
     if findings is None or skipped is None:
@@ -147,4 +155,8 @@ def _kept(run: Run) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
             f"'{run.folder / INDEX}' lacks {', '.join(missing)}, which earlier versions did not keep; give the "
             "same `llmtl run` again, it reuses what was measured."
         )
-    return findings, skipped
+    # a kept message has no reason, but the kept recipe says who may send inputs away
+    away = sending_away(run.recipe.strategies) if run.recipe.decision.private else {}
+    return findings, {
+        name: replace(it, reason=SkipReason.PRIVATE) if name in away else it for name, it in skipped.items()
+    }

@@ -9,9 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from llmtl.decision import Decision
-from llmtl.decision.sensitivity import NOISE, NOISE_FILE
 from llmtl.errors import RunError
-from llmtl.judging.result import JUDGING, JUDGING_FILE
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.pipeline.run_format import (
@@ -20,8 +18,9 @@ from llmtl.pipeline.run_format import (
     read_decision,
     read_evaluations,
     read_examples,
-    read_if_there,
     read_index,
+    read_judging,
+    read_noise,
     read_summary,
 )
 from llmtl.report.sentences import Summary, summarize
@@ -52,11 +51,7 @@ class Run:
         """Return the decision in sentences; of a run of an earlier version those that it kept."""
         if self.decision.rule is None:
             return read_summary(self.folder, self.decision)
-        noise, judging = (
-            read_if_there(self.folder / NOISE_FILE, NOISE),
-            read_if_there(self.folder / JUDGING_FILE, JUDGING),
-        )
-        return summarize(self.decision, noise=noise, judging=judging)
+        return summarize(self.decision, noise=read_noise(self.folder), judging=read_judging(self.folder))
 
     @cached_property
     def left(self) -> tuple[Evaluation, ...]:

@@ -15,23 +15,27 @@ curves, label noise, a judge and a live endpoint, which stand beside what they h
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from llmtl.checks.finding import Finding
 from llmtl.decision import Decision
+from llmtl.decision.sensitivity import NOISE_FILE, NoiseSensitivity
 from llmtl.errors import InputError, RunError
+from llmtl.judging.result import JUDGING_FILE, Judging
 from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.measured.evaluation import Evaluation
 from llmtl.recipe import read_yaml
+from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import from_json, kept_summary, to_json
+from llmtl.report.judging import judging_from_json
+from llmtl.report.noise import noise_from_json
 from llmtl.report.sentences import Summary
 from llmtl.settings import Recipe
 from llmtl.store import STEPS, read_json, read_json_lines, write_json, write_json_lines, write_text
 from llmtl.task import Example, Split, Task
 
-Kept = TypeVar("Kept")
 FORMAT = 2
 """The newest format that this version reads, and the one it writes. 1 had no number and stored USD in evaluations."""
 
@@ -39,6 +43,11 @@ RECIPE, DECISION, INDEX, PROVENANCE = "recipe.yaml", "decision.json", "index.jso
 EVALUATION = TypeAdapter(Evaluation)
 TASK = TypeAdapter(Task)
 EXAMPLES = TypeAdapter(tuple[Example, ...])
+
+
+def _with_reason(skipped: Any) -> Any:
+    """Return why a strategy was skipped, of which earlier versions kept the message alone."""
+    return {"reason": SkipReason.UNKNOWN, "message": skipped} if isinstance(skipped, str) else skipped
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class Index:
     fits: Mapping[str, str]
     evaluations: tuple[str, ...]
     findings: tuple[Finding, ...] | None = None
-    skipped: Mapping[str, str] | None = None
+    skipped: Mapping[str, Annotated[Skipped, BeforeValidator(_with_reason)]] | None = None
     dropped: tuple[str, ...] = ()
     format: int = field(default=1, kw_only=True)
 
@@ -91,9 +100,16 @@ def read_summary(folder: Path, decision: Decision) -> Summary:
     return kept_summary(read_json(folder / DECISION), decision)
 
 
-def read_if_there(path: Path, kind: TypeAdapter[Kept]) -> Kept | None:
-    """Read what a file of the run holds; None where the run has no such file."""
-    return kind.validate_python(read_json(path)) if path.is_file() else None
+def read_noise(folder: Path) -> NoiseSensitivity | None:
+    """Read what became of the verdict without labels that look wrong; None where that was not kept."""
+    path = folder / NOISE_FILE
+    return noise_from_json(read_json(path)) if path.is_file() else None
+
+
+def read_judging(folder: Path) -> Judging | None:
+    """Read what a judge said; None where there was none."""
+    path = folder / JUDGING_FILE
+    return judging_from_json(read_json(path)) if path.is_file() else None
 
 
 def read_evaluations(folder: Path, paths: Sequence[str]) -> tuple[Evaluation, ...]:

@@ -41,6 +41,7 @@ from llmtl.pipeline.run_format import (
 from llmtl.pipeline.spending import spending_of
 from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.progress import Progress, Silent
+from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json
 from llmtl.report.sentences import Summary, summarize, told_before
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
@@ -90,7 +91,9 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
         return _carry_out(prepared, barred, store, progress, started=started)
 
 
-def _carry_out(prepared: Prepared, barred: dict[str, str], store: Store, progress: Progress, *, started: str) -> Run:
+def _carry_out(
+    prepared: Prepared, barred: dict[str, Skipped], store: Store, progress: Progress, *, started: str
+) -> Run:
     """Return the finished run of what was prepared, in the store's folder."""
     recipe, folder = prepared.recipe, store.folder
     allowed = _plan(prepared, store, progress)
@@ -135,10 +138,11 @@ def _carry_out(prepared: Prepared, barred: dict[str, str], store: Store, progres
     return load_run(folder)
 
 
-def _without_barred(prepared: Prepared) -> tuple[Prepared, dict[str, str]]:
+def _without_barred(prepared: Prepared) -> tuple[Prepared, dict[str, Skipped]]:
     """Return the start of the run without the strategies that may not be given any input, and why they may not."""
     recipe = prepared.recipe
-    barred = sending_away(recipe.strategies) if recipe.decision.private else {}
+    away = sending_away(recipe.strategies) if recipe.decision.private else {}
+    barred = {name: Skipped(SkipReason.PRIVATE, why) for name, why in away.items()}
     left = tuple(strategy for strategy in prepared.strategies if strategy.name not in barred)
     if not left:
         raise RecipeError(
@@ -192,14 +196,14 @@ def _cut_note(split: Split, allowed: Plan) -> str:
     )
 
 
-def _measure_dev(bench: Bench) -> tuple[dict[str, str], Raced]:
+def _measure_dev(bench: Bench) -> tuple[dict[str, Skipped], Raced]:
     """Return the strategies that could not run, with the reason, and the dev evaluations of the others."""
-    skipped: dict[str, str] = {}
+    skipped: dict[str, Skipped] = {}
     fit: list[Strategy] = []
     for strategy in bench.prepared.strategies:
         fitted = bench.fit(strategy)
         if "skipped" in fitted:
-            skipped[strategy.name] = fitted["skipped"]
+            skipped[strategy.name] = Skipped(SkipReason.CONTEXT, fitted["skipped"])
             bench.progress.say(f"Skipped {strategy.name}: {fitted['skipped']}")
         else:
             fit.append(strategy)
@@ -250,7 +254,7 @@ def _write_results(
     summary: Summary,
     measured: Measured,
     ran: list[Strategy],
-    skipped: dict[str, str],
+    skipped: dict[str, Skipped],
     left: Measured,
     started: str,
 ) -> None:

@@ -5,6 +5,7 @@ Not covered: turning them into HTML, Markdown or terminal output (`html`, `markd
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from llmtl.checks.finding import Finding
@@ -18,6 +19,22 @@ from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report.sentences import Summary
 from llmtl.task import Example, Task
+
+
+class SkipReason(StrEnum):
+    """Why a strategy of the recipe was not measured."""
+
+    PRIVATE = "private"  # it would send inputs away, which `decision.private` forbids
+    CONTEXT = "context"  # its prompts do not fit the model's context
+    UNKNOWN = "unknown"  # earlier versions kept the message alone
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A strategy that was not measured: why, and the message that said so."""
+
+    reason: SkipReason
+    message: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ class ReportContent:
     sizes: Mapping[str, int]
     details: Mapping[str, Mapping[str, Any]]
     findings: tuple[Finding, ...] = ()
-    skipped: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, Skipped] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     served: Served | None = None
     prices: PriceConfig | None = None

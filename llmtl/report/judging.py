@@ -1,11 +1,14 @@
 """A judge's second opinion as every form of the report shows it.
 
-Not covered: its sentence and where it contradicts the decision, which are written with it (`llmtl.judging.opinion`).
+Not covered: finding where it contradicts the decision (`llmtl.judging.opinion`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from llmtl.judging.result import JudgedComparison, Judging
+from llmtl.decision.outcome import Decision
+from llmtl.judging.opinion import Contradiction, contradictions
+from llmtl.judging.result import JUDGING, JudgedComparison, Judging
 from llmtl.report import wording
 
 WHY_SECOND = (
@@ -23,6 +26,70 @@ HOW = (
 HEADINGS = ("Comparison", "Reading", "Win rate", "Wins", "Losses", "Ties", "Failures", "Consistent", "p", "p (Holm)")
 TEXT_COLUMNS = 2
 """How many of the columns hold text; the others are numbers."""
+
+
+def judging_to_json(judging: Judging, decision: Decision) -> dict[str, Any]:
+    """Return what `judging.json` holds: the values, and the sentences on them."""
+    values = JUDGING.dump_python(judging, mode="json")
+    told = {"sentence": sentence(judging), "contradictions": list(warnings(judging, decision))}
+    return {"schema_version": 2, **values, **told}
+
+
+def judging_from_json(document: Mapping[str, Any]) -> Judging:
+    """Return what `judging.json` holds; version 1 held a note in words on a judge that read its own outputs."""
+    return JUDGING.validate_python({"judged_itself": bool(document.get("notes")), **document})
+
+
+def sentence(judging: Judging) -> str:
+    """Return what the judge said, or why it gave no opinion."""
+    if judging.unjudged is not None:
+        return f"The judge {judging.model} gave no opinion: {judging.unjudged.rstrip('.')}."
+    found = judging.opinion
+    if found is None or not found.comparisons:
+        return f"The judge {judging.model} had no two strategies to compare."
+    said = "; ".join(_preference(item, judging.alpha) for item in found.comparisons)
+    return (
+        f"The judge {judging.model} on {judging.examples:,} test examples: {said} ({found.spent.requests:,} replies, "
+        f"{found.spent.usd:.4f} USD)."
+    )
+
+
+def warnings(judging: Judging, decision: Decision) -> tuple[str, ...]:
+    """Return where the judge contradicts the decision, or that it gave no opinion."""
+    if judging.unjudged is not None:
+        return (sentence(judging),)
+    return tuple(_contradicts(item, judging, decision) for item in contradictions(judging, decision))
+
+
+def notes(judging: Judging) -> tuple[str, ...]:
+    """Return what to know about the judge itself."""
+    if not judging.judged_itself:
+        return ()
+    return (
+        f"The judge {judging.model} wrote the outputs of hosted itself, and models lean to their own (Zheng et al. "
+        "2023, section 3.3): take another judge.",
+    )
+
+
+def _preference(item: JudgedComparison, alpha: float) -> str:
+    preferred = item.preferred(alpha)
+    if item.win_rate is None:
+        return f"no readable verdict on {item.a} and {item.b}"
+    if preferred is None:
+        return f"no preference shown between {item.a} and {item.b}"
+    return f"{preferred} preferred to {item.b if preferred == item.a else item.a}"
+
+
+def _contradicts(found: Contradiction, judging: Judging, decision: Decision) -> str:
+    item, other = found.comparison, found.other
+    more, fewer = max(item.wins, item.losses), min(item.wins, item.losses)
+    counts = f"{more:,} to {fewer:,} with {item.ties:,} ties on {judging.examples:,} test examples"
+    better = f"to {other}, which is better in {decision.metric}"
+    against = f"to the winner, {other}" if found.against_winner else better
+    return (
+        f"The judge {judging.model} prefers {found.preferred} {against} ({counts}); the verdict stays with the metric "
+        "that was written down before test, so read some of these outputs before you act on it."
+    )
 
 
 def cells(item: JudgedComparison, judging: Judging) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import StrategyResult
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import wording
-from llmtl.report.content import ReportContent
+from llmtl.report.content import ReportContent, Skipped, SkipReason
 
 NEED_NO_TRAIN = ("zero-shot",)
 """Strategies that use no training example; they too are chosen and judged on dev and test."""
@@ -294,11 +294,11 @@ def _limit(name: str, limit: float | None, values: Mapping[str, float | None], w
     return Limit(name, f"{limit:g} {unit}", shown.get(winner, wording.UNKNOWN), broken)
 
 
-def _private(config: DecisionConfig, skipped: Mapping[str, str]) -> Limit | None:
+def _private(config: DecisionConfig, skipped: Mapping[str, Skipped]) -> Limit | None:
     """Return the constraint, with who was not measured for it."""
     if not config.private:
         return None
-    broken = tuple((name, "not measured") for name, why in skipped.items() if "decision.private" in why)
+    broken = tuple((name, "not measured") for name, it in skipped.items() if it.reason is SkipReason.PRIVATE)
     return Limit("private", "inputs stay here", "they stay", broken)
 
 

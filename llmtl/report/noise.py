@@ -1,10 +1,135 @@
 """The verdict without the labels that look wrong, as every form of the report shows it.
 
-Not covered: its sentence, which is written with it (`llmtl.decision.sensitivity`).
+Not covered: working it out (`llmtl.decision.sensitivity`).
 """
 
-from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
+from collections.abc import Mapping
+from typing import Any
+
+from llmtl.checks.label_noise import FOLDS
+from llmtl.decision.outcome import Decision
+from llmtl.decision.sensitivity import (
+    NOISE,
+    NoAnswer,
+    NoiseSensitivity,
+    NotRefitted,
+    Rescored,
+    Unchecked,
+    Unfitted,
+)
 from llmtl.report import wording
+from llmtl.report.metric_words import listed
+
+HOW = (
+    "Suspects were found by confident learning over test, dev and train, each example judged by a bag-of-words "
+    "classifier fitted without it. Such a classifier doubts what it would itself get wrong, so leaving its suspects "
+    "out flatters tfidf."
+)
+
+
+def noise_to_json(noise: NoiseSensitivity, decision: Decision) -> dict[str, Any]:
+    """Return what `noise.json` holds: the values, and the sentence on them."""
+    values = NOISE.dump_python(noise, mode="json")
+    return {"schema_version": 2, **values, "sentence": sentence(noise, decision)}
+
+
+def noise_from_json(document: Mapping[str, Any]) -> NoiseSensitivity:
+    """Return what `noise.json` holds; version 1, which has no `schema_version`, held some of it in words alone."""
+    if "schema_version" in document:
+        return NOISE.validate_python(document)
+    unchecked, kept = document["unchecked"], document.get("not_refitted", {})
+    return NOISE.validate_python(
+        {
+            **document,
+            "unchecked": None if unchecked is None else NoAnswer(Unchecked.TOLD, told=unchecked),
+            "not_refitted": {name: NotRefitted(Unfitted.TOLD, told=why) for name, why in kept.items()},
+        }
+    )
+
+
+def sentence(noise: NoiseSensitivity, decision: Decision) -> str:
+    """Return what becomes of the verdict without the suspects, or why that is not known."""
+    if noise.unchecked is not None:
+        return f"Not checked: {_unchecked(noise.unchecked)}."
+    if noise.verdict is None:
+        return _rests_on_none(noise)
+    before, after = f"{decision.verdict}, {decision.winner}", f"{noise.verdict}, {noise.winner}"
+    result = (
+        f"would be {after}, in place of {before}: have those labels read over."
+        if noise.changed
+        else f"is the same: {after}."
+    )
+    return f"Without {_marked(noise)}, the verdict {result}{_refits(noise)}"
+
+
+def why_unfitted(item: NotRefitted) -> str:
+    """Return why a strategy was not fitted again."""
+    match item.why:
+        case Unfitted.PAID:
+            return "its provider would charge for every request again"
+        case Unfitted.NO_TIME:
+            return (
+                f"that would take about {item.takes_seconds / 60:.1f} minutes and {item.left_seconds / 60:.1f} are "
+                "left; raise label_noise.refit_minutes"
+            )
+        case _:
+            return item.told
+
+
+def _unchecked(found: NoAnswer) -> str:
+    together = "over train, dev and test together"
+    match found.why:
+        case Unchecked.OTHER_KIND:
+            return f"only labels of classification tasks are checked, and this is {found.kind}"
+        case Unchecked.FEW_LABELS:
+            few = f"fewer than two labels have {FOLDS} examples in train and dev"
+            return f"{together}, {few}: too little to doubt a label by"
+        case Unchecked.WEAK_CLASSIFIER:
+            weak = f"a bag of words gets only {found.skill or 0:.0%} of the way from chance to perfect"
+            return f"{together}, {weak}: too little to doubt a label by"
+        case Unchecked.TOO_FEW_LEFT:
+            return "too few dev or test examples would be left"
+        case Unchecked.TOLD:
+            return found.told
+
+
+def _rests_on_none(noise: NoiseSensitivity) -> str:
+    if not noise.not_refitted:
+        return "No label of dev or test looks wrong, so the verdict rests on none."
+    train = f"{noise.train:,} train example{'s' if noise.train > 1 else ''}"
+    return (
+        f"No label of dev or test looks wrong; without the {train} whose label does nothing was fitted again: "
+        f"{_not_refitted(noise.not_refitted)}."
+    )
+
+
+def _marked(noise: NoiseSensitivity) -> str:
+    parts = [(noise.train, "train"), (len(noise.dev), "dev"), (len(noise.test), "test")]
+    counted = [f"{count:,} {name}" for count, name in parts if count]
+    one = sum(count for count, _ in parts) == 1
+    return f"the {listed(counted)} {'example whose label looks' if one else 'examples whose labels look'} wrong"
+
+
+def _refits(noise: NoiseSensitivity) -> str:
+    """Return what was fitted again, with how many seeds, and what was not, as further sentences."""
+    names = sorted(item.strategy for item in noise.scores if item.refitted)
+    were = "was" if len(names) == 1 else "were"
+    done = f" {listed(names)} {were} fitted again without those of train." if names else ""
+    done += "".join(map(_fewer_seeds, noise.scores))
+    return f"{done} Not fitted again: {_not_refitted(noise.not_refitted)}." if noise.not_refitted else done
+
+
+def _fewer_seeds(item: Rescored) -> str:
+    if not item.refitted or item.seeds <= item.seeds_after:
+        return ""
+    return (
+        f" {item.strategy} was so with one training seed, where the verdict rests on {item.seeds}: part of its change "
+        "may be the seed's."
+    )
+
+
+def _not_refitted(kept: Mapping[str, NotRefitted]) -> str:
+    return "; ".join(f"{name}, as {why_unfitted(why)}" for name, why in kept.items())
 
 
 def noise_table(noise: NoiseSensitivity, metric: str) -> str:

@@ -32,6 +32,8 @@ from llmtl.decision.power import detectable_before
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
+from llmtl.report import judging as judge_words
+from llmtl.report import noise as noise_words
 from llmtl.report import wording
 from llmtl.report.metric_words import Words, usd
 from llmtl.report.rules import Case, reason
@@ -83,8 +85,8 @@ def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judg
         would_change=tuple(_change(case, item) for item in decision.changes),
         warnings=(
             *(_caution(case, item) for item in decision.cautions),
-            *([noise.sentence] if noise and noise.changed else []),
-            *(judging.contradictions if judging else ()),
+            *([noise_words.sentence(noise, decision)] if noise and noise.changed else []),
+            *(judge_words.warnings(judging, decision) if judging else ()),
         ),
         target_note=_target_note(case),
         why_not={item.name: why_not(decision, item) for item in decision.strategies if not item.eligible},

@@ -11,6 +11,7 @@ from llmtl.judging.result import JUDGING
 from llmtl.kinds.generation import GENERATION
 from llmtl.pipeline.judge import judged_examples
 from llmtl.pipeline.report import summary_notes
+from llmtl.report.judging import judging_to_json, sentence
 from llmtl.settings import load_recipe
 from llmtl.store import read_json, read_json_lines
 from llmtl.task import Example
@@ -71,12 +72,12 @@ def test_the_opinion_is_kept_shown_and_not_asked_for_twice(server, make_recipe, 
         text = (run.folder / report).read_text()
         assert "Second opinion: a judge" in text
         assert "does not change the verdict" in text
-    assert judging.sentence in summary_notes(run)
+    assert sentence(judging) in summary_notes(run)
 
     again = llmtl.run(make_recipe(max_usd=5.0, requests_per_minute=600), out=tmp_path / "run")
     assert len(server.bodies) == asked
     assert again.decision == run.decision
-    assert read_json(run.folder / "judging.json") == JUDGING.dump_python(judging, mode="json")
+    assert read_json(run.folder / "judging.json") == judging_to_json(judging, run.decision)
     llmtl.run(make_recipe(criteria="Be brief."), out=tmp_path / "run")
     assert len(server.bodies) == 2 * asked
 

@@ -1,11 +1,9 @@
-"""What the judge says in words, beside a decision with another opinion."""
+"""Where a judge contradicts a decision, beside a decision with another opinion."""
 
 from dataclasses import replace
 
-import pytest
-
 from llmtl.judging.judge import Contest
-from llmtl.judging.opinion import self_judged, with_words
+from llmtl.judging.opinion import contradictions, judges_itself
 from llmtl.judging.result import JudgedComparison, Judging, Opinion, Spent
 from tests.support.report_factory import make_content
 
@@ -18,40 +16,19 @@ def judging(a, b, wins, losses, p_holm):
     return Judging("m", "http://x/v1", "Be right.", 0.05, examples=100, of=300, opinion=opinion)
 
 
-def rival():
-    """Return the strategy of a comparison that test decides against, and the better one, neither being the winner."""
-    one = next(c for c in DECISION.comparisons if c.p_holm <= 0.05 and c.difference > 0)
-    return one.a, one.b
+def test_a_shown_preference_for_another_than_the_winner_or_the_better_one_contradicts():
+    measured = next(item for item in DECISION.comparisons if item.p_holm <= 0.05 and item.difference > 0)
+    better, worse = measured.a, measured.b
+    for decision, against_winner in ((replace(DECISION, winner=better), True), (replace(DECISION, winner="x"), False)):
+        [found] = contradictions(judging(worse, better, 70, 20, 0.001), decision)
+        assert (found.preferred, found.other, found.against_winner) == (worse, better, against_winner)
+        assert contradictions(judging(better, worse, 70, 20, 0.001), decision) == ()
+        assert contradictions(judging(worse, better, 70, 20, 0.2), decision) == ()
+    assert contradictions(replace(judging(worse, better, 70, 20, 0.001), opinion=None), DECISION) == ()
 
 
-def test_a_preference_for_the_winner_contradicts_nothing():
-    better, worse = rival()
-    found = with_words(judging(better, worse, 70, 20, 0.001), DECISION)
-    assert found.contradictions == ()
-    assert f"{better} preferred to {worse} (200 replies, 0.5000 USD)" in found.sentence
-
-
-def test_a_significant_preference_for_the_other_one_does():
-    better, worse = rival()
-    for decision, said in (
-        (replace(DECISION, winner=better), f"prefers {worse} to the winner, {better} (70 to 20 with 5 ties"),
-        (replace(DECISION, winner="tfidf"), f"prefers {worse} to {better}, which is better in {DECISION.metric}"),
-    ):
-        [line] = with_words(judging(worse, better, 70, 20, 0.001), decision).contradictions
-        assert said in line
-        assert with_words(judging(better, worse, 20, 70, 0.001), decision).contradictions == (line,)
-
-
-@pytest.mark.parametrize(("wins", "losses", "p"), [(60, 40, 0.2), (30, 30, 0.01)])
-def test_what_is_not_shown_is_no_preference(wins, losses, p):
-    better, worse = rival()
-    found = with_words(judging(worse, better, wins, losses, p), DECISION)
-    assert found.contradictions == ()
-    assert f"no preference shown between {worse} and {better}" in found.sentence
-
-
-def test_a_judge_of_its_own_outputs_is_named():
+def test_a_judge_of_its_own_outputs_is_told_from_others():
     contest = Contest("hosted", "nearest", ())
-    assert "models lean to their own" in self_judged("m", [contest], "m")[0]
-    assert self_judged("m", [contest], "other") == ()
-    assert self_judged("m", [replace(contest, a="qlora")], "m") == ()
+    assert judges_itself("m", [contest], "m")
+    assert not judges_itself("m", [contest], "other")
+    assert not judges_itself("m", [replace(contest, a="qlora")], "m")

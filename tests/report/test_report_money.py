@@ -40,13 +40,11 @@ def curves() -> LearningCurves:
 
 def content():
     noise = NoiseSensitivity(
-        "Found by hand.",
         dev=("dev-1",),
         test=("test-3", "test-4"),
         verdict=Verdict.ADOPT,
         winner="qlora",
         scores=(Rescored("qlora", 0.9, 0.92), Rescored("tfidf", 0.5, 0.51)),
-        sentence="Without the suspects, the verdict is the same.",
     )
     return replace(
         make_content(),
@@ -139,7 +137,7 @@ def test_what_deciding_cost_is_a_table_of_its_own():
 def test_what_refits_and_a_judge_took_is_shown_and_unknown_is_said():
     spending = Spending(fitting=Spent(240.0, 0.02), refits=Spent(90.0, 0.01), judge=Spent(None, 0.5))
     made = content()
-    judging = Judging("m", "http://127.0.0.1/v1", "criteria", 0.05, unjudged="it is down", sentence="It is down.")
+    judging = Judging("m", "http://127.0.0.1/v1", "criteria", 0.05, unjudged="it is down")
     made = replace(made, decision=replace(made.decision, spending=spending), judging=judging)
     shown = {work.name: (work.time, work.usd) for work in money_of(made).spent}
     assert shown["fitting and scoring again without labels that look wrong"] == ("1 min 30 s", "$0.010")
@@ -182,7 +180,7 @@ def test_the_page_shows_curves_noise_and_money():
         assert f'aria-labelledby="{name}-title' in page
     assert "forecast-band" in page
     assert "its curve &lt;would&gt; take" in page
-    assert "Without the suspects, the verdict is the same." in page
+    assert "2 test examples whose labels look wrong, the verdict is the same: adopt, qlora." in page
 
 
 def test_markdown_says_the_same():

@@ -25,7 +25,7 @@ from llmtl.decision.outcome import (
 )
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
-from llmtl.report.content import ReportContent
+from llmtl.report.content import ReportContent, Skipped, SkipReason
 from llmtl.report.sentences import Summary
 from llmtl.strategy import Prediction, Role
 from llmtl.task import Example, Task
@@ -307,7 +307,9 @@ def make_content(
             ),
             Finding("imbalance", Level.INFO, "The rarest label, other, has 9 examples in train."),
         ),
-        skipped={"dpo": "not part of this recipe"} if "qlora" in names else {"qlora": "no model was given"},
+        skipped={"dpo": Skipped(SkipReason.UNKNOWN, "not part of this recipe")}
+        if "qlora" in names
+        else {"qlora": Skipped(SkipReason.UNKNOWN, "no model was given")},
         provenance={
             "llmtl": "0.1.0",
             "model": "pocket-llama",
@@ -409,7 +411,7 @@ def hostile() -> ReportContent:
         task=replace(content.task, name=evil),
         test_examples=examples,
         findings=(Finding(evil, Level.WARNING, evil, (evil,)),),
-        skipped={evil: evil},
+        skipped={evil: Skipped(SkipReason.UNKNOWN, evil)},
         provenance={evil: evil, "model": "see http://example.com/x.js"},
     )
 
