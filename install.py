@@ -1,12 +1,12 @@
-"""Create `.venv` and install llmtl in it, with CPU or GPU packages by what the machine has. Standard library only.
+"""Create `.venv` and install llmtl in it, with CPU or GPU packages, whichever the machine needs. Standard library only.
 
     python3.11 install.py [--extras dev] [--device auto|cpu|gpu]
 
-The extras `tuning`, `playground` and the device's own always come with it.
+The extras `tuning`, `playground` and that of the device are always installed.
 
 Why not plain `pip install .[cpu]`: on a machine without a GPU, `torch` and vLLM's image and audio companions would
-bring several GB of CUDA. Here the CPU build of torch goes in first, and the companions, which text does not need and
-whose CUDA builds break `import transformers`, are left out by a uv override.
+bring several GB of CUDA. This script installs the CPU build of torch first, and leaves the companions out by a uv
+override: text does not need them, and their CUDA builds break `import transformers`.
 """
 
 import argparse
@@ -26,13 +26,13 @@ LEFT_OUT = ("torchvision", "torchaudio", "torchcodec")
 
 
 def has_gpu() -> bool:
-    """Return whether an NVIDIA driver answers."""
+    """Tell whether an NVIDIA driver answers."""
     tool = shutil.which("nvidia-smi")
     return tool is not None and subprocess.run([tool, "-L"], capture_output=True, check=False).returncode == 0
 
 
 def run(*command: str | Path) -> None:
-    """Run a command, showing it; exits with its status when it fails."""
+    """Show a command and run it; exit with its status if it fails."""
     print("+", *(str(part).replace(f"{ROOT}/", "") for part in command), flush=True)
     status = subprocess.run([str(part) for part in command], check=False).returncode
     if status:
@@ -40,7 +40,7 @@ def run(*command: str | Path) -> None:
 
 
 def install_cpu_torch() -> None:
-    """Install the CPU build of torch: from where pip is set up to look, else from PyTorch's own index."""
+    """Install the CPU build of torch from pip's configured index, else from PyTorch's own."""
     wanted = f"torch=={TORCH}+cpu"
     print(f"+ pip install {wanted}", flush=True)
     pip = [str(PYTHON), "-m", "pip", "install", "-q", wanted]
@@ -64,13 +64,13 @@ def install(device: str, extras: str) -> None:
 
 
 def stamp(device: str, extras: str) -> str:
-    """Return what identifies a finished installation."""
+    """Compute a text that identifies a finished installation."""
     sources = (ROOT / "pyproject.toml").read_bytes() + Path(__file__).read_bytes()
     return hashlib.sha256(sources + f"{device} {extras}".encode()).hexdigest()
 
 
 def main() -> None:
-    """Install unless the same installation is already there."""
+    """Install, unless the same installation is already there."""
     parser = argparse.ArgumentParser(description="Create .venv and install llmtl in it.")
     parser.add_argument("--extras", default="dev", help="further extras, comma-separated (default: dev)")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")

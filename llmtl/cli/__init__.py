@@ -1,7 +1,7 @@
 """The command line: parse, call, print, exit code.
 
-    entry.py      the commands, and what becomes of an error: one line and an exit code
-    command.py    what a command says about itself
+    entry.py      the commands, and how an error ends: one line and an exit code
+    command.py    what a command declares about itself
     mirrored.py   options made from the fields of a configuration
     exporting.py  options that `serve` and `export` share
 

@@ -1,4 +1,4 @@
-"""`python -m llmtl.cli`."""
+"""Run the command line as `python -m llmtl.cli`."""
 
 import sys
 

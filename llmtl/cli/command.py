@@ -1,4 +1,4 @@
-"""What a command says about itself. Not covered: carrying it out (one file per command)."""
+"""What a command declares about itself. Not covered: carrying it out (one file per command)."""
 
 import argparse
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 def _no_options(parser: argparse.ArgumentParser) -> None:
-    """Add nothing."""
+    """Add no option: the command takes none."""
 
 
 @dataclass(frozen=True)

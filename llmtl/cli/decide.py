@@ -22,7 +22,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a strategy without a language model; repeat for more",
     )
-    parser.add_argument("--name", default="predictions", help="what the task is called")
+    parser.add_argument("--name", default="predictions", help="the task's name")
     parser.add_argument("--out", metavar="DIR", help="write decision.json there")
     for name in _TASK:
         add_mirrored(parser, TaskConfig, name)

@@ -1,4 +1,4 @@
-"""The entry point: the commands, their parser, and what becomes of an error.
+"""The entry point: the commands, their parser, and how an error ends.
 
 Exit codes: 0 done, 1 a foreseen failure while running, 2 input that the user has to fix, 130 interrupted. Foreseen
 failures print one line; unexpected ones keep their traceback.
@@ -24,12 +24,12 @@ from llmtl.errors import LlmtlError
 COMMANDS = (RUN, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA)
 INTERRUPTED = 130
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-"""A full disk, and places that may not be written."""
+"""A full disk, and places that llmtl may not write to."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command and return its exit code."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is loaded: its C++ warns of what vLLM does
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is loaded: it warns of what vLLM does
     command: Command | None = None
     try:
         options = _parse(sys.argv[1:] if arguments is None else arguments)
@@ -55,10 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options of one command.
+    """Parse the options of one command.
 
-    argparse takes a repeated positional only where the first positional stands (https://bugs.python.org/issue14191), so
-    that overrides after `--text` and its like come back as unknown: here they join the others.
+    argparse takes a repeated positional only next to the first one (https://bugs.python.org/issue14191), so that
+    overrides after an option such as `--text` come back as unknown: here they join the others.
     """
     ours, passed_on = _split(arguments)
     parser = _parser(ours)
@@ -72,7 +72,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Return the arguments for llmtl, and those after `--` where the command passes them on."""
+    """Split the arguments: those for llmtl, and those after `--` if the command passes them on."""
     given = list(arguments)
     if "--" not in given or given[0] not in {command.name for command in COMMANDS if command.passes_on}:
         return given, ()
@@ -81,7 +81,7 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser, with the options of the commands that are among the arguments: making them takes imports."""
+    """Build the parser, with options only for commands among the arguments: making options takes imports."""
     parser = argparse.ArgumentParser(prog="llmtl", description="Prompt it or fine-tune it? Decided with evidence.")
     parser.add_argument("--version", action="version", version=f"llmtl {__version__}")
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -4,6 +4,6 @@ import argparse
 
 
 def add_export_choices(parser: argparse.ArgumentParser) -> None:
-    """Add what decides which strategy is exported, and in which form."""
-    parser.add_argument("--strategy", metavar="NAME", help="another measured strategy than the winner")
+    """Add the options that choose which strategy is exported, and in which form."""
+    parser.add_argument("--strategy", metavar="NAME", help="a measured strategy other than the winner")
     parser.add_argument("--merge", action="store_true", help="merge the adapter into the weights")

@@ -1,7 +1,7 @@
-"""Options made from the fields of a configuration: name, description, bounds, default and choices.
+"""Make options from the fields of a configuration: name, description, bounds, default and choices.
 
-A section is a pydantic model, or a dataclass whose fields are annotated as pydantic's are. An option takes its value as
-it is written; the section reads it, so that a value is checked in one place and every problem is told at once.
+A section is a pydantic model, or a dataclass whose fields are annotated as pydantic's are. An option keeps its
+value as it is written and the section reads it, so that values are checked in one place and all problems are listed.
 Not covered: nested sections.
 """
 
@@ -44,9 +44,9 @@ def add_mirrored(
 
 
 def read_mirrored(options: argparse.Namespace, section: type[Section], names: Sequence[str]) -> Section:
-    """Return the section with the fields that were given, the others at their defaults.
+    """Build the section from the fields that were given, the others at their defaults.
 
-    Raises `RecipeError` that lists every value the section refuses.
+    Raises `RecipeError` listing every value that the section refuses.
     """
     from llmtl.recipe import validate
 
@@ -55,7 +55,7 @@ def read_mirrored(options: argparse.Namespace, section: type[Section], names: Se
 
 
 def fields_of(section: type[Any]) -> dict[str, "FieldInfo"]:
-    """Return pydantic's view of the fields of a model or a dataclass, by name."""
+    """Look up pydantic's view of the fields of a model or a dataclass, by name."""
     from pydantic.fields import FieldInfo
 
     if is_dataclass(section):
@@ -72,7 +72,7 @@ def _is_enum(kind: Any) -> bool:
 
 
 def _help(field: "FieldInfo") -> str:
-    """Return the description with bounds and default, as argparse wants it."""
+    """Write the description with bounds and default, as argparse wants it."""
     text = (field.description or "").rstrip(".")
     known = _bounds(field)
     default = field.default
@@ -83,7 +83,7 @@ def _help(field: "FieldInfo") -> str:
 
 
 def _bounds(field: "FieldInfo") -> list[str]:
-    """Return the bounds of a number in words."""
+    """Put the bounds of a number in words."""
     found = {key: getattr(bound, key) for bound in field.metadata for key in _BOUNDS if hasattr(bound, key)}
     if "ge" in found and "le" in found:
         return [f"{found['ge']} to {found['le']}"]

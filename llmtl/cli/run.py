@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _with_model(options: argparse.Namespace, overrides: list[str]) -> list[str]:
-    """Return the overrides, with `--model` as one when the source is a recipe.
+    """Add `--model` to the overrides if the source is a recipe.
 
     Raises `InputError` naming the options that a data file still needs.
     """

@@ -1,6 +1,6 @@
-"""The few pieces of SVG that the charts are made of: escaped elements, marks, scales and axes.
+"""Make the few pieces of SVG that the charts need: escaped elements, marks, scales and axes.
 
-Colours are CSS classes (`charts.css`), so that one drawing serves light, dark and print. Not covered: layout, which
+Colours are CSS classes (`charts.css`), so that one drawing works in light, dark and print. Not covered: layout, which
 each chart decides for itself.
 """
 
@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from llmtl.strategy import LOOKS, Role, Shape
 
 CHARACTER = 0.6
-"""Mean width of a character relative to its font size: generous (that of DejaVu Sans), so that labels never collide."""
+"""Mean width of a character as a share of its font size: wide (DejaVu Sans), so that labels never collide."""
 
 Number = int | float
 Point = tuple[float, float]
@@ -21,7 +21,7 @@ Point = tuple[float, float]
 
 
 def element(tag: str, *children: str, **attributes: str | Number | None) -> Markup:
-    """Return one element; text and attributes are escaped, `_` in attribute names becomes `-`, None is left out."""
+    """Make an element; text and attributes are escaped, `_` in attribute names becomes `-`, None is left out."""
     pairs = (
         f' {name.rstrip("_").replace("_", "-")}="{escape(value if isinstance(value, str) else _number(value))}"'
         for name, value in attributes.items()
@@ -37,34 +37,34 @@ def _number(value: Number) -> str:
 
 
 def text(at: Point, content: str, *, class_: str = "label", anchor: str | None = None) -> Markup:
-    """Return text whose baseline starts at a point; `anchor` is `middle` or `end`."""
+    """Write text whose baseline starts at a point; `anchor` may be `middle` or `end`."""
     return element("text", content, x=at[0], y=at[1], class_=class_, text_anchor=anchor)
 
 
 def line(start: Point, end: Point, *, class_: str) -> Markup:
-    """Return a straight line."""
+    """Draw a straight line from one point to another."""
     return element("line", x1=start[0], y1=start[1], x2=end[0], y2=end[1], class_=class_)
 
 
 def path(points: Sequence[Point], class_: str) -> Markup:
-    """Return straight strokes through the points in order."""
+    """Draw straight strokes through the points in order."""
     steps = " ".join(f"{'L' if index else 'M'}{x:.1f} {y:.1f}" for index, (x, y) in enumerate(points))
     return element("path", d=steps, class_=class_)
 
 
 def polygon(corners: Sequence[Point], class_: str) -> Markup:
-    """Return a closed figure through the points in order."""
+    """Draw a closed figure through the points in order."""
     return element("polygon", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in corners), class_=class_)
 
 
 def group(*children: str, class_: str | None = None, tip: str | None = None) -> Markup:
-    """Return the children together; `tip` shows when the pointer rests on them."""
+    """Group the children; `tip` shows when the pointer rests on them."""
     title = (element("title", tip),) if tip else ()
     return element("g", *title, *children, class_=class_)
 
 
 def picture(size: Point, name: str, *children: str, title: str, description: str) -> Markup:
-    """Return a whole drawing of (width, height) pixels; `name` must be unique within the page."""
+    """Wrap the children in a whole drawing of (width, height) pixels; `name` must be unique within the page."""
     width, height = size
     return element(
         "svg",
@@ -80,7 +80,7 @@ def picture(size: Point, name: str, *children: str, title: str, description: str
 
 
 def mark(role: Role, at: Point, *, size: float = 5.5, class_: str = "solid") -> Markup:
-    """Return the mark of a role centred on a point: every role has a shape of its own (`LOOKS`)."""
+    """Draw the mark of a role centred on a point: every role has its own shape (`LOOKS`)."""
     x, y = at
     match LOOKS[role].mark:
         case Shape.SQUARE:
@@ -97,7 +97,7 @@ def mark(role: Role, at: Point, *, size: float = 5.5, class_: str = "solid") -> 
 
 
 def text_width(content: str, size: float = 13) -> float:
-    """Return an upper estimate of the width in pixels of a text in a font of `size` pixels."""
+    """Estimate the width in pixels of a text in a font of `size` pixels, rather too wide than too narrow."""
     return CHARACTER * size * len(content)
 
 
@@ -112,14 +112,14 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the pixel of a value."""
+        """Map a value to its pixel."""
         convert: Callable[[float], float] = math.log10 if self.log else float
         low, high = convert(self.low), convert(self.high)
         return self.start + (self.end - self.start) * (convert(value) - low) / (high - low)
 
 
 def linear_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
-    """Return at most about `most` round values that cover the range, at steps of 1, 2 or 5 times a power of ten."""
+    """Choose about `most` round values that cover the range, at steps of 1, 2 or 5 times a power of ten."""
     spread = max(high - low, 1e-12)
     power = 10 ** math.floor(math.log10(spread / most))
     step = next(power * factor for factor in (1, 2, 5, 10) if spread / (power * factor) <= most)
@@ -129,13 +129,13 @@ def linear_ticks(low: float, high: float, *, most: int = 6) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the powers of ten within the range."""
+    """List the powers of ten within the range."""
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     return [10.0**power for power in range(first, last + 1)]
 
 
 def score_range(values: Sequence[float]) -> tuple[float, float]:
-    """Return ends for a score axis: the values with some air, rounded outwards to twentieths, within 0 to 1."""
+    """Choose ends for a score axis: the values with some margin, rounded outwards to twentieths, within 0 to 1."""
     low, high = min(values), max(values)
     low = max(0.0, math.floor((low - 0.02) * 20) / 20)
     high = min(1.0, math.ceil((high + 0.02) * 20) / 20)

@@ -1,4 +1,4 @@
-"""A frame with a scale across and one upwards, drawn the same way by every chart: axes, lines, names at their ends.
+"""Draw a frame with a scale across and one upwards, the same way for every chart: axes, lines, names at their ends.
 
 Not covered: what stands inside, which each chart decides for itself, and labels beside points (`placing`).
 """
@@ -16,7 +16,7 @@ from llmtl.report.svg import Point, Scale
 
 _SAMPLES = 60
 _CLEAR = 8.0
-"""The least room between two figures below the frame, in pixels."""
+"""The smallest gap between two figures below the frame, in pixels."""
 
 
 class Below(NamedTuple):
@@ -56,7 +56,7 @@ class Plot:
         log_across: bool = False,
         log_up: bool = False,
     ) -> "Plot":
-        """Return the plot whose scales span the frame between these ends."""
+        """Make a plot whose scales span the frame between these ends."""
         return cls(
             frame,
             Scale(*across, frame.left, frame.right, log=log_across),
@@ -64,7 +64,7 @@ class Plot:
         )
 
     def at(self, x: float, y: float) -> Point:
-        """Return the pixel of a pair of values."""
+        """Map a pair of values to its pixel."""
         return self.across(x), self.up(y)
 
     def path(self, values: Iterable[Point], class_: str) -> Markup:
@@ -72,7 +72,7 @@ class Plot:
         return svg.path([self.at(x, y) for x, y in values], class_)
 
     def curve(self, of: Callable[[float], float], class_: str) -> Markup | None:
-        """Draw a function along a logarithmic scale across where it is within the frame; None where it never is."""
+        """Draw a function over a logarithmic scale where it is within the frame; None if it never is."""
         low, high = self.across.low, self.across.high
         steps = [low * (high / low) ** (step / (_SAMPLES - 1)) for step in range(_SAMPLES)]
         shown = [(x, y) for x, y in ((x, of(x)) for x in steps) if self.up.low <= y <= self.up.high]
@@ -134,11 +134,11 @@ class Plot:
         return svg.group(*parts)
 
     def log_ticks_up(self) -> Sequence[float]:
-        """Return at most seven powers of ten upwards."""
+        """Choose at most seven powers of ten upwards."""
         return thinned(svg.log_ticks(self.up.low, self.up.high), 7)
 
     def log_ticks_across(self) -> Sequence[float]:
-        """Return powers of ten across, at most one per 70 pixels."""
+        """Choose powers of ten across, at most one per 70 pixels."""
         room = max(2, int((self.frame.right - self.frame.left) / 70))
         return thinned(svg.log_ticks(self.across.low, self.across.high), room)
 
@@ -157,12 +157,12 @@ class Plot:
 
 
 def thinned(ticks: Sequence[float], most: int) -> Sequence[float]:
-    """Return every second, third, ... tick, so that at most `most` remain."""
+    """Keep every second, third, ... tick, so that at most `most` remain."""
     return ticks[:: max(1, -(-len(ticks) // most))]
 
 
 def written_count(value: float) -> str:
-    """Return a power of ten in few characters: `1k`, `10M`, `1bn`."""
+    """Write a power of ten in few characters: `1k`, `10M`, `1bn`."""
     for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{unit}"

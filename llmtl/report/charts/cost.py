@@ -1,4 +1,4 @@
-"""Score against cost per 1,000 requests, with the strategies that no other beats on both marked."""
+"""Draw score against cost per 1,000 requests, and mark the strategies that no other beats on both."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _FREE = 34.0
 
 
 def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> Markup:
-    """Return the chart; free strategies stand left of a logarithmic axis, in a column of their own.
+    """Draw the chart; free strategies stand left of a logarithmic axis, in their own column.
 
     The cost of every strategy must be known.
     """
@@ -52,7 +52,7 @@ def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> 
 
 
 def efficient(results: Sequence[StrategyResult]) -> list[int]:
-    """Return the positions of the Pareto-efficient strategies: no other is cheaper at the same score, or better."""
+    """Find the positions of the Pareto-efficient strategies: no other is cheaper at the same score, or better."""
 
     def beaten(one: StrategyResult, other: StrategyResult) -> bool:
         mine, theirs = (-_usd(one), _value(one)), (-_usd(other), _value(other))
@@ -90,7 +90,7 @@ def _x(result: StrategyResult, across: svg.Scale, *, frame: Box) -> float:
 
 
 def _cost_axis(plot: Plot, *, free: bool) -> Markup:
-    """Return the axis across; left of a logarithmic one, a column for what costs nothing."""
+    """Draw the axis across; left of a logarithmic one, a column for what costs nothing."""
     frame, log = plot.frame, plot.across.log
     name = f"USD per 1,000 requests{', logarithmic' if log else ''}"
     axis = plot.bottom_axis(name, _cost_ticks(plot.across, frame), wording.usd_tick)
@@ -112,7 +112,7 @@ def _cost_ticks(across: svg.Scale, frame: Box) -> Sequence[float]:
 
 
 def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[float, float]]:
-    """Return the corners of the steps that join the efficient points from the cheapest to the best."""
+    """Find the corners of the steps that join the efficient points, from the cheapest to the best."""
     ordered = sorted(points)
     corners = [ordered[0]]
     for x, y in ordered[1:]:

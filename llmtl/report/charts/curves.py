@@ -1,4 +1,4 @@
-"""How a tuned strategy learned: losses, and accuracy on dev, by training step."""
+"""Draw how a tuned strategy learned: losses, and accuracy on dev, by training step."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,9 +16,9 @@ Series = list[Point]
 
 
 def loss_chart(points: Sequence[CurvePoint], *, strategy: str, width: float, name: str) -> Markup | None:
-    """Return training and dev loss by step with the kept checkpoint marked (else the lowest dev loss).
+    """Draw training and dev loss by step, and mark the kept checkpoint (else the lowest dev loss).
 
-    Returns None where fewer than two losses were recorded.
+    Returns None if fewer than two losses were recorded.
     """
     train, dev = _series(points, lambda p: p.train_loss), _series(points, lambda p: p.dev_loss)
     if len(train) < 2 and len(dev) < 2:
@@ -34,7 +34,7 @@ def loss_chart(points: Sequence[CurvePoint], *, strategy: str, width: float, nam
 
 
 def accuracy_chart(points: Sequence[CurvePoint], *, strategy: str, width: float, name: str) -> Markup | None:
-    """Return dev accuracy by step, the kept checkpoint (else the best) marked, or None where it was not recorded."""
+    """Draw dev accuracy by step, and mark the kept checkpoint (else the best); None if it was not recorded."""
     dev = _series(points, lambda p: p.dev_accuracy)
     if len(dev) < 2:
         return None
@@ -61,7 +61,7 @@ def _plot(shown: Series, ends: tuple[float, float], width: float) -> Plot:
 
 
 def _drawn(plot: Plot, lines: Sequence[tuple[str, Series]], quantity: str, *, best: Point | None) -> list[Markup]:
-    """Return the axes, one line per series with its name at its right end, and the dot on the best point."""
+    """Draw the axes, one line per series with its name at its right end, and the dot on the best point."""
     lines = [(of, series) for of, series in lines if series]
     return [
         plot.left_axis(quantity, svg.linear_ticks(plot.up.low, plot.up.high, most=4), "{:.4g}".format, top=14),

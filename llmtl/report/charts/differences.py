@@ -1,4 +1,4 @@
-"""Small strips beside the comparisons: the difference and its interval around zero."""
+"""Draw small strips beside the comparisons: the difference and its interval around zero."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _WIDTH, _HEIGHT = 150.0, 26.0
 
 
 def difference_strips(comparisons: Sequence[Comparison], margin: float) -> list[Markup]:
-    """Return one strip a comparison, in order, on a shared scale with zero in the middle and the margin shaded."""
+    """Draw one strip per comparison, in order, on a shared scale with zero in the middle and the margin shaded."""
     ends = [abs(end) for comparison in comparisons for end in comparison.ci95]
     reach = 1.1 * max([*ends, margin, 0.01])
     scale = svg.Scale(-reach, reach, 4, _WIDTH - 4)

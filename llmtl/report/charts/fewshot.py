@@ -1,4 +1,4 @@
-"""What the searches on dev found: the score by number of demonstrations, one dot a seed and wording.
+"""Draw what the searches on dev found: the score by number of demonstrations, one dot per seed and wording.
 
 All strategies share one axis, side by side, so that their scores can be compared. Not covered: what else was tried.
 """
@@ -26,14 +26,14 @@ _HEIGHT = 270.0
 
 @dataclass(frozen=True)
 class _Group:
-    """One strategy's columns: what was tried by number of demonstrations, and the room that they want, pixels."""
+    """One strategy's columns: what was tried by number of demonstrations, and the width that they need in pixels."""
 
     strategy: str
     columns: tuple[tuple[Candidate, ...], ...]
 
     @property
     def widths(self) -> tuple[float, ...]:
-        """Return the width of each column, together no less than the strategy's name."""
+        """The width of each column in pixels, together at least as wide as the strategy's name."""
         wanted = [max(_COLUMN, _APART * (len(column) + 1)) for column in self.columns]
         stretch = max(1.0, svg.text_width(self.strategy) / sum(wanted))
         return tuple(width * stretch for width in wanted)
@@ -47,10 +47,10 @@ def search_chart(
     width: float,
     name: str,
 ) -> Markup | None:
-    """Return one column a number of demonstrations: a dot a seed and wording, a bar at the mean, the choice filled.
+    """Draw one column per number of demonstrations: a dot per seed and wording, a bar at the mean, the choice filled.
 
     Dots of a column stand side by side, so that equal scores do not hide each other. `ends` are those of the score axis
-    (`search_ends`). None where nothing was searched.
+    (`search_ends`). None if nothing was searched.
     """
     groups = [_group(strategy, tried) for strategy, tried in searches.items() if tried]
     if not groups:
@@ -72,7 +72,7 @@ def search_chart(
 
 
 def search_ends(searches: Mapping[str, Sequence[Candidate]]) -> tuple[float, float]:
-    """Return the ends of one score axis for all searches."""
+    """Choose the ends of one score axis for all searches."""
     return svg.score_range([each.score for tried in searches.values() for each in tried] or [0.0])
 
 
@@ -84,7 +84,7 @@ def _group(strategy: str, tried: Sequence[Candidate]) -> _Group:
 
 
 def _drawn(groups: Sequence[_Group], up: svg.Scale, *, frame: Box, stretch: float) -> list[Markup]:
-    """Return all columns from left to right, each strategy under its name."""
+    """Draw all columns from left to right, each strategy under its name."""
     parts, left = [], frame.left
     for number, group in enumerate(groups):
         if number:

@@ -1,4 +1,4 @@
-"""Learning curves: score on dev against the number of training examples, with the forecast and its band."""
+"""Draw learning curves: score on dev against the number of training examples, with the forecast and its band."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from llmtl.strategy import Role
 
 
 def learning_chart(curves: LearningCurves, *, roles: dict[str, Role], width: float, name: str) -> Markup | None:
-    """Return the chart, or None where no curve has two points; the band is drawn beyond the data only."""
+    """Draw the chart, or None if no curve has two points; the band is drawn only beyond the data."""
     shown = [item for item in curves.forecasts if len(item.points) > 1]
     if not shown:
         return None
@@ -61,7 +61,7 @@ def _level(label: str, score: float, plot: Plot) -> Markup:
 
 
 def _curve(item: Forecast, plot: Plot, *, role: Role) -> Markup:
-    """Return the measured points with their intervals, and the forecast beyond them."""
+    """Draw the measured points with their intervals, and the forecast beyond them."""
     beyond = [band for band in item.band if band.size >= item.points[-1].size]
     parts = []
     if beyond:

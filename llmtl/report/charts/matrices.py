@@ -1,4 +1,4 @@
-"""The confusion of many labels as a heat map, and confidence against accuracy."""
+"""Draw the confusion of many labels as a heat map, and confidence against accuracy."""
 
 from markupsafe import Markup
 
@@ -10,7 +10,7 @@ from llmtl.report.reliability import Reliability
 
 
 def heat_map(confusion: Confusion, *, width: float, name: str) -> Markup:
-    """Return one square a pair of reference (down) and predicted label (across), darker for a larger row share."""
+    """Draw one square per pair of reference (down) and predicted label (across), darker for a larger row share."""
     cell = max(3.0, (width - 30) / len(confusion.columns))
     across, down = cell * len(confusion.columns), cell * len(confusion.rows)
     squares = [
@@ -49,7 +49,7 @@ def _square(confusion: Confusion, row: int, *, column: int, cell: float) -> Mark
 
 
 def reliability_chart(reliability: Reliability, *, width: float, name: str) -> Markup:
-    """Return accuracy by confidence, one dot a bin that grows with its size, beside the ideal diagonal."""
+    """Draw accuracy by confidence, one dot per bin that grows with the bin's size, beside the ideal diagonal."""
     frame = Box(44, 26, width - 14, width - 24)
     plot = Plot.of(frame, (0, 1), (0, 1))
     ticks, largest = (0.0, 0.5, 1.0), max(group.n for group in reliability.bins)

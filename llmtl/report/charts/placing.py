@@ -1,7 +1,7 @@
-"""Where to write labels beside points so that nothing overlaps.
+"""Choose where to write labels beside points so that nothing overlaps.
 
-Greedy: points in order take the first free place of a fixed list, else the least crowded one. Not covered: moving
-labels again after they are placed.
+Greedy: each point in turn takes the first free place of a fixed list, else the least crowded one. Not covered: moving
+labels after they are placed.
 """
 
 import math
@@ -30,13 +30,13 @@ class Box:
     bottom: float
 
     def overlap(self, other: "Box") -> float:
-        """Return the area that two boxes share."""
+        """Compute the area that two boxes share, in square pixels."""
         wide = min(self.right, other.right) - max(self.left, other.left)
         high = min(self.bottom, other.bottom) - max(self.top, other.top)
         return wide * high if wide > 0 and high > 0 else 0.0
 
     def outside(self, frame: "Box") -> float:
-        """Return how far the box sticks out of a frame, in pixels."""
+        """Measure how far the box sticks out of a frame, in pixels, all sides added."""
         sticks = (frame.left - self.left, self.right - frame.right, frame.top - self.top, self.bottom - frame.bottom)
         return sum(max(0.0, stick) for stick in sticks)
 
@@ -50,16 +50,16 @@ class Place:
 
     @property
     def baseline(self) -> Point:
-        """Return where the text starts."""
+        """Where the text starts, in pixels."""
         return self.box.left, self.box.bottom - 4
 
 
 def place_labels(
     points: Sequence[Point], labels: Sequence[str], *, frame: Box, lines: Sequence[Point] = ()
 ) -> list[Place]:
-    """Return one place a label, in order, clear of points, earlier labels, `lines` and the frame where possible.
+    """Choose one place per label, in order, clear of points, earlier labels, `lines` and the frame if possible.
 
-    `lines` are the corners of a line of upright and level strokes.
+    `lines` are the corners of a line made of upright and level strokes.
     """
     marks = [Box(x - 7, y - 7, x + 7, y + 7) for x, y in points]
     strokes = [
@@ -76,7 +76,7 @@ def place_labels(
 
 
 def _cost(place: Place, taken: Sequence[Box], *, light: Sequence[Box], marks: Sequence[Box], frame: Box) -> float:
-    """Return how bad a place is: the area it covers, what its leader crosses, and what sticks out of the frame."""
+    """Rate how bad a place is: the area that it covers, what its leader crosses, and what sticks out of the frame."""
     covered = sum(place.box.overlap(box) for box in light) + _LABEL * sum(place.box.overlap(box) for box in taken)
     steps = _along(place.leader)
     crossed = sum(any(step.overlap(box) > 0 for step in steps) for box in (*taken, *marks))
@@ -84,7 +84,7 @@ def _cost(place: Place, taken: Sequence[Box], *, light: Sequence[Box], marks: Se
 
 
 def _along(leader: tuple[Point, Point] | None) -> list[Box]:
-    """Return small boxes along a leader, from just outside its own mark to just before its label."""
+    """Lay small boxes along a leader, from just outside its own mark to just before its label."""
     if leader is None:
         return []
     (x0, y0), (x1, y1) = leader
@@ -95,7 +95,7 @@ def _along(leader: tuple[Point, Point] | None) -> list[Box]:
 
 
 def _options(point: Point, width: float) -> list[Place]:
-    """Return the places for a label of some width, best first: beside its point, then further away."""
+    """List the places for a label of some width, best first: beside its point, then further away."""
     x, y = point
     right, left = x + _GAP, x - _GAP - width
     middle = x - width / 2

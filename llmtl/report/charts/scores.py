@@ -1,4 +1,4 @@
-"""Score and 95% interval of every strategy, dev and test told apart."""
+"""Draw score and 95% interval of every strategy, dev and test told apart."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ _NARROW = 500
 
 
 def scores_chart(rows: Sequence[Row], *, metric: str, target: float | None, width: float, name: str) -> Markup:
-    """Return one line of marks and intervals a strategy, in the order given, on a shared axis of the metric."""
+    """Draw one line of marks and intervals per strategy, in the order given, on a shared axis of the metric."""
     narrow = width < _NARROW
     named = max(svg.text_width(row.result.name, 14) for row in rows)
     left = 16.0 if narrow else max(120.0, named + 24)
@@ -67,7 +67,7 @@ def _target(plot: Plot, target: float) -> Markup:
 
 
 def _row(row: Row, scale: svg.Scale, *, top: float, width: float) -> Markup:
-    """Return one strategy: its name, the test interval above the dev interval, and the test score in figures."""
+    """Draw one strategy: its name, the test interval above the dev interval, and the test score in figures."""
     result, narrow = row.result, width < _NARROW
     middle = top + (_ROW / 2 + 20 if narrow else _ROW / 2)
     shown = result.test or result.dev

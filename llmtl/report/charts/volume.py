@@ -1,4 +1,4 @@
-"""Cost a month against requests a month, both logarithmic, with the volumes where the winner's cost meets others'."""
+"""Draw cost against requests per month, both logarithmic, and the volumes where the winner's cost meets others'."""
 
 from markupsafe import Markup
 
@@ -13,7 +13,7 @@ _DECADES = 2
 
 
 def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
-    """Return the chart around the expected volume, or None where fewer than two strategies cost anything."""
+    """Draw the chart around the expected volume; None if fewer than two strategies cost anything."""
     expected, months = money.prices.requests_per_month, money.prices.months
     roles = {bill.result.name: bill.result.role for bill in money.bills}
     winner = next((bill.result.name for bill in money.bills if bill.winner), None)
@@ -28,12 +28,12 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
     frame = Box(62, 44, width - room, height - 52)
     costs = [line.usd_per_month(volume, months=months) for line in lines for volume in (low, high)]
     plot = Plot.of(frame, (low, high), (min(costs) / 1.5, max(costs) * 1.5), log_across=True, log_up=True)
-    title = "Cost a month against requests a month"
+    title = "Cost per month against requests per month"
     return svg.picture(
         (width, height),
         name,
-        plot.left_axis("USD a month, logarithmic", plot.log_ticks_up(), _money_tick),
-        plot.bottom_axis("requests a month, logarithmic", plot.log_ticks_across(), written_count),
+        plot.left_axis("USD per month, logarithmic", plot.log_ticks_up(), _money_tick),
+        plot.bottom_axis("requests per month, logarithmic", plot.log_ticks_across(), written_count),
         plot.upright(expected, "expected", reach=0, above=8),
         *(_line(line, plot, months=months, role=roles[line.name], winner=line.name == winner) for line in lines),
         *(_dot(item, plot) for item in shown),
@@ -70,7 +70,7 @@ def _line(line: CostLine, plot: Plot, *, months: float, role: Role, winner: bool
 
 def _dot(crossing: Crossing, plot: Plot) -> Markup:
     tip = (
-        f"{wording.count(crossing.requests_per_month)} requests a month: above, {crossing.cheaper_above} costs less "
+        f"{wording.count(crossing.requests_per_month)} requests per month: above, {crossing.cheaper_above} costs less "
         f"than {crossing.cheaper_below}"
     )
     return plot.dot(crossing.requests_per_month, crossing.usd_per_month, radius=5.0, class_="crossing", tip=tip)
