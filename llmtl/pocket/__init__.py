@@ -1,4 +1,4 @@
-"""The embedded models: small LLaMA and Mistral checkpoints for trying llmtl without a model hub.
+"""Find the embedded models: small LLaMA and Mistral checkpoints for trying llmtl without a model hub.
 
 They are instruments, not assistants. Not covered here: pre-training, see `llmtl.pocket.pretrain`.
 """
@@ -10,7 +10,7 @@ _CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
 def resolve(name: str) -> Path | None:
-    """The checkpoint folder of an embedded model; None for any other name."""
+    """Find the checkpoint folder of an embedded model; None for any other name."""
     if name not in NAMES:
         return None
     return _CHECKPOINTS / name

@@ -1,11 +1,11 @@
-"""`python -m llmtl.pocket pretrain ...`: pre-trains a pocket model from the command line."""
+"""Pre-train a pocket model from the command line: `python -m llmtl.pocket pretrain ...`."""
 
 import argparse
 from pathlib import Path
 
 
 def parser() -> argparse.ArgumentParser:
-    """The arguments of the command."""
+    """Build the parser of the command."""
     main = argparse.ArgumentParser(prog="python -m llmtl.pocket", description=__doc__)
     command = main.add_subparsers(dest="command", required=True).add_parser("pretrain", help="pre-train a pocket model")
     command.add_argument("--architecture", choices=("llama", "mistral"), required=True)
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Runs the command."""
+    """Parse the arguments and pre-train."""
     arguments = parser().parse_args()
     from llmtl.pocket.pretrain import Settings, pretrain
 

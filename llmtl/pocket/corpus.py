@@ -1,4 +1,4 @@
-"""The pre-training stream: which documents, how hard, packed into rows. Seeded, endless, the same on every machine.
+"""Make the pre-training stream: which documents, how hard, packed into rows. Seeded, endless, alike on every machine.
 
 Batch i of seed s is made from the seed text "s/i" alone, so training resumes anywhere without replaying the stream.
 Not covered: weights and gradients (see `pretrain`), and the words themselves (`lexicon.txt`, `frames.txt`).
@@ -41,7 +41,7 @@ ROW_LENGTHS = ((0.0, 128), (0.62, 256), (0.86, 768))
 class Batch:
     """Packed rows. `ids`, `documents` and `weights` have the shape (rows, row length + 1).
 
-    `documents` numbers the document of each token within its row, -1 for padding.
+    `documents` holds the number of each token's document within its row, -1 for padding.
     """
 
     ids: "NDArray[np.int32]"
@@ -50,7 +50,7 @@ class Batch:
 
 
 def between(progress: float, *points: tuple[float, float]) -> float:
-    """The value at `progress` on the straight lines through `points` of (progress, value)."""
+    """Interpolate the value at `progress` on the straight lines through `points` of (progress, value)."""
     if progress <= points[0][0]:
         return points[0][1]
     for (x0, y0), (x1, y1) in pairwise(points):
@@ -60,12 +60,12 @@ def between(progress: float, *points: tuple[float, float]) -> float:
 
 
 def row_length(progress: float) -> int:
-    """Tokens of a row at `progress` (0 to 1) of the training."""
+    """Look up the tokens of a row at `progress` (0 to 1) of the training."""
     return [length for start, length in ROW_LENGTHS if progress >= start][-1]
 
 
 def shares(progress: float) -> dict[Kind, float]:
-    """The share of tokens of each kind of document at `progress`."""
+    """Compute the share of tokens of each kind of document at `progress`."""
     repeat = between(
         progress, (0.045, 1.0), (0.07, 0.4), (0.15, 0.3), (0.17, 0.2), (0.4, 0.15), (0.45, 0.05), (0.7, 0.03)
     )
@@ -82,7 +82,7 @@ def shares(progress: float) -> dict[Kind, float]:
 
 
 def repeat_style(progress: float) -> RepeatStyle:
-    """How hard repeat documents are at `progress`: first plain copies over 200 tokens, then all of it."""
+    """Choose how hard repeat documents are at `progress`: first plain copies over 200 tokens, then all kinds."""
     return RepeatStyle(
         copies=between(progress, (0.035, 1.0), (0.05, 0.35)),
         bags=between(progress, (0.2, 0.0), (0.3, 0.6)),
@@ -91,7 +91,7 @@ def repeat_style(progress: float) -> RepeatStyle:
 
 
 def task_style(progress: float, length: int) -> TaskStyle:
-    """How hard classification documents are at `progress`, for rows of `length` tokens."""
+    """Choose how hard classification documents are at `progress`, for rows of `length` tokens."""
     most = int(between(progress, (0.5, 3), (0.6, 4), (0.7, 6), (0.8, 12)))
     return TaskStyle(
         messages=MessageStyle(
@@ -118,13 +118,13 @@ def task_style(progress: float, length: int) -> TaskStyle:
 
 @dataclass
 class Corpus:
-    """Batches of the pre-training stream."""
+    """The batches of the pre-training stream, each made from the seed and its own number."""
 
     encoder: Encoder
     seed: int
 
     def batch(self, index: int, progress: float, *, n_tokens: int = TOKENS_PER_BATCH) -> Batch:
-        """Batch `index`; `progress` (0 to 1) sets the row length, the mixture and the difficulty."""
+        """Make batch `index`; `progress` (0 to 1) sets the row length, the mixture and the difficulty."""
         import numpy as np
 
         rng = Random(f"{self.seed}/{index}")
@@ -146,7 +146,7 @@ class Corpus:
 
 
 class _Dealer:
-    """Makes documents so that the tokens of each kind keep to their shares."""
+    """Makes documents so that each kind keeps to its share of tokens."""
 
     def __init__(
         self, encoder: Encoder, style: TaskStyle, wanted: dict[Kind, float], repeats: RepeatStyle, rng: Random
@@ -162,7 +162,7 @@ class _Dealer:
         }
 
     def fill_row(self, room: int) -> Iterator[Document]:
-        """Documents that fill `room` tokens but for a small rest."""
+        """Yield documents that fill `room` tokens except for a small rest."""
         misses = 0
         while room >= 16 and misses < 4:
             total = sum(self.made.values()) + 64
@@ -179,12 +179,12 @@ class _Dealer:
 
 
 def n_in_loss(tokens_per_batch: int) -> int:
-    """How many tokens of a batch enter the loss: 3 of 10, answers first, then a random part of the rest."""
+    """Count the tokens of a batch that enter the loss: 3 of 10, answers first, then a random part of the rest."""
     return tokens_per_batch * 3 // 10
 
 
 def plain_text(seed: int, n_documents: int, progress: float = 1.0) -> Iterator[str]:
-    """Sample documents as text, for training the tokenizer and for the overlap test."""
+    """Yield sample documents as text, for training the tokenizer and for the overlap test."""
     rng = Random(f"{seed}/text")
     style = task_style(progress, 512)
     lexicon = load_lexicon()

@@ -1,4 +1,4 @@
-"""Documents as token ids: classification, extraction, statements, and random sequences that repeat.
+"""Make documents as token ids: classification, extraction, statements, and random sequences that repeat.
 
 Each token carries a weight class: `NEVER` (no loss: noise that nobody can predict), `SOMETIMES` (ordinary text) or
 `ALWAYS` (answers and second copies). Not covered: the order and packing of documents, see `corpus`.
@@ -26,18 +26,18 @@ _PIECES = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)
 
 @dataclass
 class Encoder:
-    """Text to ids through a cache of words: the same ids as the tokenizer, several times faster."""
+    """Turns text into ids through a cache of words: the same ids as the tokenizer, several times faster."""
 
     tokenizer: "Tokenizer"
     _cache: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Looks the special tokens up once."""
+        """Look the special tokens up once."""
         self.special: dict[str, int] = special_ids(self.tokenizer)
         self.size = self.tokenizer.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text without special tokens."""
+        """Encode a text without special tokens."""
         ids: list[int] = []
         cache = self._cache
         for piece in _PIECES.findall(text):
@@ -58,13 +58,13 @@ class Document:
     weights: list[int] = field(default_factory=list)
 
     def add(self, ids: list[int], weight: int) -> None:
-        """Appends ids of one weight class."""
+        """Append ids of one weight class."""
         self.ids.extend(ids)
         self.weights.extend([weight] * len(ids))
 
 
 def turn_ids(encoder: Encoder, user: str, answer: str) -> tuple[list[int], list[int]]:
-    """The ids of a user turn up to the assistant's mark, and of the answer with its end."""
+    """Encode a user turn up to the assistant's mark, and the answer with its end."""
     s = encoder.special
     asked = [s[USER], *encoder.encode(user), s[END], s[ASSISTANT]]
     return asked, [*encoder.encode(answer), s[END]]
@@ -73,7 +73,7 @@ def turn_ids(encoder: Encoder, user: str, answer: str) -> tuple[list[int], list[
 def classification_document(
     encoder: Encoder, style: TaskStyle, room: int, rng: Random, *, max_turns: int = 40
 ) -> Document:
-    """A classification document of at most `room` tokens; empty when not one turn fits."""
+    """Make a classification document of at most `room` tokens; empty if not one turn fits."""
     if rng.random() < style.easy:
         style = easy_style(style, rng)
     task = draw_task(style, rng)
@@ -93,7 +93,7 @@ def classification_document(
 
 
 def dictionary_document(encoder: Encoder, style: TaskStyle, room: int, rng: Random, *, max_turns: int = 40) -> Document:
-    """Turns that name the concept of a message by its first name, over the whole lexicon and without a label list.
+    """Make turns that name the concept of a message by its first name, over the whole lexicon, without a label list.
 
     They teach which words belong together, which all other documents build on.
     """
@@ -117,7 +117,7 @@ def dictionary_document(encoder: Encoder, style: TaskStyle, room: int, rng: Rand
 
 
 def extraction_document(encoder: Encoder, room: int, rng: Random) -> Document:
-    """An extraction document of at most `room` tokens; empty when not one turn fits."""
+    """Make an extraction document of at most `room` tokens; empty if not one turn fits."""
     types = draw_types(rng)
     s = encoder.special
     document = Document()
@@ -134,7 +134,7 @@ def extraction_document(encoder: Encoder, room: int, rng: Random) -> Document:
 
 
 def statement(concept: Concept, supply: WordSupply) -> str:
-    """One sentence that relates words of a concept to each other or to its name."""
+    """Write one sentence that relates words of a concept to each other or to its name."""
     rng = supply.rng
     frame = rng.choice(load_frames()["statement"])
     other = rng.choice(load_lexicon().domains[concept.domain]) if concept.domain != "tone" else concept
@@ -148,7 +148,7 @@ def statement(concept: Concept, supply: WordSupply) -> str:
 
 
 def statement_document(encoder: Encoder, room: int, rng: Random) -> Document:
-    """Plain text of 1-6 statements about one concept, at most `room` tokens."""
+    """Make plain text of 1-6 statements about one concept, at most `room` tokens."""
     lexicon = load_lexicon()
     concept = rng.choice(lexicon.topics + lexicon.tones)
     supply = WordSupply(rng)
@@ -173,7 +173,7 @@ class RepeatStyle:
 
 
 def repeat_document(encoder: Encoder, style: RepeatStyle, room: int, rng: Random) -> Document:
-    """Random tokens that come again: copied once, as key and value pairs in new order, or as such turns.
+    """Make random tokens that come again: copied once, as key and value pairs in new order, or as such turns.
 
     Predicting the second copy needs induction heads (Olsson et al. 2022), which label copying builds on.
     """
@@ -199,7 +199,7 @@ def repeat_document(encoder: Encoder, style: RepeatStyle, room: int, rng: Random
 
 
 def _add_bags(document: Document, encoder: Encoder, span: tuple[int, int], room: int, rng: Random) -> None:
-    """Turns of 2-4 classes of random tokens: a message holds 1-3 tokens of its class, and often others."""
+    """Add turns of 2-4 classes of random tokens: a message holds 1-3 tokens of its class, and often others."""
     s = encoder.special
     bags = [[rng.randint(*span) for _ in range(rng.randint(1, 5))] for _ in range(rng.randint(2, 4))]
     labels = [rng.randint(*span) for _ in bags]
@@ -228,7 +228,7 @@ def _add_pairs(
     *,
     as_turns: bool,
 ) -> None:
-    """Pairs of a random key and value, dealt again and again in a new order."""
+    """Add pairs of a random key and value, dealt again and again in a new order."""
     s = encoder.special
     n = rng.randint(2, 8)
     values = [rng.randint(*span) for _ in range(rng.randint(2, n))]

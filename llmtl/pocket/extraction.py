@@ -1,4 +1,4 @@
-"""Extraction documents: typed spans copied out of a message as a JSON list.
+"""Make extraction documents: typed spans copied out of a message as a JSON list.
 
 Not covered: nested or overlapping spans.
 """
@@ -27,7 +27,7 @@ _TYPE_NAMES = {
 
 
 def draw_types(rng: Random) -> dict[str, str]:
-    """The type name of each slot that a document asks for."""
+    """Draw the type name of each slot that a document asks for."""
     slots = rng.sample(sorted(_TYPE_NAMES), rng.randint(1, 4))
     style = rng.randrange(4)
     names = {slot: rng.choice(_TYPE_NAMES[slot]) for slot in slots}
@@ -38,12 +38,12 @@ def draw_types(rng: Random) -> dict[str, str]:
 
 
 def extraction_system(types: dict[str, str], rng: Random) -> str:
-    """The system message, as `llmtl.prompting.template` words it."""
+    """Write the system message as `llmtl.prompting.template` words it."""
     return f"{rng.choice(load_frames()['instruction extraction'])}\nTypes: {', '.join(types.values())}"
 
 
 def extraction_turns(types: dict[str, str], rng: Random) -> Iterator[tuple[str, str]]:
-    """Endless (message, JSON answer) turns; spans come in the order of the message."""
+    """Yield endless (message, JSON answer) turns; spans come in the order of the message."""
     frames = load_frames()["extract"]
     wanted = [f for f in frames if any("{" + slot + "}" in f for slot in types)]
     concept: Concept = rng.choice(load_lexicon().topics)

@@ -1,4 +1,4 @@
-"""Words that carry no concept: people, places, times, amounts, codes. Not covered: real companies or numbers."""
+"""Draw words that carry no concept: people, places, times, amounts, codes. Not covered: real companies or numbers."""
 
 from random import Random
 
@@ -45,19 +45,19 @@ _WORD_NUMBERS = ("two", "three", "four", "five", "six", "seven", "eight", "ten",
 
 
 def code(rng: Random) -> str:
-    """A reference code such as `KX-4821`."""
+    """Make up a reference code such as `KX-4821`."""
     letters = "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(rng.choice((1, 2, 3))))
     return f"{letters}{rng.choice(('-', '', '-'))}{rng.randrange(10, 9999)}"
 
 
 def amount(rng: Random) -> str:
-    """An amount of money."""
+    """Make up an amount of money, such as `$45` or `45 euros`."""
     value = str(rng.randrange(2, 900)) if rng.random() < 0.6 else f"{rng.randrange(1, 300)}.{rng.randrange(10, 99)}"
     return rng.choice(("{} euros", "${}", "{} dollars", "{} pounds", "EUR {}", "{} usd")).format(value)
 
 
 def person(rng: Random) -> str:
-    """A first name, sometimes with a surname, sometimes in lower case."""
+    """Make up a first name, sometimes with a surname, sometimes in lower case."""
     name = rng.choice(PEOPLE)
     if rng.random() < 0.3:
         name += " " + rng.choice(SURNAMES)
@@ -65,7 +65,7 @@ def person(rng: Random) -> str:
 
 
 def day(rng: Random) -> str:
-    """A weekday or a date."""
+    """Draw a weekday or a date."""
     if rng.random() < 0.7:
         name = rng.choice(DAYS)
         return name.title() if rng.random() < 0.7 else name
@@ -73,40 +73,40 @@ def day(rng: Random) -> str:
 
 
 def clock(rng: Random) -> str:
-    """A time of day."""
+    """Make up a time of day, such as `9 am`."""
     if rng.random() < 0.5:
         return rng.choice(("noon", "midnight", "lunch", "breakfast", "dinner", "work", "five", "six", "nine"))
     return f"{rng.randrange(1, 13)}{rng.choice((' pm', ' am', ':30', ':15', ':00'))}"
 
 
 def email(rng: Random) -> str:
-    """An address in a domain reserved for examples (RFC 2606)."""
+    """Make up an address in a domain reserved for examples (RFC 2606)."""
     return f"{rng.choice(PEOPLE)}@{rng.choice(('example.com', 'example.org', 'mail.example.net'))}"
 
 
 def phone(rng: Random) -> str:
-    """A telephone number of the 555-01xx kind kept for fiction."""
+    """Make up a telephone number of the 555-01xx kind that is kept for fiction."""
     return f"555-01{rng.randrange(10, 99)}"
 
 
 def place(rng: Random) -> str:
-    """A town."""
+    """Draw a town, sometimes in lower case."""
     name = rng.choice(PLACES)
     return name.title() if rng.random() < 0.85 else name
 
 
 def draw(slot: str, rng: Random) -> str:
-    """The filler of a neutral slot. An unknown slot raises KeyError."""
+    """Fill a neutral slot. An unknown slot raises KeyError."""
     return _MAKERS[slot](rng)
 
 
 def number(rng: Random) -> str:
-    """A small number, as a word or in digits."""
+    """Make up a small number, as a word or in digits."""
     return rng.choice(_WORD_NUMBERS) if rng.random() < 0.5 else str(rng.randrange(2, 60))
 
 
 def company(rng: Random) -> str:
-    """An invented company."""
+    """Draw an invented company."""
     return rng.choice(COMPANIES)
 
 

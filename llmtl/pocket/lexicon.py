@@ -1,7 +1,7 @@
-"""The concepts, their words and the sentence frames that the pre-training text is made of.
+"""Load the concepts, their words and the sentence frames that the pre-training text is made of.
 
 Reads `lexicon.txt` and `frames.txt` beside this file and inflects their words by rule. Not covered:
-irregular verbs are only skipped (no past form is made for them), and no sense of a word is told from another.
+irregular verbs (they get no past form), and different senses of one word.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _IRREGULAR_PAST = frozenset(
 
 @dataclass(frozen=True)
 class Concept:
-    """One concept: what it is called, and the words that speak of it."""
+    """One concept: its names, and the words that speak of it."""
 
     key: str
     domain: str
@@ -56,7 +56,7 @@ class Lexicon:
 
 
 def blocks(text: str) -> Iterator[tuple[str, list[str]]]:
-    """The `[header]` blocks of a text file with their lines; comments and empty lines are left out."""
+    """Yield the `[header]` blocks of a text file with their lines, without comments and empty lines."""
     header, lines = "", list[str]()
     for raw in text.splitlines():
         line = raw.split("#", 1)[0].strip() if raw.lstrip().startswith("#") else raw.strip()
@@ -71,7 +71,7 @@ def blocks(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def parse_concept(key: str, lines: list[str]) -> Concept:
-    """The concept of one block. A line that is no `field: words` raises ValueError."""
+    """Read the concept of one block. A line that is not `field: words` raises ValueError."""
     fields: dict[str, tuple[str, ...]] = {}
     for line in lines:
         name, colon, words = line.partition(":")
@@ -89,13 +89,13 @@ def parse_concept(key: str, lines: list[str]) -> Concept:
 
 
 def usable(concept: Concept) -> bool:
-    """Whether a concept has a name and enough words for demonstrations and queries to differ."""
+    """Tell whether a concept has a name, and enough words for demonstrations and queries to differ."""
     return bool(concept.names) and len(concept.things) >= 3 and len(concept.actions) >= 2 and len(concept.states) >= 2
 
 
 @cache
 def load_lexicon() -> Lexicon:
-    """The lexicon of the package."""
+    """Load the lexicon of the package."""
     text = (_HERE / "lexicon.txt").read_text(encoding="utf-8")
     concepts = [parse_concept(key, lines) for key, lines in blocks(text)]
     concepts = [concept for concept in concepts if usable(concept)]
@@ -107,14 +107,14 @@ def load_lexicon() -> Lexicon:
 
 @cache
 def load_frames() -> dict[str, tuple[str, ...]]:
-    """The sentence frames of the package by block name."""
+    """Load the sentence frames of the package by block name."""
     text = (_HERE / "frames.txt").read_text(encoding="utf-8")
     return {header: tuple(lines) for header, lines in blocks(text)}
 
 
 @cache
 def plural(thing: str) -> str:
-    """The plural of a noun phrase, by rule, on its last word."""
+    """Make the plural of a noun phrase, by rule, on its last word."""
     if thing.endswith(("s", "x", "z", "ch", "sh")):
         return thing if thing.endswith("s") and not thing.endswith("ss") else thing + "es"
     if thing.endswith("y") and len(thing) > 1 and thing[-2] not in _VOWELS:
@@ -123,7 +123,7 @@ def plural(thing: str) -> str:
 
 
 def _doubles(verb: str) -> bool:
-    """Whether the last consonant doubles: short verbs that end consonant-vowel-consonant, as in "ship"."""
+    """Tell whether the last consonant doubles: short verbs that end consonant-vowel-consonant, as in "ship"."""
     if len(verb) < 3 or len(verb) > 5 or verb[-1] in _VOWELS + "wxy":
         return False
     vowels = sum(letter in _VOWELS for letter in verb)
@@ -132,7 +132,7 @@ def _doubles(verb: str) -> bool:
 
 @cache
 def gerund(action: str) -> str:
-    """The -ing form of a verb phrase, by rule, on its first word."""
+    """Make the -ing form of a verb phrase, by rule, on its first word."""
     verb, _, rest = action.partition(" ")
     if verb.endswith("ie"):
         verb = verb[:-2] + "ying"
@@ -145,7 +145,7 @@ def gerund(action: str) -> str:
 
 @cache
 def past(action: str) -> str | None:
-    """The -ed form of a verb phrase, by rule, on its first word; None for an irregular verb."""
+    """Make the -ed form of a verb phrase, by rule, on its first word; None for an irregular verb."""
     verb, _, rest = action.partition(" ")
     if verb in _IRREGULAR_PAST:
         return None

@@ -1,4 +1,4 @@
-"""Messages about a concept, from frames and words.
+"""Write messages about a concept, from frames and words.
 
 Within one document a `WordSupply` deals the words of a concept without repeating one before all were used, so that
 the words of a query are usually not among those of the demonstrations. Not covered: grammar beyond a frame (an
@@ -54,7 +54,7 @@ class WordSupply:
     _decks: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def take(self, concept: Concept, kind: str) -> str:
-        """A word of `concept`; `kind` is `things`, `actions` or `states`."""
+        """Deal a word of `concept`; `kind` is `things`, `actions` or `states`."""
         if self.tight:
             return self.rng.choice(self._few(concept))
         words: tuple[str, ...] = getattr(concept, kind)
@@ -67,7 +67,7 @@ class WordSupply:
         return deck.pop()
 
     def _few(self, concept: Concept) -> list[str]:
-        """The `tight` words of a concept for this document."""
+        """Choose the `tight` words of a concept for this document."""
         deck = self._decks.setdefault((concept.key, "few"), [])
         if not deck:
             words = concept.things + concept.actions + concept.states
@@ -76,7 +76,7 @@ class WordSupply:
 
 
 def fill(frame: str, concept: Concept, supply: WordSupply) -> str:
-    """The frame with its slots filled from `concept` and the neutral fillers."""
+    """Fill the slots of a frame from `concept` and the neutral fillers."""
 
     def word(match: re.Match[str]) -> str:
         slot = match.group(1)
@@ -99,7 +99,7 @@ def _past_of(concept: Concept, supply: WordSupply) -> str:
 
 
 def bare(concept: Concept, supply: WordSupply) -> str:
-    """One to three content words of `concept` without a frame."""
+    """Write one to three content words of `concept` without a frame."""
     rng = supply.rng
     words = [
         supply.take(concept, rng.choice(("things", "things", "actions", "states")))
@@ -113,7 +113,7 @@ def _sentence(text: str, rng: Random) -> str:
 
 
 def message(concept: Concept, supply: WordSupply, style: MessageStyle, *, tone: Concept | None = None) -> str:
-    """A message about `concept`, 1-25 words; with `tone` also a sentence that shows it."""
+    """Write a message about `concept`, 1-25 words; with `tone` also a sentence that shows it."""
     rng = supply.rng
     frames = load_frames()
     core = frames["core held-out" if style.held_out else "core"]
@@ -157,7 +157,7 @@ def _surround(parts: list[str], concept: Concept, supply: WordSupply) -> list[st
 
 
 def finish(text: str, rng: Random, noise: float = 0.0) -> str:
-    """The text with its spaces, case and an occasional slip as in typed mail."""
+    """Give a text the spaces, the case and the occasional slip of typed mail."""
     text = _SPACE_BEFORE.sub(r"\1", text)
     if rng.random() < 0.15:
         text = text.rstrip(".")
@@ -173,7 +173,7 @@ def finish(text: str, rng: Random, noise: float = 0.0) -> str:
 
 
 def slip(text: str, rng: Random) -> str:
-    """The text with one letter dropped, doubled or swapped with its neighbour."""
+    """Drop one letter of a text, double it, or swap it with its neighbour."""
     at = rng.randrange(len(text))
     change = rng.randrange(3)
     if change == 0:

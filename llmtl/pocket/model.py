@@ -1,4 +1,4 @@
-"""The two architectures and how a checkpoint is written. Not covered: sizes other than the published ones."""
+"""Build the two architectures and write their checkpoints. Not covered: sizes other than the published ones."""
 
 import shutil
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Size:
 def build(
     architecture: Architecture, vocabulary_size: int, size: Size, *, token_ids: tuple[int, int, int]
 ) -> "PreTrainedModel":
-    """A model with fresh weights. `token_ids` are those of padding, beginning and end."""
+    """Build a model with fresh weights. `token_ids` are those of padding, beginning and end."""
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
 
     pad, bos, eos = token_ids
@@ -56,7 +56,7 @@ def build(
 
 
 def export(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", out: Path) -> None:
-    """Writes a checkpoint folder in float32 safetensors.
+    """Write a checkpoint folder in float32 safetensors.
 
     Readers see the old folder or the new one, never half of it.
     """

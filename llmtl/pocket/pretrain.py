@@ -1,4 +1,4 @@
-"""The pre-training loop: batches in, checkpoints and a log out. Seeded and resumable.
+"""Run the pre-training loop: batches in, checkpoints and a log out. Seeded and resumable.
 
 The loss runs over 3 of 10 tokens of a batch: all answers and second copies, and a fresh random part of all other
 text, so every token of the text is trained on in expectation and answers weigh about four times as much.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """One pre-training.
+    """The settings of one pre-training.
 
     start: progress at which the curriculum begins (0 for a fresh model, later for one that continues another).
     muon_lr, adam_lr: peak learning rates; warm-up over `warmup` of the steps, constant to `decay_from`, then
@@ -74,11 +74,11 @@ class Settings:
         return max(1, self.n_tokens // self.tokens_per_batch)
 
     def progress(self, step: int) -> float:
-        """The place on the curriculum, from `start` to 1."""
+        """Compute the place of `step` on the curriculum, from `start` to 1."""
         return self.start + (1 - self.start) * step / self.n_steps
 
     def rate(self, step: int) -> float:
-        """The learning rate at `step` as a share of the peak."""
+        """Compute the learning rate at `step` as a share of the peak."""
         done = step / self.n_steps
         if done < self.warmup:
             return (step + 1) / (self.warmup * self.n_steps + 1)
@@ -88,14 +88,14 @@ class Settings:
 
 
 def make_tokenizer(settings: Settings) -> "Tokenizer":
-    """The tokenizer of `init_from`, else one trained on 12,000 documents of the corpus."""
+    """Load the tokenizer of `init_from`, else train one on 12,000 documents of the corpus."""
     if settings.init_from is not None:
         return load_tokenizer(settings.init_from)
     return train_tokenizer(tokenizer_texts(12_000), vocabulary_size=settings.vocabulary_size)
 
 
 def tokenizer_texts(n_documents: int) -> Iterator[str]:
-    """Messages and labels of sample documents, without special tokens."""
+    """Yield messages and labels of sample documents, without special tokens."""
     import re
 
     for document in plain_text(0, n_documents):
@@ -103,7 +103,7 @@ def tokenizer_texts(n_documents: int) -> Iterator[str]:
 
 
 def make_model(settings: Settings, tokenizer: "Tokenizer") -> "PreTrainedModel":
-    """A model with seeded fresh weights, or with those of `init_from`."""
+    """Build a model with seeded fresh weights, or load that of `init_from`."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -119,7 +119,7 @@ def make_model(settings: Settings, tokenizer: "Tokenizer") -> "PreTrainedModel":
 
 
 def make_optimizers(model: "PreTrainedModel", settings: Settings) -> "list[torch.optim.Optimizer]":
-    """Muon for the 2-D matrices of the layers, AdamW for embeddings and norms."""
+    """Give the 2-D matrices of the layers to Muon, embeddings and norms to AdamW."""
     import torch
 
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n]
@@ -137,7 +137,7 @@ def make_optimizers(model: "PreTrainedModel", settings: Settings) -> "list[torch
 
 
 def average_gradients(model: "PreTrainedModel", workers: int) -> None:
-    """Replaces the gradients of every worker by their mean, in one exchange."""
+    """Replace the gradients of every worker by their mean, in one exchange."""
     import torch
 
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -169,7 +169,7 @@ class Trainer:
         self.log_path = settings.log or settings.out.with_name(settings.out.name + ".log.jsonl")
 
     def resume(self) -> bool:
-        """Takes up the saved state, tokenizer included; False when there is none."""
+        """Load the saved state, tokenizer included; False if there is none."""
         import torch
         from tokenizers import Tokenizer
 
@@ -184,7 +184,7 @@ class Trainer:
         return True
 
     def save(self) -> None:
-        """Writes the state for `resume` and the checkpoint, each in one move."""
+        """Write the state for `resume` and the checkpoint, each in one move."""
         import torch
 
         if self.rank:
@@ -207,7 +207,7 @@ class Trainer:
         )
 
     def write_log(self, **record: Any) -> None:
-        """Appends one JSON line and prints it."""
+        """Append one JSON line to the log and print it."""
         if self.rank:
             return
         line = json.dumps(
@@ -223,7 +223,7 @@ class Trainer:
         print(line, flush=True)
 
     def train_step(self, batch: Batch) -> "torch.Tensor":
-        """One update; returns the loss, still on the device."""
+        """Make one update; return the loss, still on the device."""
         import torch
 
         settings = self.settings
@@ -247,14 +247,14 @@ class Trainer:
         return loss.detach()
 
     def probe(self) -> None:
-        """Logs the probe accuracies."""
+        """Log the probe accuracies."""
         if self.rank:
             return
         scores = measure(self.model, Encoder(self.tokenizer), seed=1, n=self.settings.n_probe)
         self.write_log(event="probe", **scores)
 
     def run(self) -> None:
-        """Trains to the end, with probes, checkpoints and progress lines on the way."""
+        """Train to the end, with probes, checkpoints and progress lines on the way."""
         settings = self.settings
         self.write_log(event="start", settings={k: str(v) for k, v in asdict(settings).items()}, step=self.step)
         begun, before, seen, losses = time.monotonic(), self.seconds, 0, []
@@ -303,7 +303,7 @@ def _work(rank: int, settings: Settings, resume: bool, port: int) -> None:
 
 
 def pretrain(settings: Settings, *, resume: bool = False) -> None:
-    """Trains to the end; `resume` takes up the saved state if there is one.
+    """Train to the end; `resume` continues from the saved state if there is one.
 
     With several workers each makes its share of every batch and they average gradients: on CPU cores that other
     programs use too, that is faster than one process with many threads, which wait for each other at every operation.

@@ -1,4 +1,4 @@
-"""Accuracies of a pocket model on generated tasks it has not seen: copying, zero-shot, few-shot.
+"""Measure a pocket model on generated tasks that it has not seen: copying, zero-shot, few-shot.
 
 Probe messages use sentence frames that are never trained on, and the words of a query never occur among its
 demonstrations. The lexicon itself is that of the training. Labels are told apart by their first token, so these
@@ -36,7 +36,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Probe:
-    """A kind of task: `n_classes` classes, `shots` demonstrations a class, and how labels are named."""
+    """A kind of task: `n_classes` classes, `shots` demonstrations per class, and how labels are named."""
 
     name: str
     n_classes: int
@@ -46,7 +46,7 @@ class Probe:
 
     @property
     def chance(self) -> float:
-        """The accuracy of guessing."""
+        """The accuracy of guessing: 1 / `n_classes`."""
         return 1 / self.n_classes
 
 
@@ -70,7 +70,7 @@ def _labels(probe: Probe, concepts: list[Concept], rng: Random) -> list[str]:
 
 
 def draw_question(probe: Probe, encoder: Encoder, rng: Random) -> Question:
-    """A question whose labels differ in their first token.
+    """Draw a question whose labels differ in their first token.
 
     In a convention task each class has two concepts and is named after the first; queries come from the second.
     """
@@ -101,7 +101,7 @@ def draw_question(probe: Probe, encoder: Encoder, rng: Random) -> Question:
 
 
 def accuracy(model: "PreTrainedModel", questions: list[Question], *, batch_tokens: int = 16_384) -> float:
-    """The share of questions whose right label has the likeliest first token."""
+    """Measure the share of questions whose right label has the likeliest first token."""
     import torch
 
     correct = 0
@@ -120,7 +120,7 @@ def accuracy(model: "PreTrainedModel", questions: list[Question], *, batch_token
 
 
 def last_logits(model: "PreTrainedModel", ids: "torch.Tensor", last: "torch.Tensor") -> "torch.Tensor":
-    """The logits after the token at `last` of each right-padded row; shape (rows, vocabulary)."""
+    """Compute the logits after the token at `last` of each right-padded row; shape (rows, vocabulary)."""
     import torch
 
     device = next(model.parameters()).device
@@ -131,7 +131,7 @@ def last_logits(model: "PreTrainedModel", ids: "torch.Tensor", last: "torch.Tens
 
 
 def copying(model: "PreTrainedModel", encoder: Encoder, seed: int, *, n: int = 64, length: int = 24) -> float:
-    """The share of tokens of the second copy of a random sequence that come out right; chance is 1 / vocabulary."""
+    """Measure how many tokens of a random sequence's second copy come out right; chance is 1 / vocabulary."""
     rng = Random(f"copy/{seed}")
     questions = []
     for _ in range(n):
@@ -149,7 +149,7 @@ def measure(
     n: int,
     done: Callable[[], None] | None = None,
 ) -> dict[str, float]:
-    """Accuracy of every probe over `n` questions each, and of copying."""
+    """Measure the accuracy of every probe over `n` questions each, and of copying."""
     model.train(False)
     scores = {"copying": copying(model, encoder, seed)}
     for probe in PROBES:

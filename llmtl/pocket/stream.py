@@ -1,4 +1,4 @@
-"""Batches made ahead by another process. Not covered: what is in them, see `corpus`."""
+"""Make batches ahead in another process. Not covered: what is in them, see `corpus`."""
 
 import multiprocessing
 import os
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Plan(Protocol):
-    """What the stream must know of a pre-training; `pretrain.Settings` is one."""
+    """What the stream must know about a pre-training; `pretrain.Settings` is one."""
 
     @property
     def seed(self) -> int:
-        """The seed of the corpus."""
+        """The seed that the corpus is made from."""
 
     @property
     def tokens_per_batch(self) -> int:
@@ -33,7 +33,7 @@ class Plan(Protocol):
         """Steps of the whole training."""
 
     def progress(self, step: int) -> float:
-        """The place of `step` on the curriculum."""
+        """Compute the place of `step` on the curriculum, 0 to 1."""
 
 
 def _produce(tokenizer_json: str, plan: Plan, first: int, rank: int, queue: Any) -> None:
@@ -55,7 +55,7 @@ def _produce(tokenizer_json: str, plan: Plan, first: int, rank: int, queue: Any)
 
 
 def stream(tokenizer: "Tokenizer", plan: Plan, first: int, rank: int = 0) -> Iterator[Batch]:
-    """The batches of worker `rank` from step `first` on, made ahead by another process."""
+    """Yield the batches of worker `rank` from step `first` on, made ahead by another process."""
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue(maxsize=24)
     process = context.Process(target=_produce, args=(tokenizer.to_str(), plan, first, rank, queue), daemon=True)

@@ -1,4 +1,4 @@
-"""Classification documents: an instruction, a label list, and turns of message and label.
+"""Make classification documents: an instruction, a label list, and turns of message and label.
 
 Turn k of a document is a k-shot example, turn 0 a zero-shot one. Label names are natural, a convention of the
 document, or opaque, so that neither the names nor the demonstrations alone are always enough. Not covered:
@@ -64,14 +64,14 @@ class ClassificationTask:
 
     @property
     def system(self) -> str:
-        """The system message, as `llmtl.prompting.template` words it."""
+        """Write the system message as `llmtl.prompting.template` words it."""
         if not self.listed:
             return self.instruction
         return f"{self.instruction}\nLabels: {', '.join(c.label for c in self.classes)}"
 
 
 def easy_style(style: TaskStyle, rng: Random) -> TaskStyle:
-    """A style whose opaque labels can often be copied from a message with the same word: one to eight a concept."""
+    """Ease a style: opaque labels can often be copied from a message with the same word, one to eight per concept."""
     messages = replace(style.messages, bare=rng.choice((1.0, 1.0, 0.3)), tight=rng.choice((1, 2, 3, 5, 8)))
     return replace(
         style,
@@ -86,7 +86,7 @@ def easy_style(style: TaskStyle, rng: Random) -> TaskStyle:
 
 
 def opaque_labels(n: int, rng: Random) -> list[str]:
-    """`n` different labels that say nothing about their class."""
+    """Make up `n` different labels that say nothing about their class."""
     kind = rng.random()
     made: dict[str, None] = {}
     start = rng.randrange(1, 9)
@@ -115,7 +115,7 @@ _WORDS: list[str] = []
 
 
 def _words() -> list[str]:
-    """Single words of the lexicon, as labels that mean something else."""
+    """List single words of the lexicon, as labels that mean something else."""
     if not _WORDS:
         lexicon = load_lexicon()
         found = {w for c in lexicon.topics + lexicon.tones for w in c.names + c.things if " " not in w}
@@ -124,7 +124,7 @@ def _words() -> list[str]:
 
 
 def styled(label: str, style: int) -> str:
-    """The label in one of the usual spellings: plain, snake_case, Capitalised, kebab-case, UPPER or Title Case."""
+    """Write the label in a usual spelling: plain, snake_case, Capitalised, kebab-case, UPPER or Title Case."""
     if style == 1:
         return label.replace(" ", "_")
     if style == 2:
@@ -153,7 +153,7 @@ def _pick_concepts(n: int, style: TaskStyle, rng: Random) -> list[Concept]:
 
 
 def _groups(style: TaskStyle, rng: Random) -> list[tuple[Concept, ...]]:
-    """The concepts of each class."""
+    """Draw the concepts of each class."""
     low, high = style.n_classes
     n = rng.randint(low, high)
     if high > 12 and rng.random() < 0.85:
@@ -168,7 +168,7 @@ def _groups(style: TaskStyle, rng: Random) -> list[tuple[Concept, ...]]:
 
 
 def _special_groups(style: TaskStyle, rng: Random) -> tuple[list[tuple[Concept, ...]], list[str], bool] | None:
-    """Tone or domain tasks: groups, natural labels, and whether it is a tone task; None for a topic task."""
+    """Draw a tone or domain task: groups, natural labels, and whether it is a tone task; None for a topic task."""
     lexicon = load_lexicon()
     draw = rng.random()
     if draw < style.tone:
@@ -184,7 +184,7 @@ def _special_groups(style: TaskStyle, rng: Random) -> tuple[list[tuple[Concept, 
 
 
 def draw_task(style: TaskStyle, rng: Random) -> ClassificationTask:
-    """A task; its labels differ from each other."""
+    """Draw a task whose labels differ from each other."""
     special = _special_groups(style, rng)
     if special is None:
         groups = _groups(style, rng)
@@ -221,7 +221,7 @@ def draw_task(style: TaskStyle, rng: Random) -> ClassificationTask:
 
 
 def turns(task: ClassificationTask, style: TaskStyle, rng: Random) -> Iterator[tuple[str, str]]:
-    """Endless (message, label) turns of a task: rounds over the classes half of the time, else at random."""
+    """Yield endless (message, label) turns of a task: rounds over the classes half of the time, else at random."""
     supply = WordSupply(rng, repeat=style.messages.repeat, tight=style.messages.tight)
     topics = load_lexicon().topics
     in_rounds = rng.random() < 0.5

@@ -1,4 +1,4 @@
-"""The tokenizer of the pocket models: byte-level BPE trained on the corpus.
+"""Train and load the tokenizer of the pocket models: byte-level BPE trained on the corpus.
 
 Byte pair encoding as in Sennrich et al. (2016), over bytes as in Radford et al. (2019).
 
@@ -33,12 +33,12 @@ CHAT_TEMPLATE = (
 
 
 def chat(messages: Iterable[tuple[str, str]]) -> str:
-    """The text of (role, content) messages, exactly as `CHAT_TEMPLATE` renders them."""
+    """Write (role, content) messages exactly as `CHAT_TEMPLATE` renders them."""
     return BOS + "".join(f"<|{role}|>{content}{END}" for role, content in messages)
 
 
 def train_tokenizer(texts: Iterable[str], *, vocabulary_size: int = VOCABULARY_SIZE) -> "Tokenizer":
-    """A byte-level BPE tokenizer of at most `vocabulary_size` tokens, special tokens first."""
+    """Train a byte-level BPE tokenizer of at most `vocabulary_size` tokens, special tokens first."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -55,7 +55,7 @@ def train_tokenizer(texts: Iterable[str], *, vocabulary_size: int = VOCABULARY_S
 
 
 def special_ids(tokenizer: "Tokenizer") -> dict[str, int]:
-    """The id of every special token. A tokenizer that lacks one raises ValueError."""
+    """Look up the id of every special token. A tokenizer that lacks one raises ValueError."""
     ids = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
     missing = [token for token, found in ids.items() if found is None]
     if missing:
@@ -64,7 +64,7 @@ def special_ids(tokenizer: "Tokenizer") -> dict[str, int]:
 
 
 def wrap_tokenizer(tokenizer: "Tokenizer", *, max_length: int) -> "PreTrainedTokenizerFast":
-    """The tokenizer as transformers loads it, with special tokens and chat template set."""
+    """Wrap the tokenizer as transformers loads it, with special tokens and chat template set."""
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
@@ -80,7 +80,7 @@ def wrap_tokenizer(tokenizer: "Tokenizer", *, max_length: int) -> "PreTrainedTok
 
 
 def load_tokenizer(folder: Path) -> "Tokenizer":
-    """The bare tokenizer of a checkpoint folder."""
+    """Load the bare tokenizer of a checkpoint folder."""
     from tokenizers import Tokenizer
 
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
