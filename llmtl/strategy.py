@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from llmtl.costs import PriceConfig
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.progress import Advance, Progress, Silent
-from llmtl.task import Example, Task
+from llmtl.task import Example, Input, Task
 
 
 class Role(StrEnum):
@@ -110,8 +110,11 @@ class FitContext:
 class Predictor(Protocol):
     """A fitted strategy."""
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = ...) -> list[Prediction]:
-        """Return one prediction a text, in order, with `id` left as the text's position ("0", "1", ...)."""
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = ...) -> list[Prediction]:
+        """Return one prediction per input, in order, with `id` left as its position ("0", "1", ...).
+
+        Raises `InputError` for an input of another sort than the strategy takes.
+        """
 
     def state(self) -> dict[str, Any]:
         """Return JSON-able choices from which `Strategy.restore` rebuilds this predictor (files stay in the folder)."""

@@ -8,9 +8,30 @@ from dataclasses import dataclass
 from llmtl.errors import InputError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
-from llmtl.values import RIGHT_OR_WRONG, Example, Message, Metric, Split, references
+from llmtl.values import (
+    RIGHT_OR_WRONG,
+    Example,
+    Image,
+    Input,
+    Message,
+    Metric,
+    Split,
+    references,
+    texts_of,
+)
 
-__all__ = ["RIGHT_OR_WRONG", "Example", "Message", "Metric", "Split", "Task", "references"]
+__all__ = [
+    "RIGHT_OR_WRONG",
+    "Example",
+    "Image",
+    "Input",
+    "Message",
+    "Metric",
+    "Split",
+    "Task",
+    "references",
+    "texts_of",
+]
 
 
 @dataclass(frozen=True)

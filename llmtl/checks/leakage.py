@@ -33,7 +33,7 @@ def check_leakage(split: Split, *, threshold: float) -> list[Finding]:
 def _shared(
     name: str, examples: Sequence[Example], other_name: str, others: Sequence[Example], *, threshold: float
 ) -> Iterable[Finding]:
-    near = neighbours_in([example.text for example in examples], [example.text for example in others], threshold)
+    near = neighbours_in([example.key for example in examples], [example.key for example in others], threshold)
     equal, similar = list[str](), list[str]()
     for example, position in zip(examples, near, strict=True):
         if position is not None:

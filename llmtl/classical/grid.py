@@ -26,7 +26,7 @@ def dev_score(predictor: Predictor, context: FitContext) -> dict[str, float]:
     """Return the task's metric on dev as a point names it."""
     task = context.task
     measure = task.kind.measure(task.metric, references(context.dev), labels=task.labels)
-    guesses = [prediction.answer for prediction in predictor.predict([example.text for example in context.dev])]
+    guesses = [prediction.answer for prediction in predictor.predict([example.input for example in context.dev])]
     return {f"dev_{task.metric}": measure.score(guesses)}
 
 

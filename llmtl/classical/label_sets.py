@@ -20,7 +20,7 @@ from llmtl.classical.features import Vectoriser
 from llmtl.classical.linear import LinearModel, path
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction
-from llmtl.task import Metric, Task, references
+from llmtl.task import Input, Metric, Task, references, texts_of
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Tried on dev: 0.05 to 0.95."""
@@ -40,8 +40,9 @@ class LabelSetPredictor:
     choice: Mapping[str, Any]
     grid: tuple[Mapping[str, Any], ...] = ()
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order."""
+        texts = texts_of(inputs)
         if not texts:
             return []
         start = perf_counter()

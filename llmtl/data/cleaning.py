@@ -61,7 +61,7 @@ def deduplicate(examples: Sequence[Example], kind: Kind = CLASSIFICATION) -> Ded
     """
     groups: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
-        groups[canonical(example.text)].append(example)
+        groups[canonical(example.key)].append(example)
     kept, gone = dict[str, Example](), {"duplicate": set[str](), "conflict": set[str](), "merged": set[str]()}
     for first, *others in groups.values():
         if kind.several_references:
@@ -101,7 +101,7 @@ def without_leaks(
 
     The test set stays whole, so that scores on it compare with those published for it.
     """
-    texts, test_texts = [example.text for example in examples], [example.text for example in test]
+    texts, test_texts = [example.key for example in examples], [example.key for example in test]
     near = neighbours_in(texts, test_texts, threshold)
     groups = {example.group for example in test} - {None}
     leaks = [match is not None or example.group in groups for example, match in zip(examples, near, strict=True)]

@@ -139,7 +139,7 @@ def _clusters(loaded: LoadedData, labels: Sequence[str], threshold: float, *, se
     """Return the clusters of near-duplicates and groups, largest first, then in seeded order."""
     index = {label: number for number, label in enumerate(labels)}
     members: defaultdict[int, list[Example]] = defaultdict(list)
-    alike = clusters([example.text for example in loaded.examples], threshold)
+    alike = clusters([example.key for example in loaded.examples], threshold)
     for example, number in zip(loaded.examples, _with_groups(alike, loaded.examples), strict=True):
         members[int(number)].append(example)
     groups = []
@@ -205,5 +205,5 @@ def _ordered(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
 
 def _order(example: Example, seed: int) -> tuple[str, str, str]:
     """Return the example's place in the seeded order; equal texts fall back on the reference and the raw text."""
-    content = f"{seed}\0{canonical(example.text)}\0{example.reference}"
-    return hashlib.sha256(content.encode()).hexdigest(), example.text, example.id
+    content = f"{seed}\0{canonical(example.key)}\0{example.reference}"
+    return hashlib.sha256(content.encode()).hexdigest(), example.key, example.id

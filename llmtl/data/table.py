@@ -68,13 +68,13 @@ def quoted(names: Sequence[str], limit: int = 20) -> str:
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """Return the SHA-256 (64 hex digits) of texts, references and groups, independent of order and ids."""
+    """Return the SHA-256 (64 hex digits) of inputs, references and groups, independent of order and ids."""
     lines = sorted(json.dumps(_content(example), ensure_ascii=True) for example in examples)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _content(example: Example) -> list[Any]:
-    content: list[Any] = [example.text, example.reference]
+    content: list[Any] = [example.key, example.reference]
     if example.alternatives or example.group is not None:
         content += [list(example.alternatives), example.group]
     return content

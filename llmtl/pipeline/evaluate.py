@@ -14,7 +14,7 @@ from llmtl.costs import PriceConfig, Tokens, gpu_hours, usd_for_seconds, usd_per
 from llmtl.measured.evaluation import Evaluation
 from llmtl.progress import Progress, Silent
 from llmtl.strategy import Prediction, Predictor, Role
-from llmtl.task import Example, Task, references
+from llmtl.task import Example, Input, Task, references
 
 LATENCY_REQUESTS = 20
 """Inputs that are sent one at a time to measure latency; two more go first to warm up."""
@@ -52,9 +52,9 @@ def evaluate(
     CPU `peak_memory_gib` is the process's resident memory after scoring, on a GPU the most memory torch allocated.
     """
     progress = progress or Silent()
-    texts = [example.text for example in examples]
-    latencies_ms = measure_latency(subject.predictor, texts)
-    raw, seconds = scored or _predicted(subject, texts, split=split, progress=progress)
+    inputs = [example.input for example in examples]
+    latencies_ms = measure_latency(subject.predictor, inputs)
+    raw, seconds = scored or _predicted(subject, inputs, split=split, progress=progress)
     predictions = tuple(replace(item, id=example.id) for item, example in zip(raw, examples, strict=True))
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
     return Evaluation(
@@ -90,23 +90,23 @@ def evaluate(
 
 
 def _predicted(
-    subject: Subject, texts: Sequence[str], *, split: str, progress: Progress
+    subject: Subject, inputs: Sequence[Input], *, split: str, progress: Progress
 ) -> tuple[Sequence[Prediction], float]:
     """Return the predictions and the seconds that they took."""
-    with progress.stage(f"{subject.strategy}: {split}", len(texts)) as advance:
+    with progress.stage(f"{subject.strategy}: {split}", len(inputs)) as advance:
         start = time.perf_counter()
-        raw = subject.predictor.predict(texts, advance=advance)
+        raw = subject.predictor.predict(inputs, advance=advance)
         return raw, time.perf_counter() - start
 
 
-def measure_latency(predictor: Predictor, texts: Sequence[str]) -> list[float]:
+def measure_latency(predictor: Predictor, inputs: Sequence[Input]) -> list[float]:
     """Return milliseconds of single-input predictions, at most `LATENCY_REQUESTS`, after two to warm up."""
-    for text in texts[:2]:
-        predictor.predict([text])
+    for value in inputs[:2]:
+        predictor.predict([value])
     milliseconds = []
-    for text in texts[:LATENCY_REQUESTS]:
+    for value in inputs[:LATENCY_REQUESTS]:
         start = time.perf_counter()
-        [prediction] = predictor.predict([text])
+        [prediction] = predictor.predict([value])
         # a hosted model's reply that was kept brings the seconds of its request along
         milliseconds.append(1000 * max(time.perf_counter() - start, prediction.seconds))
     return milliseconds

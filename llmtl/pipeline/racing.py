@@ -147,7 +147,7 @@ class _Blocks:
         examples = [self.bench.split.dev[position] for position in self.order[positions]]
         with self.bench.progress.stage(f"{name}: dev, from {positions.start + 1}", len(examples)) as advance:
             start = time.perf_counter()
-            made = self.predictors[name].predict([example.text for example in examples], advance=advance)
+            made = self.predictors[name].predict([example.input for example in examples], advance=advance)
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
         named = [replace(item, id=example.id) for item, example in zip(made, examples, strict=True)]
         self.made.setdefault(name, []).extend(named)

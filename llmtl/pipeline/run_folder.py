@@ -28,7 +28,7 @@ from llmtl.settings import Recipe, load_recipe
 from llmtl.store import read_json
 from llmtl.strategies.table import make
 from llmtl.strategy import FitContext, Prediction, Predictor
-from llmtl.task import Task
+from llmtl.task import Input, Task
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Run:
         """Return the path of the HTML report."""
         return self.folder / "report.html"
 
-    def predict(self, texts: Sequence[str], *, strategy: str | None = None) -> list[Prediction]:
-        """Return one prediction per text by the winner, or by the named strategy.
+    def predict(self, inputs: Sequence[Input], *, strategy: str | None = None) -> list[Prediction]:
+        """Return one prediction per input by the winner, or by the named strategy.
 
         Raises `RunError` for a strategy that the run did not measure.
         """
-        if isinstance(texts, str):
-            raise RunError("Run.predict takes a list of texts; write predict([text]).")
-        return self.predictor(strategy or self.decision.winner).predict(texts)
+        if isinstance(inputs, str):
+            raise RunError("Run.predict takes a list of inputs; write predict([text]).")
+        return self.predictor(strategy or self.decision.winner).predict(inputs)
 
     def predictor(self, name: str) -> Predictor:
         """Return the fitted strategy of that name; raises `RunError` for one that the run did not measure."""

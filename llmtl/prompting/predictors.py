@@ -21,7 +21,7 @@ from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.progress import Advance, unwatched
 from llmtl.prompting.template import Template
 from llmtl.strategy import Prediction, Predictor
-from llmtl.task import Example, Task
+from llmtl.task import Example, Input, Task, texts_of
 
 Demonstrations = Callable[[str], Sequence[Example]]
 """Call it with an input; it returns the demonstrations for that input's prompt, in prompt order."""
@@ -151,8 +151,9 @@ class LabelPredictor:
         self._calibration = calibration
         self._answers = [template.answer(label) for label in task.labels]
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure."""
+        texts = texts_of(inputs)
         return self._prompted.predict(texts, Asking(self._score, self._read, self.prompt_room()), advance)
 
     def prompt_room(self) -> int:
@@ -269,8 +270,9 @@ class TextPredictor:
         self._state = dict(state)
         self._details = dict(details)
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure."""
+        texts = texts_of(inputs)
         return self._prompted.predict(texts, Asking(self._write, self._read, self.prompt_room()), advance)
 
     @property

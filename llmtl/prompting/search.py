@@ -187,7 +187,7 @@ class _Race:
     def _score(self, candidate: Candidate, advance: Advance) -> tuple[Candidate, Scored, tuple[Prediction, ...]]:
         """Return a candidate with its scores and predictions; failed predictions count as errors."""
         start = perf_counter()
-        predicted = candidate.predictor.predict([example.text for example in self.dev], advance=advance)
+        predicted = candidate.predictor.predict([example.input for example in self.dev], advance=advance)
         guesses = [prediction.answer for prediction in predicted]
         seconds = perf_counter() - start
         scores = _scores(self._context.task, self.dev, guesses)

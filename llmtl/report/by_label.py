@@ -75,7 +75,7 @@ def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = L
     if evaluation.kind.has_labels:
         return ()
     scores = evaluation.measure(Metric(content.decision.metric)).each(evaluation.answers)
-    texts = {example.id: example.text for example in content.test_examples}
+    texts = {example.id: str(example.input) for example in content.test_examples}
     order = sorted(range(evaluation.n), key=lambda index: float(scores[index]))
     return tuple(
         Low(

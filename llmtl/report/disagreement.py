@@ -132,7 +132,7 @@ def _disagreement(
     ]
     grouped.sort(key=lambda answer: (not answer.right, -(answer.score or 0.0), -len(answer.strategies)))
     return Disagreement(
-        text=shortened(example.text),
+        text=shortened(str(example.input)),
         reference=in_words(example.reference, kind),
         answers=tuple(grouped),
         winner_right=answers.get(winner, {}).get(example.id) in right,

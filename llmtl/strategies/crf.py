@@ -22,6 +22,7 @@ from llmtl.classical.words import OUTSIDE, to_spans, to_tags, words_of
 from llmtl.errors import DataError, RunError
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction, Predictor, Role
+from llmtl.task import Input, texts_of
 
 MODEL_FILE = "model.crfsuite"
 
@@ -42,8 +43,9 @@ class CrfPredictor:
     sha256: str = ""
     grid: tuple[Mapping[str, float], ...] = ()
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return the spans of each text, without probabilities."""
+        texts = texts_of(inputs)
         results = []
         for position, text in enumerate(texts):
             start = perf_counter()

@@ -17,6 +17,7 @@ from llmtl.classical.grid import best_on_dev, dev_score, training_examples
 from llmtl.classical.patterns import LEVELS, Entries, learn
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction, Predictor, Role
+from llmtl.task import Input, texts_of
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,9 @@ class DictionaryPredictor:
     precision: float
     grid: tuple[Mapping[str, float], ...] = ()
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return the spans of each text, without probabilities."""
+        texts = texts_of(inputs)
         results = []
         for position, text in enumerate(texts):
             start = perf_counter()

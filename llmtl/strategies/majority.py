@@ -19,7 +19,7 @@ from llmtl.classical.linear import predictions
 from llmtl.kinds.kind import Kind
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction, Predictor, Role
-from llmtl.task import Example, references
+from llmtl.task import Example, Input, references
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class MajorityPredictor:
 
     frequencies: Mapping[str, float]
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return the same label for every text, with the training frequencies as probabilities."""
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Return the same label for every input, with the training frequencies as probabilities."""
         start = perf_counter()
         labels, row = list(self.frequencies), list(self.frequencies.values())
-        seconds_each = (perf_counter() - start) / max(1, len(texts))
-        advance(len(texts))
-        return predictions(labels, [row] * len(texts), seconds_each=seconds_each)
+        seconds_each = (perf_counter() - start) / max(1, len(inputs))
+        advance(len(inputs))
+        return predictions(labels, [row] * len(inputs), seconds_each=seconds_each)
 
     def state(self) -> dict[str, Any]:
         """Return nothing: everything follows from train."""
@@ -52,10 +52,10 @@ class ConstantPredictor:
     answer: str
     share: float
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return the same answer for every text."""
-        advance(len(texts))
-        return [Prediction(id=str(position), answer=self.answer) for position in range(len(texts))]
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Return the same answer for every input."""
+        advance(len(inputs))
+        return [Prediction(id=str(position), answer=self.answer) for position in range(len(inputs))]
 
     def state(self) -> dict[str, Any]:
         """Return nothing: everything follows from train."""

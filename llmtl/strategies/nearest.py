@@ -14,7 +14,7 @@ from llmtl.classical.features import Vectoriser, fit_vectorisers
 from llmtl.classical.grid import training_examples
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction, Predictor, Role
-from llmtl.task import references
+from llmtl.task import Input, references, texts_of
 
 _FEATURES: Features = "word+char"
 _ROWS = 256
@@ -29,8 +29,9 @@ class NearestPredictor:
     rows: Any
     answers: tuple[str, ...]
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return a copied answer for each text; of equally similar inputs the first, also where none is similar."""
+        texts = texts_of(inputs)
         results: list[Prediction] = []
         for start in range(0, len(texts), _ROWS):
             begun = perf_counter()

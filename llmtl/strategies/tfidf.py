@@ -20,7 +20,7 @@ from llmtl.classical.linear import LinearModel, path, predictions
 from llmtl.metrics import accuracy, macro_f1
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Prediction, Predictor, Role
-from llmtl.task import Task, references
+from llmtl.task import Input, Task, references, texts_of
 
 WEIGHTS_FILE = "weights.npz"
 
@@ -38,8 +38,9 @@ class TfidfPredictor:
     choice: Mapping[str, Any]
     grid: tuple[Mapping[str, Any], ...] = ()
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order."""
+        texts = texts_of(inputs)
         start = perf_counter()
         rows = self.probabilities(self.vectoriser.rows(texts)) if texts else np.zeros((0, len(self.task.labels)))
         seconds_each = (perf_counter() - start) / max(1, len(texts))

@@ -32,7 +32,7 @@ from llmtl.strategies.majority import ConstantPredictor, MajorityPredictor
 from llmtl.strategies.nearest import NearestPredictor
 from llmtl.strategies.tfidf import TfidfPredictor
 from llmtl.strategy import Prediction, Predictor
-from llmtl.task import Task
+from llmtl.task import Input, Task, texts_of
 
 FACTS, ARRAYS = "classifier.json", "classifier.safetensors"
 _ROWS = ("data", "indices", "indptr")
@@ -48,8 +48,9 @@ class _OneAtATime:
         self._predictor = predictor
         self._turn = Lock()
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order."""
+        texts = texts_of(inputs)
         with self._turn:
             return self._predictor.predict(texts, advance=advance)
 
