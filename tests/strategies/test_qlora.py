@@ -105,7 +105,7 @@ def test_the_rate_comes_from_the_hidden_size_and_the_budget_stops_training(make_
 
 
 def test_examples_that_are_too_long_are_reported(make_context, examples):
-    longest = replace(examples[0], id="long", text="card " * 600)
+    longest = replace(examples[0], id="long", input="card " * 600)
     context = make_context(train=(*examples, longest), dev=(longest,), budget=Budget(train_seconds=0))
     details = Qlora().fit(context).details()
     assert (details["dropped_train_examples"], details["dropped_dev_examples"]) == (1, 1)

@@ -92,7 +92,7 @@ def make_examples(labels: tuple[str, ...], n: int, prefix: str) -> tuple[Example
     return tuple(
         Example(
             id=f"{prefix}-{i}",
-            text=f"{OPENINGS[i % len(OPENINGS)]} {bodies[i % len(labels)]} (ref {1000 + 7 * i})".strip(),
+            input=f"{OPENINGS[i % len(OPENINGS)]} {bodies[i % len(labels)]} (ref {1000 + 7 * i})".strip(),
             reference=labels[i % len(labels)],
         )
         for i in range(n)
@@ -405,7 +405,7 @@ def hostile() -> ReportContent:
     evil = "<script>alert('x')</script>"
     labels = (f"{evil} | **a** `b`", "[bold]b[/bold]", "plain", "\"quoted\" & 'single'")
     content = make_content(labels=labels, reason=f"{evil} [red]reason[/red] | x", would_change=(f"{evil} [x](y)",))
-    examples = tuple(replace(example, text=f"{evil}\n| {example.text} |\n# head") for example in content.test_examples)
+    examples = tuple(replace(example, input=f"{evil}\n| {example.text} |\n# head") for example in content.test_examples)
     return replace(
         content,
         task=replace(content.task, name=evil),
