@@ -29,7 +29,7 @@ MEASURED = ("cost", "latency_ms")
 """What rows may say beside the answer: in every row of a strategy or in none of it."""
 
 
-class Row(BaseModel):
+class PredictionRow(BaseModel):
     """One prediction."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
@@ -45,14 +45,14 @@ class Row(BaseModel):
 
 
 @dataclass(frozen=True)
-class Answer:
+class FileAnswer:
     """One prediction with canonical texts."""
 
     id: str
     reference: str
     alternatives: tuple[str, ...]
     answer: str | None
-    row: Row
+    row: PredictionRow
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class StrategyFile:
     """All rows of one strategy: by seed (the first in the file first), then in the order of the file."""
 
     name: str
-    by_seed: tuple[tuple[Answer, ...], ...]
+    by_seed: tuple[tuple[FileAnswer, ...], ...]
 
     @property
-    def first(self) -> tuple[Answer, ...]:
+    def first(self) -> tuple[FileAnswer, ...]:
         """Return the rows of the first seed."""
         return self.by_seed[0]
 
@@ -73,7 +73,7 @@ def read_files(paths: Sequence[Path | str], kind: Kind, *, dev: Sequence[Path | 
 
     Raises `MissingFileError` or `DataError` in one line that names the file and the row.
     """
-    rows: dict[str, list[Answer]] = {}
+    rows: dict[str, list[FileAnswer]] = {}
     given = [*((Path(each), None) for each in paths), *((Path(each), "dev") for each in dev)]
     twice = next((path for index, (path, _) in enumerate(given) if path in [other for other, _ in given[:index]]), None)
     if twice is not None:
@@ -165,7 +165,7 @@ def _named(path: Path) -> tuple[str, str | None]:
     return (name, part) if name and part in SPLITS else (path.stem, None)
 
 
-def _read(path: Path, kind: Kind, split: str | None) -> list[Answer]:
+def _read(path: Path, kind: Kind, split: str | None) -> list[FileAnswer]:
     if not path.is_file():
         raise MissingFileError(f"There is no prediction file '{path}'; check the path.")
     answers = []
@@ -182,9 +182,9 @@ def _read(path: Path, kind: Kind, split: str | None) -> list[Answer]:
     return answers
 
 
-def _row(line: str, kind: Kind, split: str | None, *, where: str) -> Answer:
+def _row(line: str, kind: Kind, split: str | None, *, where: str) -> FileAnswer:
     try:
-        row = Row.model_validate({"split": split, **_object(line, where)})
+        row = PredictionRow.model_validate({"split": split, **_object(line, where)})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"][:1]))
@@ -204,7 +204,7 @@ def _row(line: str, kind: Kind, split: str | None, *, where: str) -> Answer:
         raise DataError(f"{where}: {error}") from None
     if not texts:
         raise DataError(f"{where}: 'reference' is empty; give at least one text.")
-    return Answer(str(row.id), texts[0], tuple(texts[1:]), answer, row)
+    return FileAnswer(str(row.id), texts[0], tuple(texts[1:]), answer, row)
 
 
 def _object(line: str, where: str) -> Mapping[str, Any]:
@@ -226,9 +226,9 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _by_seed(name: str, answers: Collection[Answer]) -> tuple[tuple[Answer, ...], ...]:
+def _by_seed(name: str, answers: Collection[FileAnswer]) -> tuple[tuple[FileAnswer, ...], ...]:
     """Return the rows of each seed; raises `DataError` for a repeated id and for seeds with different examples."""
-    runs: dict[Any, dict[str, Answer]] = {}
+    runs: dict[Any, dict[str, FileAnswer]] = {}
     for answer in answers:
         run = runs.setdefault(answer.row.seed, {})
         if answer.id in run:
@@ -249,7 +249,7 @@ def _check_same(a: StrategyFile, b: StrategyFile) -> None:
         _check_agree(a.name, ours, b.name, {answer.id: answer for answer in seed})
 
 
-def _check_agree(a: str, ours: Mapping[str, Answer], b: str, theirs: Mapping[str, Answer]) -> None:
+def _check_agree(a: str, ours: Mapping[str, FileAnswer], b: str, theirs: Mapping[str, FileAnswer]) -> None:
     if ours.keys() != theirs.keys():
         odd = min(ours.keys() ^ theirs.keys())
         raise DataError(f"Only one of '{a}' and '{b}' has the example '{odd}'; give the same examples to all.")
@@ -261,5 +261,5 @@ def _check_agree(a: str, ours: Mapping[str, Answer], b: str, theirs: Mapping[str
             raise DataError(f"'{a}' and '{b}' have another split or group for '{example}'; make them agree.")
 
 
-def _prediction(answer: Answer) -> Prediction:
+def _prediction(answer: FileAnswer) -> Prediction:
     return Prediction(id=answer.id, answer=answer.answer, failure="no prediction" if answer.answer is None else None)

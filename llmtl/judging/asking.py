@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args
 from llmtl.judging.config import JudgeConfig
 from llmtl.task import Example, Message, Task
 
-Answer = Literal["A", "B", "tie"]
+Preference = Literal["A", "B", "tie"]
 """What a judge may say: the output shown first, the one shown second, or neither."""
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
-    "properties": {"verdict": {"type": "string", "enum": list(get_args(Answer))}},
+    "properties": {"verdict": {"type": "string", "enum": list(get_args(Preference))}},
     "required": ["verdict"],
     "additionalProperties": False,
 }
@@ -30,7 +30,7 @@ SYSTEM = (
 )
 _FIELD = re.compile(r'"verdict"\s*:\s*"(\w+)"')
 _WRAPPING = " \t\r\n\"'`*.[]()"
-_READ: dict[str, Answer] = {answer.casefold(): answer for answer in get_args(Answer)}
+_READ: dict[str, Preference] = {answer.casefold(): answer for answer in get_args(Preference)}
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Brief:
         return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": question}]
 
 
-def read_answer(text: str) -> Answer | None:
+def read_answer(text: str) -> Preference | None:
     """Return what a reply says; None for one that says nothing, or two things."""
     named = set(_FIELD.findall(text)) or {text.strip(_WRAPPING)}
     return _READ.get(named.pop().casefold()) if len(named) == 1 else None

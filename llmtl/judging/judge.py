@@ -14,10 +14,10 @@ from llmtl.engines.openai.engine import BYTES_PER_TOKEN
 from llmtl.engines.openai.limits import usd_of
 from llmtl.engines.openai.replies import Reply, ReplyCache
 from llmtl.errors import ContextLengthError, HostedError
-from llmtl.judging.asking import SCHEMA, Answer, Brief, read_answer
+from llmtl.judging.asking import SCHEMA, Brief, Preference, read_answer
 from llmtl.judging.config import JudgeConfig
 from llmtl.judging.pairs import Judged, Showing, outcomes, showings
-from llmtl.judging.result import Opinion, Spent
+from llmtl.judging.result import JudgeSpent, Opinion
 from llmtl.judging.tally import corrected, tally
 from llmtl.progress import Advance, Progress, unwatched
 from llmtl.task import Example
@@ -65,12 +65,12 @@ class Judge:
         return Opinion(corrected(counted), self._client.supports("schema"), forecast, spent), judged
 
     @property
-    def spent(self) -> Spent:
+    def spent(self) -> JudgeSpent:
         """Return what the replies to what was asked took so far, those that an interrupted run kept included."""
         replies = self._client.known(self._asked)
         prompt, cached = sum(each.prompt_tokens for each in replies), sum(each.cached_tokens for each in replies)
         completion, seconds = sum(each.completion_tokens for each in replies), sum(each.seconds for each in replies)
-        return Spent(len(replies), prompt, cached, completion, usd_of(replies, self._prices), seconds)
+        return JudgeSpent(len(replies), prompt, cached, completion, usd_of(replies, self._prices), seconds)
 
     def close(self) -> None:
         """Close the connections."""
@@ -109,7 +109,7 @@ class Judge:
             return None
 
 
-def _answer(reply: Reply | None) -> Answer | None:
+def _answer(reply: Reply | None) -> Preference | None:
     """Return what a reply says; None for one that is unreadable, cut off before it says it, or missing."""
     return None if reply is None else read_answer(reply.text)
 

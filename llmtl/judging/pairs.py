@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from llmtl.judging.asking import Answer
+from llmtl.judging.asking import Preference
 
 
-class Outcome(StrEnum):
+class PairOutcome(StrEnum):
     """What came out for one example."""
 
     A = "a"  # the first strategy's output is better
@@ -35,10 +35,10 @@ class Showing:
 class Judged:
     """What came out for one example, and what the judge said in the two orders (None: unreadable, or not asked)."""
 
-    outcome: Outcome
+    outcome: PairOutcome
     asked: bool = False
-    forward: Answer | None = None
-    backward: Answer | None = None
+    forward: Preference | None = None
+    backward: Preference | None = None
 
     @property
     def readable(self) -> bool:
@@ -61,38 +61,40 @@ def showings(pairs: Sequence[tuple[str | None, str | None]]) -> list[Showing]:
     ]
 
 
-def outcomes(pairs: Sequence[tuple[str | None, str | None]], answers: Mapping[Showing, Answer | None]) -> list[Judged]:
+def outcomes(
+    pairs: Sequence[tuple[str | None, str | None]], answers: Mapping[Showing, Preference | None]
+) -> list[Judged]:
     """Return what came out for each pair; `answers` has one entry for each of its `showings`."""
     return [_judged(position, a, b, answers=answers) for position, (a, b) in enumerate(pairs)]
 
 
-def _judged(position: int, a: str | None, b: str | None, *, answers: Mapping[Showing, Answer | None]) -> Judged:
+def _judged(position: int, a: str | None, b: str | None, *, answers: Mapping[Showing, Preference | None]) -> Judged:
     settled = _settled(a, b)
     if settled is not None or a is None or b is None:
-        return Judged(settled or Outcome.TIE)
+        return Judged(settled or PairOutcome.TIE)
     forward, backward = answers[Showing(position, a, b)], answers[Showing(position, b, a)]
     return Judged(_together(forward, backward), asked=True, forward=forward, backward=backward)
 
 
-def _settled(a: str | None, b: str | None) -> Outcome | None:
+def _settled(a: str | None, b: str | None) -> PairOutcome | None:
     """Return the outcome that needs no judge, or None where one is needed."""
     if (a is None) != (b is None):
-        return Outcome.B if a is None else Outcome.A
+        return PairOutcome.B if a is None else PairOutcome.A
     if a is None or b is None or a.strip() == b.strip():
-        return Outcome.TIE
+        return PairOutcome.TIE
     return None
 
 
-def _together(forward: Answer | None, backward: Answer | None) -> Outcome:
+def _together(forward: Preference | None, backward: Preference | None) -> PairOutcome:
     """Return what the verdicts on both orders say together."""
     if forward is None or backward is None:
-        return Outcome.FAILURE
+        return PairOutcome.FAILURE
     if forward != _swapped(backward) or forward == "tie":
-        return Outcome.TIE
-    return Outcome.A if forward == "A" else Outcome.B
+        return PairOutcome.TIE
+    return PairOutcome.A if forward == "A" else PairOutcome.B
 
 
-def _swapped(answer: Answer | None) -> Answer | None:
+def _swapped(answer: Preference | None) -> Preference | None:
     """Return an answer about the other order."""
-    swapped: dict[Answer, Answer] = {"A": "B", "B": "A", "tie": "tie"}
+    swapped: dict[Preference, Preference] = {"A": "B", "B": "A", "tie": "tie"}
     return None if answer is None else swapped[answer]

@@ -42,7 +42,7 @@ class JudgedComparison:
 
 
 @dataclass(frozen=True)
-class Spent:
+class JudgeSpent:
     """Replies behind a result, their tokens and USD; `cached_tokens` are a part of `prompt_tokens`.
 
     `seconds` is the wait for every reply, also for those under way at once; earlier versions did not keep it.
@@ -67,7 +67,7 @@ class Opinion:
     comparisons: tuple[JudgedComparison, ...]
     constrained: bool
     forecast_usd: float
-    spent: Spent
+    spent: JudgeSpent
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ class Judging:
     of: int = 0
     opinion: Opinion | None = None
     judged_itself: bool = False
-    unfinished: Spent | None = None
+    unfinished: JudgeSpent | None = None
 
     @property
-    def spent(self) -> Spent | None:
+    def spent(self) -> JudgeSpent | None:
         """Return what the judge's replies took, or None where it gave none."""
         return self.opinion.spent if self.opinion else self.unfinished
 

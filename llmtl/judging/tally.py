@@ -9,15 +9,15 @@ out of n and counted. Not covered: examples that are not independent; one of eac
 from collections.abc import Sequence
 from dataclasses import replace
 
-from llmtl.judging.pairs import Judged, Outcome
+from llmtl.judging.pairs import Judged, PairOutcome
 from llmtl.judging.result import JudgedComparison
 from llmtl.metrics.paired import compare_counts, holm, mcnemar_exact
 
 
 def tally(a: str, b: str, *, judged: Sequence[Judged]) -> JudgedComparison:
     """Return the outcomes of one comparison counted; its p-value is not corrected yet."""
-    count = {outcome: sum(item.outcome is outcome for item in judged) for outcome in Outcome}
-    wins, losses, ties = count[Outcome.A], count[Outcome.B], count[Outcome.TIE]
+    count = {outcome: sum(item.outcome is outcome for item in judged) for outcome in PairOutcome}
+    wins, losses, ties = count[PairOutcome.A], count[PairOutcome.B], count[PairOutcome.TIE]
     settled = [item.outcome for item in judged if not item.asked]
     readable = [item for item in judged if item.readable]
     rate, ends = win_rate(wins, losses, ties)
@@ -27,9 +27,9 @@ def tally(a: str, b: str, *, judged: Sequence[Judged]) -> JudgedComparison:
         wins=wins,
         losses=losses,
         ties=ties,
-        failures=count[Outcome.FAILURE],
-        identical=settled.count(Outcome.TIE),
-        unanswered=len(settled) - settled.count(Outcome.TIE),
+        failures=count[PairOutcome.FAILURE],
+        identical=settled.count(PairOutcome.TIE),
+        unanswered=len(settled) - settled.count(PairOutcome.TIE),
         consistency=sum(item.consistent for item in readable) / len(readable) if readable else None,
         win_rate=rate,
         ci95=ends,

@@ -15,7 +15,7 @@ from llmtl.costs import PriceConfig
 from llmtl.decision import Decision, DecisionConfig, choose, decide
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.outcome import Caution, Halved, NoCost, NoLatency
-from llmtl.decision.predictions import Answer, StrategyFile, evaluation_of, labels_of, lacking, read_files
+from llmtl.decision.predictions import FileAnswer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
@@ -117,7 +117,7 @@ def _parts(found: Sequence[StrategyFile], seed: int) -> tuple[list[Caution], lis
     return notes, dev, test
 
 
-def _halves(rows: Sequence[Answer], seed: int) -> tuple[list[str], list[str]]:
+def _halves(rows: Sequence[FileAnswer], seed: int) -> tuple[list[str], list[str]]:
     """Return two random halves of the examples; a group stays on one side."""
     groups = [None if answer.row.group is None else str(answer.row.group) for answer in rows]
     codes = cluster_codes(groups, len(groups))

@@ -19,7 +19,7 @@ from llmtl.judging.asking import Brief
 from llmtl.judging.config import JudgeConfig
 from llmtl.judging.judge import Contest, Judge, verdict_rows
 from llmtl.judging.opinion import judges_itself
-from llmtl.judging.result import JUDGING_FILE, OPINION, VERDICTS_FILE, Judging, Spent
+from llmtl.judging.result import JUDGING_FILE, OPINION, VERDICTS_FILE, JudgeSpent, Judging
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
@@ -86,7 +86,7 @@ class _JudgeSession:
 
     bench: Bench
     config: JudgeConfig
-    spent: Spent | None = None
+    spent: JudgeSpent | None = None
 
     def ask(self, sample: Sequence[Example], contests: Sequence[Contest]) -> dict[str, Any]:
         """Return the opinion and the verdict on every example as JSON values."""

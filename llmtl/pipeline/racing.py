@@ -55,7 +55,7 @@ def measure_dev(bench: Bench, strategies: list[Strategy]) -> Raced:
         "decision": config.model_dump(mode="json"),
         "order": [dev[position].id for position in order],
     }
-    kept = bench.store.step("race", depends_on, lambda _: _Blocks(bench, order, running).run(rivals))
+    kept = bench.store.step("race", depends_on, lambda _: _RaceScorer(bench, order, running).run(rivals))
     dropped = tuple(Dropped(**each) for each in kept["dropped"])
     return _evaluated(bench, strategies, rivals, kept=kept["scored"], dropped=dropped, order=order)
 
@@ -87,7 +87,7 @@ def _evaluated(
 
 
 @dataclass
-class _Blocks:
+class _RaceScorer:
     """Scores blocks of dev in the race's order, and keeps what was predicted and how long it took."""
 
     bench: Bench

@@ -18,7 +18,7 @@ LONGEST_ANSWER = 300
 
 
 @dataclass(frozen=True)
-class Answer:
+class SharedAnswer:
     """One answer in words that was given to an example, and the strategies that gave it.
 
     `score` is that of a generated text by itself; other answers are right or wrong and have none.
@@ -31,12 +31,12 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Disagreement:
+class DisputedExample:
     """One test example, its reference in words and the different answers, the right or best one first."""
 
     text: str
     reference: str
-    answers: tuple[Answer, ...]
+    answers: tuple[SharedAnswer, ...]
     winner_right: bool
 
     @property
@@ -53,7 +53,7 @@ class Disagreements:
     which says nothing about an example.
     """
 
-    shown: tuple[Disagreement, ...]
+    shown: tuple[DisputedExample, ...]
     total: int
     examples: int
     constant: tuple[str, ...]
@@ -114,7 +114,7 @@ def _disagreement(
     *,
     content: ReportContent,
     scores: dict[str, dict[str, float]],
-) -> Disagreement:
+) -> DisputedExample:
     kind, winner = content.task.kind, content.decision.winner
     strategies: dict[str | None, list[str]] = defaultdict(list)
     for name, labels in answers.items():
@@ -122,7 +122,7 @@ def _disagreement(
             strategies[labels[example.id]].append(name)
     right = (example.reference, *example.alternatives)
     grouped = [
-        Answer(
+        SharedAnswer(
             shortened(in_words(label, kind), LONGEST_ANSWER),
             label in right,
             tuple(names),
@@ -131,7 +131,7 @@ def _disagreement(
         for label, names in strategies.items()
     ]
     grouped.sort(key=lambda answer: (not answer.right, -(answer.score or 0.0), -len(answer.strategies)))
-    return Disagreement(
+    return DisputedExample(
         text=shortened(str(example.input)),
         reference=in_words(example.reference, kind),
         answers=tuple(grouped),
@@ -139,13 +139,13 @@ def _disagreement(
     )
 
 
-def _apart(found: Disagreement) -> float:
+def _apart(found: DisputedExample) -> float:
     """Return how far the scores of the answers lie apart."""
     scores = [answer.score or 0.0 for answer in found.answers]
     return max(scores) - min(scores)
 
 
-def _information(found: Disagreement) -> tuple[int, int]:
+def _information(found: DisputedExample) -> tuple[int, int]:
     """Return the number of (right, wrong) pairs of strategies, then the number of different answers."""
     given = sum(len(answer.strategies) for answer in found.answers)
     right = len(found.right_strategies)

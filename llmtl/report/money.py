@@ -71,7 +71,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Hosted:
+class HostedBill:
     """What a hosted model of the price table would charge for 1,000 requests with the prompts of each strategy."""
 
     name: str
@@ -99,7 +99,7 @@ class Money:
     facts: tuple[str, ...]
     limits: tuple[Limit, ...]
     prompted: tuple[str, ...]
-    hosted: tuple[Hosted, ...]
+    hosted: tuple[HostedBill, ...]
     spent: tuple[Work, ...]
     spent_note: str
 
@@ -302,12 +302,12 @@ def _private(config: DecisionConfig, skipped: Mapping[str, Skipped]) -> Limit | 
     return Limit("private", "inputs stay here", "they stay", broken)
 
 
-def _hosted(prompted: Sequence[Bill]) -> tuple[Hosted, ...]:
+def _hosted(prompted: Sequence[Bill]) -> tuple[HostedBill, ...]:
     """Return llmtl's own table of hosted models, with what the same prompts would cost uncached."""
     if not prompted:
         return ()
     return tuple(
-        Hosted(
+        HostedBill(
             name,
             price,
             tuple(

@@ -32,7 +32,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Row:
+class StrategyRow:
     """One strategy with what was measured of it.
 
     `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class CurvePoint:
+class TrainingPoint:
     """One measurement during training; what was not measured is None.
 
     `accuracy_of` says what the accuracy is of: `dev examples` or `dev tokens`. `kept` marks the checkpoint in use.
@@ -72,7 +72,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TriedPrompt:
     """One count and seed of demonstrations, and wording of the instruction, with its score on dev.
 
     The score is in the decision's metric, or in accuracy where a strategy kept only that.
@@ -94,10 +94,10 @@ class View:
     reason: str
     changes: tuple[str, ...]
     figures: tuple[Figure, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[StrategyRow, ...]
     measured: tuple[str, ...]
-    learning_curves: Mapping[str, tuple[CurvePoint, ...]]
-    candidates: Mapping[str, tuple[Candidate, ...]]
+    learning_curves: Mapping[str, tuple[TrainingPoint, ...]]
+    candidates: Mapping[str, tuple[TriedPrompt, ...]]
     confusion: Confusion | None
     by_label: tuple[LabelCounts, ...]
     lowest: tuple[Low, ...]
@@ -130,7 +130,7 @@ class View:
         return self.content.task.kind.noun
 
     @property
-    def winner(self) -> Row | None:
+    def winner(self) -> StrategyRow | None:
         """Return the winner's row, or None if it was not measured."""
         return next((row for row in self.rows if row.winner), None)
 
@@ -174,12 +174,12 @@ def _evaluation(content: ReportContent, strategy: str, *, split: str) -> Evaluat
     return next((e for e in content.evaluations if e.strategy == strategy and e.split == split), None)
 
 
-def _rank(row: Row) -> tuple[bool, float, bool]:
+def _rank(row: StrategyRow) -> tuple[bool, float, bool]:
     test = row.result.test
     return (test is not None, test.value if test else row.result.dev.value, row.winner)
 
 
-def _row(content: ReportContent, result: StrategyResult) -> Row:
+def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
     decision = content.decision
     winner = result.name == decision.winner
     badge = ("for now" if decision.verdict is Verdict.INCONCLUSIVE else "winner") if winner else ""
@@ -199,7 +199,7 @@ def _row(content: ReportContent, result: StrategyResult) -> Row:
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
     served = content.served is not None and content.served.strategy == result.name
     why = "" if result.eligible or left else content.summary.why_not.get(result.name) or "no reason was recorded"
-    return Row(result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served)
+    return StrategyRow(result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served)
 
 
 def _barred(result: StrategyResult) -> str:
@@ -336,9 +336,9 @@ def _entries(details: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]
     return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, (list, tuple)) else []
 
 
-def _curve(details: Mapping[str, Any]) -> tuple[CurvePoint, ...]:
+def _curve(details: Mapping[str, Any]) -> tuple[TrainingPoint, ...]:
     points = [
-        CurvePoint(
+        TrainingPoint(
             step=_number(entry.get("step", entry.get("epoch"))) or 0.0,
             train_loss=_number(entry.get("train_loss")),
             dev_loss=_number(entry.get("dev_loss")),
@@ -351,7 +351,7 @@ def _curve(details: Mapping[str, Any]) -> tuple[CurvePoint, ...]:
     return tuple(sorted(points, key=lambda point: point.step))
 
 
-def _candidates(details: Mapping[str, Any], metric: str) -> tuple[Candidate, ...]:
+def _candidates(details: Mapping[str, Any], metric: str) -> tuple[TriedPrompt, ...]:
     stated = details.get("chosen")
     chosen = stated if isinstance(stated, Mapping) else details
     scored = [
@@ -360,7 +360,7 @@ def _candidates(details: Mapping[str, Any], metric: str) -> tuple[Candidate, ...
         if (score := _number(entry.get(f"dev_{metric}", entry.get("dev_accuracy")))) is not None
     ]
     return tuple(
-        Candidate(
+        TriedPrompt(
             shots=int(entry["shots"]),
             seed=int(entry.get("seed", 0)),
             score=score,

@@ -2,19 +2,19 @@
 
 import pytest
 
-from llmtl.judging.pairs import Outcome, Showing, outcomes, showings
+from llmtl.judging.pairs import PairOutcome, Showing, outcomes, showings
 
 BOTH = [
-    ("A", "B", Outcome.A),
-    ("B", "A", Outcome.B),
-    ("tie", "tie", Outcome.TIE),
-    ("A", "A", Outcome.TIE),
-    ("B", "B", Outcome.TIE),
-    ("A", "tie", Outcome.TIE),
-    ("tie", "A", Outcome.TIE),
-    ("A", None, Outcome.FAILURE),
-    (None, "B", Outcome.FAILURE),
-    (None, None, Outcome.FAILURE),
+    ("A", "B", PairOutcome.A),
+    ("B", "A", PairOutcome.B),
+    ("tie", "tie", PairOutcome.TIE),
+    ("A", "A", PairOutcome.TIE),
+    ("B", "B", PairOutcome.TIE),
+    ("A", "tie", PairOutcome.TIE),
+    ("tie", "A", PairOutcome.TIE),
+    ("A", None, PairOutcome.FAILURE),
+    (None, "B", PairOutcome.FAILURE),
+    (None, None, PairOutcome.FAILURE),
 ]
 
 
@@ -34,5 +34,5 @@ def test_identical_and_failed_outputs_are_settled_without_a_question():
     pairs = [("same", "same "), (None, None), ("some", None), (None, "some")]
     assert showings(pairs) == []
     found = outcomes(pairs, {})
-    assert [item.outcome for item in found] == [Outcome.TIE, Outcome.TIE, Outcome.A, Outcome.B]
+    assert [item.outcome for item in found] == [PairOutcome.TIE, PairOutcome.TIE, PairOutcome.A, PairOutcome.B]
     assert not any(item.asked or item.readable or item.consistent for item in found)

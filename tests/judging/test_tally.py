@@ -7,17 +7,17 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from llmtl.judging.config import JudgeConfig
-from llmtl.judging.pairs import Judged, Outcome
+from llmtl.judging.pairs import Judged, PairOutcome
 from llmtl.judging.tally import corrected, tally, win_rate
 
 
 def judged(wins, losses, ties, failures=0):
     """Return asked outcomes, ties split into consistent ones and others."""
     return [
-        *[Judged(Outcome.A, True, "A", "B")] * wins,
-        *[Judged(Outcome.B, True, "B", "A")] * losses,
-        *[Judged(Outcome.TIE, True, "A", "A")] * ties,
-        *[Judged(Outcome.FAILURE, True, None, "A")] * failures,
+        *[Judged(PairOutcome.A, True, "A", "B")] * wins,
+        *[Judged(PairOutcome.B, True, "B", "A")] * losses,
+        *[Judged(PairOutcome.TIE, True, "A", "A")] * ties,
+        *[Judged(PairOutcome.FAILURE, True, None, "A")] * failures,
     ]
 
 
@@ -54,13 +54,13 @@ def test_nothing_to_count_has_no_win_rate():
 
 def test_consistency_is_over_pairs_with_two_readable_replies():
     items = [
-        Judged(Outcome.A, True, "A", "B"),
-        Judged(Outcome.TIE, True, "tie", "tie"),
-        Judged(Outcome.TIE, True, "A", "A"),
-        Judged(Outcome.TIE, True, "tie", "A"),
-        Judged(Outcome.FAILURE, True, "A", None),
-        Judged(Outcome.TIE),
-        Judged(Outcome.B),
+        Judged(PairOutcome.A, True, "A", "B"),
+        Judged(PairOutcome.TIE, True, "tie", "tie"),
+        Judged(PairOutcome.TIE, True, "A", "A"),
+        Judged(PairOutcome.TIE, True, "tie", "A"),
+        Judged(PairOutcome.FAILURE, True, "A", None),
+        Judged(PairOutcome.TIE),
+        Judged(PairOutcome.B),
     ]
     found = tally("x", "y", judged=items)
     assert (found.consistency, found.identical, found.unanswered) == (0.5, 1, 1)

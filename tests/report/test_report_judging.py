@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from llmtl.judging.result import JudgedComparison, Judging, Opinion, Spent
+from llmtl.judging.result import JudgedComparison, JudgeSpent, Judging, Opinion
 from llmtl.report.judging import judging_from_json, judging_to_json, notes, sentence, warnings
 from tests.support.report_factory import make_content
 
@@ -13,7 +13,7 @@ DECISION = make_content().decision
 
 def judging(a, b, wins, losses, p_holm):
     found = JudgedComparison(a, b, wins, losses, 5, 1, 0, 0, 0.9, 0.5, (0.4, 0.6), p_holm, p_holm)
-    opinion = Opinion((found,), True, 1.0, Spent(200, 1000, 0, 100, 0.5))
+    opinion = Opinion((found,), True, 1.0, JudgeSpent(200, 1000, 0, 100, 0.5))
     return Judging("m", "http://x/v1", "Be right.", 0.05, examples=100, of=300, opinion=opinion)
 
 

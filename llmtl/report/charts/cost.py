@@ -8,14 +8,14 @@ from llmtl.decision.outcome import StrategyResult
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import STROKED, Plot, thinned
 from llmtl.report.charts.placing import Box, Place, place_labels
-from llmtl.report.view import Row
+from llmtl.report.view import StrategyRow
 
 LOG_FROM_SPREAD = 10.0
 """Costs that differ by more than this factor are drawn on a logarithmic axis."""
 _FREE = 34.0
 
 
-def cost_chart(rows: Sequence[Row], *, metric: str, width: float, name: str) -> Markup:
+def cost_chart(rows: Sequence[StrategyRow], *, metric: str, width: float, name: str) -> Markup:
     """Draw the chart; free strategies stand left of a logarithmic axis, in their own column.
 
     The cost of every strategy must be known.
@@ -120,7 +120,7 @@ def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[f
     return [*corners, (frame.right, corners[-1][1])]
 
 
-def _point(row: Row, at: tuple[float, float], *, place: Place, label: str, efficient: bool) -> Markup:
+def _point(row: StrategyRow, at: tuple[float, float], *, place: Place, label: str, efficient: bool) -> Markup:
     result = row.result
     price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests{' as served' if row.served else ''}"
     tip = f"{result.name}: {wording.score(_value(result))} at {price}"

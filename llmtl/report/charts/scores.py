@@ -7,7 +7,7 @@ from markupsafe import Markup
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import TIGHT, Plot
 from llmtl.report.charts.placing import Box
-from llmtl.report.view import Row
+from llmtl.report.view import StrategyRow
 from llmtl.strategy import Role
 
 _ROW = 50
@@ -16,7 +16,7 @@ _BOTTOM = 40
 _NARROW = 500
 
 
-def scores_chart(rows: Sequence[Row], *, metric: str, target: float | None, width: float, name: str) -> Markup:
+def scores_chart(rows: Sequence[StrategyRow], *, metric: str, target: float | None, width: float, name: str) -> Markup:
     """Draw one line of marks and intervals per strategy, in the order given, on a shared axis of the metric."""
     narrow = width < _NARROW
     named = max(svg.text_width(row.result.name, 14) for row in rows)
@@ -42,14 +42,14 @@ def scores_chart(rows: Sequence[Row], *, metric: str, target: float | None, widt
     )
 
 
-def _ends(rows: Sequence[Row], target: float | None) -> list[float]:
+def _ends(rows: Sequence[StrategyRow], target: float | None) -> list[float]:
     results = [row.result for row in rows]
     ends = [end for result in results for end in result.dev.ci95]
     ends += [end for result in results if result.test for end in result.test.ci95]
     return ends if target is None else [*ends, target]
 
 
-def _describe(rows: Sequence[Row]) -> str:
+def _describe(rows: Sequence[StrategyRow]) -> str:
     sentences = []
     for row in rows:
         shown = row.result.test or row.result.dev
@@ -66,7 +66,7 @@ def _target(plot: Plot, target: float) -> Markup:
     return plot.upright(target, label, anchor="end" if beyond else "middle")
 
 
-def _row(row: Row, scale: svg.Scale, *, top: float, width: float) -> Markup:
+def _row(row: StrategyRow, scale: svg.Scale, *, top: float, width: float) -> Markup:
     """Draw one strategy: its name, the test interval above the dev interval, and the test score in figures."""
     result, narrow = row.result, width < _NARROW
     middle = top + (_ROW / 2 + 20 if narrow else _ROW / 2)
@@ -90,7 +90,7 @@ def _band(top: float, step: float, *, width: float) -> Markup:
     return svg.element("rect", x=0, y=top + 2, width=width, height=step - 4, rx=6, class_="band")
 
 
-def _names(row: Row, top: float, *, middle: float, narrow: bool) -> list[Markup]:
+def _names(row: StrategyRow, top: float, *, middle: float, narrow: bool) -> list[Markup]:
     note = f"{wording.role_name(row.result.role)}, {row.badge}" if row.winner else wording.role_name(row.result.role)
     if narrow:
         start = 8 + svg.text_width(row.result.name, 13.5) + 8
