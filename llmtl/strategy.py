@@ -1,19 +1,28 @@
-"""What a strategy is given, what fitting returns, and what predicting yields: the seam all strategies share.
+"""The seam that all strategies share: what one says about itself, what it is given, what fitting and predicting yield.
 
 A strategy sees train and dev only; nothing here can reach the test split. Not covered: which strategies exist
 (`llmtl.strategies.table`), scoring (`llmtl.measured.evaluation`).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict
 
 from llmtl.costs import PriceConfig
+from llmtl.engines.openai.config import HostedModel
 from llmtl.engines.protocol import Engine, ModelSource
+from llmtl.findings import FitFinding
+from llmtl.kinds.kind import Kind
 from llmtl.progress import Advance, Progress, Silent
 from llmtl.task import Example, Input, Task
+
+if TYPE_CHECKING:
+    from llmtl.metrics.recalibration import LabelCalibration
 
 
 class Role(StrEnum):
@@ -91,7 +100,9 @@ class FitContext:
 
     `load_engine(adapter)` returns the run's engine for the base model (None) or with a LoRA adapter; engines are cached
     by the caller, so strategies never close them; one that needs the memory for itself calls `release_engines`, after
-    which engines loaded before are unusable. `folder` is the strategy's own and exists.
+    which engines loaded before are unusable. `folder` is the strategy's own and exists. `device` is what fitting may
+    compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections that the strategy's facts say
+    it reads, by strategy.
     """
 
     task: Task
@@ -105,37 +116,217 @@ class FitContext:
     prices: PriceConfig = field(default_factory=PriceConfig)
     progress: Progress = field(default_factory=Silent)
     release_engines: Callable[[], None] = lambda: None
+    device: str = "cpu"
+    devices: int = 1
+    others: Mapping[str, BaseModel] = field(default_factory=dict)
+
+
+class Retrieval(StrEnum):
+    """What similarity of an input to the training examples is."""
+
+    TFIDF = "tfidf"
+    MODEL = "model"  # mean of the model's own last hidden states
+    SENTENCES = "sentence-transformers"
+
+
+@dataclass(frozen=True)
+class Retrieved:
+    """Demonstrations looked up for each input: the `shots` examples of `pool` that are most similar.
+
+    Of equally similar ones the first in `pool` comes first. `seed` drew the order of the pool from train.
+    """
+
+    shots: int
+    seed: int
+    pool: tuple[Example, ...]
+    by: Retrieval = Retrieval.TFIDF
+    sentence_model: str = ""
+
+
+@dataclass(frozen=True)
+class PromptServed:
+    """Served by prompting the base model, with the LoRA adapter in the folder `adapter` if there is one.
+
+    `instruction` is what the model is told, None for the task's own; `demonstrations` are shown before every input.
+    `calibration` corrects the label probabilities and thereby the label. `max_tokens` is the most that an answer may
+    have where one is written, its end included; None where labels are scored.
+    """
+
+    instruction: str | None = None
+    demonstrations: tuple[Example, ...] = ()
+    retrieved: Retrieved | None = None
+    calibration: "LabelCalibration | None" = None
+    adapter: Path | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class LocalServed:
+    """Served by llmtl's own server, in its process: it loads what `Predictor.save` wrote.
+
+    `needs_base_model` says that the base model is loaded beside it by the transformers engine, `one_at_a_time` that
+    only one thread may predict at once. `memory_gib` is what it takes beside the base model.
+    """
+
+    needs_base_model: bool = False
+    one_at_a_time: bool = False
+    memory_gib: float = 0.0
+
+
+@dataclass(frozen=True)
+class ProviderServed:
+    """Served by asking a model at its provider; `prompt` says how."""
+
+    model: HostedModel
+    prompt: PromptServed
+
+
+Served = PromptServed | LocalServed | ProviderServed
+"""How a predictor is served. A form that is added here must be implemented in `llmtl.serving`."""
 
 
 class Predictor(Protocol):
     """A fitted strategy."""
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = ...) -> list[Prediction]:
-        """Return one prediction per input, in order, with `id` left as its position ("0", "1", ...).
+        """Predict in order, one prediction per text, with `id` left as the text's position ("0", "1", ...)."""
 
-        Raises `InputError` for an input of another sort than the strategy takes.
-        """
+    def save(self, folder: Path) -> None:
+        """Write all that `Strategy.load` needs to `folder`, which exists; no file may be able to run code."""
 
-    def state(self) -> dict[str, Any]:
-        """Return JSON-able choices from which `Strategy.restore` rebuilds this predictor (files stay in the folder)."""
-
-    def details(self) -> dict[str, Any]:
-        """Return JSON-able facts for the report: what was tried and chosen, learning curve, spread over seeds."""
+    def served(self) -> Served:
+        """Say how it is served, without loading a model."""
 
 
-class Strategy(Protocol):
-    """One way to solve the task."""
+@dataclass(frozen=True)
+class Fitted:
+    """What fitting yields; it is saved to the context's folder afterwards."""
+
+    predictor: Predictor
+    findings: tuple[FitFinding, ...] = ()
+
+
+class Inputs(StrEnum):
+    """What a strategy can read."""
+
+    TEXT = "text"
+    IMAGE = "image"
+
+
+class Runs(StrEnum):
+    """What a strategy needs to predict, beside what it learned."""
+
+    NOTHING = "nothing"
+    BASE_MODEL = "base model"
+    PROVIDER = "provider"  # a model at an endpoint, mostly on another machine
+
+
+class Curve(StrEnum):
+    """Where the learning curve of a strategy is measured by default."""
+
+    NOWHERE = "nowhere"
+    ON_GPU = "on a GPU"
+    EVERYWHERE = "everywhere"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a strategy says about itself, as data.
+
+    answers: the shapes of answers (`llmtl.kinds.kind.Shape`) that it can give; None for all.
+    served: the form in which its predictors are served.
+    default: whether it is measured when the recipe lists no strategies.
+    learns_from_train: false where fitting looks at dev only, and so needs no training labels.
+    fit_weight: its share of the time for fitting, beside the weights of the others that run; 0 for no limit, since
+        fitting takes seconds.
+    prompts, long_prompts: what one request costs, in prompts of one input, and in prompts with demonstrations of its
+        own (those that a prefix cache holds do not count).
+    time_grows_with_train: whether fitting takes time in proportion to the number of training examples.
+    retrain_with_seeds: whether another seed gives another predictor that deserves to be measured.
+    races: whether it may be dropped on a part of dev; false where scoring costs next to nothing, and where taking turns
+        with another model would cost more than it saves.
+    curve: where its learning curve is measured by default.
+    reads: the strategies whose sections of the recipe it reads, too.
+    made_with: the library that it is made with, by the Hub's name (https://huggingface.co/docs/hub/models-libraries).
+    is_made_by: what follows "It is made by" on a model card.
+    summary: one line for the recipe's schema and for the table of strategies.
+    """
+
+    name: str
+    role: Role
+    summary: str
+    served: type[Served]
+    answers: frozenset[str] | None = None
+    inputs: frozenset[Inputs] = frozenset({Inputs.TEXT})
+    runs: Runs = Runs.NOTHING
+    default: bool = True
+    learns_from_train: bool = True
+    fit_weight: float = 0.0
+    prompts: float = 0.0
+    long_prompts: float = 0.0
+    time_grows_with_train: bool = False
+    retrain_with_seeds: bool = False
+    races: bool = False
+    curve: Curve = Curve.NOWHERE
+    reads: tuple[str, ...] = ()
+    made_with: str = "llmtl"
+    is_made_by: str = "a baseline that is not a language model"
+
+    def serves(self, kind: Kind) -> bool:
+        """Say whether it solves tasks of a kind."""
+        return self.answers is None or kind.shape in self.answers
+
+    @property
+    def quick_to_fit(self) -> bool:
+        """Say whether fitting it again is always affordable."""
+        return self.runs is Runs.NOTHING and self.fit_weight == 0
+
+
+class NoChoices(BaseModel):
+    """The section of a strategy that has nothing to choose; the recipe does not show it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+class Strategy(ABC, Generic[Section]):
+    """One way to solve the task: `facts` about it and the type of its recipe section are attributes of the class.
+
+    The class is listed by `llmtl.strategies.table`, or by the entry-point group `llmtl.strategies` of another package.
+    """
+
+    facts: ClassVar[Facts]
+    section: ClassVar[type[BaseModel]] = NoChoices
+
+    def __init__(self, config: Section | None = None) -> None:
+        self.config = cast("Section", self.section() if config is None else config)
 
     @property
     def name(self) -> str:
-        """Return the registry name, such as `few-shot`."""
+        """Return the name in `facts`."""
+        return self.facts.name
 
     @property
     def role(self) -> Role:
-        """Return what the strategy stands for."""
+        """Return the role in `facts`."""
+        return self.facts.role
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return a predictor fitted on train and tuned on dev."""
+    def require_packages(self) -> None:
+        """Raise `MissingPackageError` for a package that fitting or predicting will need, before any work is done."""
+        return
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor whose `state()` was stored, without fitting again."""
+    @abstractmethod
+    def fit(self, context: FitContext) -> Fitted:
+        """Fit on train, tuned on dev."""
+
+    @abstractmethod
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load the predictor that was saved to `folder`, without fitting again and without loading a language model.
+
+        Where it is served locally, only the context's task and its engines may be used: a bundle has no train.
+        """
+
+
+AnyStrategy = Strategy[Any]

@@ -23,7 +23,7 @@ import summary
 
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.sections import ModelConfig
-from llmtl.strategies.table import STRATEGIES, StrategiesConfig
+from llmtl.strategies.table import StrategiesConfig, make
 from llmtl.strategy import FitContext, Predictor
 from llmtl.task import Split
 
@@ -73,8 +73,8 @@ def _tasks(data: Path | None, draw: int) -> Iterator[real.Wanted]:
     limits: dict[str, Any] = {"dev": DEV, "most_train": TRAIN, "most_test": TEST, "shown": SHOWN}
     found = {wanted.name: wanted for wanted in real.tasks(data) if wanted.seed == draw} if data else {}
     made = {made_tasks.PARTS: made_tasks.parts, made_tasks.CONCEPTS: made_tasks.concepts}
-    for (made_name, make), (name, instruction) in zip(made.items(), INSTRUCTIONS.items(), strict=True):
-        task, examples = make(draw, TRAIN + DEV + TEST)
+    for (made_name, draw_task), (name, instruction) in zip(made.items(), INSTRUCTIONS.items(), strict=True):
+        task, examples = draw_task(draw, TRAIN + DEV + TEST)
         yield real.Wanted(made_name, task, examples, seed=draw, **limits)
         if name in found:
             yield replace(found[name], task=replace(found[name].task, instruction=instruction), **limits)
@@ -96,7 +96,7 @@ def fit_of(group: Group) -> real.Fit:
             seed=wanted.seed,
             release_engines=engines.release,
         )
-        return STRATEGIES[group.strategy](StrategiesConfig()).fit(context)
+        return make(group.strategy, StrategiesConfig()).fit(context).predictor
 
     return fit
 

@@ -195,7 +195,8 @@ def _divided(wanted: Wanted) -> Split:
 
 def _tfidf(wanted: Wanted, cut: Split, folder: Path) -> Predictor:
     source = ModelSource("none")
-    return Tfidf().fit(FitContext(wanted.task, cut.train, cut.dev, source, _no_engine, folder, seed=wanted.seed))
+    context = FitContext(wanted.task, cut.train, cut.dev, source, _no_engine, folder, seed=wanted.seed)
+    return Tfidf().fit(context).predictor
 
 
 def _no_engine(adapter: Path | None) -> Engine:

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from llmtl.errors import DataError
+from llmtl.findings import GridPoint, GridTrace
 from llmtl.strategy import FitContext, Predictor
 from llmtl.task import Example, references
 
-Fitted = TypeVar("Fitted")
-Point = Mapping[str, Any]
-"""What was chosen at a point of the grid, and its dev scores by the name `dev_METRIC`."""
+Candidate = TypeVar("Candidate")
+Scores = Mapping[str, float]
+"""Dev scores by metric."""
 
 
 def training_examples(context: FitContext) -> tuple[Example, ...]:
@@ -22,25 +23,28 @@ def training_examples(context: FitContext) -> tuple[Example, ...]:
     return context.train
 
 
-def dev_score(predictor: Predictor, context: FitContext) -> dict[str, float]:
-    """Return the task's metric on dev as a point names it."""
+def dev_score(predictor: Predictor, context: FitContext) -> Scores:
+    """Score a predictor on dev by the task's metric."""
     task = context.task
     measure = task.kind.measure(task.metric, references(context.dev), labels=task.labels)
     guesses = [prediction.answer for prediction in predictor.predict([example.input for example in context.dev])]
-    return {f"dev_{task.metric}": measure.score(guesses)}
+    return {task.metric.value: measure.score(guesses)}
 
 
 def best_on_dev(
-    points: Iterable[tuple[Fitted, Point]], context: FitContext, *, name: str, count: int
-) -> tuple[Fitted, tuple[Point, ...]]:
-    """Return what scores best by the task's metric on dev, the first of equals, and all `count` points tried."""
-    metric = f"dev_{context.task.metric}"
-    best: list[Fitted] = []
-    grid: list[Point] = []
+    points: Iterable[tuple[Candidate, Mapping[str, Any], Scores]], context: FitContext, *, name: str, count: int
+) -> tuple[Candidate, GridTrace]:
+    """Keep what scores best by the task's metric on dev, the first of equals; the trace has all `count` points.
+
+    A point is a candidate with what was chosen for it and its dev scores.
+    """
+    metric = context.task.metric.value
+    best: list[Candidate] = []
+    tried: list[GridPoint] = []
     with context.progress.stage(f"{name}: fitting", count) as advance:
-        for fitted, point in points:
-            if all(point[metric] > other[metric] for other in grid):
-                best = [fitted]
-            grid.append(point)
+        for candidate, choice, scores in points:
+            if all(scores[metric] > other.scores[metric] for other in tried):
+                best, chosen = [candidate], choice
+            tried.append(GridPoint(dict(choice), scores))
             advance(1)
-    return best[0], tuple(grid)
+    return best[0], GridTrace(dict(chosen), tuple(tried))

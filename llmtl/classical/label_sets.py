@@ -7,6 +7,7 @@ Not covered: a threshold a label, dependence between labels.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -17,9 +18,10 @@ from scipy.special import expit
 from llmtl.answers import read_labels, write_labels
 from llmtl.classical.config import Features
 from llmtl.classical.features import Vectoriser
+from llmtl.classical.files import linear_arrays, linear_facts, write_parts
 from llmtl.classical.linear import LinearModel, path
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, Prediction
+from llmtl.strategy import FitContext, LocalServed, Prediction
 from llmtl.task import Input, Metric, Task, references, texts_of
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
@@ -31,14 +33,13 @@ class LabelSetPredictor:
     """A fitted vectoriser and one weight vector a label; labels that train lacks have probability 0.
 
     The probabilities of a prediction are of each label by itself: they do not sum to 1. An input has the labels of at
-    least `choice["threshold"]`. `choice` and `grid` are as in `TfidfPredictor`.
+    least `choice["threshold"]`, which `choice` holds beside `features` and `c`.
     """
 
     task: Task
     vectoriser: Vectoriser
     model: LinearModel
     choice: Mapping[str, Any]
-    grid: tuple[Mapping[str, Any], ...] = ()
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order."""
@@ -64,13 +65,14 @@ class LabelSetPredictor:
         labels = np.array(self.task.labels, dtype=object)
         return [write_labels(labels[row >= threshold], self.task.labels) for row in probabilities]
 
-    def state(self) -> dict[str, Any]:
-        """Return the chosen features, C and threshold; the weights are in the strategy's folder."""
-        return dict(self.choice)
+    def save(self, folder: Path) -> None:
+        """Write choice, vocabulary and weights."""
+        facts = {"choice": dict(self.choice), **linear_facts(self.model, self.vectoriser)}
+        write_parts(folder, facts, linear_arrays(self.model, self.vectoriser))
 
-    def details(self) -> dict[str, Any]:
-        """Return the choice, the number of features and the grid with its dev scores."""
-        return {**self.choice, "vocabulary": self.vectoriser.size, "grid": [dict(point) for point in self.grid]}
+    def served(self) -> LocalServed:
+        """Say that our own server serves it."""
+        return LocalServed()
 
 
 def label_set_points(
@@ -119,4 +121,4 @@ def _best_threshold(
 
     tried = {threshold: score(task.metric, threshold) for threshold in THRESHOLDS}
     best = max(THRESHOLDS, key=lambda threshold: (tried[threshold], -abs(threshold - 0.5)))
-    return best, {f"dev_{metric}": score(metric, best) for metric in task.kind.metrics}
+    return best, {metric.value: score(metric, best) for metric in task.kind.metrics}

@@ -7,7 +7,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from llmtl.errors import RunError
 from llmtl.strategy import Prediction
 
 MAX_ITERATIONS = 1000
@@ -41,18 +39,6 @@ class LinearModel:
     def logits(self, rows: Any) -> npt.NDArray[np.float64]:
         """Return N x K scores of N sparse rows."""
         return np.asarray(rows @ self.weights.T.astype(np.float64) + self.intercepts)
-
-    def save(self, path: Path) -> None:
-        """Write the model to an `.npz` file."""
-        np.savez(path, labels=np.array(self.labels), weights=self.weights, intercepts=self.intercepts)
-
-    @classmethod
-    def load(cls, path: Path) -> "LinearModel":
-        """Return the model in an `.npz` file; raises `RunError` when it is missing."""
-        if not path.is_file():
-            raise RunError(f"The run folder lacks '{path.name}'; run the recipe again with a fresh --out.")
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(tuple(arrays["labels"].tolist()), arrays["weights"], arrays["intercepts"])
 
 
 def prior(truth: Sequence[str], *, features: int) -> LinearModel:

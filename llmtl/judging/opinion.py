@@ -5,7 +5,7 @@ opened, and a second measure consulted afterwards would add chances to be wrong.
 (`llmtl.report.judging`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmtl.decision.outcome import Decision
@@ -30,9 +30,9 @@ def contradictions(judging: Judging, decision: Decision) -> tuple[Contradiction,
     return tuple(item for item in found if item is not None)
 
 
-def judges_itself(model: str, contests: Sequence[Contest], hosted_model: str | None) -> bool:
-    """Return whether the judge reads outputs of its own, which the strategy `hosted` may have had it write."""
-    return model == hosted_model and any("hosted" in (each.a, each.b) for each in contests)
+def judges_itself(model: str, contests: Sequence[Contest], asked: Mapping[str, str | None]) -> bool:
+    """Tell whether the judge reads outputs of its own; `asked` has the models that strategies had write them."""
+    return any(asked.get(name) == model for each in contests for name in (each.a, each.b))
 
 
 def _contradiction(item: JudgedComparison, alpha: float, decision: Decision) -> Contradiction | None:

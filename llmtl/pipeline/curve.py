@@ -19,11 +19,8 @@ from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.prepare import Prepared
 from llmtl.progress import Silent
 from llmtl.store import write_json
-from llmtl.strategy import Role, Strategy
+from llmtl.strategy import AnyStrategy, Curve, Role
 
-LEARNERS = ("tfidf", "few-shot", "knn-few-shot", "qlora")
-CPU_LEARNERS = ("tfidf",)
-NEED_NO_LABELS = ("zero-shot",)
 BUDGET_SHARE = 0.1
 """The part of the run's time budget that curves may take by default; see `llmtl.pipeline.budget` for the rest."""
 UNLIMITED_MINUTES = 60.0
@@ -51,12 +48,13 @@ def measure_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves:
     own = {item.strategy: item for item in dev if item.n == len(bench.split.dev)}
     plan = _plan(bench, own)
     measured = [_measure(bench, strategy, plan.sizes, own[strategy.name]) for strategy in plan.strategies]
+    facts = {strategy.name: strategy.facts for strategy in bench.prepared.strategies}
     levels = [
         _measured([(len(bench.split.train), evaluation)], bench)
         for name, evaluation in own.items()
-        if name in NEED_NO_LABELS
+        if not facts[name].learns_from_train
     ]
-    prompts = [item for item in measured if own[item.strategy].role is Role.PROMPTING]
+    prompts = [item for item in measured if facts[item.strategy].role is Role.PROMPTING]
     return conclude_curves(
         measured,
         metric=bench.prepared.task.metric.value,
@@ -72,7 +70,7 @@ def measure_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves:
 class _Plan:
     """Which strategies are measured at which sizes, and why others are not."""
 
-    strategies: tuple[Strategy, ...]
+    strategies: tuple[AnyStrategy, ...]
     sizes: tuple[int, ...]
     skipped: Mapping[str, str]
 
@@ -112,11 +110,13 @@ def sizes_of(bench: Bench) -> tuple[int, ...]:
     return subset_sizes(len(bench.split.train), points=points, labels=len(bench.prepared.task.labels))
 
 
-def _wanted(prepared: Prepared) -> list[Strategy]:
+def _wanted(prepared: Prepared) -> list[AnyStrategy]:
     """Return the strategies to measure, in the order of the strategy table: cheapest first."""
     config = prepared.recipe.learning_curve
-    names = config.strategies or (LEARNERS if inspect().gpus else CPU_LEARNERS)
-    return [strategy for strategy in prepared.strategies if strategy.name in names]
+    if config.strategies:
+        return [strategy for strategy in prepared.strategies if strategy.name in config.strategies]
+    wanted = {Curve.EVERYWHERE, Curve.ON_GPU} if inspect().gpus else {Curve.EVERYWHERE}
+    return [strategy for strategy in prepared.strategies if strategy.facts.curve in wanted]
 
 
 def _seconds(bench: Bench) -> float:
@@ -126,30 +126,30 @@ def _seconds(bench: Bench) -> float:
     return BUDGET_SHARE * bench.plan.seconds if bench.plan else 60 * UNLIMITED_MINUTES
 
 
-def _forecast_seconds(bench: Bench, strategy: Strategy, sizes: Sequence[int], own: Evaluation) -> float:
+def _forecast_seconds(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Evaluation) -> float:
     """Return how long the smaller sizes will take, from what the whole of train took (kept, so resuming agrees).
 
-    Training takes time in proportion to its examples; everything else as long as with all of them.
+    Where fitting takes time in proportion to the examples it is cut; everything else takes as long as with all of them.
     """
     scoring = sum(prediction.seconds for prediction in own.predictions)
-    fitting = float(bench.fit(strategy)["train_seconds"])
-    shares = [size / sizes[-1] if strategy.role is Role.TUNING else 1.0 for size in sizes[:-1]]
+    fitting = bench.fit(strategy).train_seconds or 0.0
+    shares = [size / sizes[-1] if strategy.facts.time_grows_with_train else 1.0 for size in sizes[:-1]]
     return float(sum(share * fitting + scoring for share in shares))
 
 
-def _measure(bench: Bench, strategy: Strategy, sizes: Sequence[int], own: Evaluation) -> Measured:
+def _measure(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Evaluation) -> Measured:
     """Return the strategy's curve; `own` is the run's evaluation, its last point."""
     found: list[tuple[int, Evaluation]] = []
     with bench.progress.stage(f"{strategy.name}: learning curve", len(sizes) - 1) as advance:
         for size in sizes[:-1]:
             smaller = at_size(bench, strategy, size)
-            if "skipped" not in smaller.fit(strategy):
+            if smaller.fit(strategy).skipped is None:
                 found.append((size, smaller.evaluate(strategy, "dev")[0]))
             advance(1)
     return _measured([*found, (sizes[-1], own)], bench)
 
 
-def at_size(bench: Bench, strategy: Strategy, size: int) -> Bench:
+def at_size(bench: Bench, strategy: AnyStrategy, size: int) -> Bench:
     """Return the bench with that many training examples.
 
     Training that has a time limit gets its share of it, so that every size is trained for about as many passes.
@@ -157,8 +157,8 @@ def at_size(bench: Bench, strategy: Strategy, size: int) -> Bench:
     prepared = bench.prepared
     split = subsample(bench.split, train=size, seed=prepared.recipe.seed, kind=prepared.task.kind)
     plan = bench.plan
-    if plan and strategy.role is Role.TUNING:
-        plan = replace(plan, seconds=plan.seconds * size / len(bench.split.train))
+    if plan and strategy.facts.time_grows_with_train:
+        plan = plan.scaled(size / len(bench.split.train))
     return replace(bench, split=split, plan=plan, progress=Silent())
 
 

@@ -19,8 +19,8 @@ from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.source import BundleSource, Measured
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
-from llmtl.strategies.table import HOSTED
-from llmtl.strategy import Role
+from llmtl.strategies.table import STRATEGIES, sending_away
+from llmtl.strategy import ProviderServed, Runs
 
 BUNDLE_FOLDER = "bundle"
 
@@ -58,9 +58,9 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         raise BundleError(f"The run has no strategy '{winner}'; it measured {', '.join(run.index.fits)}.")
     measured = tuple(_measured(run, name) for name in run.index.fits)
     served = next(each for each in measured if each.name == winner)
-    fit = read_json(served.folder / "result.json")
-    hosted = _hosted(run, served) if winner in HOSTED else None
-    if served.role is not Role.BASELINE and winner not in HOSTED:
+    if isinstance(served.served, ProviderServed):
+        _require_allowed(run, served)
+    elif served.facts.runs is Runs.BASE_MODEL:
         _require_same_model(run, served)
     return BundleSource(
         task=run.task,
@@ -70,32 +70,34 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         test=read_examples(run.folder, "test"),
         model=source_of(run.recipe.model),
         model_name=run.recipe.model.name,
-        device=fit["device"],
+        device=run.fit(winner).device,
         decision=run.decision,
         summary=run.summary,
         provenance=read_json(run.folder / PROVENANCE),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
         made_from=_made_from(run, winner, folder, merge=merge),
-        hosted=hosted,
-        predictor=run.predictor(winner) if served.role is Role.BASELINE else None,
+        hosted=_hosted(run, served),
     )
 
 
 def _measured(run: Run, name: str) -> Measured:
     """Return one strategy of the run."""
-    folder = run.folder / run.index.fits[name]
     test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
-    fit = read_json(folder / "result.json")
-    return Measured(name, test.role, fit["state"], folder, test, details=fit["details"])
+    return Measured(STRATEGIES[name].facts, test, run.folder / run.index.fits[name], load=lambda: run.predictor(name))
 
 
-def _hosted(run: Run, served: Measured) -> HostedWinner:
-    """Return where a hosted strategy's model is; raises `BundleError` where inputs must stay private."""
-    recipe = run.recipe
-    given, prices = recipe.strategies.hosted, token_prices(recipe.prices)
-    if recipe.decision.private and not given.on_this_machine:
+def _require_allowed(run: Run, served: Measured) -> None:
+    """Raise `BundleError` where inputs must stay private."""
+    if run.recipe.decision.private and served.name in sending_away(run.recipe.strategies):
         raise BundleError(f"'{served.name}' sends inputs to its provider, which the recipe's decision.private forbids.")
-    return hosted_winner(given, prices, served.test, top_logprobs=given.top_logprobs)
+
+
+def _hosted(run: Run, served: Measured) -> HostedWinner | None:
+    """Return where the winner's model is; None where it runs here."""
+    if not isinstance(served.served, ProviderServed):
+        return None
+    model = served.served.model
+    return hosted_winner(model.endpoint, token_prices(run.recipe.prices), served.test, top_logprobs=model.top_logprobs)
 
 
 def _require_same_model(run: Run, served: Measured) -> None:
@@ -116,7 +118,7 @@ def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
         "index": read_json(run.folder / INDEX),
         "decision": read_json(run.folder / "decision.json"),
         "model": run.recipe.model.model_dump(mode="json"),
-        "hosted": run.recipe.strategies.hosted.model_dump(mode="json"),
+        "settings": run.recipe.strategies.of(winner).model_dump(mode="json"),
         "winner": winner,
         "merge": merge,
         "folder": str(folder.resolve()),  # stands in vllm.yaml

@@ -13,6 +13,7 @@ from typing import Any
 from llmtl.data import fingerprint, subsample
 from llmtl.decision import Decision
 from llmtl.decision.outcome import Planned
+from llmtl.engines.openai.config import EndpointConfig
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
 from llmtl.judging.asking import Brief
@@ -76,8 +77,17 @@ def _judged(
     except HostedError as error:
         return replace(known, unjudged=str(error), unfinished=session.spent), []
     opinion = OPINION.validate_python(found["opinion"])
-    itself = judges_itself(config.model, contests, recipe.strategies.hosted.model)
+    itself = judges_itself(config.model, contests, _asked(bench))
     return replace(known, examples=len(sample), opinion=opinion, judged_itself=itself), found["rows"]
+
+
+def _asked(bench: Bench) -> dict[str, str | None]:
+    """Return the model of each strategy that asks a provider."""
+    return {
+        strategy.name: strategy.config.model
+        for strategy in bench.prepared.strategies
+        if isinstance(strategy.config, EndpointConfig)
+    }
 
 
 @dataclass

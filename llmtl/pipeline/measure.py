@@ -4,7 +4,6 @@ Not covered: the order of the stages (`llmtl.pipeline.stages`).
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +11,19 @@ from typing import Any
 from llmtl import __version__
 from llmtl.data import fingerprint
 from llmtl.errors import ContextLengthError
+from llmtl.findings import FitFinding
+from llmtl.hardware import inspect
 from llmtl.measured.evaluation import Evaluation
+from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.evaluate import Subject, evaluate
+from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
 from llmtl.progress import Progress
 from llmtl.store import Store
-from llmtl.strategies.table import HOSTED
-from llmtl.strategy import Budget, FitContext, Prediction, Predictor, Role, Strategy
+from llmtl.strategy import AnyStrategy, Budget, FitContext, Prediction, Predictor, Runs
 from llmtl.task import Example, Split
 
 
@@ -34,11 +36,6 @@ class Scored:
     seconds: float
 
 
-def hosted_usd(fitted: Mapping[str, Any]) -> float:
-    """Return what a hosted model charged while a strategy was fitted, USD; 0 for models that run here."""
-    return float((fitted.get("details", {}).get("hosted") or {}).get("spent_usd") or 0.0)
-
-
 @dataclass(frozen=True)
 class Bench:
     """Measures strategies of one run: `split` is already cut to what the budget allows."""
@@ -49,32 +46,35 @@ class Bench:
     store: Store
     progress: Progress
 
-    def fit(self, strategy: Strategy) -> Mapping[str, Any]:
-        """Return the step's result: `train_seconds`, `device`, `state` and `details`, or `skipped` with the reason."""
+    def fit(self, strategy: AnyStrategy) -> FitRecord:
+        """Fit a strategy and keep its predictor; the record says what that took, or why it was skipped."""
         depends_on = self._fit_depends_on(strategy)
         if not self.store.has(f"fit-{strategy.name}", depends_on):
             self.progress.say(f"Fitting {strategy.name}")
-        result: Mapping[str, Any] = self.store.step(
-            f"fit-{strategy.name}", depends_on, lambda folder: self._fit(strategy, folder)
+        return fit_from_json(
+            self.store.step(f"fit-{strategy.name}", depends_on, lambda folder: self._fit(strategy, folder))
         )
-        return result
 
-    def _fit(self, strategy: Strategy, folder: Path) -> dict[str, Any]:
-        start = time.perf_counter()
+    def _fit(self, strategy: AnyStrategy, folder: Path) -> Any:
+        start, skipped = time.perf_counter(), None
+        findings: tuple[FitFinding, ...] = ()
         try:
-            predictor = strategy.fit(self._context(strategy, folder))
+            fitted = strategy.fit(self._context(strategy, folder))
         except ContextLengthError as error:
-            return {"skipped": str(error), **self._took(strategy, start)}
-        return {"state": predictor.state(), "details": predictor.details(), **self._took(strategy, start)}
+            skipped = str(error)
+        else:
+            findings = fitted.findings
+            fitted.predictor.save(folder)
+        return fit_to_json(
+            FitRecord(time.perf_counter() - start, self._device(strategy), findings=findings, skipped=skipped)
+        )
 
-    def _took(self, strategy: Strategy, start: float) -> dict[str, Any]:
-        return {"train_seconds": time.perf_counter() - start, "device": self._device(strategy)}
-
-    def predictor(self, strategy: Strategy) -> Predictor:
+    def predictor(self, strategy: AnyStrategy) -> Predictor:
         """Return the fitted strategy."""
-        return self._predictor(strategy, self.fit(strategy)["state"])
+        self.fit(strategy)
+        return self._predictor(strategy)
 
-    def evaluate(self, strategy: Strategy, split: str, *, scored: Scored | None = None) -> tuple[Evaluation, Path]:
+    def evaluate(self, strategy: AnyStrategy, split: str, *, scored: Scored | None = None) -> tuple[Evaluation, Path]:
         """Return the evaluation on `dev` or `test`, or of what was scored before, and the step's folder."""
         examples = scored.examples if scored else self._examples(split)
         name = f"{split}-{strategy.name}"
@@ -86,16 +86,16 @@ class Bench:
         value = self.store.step(name, depends_on, lambda folder: self._evaluate(strategy, split, scored))
         return EVALUATION.validate_python(value), self.store.step_folder(name, depends_on)
 
-    def _evaluate(self, strategy: Strategy, split: str, scored: Scored | None) -> Any:
+    def _evaluate(self, strategy: AnyStrategy, split: str, scored: Scored | None) -> Any:
         fitted = self.fit(strategy)
         subject = Subject(
             strategy=strategy.name,
             role=strategy.role,
-            predictor=self._predictor(strategy, fitted["state"]),
-            device=fitted["device"],
-            train_seconds=fitted["train_seconds"],
-            train_device=fitted["device"],
-            hosted_usd=hosted_usd(fitted),
+            predictor=self._predictor(strategy),
+            device=fitted.device,
+            train_seconds=fitted.train_seconds or 0.0,
+            train_device=fitted.device,
+            hosted_usd=fitted.paid_usd,
         )
         evaluation = evaluate(
             subject,
@@ -108,22 +108,27 @@ class Bench:
         )
         return EVALUATION.dump_python(evaluation, mode="json")
 
-    def _predictor(self, strategy: Strategy, state: Mapping[str, Any]) -> Predictor:
-        return strategy.restore(self._context(strategy, self.fit_folder(strategy)), state)
+    def _predictor(self, strategy: AnyStrategy) -> Predictor:
+        folder = self.fit_folder(strategy)
+        return load_fit(strategy, self._context(strategy, folder), folder)
 
-    def fit_folder(self, strategy: Strategy) -> Path:
+    def fit_folder(self, strategy: AnyStrategy) -> Path:
         """Return the folder that keeps what fitting wrote."""
         return self.store.step_folder(f"fit-{strategy.name}", self._fit_depends_on(strategy))
 
     def _examples(self, split: str) -> tuple[Example, ...]:
         return self.split.dev if split == "dev" else self.split.test
 
-    def _device(self, strategy: Strategy) -> str:
-        if strategy.name in HOSTED:
-            return "hosted"
-        return "cpu" if strategy.role is Role.BASELINE else self.prepared.engines.load().device
+    def _device(self, strategy: AnyStrategy) -> str:
+        match strategy.facts.runs:
+            case Runs.PROVIDER:
+                return "hosted"
+            case Runs.NOTHING:
+                return "cpu"
+            case Runs.BASE_MODEL:
+                return self.prepared.engines.load().device
 
-    def _context(self, strategy: Strategy, folder: Path) -> FitContext:
+    def _context(self, strategy: AnyStrategy, folder: Path) -> FitContext:
         seconds = self.plan.fit_seconds(strategy.name) if self.plan else None
         return FitContext(
             task=self.prepared.task,
@@ -132,6 +137,8 @@ class Bench:
             model=self.prepared.source,
             load_engine=self.prepared.engines.load,
             release_engines=self.prepared.engines.release,
+            device="cuda" if inspect().gpus else "cpu",
+            others=self.prepared.recipe.strategies.others(strategy.name),
             folder=folder,
             seed=self.prepared.recipe.seed,
             budget=Budget(train_seconds=seconds),
@@ -139,14 +146,17 @@ class Bench:
             progress=self.progress,
         )
 
-    def _fit_depends_on(self, strategy: Strategy) -> dict[str, Any]:
+    def _fit_depends_on(self, strategy: AnyStrategy) -> dict[str, Any]:
         recipe = self.prepared.recipe
-        section = strategy.name.replace("-", "_")
-        uses_model = strategy.role is not Role.BASELINE and strategy.name not in HOSTED
+        uses_model = strategy.facts.runs is Runs.BASE_MODEL
+        others = {
+            name: section.model_dump(mode="json") for name, section in recipe.strategies.others(strategy.name).items()
+        }
         return {
             "llmtl": __version__,
             "strategy": strategy.name,
-            "settings": recipe.strategies.model_dump(mode="json").get(section),
+            "settings": strategy.config.model_dump(mode="json"),
+            "others": others,
             "task": asdict(replace(self.prepared.task, target=None)),
             "train": fingerprint(self.split.train),
             "dev": fingerprint(self.split.dev),

@@ -11,12 +11,10 @@ from llmtl.costs import SECONDS_PER_HOUR, PriceConfig
 from llmtl.decision.outcome import StrategyResult
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
-from llmtl.pipeline.measure import hosted_usd
 from llmtl.pipeline.report import report_content
 from llmtl.pipeline.run_folder import Run
 from llmtl.playground import Endpoint, Playground, PlaygroundContent, StrategyCost, launch
 from llmtl.report import ReportContent
-from llmtl.store import read_json
 
 
 def playground(
@@ -92,8 +90,8 @@ def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
 
 
 def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCost:
-    fitted = read_json(run.folder / run.index.fits[result.name] / "result.json")
-    device = fitted["device"]
+    fitted = run.fit(result.name)
+    device = fitted.device
     usd = measured.usd_per_1k_requests or 0.0
     return StrategyCost(
         name=result.name,
@@ -103,7 +101,7 @@ def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCos
         seconds_per_request=_seconds(measured, device=device, prices=run.recipe.prices),
         train_seconds=result.train_seconds or 0.0,
         paid_per_request=usd / 1000 if device == "hosted" else 0.0,
-        paid_for_fitting=hosted_usd(fitted),
+        paid_for_fitting=fitted.paid_usd,
     )
 
 

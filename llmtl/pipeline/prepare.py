@@ -14,15 +14,14 @@ from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError
 from llmtl.hardware import Hardware, inspect
-from llmtl.packages import LOCAL, TUNING, require
+from llmtl.packages import LOCAL, require
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.progress import Progress
-from llmtl.prompting.config import Retrieval
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
-from llmtl.strategies.table import HOSTED, build
-from llmtl.strategy import Role, Strategy
+from llmtl.strategies.table import build
+from llmtl.strategy import AnyStrategy, Runs
 from llmtl.task import Split, Task
 
 
@@ -33,7 +32,7 @@ class Prepared:
     recipe: Recipe
     task: Task
     split: Split
-    strategies: tuple[Strategy, ...]
+    strategies: tuple[AnyStrategy, ...]
     findings: tuple[Finding, ...]
     source: ModelSource
     engines: EngineCache
@@ -72,21 +71,18 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     return replace(prepared, findings=_check(prepared, loaded.cleaning, progress))
 
 
-def _need_model(strategies: Sequence[Strategy]) -> bool:
-    return any(each.role is not Role.BASELINE and each.name not in HOSTED for each in strategies)
+def _need_model(strategies: Sequence[AnyStrategy]) -> bool:
+    return any(each.facts.runs is Runs.BASE_MODEL for each in strategies)
 
 
-def _require_packages(recipe: Recipe, strategies: Sequence[Strategy]) -> None:
+def _require_packages(recipe: Recipe, strategies: Sequence[AnyStrategy]) -> None:
     """Raise `MissingPackageError` for what a strategy of the run will need later, when time and money are spent."""
-    if any(each.role is Role.TUNING for each in strategies):
-        require("Fine-tuning", *TUNING)
     if _need_model(strategies):
         if recipe.model.engine == "vllm":
             require("The engine 'vllm'", "vllm")
         require("A language model", *LOCAL)
-    retrieves = any(each.name == "knn-few-shot" for each in strategies)
-    if retrieves and recipe.strategies.knn_few_shot.retrieval is Retrieval.SENTENCES:
-        require("Retrieving by sentence embeddings", "sentence_transformers")
+    for strategy in strategies:
+        strategy.require_packages()
 
 
 def emulation(source: ModelSource, hardware: Hardware) -> str | None:

@@ -1,8 +1,8 @@
-"""Dev, with the prompting strategies raced: one that cannot be chosen any more is not scored on the rest of dev.
+"""Dev, with the strategies raced that may be: one that cannot be chosen any more is not scored on the rest of dev.
 
-Baselines and the tuned strategy are scored on all of dev first and run as rivals that cannot be dropped: baselines cost
-next to nothing, and taking turns with a tuned model, which many machines cannot hold beside the base model, would cost
-more than it saves. Not covered: the race itself (`llmtl.decision.racing`).
+Strategies that do not race, by their facts, are scored on all of dev first and run as rivals that cannot be dropped:
+baselines cost next to nothing, and taking turns with a tuned model, which many machines cannot hold beside the base
+model, would cost more than it saves. Not covered: the race itself (`llmtl.decision.racing`).
 """
 
 import time
@@ -20,8 +20,8 @@ from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import Measure
 from llmtl.pipeline.evaluate import usd_per_1k_predicted
-from llmtl.pipeline.measure import Bench, Scored, hosted_usd
-from llmtl.strategy import Prediction, Predictor, Role, Strategy
+from llmtl.pipeline.measure import Bench, Scored
+from llmtl.strategy import AnyStrategy, Prediction, Predictor
 from llmtl.task import Example, references
 
 Measured = list[tuple[Evaluation, Path]]
@@ -39,10 +39,10 @@ class Raced:
     dropped: tuple[Dropped, ...]
 
 
-def measure_dev(bench: Bench, strategies: list[Strategy]) -> Raced:
+def measure_dev(bench: Bench, strategies: list[AnyStrategy]) -> Raced:
     """Return the dev evaluations of fitted strategies, raced where that is possible and may save something."""
     config, dev = bench.prepared.recipe.decision, bench.split.dev
-    running = [strategy for strategy in strategies if strategy.role is Role.PROMPTING]
+    running = [strategy for strategy in strategies if strategy.facts.races]
     possible = config.racing and not config.constrained and bench.prepared.task.metric in RACED
     if not possible or len(running) < 2 or len(dev) <= config.racing_block:
         return Raced([bench.evaluate(strategy, "dev") for strategy in strategies], [], ())
@@ -62,7 +62,7 @@ def measure_dev(bench: Bench, strategies: list[Strategy]) -> Raced:
 
 def _evaluated(
     bench: Bench,
-    strategies: list[Strategy],
+    strategies: list[AnyStrategy],
     rivals: dict[str, tuple[Evaluation, Path]],
     *,
     kept: dict[str, Any],
@@ -92,7 +92,7 @@ class _RaceScorer:
 
     bench: Bench
     order: NDArray[np.int64]
-    strategies: list[Strategy]
+    strategies: list[AnyStrategy]
     predictors: dict[str, Predictor] = field(default_factory=dict)
     made: dict[str, list[Prediction]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -169,9 +169,9 @@ class _RaceScorer:
         """Return what a strategy would cost over the horizon, going by what was scored so far."""
         prices = self.bench.prepared.recipe.prices
         fitted = self.bench.fit(next(item for item in self.strategies if item.name == name))
-        request = usd_per_1k_predicted(self.made[name], self.seconds[name], device=fitted["device"], prices=prices)
-        fit = usd_for_seconds(fitted["train_seconds"], device=fitted["device"], prices=prices)
-        return usd_total(fit + hosted_usd(fitted), request, prices)
+        request = usd_per_1k_predicted(self.made[name], self.seconds[name], device=fitted.device, prices=prices)
+        fit = usd_for_seconds(fitted.train_seconds or 0.0, device=fitted.device, prices=prices)
+        return usd_total(fit + fitted.paid_usd, request, prices)
 
     def _measure(self, examples: "list[Example] | tuple[Example, ...]") -> Measure:
         task = self.bench.prepared.task

@@ -1,14 +1,13 @@
 """Fitting strategies again without the training examples whose labels look wrong.
 
-Baselines always, since they take seconds; of the others those that used a suspect, cheapest first, as long as the time
+Those that are quick to fit always; of the others those that used a suspect, cheapest first, as long as the time
 lasts, for a fit of theirs can take as long as the run did. Every fit and evaluation is a step of the store. Not
 covered: further training seeds, finding the suspects (`llmtl.checks.label_noise`), the verdict
 (`llmtl.decision.sensitivity`).
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
 from llmtl.costs import Spent
 from llmtl.decision.sensitivity import NotRefitted, Suspects, Unfitted
@@ -17,8 +16,7 @@ from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.spending import spent_fitting, spent_scoring, total
 from llmtl.progress import Silent
 from llmtl.report.noise import why_unfitted
-from llmtl.strategies.table import HOSTED
-from llmtl.strategy import Role, Strategy
+from llmtl.strategy import AnyStrategy, PromptServed, ProviderServed, Runs, Served
 from llmtl.task import Example, Split
 
 BUDGET_SHARE = 0.05
@@ -40,7 +38,7 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
         strategy
         for strategy in bench.prepared.strategies
         if all(strategy.name in names for names in scored)
-        and uses(strategy, bench.fit(strategy)["state"], suspects.ids)
+        and uses(strategy, bench.predictor(strategy).served(), suspects.ids)
     ]
     made: list[Evaluation] = []
     spent: list[Spent] = []
@@ -53,7 +51,7 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
             if why is None:
                 left -= takes
                 fitted = clean.fit(strategy)
-                why = NotRefitted(Unfitted.SKIPPED, told=fitted["skipped"]) if "skipped" in fitted else None
+                why = None if fitted.skipped is None else NotRefitted(Unfitted.SKIPPED, told=fitted.skipped)
                 scores = [] if why else [clean.evaluate(strategy, part)[0] for part in ("dev", "test")]
                 spent += [spent_fitting(fitted, bench.prepared.recipe.prices), *map(spent_scoring, scores)]
                 made += scores
@@ -67,20 +65,22 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
     return replace(suspects, in_train=in_train, refitted=tuple(made), not_refitted=kept, spent=total(spent))
 
 
-def uses(strategy: Strategy, state: Mapping[str, Any], ids: Collection[str]) -> bool:
-    """Return whether a fitted strategy learned from, shows or may retrieve one of the training examples `ids`."""
-    if strategy.role is not Role.PROMPTING:
+def uses(strategy: AnyStrategy, served: Served, ids: Collection[str]) -> bool:
+    """Say whether a fitted strategy learned from, shows or may retrieve one of the training examples `ids`."""
+    if not strategy.facts.learns_from_train:
+        return False
+    prompt = served.prompt if isinstance(served, ProviderServed) else served
+    if not isinstance(prompt, PromptServed) or prompt.adapter is not None:
         return True
-    shown = state.get("demonstrations")
-    # whoever retrieves may show any training example; whoever has neither shows none
-    return "shots" in state if shown is None else not set(ids).isdisjoint(shown)
+    # whoever retrieves may show any training example
+    return prompt.retrieved is not None or any(example.id in ids for example in prompt.demonstrations)
 
 
-def _kept(strategy: Strategy, takes: float, left: float) -> NotRefitted | None:
+def _kept(strategy: AnyStrategy, takes: float, left: float) -> NotRefitted | None:
     """Return why a strategy is not fitted again, or None."""
-    if strategy.role is Role.BASELINE:
+    if strategy.facts.quick_to_fit:
         return None
-    if strategy.name in HOSTED:
+    if strategy.facts.runs is Runs.PROVIDER:
         return NotRefitted(Unfitted.PAID)
     return NotRefitted(Unfitted.NO_TIME, takes, left) if takes > left else None
 
@@ -92,12 +92,12 @@ def _seconds(bench: Bench) -> float:
     return BUDGET_SHARE * bench.plan.seconds if bench.plan else 60 * UNLIMITED_MINUTES
 
 
-def _forecast_seconds(bench: Bench, strategy: Strategy, scored: Sequence[Evaluation]) -> float:
-    """Return the seconds that the same took with all labels; 0 for a baseline, whose refit is always affordable."""
-    if strategy.role is Role.BASELINE:
+def _forecast_seconds(bench: Bench, strategy: AnyStrategy, scored: Sequence[Evaluation]) -> float:
+    """Return the seconds that the same took with all labels; 0 where a refit is always affordable."""
+    if strategy.facts.quick_to_fit:
         return 0.0
     scoring = sum(prediction.seconds for item in scored for prediction in item.predictions)
-    return float(bench.fit(strategy)["train_seconds"]) + scoring
+    return (bench.fit(strategy).train_seconds or 0.0) + scoring
 
 
 def _without(split: Split, ids: Collection[str]) -> Split:

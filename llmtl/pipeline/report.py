@@ -54,9 +54,7 @@ def report_content(run: Run) -> ReportContent:
         evaluations=(*run.evaluations, *run.left),
         test_examples=read_examples(run.folder, "test"),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
-        details={
-            name: read_json(run.folder / path / "result.json")["details"] for name, path in run.index.fits.items()
-        },
+        fit_findings={name: run.fit(name).findings for name in run.index.fits},
         findings=findings,
         skipped=skipped,
         provenance=read_json(run.folder / PROVENANCE),

@@ -11,6 +11,8 @@ from pathlib import Path
 from llmtl.decision import Decision
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
+from llmtl.measured.fitting import FitRecord
+from llmtl.pipeline.fits import load_fit, read_fit
 from llmtl.pipeline.models import EngineCache, source_of
 from llmtl.pipeline.run_format import (
     RECIPE,
@@ -25,9 +27,8 @@ from llmtl.pipeline.run_format import (
 )
 from llmtl.report.sentences import Summary, summarize
 from llmtl.settings import Recipe, load_recipe
-from llmtl.store import read_json
 from llmtl.strategies.table import make
-from llmtl.strategy import FitContext, Prediction, Predictor
+from llmtl.strategy import AnyStrategy, FitContext, Prediction, Predictor
 from llmtl.task import Input, Task
 
 
@@ -79,12 +80,15 @@ class Run:
             raise RunError(f"The run has no strategy '{name}'; it measured {measured}.")
         if name not in self._predictors:
             folder = self.folder / self.index.fits[name]
-            state = read_json(folder / "result.json")["state"]
             strategy = make(name, self.recipe.strategies)
-            self._predictors[name] = strategy.restore(self._context(folder), state)
+            self._predictors[name] = load_fit(strategy, self._context(strategy, folder), folder)
         return self._predictors[name]
 
-    def _context(self, folder: Path) -> FitContext:
+    def fit(self, name: str) -> FitRecord:
+        """Return what fitting the strategy of that name took and found out."""
+        return read_fit(self.folder / self.index.fits[name])
+
+    def _context(self, strategy: AnyStrategy, folder: Path) -> FitContext:
         return FitContext(
             task=self.task,
             train=read_examples(self.folder, "train"),
@@ -94,6 +98,7 @@ class Run:
             folder=folder,
             seed=self.recipe.seed,
             prices=self.recipe.prices,
+            others=self.recipe.strategies.others(strategy.name),
         )
 
     @cached_property

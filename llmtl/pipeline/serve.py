@@ -19,7 +19,6 @@ from llmtl.packages import require
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import DECISION
 from llmtl.progress import Progress
-from llmtl.prompting.config import Retrieval
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.hosted import read_hosted, require_key
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
@@ -30,6 +29,7 @@ from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.process import stoppable
 from llmtl.serving.server.server_command import ServerCommand, server_command
 from llmtl.store import write_json
+from llmtl.strategy import Retrieval
 
 SLOW_ADAPTER = "On a CPU vLLM is several times faster with --merge, which serves the tuned model without its base."
 

@@ -4,18 +4,19 @@ Strategies are fitted once for all; a step that an earlier, interrupted command 
 that a provider was paid for counts once. Not covered: what an interrupted command computed of a step it did not finish.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from llmtl.costs import UNKNOWN, PriceConfig, Spending, Spent, usd_for_seconds
 from llmtl.decision.sensitivity import NoiseSensitivity
+from llmtl.findings import SearchTrace, finding
 from llmtl.judging.result import Judging
 from llmtl.learning_curve.result import LearningCurves
 from llmtl.measured.evaluation import Evaluation
+from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.curve import at_size, sizes_of
-from llmtl.pipeline.measure import Bench, hosted_usd
+from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.training_seeds import further_fits
-from llmtl.strategy import Strategy
+from llmtl.strategy import AnyStrategy
 
 
 def spending_of(
@@ -51,12 +52,12 @@ def total(parts: Iterable[Spent]) -> Spent:
     return sum(parts, start=Spent())
 
 
-def spent_fitting(fitted: Mapping[str, Any], prices: PriceConfig) -> Spent:
+def spent_fitting(fitted: FitRecord, prices: PriceConfig) -> Spent:
     """Return what one fit took, one that found out that the strategy cannot run included."""
-    if "train_seconds" not in fitted:  # earlier versions did not keep the time of those
+    if fitted.train_seconds is None:
         return UNKNOWN
-    seconds = float(fitted["train_seconds"])
-    return Spent(seconds, usd_for_seconds(seconds, device=fitted["device"], prices=prices) + hosted_usd(fitted))
+    usd = usd_for_seconds(fitted.train_seconds, device=fitted.device, prices=prices)
+    return Spent(fitted.train_seconds, usd + fitted.paid_usd)
 
 
 def spent_scoring(evaluation: Evaluation) -> Spent:
@@ -70,12 +71,13 @@ def _scores(evaluation: Evaluation, seconds: float, answers: int) -> Spent:
     return Spent(seconds, None if each is None else each * answers / 1000)
 
 
-def _dev(evaluation: Evaluation, fitted: Mapping[str, Any]) -> Spent:
+def _dev(evaluation: Evaluation, fitted: FitRecord) -> Spent:
     """Return what scoring dev took; a hosted model's replies to what fitting asked were kept and cost nothing again."""
     whole = spent_scoring(evaluation)
     if evaluation.device != "hosted" or whole.seconds is None or whole.usd is None:
         return whole
-    fresh = max(0.0, 1 - fitted["details"].get("dev_examples", 0) / evaluation.n)
+    trace = finding(fitted.findings, SearchTrace)
+    fresh = max(0.0, 1 - (trace.dev_examples if trace else 0) / evaluation.n)
     return Spent(fresh * whole.seconds, fresh * whole.usd)
 
 
@@ -85,11 +87,11 @@ def _further_scores(evaluation: Evaluation) -> Spent:
     return _scores(evaluation, sum(prediction.seconds for prediction in answers), len(answers))
 
 
-def _point(bench: Bench, strategy: Strategy) -> Spent:
+def _point(bench: Bench, strategy: AnyStrategy) -> Spent:
     """Return what one point of a learning curve took."""
     fitted = bench.fit(strategy)
     fitting = spent_fitting(fitted, bench.prepared.recipe.prices)
-    return fitting if "skipped" in fitted else fitting + _dev(bench.evaluate(strategy, "dev")[0], fitted)
+    return fitting if fitted.skipped is not None else fitting + _dev(bench.evaluate(strategy, "dev")[0], fitted)
 
 
 def _judge(judging: Judging | None) -> Spent:

@@ -47,7 +47,7 @@ from llmtl.report.sentences import Summary, summarize, told_before
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.store import Store, digest, now, versions, write_json
 from llmtl.strategies.table import sending_away
-from llmtl.strategy import Strategy
+from llmtl.strategy import AnyStrategy
 from llmtl.task import Split
 
 RUNS = Path("runs")
@@ -164,12 +164,14 @@ def _plan(prepared: Prepared, store: Store, progress: Progress) -> Plan | None:
         "data": prepared.fingerprint,
         "seed": prepared.recipe.seed,
         "model": identity(prepared.recipe.model, prepared.source),
+        "strategies": [strategy.name for strategy in prepared.strategies],
     }
 
     def compute(_: Path) -> dict[str, Any]:
         progress.say("Timing the model")
         engine = prepared.engines.load() if prepared.needs_model else None
-        made = plan(60 * minutes, prepared.split, prepared.task, engine)
+        facts = [strategy.facts for strategy in prepared.strategies]
+        made = plan(60 * minutes, prepared.split, prepared.task, facts, engine)
         return asdict(made)
 
     return Plan(**store.step("plan", depends_on, compute))
@@ -199,12 +201,12 @@ def _cut_note(split: Split, allowed: Plan) -> str:
 def _measure_dev(bench: Bench) -> tuple[dict[str, Skipped], Raced]:
     """Return the strategies that could not run, with the reason, and the dev evaluations of the others."""
     skipped: dict[str, Skipped] = {}
-    fit: list[Strategy] = []
+    fit: list[AnyStrategy] = []
     for strategy in bench.prepared.strategies:
         fitted = bench.fit(strategy)
-        if "skipped" in fitted:
-            skipped[strategy.name] = Skipped(SkipReason.CONTEXT, fitted["skipped"])
-            bench.progress.say(f"Skipped {strategy.name}: {fitted['skipped']}")
+        if fitted.skipped is not None:
+            skipped[strategy.name] = Skipped(SkipReason.CONTEXT, fitted.skipped)
+            bench.progress.say(f"Skipped {strategy.name}: {fitted.skipped}")
         else:
             fit.append(strategy)
     return skipped, measure_dev(bench, fit)
@@ -253,7 +255,7 @@ def _write_results(
     *,
     summary: Summary,
     measured: Measured,
-    ran: list[Strategy],
+    ran: list[AnyStrategy],
     skipped: dict[str, Skipped],
     left: Measured,
     started: str,

@@ -4,26 +4,26 @@ Not covered: what several seeds do to intervals and tests (`llmtl.metrics.hierar
 first.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from llmtl.decision import Choice
 from llmtl.measured.evaluation import Evaluation
+from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.run_format import EVALUATION
-from llmtl.strategy import Role, Strategy
+from llmtl.strategy import AnyStrategy
 
 SEEDS = 3
 
 
-def evaluate_on_test(bench: Bench, strategy: Strategy, choice: Choice) -> tuple[Evaluation, Path]:
+def evaluate_on_test(bench: Bench, strategy: AnyStrategy, choice: Choice) -> tuple[Evaluation, Path]:
     """Return the evaluation on test and its step's folder; a tuned finalist's with its further training seeds."""
     measured = bench.evaluate(strategy, "test")
     number = _seeds(bench)
     finalists = {name for planned in choice.comparisons for name in (planned.a, planned.b)}
-    if strategy.role is not Role.TUNING or strategy.name not in finalists or number == 1:
+    if not strategy.facts.retrain_with_seeds or strategy.name not in finalists or number == 1:
         return measured
     depends_on = {"first": measured[1].name, "seeds": number}
     name = f"test-seeds-{strategy.name}"
@@ -36,7 +36,7 @@ def evaluate_on_test(bench: Bench, strategy: Strategy, choice: Choice) -> tuple[
     return EVALUATION.validate_python(value), bench.store.step_folder(name, depends_on)
 
 
-def further_fits(bench: Bench, strategy: Strategy, test: Evaluation) -> list[Mapping[str, Any]]:
+def further_fits(bench: Bench, strategy: AnyStrategy, test: Evaluation) -> list[FitRecord]:
     """Return what training with each further seed of a test evaluation gave, as it is kept."""
     return [_with_seed(bench, step).fit(strategy) for step in range(1, 1 + len(test.seed_predictions))]
 

@@ -7,14 +7,15 @@ likelier and the decision metric no lower. Not covered: the calibrations themsel
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmtl.findings import CalibrationTrace, TriedCalibration
 from llmtl.metrics.recalibration import LabelCalibration, Method, affine_calibration, batch_calibration, train_prior
 from llmtl.prompting.config import CalibrationChoice
-from llmtl.strategy import FitContext, Prediction, Predictor
+from llmtl.prompting.predictors import Asker
+from llmtl.strategy import FitContext, Prediction
 from llmtl.task import Example, Task, references
 
 Floats = NDArray[np.float64]
@@ -69,19 +70,19 @@ class Known:
 def calibrate(
     choice: CalibrationChoice,
     context: FitContext,
-    predictor: Predictor,
+    predictor: Asker,
     *,
     dev: Sequence[Example],
     predictions: Sequence[Prediction],
     spare: Sequence[Example],
-) -> tuple[LabelCalibration | None, dict[str, Any]]:
-    """Return the calibration to keep, or None, and the facts for the report.
+) -> tuple[LabelCalibration | None, tuple[CalibrationTrace, ...]]:
+    """Find the calibration to keep, or None, and say what was tried.
 
     `predictions` are the predictor's on `dev`; `spare` are train examples that its prompts do not show, of which at
     most 200 are scored too.
     """
     if choice is CalibrationChoice.OFF or not context.task.kind.one_label:
-        return None, {}
+        return None, ()
     more = random.Random(context.seed).sample(list(spare), min(MOST_TRAIN, len(spare)))
     scored = [*predictions, *(predictor.predict([example.text for example in more]) if more else ())]
     known = Known.of(context.task, (*dev, *more), scored)
@@ -98,28 +99,22 @@ def calibrate(
     return _better(known, wanted, seed=context.seed)
 
 
-def _better(known: Known, fits: dict[Method, Fit], *, seed: int) -> tuple[LabelCalibration | None, dict[str, Any]]:
-    """Return the calibration with the best cross-validated likelihood among those that do not hurt, and the facts."""
+def _better(
+    known: Known, fits: dict[Method, Fit], *, seed: int
+) -> tuple[LabelCalibration | None, tuple[CalibrationTrace, ...]]:
+    """Find the calibration with the best cross-validated likelihood among those that do not hurt."""
     if not fits:
-        return None, {"calibration": {"chosen": None, "examples": len(known.truth), "tried": []}}
-    plain = {"score": known.score(known.answers), "nll": known.nll(known.probabilities)}
-    tried = {method: _cross_validated(known, fit, seed=seed) for method, fit in fits.items()}
-    helping = [
-        method for method, row in tried.items() if row["score"] >= plain["score"] - 1e-12 and row["nll"] < plain["nll"]
-    ]
-    best = min(helping, key=lambda method: tried[method]["nll"], default=None)
-    facts = {
-        "chosen": None if best is None else best.value,
-        "examples": len(known.truth),
-        "uncalibrated": plain,
-        "tried": [{"method": method.value, **row} for method, row in tried.items()],
-    }
-    chosen = None if best is None else fits[best](known.probabilities, known.truth)
-    return chosen, {"calibration": facts}
+        return None, (CalibrationTrace(None, len(known.truth)),)
+    plain = TriedCalibration("uncalibrated", known.score(known.answers), known.nll(known.probabilities))
+    tried = {method: _cross_validated(known, method, fit, seed=seed) for method, fit in fits.items()}
+    helping = [method for method, row in tried.items() if row.score >= plain.score - 1e-12 and row.nll < plain.nll]
+    best = min(helping, key=lambda method: tried[method].nll, default=None)
+    trace = CalibrationTrace(None if best is None else best.value, len(known.truth), plain, tuple(tried.values()))
+    return None if best is None else fits[best](known.probabilities, known.truth), (trace,)
 
 
-def _cross_validated(known: Known, fit: Fit, *, seed: int) -> dict[str, float]:
-    """Return decision metric and negative log-likelihood of predictions calibrated on the other folds."""
+def _cross_validated(known: Known, method: Method, fit: Fit, *, seed: int) -> TriedCalibration:
+    """Score predictions that are calibrated on the other folds."""
     count = len(known.truth)
     order = np.random.default_rng(seed).permutation(count)
     found = np.empty_like(known.probabilities)
@@ -128,4 +123,5 @@ def _cross_validated(known: Known, fit: Fit, *, seed: int) -> dict[str, float]:
         others = np.setdiff1d(order, held)
         found[held] = fit(known.probabilities[others], known.truth[others]).apply(known.probabilities[held])
     labels = known.task.labels
-    return {"score": known.score([labels[index] for index in found.argmax(axis=1)]), "nll": known.nll(found)}
+    score = known.score([labels[index] for index in found.argmax(axis=1)])
+    return TriedCalibration(method.value, score, known.nll(found))

@@ -3,19 +3,20 @@
 Not covered: demonstrations chosen for an input (`llmtl.prompting.retrieval`), optimising their order.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
-from llmtl.errors import ContextLengthError, RunError
+from llmtl.errors import ContextLengthError
+from llmtl.findings import FitFinding, LeftOutPrompt
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.prompting.calibrating import calibrate
 from llmtl.prompting.config import PromptConfig
 from llmtl.prompting.demonstrations import interleaved, stratified
+from llmtl.prompting.fitted import answer_finding
 from llmtl.prompting.instructions import wordings
-from llmtl.prompting.prompts import Prompts, calibration_of, instruction_of
-from llmtl.prompting.search import Candidate, LeftOut, search
-from llmtl.strategy import Predictor
+from llmtl.prompting.predictors import Asker
+from llmtl.prompting.prompts import Prompts
+from llmtl.prompting.search import Candidate, search
+from llmtl.strategy import PromptServed
 from llmtl.task import Example
 
 
@@ -52,9 +53,11 @@ class FixedShots:
         """Return the candidate with the wording `instruction`, which is number `index`."""
         return Candidate(shots, seed, self.predictor(instruction, self.shown(seed, shots)), index)
 
-    def predictor(self, instruction: str, shown: Sequence[Example], **given: Any) -> Predictor:
-        """Return the predictor that shows `shown` before every input."""
-        return fixed_predictor(self.prompts, instruction, shown, **given)
+    def predictor(
+        self, instruction: str, shown: Sequence[Example], *, calibration: LabelCalibration | None = None
+    ) -> Asker:
+        """Make the predictor that shows `shown` before every input."""
+        return self.prompts.predictor(instruction, lambda text: shown, calibration=calibration)
 
     def overflow(self, seed: int, shots: int, instruction: str) -> str | None:
         """Return why the longest input does not fit behind the demonstrations, or None when it does."""
@@ -63,35 +66,11 @@ class FixedShots:
         return None if needed <= room else f"{needed} tokens with the longest input, room for {room}"
 
 
-def fixed_predictor(
-    prompts: Prompts,
-    instruction: str,
-    shown: Sequence[Example],
-    *,
-    calibration: LabelCalibration | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> Predictor:
-    """Return the predictor that shows `shown` before every input."""
-    return prompts.predictor(
-        instruction,
-        lambda text: shown,
-        state={"demonstrations": [example.id for example in shown]},
-        calibration=calibration,
-        details=details,
-    )
-
-
 def fit_fixed(
-    shown: FixedShots,
-    config: PromptConfig,
-    *,
-    shots: Sequence[int],
-    name: str,
-    facts: Callable[[], Mapping[str, Any]] = dict,
-) -> Predictor:
-    """Return the predictor with the best of the numbers `shots`, seeds and wordings on dev.
+    shown: FixedShots, config: PromptConfig, *, shots: Sequence[int], name: str
+) -> tuple[PromptServed, tuple[FitFinding, ...]]:
+    """Find the best of the numbers `shots`, seeds and wordings on dev.
 
-    `facts` is called at the end for what the details should say too.
     Raises `ContextLengthError` when no number leaves room for the longest input.
     """
     context = shown.context
@@ -120,40 +99,33 @@ def fit_fixed(
         predictions=found.predictions,
         spare=[example for example in context.train if example.id not in ids],
     )
-    details = {**found.details(context.task.metric), **calibrated, **facts()}
-    details["left_out"] = [*map(asdict, too_long), *details["left_out"]]
-    details["demonstrations"] = [{"id": each.id, "label": each.reference} for each in chosen]
-    return shown.predictor(found.instruction, chosen, calibration=calibration, details=details)
-
-
-def restore_fixed(prompts: Prompts, state: Mapping[str, Any]) -> Predictor:
-    """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
-    known = {example.id: example for example in prompts.context.train}
-    missing = [each for each in state["demonstrations"] if each not in known]
-    if missing:
-        raise RunError(f"Demonstration '{missing[0]}' is not in train any more; run the recipe again.")
-    chosen = [known[each] for each in state["demonstrations"]]
-    instruction = instruction_of(state, prompts.context)
-    return fixed_predictor(prompts, instruction, chosen, calibration=calibration_of(state))
+    prompt = PromptServed(
+        instruction=found.instruction,
+        demonstrations=tuple(chosen),
+        calibration=calibration,
+        max_tokens=shown.prompts.max_tokens(found.instruction),
+    )
+    trace = found.trace(context.task.metric.value, too_long=too_long)
+    return prompt, (trace, *calibrated, *answer_finding(prompt))
 
 
 def _fitting(
     shown: FixedShots, shots: Sequence[int], instruction: str, name: str
-) -> tuple[list[Candidate], list[LeftOut]]:
+) -> tuple[list[Candidate], list[LeftOutPrompt]]:
     """Return the candidates that leave room for the longest train or dev input, and those that do not.
 
     All numbers of one seed come before the next: a time box cuts seeds first. Raises `ContextLengthError` when none
     fits.
     """
     fitting: list[Candidate] = []
-    too_long: list[LeftOut] = []
+    too_long: list[LeftOutPrompt] = []
     for seed in shown.seeds:
         for number in shown.numbers(shots):
             reason = shown.overflow(seed, number, instruction)
             if reason is None:
                 fitting.append(shown.candidate(seed, number, instruction, 0))
             else:
-                too_long.append(LeftOut(number, seed, reason))
+                too_long.append(LeftOutPrompt(number, seed, reason))
     if not fitting:
         raise ContextLengthError(
             f"Even {min(each.shots for each in too_long)} demonstrations and the longest input overflow the model's "

@@ -7,26 +7,23 @@ fit the context is a recorded failure too, so that one long input never ends a r
 (`llmtl.prompting.search`), training (`llmtl.tuning`), the wording (`llmtl.prompting.template`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from heapq import nlargest
 from math import ceil
 from time import perf_counter
-from types import MappingProxyType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from llmtl.engines.protocol import Engine, Generation, LabelScores
 from llmtl.errors import ContextLengthError, UnreadableAnswerError
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.progress import Advance, unwatched
 from llmtl.prompting.template import Template
-from llmtl.strategy import Prediction, Predictor
+from llmtl.strategy import Prediction
 from llmtl.task import Example, Input, Task, texts_of
 
 Demonstrations = Callable[[str], Sequence[Example]]
 """Call it with an input; it returns the demonstrations for that input's prompt, in prompt order."""
-
-NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Result = TypeVar("Result", LabelScores, Generation)
 
@@ -129,8 +126,7 @@ _END_TOKENS = 1  # the end-of-answer token, which the engine adds to every answe
 class LabelPredictor:
     """A predictor that asks `engine` for one of the task's labels, with the demonstrations chosen for each input.
 
-    `state` and `details` are what the methods of the same names return. With a `calibration` the label is the likeliest
-    one after it.
+    With a `calibration` the label is the likeliest one after it.
     """
 
     def __init__(
@@ -140,14 +136,10 @@ class LabelPredictor:
         template: Template,
         *,
         demonstrations: Demonstrations = no_demonstrations,
-        state: Mapping[str, Any] = NOTHING,
-        details: Mapping[str, Any] = NOTHING,
         calibration: LabelCalibration | None = None,
     ) -> None:
         self._labels = task.labels
         self._prompted = Prompted(engine, template, demonstrations)
-        self._state = dict(state)
-        self._details = dict(details)
         self._calibration = calibration
         self._answers = [template.answer(label) for label in task.labels]
 
@@ -160,14 +152,6 @@ class LabelPredictor:
         """Return the largest number of tokens a prompt may have beside the longest answer and its end token."""
         engine = self._prompted.engine
         return engine.context_length - max(map(engine.count_tokens, self._answers)) - _END_TOKENS
-
-    def state(self) -> dict[str, Any]:
-        """Return the JSON-able choices given at construction."""
-        return dict(self._state)
-
-    def details(self) -> dict[str, Any]:
-        """Return the JSON-able facts given at construction."""
-        return dict(self._details)
 
     def _score(self, prompts: Sequence[str], advance: Advance) -> list[LabelScores]:
         """Return the scores of each prompt."""
@@ -196,8 +180,11 @@ _COUNTED = 20
 """Of the longest answers by characters so many are counted in tokens: counting all of a large train set is slow."""
 
 
-class PromptedPredictor(Predictor, Protocol):
-    """A predictor that prompts a model."""
+class Asker(Protocol):
+    """What predicts by prompting a loaded model."""
+
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = ...) -> list[Prediction]:
+        """Predict in order, one prediction per text; a text whose prompt does not fit the context is a failure."""
 
     def prompt_room(self) -> int:
         """Return the largest number of tokens a prompt may have beside the answer."""
@@ -208,31 +195,19 @@ def prompt_predictor(
     engine: Engine,
     template: Template,
     *,
-    train: Sequence[Example],
+    max_tokens: int | None,
     demonstrations: Demonstrations = no_demonstrations,
-    state: Mapping[str, Any] = NOTHING,
-    details: Mapping[str, Any] = NOTHING,
     calibration: LabelCalibration | None = None,
-) -> PromptedPredictor:
-    """Return the predictor for a task of any kind; `train` says how long answers are, `calibration` is for labels."""
-    if task.kind.one_label:
-        return LabelPredictor(
-            task,
-            engine,
-            template,
-            demonstrations=demonstrations,
-            state=state,
-            details=details,
-            calibration=calibration,
-        )
-    return TextPredictor(
-        engine,
-        template,
-        max_tokens=answer_tokens(engine, template, train),
-        demonstrations=demonstrations,
-        state=state,
-        details=details,
-    )
+) -> Asker:
+    """Make the predictor for a task of any kind; see `answer_room` for `max_tokens`, `calibration` is for labels."""
+    if max_tokens is None:
+        return LabelPredictor(task, engine, template, demonstrations=demonstrations, calibration=calibration)
+    return TextPredictor(engine, template, max_tokens=max_tokens, demonstrations=demonstrations)
+
+
+def answer_room(engine: Engine, template: Template, train: Sequence[Example]) -> int | None:
+    """Say how many tokens a written answer may have; None where labels are scored instead."""
+    return None if template.task.kind.one_label else answer_tokens(engine, template, train)
 
 
 def answer_tokens(engine: Engine, template: Template, train: Sequence[Example]) -> int:
@@ -250,10 +225,7 @@ def answer_tokens(engine: Engine, template: Template, train: Sequence[Example]) 
 
 
 class TextPredictor:
-    """A predictor that lets `engine` write at most `max_tokens`, with the demonstrations chosen for each input.
-
-    `state` and `details` are what the methods of the same names return.
-    """
+    """A predictor that lets `engine` write at most `max_tokens`, with the demonstrations chosen for each input."""
 
     def __init__(
         self,
@@ -262,13 +234,9 @@ class TextPredictor:
         *,
         max_tokens: int,
         demonstrations: Demonstrations = no_demonstrations,
-        state: Mapping[str, Any] = NOTHING,
-        details: Mapping[str, Any] = NOTHING,
     ) -> None:
         self._prompted = Prompted(engine, template, demonstrations)
         self._max_tokens = max_tokens
-        self._state = dict(state)
-        self._details = dict(details)
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure."""
@@ -283,14 +251,6 @@ class TextPredictor:
     def prompt_room(self) -> int:
         """Return the largest number of tokens a prompt may have beside the longest answer."""
         return self._prompted.engine.context_length - self._max_tokens
-
-    def state(self) -> dict[str, Any]:
-        """Return the JSON-able choices given at construction."""
-        return dict(self._state)
-
-    def details(self) -> dict[str, Any]:
-        """Return the JSON-able facts given at construction, and how long an answer may be."""
-        return {**self._details, "max_tokens": self._max_tokens}
 
     def _write(self, prompts: Sequence[str], advance: Advance) -> list[Generation]:
         """Return what was written after each prompt."""

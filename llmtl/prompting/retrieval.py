@@ -16,7 +16,7 @@ from llmtl.engines.protocol import Engine
 from llmtl.engines.transformers.embeddings import Embedder
 from llmtl.errors import ModelError
 from llmtl.packages import missing
-from llmtl.prompting.config import KnnFewShotConfig, Retrieval
+from llmtl.strategy import Retrieval
 from llmtl.task import Example
 
 Floats = NDArray[np.float64]
@@ -66,16 +66,16 @@ class EmbeddingRetriever:
         return _last_nearest(self._examples, self._rows @ _unit(self._embed([text]))[0], count)
 
 
-def build_index(examples: Sequence[Example], config: KnnFewShotConfig, engine: Engine) -> Index:
+def build_index(examples: Sequence[Example], by: Retrieval, engine: Engine, *, sentence_model: str) -> Index:
     """Return the index that the recipe asks for.
 
     Raises `ModelError` for an engine that cannot embed or a sentence model that cannot be loaded, and
     `MissingPackageError` without `sentence-transformers`.
     """
-    if config.retrieval is Retrieval.TFIDF:
+    if by is Retrieval.TFIDF:
         return Retriever(examples)
-    if config.retrieval is Retrieval.SENTENCES:
-        return EmbeddingRetriever(examples, sentence_embed(config.sentence_model))
+    if by is Retrieval.SENTENCES:
+        return EmbeddingRetriever(examples, sentence_embed(sentence_model))
     if not isinstance(engine, Embedder):
         raise ModelError(
             f"The engine '{engine.name}' gives no embeddings; set strategies.knn_few_shot.retrieval to "

@@ -6,13 +6,13 @@ Not covered: turning them into HTML, Markdown or terminal output (`html`, `markd
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from llmtl.checks.finding import Finding
 from llmtl.costs import PriceConfig
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NoiseSensitivity
+from llmtl.findings import FitFinding
 from llmtl.judging.result import Judging
 from llmtl.learning_curve.result import LearningCurves
 from llmtl.measured.endpoint import Served
@@ -42,7 +42,7 @@ class ReportContent:
     """Everything a report shows.
 
     `summary` says the decision in sentences. `evaluations` holds dev and test evaluations of every strategy that ran;
-    `details` the `Predictor.details()` of each strategy by name; `skipped` the strategies that did not run and why;
+    `fit_findings` what fitting each one found out, by name; `skipped` the strategies that did not run and why;
     `provenance` name-value pairs (model, versions, device, seeds, fingerprints, times). `served` is what the live
     endpoint was measured to do, if there was one; the decision's cost and latency of that strategy are then those of
     the endpoint. `prices` and `limits` are the recipe's; `curves` and `noise` what labelling more would bring, and
@@ -55,7 +55,7 @@ class ReportContent:
     evaluations: tuple[Evaluation, ...]
     test_examples: tuple[Example, ...]
     sizes: Mapping[str, int]
-    details: Mapping[str, Mapping[str, Any]]
+    fit_findings: Mapping[str, tuple[FitFinding, ...]]
     findings: tuple[Finding, ...] = ()
     skipped: Mapping[str, Skipped] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -22,9 +22,8 @@ from llmtl.decision.outcome import StrategyResult
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import wording
 from llmtl.report.content import ReportContent, Skipped, SkipReason
+from llmtl.strategies.table import facts_of
 
-NEED_NO_TRAIN = ("zero-shot",)
-"""Strategies that use no training example; they too are chosen and judged on dev and test."""
 NO_LIMITS = "None is set: no strategy was barred for its cost, latency or memory, or for where inputs go."
 NEAR = 100
 """Costs that cross further than this factor from the expected volume are drawn, not told."""
@@ -169,7 +168,9 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
     dev = next((item for item in mine if item.split == "dev"), mine[0] if mine else None)
     if dev is None or dev.train_usd is None or usd_per_1k is None or total is None:
         return None
-    labels = content.sizes.get("dev", 0) + (0 if result.name in NEED_NO_TRAIN else content.sizes.get("train", 0))
+    facts = facts_of(result.name)  # None for predictions that were made elsewhere
+    needs_train = facts is None or facts.learns_from_train
+    labels = content.sizes.get("dev", 0) + (content.sizes.get("train", 0) if needs_train else 0)
     labels_usd = None if prices.usd_per_label is None else labels * prices.usd_per_label
     return Bill(
         result=result,

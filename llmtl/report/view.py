@@ -5,9 +5,9 @@ Not covered: how it looks; numbers in words are `wording`'s.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from llmtl.decision.outcome import Comparison, Decision, MoreRequests, StrategyResult, Verdict
+from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import sentences, serving, wording
@@ -57,7 +57,7 @@ class StrategyRow:
 
 
 @dataclass(frozen=True)
-class TrainingPoint:
+class DrawnStep:
     """One measurement during training; what was not measured is None.
 
     `accuracy_of` says what the accuracy is of: `dev examples` or `dev tokens`. `kept` marks the checkpoint in use.
@@ -72,7 +72,7 @@ class TrainingPoint:
 
 
 @dataclass(frozen=True)
-class TriedPrompt:
+class DrawnPrompt:
     """One count and seed of demonstrations, and wording of the instruction, with its score on dev.
 
     The score is in the decision's metric, or in accuracy where a strategy kept only that.
@@ -96,8 +96,8 @@ class View:
     figures: tuple[Figure, ...]
     rows: tuple[StrategyRow, ...]
     measured: tuple[str, ...]
-    learning_curves: Mapping[str, tuple[TrainingPoint, ...]]
-    candidates: Mapping[str, tuple[TriedPrompt, ...]]
+    learning_curves: Mapping[str, tuple[DrawnStep, ...]]
+    candidates: Mapping[str, tuple[DrawnPrompt, ...]]
     confusion: Confusion | None
     by_label: tuple[LabelCounts, ...]
     lowest: tuple[Low, ...]
@@ -139,8 +139,8 @@ def build_view(content: ReportContent) -> View:
     """Return what a report on this content shows."""
     winner = _evaluation(content, content.decision.winner, split="test")
     rows = tuple(sorted((_row(content, result) for result in content.decision.strategies), key=_rank, reverse=True))
-    curves = {name: _curve(details) for name, details in content.details.items()}
-    candidates = {name: _candidates(details, content.decision.metric) for name, details in content.details.items()}
+    curves = {name: _curve(found) for name, found in content.fit_findings.items()}
+    candidates = {name: _candidates(found, content.decision.metric) for name, found in content.fit_findings.items()}
     labels, kind = content.task.labels, content.task.kind
     return View(
         content=content,
@@ -327,47 +327,36 @@ def _sharpness(detectable: float) -> str:
     )
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _entries(details: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
-    entries = details.get(key)
-    return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, (list, tuple)) else []
-
-
-def _curve(details: Mapping[str, Any]) -> tuple[TrainingPoint, ...]:
-    points = [
-        TrainingPoint(
-            step=_number(entry.get("step", entry.get("epoch"))) or 0.0,
-            train_loss=_number(entry.get("train_loss")),
-            dev_loss=_number(entry.get("dev_loss")),
-            dev_accuracy=_number(entry.get("dev_accuracy", entry.get("dev_token_accuracy"))),
-            accuracy_of="dev examples" if "dev_accuracy" in entry else "dev tokens",
-            kept=entry.get("step") is not None and entry.get("step") == details.get("best_step"),
-        )
-        for entry in _entries(details, "learning_curve")
-    ]
-    return tuple(sorted(points, key=lambda point: point.step))
-
-
-def _candidates(details: Mapping[str, Any], metric: str) -> tuple[TriedPrompt, ...]:
-    stated = details.get("chosen")
-    chosen = stated if isinstance(stated, Mapping) else details
-    scored = [
-        (entry, score)
-        for entry in _entries(details, "candidates")
-        if (score := _number(entry.get(f"dev_{metric}", entry.get("dev_accuracy")))) is not None
-    ]
+def _curve(findings: Sequence[FitFinding]) -> tuple[DrawnStep, ...]:
+    trained = finding(findings, TrainingCurve)
+    if trained is None:
+        return ()
     return tuple(
-        TriedPrompt(
-            shots=int(entry["shots"]),
-            seed=int(entry.get("seed", 0)),
-            score=score,
-            chosen=entry["shots"] == chosen.get("shots")
-            and all(entry.get(name, 0) == chosen.get(name, 0) for name in ("seed", "instruction")),
-            instruction=int(entry.get("instruction", 0)),
+        DrawnStep(
+            step=point.step,
+            train_loss=point.train_loss,
+            dev_loss=point.dev_loss,
+            dev_accuracy=point.dev_token_accuracy,
+            accuracy_of="dev tokens",
+            kept=point.step == trained.best_step,
         )
-        for entry, score in scored
-        if _number(entry.get("shots")) is not None
+        for point in sorted(trained.points, key=lambda point: point.step)
+    )
+
+
+def _candidates(findings: Sequence[FitFinding], metric: str) -> tuple[DrawnPrompt, ...]:
+    searched = finding(findings, SearchTrace)
+    if searched is None:
+        return ()
+    chosen = (searched.shots, searched.seed, searched.instruction)
+    return tuple(
+        DrawnPrompt(
+            shots=each.shots,
+            seed=each.seed,
+            score=each.scores[metric],
+            chosen=(each.shots, each.seed, each.instruction) == chosen,
+            instruction=each.instruction,
+        )
+        for each in searched.tried
+        if metric in each.scores
     )

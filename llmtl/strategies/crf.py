@@ -1,27 +1,27 @@
 """The `crf` strategy: a linear-chain conditional random field over words, by sklearn-crfsuite.
 
-Lafferty, McCallum & Pereira (2001), "Conditional Random Fields"; features in `word_features`. Regularisation is chosen
-on dev; the model is fitted on train alone. Not covered: gazetteers, embeddings, overlapping spans (of those the first
-is learned), probabilities.
+Lafferty, McCallum & Pereira (2001), "Conditional Random Fields"; features in `llmtl.classical.word_features`.
+Regularisation is chosen on dev; the model is fitted on train alone. Not covered: gazetteers, embeddings, overlapping
+spans (of those the first is learned), probabilities.
 """
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_spans, write_spans
-from llmtl.classical.config import CrfConfig
-from llmtl.classical.grid import Point, best_on_dev, dev_score, training_examples
-from llmtl.classical.word_features import features_of
-from llmtl.classical.words import OUTSIDE, to_spans, to_tags, words_of
 from llmtl.errors import DataError, RunError
+from llmtl.kinds.kind import Shape
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, Prediction, Predictor, Role
+from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, texts_of
 
 MODEL_FILE = "model.crfsuite"
@@ -29,23 +29,45 @@ MODEL_FILE = "model.crfsuite"
 Features = list[str]
 Labelled = tuple[list[list[Features]], list[list[str]]]
 """The features of the words of each text, and their BIO tags."""
+Point = tuple[tuple[Path, dict[str, float]], dict[str, float], Mapping[str, float]]
+"""The file and the choice of a model, the choice again, and its dev scores."""
+
+
+class CrfConfig(BaseModel):
+    """The choices of the `crf` strategy: the grid that is tried on dev."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    c1: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.1,),
+        min_length=1,
+        description="Strengths of L1 regularisation to try; sklearn-crfsuite's tutorial has 0.1.",
+    )
+    c2: tuple[Annotated[float, Field(ge=0)], ...] = Field(
+        default=(0.01, 0.1, 1.0),
+        min_length=1,
+        description="Strengths of L2 regularisation to try: the tutorial's 0.1, CRFsuite's default 1, and weaker.",
+    )
+    max_iterations: int = Field(
+        default=100, ge=1, description="Iterations of L-BFGS at most, as in sklearn-crfsuite's tutorial."
+    )
 
 
 @dataclass(frozen=True)
 class CrfPredictor:
-    """A fitted model; `choice` holds `c1` and `c2`, `grid` one entry a point that was tried, with its dev score.
-
-    `sha256` is of the model's file in the strategy's folder.
-    """
+    """A fitted model that is kept in `file`, whose SHA-256 is `sha256`; `choice` holds `c1` and `c2`."""
 
     model: Any
     choice: Mapping[str, float]
+    file: Path
     sha256: str = ""
-    grid: tuple[Mapping[str, float], ...] = ()
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return the spans of each text, without probabilities."""
+        """Find the spans of each text, without probabilities."""
         texts = texts_of(inputs)
+        from llmtl.classical.word_features import features_of
+        from llmtl.classical.words import to_spans, words_of
+
         results = []
         for position, text in enumerate(texts):
             start = perf_counter()
@@ -56,25 +78,37 @@ class CrfPredictor:
             advance(1)
         return results
 
-    def state(self) -> dict[str, Any]:
-        """Return the chosen strengths and the hash of the model, which is in the strategy's folder."""
-        return {**self.choice, "model": MODEL_FILE, "sha256": self.sha256}
+    def save(self, folder: Path) -> None:
+        """Write the choice and the hash of the model, and the model where it is not there yet."""
+        from llmtl.classical.files import write_parts
 
-    def details(self) -> dict[str, Any]:
-        """Return the choice and the grid with its dev scores."""
-        return {**self.choice, "grid": [dict(point) for point in self.grid]}
+        if self.file.resolve() != (folder / MODEL_FILE).resolve():
+            shutil.copyfile(self.file, folder / MODEL_FILE)
+        write_parts(folder, {"choice": dict(self.choice), "sha256": self.sha256})
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it, one request at a time: CRFsuite's tagger holds the text it is at."""
+        return LocalServed(one_at_a_time=True)
 
 
-@dataclass(frozen=True)
-class Crf:
-    """The strategy; equal dev scores go to stronger regularisation."""
+class Crf(Strategy[CrfConfig]):
+    """Equal dev scores go to stronger regularisation."""
 
-    config: CrfConfig = field(default_factory=CrfConfig)
-    name = "crf"
-    role = Role.BASELINE
+    section = CrfConfig
+    facts = Facts(
+        name="crf",
+        role=Role.BASELINE,
+        served=LocalServed,
+        answers=frozenset({Shape.SPANS}),
+        made_with="sklearn-crfsuite",
+        summary="A linear-chain random field (extraction).",
+    )
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor of the grid's best point on dev. Raises `DataError` without spans in train."""
+    def fit(self, context: FitContext) -> Fitted:
+        """Fit the grid, and keep its best point on dev. Raises `DataError` without spans in train."""
+        from llmtl.classical.grid import best_on_dev
+        from llmtl.classical.words import OUTSIDE
+
         c1s, c2s = (sorted(set(each), reverse=True) for each in (self.config.c1, self.config.c2))
         strengths = list(product(c1s, c2s))
         data = _training_data(context)
@@ -83,29 +117,30 @@ class Crf:
         path = context.folder / MODEL_FILE
         with TemporaryDirectory(dir=context.folder) as tried:
             points = self._points(context, data, strengths, Path(tried))
-            (file, choice), grid = best_on_dev(points, context, name=self.name, count=len(strengths))
+            (file, choice), trace = best_on_dev(points, context, name=self.name, count=len(strengths))
             file.replace(path)
-        return CrfPredictor(_load(path), choice, _sha256(path), grid)
+        return Fitted(CrfPredictor(_load(path), choice, path, _sha256(path)), (trace,))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the stored predictor; raises `RunError` when its model is missing or not the one that was fitted."""
-        path = context.folder / state["model"]
-        model = _load(path)
-        if _sha256(path) != state["sha256"]:
-            raise RunError(f"The model '{path}' is not the one that was fitted; run the recipe again.")
-        return CrfPredictor(model, {"c1": state["c1"], "c2": state["c2"]}, state["sha256"])
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load the model; raises `RunError` when it is missing or not the one that was fitted."""
+        from llmtl.classical.files import read_facts
+
+        facts = read_facts(folder)
+        return opened(folder / MODEL_FILE, facts["choice"], str(facts["sha256"]))
 
     def _points(
         self, context: FitContext, data: Labelled, strengths: Sequence[tuple[float, float]], folder: Path
-    ) -> Iterator[tuple[tuple[Path, dict[str, float]], Point]]:
+    ) -> Iterator[Point]:
         """Yield the file and the choice of each model, fitted and kept in `folder`, and its point of the grid."""
+        from llmtl.classical.grid import dev_score
+
         for number, (c1, c2) in enumerate(strengths):
             file, choice = folder / f"{number}-{MODEL_FILE}", {"c1": c1, "c2": c2}
-            predictor = CrfPredictor(self._train(data, file, c1=c1, c2=c2), choice)
-            yield (file, choice), {**choice, **dev_score(predictor, context)}
+            predictor = CrfPredictor(self._train(data, file, c1=c1, c2=c2), choice, file)
+            yield (file, choice), choice, dev_score(predictor, context)
 
     def _train(self, data: Labelled, file: Path, *, c1: float, c2: float) -> Any:
-        """Return a fitted model that is kept in `file`."""
+        """Fit a model that is kept in `file`."""
         from sklearn_crfsuite import CRF
 
         model = CRF(
@@ -119,8 +154,20 @@ class Crf:
         return model.fit(*data)
 
 
+def opened(path: Path, choice: Mapping[str, float], sha256: str) -> CrfPredictor:
+    """Open the model in a file; raises `RunError` when it is missing or not the one that was fitted."""
+    model = _load(path)
+    if _sha256(path) != sha256:
+        raise RunError(f"The model '{path}' is not the one that was fitted; run the recipe again.")
+    return CrfPredictor(model, choice, path, sha256)
+
+
 def _training_data(context: FitContext) -> Labelled:
-    """Return the features and BIO tags of the training texts that have words."""
+    """List the features and BIO tags of the training texts that have words."""
+    from llmtl.classical.grid import training_examples
+    from llmtl.classical.word_features import features_of
+    from llmtl.classical.words import to_tags, words_of
+
     tokenised = [(words_of(example.text), read_spans(example.reference)) for example in training_examples(context)]
     kept = [(words, spans) for words, spans in tokenised if words]
     return [features_of(words) for words, _ in kept], [to_tags(words, spans) for words, spans in kept]
@@ -131,7 +178,7 @@ def _sha256(file: Path) -> str:
 
 
 def _load(file: Path) -> Any:
-    """Return the model in `file`; raises `RunError` when it is missing."""
+    """Load the model in `file`; raises `RunError` when it is missing."""
     from sklearn_crfsuite import CRF
 
     if not file.is_file():

@@ -5,31 +5,48 @@ are too seldom spans where they occur in train are left out. How seldom is chose
 span, spelling mistakes, overlapping spans.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_spans, write_spans
-from llmtl.classical.config import DictionaryConfig
-from llmtl.classical.grid import best_on_dev, dev_score, training_examples
-from llmtl.classical.patterns import LEVELS, Entries, learn
+from llmtl.kinds.kind import Shape
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, Prediction, Predictor, Role
+from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, texts_of
+
+if TYPE_CHECKING:
+    from llmtl.classical.patterns import Entries
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class DictionaryConfig(BaseModel):
+    """The choices of the `dictionary` strategy: the grid that is tried on dev."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    precision: tuple[Share, ...] = Field(
+        default=(0.3, 0.5, 0.7),
+        min_length=1,
+        description="Least precisions to try: an entry is kept when at least this share of its occurrences in train "
+        "are spans of its type. The best threshold for F1 is half that F1 (Lipton, Elkan & Narayanaswamy 2014).",
+    )
 
 
 @dataclass(frozen=True)
 class DictionaryPredictor:
-    """Finds `entries` of at least `precision` in train; `grid` has one entry a precision tried, with its dev score."""
+    """Finds `entries` of at least `precision` in train."""
 
-    entries: Entries
+    entries: "Entries"
     precision: float
-    grid: tuple[Mapping[str, float], ...] = ()
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return the spans of each text, without probabilities."""
+        """Find the spans of each text, without probabilities."""
         texts = texts_of(inputs)
         results = []
         for position, text in enumerate(texts):
@@ -39,39 +56,54 @@ class DictionaryPredictor:
             advance(1)
         return results
 
-    def state(self) -> dict[str, Any]:
-        """Return the chosen precision; the entries follow from train."""
-        return {"precision": self.precision}
+    def save(self, folder: Path) -> None:
+        """Write the entries."""
+        from llmtl.classical.files import write_parts
 
-    def details(self) -> dict[str, Any]:
-        """Return the choice, how many entries of each level and type there are, and the grid with its dev scores."""
-        counts = {
-            level: dict(sorted(Counter(entries.values()).items()))
-            for level, entries in zip(LEVELS, self.entries.by_level, strict=True)
-        }
-        return {"precision": self.precision, "entries": counts, "grid": [dict(point) for point in self.grid]}
+        levels = [[[list(key), label] for key, label in level.items()] for level in self.entries.by_level]
+        write_parts(folder, {"precision": self.precision, "entries": levels})
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it."""
+        return LocalServed()
 
 
-@dataclass(frozen=True)
-class Dictionary:
-    """The strategy; equal dev scores go to the higher precision."""
+class Dictionary(Strategy[DictionaryConfig]):
+    """Equal dev scores go to the higher precision."""
 
-    config: DictionaryConfig = field(default_factory=DictionaryConfig)
-    name = "dictionary"
-    role = Role.BASELINE
+    section = DictionaryConfig
+    facts = Facts(
+        name="dictionary",
+        role=Role.BASELINE,
+        served=LocalServed,
+        answers=frozenset({Shape.SPANS}),
+        summary="The words that were spans in train (extraction).",
+    )
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the tagger of the precision that scores best on dev. Raises `DataError` without training examples."""
+    def fit(self, context: FitContext) -> Fitted:
+        """Keep the precision that scores best on dev. Raises `DataError` without training examples."""
+        from llmtl.classical.grid import best_on_dev, dev_score
+
         precisions = sorted(set(self.config.precision), reverse=True)
-        tried = (DictionaryPredictor(_entries(context, precision), precision) for precision in precisions)
-        points = ((each, {**each.state(), **dev_score(each, context)}) for each in tried)
-        best, grid = best_on_dev(points, context, name=self.name, count=len(precisions))
-        return replace(best, grid=grid)
+        tried = (learned(context, precision) for precision in precisions)
+        points = ((each, {"precision": each.precision}, dev_score(each, context)) for each in tried)
+        best, trace = best_on_dev(points, context, name=self.name, count=len(precisions))
+        return Fitted(best, (trace,))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor again: the entries learned from train at the stored precision."""
-        return DictionaryPredictor(_entries(context, state["precision"]), state["precision"])
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load the entries."""
+        from llmtl.classical.files import read_facts
+        from llmtl.classical.patterns import Entries
+
+        facts = read_facts(folder)
+        levels = tuple({tuple(key): str(label) for key, label in level} for level in facts["entries"])
+        return DictionaryPredictor(Entries(levels), float(facts["precision"]))
 
 
-def _entries(context: FitContext, precision: float) -> Entries:
-    return learn([(each.text, read_spans(each.reference)) for each in training_examples(context)], precision=precision)
+def learned(context: FitContext, precision: float) -> DictionaryPredictor:
+    """Learn the entries of train at a precision."""
+    from llmtl.classical.grid import training_examples
+    from llmtl.classical.patterns import learn
+
+    known = [(each.text, read_spans(each.reference)) for each in training_examples(context)]
+    return DictionaryPredictor(learn(known, precision=precision), precision)

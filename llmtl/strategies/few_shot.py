@@ -6,40 +6,59 @@ longest train or dev input. Not covered: demonstrations chosen for an input (`kn
 (`many_shot`), optimising their order.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
-from llmtl.prompting.config import FewShotConfig
-from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, restore_fixed
-from llmtl.prompting.prompts import Prompts
-from llmtl.strategy import FitContext, Predictor, Role
+from pydantic import Field
+
+from llmtl.prompting.config import SEEDS, PromptConfig, Shots
+from llmtl.strategy import Curve, Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
 
 
-@dataclass(frozen=True)
-class FewShot:
-    """The strategy; equal dev scores go to fewer demonstrations."""
+class FewShotConfig(PromptConfig):
+    """The choices of the `few-shot` strategy: the candidates that are tried on dev."""
 
-    config: FewShotConfig = field(default_factory=FewShotConfig)
+    shots: tuple[Shots, ...] = Field(
+        default=(4, 8, 16, 32),
+        min_length=1,
+        description="Numbers of demonstrations to try; those that do not fit the context are left out, and those above "
+        "the number of training examples are cut to it.",
+    )
+    seeds: int = Field(default=3, ge=1, description=SEEDS)
 
-    @property
-    def name(self) -> str:
-        """Return `few-shot`."""
-        return "few-shot"
 
-    @property
-    def role(self) -> Role:
-        """Return the prompting role."""
-        return Role.PROMPTING
+class FewShot(Strategy[FewShotConfig]):
+    """Equal dev scores go to fewer demonstrations."""
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor with the demonstrations and the wording that score best on dev.
+    section = FewShotConfig
+    facts = Facts(
+        name="few-shot",
+        role=Role.PROMPTING,
+        served=PromptServed,
+        runs=Runs.BASE_MODEL,
+        fit_weight=12,
+        prompts=1,
+        races=True,
+        curve=Curve.ON_GPU,
+        made_with="transformers",
+        is_made_by="prompting the base model",
+        summary="The same demonstrations for every input.",
+    )
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Choose the demonstrations and the wording that score best on dev.
 
         Raises `ContextLengthError` when no number of demonstrations leaves room for the longest input.
         """
-        shown = FixedShots(Prompts(context), seeds=self.config.seeds)
-        return fit_fixed(shown, self.config, shots=self.config.shots, name=self.name)
+        from llmtl.prompting.fitted import fixed
+        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
+        from llmtl.prompting.prompts import Prompts
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
-        return restore_fixed(Prompts(context), state)
+        shown = FixedShots(Prompts(context), seeds=self.config.seeds)
+        prompt, findings = fit_fixed(shown, self.config, shots=self.config.shots, name=self.name)
+        return Fitted(fixed(context, prompt), findings)
+
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load demonstrations and wording; raises `RunError` when train has changed."""
+        from llmtl.prompting.fitted import fixed, read_prompt
+
+        return fixed(context, read_prompt(context, folder))

@@ -5,66 +5,120 @@ recipe lists it, and is asked nothing when inputs must stay private, unless its 
 covered: fine-tuning hosted models, serving them (their provider does).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from llmtl.costs import token_prices
-from llmtl.engines.openai.config import HostedModel
-from llmtl.engines.openai.engine import OpenAIEngine
-from llmtl.engines.openai.limits import usd_of
-from llmtl.engines.openai.replies import ReplyCache
+from llmtl.engines.openai.config import EndpointConfig, HostedModel
 from llmtl.errors import RecipeError
-from llmtl.prompting.config import HostedConfig
-from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, restore_fixed
-from llmtl.prompting.prompts import Prompts
-from llmtl.strategy import FitContext, Predictor, Role
+from llmtl.findings import PaidFitting
+from llmtl.prompting.config import SEEDS, PromptConfig
+from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, ProviderServed, Role, Runs, Strategy
+
+if TYPE_CHECKING:
+    from llmtl.engines.openai.engine import OpenAIEngine
+    from llmtl.engines.openai.replies import ReplyCache
+    from llmtl.prompting.fitted import FittedPrompt
 
 REPLIES = "replies.jsonl"
 
 
-@dataclass(frozen=True)
-class Hosted:
-    """The strategy; equal dev scores go to fewer demonstrations."""
+class HostedConfig(EndpointConfig, PromptConfig):
+    """The choices of the `hosted` strategy: which model, how it may be asked, the candidates that are tried on dev.
 
-    config: HostedConfig
+    Its prices are those of the recipe's `prices` section.
+    """
 
-    @property
-    def name(self) -> str:
-        """Return `hosted`."""
-        return "hosted"
+    shots: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(0, 8), min_length=1, description="Numbers of demonstrations to try; 0 is zero-shot."
+    )
+    seeds: int = Field(default=1, ge=1, description=SEEDS)
+    dev_examples: int = Field(default=50, ge=1, description="Candidates are compared on at most so many dev examples.")
+    built_in_instructions: bool = Field(
+        default=False, description="Whether to try three general wordings of the instruction too."
+    )
+    top_logprobs: int = Field(
+        default=20, ge=0, description="Likeliest tokens to ask for, from which labels get probabilities; 0 for none."
+    )
 
-    @property
-    def role(self) -> Role:
-        """Return the prompting role."""
-        return Role.PROMPTING
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor with the demonstrations and the wording that score best on dev.
+class Hosted(Strategy[HostedConfig]):
+    """Equal dev scores go to fewer demonstrations."""
+
+    section = HostedConfig
+    facts = Facts(
+        name="hosted",
+        role=Role.PROMPTING,
+        served=ProviderServed,
+        runs=Runs.PROVIDER,
+        default=False,
+        races=True,
+        is_made_by="prompting a model at its provider",
+        summary="A model at an OpenAI-compatible endpoint.",
+    )
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Choose the demonstrations and the wording that score best on dev.
 
         Raises `RecipeError` without a model or its prices, and `HostedError` when it cannot be asked.
         """
-        cache = ReplyCache(context.folder / REPLIES)
-        engine = self._engine(context, cache)
+        from llmtl.engines.openai.limits import usd_of
+        from llmtl.engines.openai.replies import ReplyCache
+        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
+        from llmtl.prompting.prompts import Prompts
+
+        replies = ReplyCache(context.folder / REPLIES)
+        model = self._model(context)
+        engine = _engine(model, replies)
         shown = FixedShots(Prompts(context, engine), seeds=self.config.seeds)
-        prices = token_prices(context.prices)
-
-        def facts() -> dict[str, Any]:  # replies that an interrupted fit kept were paid for, too
-            return engine.facts | {"requests": len(cache), "spent_usd": usd_of(cache.replies, prices)}
-
-        fitted = fit_fixed(
-            shown, self.config, shots=self.config.shots, name=self.name, facts=lambda: {"hosted": facts()}
+        prompt, findings = fit_fixed(shown, self.config, shots=self.config.shots, name=self.name)
+        # replies that an interrupted fit kept were paid for, too
+        paid = PaidFitting(
+            model=model.name,
+            base_url=model.endpoint.base_url,
+            requests=len(replies),
+            usd=usd_of(replies.replies, token_prices(context.prices)),
+            unsupported=tuple(engine.facts["unsupported"]),
         )
-        context.progress.say(f"hosted: {facts()['requests']} requests, {facts()['spent_usd']:.4f} USD")
-        return fitted
+        context.progress.say(f"hosted: {paid.requests} requests, {paid.usd:.4f} USD")
+        return Fitted(self._fitted(context, prompt, engine), (*findings, paid))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
-        return restore_fixed(Prompts(context, self._engine(context, ReplyCache(context.folder / REPLIES))), state)
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load demonstrations and wording; raises `RunError` when train has changed."""
+        from llmtl.prompting.fitted import read_prompt
 
-    def _engine(self, context: FitContext, cache: ReplyCache) -> OpenAIEngine:
-        """Return the engine that keeps its replies in `cache`."""
+        return self._fitted(context, read_prompt(context, folder))
+
+    def _fitted(
+        self, context: FitContext, prompt: PromptServed, engine: "OpenAIEngine | None" = None
+    ) -> "FittedPrompt":
+        """Make the predictor; its replies are kept beside what fitting wrote."""
+        from llmtl.engines.openai.replies import ReplyCache
+        from llmtl.prompting.fitted import FittedPrompt, fixed_asker
+
+        @cache
+        def opened() -> "OpenAIEngine":
+            return engine or _engine(self._model(context), ReplyCache(context.folder / REPLIES))
+
+        return FittedPrompt(
+            prompt,
+            engine=opened,
+            ask=lambda engine: fixed_asker(context, prompt, engine),
+            served=lambda: ProviderServed(self._model(context), prompt),
+        )
+
+    def _model(self, context: FitContext) -> HostedModel:
+        """Say which model is asked, and how."""
         if not self.config.model:
             raise RecipeError("The strategy 'hosted' needs a model; set strategies.hosted.model.")
-        prices = token_prices(context.prices)
-        return OpenAIEngine(HostedModel(self.config, prices, top_logprobs=self.config.top_logprobs), cache)
+        return HostedModel(self.config, token_prices(context.prices), top_logprobs=self.config.top_logprobs)
+
+
+def _engine(model: HostedModel, replies: "ReplyCache") -> "OpenAIEngine":
+    """Make the engine that keeps its replies; raises `HostedError` when the key is not set."""
+    from llmtl.engines.openai.engine import OpenAIEngine
+
+    return OpenAIEngine(model, replies)

@@ -11,38 +11,51 @@ Its score is the floor that anything useful must clear. Not covered: stratified 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-from llmtl.classical.grid import training_examples
-from llmtl.classical.linear import predictions
 from llmtl.kinds.kind import Kind
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, Prediction, Predictor, Role
+from llmtl.strategy import (
+    Facts,
+    FitContext,
+    Fitted,
+    Inputs,
+    LocalServed,
+    NoChoices,
+    Prediction,
+    Predictor,
+    Role,
+    Strategy,
+)
 from llmtl.task import Example, Input, references
 
 
 @dataclass(frozen=True)
 class MajorityPredictor:
-    """Predicts the label with the largest of `frequencies`, which has one entry a label in the task's order."""
+    """Predicts the label with the largest of `frequencies`, which has one entry per label in the task's order."""
 
     frequencies: Mapping[str, float]
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return the same label for every input, with the training frequencies as probabilities."""
+        """Predict the same label for every input, with the training frequencies as probabilities."""
+        from llmtl.classical.linear import predictions
+
         start = perf_counter()
         labels, row = list(self.frequencies), list(self.frequencies.values())
         seconds_each = (perf_counter() - start) / max(1, len(inputs))
         advance(len(inputs))
         return predictions(labels, [row] * len(inputs), seconds_each=seconds_each)
 
-    def state(self) -> dict[str, Any]:
-        """Return nothing: everything follows from train."""
-        return {}
+    def save(self, folder: Path) -> None:
+        """Write the frequencies."""
+        from llmtl.classical.files import write_parts
 
-    def details(self) -> dict[str, Any]:
-        """Return the training frequency of every label."""
-        return {"frequencies": dict(self.frequencies)}
+        write_parts(folder, {"frequencies": dict(self.frequencies)})
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it."""
+        return LocalServed()
 
 
 @dataclass(frozen=True)
@@ -53,42 +66,54 @@ class ConstantPredictor:
     share: float
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return the same answer for every input."""
+        """Predict the same answer for every input."""
         advance(len(inputs))
         return [Prediction(id=str(position), answer=self.answer) for position in range(len(inputs))]
 
-    def state(self) -> dict[str, Any]:
-        """Return nothing: everything follows from train."""
-        return {}
+    def save(self, folder: Path) -> None:
+        """Write the answer and its share."""
+        from llmtl.classical.files import write_parts
 
-    def details(self) -> dict[str, Any]:
-        """Return the answer and how often it is right in train."""
-        return {"answer": self.answer, "share": self.share}
+        write_parts(folder, {"answer": self.answer, "share": self.share})
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it."""
+        return LocalServed()
 
 
-@dataclass(frozen=True)
-class Majority:
-    """The strategy; labels that are equally frequent go by the task's order, other answers by that of train."""
+class Majority(Strategy[NoChoices]):
+    """Equally frequent labels go by the task's order, other answers by that of train."""
 
-    name = "majority"
-    role = Role.BASELINE
+    facts = Facts(
+        name="majority",
+        role=Role.BASELINE,
+        served=LocalServed,
+        inputs=frozenset(Inputs),
+        summary="Always the most frequent answer (extraction: no spans; generation: the most central reference).",
+    )
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor of the most frequent answer. Raises `DataError` without training examples."""
+    def fit(self, context: FitContext) -> Fitted:
+        """Find the most frequent answer. Raises `DataError` without training examples."""
+        from llmtl.classical.grid import training_examples
+
         train = training_examples(context)
         if not context.task.kind.one_label:
-            return _constant(context.task.kind, train)
+            return Fitted(_constant(context.task.kind, train))
         counts = Counter(references(train))
-        return MajorityPredictor({label: counts[label] / len(train) for label in context.task.labels})
+        return Fitted(MajorityPredictor({label: counts[label] / len(train) for label in context.task.labels}))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor again; counting is all there is to fit."""
-        del state
-        return self.fit(context)
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load the answer that was found."""
+        from llmtl.classical.files import read_facts
+
+        facts = read_facts(folder)
+        if "answer" in facts:
+            return ConstantPredictor(str(facts["answer"]), float(facts["share"]))
+        return MajorityPredictor({label: float(facts["frequencies"][label]) for label in context.task.labels})
 
 
 def _constant(kind: Kind, train: Sequence[Example]) -> ConstantPredictor:
-    """Return the predictor of the one answer that suits train best."""
+    """Find the one answer that suits train best."""
     known = references(train)
     answer = kind.constant(known)
     if answer is None:
@@ -97,7 +122,7 @@ def _constant(kind: Kind, train: Sequence[Example]) -> ConstantPredictor:
 
 
 def _central(texts: Sequence[str]) -> str:
-    """Return the text nearest to the centroid of all by cosine of TF-IDF, the first of equals.
+    """Find the text nearest to the centroid of all by cosine of TF-IDF, the first of equals.
 
     Radev, Jing, Stys & Tam (2004), "Centroid-based summarization of multiple documents".
     """

@@ -4,54 +4,80 @@ After Agarwal et al. (2024), "Many-Shot In-Context Learning". The long beginning
 server computes it once and keeps it (prefix cache). Not covered: choosing their number (`few_shot` tries small ones).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
 
 from llmtl.errors import ContextLengthError
-from llmtl.prompting.config import ManyShotConfig
-from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, restore_fixed
-from llmtl.prompting.instructions import wordings
-from llmtl.prompting.prompts import Prompts
-from llmtl.strategy import FitContext, Predictor, Role
+from llmtl.prompting.config import SEEDS, PromptConfig
+from llmtl.strategies.few_shot import FewShotConfig
+from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
+
+if TYPE_CHECKING:
+    from llmtl.prompting.fixed_shots import FixedShots
 
 
-@dataclass(frozen=True)
-class ManyShot:
-    """The strategy; it is left out where the context holds no more than `above` demonstrations."""
+class ManyShotConfig(PromptConfig):
+    """The choices of the `many-shot` strategy: as many demonstrations as fit, for every input the same."""
 
-    config: ManyShotConfig = field(default_factory=ManyShotConfig)
-    above: int = 0
+    context_fraction: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="The part of the model's context that demonstrations and the longest input may fill (Agarwal et "
+        "al. 2024, 'Many-Shot In-Context Learning').",
+    )
+    seeds: int = Field(default=3, ge=1, description=SEEDS)
 
-    @property
-    def name(self) -> str:
-        """Return `many-shot`."""
-        return "many-shot"
 
-    @property
-    def role(self) -> Role:
-        """Return the prompting role."""
-        return Role.PROMPTING
+class ManyShot(Strategy[ManyShotConfig]):
+    """Left out where the context holds no more demonstrations than few-shot tries."""
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor with the largest number of demonstrations, of the draw and wording best on dev.
+    section = ManyShotConfig
+    facts = Facts(
+        name="many-shot",
+        role=Role.PROMPTING,
+        served=PromptServed,
+        runs=Runs.BASE_MODEL,
+        fit_weight=10,
+        prompts=1,
+        races=True,
+        reads=("few-shot",),
+        made_with="transformers",
+        is_made_by="prompting the base model",
+        summary="As many demonstrations as the context holds, always the same.",
+    )
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Take the largest number of demonstrations; choose draw and wording on dev.
 
         Raises `ContextLengthError` when that number is not above what few-shot tries.
         """
+        from llmtl.prompting.fitted import fixed
+        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
+        from llmtl.prompting.instructions import wordings
+        from llmtl.prompting.prompts import Prompts
+
+        few = context.others.get("few-shot")
+        above = max(few.shots) if isinstance(few, FewShotConfig) else 0
         shown = FixedShots(Prompts(context), seeds=self.config.seeds)
         told = wordings(context.task, self.config)
         most = min(self._most(shown, seed, wording) for seed in shown.seeds for wording in told)
-        if most <= self.above:
+        if most <= above:
             what = "train has" if most == len(context.train) else "the context has room for"
             raise ContextLengthError(f"There is nothing more than few-shot tries: {what} {most} demonstrations.")
-        return fit_fixed(shown, self.config, shots=(most,), name=self.name)
+        prompt, findings = fit_fixed(shown, self.config, shots=(most,), name=self.name)
+        return Fitted(fixed(context, prompt), findings)
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor with the stored demonstrations; raises `RunError` when train has changed."""
-        return restore_fixed(Prompts(context), state)
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load demonstrations and wording; raises `RunError` when train has changed."""
+        from llmtl.prompting.fitted import fixed, read_prompt
 
-    def _most(self, shown: FixedShots, seed: int, instruction: str) -> int:
-        """Return how many demonstrations of a seed fit before the longest input, by bisection."""
+        return fixed(context, read_prompt(context, folder))
+
+    def _most(self, shown: "FixedShots", seed: int, instruction: str) -> int:
+        """Find how many demonstrations of a seed fit before the longest input, by bisection."""
         room = self.config.context_fraction * shown.prompts.room(instruction)
         low, high = 0, len(shown.context.train)
         while low < high:

@@ -4,17 +4,20 @@ Similarity is the cosine of TF-IDF over word 1-2-grams and character 2-4-grams. 
 voting among several neighbours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmtl.classical.config import Features
-from llmtl.classical.features import Vectoriser, fit_vectorisers
-from llmtl.classical.grid import training_examples
+from llmtl.kinds.kind import Shape
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, Prediction, Predictor, Role
+from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, NoChoices, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, references, texts_of
+
+if TYPE_CHECKING:
+    from llmtl.classical.features import Vectoriser
 
 _FEATURES: Features = "word+char"
 _ROWS = 256
@@ -25,12 +28,12 @@ _ROWS = 256
 class NearestPredictor:
     """Copies from `answers`, one for each of the `rows` (N training inputs x features)."""
 
-    vectoriser: Vectoriser
+    vectoriser: "Vectoriser"
     rows: Any
     answers: tuple[str, ...]
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return a copied answer for each text; of equally similar inputs the first, also where none is similar."""
+        """Copy an answer for each text; of equally similar inputs the first, also where none is similar."""
         texts = texts_of(inputs)
         results: list[Prediction] = []
         for start in range(0, len(texts), _ROWS):
@@ -46,29 +49,45 @@ class NearestPredictor:
             advance(len(block))
         return results
 
-    def state(self) -> dict[str, Any]:
-        """Return nothing: everything follows from train."""
-        return {}
+    def save(self, folder: Path) -> None:
+        """Write vocabulary, rows and answers."""
+        from llmtl.classical.files import rows_arrays, vectoriser_arrays, vectoriser_facts, write_parts
 
-    def details(self) -> dict[str, Any]:
-        """Return from how many inputs answers are copied."""
-        return {"inputs": len(self.answers), "vocabulary": self.vectoriser.size}
+        facts = {"answers": list(self.answers), "columns": int(self.rows.shape[1])}
+        arrays = rows_arrays(self.rows) | vectoriser_arrays(self.vectoriser)
+        write_parts(folder, facts | vectoriser_facts(self.vectoriser), arrays)
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it."""
+        return LocalServed()
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """The strategy; there is nothing to choose."""
+class Nearest(Strategy[NoChoices]):
+    """There is nothing to choose."""
 
-    name = "nearest"
-    role = Role.BASELINE
+    facts = Facts(
+        name="nearest",
+        role=Role.BASELINE,
+        served=LocalServed,
+        answers=frozenset({Shape.TEXT}),
+        made_with="sklearn",
+        summary="The reference of the most similar training input (generation).",
+    )
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor over train. Raises `DataError` without training examples."""
+    def fit(self, context: FitContext) -> Fitted:
+        """Index train. Raises `DataError` without training examples."""
+        from llmtl.classical.features import fit_vectorisers
+        from llmtl.classical.grid import training_examples
+
         train = training_examples(context)
         vectoriser, rows = fit_vectorisers([example.text for example in train], [_FEATURES])[_FEATURES]
-        return NearestPredictor(vectoriser, rows, tuple(references(train)))
+        return Fitted(NearestPredictor(vectoriser, rows, tuple(references(train))))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor again; indexing train is all there is to fit."""
-        del state
-        return self.fit(context)
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load the index."""
+        from llmtl.classical.files import read_arrays, read_facts, rows_from, vectoriser_from
+
+        facts, arrays = read_facts(folder), read_arrays(folder)
+        answers = tuple(map(str, facts["answers"]))
+        rows = rows_from(arrays, count=len(answers), columns=facts["columns"])
+        return NearestPredictor(vectoriser_from(facts, arrays), rows, answers)

@@ -3,100 +3,150 @@
 Training text and served prompt come from the same template. Training sees the base model in four bits, and chooses its
 checkpoint by the dev loss there; the predictor puts the adapter on the base model as the engine holds it, and dev and
 test scores are measured on that. Rounding matters most for tiny models: for one of 3M parameters and 128 messages, the
-two agreed on 106 and 111 labels after two trainings, of which the predictor had 4 and 3 more right. Not covered: full
-fine-tuning, adapters other than LoRA, merging (`llmtl.serving`).
+two agreed on 106 and 111 labels after two trainings, of which the predictor had 4 and 3 more right.
+
+Not covered: full fine-tuning, adapters other than LoRA, merging (`llmtl.serving`).
 """
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llmtl.engines.checkpoint import CheckpointInfo, fetch_checkpoint, inspect_checkpoint
 from llmtl.errors import RunError
-from llmtl.prompting.predictors import PromptedPredictor, prompt_predictor
-from llmtl.prompting.template import Template
-from llmtl.strategy import FitContext, Predictor, Role
-from llmtl.tuning.config import QloraConfig
-from llmtl.tuning.examples import each_reference, fitting, require_answers
-from llmtl.tuning.learning_rate import rate_for_hidden_size
+from llmtl.findings import TrainingCurve
+from llmtl.packages import TUNING, require
+from llmtl.progress import Advance, unwatched
+from llmtl.strategy import (
+    Curve,
+    Facts,
+    FitContext,
+    Fitted,
+    Prediction,
+    Predictor,
+    PromptServed,
+    Role,
+    Runs,
+    Served,
+    Strategy,
+)
+from llmtl.task import Input
+from llmtl.tuning.config import AdapterTrainingConfig
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
+    from llmtl.engines.checkpoint import CheckpointInfo
     from llmtl.tuning.training import Job, Outcome
 
 ADAPTER_FOLDER = "adapter"
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 
-@dataclass(frozen=True)
-class Qlora:
-    """The strategy; `callbacks` are given to the trainer beside the library's own."""
+class QloraConfig(AdapterTrainingConfig):
+    """The choices of the `qlora` strategy."""
 
-    config: QloraConfig = field(default_factory=QloraConfig)
-    callbacks: tuple["TrainerCallback", ...] = ()
 
-    @property
-    def name(self) -> str:
-        """Return `qlora`."""
-        return "qlora"
+class TunedPredictor:
+    """The zero-shot prompt over the model with the adapter in `adapter`, whose weights have the SHA-256 `sha256`."""
 
-    @property
-    def role(self) -> Role:
-        """Return the tuning role."""
-        return Role.TUNING
+    def __init__(self, context: FitContext, prompt: PromptServed, *, adapter: Path, sha256: str) -> None:
+        from llmtl.prompting.fitted import fixed
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the tuned model as a zero-shot predictor; the adapter lies in the context's folder.
+        self._prompted = fixed(context, prompt, adapter=adapter)
+        self.adapter, self.sha256 = adapter, sha256
+
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Predict in order, one prediction per text; a text whose prompt does not fit the context is a failure."""
+        from llmtl.engines.transformers.quiet import quiet
+
+        with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
+            return self._prompted.predict(inputs, advance=advance)
+
+    def save(self, folder: Path) -> None:
+        """Write the prompt, the hash of the adapter, and the adapter where it is not there yet."""
+        from llmtl.prompting.fitted import PROMPT_FILE, kept_form
+        from llmtl.store import write_json
+
+        if self.adapter.resolve() != (folder / ADAPTER_FOLDER).resolve():
+            shutil.copytree(self.adapter, folder / ADAPTER_FOLDER)
+        write_json(folder / PROMPT_FILE, kept_form(self._prompted.prompt) | {"sha256": self.sha256})
+
+    def served(self) -> Served:
+        """Say how it is served: by the base model with the adapter."""
+        return self._prompted.prompt
+
+
+class Qlora(Strategy[QloraConfig]):
+    """`callbacks` are given to the trainer beside the library's own."""
+
+    section = QloraConfig
+    facts = Facts(
+        name="qlora",
+        role=Role.TUNING,
+        served=PromptServed,
+        runs=Runs.BASE_MODEL,
+        fit_weight=35,
+        prompts=1,
+        time_grows_with_train=True,
+        retrain_with_seeds=True,
+        curve=Curve.ON_GPU,
+        made_with="peft",
+        is_made_by="a LoRA adapter on the base model",
+        summary="Fine-tuning a 4-bit model with adapters.",
+    )
+
+    def __init__(self, config: QloraConfig | None = None, callbacks: "tuple[TrainerCallback, ...]" = ()) -> None:
+        super().__init__(config)
+        self.callbacks = callbacks
+
+    def require_packages(self) -> None:
+        """Raise `MissingPackageError` unless the packages for training are installed."""
+        require("Fine-tuning", *TUNING)
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Train; the adapter lies in the context's folder.
 
         Raises `TrainingError` when no training example keeps its answer, or when even one example at a time exhausts
         the memory.
         """
         from llmtl.engines.transformers.quiet import quiet
+        from llmtl.prompting.fitted import answer_finding
 
         with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
             from llmtl.tuning.training import train
 
         start = monotonic()
-        job = self._job(context, start)
+        job, max_tokens = self._job(context, start)
         context.release_engines()  # a GPU that trains the model in 4 bits may not hold it in 16 bits beside that
         outcome = train(job)
-        digest = _sha256(context.folder / ADAPTER_FOLDER)
-        state = {
-            "adapter": ADAPTER_FOLDER,
-            "sha256": digest,
-            "config": self.config.model_dump(mode="json"),
-            "learning_rate": job.learning_rate,
-            "best_step": outcome.best.step,
-        }
-        details = self._details(context, job, outcome) | {"train_seconds": monotonic() - start}
-        return _predictor(context, state | {"details": details})
+        prompt = PromptServed(adapter=job.folder, max_tokens=max_tokens)
+        predictor = TunedPredictor(context, prompt, adapter=job.folder, sha256=_sha256(job.folder))
+        return Fitted(predictor, (self._curve(context, job, outcome), *answer_finding(prompt)))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor of a stored adapter, without training.
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load prompt and adapter; raises `RunError` when the adapter is missing or not the one that was trained."""
+        from llmtl.prompting.fitted import PROMPT_FILE
+        from llmtl.store import read_json
 
-        Raises `RunError` when the adapter in the context's folder is missing or not the one that was trained.
-        """
-        folder = context.folder / state["adapter"]
-        if not (folder / WEIGHTS_FILE).is_file():
-            raise RunError(
-                f"The adapter folder '{folder}' has no {WEIGHTS_FILE}; run the recipe again with a new --out."
-            )
-        if _sha256(folder) != state["sha256"]:
-            raise RunError(f"The adapter in '{folder}' is not the one that was trained; run the recipe again.")
-        return _predictor(context, state)
+        kept = read_json(folder / PROMPT_FILE)
+        return opened(context, folder / ADAPTER_FOLDER, sha256=kept["sha256"], max_tokens=kept["max_tokens"])
 
-    def _job(self, context: FitContext, start: float) -> "Job":
-        """Return what is to be trained: tokenized examples, the learning rate and the limits."""
+    def _job(self, context: FitContext, start: float) -> "tuple[Job, int | None]":
+        """Say what is to be trained (tokenized examples, learning rate, limits) and how long an answer may be."""
+        from llmtl.engines.checkpoint import fetch_checkpoint, inspect_checkpoint
         from llmtl.engines.transformers.loading import load_tokenizer
+        from llmtl.prompting.predictors import answer_room
+        from llmtl.prompting.template import Template
+        from llmtl.tuning.examples import each_reference, fitting, require_answers
         from llmtl.tuning.training import Job
 
         info = inspect_checkpoint(context.model.name, context.model.revision)
         tokenizer = load_tokenizer(context.model)
-        template = Template(context.task, context.load_engine(None))
+        engine = context.load_engine(None)
+        template = Template(context.task, engine)
         longest = min(self.config.max_length or info.context_length, info.context_length)
         given = each_reference(context.train)
         train = fitting(given, template, tokenizer, max_length=longest)
@@ -106,7 +156,7 @@ class Qlora:
             context, (len(given) - len(train), len(given)), (len(context.dev) - len(dev), len(context.dev)), longest
         )
         seconds = context.budget.train_seconds
-        return Job(
+        job = Job(
             checkpoint=fetch_checkpoint(context.model.name, context.model.revision),
             tokenizer=tokenizer,
             train=train,
@@ -120,39 +170,42 @@ class Qlora:
             base_name=context.model.name,
             callbacks=self.callbacks,
         )
+        return job, answer_room(engine, template, context.train)
 
-    def _learning_rate(self, info: CheckpointInfo) -> float:
-        """Return the configured learning rate, or the one the hidden-size rule gives."""
+    def _learning_rate(self, info: "CheckpointInfo") -> float:
+        """Take the configured learning rate, or the one the hidden-size rule gives."""
+        from llmtl.tuning.learning_rate import rate_for_hidden_size
+
         return self.config.learning_rate or rate_for_hidden_size(info.hidden_size)
 
-    def _details(self, context: FitContext, job: "Job", outcome: "Outcome") -> dict[str, Any]:
-        """Return the JSON-able facts of a training."""
+    def _curve(self, context: FitContext, job: "Job", outcome: "Outcome") -> TrainingCurve:
+        """Say how training went."""
+        from llmtl.tuning.examples import each_reference
+
         given = self.config.learning_rate is not None
-        return {
-            "learning_curve": [asdict(point) for point in outcome.curve],
-            "best_step": outcome.best.step,
-            "stopped_by": outcome.stopped_by,
-            "epochs": outcome.curve[-1].epoch,
-            "learning_rate": job.learning_rate,
-            "learning_rate_from": "recipe" if given else "hidden-size rule",
-            "batch": outcome.batch,
-            "accumulation": outcome.accumulation,
-            "train_examples": len(job.train),
-            "dropped_train_examples": len(each_reference(context.train)) - len(job.train),
-            "dropped_dev_examples": len(context.dev) - len(job.dev),
-            "trained_tokens": outcome.trained_tokens,
-            "peak_memory_gib": outcome.peak_gib,
-        }
+        return TrainingCurve(
+            points=outcome.curve,
+            best_step=outcome.best.step,
+            stopped_by=outcome.stopped_by,
+            learning_rate=job.learning_rate,
+            learning_rate_from="recipe" if given else "hidden-size rule",
+            batch=outcome.batch,
+            accumulation=outcome.accumulation,
+            train_examples=len(job.train),
+            dropped_train_examples=len(each_reference(context.train)) - len(job.train),
+            dropped_dev_examples=len(context.dev) - len(job.dev),
+            trained_tokens=outcome.trained_tokens,
+            peak_memory_gib=outcome.peak_gib,
+        )
 
 
-def _predictor(context: FitContext, state: Mapping[str, Any]) -> PromptedPredictor:
-    """Return the zero-shot predictor over the engine with the stored adapter."""
-    from llmtl.engines.transformers.quiet import quiet
-
-    with quiet():  # PEFT imports bitsandbytes, too
-        engine = context.load_engine(context.folder / state["adapter"])
-    template = Template(context.task, engine)
-    return prompt_predictor(context.task, engine, template, train=context.train, state=state, details=state["details"])
+def opened(context: FitContext, adapter: Path, *, sha256: str, max_tokens: int | None) -> TunedPredictor:
+    """Open a kept adapter; raises `RunError` when it is missing or not the one that was trained."""
+    if not (adapter / WEIGHTS_FILE).is_file():
+        raise RunError(f"The adapter folder '{adapter}' has no {WEIGHTS_FILE}; run the recipe again with a new --out.")
+    if _sha256(adapter) != sha256:
+        raise RunError(f"The adapter in '{adapter}' is not the one that was trained; run the recipe again.")
+    return TunedPredictor(context, PromptServed(adapter=adapter, max_tokens=max_tokens), adapter=adapter, sha256=sha256)
 
 
 def _report_dropped(context: FitContext, train: tuple[int, int], dev: tuple[int, int], longest: int) -> None:
@@ -166,6 +219,6 @@ def _report_dropped(context: FitContext, train: tuple[int, int], dev: tuple[int,
 
 
 def _sha256(folder: Path) -> str:
-    """Return the SHA-256 of the adapter's weights, in hexadecimal."""
+    """Hash the adapter's weights (SHA-256, in hexadecimal)."""
     with (folder / WEIGHTS_FILE).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

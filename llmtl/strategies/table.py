@@ -1,39 +1,104 @@
 """The table of strategies, cheapest first, and the recipe section that chooses among them.
 
-To add a strategy, write it beside its siblings and add one line here. Not covered: what a strategy does (its module),
-fitting and evaluating (`llmtl.pipeline`).
+To add a strategy, write its file beside the others and add one row here. Another package adds one by naming its class
+under the entry-point group `llmtl.strategies`; it comes after those of llmtl. Not covered: what a strategy does (its
+file), fitting and evaluating (`llmtl.pipeline`).
 """
 
 import difflib
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Annotated, Any
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from llmtl.classical.config import CrfConfig, DictionaryConfig, TfidfConfig
+from llmtl.engines.openai.config import EndpointConfig
 from llmtl.errors import RecipeError
 from llmtl.kinds.classification import CLASSIFICATION
-from llmtl.kinds.kind import Kind, Shape
+from llmtl.kinds.kind import Kind
 from llmtl.kinds.table import kind_named
-from llmtl.prompting.config import (
-    FewShotConfig,
-    HostedConfig,
-    KnnFewShotConfig,
-    ManyShotConfig,
-    ZeroShotConfig,
-)
-from llmtl.strategy import Strategy
-from llmtl.tuning.config import QloraConfig
+from llmtl.strategies.crf import Crf
+from llmtl.strategies.dictionary import Dictionary
+from llmtl.strategies.few_shot import FewShot
+from llmtl.strategies.hosted import Hosted
+from llmtl.strategies.knn_few_shot import KnnFewShot
+from llmtl.strategies.majority import Majority
+from llmtl.strategies.many_shot import ManyShot
+from llmtl.strategies.nearest import Nearest
+from llmtl.strategies.qlora import Qlora
+from llmtl.strategies.tfidf import Tfidf
+from llmtl.strategies.zero_shot import ZeroShot
+from llmtl.strategy import AnyStrategy, Facts, Runs, Served, Strategy
 
-HOSTED: frozenset[str] = frozenset({"hosted"})
-"""The strategies that ask an endpoint, mostly on another machine: measured only where the recipe lists them."""
+GROUP = "llmtl.strategies"
+OWN: tuple[type[AnyStrategy], ...] = (
+    Majority,
+    Tfidf,
+    Dictionary,
+    Crf,
+    Nearest,
+    ZeroShot,
+    FewShot,
+    ManyShot,
+    KnnFewShot,
+    Hosted,
+    Qlora,
+)
+"""The strategies of llmtl, cheapest first."""
+
+
+def _from_elsewhere() -> tuple[tuple[type[AnyStrategy], ...], tuple[str, ...]]:
+    """List the strategies of other packages, and in one line each what is wrong with the others."""
+    found: list[type[AnyStrategy]] = []
+    problems: list[str] = []
+    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        try:
+            loaded = point.load()
+        except Exception as error:  # noqa: BLE001  whatever another package raises must not end llmtl
+            problems.append(f"{_whose(point)} cannot be loaded ({type(error).__name__}: {error})")
+            continue
+        why = _why_not(loaded, {each.facts.name for each in (*OWN, *found)})
+        if why is None:
+            found.append(loaded)
+        else:
+            problems.append(f"{_whose(point)} {why}")
+    return tuple(found), tuple(f"{problem}; repair or uninstall that package" for problem in problems)
+
+
+def _whose(point: EntryPoint) -> str:
+    package = f" of the package '{point.dist.name}'" if point.dist is not None else ""
+    return f"the strategy '{point.name}'{package}"
+
+
+def _why_not(loaded: object, taken: set[str]) -> str | None:
+    """Say why what an entry point names cannot be a strategy; None where it can."""
+    if not (isinstance(loaded, type) and issubclass(loaded, Strategy)):
+        return "is not a subclass of llmtl.strategy.Strategy"
+    if not isinstance(getattr(loaded, "facts", None), Facts):
+        return "has no facts"
+    if loaded.facts.name in taken:
+        return f"has the name '{loaded.facts.name}', which another strategy has"
+    if loaded.facts.served not in get_args(Served):
+        known = ", ".join(each.__name__ for each in get_args(Served))
+        return f"is served as {getattr(loaded.facts.served, '__name__', loaded.facts.served)}, and llmtl serves {known}"
+    return None
+
+
+_ELSEWHERE, PROBLEMS = _from_elsewhere()
+STRATEGIES: Mapping[str, type[AnyStrategy]] = {each.facts.name: each for each in (*OWN, *_ELSEWHERE)}
+"""All strategies by name: those of llmtl, cheapest first, then those of other packages."""
+DEFAULT = tuple(name for name, each in STRATEGIES.items() if each.facts.default)
+
+
+def section_name(strategy: str) -> str:
+    """Return the key of a strategy's section in a recipe."""
+    return strategy.replace("-", "_")
 
 
 _Name = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=list(STRATEGIES)))]
 
 
-class StrategiesConfig(BaseModel):
+class _Strategies(BaseModel):
     """Which strategies to measure, and the choices of each."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,66 +107,65 @@ class StrategiesConfig(BaseModel):
         default=None,
         description="The strategies to measure; by default all that serve the kind of task, but for hosted ones.",
     )
-    tfidf: TfidfConfig = Field(default_factory=TfidfConfig, description="TF-IDF and logistic regression.")
-    dictionary: DictionaryConfig = Field(
-        default_factory=DictionaryConfig, description="The words that were spans in train (extraction)."
-    )
-    crf: CrfConfig = Field(default_factory=CrfConfig, description="A linear-chain random field (extraction).")
-    zero_shot: ZeroShotConfig = Field(default_factory=ZeroShotConfig, description="The instruction and the labels.")
-    few_shot: FewShotConfig = Field(
-        default_factory=FewShotConfig, description="The same demonstrations for every input."
-    )
-    many_shot: ManyShotConfig = Field(
-        default_factory=ManyShotConfig, description="As many demonstrations as the context holds, always the same."
-    )
-    knn_few_shot: KnnFewShotConfig = Field(
-        default_factory=KnnFewShotConfig, description="Demonstrations retrieved for each input."
-    )
-    hosted: HostedConfig = Field(default_factory=HostedConfig, description="A model at an OpenAI-compatible endpoint.")
-    qlora: QloraConfig = Field(default_factory=QloraConfig, description="Fine-tuning a 4-bit model with adapters.")
 
-    @field_validator("run")
-    @classmethod
-    def _known(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        """Return the names; raises `ValueError` that lists every unknown or repeated one."""
-        if names is None:
-            return None
-        problems = [_unknown(name) for name in dict.fromkeys(names) if name not in STRATEGIES]
+    @model_validator(mode="after")
+    def _known(self) -> "_Strategies":
+        """Raise `ValueError` that lists every unknown or repeated name, and strategies that cannot be used."""
+        names = self.run or ()
+        problems = [*PROBLEMS, *(_unknown(name) for name in dict.fromkeys(names) if name not in STRATEGIES)]
         problems += [f"'{name}' is listed twice" for name in STRATEGIES if names.count(name) > 1]
         if problems:
             raise ValueError(", and ".join(problems))
-        return names
+        return self
+
+    def of(self, strategy: str) -> BaseModel:
+        """Return the section of a strategy."""
+        given = getattr(self, section_name(strategy), None)
+        return given if isinstance(given, BaseModel) else STRATEGIES[strategy].section()
+
+    def others(self, strategy: str) -> dict[str, BaseModel]:
+        """Return the sections that a strategy reads beside its own, by strategy."""
+        return {name: self.of(name) for name in STRATEGIES[strategy].facts.reads if name in STRATEGIES}
+
+
+if TYPE_CHECKING:
+    StrategiesConfig = _Strategies
+else:
+    StrategiesConfig = create_model(
+        "StrategiesConfig",
+        __base__=_Strategies,
+        __doc__=_Strategies.__doc__,
+        **{
+            section_name(name): (each.section, Field(default_factory=each.section, description=each.facts.summary))
+            for name, each in STRATEGIES.items()
+            if each.section.model_fields
+        },
+    )
+    """The section of a recipe: the names to run, and the section of every strategy that has choices."""
+
+
+def facts_of(name: str) -> Facts | None:
+    """Return the facts of a strategy; None for a name that is not in the table, as prediction files may have."""
+    return STRATEGIES[name].facts if name in STRATEGIES else None
 
 
 def sending_away(config: StrategiesConfig) -> dict[str, str]:
-    """Return the strategies that the recipe runs and that send inputs to another machine, with why they are barred."""
-    away = [name for name in config.run or () if name in HOSTED and not config.hosted.on_this_machine]
-    why = f"it would send inputs to '{config.hosted.base_url}', which decision.private bars; nothing was sent"
-    return dict.fromkeys(away, why)
+    """List the strategies that the recipe runs and that send inputs to another machine, with why they are barred."""
+    found = {}
+    for name in config.run or DEFAULT:
+        section = config.of(name)
+        if STRATEGIES[name].facts.runs is not Runs.PROVIDER:
+            continue
+        if isinstance(section, EndpointConfig) and section.on_this_machine:
+            continue
+        where = f"'{section.base_url}'" if isinstance(section, EndpointConfig) else "its provider"
+        found[name] = f"it would send inputs to {where}, which decision.private bars; nothing was sent"
+    return found
 
 
-def build(config: StrategiesConfig, kind: Kind = CLASSIFICATION) -> tuple[Strategy, ...]:
-    """Make the strategies that `config` runs, cheapest first whatever order they are listed in.
-
-    Raises `RecipeError` for one that is listed and does not serve the kind of task.
-    """
-    if config.run is None:
-        names = [name for name in STRATEGIES if name not in HOSTED and serves(name, kind)]
-    else:
-        names = [name for name in STRATEGIES if name in config.run]
-    unfit = next((name for name in config.run or () if not serves(name, kind)), None)
-    if unfit is not None:
-        valid = ", ".join(name for name in STRATEGIES if serves(name, kind))
-        raise RecipeError(
-            f"The strategy '{unfit}' does not serve tasks of kind {kind}; take it out of 'strategies.run' "
-            f"(valid here: {valid})."
-        )
-    return tuple(make(name, config) for name in names)
-
-
-def make(name: str, config: StrategiesConfig) -> Strategy:
-    """Make one strategy, whether or not `config` lists it."""
-    return STRATEGIES[name](config)
+def make(name: str, config: StrategiesConfig) -> AnyStrategy:
+    """Make the strategy of that name with its section of the recipe, whether or not `config` lists it."""
+    return STRATEGIES[name](config.of(name))
 
 
 def kept(section: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -111,115 +175,31 @@ def kept(section: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """
     known = {key: value for key, value in section.items() if key in StrategiesConfig.model_fields}
     if isinstance(known.get("run"), list):
-        of_kind = [name for name in known["run"] if name in STRATEGIES and serves(name, kind_named(kind))]
+        of_kind = [
+            name for name in known["run"] if name in STRATEGIES and STRATEGIES[name].facts.serves(kind_named(kind))
+        ]
         known["run"] = of_kind or None
     return known
 
 
-def serves(name: str, kind: Kind) -> bool:
-    """Return whether a strategy can solve tasks of a kind."""
-    return kind.shape in SHAPES.get(name, frozenset(Shape))
+def build(config: StrategiesConfig, kind: Kind = CLASSIFICATION) -> tuple[AnyStrategy, ...]:
+    """Make the strategies that `config` runs, cheapest first whatever order they are listed in.
+
+    Without a list those that do not serve the kind of task are left out; raises `RecipeError` for one asked for by name
+    that does not.
+    """
+    unfit = [name for name in config.run or () if not STRATEGIES[name].facts.serves(kind)]
+    if unfit:
+        valid = ", ".join(name for name, each in STRATEGIES.items() if each.facts.serves(kind))
+        raise RecipeError(
+            f"The strategy '{unfit[0]}' does not serve tasks of kind {kind.name}; take it out of 'strategies.run' "
+            f"(valid here: {valid})."
+        )
+    names = DEFAULT if config.run is None else config.run
+    return tuple(make(name, config) for name, each in STRATEGIES.items() if name in names and each.facts.serves(kind))
 
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, STRATEGIES, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"valid here: {', '.join(STRATEGIES)}"
     return f"there is no strategy '{name}' ({hint})"
-
-
-# Each builder imports its strategy late: reading a recipe must not load scikit-learn or torch.
-
-
-def _majority(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.majority import Majority
-
-    del config
-    return Majority()
-
-
-def _tfidf(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.tfidf import Tfidf
-
-    return Tfidf(config.tfidf)
-
-
-def _dictionary(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.dictionary import Dictionary
-
-    return Dictionary(config.dictionary)
-
-
-def _crf(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.crf import Crf
-
-    return Crf(config.crf)
-
-
-def _nearest(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.nearest import Nearest
-
-    del config
-    return Nearest()
-
-
-def _zero_shot(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.zero_shot import ZeroShot
-
-    return ZeroShot(config.zero_shot)
-
-
-def _few_shot(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.few_shot import FewShot
-
-    return FewShot(config.few_shot)
-
-
-def _many_shot(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.many_shot import ManyShot
-
-    return ManyShot(config.many_shot, above=max(config.few_shot.shots))
-
-
-def _hosted(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.hosted import Hosted
-
-    return Hosted(config.hosted)
-
-
-def _knn_few_shot(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.knn_few_shot import KnnFewShot
-
-    return KnnFewShot(config.knn_few_shot)
-
-
-def _qlora(config: StrategiesConfig) -> Strategy:
-    from llmtl.strategies.qlora import Qlora
-
-    return Qlora(config.qlora)
-
-
-STRATEGIES: Mapping[str, Callable[[StrategiesConfig], Strategy]] = MappingProxyType(
-    {
-        "majority": _majority,
-        "tfidf": _tfidf,
-        "dictionary": _dictionary,
-        "crf": _crf,
-        "nearest": _nearest,
-        "zero-shot": _zero_shot,
-        "few-shot": _few_shot,
-        "many-shot": _many_shot,
-        "knn-few-shot": _knn_few_shot,
-        "hosted": _hosted,
-        "qlora": _qlora,
-    }
-)
-
-SHAPES: Mapping[str, frozenset[Shape]] = MappingProxyType(
-    {
-        "tfidf": frozenset({Shape.LABEL, Shape.LABELS}),
-        "dictionary": frozenset({Shape.SPANS}),
-        "crf": frozenset({Shape.SPANS}),
-        "nearest": frozenset({Shape.TEXT}),
-    }
-)
-"""The shapes of answers that a strategy serves; one that is not listed serves all."""

@@ -2,53 +2,76 @@
 
 It is what a data scientist would try in ten minutes, and the from-scratch control: it knows nothing but the training
 examples. Features and regularisation are chosen on dev; the model is fitted on train alone. Not covered: any number of
-labels an input (`label_sets`, which fitting turns to for such a task), stemming, class weights, calibration.
+labels per input (`llmtl.classical.label_sets`, which fitting turns to for such a task), stemming, class weights,
+calibration.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
-from llmtl.classical.config import Features, TfidfConfig
-from llmtl.classical.features import Vectoriser, fit_vectorisers
-from llmtl.classical.grid import best_on_dev, training_examples
-from llmtl.classical.label_sets import LabelSetPredictor, label_set_points
-from llmtl.classical.linear import LinearModel, path, predictions
-from llmtl.metrics import accuracy, macro_f1
+from llmtl.classical.config import Features
+from llmtl.kinds.kind import Shape
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, Prediction, Predictor, Role
+from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, Task, references, texts_of
 
-WEIGHTS_FILE = "weights.npz"
+if TYPE_CHECKING:
+    from llmtl.classical.features import Vectoriser
+    from llmtl.classical.label_sets import LabelSetPredictor
+    from llmtl.classical.linear import LinearModel
+
+
+class TfidfConfig(BaseModel):
+    """The choices of the `tfidf` strategy: the grid that is tried on dev."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    features: tuple[Features, ...] = Field(
+        default=("word", "word+char"),
+        min_length=1,
+        description="Kinds of features to try: word 1-2-grams (Wang & Manning 2012, 'Baselines and Bigrams'), alone or "
+        "with character 2-4-grams within words, which survive spelling mistakes and inflection.",
+    )
+    c: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(1.0, 10.0, 100.0),
+        min_length=1,
+        description="Inverse strengths of L2 regularisation to try: scikit-learn's default 1 and weaker, since TF-IDF "
+        "values are small.",
+    )
 
 
 @dataclass(frozen=True)
 class TfidfPredictor:
     """A fitted vectoriser and classifier; labels that train lacks have probability 0.
 
-    `choice` holds `features` and `c`; `grid` one entry a point that was tried, with its dev scores.
+    `choice` holds `features` and `c`.
     """
 
     task: Task
-    vectoriser: Vectoriser
-    model: LinearModel
+    vectoriser: "Vectoriser"
+    model: "LinearModel"
     choice: Mapping[str, Any]
-    grid: tuple[Mapping[str, Any], ...] = ()
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return one prediction a text, in order."""
+        """Predict in order, one prediction per text."""
         texts = texts_of(inputs)
+        from llmtl.classical.linear import predictions
+
         start = perf_counter()
-        rows = self.probabilities(self.vectoriser.rows(texts)) if texts else np.zeros((0, len(self.task.labels)))
+        rows = self.probabilities(self.vectoriser.rows(texts)).tolist() if texts else []
         seconds_each = (perf_counter() - start) / max(1, len(texts))
         advance(len(texts))
-        return predictions(self.task.labels, rows.tolist(), seconds_each=seconds_each)
+        return predictions(self.task.labels, rows, seconds_each=seconds_each)
 
     def probabilities(self, rows: Any) -> Any:
-        """Return an array, N TF-IDF rows x C labels in the task's order."""
+        """Compute an array, N TF-IDF rows x C labels in the task's order."""
+        import numpy as np
+
         known = self.model.probabilities(rows)
         probabilities = np.zeros((len(known), len(self.task.labels)))
         # the model has the labels of train in alphabetical order, the task all labels in its own
@@ -56,57 +79,76 @@ class TfidfPredictor:
         return probabilities
 
     def labels_of(self, rows: Any) -> list[str]:
-        """Return the predicted label of each TF-IDF row."""
+        """Predict the label of each TF-IDF row."""
         return [self.task.labels[index] for index in self.probabilities(rows).argmax(axis=1)]
 
-    def state(self) -> dict[str, Any]:
-        """Return the chosen features and C; the weights are in the strategy's folder."""
-        return dict(self.choice)
+    def save(self, folder: Path) -> None:
+        """Write choice, vocabulary and weights."""
+        from llmtl.classical.files import linear_arrays, linear_facts, write_parts
 
-    def details(self) -> dict[str, Any]:
-        """Return the choice, the number of features and the grid with its dev scores."""
-        return {**self.choice, "vocabulary": self.vectoriser.size, "grid": [dict(point) for point in self.grid]}
+        facts = {"choice": dict(self.choice), **linear_facts(self.model, self.vectoriser)}
+        write_parts(folder, facts, linear_arrays(self.model, self.vectoriser))
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it."""
+        return LocalServed()
 
 
-@dataclass(frozen=True)
-class Tfidf:
-    """The strategy; equal dev scores go to fewer features, then to stronger regularisation."""
+class Tfidf(Strategy[TfidfConfig]):
+    """Equal dev scores go to fewer features, then to stronger regularisation."""
 
-    config: TfidfConfig = field(default_factory=TfidfConfig)
-    name = "tfidf"
-    role = Role.BASELINE
+    section = TfidfConfig
+    facts = Facts(
+        name="tfidf",
+        role=Role.BASELINE,
+        served=LocalServed,
+        answers=frozenset({Shape.LABEL, Shape.LABELS}),
+        curve=Curve.EVERYWHERE,
+        made_with="sklearn",
+        summary="TF-IDF and logistic regression.",
+    )
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor of the grid's best point on dev. Raises `DataError` without training examples."""
+    def fit(self, context: FitContext) -> Fitted:
+        """Fit the grid, and keep its best point on dev. Raises `DataError` without training examples."""
+        from llmtl.classical.grid import best_on_dev
+        from llmtl.classical.label_sets import label_set_points
+
         wanted, strengths = sorted(set(self.config.features), key=len), sorted(set(self.config.c))
         fit = label_set_points if context.task.kind.lists else _points
-        fitted: Iterable[tuple[TfidfPredictor | LabelSetPredictor, dict[str, float]]]
-        fitted = fit(context, _vectorise(context, wanted), strengths)
-        points = ((predictor, {**predictor.choice, **scores}) for predictor, scores in fitted)
-        chosen, grid = best_on_dev(points, context, name=self.name, count=len(wanted) * len(strengths))
-        best = replace(chosen, grid=grid)
-        best.model.save(context.folder / WEIGHTS_FILE)
-        return best
+        points: Iterable[tuple[TfidfPredictor | LabelSetPredictor, Mapping[str, float]]]
+        points = fit(context, vectorise(context, wanted), strengths)
+        tried = ((each, each.choice, scores) for each, scores in points)
+        best, trace = best_on_dev(tried, context, name=self.name, count=len(wanted) * len(strengths))
+        return Fitted(best, (trace,))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the stored predictor: its vectoriser fitted again on train, its weights from the folder."""
-        features: Features = state["features"]
-        vectoriser, _ = _vectorise(context, [features])[features]
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load vocabulary and weights."""
+        from llmtl.classical.files import linear_from, read_arrays, read_facts
+        from llmtl.classical.label_sets import LabelSetPredictor
+
+        facts = read_facts(folder)
+        vectoriser, model = linear_from(facts, read_arrays(folder))
         make = LabelSetPredictor if context.task.kind.lists else TfidfPredictor
-        return make(context.task, vectoriser, LinearModel.load(context.folder / WEIGHTS_FILE), choice=state)
+        return make(context.task, vectoriser, model, choice=facts["choice"])
 
 
-def _vectorise(context: FitContext, wanted: Sequence[Features]) -> dict[Features, tuple[Vectoriser, Any]]:
-    """Return the vectorisers fitted on the training texts, with the rows of those."""
+def vectorise(context: FitContext, wanted: Sequence[Features]) -> dict[Features, tuple["Vectoriser", Any]]:
+    """Fit vectorisers on the training texts; each comes with the rows of those."""
+    from llmtl.classical.features import fit_vectorisers
+    from llmtl.classical.grid import training_examples
+
     return fit_vectorisers([example.text for example in training_examples(context)], wanted)
 
 
 def _points(
     context: FitContext,
-    vectorised: Mapping[Features, tuple[Vectoriser, Any]],
+    vectorised: Mapping[Features, tuple["Vectoriser", Any]],
     strengths: Sequence[float],
 ) -> Iterator[tuple[TfidfPredictor, dict[str, float]]]:
     """Yield each point of the grid, fitted on train, with its dev scores."""
+    from llmtl.classical.linear import path
+    from llmtl.metrics import accuracy, macro_f1
+
     truth = references(context.dev)
     for features, (vectoriser, rows) in vectorised.items():
         dev_rows = vectoriser.rows([example.text for example in context.dev])
@@ -114,4 +156,4 @@ def _points(
         for c, model in zip(strengths, models, strict=True):
             predictor = TfidfPredictor(context.task, vectoriser, model, choice={"features": features, "c": c})
             guesses = predictor.labels_of(dev_rows)
-            yield predictor, {"dev_accuracy": accuracy(truth, guesses), "dev_macro_f1": macro_f1(truth, guesses)}
+            yield predictor, {"accuracy": accuracy(truth, guesses), "macro_f1": macro_f1(truth, guesses)}

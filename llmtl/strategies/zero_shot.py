@@ -3,34 +3,51 @@
 Not covered: inventing wordings for a task.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmtl.errors import ContextLengthError
-from llmtl.prompting.calibrating import calibrate
-from llmtl.prompting.config import ZeroShotConfig
-from llmtl.prompting.demonstrations import stratified
-from llmtl.prompting.instructions import wordings
-from llmtl.prompting.prompts import Prompts, calibration_of, instruction_of
-from llmtl.prompting.search import Candidate, search
-from llmtl.strategy import FitContext, Predictor, Role
+from llmtl.prompting.config import PromptConfig
+from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
+
+if TYPE_CHECKING:
+    from llmtl.prompting.prompts import Prompts
 
 
-@dataclass(frozen=True)
-class ZeroShot:
-    """The strategy; equal dev scores go to the earlier wording, the task's own first."""
+class ZeroShotConfig(PromptConfig):
+    """The choices of the `zero-shot` strategy: the wordings of the instruction that are tried on dev."""
 
-    config: ZeroShotConfig = field(default_factory=ZeroShotConfig)
 
-    name: ClassVar[str] = "zero-shot"
-    role: ClassVar[Role] = Role.PROMPTING
+class ZeroShot(Strategy[ZeroShotConfig]):
+    """Equal dev scores go to the earlier wording, the task's own first."""
 
-    def fit(self, context: FitContext) -> Predictor:
-        """Return the predictor with the wording that scores best on dev.
+    section = ZeroShotConfig
+    facts = Facts(
+        name="zero-shot",
+        role=Role.PROMPTING,
+        served=PromptServed,
+        runs=Runs.BASE_MODEL,
+        learns_from_train=False,
+        fit_weight=4,
+        prompts=1,
+        races=True,
+        made_with="transformers",
+        is_made_by="prompting the base model",
+        summary="The instruction and the labels.",
+    )
+
+    def fit(self, context: FitContext) -> Fitted:
+        """Choose the wording that scores best on dev.
 
         Raises `ContextLengthError` when instruction and labels alone overflow the context.
         """
+        from llmtl.prompting.calibrating import calibrate
+        from llmtl.prompting.demonstrations import stratified
+        from llmtl.prompting.fitted import answer_finding, fixed
+        from llmtl.prompting.instructions import wordings
+        from llmtl.prompting.prompts import Prompts
+        from llmtl.prompting.search import Candidate, search
+
         prompts = Prompts(context)
         told = [wording for wording in wordings(context.task, self.config) if _fits(prompts, wording)]
         if not told:
@@ -40,7 +57,7 @@ class ZeroShot:
         ]
         dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed, kind=context.task.kind)
         found = search(candidates, dev, context, name=self.name, instructions=told)
-        calibration, facts = calibrate(
+        calibration, calibrated = calibrate(
             self.config.calibration,
             context,
             found.best.predictor,
@@ -48,21 +65,28 @@ class ZeroShot:
             predictions=found.predictions,
             spare=context.train,
         )
-        details = {**found.details(context.task.metric), **facts}
-        return prompts.predictor(found.instruction, calibration=calibration, details=details)
+        prompt = PromptServed(
+            instruction=found.instruction,
+            calibration=calibration,
+            max_tokens=prompts.max_tokens(found.instruction),
+        )
+        trace = found.trace(context.task.metric.value)
+        return Fitted(fixed(context, prompt), (trace, *calibrated, *answer_finding(prompt)))
 
-    def restore(self, context: FitContext, state: Mapping[str, Any]) -> Predictor:
-        """Return the predictor with the stored wording and calibration."""
-        return Prompts(context).predictor(instruction_of(state, context), calibration=calibration_of(state))
+    def load(self, context: FitContext, folder: Path) -> Predictor:
+        """Load the wording and the calibration."""
+        from llmtl.prompting.fitted import fixed, read_prompt
+
+        return fixed(context, read_prompt(context, folder))
 
 
-def _fits(prompts: Prompts, instruction: str) -> bool:
-    """Return whether the instruction and the labels fit the context."""
+def _fits(prompts: "Prompts", instruction: str) -> bool:
+    """Say whether the instruction and the labels fit the context."""
     return prompts.tokens(instruction, "") <= prompts.room(instruction)
 
 
-def _too_long(prompts: Prompts, instruction: str) -> ContextLengthError:
-    """Return the error for an instruction that leaves no room."""
+def _too_long(prompts: "Prompts", instruction: str) -> ContextLengthError:
+    """Word the error for an instruction that leaves no room."""
     return ContextLengthError(
         f"The instruction with its {len(prompts.context.task.labels)} labels has {prompts.tokens(instruction, '')} "
         f"tokens and the model's context leaves room for {prompts.room(instruction)}; shorten the label names or use a "

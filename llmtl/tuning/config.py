@@ -1,4 +1,4 @@
-"""What a recipe may choose about QLoRA, with defaults from the literature.
+"""What a recipe may choose about training an adapter, with defaults from the literature.
 
 Sources: Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314, section 4 and appendix B); Schulman et al. 2025, "LoRA Without
 Regret" (thinkingmachines.ai/blog/lora); PEFT's LoRA guide (huggingface.co/docs/peft, "LoRA"). Not covered: which layers
@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class QloraConfig(BaseModel):
-    """The choices of the `qlora` strategy."""
+class AdapterTrainingConfig(BaseModel):
+    """The choices that strategies that train a LoRA adapter have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

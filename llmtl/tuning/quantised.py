@@ -12,7 +12,7 @@ from bitsandbytes.nn.modules import Linear4bit
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
-from llmtl.tuning.config import QloraConfig
+from llmtl.tuning.config import AdapterTrainingConfig
 
 
 def load_quantised(checkpoint: Path, *, device: str) -> PreTrainedModel:
@@ -54,7 +54,7 @@ def keep_trainable_after_evaluation(model: torch.nn.Module) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def lora_config(config: QloraConfig) -> LoraConfig:
+def lora_config(config: AdapterTrainingConfig) -> LoraConfig:
     """Make PEFT's settings of the adapter: on every linear layer except the output head."""
     # Each (out, in) layer gets A (rank, in) and B (out, rank), B starting at 0: its output becomes
     # W x + alpha / rank * B A x (Hu et al. 2021, "LoRA", arXiv:2106.09685, section 4.1).

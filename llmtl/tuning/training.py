@@ -21,11 +21,12 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from llmtl.engines.transformers.quiet import own_randomness, quiet
 from llmtl.errors import TrainingError
+from llmtl.findings import TrainingPoint
 from llmtl.progress import Progress
-from llmtl.tuning.config import QloraConfig
+from llmtl.tuning.config import AdapterTrainingConfig
 from llmtl.tuning.examples import TokenizedExample
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
-from llmtl.tuning.watcher import GIB, CurvePoint, Limits, Watcher, save_adapter
+from llmtl.tuning.watcher import GIB, Limits, Watcher, save_adapter
 
 CHECKPOINTING_PARAMETERS = 1_000_000_000
 """From this size on, GPU training recomputes activations: about 20% slower, and far less memory (TRL, `SFTConfig`)."""
@@ -44,7 +45,7 @@ class Job:
     tokenizer: PreTrainedTokenizerBase
     train: tuple[TokenizedExample, ...]
     dev: tuple[TokenizedExample, ...]
-    config: QloraConfig
+    config: AdapterTrainingConfig
     learning_rate: float
     folder: Path
     seed: int
@@ -61,8 +62,8 @@ class Outcome:
     `batch` examples are computed at once and `accumulation` such batches make a step.
     """
 
-    curve: tuple[CurvePoint, ...]
-    best: CurvePoint
+    curve: tuple[TrainingPoint, ...]
+    best: TrainingPoint
     stopped_by: str
     batch: int
     accumulation: int

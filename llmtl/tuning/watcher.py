@@ -15,26 +15,10 @@ from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from llmtl.errors import TrainingError
+from llmtl.findings import TrainingPoint
 from llmtl.progress import Advance
 
 GIB = 2**30
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One measurement; losses are mean negative log-likelihoods in nats per answer token.
-
-    `train_loss` is the mean since the previous point (None before the first step), `dev_token_accuracy` the share of
-    dev answer tokens that rank first when the true tokens before them are given. The dev values are None without dev,
-    and a loss that is not a finite number is None, too: training diverged.
-    """
-
-    step: int
-    epoch: float
-    train_loss: float | None
-    dev_loss: float | None
-    dev_token_accuracy: float | None
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -51,8 +35,8 @@ class Watcher(TrainerCallback):
     """Records one training attempt and stops it in time; the adapter with the lowest dev loss is kept in `folder`."""
 
     def __init__(self, limits: Limits, folder: Path, advance: Advance) -> None:
-        self.curve: list[CurvePoint] = []
-        self.best: CurvePoint | None = None
+        self.curve: list[TrainingPoint] = []
+        self.best: TrainingPoint | None = None
         self.stopped_by = "max epochs"
         self.peak_bytes = 0
         self.trained_tokens = 0
@@ -116,9 +100,9 @@ class Watcher(TrainerCallback):
             control.should_training_stop = True
         return control
 
-    def _record(self, state: TrainerState, metrics: dict[str, float]) -> CurvePoint:
+    def _record(self, state: TrainerState, metrics: dict[str, float]) -> TrainingPoint:
         """Append a point to the curve and return it."""
-        point = CurvePoint(
+        point = TrainingPoint(
             step=state.global_step,
             epoch=float(state.epoch or 0),
             train_loss=_finite(self._train_loss),

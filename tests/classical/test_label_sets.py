@@ -1,6 +1,5 @@
 """TF-IDF for several labels an input against scikit-learn's one-vs-rest, and its threshold by scikit-learn's F1."""
 
-import json
 import random
 
 import numpy as np
@@ -11,11 +10,11 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.multiclass import OneVsRestClassifier
 
 from llmtl.answers import read_labels, write_labels
-from llmtl.classical.config import TfidfConfig
 from llmtl.classical.label_sets import THRESHOLDS
 from llmtl.kinds.multi_label import MULTI_LABEL
-from llmtl.strategies.tfidf import Tfidf
+from llmtl.strategies.tfidf import Tfidf, TfidfConfig
 from llmtl.task import Example, Metric, Task
+from tests.support.fitted import again, grid_of
 
 LABELS = ("refund", "delivery", "login")
 ONE_POINT = TfidfConfig(features=("word",), c=(10.0,))
@@ -53,7 +52,7 @@ def one_vs_rest(train, texts, c=10.0):
 
 
 def test_probabilities_agree_with_one_vs_rest_and_do_not_sum_to_one(make_plain_context):
-    predicted = Tfidf(ONE_POINT).fit(make_plain_context(TRAIN, DEV, task=task())).predict(TEXTS)
+    predicted = Tfidf(ONE_POINT).fit(make_plain_context(TRAIN, DEV, task=task())).predictor.predict(TEXTS)
     mine = np.array([[each.probabilities[label] for label in LABELS] for each in predicted])
     np.testing.assert_allclose(mine, one_vs_rest(TRAIN, TEXTS), atol=2e-3)
     assert np.ptp(mine.sum(axis=1)) > 0.5
@@ -69,13 +68,13 @@ def test_the_threshold_is_the_best_of_dev(make_plain_context, metric):
         Metric.ACCURACY: lambda guess: accuracy_score(truth, guess),
     }
     tried = [score[metric](chances >= threshold) for threshold in THRESHOLDS]
-    (point,) = fitted.details()["grid"]
+    (point,) = grid_of(fitted).points
     assert len(set(tried)) > 1
-    assert point[f"dev_{metric}"] == pytest.approx(max(tried))
-    assert tried[THRESHOLDS.index(point["threshold"])] == pytest.approx(max(tried))
-    guess = marked([each.answer for each in fitted.predict(TEXTS)])
+    assert point.scores[metric] == pytest.approx(max(tried))
+    assert tried[THRESHOLDS.index(point.choice["threshold"])] == pytest.approx(max(tried))
+    guess = marked([each.answer for each in fitted.predictor.predict(TEXTS)])
     for each in MULTI_LABEL.metrics:
-        assert point[f"dev_{each}"] == pytest.approx(score[each](guess))
+        assert point.scores[each] == pytest.approx(score[each](guess))
 
 
 def test_labels_that_none_or_all_of_train_have_are_certain(make_plain_context):
@@ -83,7 +82,9 @@ def test_labels_that_none_or_all_of_train_have_are_certain(make_plain_context):
     train = tuple(
         Example(str(at), f"{word} {at}", write_labels(["login", word], labels)) for at, word in enumerate(LABELS)
     )
-    (predicted,) = Tfidf(ONE_POINT).fit(make_plain_context(train, train, task=task(labels=labels))).predict(["refund"])
+    (predicted,) = (
+        Tfidf(ONE_POINT).fit(make_plain_context(train, train, task=task(labels=labels))).predictor.predict(["refund"])
+    )
     assert (predicted.probabilities["zoo"], predicted.probabilities["login"]) == (0.0, 1.0)
     assert list(predicted.probabilities) == list(labels)
     assert "login" in read_labels(predicted.answer)
@@ -91,22 +92,22 @@ def test_labels_that_none_or_all_of_train_have_are_certain(make_plain_context):
 
 def test_texts_without_a_word_leave_the_frequencies(make_plain_context):
     train = tuple(Example(str(at), " ", write_labels(LABELS[:1] if at else (), LABELS)) for at in range(4))
-    (predicted,) = Tfidf().fit(make_plain_context(train, train, task=task())).predict(["hello"])
+    (predicted,) = Tfidf().fit(make_plain_context(train, train, task=task())).predictor.predict(["hello"])
     assert dict(predicted.probabilities) == pytest.approx({"refund": 0.75, "delivery": 0, "login": 0})
 
 
 @pytest.mark.parametrize("features", ["word", "word+char"])
 def test_restoring_gives_exactly_the_same(make_plain_context, features):
     strategy, context = Tfidf(TfidfConfig(features=(features,))), make_plain_context(TRAIN, DEV, task=task())
-    fitted = strategy.fit(context)
-    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    fitted = strategy.fit(context).predictor
+    restored = again(strategy, context, fitted)
     before, after = fitted.predict(TEXTS), restored.predict(TEXTS)
     assert [(each.answer, each.probabilities) for each in after] == [
         (each.answer, each.probabilities) for each in before
     ]
-    assert restored.state() == fitted.state()
-    assert set(fitted.state()) == {"features", "c", "threshold"}
+    assert restored.choice == fitted.choice
+    assert set(fitted.choice) == {"features", "c", "threshold"}
 
 
 def test_nothing_to_predict_is_an_empty_list(make_plain_context):
-    assert Tfidf(ONE_POINT).fit(make_plain_context(TRAIN, DEV, task=task())).predict([]) == []
+    assert Tfidf(ONE_POINT).fit(make_plain_context(TRAIN, DEV, task=task())).predictor.predict([]) == []

@@ -5,8 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
-from llmtl.classical.linear import LinearModel, path, prior
-from llmtl.errors import RunError
+from llmtl.classical.linear import path, prior
 
 
 def problem(labels, *, count=60, features=8, seed=0):
@@ -41,20 +40,6 @@ def test_one_label_or_no_features_leave_the_frequencies():
     (model,) = path(csr_array((4, 0)), ["a", "a", "a", "b"], [1.0])
     assert model.labels == ("a", "b")
     np.testing.assert_allclose(model.probabilities(csr_array((1, 0))), [[0.75, 0.25]], rtol=1e-6)
-
-
-def test_a_saved_model_comes_back_bit_by_bit(tmp_path):
-    rows, truth = problem(["a", "b", "naïve"])
-    (model,) = path(rows, truth, [1.0])
-    model.save(tmp_path / "weights.npz")
-    loaded = LinearModel.load(tmp_path / "weights.npz")
-    assert loaded.labels == model.labels
-    assert np.array_equal(loaded.probabilities(rows), model.probabilities(rows))
-
-
-def test_a_missing_file_is_an_error_with_the_cure(tmp_path):
-    with pytest.raises(RunError, match=r"lacks 'weights.npz'; run the recipe again"):
-        LinearModel.load(tmp_path / "weights.npz")
 
 
 def test_the_prior_ignores_its_rows():

@@ -29,6 +29,6 @@ def test_a_shown_preference_for_another_than_the_winner_or_the_better_one_contra
 
 def test_a_judge_of_its_own_outputs_is_told_from_others():
     contest = Contest("hosted", "nearest", ())
-    assert judges_itself("m", [contest], "m")
-    assert not judges_itself("m", [contest], "other")
-    assert not judges_itself("m", [replace(contest, a="qlora")], "m")
+    assert judges_itself("m", [contest], {"hosted": "m"})
+    assert not judges_itself("m", [contest], {"hosted": "other"})
+    assert not judges_itself("m", [replace(contest, a="qlora")], {"hosted": "m"})

@@ -1,11 +1,17 @@
 """The time budget."""
 
+import pytest
+
 from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.pipeline.budget import FEWEST, plan
+from llmtl.strategies.table import STRATEGIES, StrategiesConfig, build
 from llmtl.task import Example, Split, Task
 
 TASK = Task("t", ("refund", "card lost"))
+FACTS = [strategy.facts for strategy in build(StrategiesConfig())]
+TODAY = ("majority", "tfidf", "zero-shot", "few-shot", "many-shot", "knn-few-shot", "qlora")
+"""The strategies whose shares of the time were chosen together."""
 
 
 def split(count: int) -> Split:
@@ -17,27 +23,36 @@ def split(count: int) -> Split:
 
 def test_a_small_budget_cuts_dev_and_test_but_not_below_the_fewest(tiny_llama):
     engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
-    made = plan(0.001, split(400), TASK, engine)
+    made = plan(0.001, split(400), TASK, FACTS, engine)
     assert (made.dev, made.test) == (FEWEST, FEWEST)
 
 
 def test_an_ample_budget_keeps_everything_and_caps_training(tiny_llama):
     engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
-    made = plan(36_000, split(40), TASK, engine)
+    made = plan(36_000, split(40), TASK, FACTS, engine)
     assert (made.dev, made.test) == (40, 40)
-    assert made.fit_seconds("qlora") == 0.35 * 36_000
     assert made.fit_seconds("tfidf") is None
+    assert sum(made.fitting.values()) == pytest.approx(0.73 * 36_000)
+
+
+def test_time_for_fitting_is_shared_by_weight_among_those_that_run():
+    made = plan(1000, split(40), TASK, [STRATEGIES[name].facts for name in TODAY], None)
+    expected = {"qlora": 350, "zero-shot": 40, "few-shot": 120, "many-shot": 100, "knn-few-shot": 120}
+    assert made.fitting == pytest.approx(expected)
+    alone = plan(1000, split(40), TASK, [STRATEGIES["qlora"].facts], None)
+    assert alone.fitting == {"qlora": pytest.approx(730)}
+    assert alone.scaled(0.5).fit_seconds("qlora") == pytest.approx(365)
 
 
 def test_without_a_model_nothing_is_cut():
-    made = plan(1, split(400), TASK, None)
+    made = plan(1, split(400), TASK, FACTS, None)
     assert (made.dev, made.test) == (400, 400)
 
 
 def test_a_budget_that_cannot_be_kept_says_so(tiny_llama):
     engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
-    warning = plan(0.001, split(400), TASK, engine).too_short
+    warning = plan(0.001, split(400), TASK, FACTS, engine).too_short
     assert warning is not None
     assert "50 dev and 50 test" in warning
-    assert plan(36_000, split(40), TASK, engine).too_short is None
-    assert plan(1, split(400), TASK, None).too_short is None
+    assert plan(36_000, split(40), TASK, FACTS, engine).too_short is None
+    assert plan(1, split(400), TASK, FACTS, None).too_short is None

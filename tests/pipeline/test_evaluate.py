@@ -30,12 +30,6 @@ class Fixed:
             for n, text in enumerate(texts)
         ]  # fmt: skip
 
-    def state(self):
-        return {}
-
-    def details(self):
-        return {}
-
 
 def test_every_kind_is_scored_in_all_its_metrics_and_a_failure_is_an_error():
     for kind, references in REFERENCES.items():

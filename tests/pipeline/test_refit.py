@@ -49,7 +49,7 @@ def measured(tmp_path_factory, tiny_llama):
 
 def demonstrations(bench: Bench) -> set[str]:
     few = next(strategy for strategy in bench.prepared.strategies if strategy.name == "few-shot")
-    return set(bench.fit(few)["state"]["demonstrations"])
+    return {example.id for example in bench.predictor(few).served().demonstrations}
 
 
 def again(measured, ids, *, minutes=60.0):
@@ -87,8 +87,8 @@ def test_whoever_learned_from_or_may_show_a_suspect_is_fitted_again(measured):
 def test_demonstrations_without_a_suspect_stay(measured):
     bench = measured[0]
     unseen = next(example.id for example in bench.split.train if example.id not in demonstrations(bench))
-    states = {strategy.name: (strategy, bench.fit(strategy)["state"]) for strategy in bench.prepared.strategies}
-    assert {name for name, (strategy, state) in states.items() if uses(strategy, state, {unseen})} == {
+    served = {strategy.name: (strategy, bench.predictor(strategy).served()) for strategy in bench.prepared.strategies}
+    assert {name for name, (strategy, how) in served.items() if uses(strategy, how, {unseen})} == {
         "tfidf",
         "knn-few-shot",
         "qlora",

@@ -67,7 +67,7 @@ def test_refreshing_an_unserved_run_changes_no_byte(run: llmtl.Run):
 def test_everything_the_report_shows_is_read_back(run: llmtl.Run):
     content = report_content(run)
     assert content.sizes == {name: len(read_lines(run, name)) for name in ("train", "dev", "test")}
-    assert set(content.details) == {"majority", "tfidf"}
+    assert set(content.fit_findings) == {"majority", "tfidf"}
     assert [finding.check for finding in content.findings]
     assert content.provenance["data fingerprint (SHA-256)"]
     assert content.decision == run.decision

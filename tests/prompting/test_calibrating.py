@@ -1,16 +1,17 @@
 """Whether a calibration is kept: a leaning model, a model that needs none, too few examples; and what it does."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.special import softmax
 
+from llmtl.findings import CalibrationTrace, finding
 from llmtl.metrics.recalibration import LabelCalibration, Method
 from llmtl.prompting.calibrating import calibrate
-from llmtl.prompting.config import CalibrationChoice, FewShotConfig, ZeroShotConfig
-from llmtl.strategies.few_shot import FewShot
-from llmtl.strategies.zero_shot import ZeroShot
+from llmtl.prompting.config import CalibrationChoice
+from llmtl.prompting.fitted import PROMPT_FILE
+from llmtl.store import read_json, write_json
+from llmtl.strategies.few_shot import FewShot, FewShotConfig
+from llmtl.strategies.zero_shot import ZeroShot, ZeroShotConfig
 from llmtl.strategy import Prediction
 from tests.support.routing_task import LABELS, labelled
 
@@ -41,34 +42,32 @@ def outcome(make_context, choice, *, towards, dev=60, train=90):
 
 @pytest.mark.parametrize("choice", ["batch", "affine", "auto"])
 def test_a_leaning_is_found_and_taken_away(make_context, choice):
-    found, details = outcome(make_context, CalibrationChoice(choice), towards=-4.0)
-    facts = json.loads(json.dumps(details))["calibration"]
-    assert facts["chosen"] == found.method
-    tried = {row["method"]: row for row in facts["tried"]}
-    assert tried[found.method]["score"] > facts["uncalibrated"]["score"]
-    assert tried[found.method]["nll"] == min(row["nll"] for row in tried.values()) < facts["uncalibrated"]["nll"]
-    assert facts["examples"] == 150
+    found, (trace,) = outcome(make_context, CalibrationChoice(choice), towards=-4.0)
+    assert trace.chosen == found.method
+    tried = {each.method: each for each in trace.tried}
+    assert tried[found.method].score > trace.uncalibrated.score
+    assert tried[found.method].nll == min(each.nll for each in tried.values()) < trace.uncalibrated.nll
+    assert trace.examples == 150
     assert len(tried) == (2 if choice == "auto" else 1)
 
 
 def test_what_does_not_help_is_left(make_context):
-    found, details = outcome(make_context, CalibrationChoice.BATCH, towards=0.4)
-    facts = details["calibration"]
-    [tried] = facts["tried"]
-    hurts = tried["score"] < facts["uncalibrated"]["score"] or tried["nll"] >= facts["uncalibrated"]["nll"]
+    found, (trace,) = outcome(make_context, CalibrationChoice.BATCH, towards=0.4)
+    [tried] = trace.tried
+    hurts = tried.score < trace.uncalibrated.score or tried.nll >= trace.uncalibrated.nll
     assert (found is None) == hurts
     assert hurts
 
 
 def test_too_few_examples_are_not_tried(make_context):
-    found, details = outcome(make_context, CalibrationChoice.AUTO, towards=-4.0, dev=9, train=10)
-    assert (found, details["calibration"]["tried"], details["calibration"]["examples"]) == (None, [], 19)
-    _, details = outcome(make_context, CalibrationChoice.AUTO, towards=-4.0, dev=9, train=90)
-    assert [row["method"] for row in details["calibration"]["tried"]] == ["batch"]
+    found, (trace,) = outcome(make_context, CalibrationChoice.AUTO, towards=-4.0, dev=9, train=10)
+    assert (found, trace.tried, trace.examples) == (None, (), 19)
+    _, (trace,) = outcome(make_context, CalibrationChoice.AUTO, towards=-4.0, dev=9, train=90)
+    assert [each.method for each in trace.tried] == ["batch"]
 
 
 def test_off_says_nothing(make_context):
-    assert outcome(make_context, CalibrationChoice.OFF, towards=-4.0) == (None, {})
+    assert outcome(make_context, CalibrationChoice.OFF, towards=-4.0) == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -82,16 +81,19 @@ def test_off_says_nothing(make_context):
 def test_a_fitted_calibration_is_kept_restored_and_applied(make_context, strategy):
     context = make_context(train=labelled(40))
     fitted = strategy.fit(context)
-    state = json.loads(json.dumps(fitted.state()))
-    assert ("calibration" in state) == (fitted.details()["calibration"]["chosen"] is not None)
+    fitted.predictor.save(context.folder)
+    state = read_json(context.folder / PROMPT_FILE)
+    assert (state["calibration"] is not None) == (finding(fitted.findings, CalibrationTrace).chosen is not None)
     told = {"method": "affine", "scale": [0.5, 1.0, 2.0], "bias": [0.0, 1.0, -1.0]}
     plain = {name: value for name, value in state.items() if name != "calibration"}
-    [before] = strategy.restore(context, plain).predict(["money back"])
-    restored = strategy.restore(context, {**plain, "calibration": told})
+    write_json(context.folder / PROMPT_FILE, plain)
+    [before] = strategy.load(context, context.folder).predict(["money back"])
+    write_json(context.folder / PROMPT_FILE, {**plain, "calibration": told})
+    restored = strategy.load(context, context.folder)
     [after] = restored.predict(["money back"])
     expected = LabelCalibration(Method.AFFINE, (0.5, 1.0, 2.0), (0.0, 1.0, -1.0)).apply(
         list(before.probabilities.values())
     )
     assert list(after.probabilities.values()) == pytest.approx(expected, abs=1e-5)
     assert after.answer == LABELS[int(np.argmax(expected))]
-    assert json.loads(json.dumps(restored.state())) == {**plain, "calibration": told}
+    assert restored.served().calibration == LabelCalibration(Method.AFFINE, (0.5, 1.0, 2.0), (0.0, 1.0, -1.0))

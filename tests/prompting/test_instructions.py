@@ -1,6 +1,5 @@
 """Wordings of the instruction: which are tried, which is chosen, what is reported and restored."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -8,13 +7,15 @@ from sklearn.metrics import accuracy_score
 
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KINDS
-from llmtl.prompting.config import FewShotConfig, KnnFewShotConfig, ZeroShotConfig
+from llmtl.prompting.fitted import PROMPT_FILE
 from llmtl.prompting.instructions import wordings
 from llmtl.prompting.prompts import Prompts
-from llmtl.strategies.few_shot import FewShot
-from llmtl.strategies.knn_few_shot import KnnFewShot
-from llmtl.strategies.zero_shot import ZeroShot
+from llmtl.store import write_json
+from llmtl.strategies.few_shot import FewShot, FewShotConfig
+from llmtl.strategies.knn_few_shot import KnnFewShot, KnnFewShotConfig
+from llmtl.strategies.zero_shot import ZeroShot, ZeroShotConfig
 from llmtl.task import Task, references
+from tests.support.fitted import search_of
 
 OWN = "Sort the message."
 TASK = Task("routing", ("billing", "card lost", "refund"), instruction=OWN)
@@ -35,15 +36,15 @@ def test_the_tasks_own_comes_first_and_none_twice():
 def test_zero_shot_scores_each_wording_on_dev_and_keeps_the_best(make_context, engine):
     context = make_context(task=TASK)
     fitted = ZeroShot(ZeroShotConfig(instructions=("Is it about money?",))).fit(context)
-    details, truth = json.loads(json.dumps(fitted.details())), references(context.dev)
+    trace, truth = search_of(fitted), references(context.dev)
     texts = [example.text for example in context.dev]
     prompts = Prompts(context, engine)
-    for row, wording in zip(details["candidates"], details["instructions"], strict=True):
+    for row, wording in zip(trace.tried, trace.instructions, strict=True):
         guesses = [each.answer for each in prompts.predictor(wording).predict(texts)]
-        assert row["dev_accuracy"] == pytest.approx(accuracy_score(truth, guesses))
-    best = max(details["candidates"], key=lambda row: (row["dev_accuracy"], -row["instruction"]))
-    assert fitted.state() == {"instruction": details["instructions"][best["instruction"]]}
-    assert (len(details["candidates"]), details["spread"][0]["instructions"]) == (5, 5)
+        assert row.scores["accuracy"] == pytest.approx(accuracy_score(truth, guesses))
+    best = max(trace.tried, key=lambda row: (row.scores["accuracy"], -row.instruction))
+    assert fitted.predictor.served().instruction == trace.instructions[best.instruction]
+    assert len(trace.tried) == 5
 
 
 @pytest.mark.parametrize(
@@ -55,16 +56,13 @@ def test_zero_shot_scores_each_wording_on_dev_and_keeps_the_best(make_context, e
     ids=["few-shot", "knn-few-shot"],
 )
 def test_wordings_are_crossed_with_the_seeds_at_the_best_number(make_context, strategy, draws):
-    details = strategy.fit(make_context(task=TASK)).details()
-    own = [row for row in details["candidates"] if row["instruction"] == 0]
-    others = [row for row in details["candidates"] if row["instruction"]]
-    first = max(own, key=lambda row: (row["dev_accuracy"], -row["shots"], -row["seed"]))
+    trace = search_of(strategy.fit(make_context(task=TASK)))
+    own = [row for row in trace.tried if row.instruction == 0]
+    others = [row for row in trace.tried if row.instruction]
+    first = max(own, key=lambda row: (row.scores["accuracy"], -row.shots, -row.seed))
     assert len(own) == 2 * draws
-    assert {(row["seed"], row["instruction"]) for row in others} == {(s, i) for s in range(draws) for i in (1, 2, 3)}
-    assert {row["shots"] for row in others} == {first["shots"]}
-    assert [(row["instruction"], row["seeds"]) for row in details["spread_by_instruction"]] == [
-        (index, draws) for index in range(4)
-    ]
+    assert {(row.seed, row.instruction) for row in others} == {(s, i) for s in range(draws) for i in (1, 2, 3)}
+    assert {row.shots for row in others} == {first.shots}
 
 
 @pytest.mark.parametrize("kept", [OWN, "Other words."])
@@ -76,13 +74,16 @@ def test_the_stored_wording_is_restored_into_the_prompt(make_context, engine, ke
         KnnFewShot(): {"instruction": kept, "shots": 1, "seed": 0, "retrieval": "tfidf"},
     }
     for strategy, state in states.items():
-        restored = strategy.restore(context, state)
-        assert restored.state() == state
+        write_json(context.folder / PROMPT_FILE, state)
+        restored = strategy.load(context, context.folder)
+        assert restored.served().instruction == kept
         engine.prompts.clear()
         restored.predict(["hello"])
         assert [prompt.count(f"{kept}\nLabels: billing") for prompt in engine.prompts] == [1]
 
 
 def test_a_state_without_a_wording_means_the_tasks_own(make_context, engine):
-    ZeroShot().restore(make_context(task=TASK), {}).predict(["hello"])
+    context = make_context(task=TASK)
+    write_json(context.folder / PROMPT_FILE, {})
+    ZeroShot().load(context, context.folder).predict(["hello"])
     assert f"{OWN}\nLabels: billing" in engine.prompts[-1]

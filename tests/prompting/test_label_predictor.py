@@ -122,9 +122,3 @@ def test_the_engine_has_the_last_word_on_what_fits(engine):
     assert predictions[0].answer in TASK.labels
     assert (predictions[1].answer, predictions[1].failure) == (None, "Too long for this server.")
     assert sum(done) == 2
-
-
-def test_state_and_details_are_returned_as_given(engine):
-    predictor = LabelPredictor(TASK, engine, Template(TASK, engine), state={"a": 1}, details={"b": 2})
-    assert (predictor.state(), predictor.details()) == ({"a": 1}, {"b": 2})
-    assert LabelPredictor(TASK, engine, Template(TASK, engine)).state() == {}

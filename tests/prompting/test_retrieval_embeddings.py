@@ -8,15 +8,20 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from llmtl.engines.transformers.embeddings import embed_texts
 from llmtl.errors import MissingPackageError, ModelError
-from llmtl.prompting.config import KnnFewShotConfig, Retrieval
 from llmtl.prompting.retrieval import EmbeddingRetriever, Retriever, build_index
-from llmtl.strategies.knn_few_shot import KnnFewShot
+from llmtl.strategies.knn_few_shot import KnnFewShot, KnnFewShotConfig
+from llmtl.strategy import Retrieval
 from llmtl.task import Example
+from tests.support.fitted import again
 
 TEXTS = ("where is my parcel", "I lost my card", "refund the shoes please", "HELLO there", "x")
 EXAMPLES = tuple(Example(str(position), text, "any") for position, text in enumerate(TEXTS))
 QUERIES = ("my card is lost", "where is the parcel now", "é")
 BY_MODEL = KnnFewShotConfig(retrieval=Retrieval.MODEL, shots=(1, 2), built_in_instructions=False)
+
+
+def indexed(examples, config, engine):
+    return build_index(examples, config.retrieval, engine, sentence_model=config.sentence_model)
 
 
 def reference(engine, text):
@@ -45,7 +50,7 @@ def test_an_empty_text_has_no_direction_and_a_long_one_is_cut(tiny_engine):
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_neighbours_are_those_of_scikit_learns_cosine(tiny_engine, query):
-    index = build_index(EXAMPLES, BY_MODEL, tiny_engine)
+    index = indexed(EXAMPLES, BY_MODEL, tiny_engine)
     similarity = cosine_similarity(tiny_engine.embed([query]), tiny_engine.embed(TEXTS))[0]
     ranked = np.argsort(-similarity, kind="stable")
     assert [each.id for each in index.nearest(query, 3)] == [str(at) for at in reversed(ranked[:3])]
@@ -58,19 +63,17 @@ def test_equal_similarities_rank_in_the_order_given():
 
 def test_the_retrieval_is_kept_in_the_state_and_restored(make_context):
     context = make_context()
-    fitted = KnnFewShot(BY_MODEL).fit(context)
-    state = fitted.state()
-    assert state["retrieval"] == "model"
-    assert fitted.details()["retrieval"] == "model"
-    restored = KnnFewShot().restore(context, state)  # whatever the recipe says by now
-    assert restored.state() == state
+    fitted = KnnFewShot(BY_MODEL).fit(context).predictor
+    assert fitted.served().retrieved.by is Retrieval.MODEL
+    restored = again(KnnFewShot(), context, fitted)  # whatever the recipe says by now
+    assert restored.served() == fitted.served()
     assert restored.predict(["lost card"])[0].probabilities == pytest.approx(
         fitted.predict(["lost card"])[0].probabilities, abs=1e-5
     )
 
 
 def test_tfidf_is_the_default(tiny_engine):
-    assert isinstance(build_index(EXAMPLES, KnnFewShotConfig(), tiny_engine), Retriever)
+    assert isinstance(indexed(EXAMPLES, KnnFewShotConfig(), tiny_engine), Retriever)
 
 
 def test_an_engine_without_embeddings_is_an_error_with_the_cure():
@@ -80,13 +83,13 @@ def test_an_engine_without_embeddings_is_an_error_with_the_cure():
     with pytest.raises(
         ModelError, match=r"'bare' gives no embeddings; set strategies\.knn_few_shot\.retrieval to 'tfidf'"
     ):
-        build_index(EXAMPLES, BY_MODEL, Bare())
+        indexed(EXAMPLES, BY_MODEL, Bare())
 
 
 def test_a_missing_package_names_its_install_command(tiny_engine, monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'llmtl\[embeddings\]'"):
-        build_index(EXAMPLES, KnnFewShotConfig(retrieval=Retrieval.SENTENCES), tiny_engine)
+        indexed(EXAMPLES, KnnFewShotConfig(retrieval=Retrieval.SENTENCES), tiny_engine)
 
 
 def test_a_sentence_model_from_a_folder(tiny_llama, tiny_engine, tmp_path):
@@ -96,8 +99,8 @@ def test_a_sentence_model_from_a_folder(tiny_llama, tiny_engine, tmp_path):
     model = sentences.SentenceTransformer(modules=[body, modules.Pooling(body.get_embedding_dimension())])
     model.save(str(tmp_path / "sentences"))
     config = KnnFewShotConfig(retrieval=Retrieval.SENTENCES, sentence_model=str(tmp_path / "sentences"))
-    index = build_index(EXAMPLES, config, tiny_engine)
+    index = indexed(EXAMPLES, config, tiny_engine)
     similarity = cosine_similarity(model.encode([QUERIES[0]]), model.encode(list(TEXTS)))[0]
     assert index.nearest(QUERIES[0], 1)[0].id == str(int(similarity.argmax()))
     with pytest.raises(ModelError, match=r"check strategies\.knn_few_shot\.sentence_model"):
-        build_index(EXAMPLES, config.model_copy(update={"sentence_model": str(tmp_path / "none")}), tiny_engine)
+        indexed(EXAMPLES, config.model_copy(update={"sentence_model": str(tmp_path / "none")}), tiny_engine)

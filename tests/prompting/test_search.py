@@ -1,12 +1,11 @@
-"""The search over candidates: predictors with known answers, scores from scikit-learn, spread from numpy."""
+"""The search over candidates: predictors with known answers, scores from scikit-learn."""
 
 from time import sleep
 
-import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from llmtl.prompting.search import Candidate, Scored, search, spread
+from llmtl.prompting.search import Candidate, search
 from llmtl.strategy import Budget, Prediction
 from llmtl.task import Metric, Task, references
 
@@ -33,7 +32,7 @@ def test_scores_are_those_of_scikit_learn_and_failures_are_errors(make_context):
     context = make_context()
     found = search([Candidate(4, 0, Answering(MIXED))], context.dev, context, name="x", instructions=("tell",))
     truth = references(context.dev)
-    (scored,) = found.scored
+    (scored,) = found.tried
     assert scored.scores["accuracy"] == pytest.approx(accuracy_score(truth, [label or "" for label in MIXED]))
     assert scored.scores["macro_f1"] == pytest.approx(
         f1_score(truth, [label or "" for label in MIXED], labels=LABELS, average="macro", zero_division=0)
@@ -63,7 +62,7 @@ def test_a_time_limit_leaves_candidates_out_and_says_so(make_context):
     context = make_context(budget=Budget(train_seconds=0.35))
     candidates = [Candidate(shots, 0, Answering(ALL_FIRST, seconds=0.2)) for shots in (4, 8, 16)]
     found = search(candidates, context.dev, context, name="few-shot", instructions=("tell",))
-    assert [each.shots for each in found.scored] == [4]
+    assert [each.shots for each in found.tried] == [4]
     assert [each.shots for each in found.left_out] == [8, 16]
     assert context.progress.lines == ["few-shot: 2 of 3 candidates left out to keep the time limit"]
     assert context.progress.stages["few-shot: choosing demonstrations"] == [24, 24]
@@ -73,34 +72,9 @@ def test_without_a_time_limit_all_are_scored(make_context):
     context = make_context()
     candidates = [Candidate(shots, 0, Answering(ALL_FIRST)) for shots in (4, 8, 16)]
     found = search(candidates, context.dev, context, name="few-shot", instructions=("tell",))
-    assert len(found.scored) == 3
+    assert len(found.tried) == 3
     assert found.left_out == ()
     assert context.progress.lines == []
-
-
-@pytest.mark.parametrize("metric", ["accuracy", "macro_f1"])
-def test_the_spread_is_that_of_numpy(metric):
-    draw = np.random.default_rng(0)
-    scored = [
-        Scored(shots, seed, dict(zip(("accuracy", "macro_f1"), draw.random(2), strict=True)), 0, 1.0, instruction)
-        for seed in range(3)
-        for shots in (4, 8)
-        for instruction in range(2)
-    ]
-    for row in spread(scored, metric):
-        values = [each.scores[metric] for each in scored if each.shots == row["shots"]]
-        assert (row["seeds"], row["instructions"]) == (3, 2)
-        expected = [np.median(values), min(values), max(values), np.std(values, ddof=1)]
-        assert [row["median"], row["min"], row["max"], row["sd"]] == pytest.approx(expected)
-    for row in spread(scored, metric, by="instruction"):
-        values = [each.scores[metric] for each in scored if each.instruction == row["instruction"]]
-        expected = [np.median(values), min(values), max(values), np.std(values, ddof=1)]
-        assert [row["median"], row["min"], row["max"], row["sd"]] == pytest.approx(expected)
-
-
-def test_one_seed_has_no_standard_deviation():
-    (row,) = spread([Scored(4, 0, {"accuracy": 0.5}, failed=0, seconds=1.0)], "accuracy")
-    assert row == {"shots": 4, "seeds": 1, "instructions": 1, "median": 0.5, "min": 0.5, "max": 0.5, "sd": None}
 
 
 def test_what_follows_starts_from_the_best_of_the_first_and_may_win(make_context):
@@ -118,9 +92,8 @@ def test_what_follows_starts_from_the_best_of_the_first_and_may_win(make_context
     assert seen == [(8, 0)]
     assert (found.best.shots, found.instruction) == (8, "say")
     assert [prediction.answer for prediction in found.predictions] == truth
-    details = found.details("accuracy")
-    assert [row["instruction"] for row in details["spread_by_instruction"]] == [0, 1]
-    assert (details["instruction"], details["instructions"]) == (1, ["tell", "say"])
+    trace = found.trace("accuracy")
+    assert (trace.instruction, trace.instructions, len(trace.tried)) == (1, ("tell", "say"), 3)
     assert context.progress.stages == {"x: choosing demonstrations": [16, 16], "x: choosing the wording": [8, 8]}
 
 

@@ -14,7 +14,7 @@ from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pocket import resolve
-from llmtl.prompting.predictors import LabelPredictor, TextPredictor, answer_tokens, prompt_predictor
+from llmtl.prompting.predictors import LabelPredictor, TextPredictor, answer_room, answer_tokens, prompt_predictor
 from llmtl.prompting.template import Template
 from llmtl.task import Example, Metric, Task
 
@@ -38,7 +38,9 @@ def engine():
 
 
 def predictor(engine, task, **given):
-    return prompt_predictor(task, engine, Template(task, engine), train=TRAIN[task.kind], **given)
+    template = Template(task, engine)
+    room = answer_room(engine, template, TRAIN[task.kind])
+    return prompt_predictor(task, engine, template, max_tokens=room, **given)
 
 
 class Canned:
@@ -120,16 +122,15 @@ def test_room_for_answers_comes_from_the_longest_reference_in_train(engine):
     assert answer_tokens(engine, bounded, long) == 7
     chosen = predictor(engine, TEXT)
     assert chosen.prompt_room() == engine.context_length - chosen.max_tokens
-    assert chosen.details() == {"max_tokens": chosen.max_tokens}
+    assert chosen.max_tokens == answer_tokens(engine, Template(TEXT, engine), TRAIN[GENERATION])
 
 
 def test_the_predictor_suits_the_task(engine):
     routing = Task("routing", ("a", "b"))
-    made = prompt_predictor(routing, engine, Template(routing, engine), train=(), state={"x": 1})
-    assert isinstance(made, LabelPredictor)
-    assert made.state() == {"x": 1}
-    assert isinstance(predictor(engine, SPANS, state={"x": 1}), TextPredictor)
-    assert predictor(engine, SPANS, state={"x": 1}).state() == {"x": 1}
+    template = Template(routing, engine)
+    room = answer_room(engine, template, ())
+    assert isinstance(prompt_predictor(routing, engine, template, max_tokens=room), LabelPredictor)
+    assert isinstance(predictor(engine, SPANS), TextPredictor)
 
 
 def test_a_base_model_is_told_where_an_answer_ends(engine, tiny_base):

@@ -12,7 +12,7 @@ from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.placing import Box, place_labels
 from llmtl.report.charts.scores import scores_chart
-from llmtl.report.view import TrainingPoint, TriedPrompt, build_view
+from llmtl.report.view import DrawnPrompt, DrawnStep, build_view
 from llmtl.strategy import LOOKS, Role
 from tests.support.report_factory import VARIANTS, make_content, with_failures
 
@@ -148,19 +148,19 @@ def test_element_escapes_text_and_attributes():
 
 
 def test_curves_need_two_points():
-    one = [TrainingPoint(1, 0.5, 0.5, 0.5, "dev examples", kept=True)]
+    one = [DrawnStep(1, 0.5, 0.5, 0.5, "dev examples", kept=True)]
     assert loss_chart(one, strategy="qlora", width=320, name="a") is None
     assert accuracy_chart(one, strategy="qlora", width=320, name="a") is None
 
 
 def test_the_kept_checkpoint_is_marked_even_if_another_has_a_lower_loss():
-    points = [TrainingPoint(10 * i, None, 1 / i, None, "dev examples", kept=i == 2) for i in range(1, 5)]
+    points = [DrawnStep(10 * i, None, 1 / i, None, "dev examples", kept=i == 2) for i in range(1, 5)]
     drawn = ET.fromstring(str(loss_chart(points, strategy="qlora", width=320, name="a")))
     assert "dev loss 0.500 at step 20" in drawn.find("desc").text
 
 
 def tried(shots, scores, chosen=False):
-    return [TriedPrompt(shots, seed, score, chosen and seed == 0) for seed, score in enumerate(scores)]
+    return [DrawnPrompt(shots, seed, score, chosen and seed == 0) for seed, score in enumerate(scores)]
 
 
 SEARCHES = {

@@ -198,7 +198,7 @@ def test_missing_details_and_tests_are_tolerated():
         decision=replace(content.decision, strategies=unopened, changes=()),
         summary=replace(content.summary, reasons=(), would_change=()),
         evaluations=(),
-        details={"qlora": {"learning_curve": [{"step": 1}, "nonsense"], "candidates": "none"}},
+        fit_findings={"qlora": ()},
         findings=(),
         skipped={},
         provenance={},

@@ -8,6 +8,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from llmtl.decision.outcome import Dropped
+from llmtl.findings import TrainingPoint, TriedPrompt
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
@@ -18,7 +19,16 @@ from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements
 from llmtl.report.reliability import BINS, reliability_of
 from llmtl.report.view import build_view, reading
 from llmtl.task import Example, Metric
-from tests.support.report_factory import LABELS, TOO_SLOW, few_rows, make_content, many_labels, with_failures
+from tests.support.report_factory import (
+    LABELS,
+    TOO_SLOW,
+    few_rows,
+    make_content,
+    many_labels,
+    searched,
+    trained,
+    with_failures,
+)
 
 
 def measured_on_test(content, strategy="qlora"):
@@ -122,8 +132,9 @@ def test_the_winner_leads_among_equals():
 
 def test_learning_curve_tolerates_missing_values_and_marks_the_kept_checkpoint():
     content = make_content()
-    details = {"learning_curve": [{"step": 20, "dev_loss": 0.5}, {"step": 10, "train_loss": 1.0}, {}], "best_step": 20}
-    points = build_view(replace(content, details={"qlora": details})).learning_curves["qlora"]
+    measured = ((20, None, 0.5), (10, 1.0, None), (0, None, None))
+    curve = trained([TrainingPoint(step, 0.0, train, dev, None, 0.0) for step, train, dev in measured], best_step=20)
+    points = build_view(replace(content, fit_findings={"qlora": (curve,)})).learning_curves["qlora"]
     assert [(p.step, p.train_loss, p.dev_loss, p.kept) for p in points] == [
         (0.0, None, None, False),
         (10.0, 1.0, None, False),
@@ -139,9 +150,10 @@ def test_the_chosen_candidate_is_marked():
 
 def test_candidates_are_read_in_the_metric_that_decides():
     content = make_content()
-    rows = [{"shots": 4, "seed": 0, "dev_accuracy": 0.5, "dev_macro_f1": 0.25}]
-    details = {"few-shot": {"candidates": rows, "shots": 4, "seed": 0}}
-    content = replace(content, details=details, decision=replace(content.decision, metric="macro_f1"))
+    found = searched([TriedPrompt(4, 0, {"accuracy": 0.5, "macro_f1": 0.25}, 0, 1.0)])
+    content = replace(
+        content, fit_findings={"few-shot": (found,)}, decision=replace(content.decision, metric="macro_f1")
+    )
     assert [each.score for each in build_view(content).candidates["few-shot"]] == [0.25]
 
 

@@ -7,15 +7,15 @@ import sklearn_crfsuite
 from pydantic import ValidationError
 
 from llmtl.answers import read_spans
-from llmtl.classical.config import CrfConfig
 from llmtl.classical.word_features import features_of
 from llmtl.classical.words import to_spans, to_tags, words_of
 from llmtl.errors import DataError, RunError
 from llmtl.kinds.extraction import EXTRACTION
-from llmtl.strategies.crf import MODEL_FILE, Crf
+from llmtl.strategies.crf import MODEL_FILE, Crf, CrfConfig
 from llmtl.strategy import Role
 from llmtl.task import Metric
 from tests.support.extraction_examples import DEV, TASK, TRAIN, examples
+from tests.support.fitted import again, grid_of
 
 SMALL = CrfConfig(c1=(0.1,), c2=(0.1, 5.0))
 
@@ -34,9 +34,13 @@ def test_agrees_with_sklearn_crfsuite_at_every_point_of_the_grid(context):
     rows = [words_of(each.text) for each in context.train]
     tags = [to_tags(words, read_spans(each.reference)) for words, each in zip(rows, context.train, strict=True)]
     measure = EXTRACTION.measure(Metric.MICRO_F1, [each.reference for each in context.dev])
-    for point in fitted.details()["grid"]:
+    for point in grid_of(fitted).points:
         model = sklearn_crfsuite.CRF(
-            algorithm="lbfgs", c1=point["c1"], c2=point["c2"], max_iterations=100, all_possible_transitions=True
+            algorithm="lbfgs",
+            c1=point.choice["c1"],
+            c2=point.choice["c2"],
+            max_iterations=100,
+            all_possible_transitions=True,
         ).fit(list(map(features_of, rows)), tags)
         guesses = []
         for each in context.dev:
@@ -44,46 +48,45 @@ def test_agrees_with_sklearn_crfsuite_at_every_point_of_the_grid(context):
             spans = to_spans(each.text, words, model.predict_single(features_of(words)))
             guesses.append(json.dumps([vars(span) for span in spans]))
         expected = float(measure.value(measure.counts(guesses).sum(axis=0)))
-        assert point["dev_micro_f1"] == pytest.approx(expected)
-        if (point["c1"], point["c2"]) == (fitted.choice["c1"], fitted.choice["c2"]):
-            mine = answers(fitted, [each.text for each in context.dev])
+        assert point.scores["micro_f1"] == pytest.approx(expected)
+        if point.choice == fitted.predictor.choice:
+            mine = answers(fitted.predictor, [each.text for each in context.dev])
             assert [read_spans(each) for each in mine] == [read_spans(each) for each in guesses]
             assert expected > 0.5
 
 
 def test_the_best_of_dev_is_kept(context):
     fitted = Crf(CrfConfig(c1=(0.1, 50.0), c2=(0.1,))).fit(context)
-    details = json.loads(json.dumps(fitted.details()))
-    scores = {point["c1"]: point["dev_micro_f1"] for point in details["grid"]}
+    scores = {point.choice["c1"]: point.scores["micro_f1"] for point in grid_of(fitted).points}
     assert scores[0.1] > scores[50.0]
-    assert fitted.state()["c1"] == 0.1
+    assert fitted.predictor.choice["c1"] == 0.1
     assert [path.name for path in context.folder.iterdir()] == [MODEL_FILE]
 
 
 def test_restoring_gives_exactly_the_same(context):
     strategy, texts = Crf(SMALL), [each.text for each in context.train]
-    fitted = strategy.fit(context)
-    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    fitted = strategy.fit(context).predictor
+    restored = again(strategy, context, fitted)
     assert answers(restored, texts) == answers(fitted, texts)
-    assert restored.state() == fitted.state()
+    assert restored.choice == fitted.choice
     assert (strategy.name, strategy.role) == ("crf", Role.BASELINE)
 
 
 def test_a_missing_or_a_changed_model_is_an_error_with_the_cure(context):
     strategy = Crf(SMALL)
-    state = strategy.fit(context).state()
+    strategy.fit(context).predictor.save(context.folder)
     file = context.folder / MODEL_FILE
     file.write_bytes(file.read_bytes() + b"x")
     with pytest.raises(RunError, match=r"not the one that was fitted; run the recipe again"):
-        strategy.restore(context, state)
+        strategy.load(context, context.folder)
     file.unlink()
     with pytest.raises(RunError, match=r"lacks 'model.crfsuite'; run the recipe again"):
-        strategy.restore(context, state)
+        strategy.load(context, context.folder)
 
 
 def test_texts_without_words_have_no_spans(context):
     done = []
-    predicted = Crf(SMALL).fit(context).predict(["", "  ", "hello"], advance=done.append)
+    predicted = Crf(SMALL).fit(context).predictor.predict(["", "  ", "hello"], advance=done.append)
     assert [each.answer for each in predicted[:2]] == ["[]", "[]"]
     assert [each.id for each in predicted] == ["0", "1", "2"]
     assert sum(done) == 3

@@ -1,19 +1,17 @@
 """The dictionary: what counts as an entry, which entry is found first, and what dev chooses."""
 
-import json
-
 import pytest
 from pydantic import ValidationError
 
 from llmtl.answers import read_spans
-from llmtl.classical.config import DictionaryConfig
 from llmtl.classical.patterns import learn
 from llmtl.errors import DataError
 from llmtl.kinds.extraction import EXTRACTION
-from llmtl.strategies.dictionary import Dictionary
+from llmtl.strategies.dictionary import Dictionary, DictionaryConfig
 from llmtl.strategy import Role
 from llmtl.task import Metric
 from tests.support.extraction_examples import DEV, TASK, TRAIN, example, examples
+from tests.support.fitted import again, grid_of
 
 
 def found(marked, text, precision=0.5):
@@ -63,11 +61,10 @@ def test_words_inside_a_longer_entry_do_not_count_against_it():
 def test_dev_chooses_the_precision(make_plain_context):
     context = make_plain_context(examples(TRAIN), examples(DEV), task=TASK)
     fitted = Dictionary(DictionaryConfig(precision=(0.2, 0.6, 1.0))).fit(context)
-    details = json.loads(json.dumps(fitted.details()))
-    scores = {point["precision"]: point["dev_micro_f1"] for point in details["grid"]}
+    scores = {point.choice["precision"]: point.scores["micro_f1"] for point in grid_of(fitted).points}
     assert list(scores) == [1.0, 0.6, 0.2]
-    assert fitted.state() == {"precision": max(scores, key=scores.get)}
-    guesses = [each.answer for each in fitted.predict([each.text for each in context.dev])]
+    assert fitted.predictor.precision == max(scores, key=scores.get)
+    guesses = [each.answer for each in fitted.predictor.predict([each.text for each in context.dev])]
     measure = EXTRACTION.measure(Metric.MICRO_F1, [each.reference for each in context.dev])
     assert max(scores.values()) == pytest.approx(float(measure.value(measure.counts(guesses).sum(axis=0))))
     assert max(scores.values()) > 0.5
@@ -75,15 +72,15 @@ def test_dev_chooses_the_precision(make_plain_context):
 
 def test_restoring_gives_exactly_the_same(make_plain_context):
     strategy, context = Dictionary(), make_plain_context(examples(TRAIN), examples(DEV), task=TASK)
-    fitted = strategy.fit(context)
-    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    fitted = strategy.fit(context).predictor
+    restored = again(strategy, context, fitted)
     assert restored.entries == fitted.entries
     assert (strategy.name, strategy.role) == ("dictionary", Role.BASELINE)
 
 
 def test_predictions_are_numbered_counted_and_without_probabilities(make_plain_context):
     done = []
-    fitted = Dictionary().fit(make_plain_context(examples(TRAIN), examples(DEV), task=TASK))
+    fitted = Dictionary().fit(make_plain_context(examples(TRAIN), examples(DEV), task=TASK)).predictor
     predicted = fitted.predict(["", "at 5pm"], advance=done.append)
     assert [(each.id, each.probabilities, each.failure) for each in predicted] == [("0", {}, None), ("1", {}, None)]
     assert predicted[0].answer == "[]"
@@ -91,7 +88,7 @@ def test_predictions_are_numbered_counted_and_without_probabilities(make_plain_c
 
 
 def test_train_without_spans_finds_nothing(make_plain_context):
-    fitted = Dictionary().fit(make_plain_context(examples(("a", "b")), examples(DEV), task=TASK))
+    fitted = Dictionary().fit(make_plain_context(examples(("a", "b")), examples(DEV), task=TASK)).predictor
     assert fitted.predict(["a table at 7pm"])[0].answer == "[]"
 
 

@@ -8,11 +8,14 @@ import pytest
 import llmtl
 from llmtl.costs import PriceConfig
 from llmtl.errors import HostedError, RecipeError
-from llmtl.prompting.config import HostedConfig
-from llmtl.strategies.hosted import Hosted
-from llmtl.strategies.table import HOSTED, STRATEGIES, StrategiesConfig
+from llmtl.findings import PaidFitting, finding
+from llmtl.prompting.fitted import PROMPT_FILE
+from llmtl.store import write_json
+from llmtl.strategies.hosted import Hosted, HostedConfig
+from llmtl.strategies.table import StrategiesConfig, build
 from llmtl.strategy import Role
 from llmtl.task import references
+from tests.support.fitted import again, search_of
 from tests.support.hosted_server import completion, error, hosted_server
 from tests.support.routing_task import labelled
 
@@ -49,15 +52,13 @@ def context(make_context):
 
 def test_it_chooses_on_dev_and_a_resumed_fit_asks_nothing(server, config, context):
     fitted = Hosted(config).fit(context)
-    details = json.loads(json.dumps(fitted.details()))
-    assert [(row["shots"], row["dev_accuracy"]) for row in details["candidates"]][1] == (2, 1.0)
-    assert details["shots"] == 2
-    assert details["hosted"]["requests"] == len(server.bodies) == 2 * len(context.dev)
-    assert details["hosted"]["spent_usd"] == pytest.approx(
-        sum(50 * len(body["messages"]) * 2.0 + 2 * 10.0 for body in server.bodies) / 1e6
-    )
-    assert Hosted(config).fit(context).state() == fitted.state()
-    restored = Hosted(config).restore(context, fitted.state())
+    trace, paid = search_of(fitted), finding(fitted.findings, PaidFitting)
+    assert [(each.shots, each.scores["accuracy"]) for each in trace.tried][1] == (2, 1.0)
+    assert trace.shots == 2
+    assert paid.requests == len(server.bodies) == 2 * len(context.dev)
+    assert paid.usd == pytest.approx(sum(50 * len(body["messages"]) * 2.0 + 2 * 10.0 for body in server.bodies) / 1e6)
+    assert Hosted(config).fit(context).predictor.served() == fitted.predictor.served()
+    restored = again(Hosted(config), context, fitted.predictor)
     found = restored.predict([example.text for example in context.dev])
     assert [each.answer for each in found] == references(context.dev)
     assert len(server.bodies) == 2 * len(context.dev)
@@ -66,8 +67,8 @@ def test_it_chooses_on_dev_and_a_resumed_fit_asks_nothing(server, config, contex
 
 
 def test_an_unreadable_answer_is_a_recorded_failure_and_paid_once(server, config, context):
-    state = {"demonstrations": [context.train[0].id], "instruction": "Sort it."}
-    restored = Hosted(config).restore(context, state)
+    write_json(context.folder / PROMPT_FILE, {"demonstrations": [context.train[0].id], "instruction": "Sort it."})
+    restored = Hosted(config).load(context, context.folder)
     found = restored.predict(["charged", "unclear", "money"])
     assert [each.answer for each in found] == ["billing", None, "refund"]
     assert "I would rather not say" in found[1].failure
@@ -93,8 +94,8 @@ def test_what_is_missing_is_said_before_anything_is_asked(server, config, contex
 
 
 def test_it_is_measured_only_where_it_is_listed():
-    assert not HOSTED & set(StrategiesConfig().run)
-    assert set(STRATEGIES) >= HOSTED
+    assert "hosted" not in {strategy.name for strategy in build(StrategiesConfig())}
+    assert [strategy.name for strategy in build(StrategiesConfig(run=("hosted",)))] == ["hosted"]
 
 
 def recipe(folder, url, *, private):
@@ -157,7 +158,7 @@ def test_replies_of_an_interrupted_fit_are_paid_once_and_not_lost(server, config
         Hosted(config.model_copy(update={"concurrency": 1})).fit(context)
     paid = server.bodies[:5]
     server.answer, server.bodies = answer, []
-    facts = Hosted(config).fit(context).details()["hosted"]
-    assert facts["requests"] == len(paid) + len(server.bodies) == 2 * len(context.dev)
+    paid_then = finding(Hosted(config).fit(context).findings, PaidFitting)
+    assert paid_then.requests == len(paid) + len(server.bodies) == 2 * len(context.dev)
     charged = sum(50 * len(body["messages"]) * 2.0 + 2 * 10.0 for body in [*paid, *server.bodies]) / 1e6
-    assert facts["spent_usd"] == pytest.approx(charged)
+    assert paid_then.usd == pytest.approx(charged)

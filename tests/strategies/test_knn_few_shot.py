@@ -1,20 +1,20 @@
 """Retrieved demonstrations over a tiny real model: order, room, choice of k."""
 
-import json
 from dataclasses import replace
 
 import pytest
 from sklearn.metrics import accuracy_score
 
 from llmtl.errors import ContextLengthError
-from llmtl.prompting.config import KnnFewShotConfig
+from llmtl.findings import LeftOutPrompt
 from llmtl.prompting.demonstrations import interleaved
 from llmtl.prompting.predictors import LabelPredictor
 from llmtl.prompting.retrieval import Retriever
 from llmtl.prompting.template import Template
-from llmtl.strategies.knn_few_shot import KnnFewShot
+from llmtl.strategies.knn_few_shot import KnnFewShot, KnnFewShotConfig
 from llmtl.strategy import Role
 from llmtl.task import Example, references
+from tests.support.fitted import again, search_of
 
 SMALL = KnnFewShotConfig(built_in_instructions=False, shots=(2, 4))
 
@@ -25,13 +25,13 @@ def long_text(words, word="qwx"):
 
 def test_the_most_similar_training_example_is_last_before_the_input(make_context, engine):
     context = make_context()
-    fitted = KnnFewShot(SMALL).fit(context)
+    fitted = KnnFewShot(SMALL).fit(context).predictor
     engine.prompts.clear()
     fitted.predict(["lost card train 2"])
     (prompt,) = engine.prompts
     template = Template(context.task, engine)
     index = Retriever(interleaved(context.train, context.task.labels, count=14, seed=0))
-    shown = index.nearest("lost card train 2", fitted.state()["shots"])
+    shown = index.nearest("lost card train 2", fitted.served().retrieved.shots)
     assert prompt == template.prompt("lost card train 2", shown)
     assert shown[-1].text == "lost card train 2"
     assert template.prompt("hello", shown[-1:])[-60:] == template.prompt("hello", shown)[-60:]
@@ -39,18 +39,18 @@ def test_the_most_similar_training_example_is_last_before_the_input(make_context
 
 def test_k_is_chosen_on_dev(make_context, engine):
     context = make_context()
-    details = json.loads(json.dumps(KnnFewShot(SMALL).fit(context).details()))
+    trace = search_of(KnnFewShot(SMALL).fit(context))
     template, truth = Template(context.task, engine), references(context.dev)
     index = Retriever(interleaved(context.train, context.task.labels, count=14, seed=0))
-    assert [each["shots"] for each in details["candidates"]] == [2, 4]
-    for each in details["candidates"]:
+    assert [each.shots for each in trace.tried] == [2, 4]
+    for each in trace.tried:
         predictor = LabelPredictor(
-            context.task, engine, template, demonstrations=lambda text, k=each["shots"]: index.nearest(text, k)
+            context.task, engine, template, demonstrations=lambda text, k=each.shots: index.nearest(text, k)
         )
         guesses = [one.answer for one in predictor.predict([example.text for example in context.dev])]
-        assert each["dev_accuracy"] == pytest.approx(accuracy_score(truth, guesses))
-    best = max(details["candidates"], key=lambda each: (each["dev_accuracy"], -each["shots"]))
-    assert details["shots"] == best["shots"]
+        assert each.scores["accuracy"] == pytest.approx(accuracy_score(truth, guesses))
+    best = max(trace.tried, key=lambda each: (each.scores["accuracy"], -each.shots))
+    assert trace.shots == best.shots
 
 
 def test_demonstrations_come_from_train_alone(make_context, engine):
@@ -62,7 +62,7 @@ def test_demonstrations_come_from_train_alone(make_context, engine):
 
 def test_a_long_input_gets_fewer_demonstrations_the_most_similar_ones(make_context, engine):
     context = make_context()
-    fitted = KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(8,))).fit(context)
+    fitted = KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(8,))).fit(context).predictor
     template = Template(context.task, engine)
     room = LabelPredictor(context.task, engine, template).prompt_room()
     text = f"charged {long_text(90)}"
@@ -77,7 +77,7 @@ def test_a_long_input_gets_fewer_demonstrations_the_most_similar_ones(make_conte
 
 
 def test_an_input_longer_than_the_context_is_a_recorded_failure(make_context):
-    long, short = KnnFewShot(SMALL).fit(make_context()).predict([long_text(600), "hello"])
+    long, short = KnnFewShot(SMALL).fit(make_context()).predictor.predict([long_text(600), "hello"])
     assert long.answer is None
     assert "leaves room for" in long.failure
     assert short.answer is not None
@@ -86,13 +86,10 @@ def test_an_input_longer_than_the_context_is_a_recorded_failure(make_context):
 def test_a_number_that_rarely_fits_is_left_out(make_context):
     context = make_context()
     train = tuple(Example(f"t{each}", long_text(30, f"word{each}"), "refund") for each in range(10))
-    details = (
-        KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(1, 10)))
-        .fit(replace(context, train=train))
-        .details()
-    )
-    assert [each["shots"] for each in details["candidates"]] == [1]
-    assert details["left_out"] == [{"shots": 10, "seed": 0, "reason": "fits for 0% of the inputs", "instruction": 0}]
+    config = KnnFewShotConfig(built_in_instructions=False, shots=(1, 10))
+    trace = search_of(KnnFewShot(config).fit(replace(context, train=train)))
+    assert [each.shots for each in trace.tried] == [1]
+    assert trace.left_out == (LeftOutPrompt(10, 0, "fits for 0% of the inputs"),)
 
 
 def test_no_room_at_all_is_an_error_with_the_cure(make_context):
@@ -104,7 +101,7 @@ def test_no_room_at_all_is_an_error_with_the_cure(make_context):
 
 def test_an_input_like_no_other_gets_demonstrations_of_different_labels(make_context, engine):
     context = make_context()
-    fitted = KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(3,))).fit(context)
+    fitted = KnnFewShot(KnnFewShotConfig(built_in_instructions=False, shots=(3,))).fit(context).predictor
     engine.prompts.clear()
     fitted.predict(["ßß"])
     shown = interleaved(context.train, context.task.labels, count=3, seed=0)
@@ -114,11 +111,11 @@ def test_an_input_like_no_other_gets_demonstrations_of_different_labels(make_con
 
 def test_restoring_gives_the_same_prompts(make_context, engine):
     strategy, context = KnnFewShot(SMALL), make_context(seed=3)
-    fitted = strategy.fit(context)
+    fitted = strategy.fit(context).predictor
     engine.prompts.clear()
     expected = fitted.predict(["charged", "money", "9"])
     # the run's seed must not matter any more: the stored one does
-    restored = strategy.restore(replace(context, seed=4), json.loads(json.dumps(fitted.state())))
+    restored = again(strategy, replace(context, seed=4), fitted)
     got = restored.predict(["charged", "money", "9"])
     assert engine.prompts[:3] == engine.prompts[3:]
     for mine, theirs in zip(got, expected, strict=True):

@@ -1,7 +1,5 @@
 """The nearest neighbour's reference against scikit-learn's own vectorisers and cosine."""
 
-import json
-
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -12,6 +10,7 @@ from llmtl.kinds.generation import GENERATION
 from llmtl.strategies.nearest import Nearest
 from llmtl.strategy import Role
 from llmtl.task import Example, Metric, Task
+from tests.support.fitted import again
 
 TASK = Task("describe", (), metric=Metric.CHRF, kind=GENERATION)
 FOODS, AREAS = ("Thai", "Chinese", "French", "Indian", "Italian"), ("riverside", "city centre", "harbour")
@@ -26,7 +25,7 @@ TEXTS = ("food[Thai], area[hills]", "area[harbour]", "food[Indian]", "food[Itall
 
 
 def test_copies_the_reference_of_the_most_similar_input(make_plain_context):
-    predicted = Nearest().fit(make_plain_context(TRAIN, task=TASK)).predict(TEXTS)
+    predicted = Nearest().fit(make_plain_context(TRAIN, task=TASK)).predictor.predict(TEXTS)
     known = [each.text for each in TRAIN]
     total = np.zeros((len(TEXTS), len(TRAIN)))
     for settings in (
@@ -42,7 +41,7 @@ def test_copies_the_reference_of_the_most_similar_input(make_plain_context):
 def test_an_input_of_train_gets_its_own_reference_in_blocks_too(make_plain_context):
     done = []
     context = make_plain_context(TRAIN, task=TASK)
-    predicted = Nearest().fit(context).predict([each.text for each in TRAIN] * 20, advance=done.append)
+    predicted = Nearest().fit(context).predictor.predict([each.text for each in TRAIN] * 20, advance=done.append)
     assert [each.answer for each in predicted] == [each.reference for each in TRAIN] * 20
     assert [each.id for each in predicted] == [str(position) for position in range(300)]
     assert sum(done) == 300
@@ -50,17 +49,17 @@ def test_an_input_of_train_gets_its_own_reference_in_blocks_too(make_plain_conte
 
 
 def test_nothing_in_common_still_has_an_answer(make_plain_context):
-    fitted = Nearest().fit(make_plain_context(TRAIN, task=TASK))
+    fitted = Nearest().fit(make_plain_context(TRAIN, task=TASK)).predictor
     assert fitted.predict(["???"])[0].answer == TRAIN[0].reference
     assert fitted.predict([]) == []
 
 
 def test_restoring_gives_exactly_the_same(make_plain_context):
     strategy, context = Nearest(), make_plain_context(TRAIN, task=TASK)
-    fitted = strategy.fit(context)
-    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    fitted = strategy.fit(context).predictor
+    restored = again(strategy, context, fitted)
     assert [each.answer for each in restored.predict(TEXTS)] == [each.answer for each in fitted.predict(TEXTS)]
-    assert json.loads(json.dumps(fitted.details()))["inputs"] == len(TRAIN)
+    assert restored.rows.shape == fitted.rows.shape
     assert (strategy.name, strategy.role) == ("nearest", Role.BASELINE)
 
 

@@ -1,15 +1,14 @@
 """The strategy through the engine: learns eight messages by heart, restores, reports, and refuses what cannot work."""
 
-import json
 from dataclasses import replace
 
 import pytest
 
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import RunError, TrainingError
-from llmtl.strategies.qlora import Qlora
+from llmtl.strategies.qlora import Qlora, QloraConfig
 from llmtl.strategy import Budget, FitContext, Role
-from llmtl.tuning.config import QloraConfig
+from tests.support.fitted import curve_of
 
 CONFIG = QloraConfig(max_epochs=20, batch_size=8, learning_rate=1e-2, dropout=0.0)
 
@@ -43,7 +42,9 @@ def make_context(source, task, examples, make_progress, tmp_path_factory):
 @pytest.fixture(scope="module")
 def fitted(make_context):
     context = make_context()
-    return context, Qlora(CONFIG).fit(context)
+    found = Qlora(CONFIG).fit(context)
+    found.predictor.save(context.folder)
+    return context, found
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def texts(examples):
 
 
 def test_learns_eight_messages_by_heart_and_is_right_through_the_engine(fitted, examples, texts):
-    _, predictor = fitted
+    predictor = fitted[1].predictor
     assert [each.answer for each in predictor.predict(texts)] == [example.reference for example in examples]
 
 
@@ -61,45 +62,49 @@ def test_name_and_role():
 
 
 def test_restore_predicts_the_same_from_json(fitted, texts):
-    context, predictor = fitted
-    state = json.loads(json.dumps(predictor.state()))
-    restored = Qlora(CONFIG).restore(context, state)
+    context, predictor = fitted[0], fitted[1].predictor
+    restored = Qlora(CONFIG).load(context, context.folder)
     expected = [(each.answer, dict(each.probabilities)) for each in predictor.predict(texts)]
     assert [(each.answer, dict(each.probabilities)) for each in restored.predict(texts)] == expected
-    assert restored.state() == predictor.state()
-    assert restored.details() == predictor.details()
+    assert restored.served() == predictor.served()
+    assert restored.sha256 == predictor.sha256
 
 
 def test_restore_refuses_a_missing_or_a_foreign_adapter(fitted, make_context):
-    context, predictor = fitted
-    with pytest.raises(RunError, match=r"has no adapter_model.safetensors"):
-        Qlora(CONFIG).restore(make_context(), predictor.state())
+    kept = make_context().folder
+    fitted[1].predictor.save(kept)
+    context = make_context(folder=kept)
+    weights = kept / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     with pytest.raises(RunError, match="not the one that was trained"):
-        Qlora(CONFIG).restore(context, predictor.state() | {"sha256": "0" * 64})
+        Qlora(CONFIG).load(context, kept)
+    weights.unlink()
+    with pytest.raises(RunError, match=r"has no adapter_model.safetensors"):
+        Qlora(CONFIG).load(context, kept)
 
 
 def test_details_say_what_happened(fitted):
-    details = json.loads(json.dumps(fitted[1].details()))
-    curve = details["learning_curve"]
-    assert [point["step"] for point in curve] == list(range(len(curve)))
-    assert curve[0]["train_loss"] is None
-    assert curve[-1]["dev_loss"] < curve[0]["dev_loss"] / 10
-    assert details["best_step"] == min(curve, key=lambda point: point["dev_loss"])["step"]
-    assert (details["learning_rate"], details["learning_rate_from"]) == (1e-2, "recipe")
-    assert (details["batch"], details["accumulation"], details["train_examples"]) == (8, 1, 8)
-    assert (details["dropped_train_examples"], details["dropped_dev_examples"]) == (0, 0)
-    assert details["stopped_by"] in ("max epochs", "early stopping")
-    assert details["peak_memory_gib"] > 0.1
-    assert details["train_seconds"] > curve[-1]["seconds"] > 0
+    trained = curve_of(fitted[1])
+    curve = trained.points
+    assert [point.step for point in curve] == list(range(len(curve)))
+    assert curve[0].train_loss is None
+    assert curve[-1].dev_loss < curve[0].dev_loss / 10
+    assert trained.best_step == min(curve, key=lambda point: point.dev_loss).step
+    assert (trained.learning_rate, trained.learning_rate_from) == (1e-2, "recipe")
+    assert (trained.batch, trained.accumulation, trained.train_examples) == (8, 1, 8)
+    assert (trained.dropped_train_examples, trained.dropped_dev_examples) == (0, 0)
+    assert trained.stopped_by in ("max epochs", "early stopping")
+    assert trained.peak_memory_gib > 0.1
+    assert curve[-1].seconds > 0
 
 
 def test_the_rate_comes_from_the_hidden_size_and_the_budget_stops_training(make_context):
     released = []
     context = make_context(budget=Budget(train_seconds=0), release_engines=lambda: released.append(True))
-    details = Qlora().fit(context).details()
-    assert details["learning_rate"] == pytest.approx(5e-4 * (2000 / 64) ** 0.781)
-    assert details["learning_rate_from"] == "hidden-size rule"
-    assert details["stopped_by"] == "budget"
+    trained = curve_of(Qlora().fit(context))
+    assert trained.learning_rate == pytest.approx(5e-4 * (2000 / 64) ** 0.781)
+    assert trained.learning_rate_from == "hidden-size rule"
+    assert trained.stopped_by == "budget"
     assert any("time limit" in line for line in context.progress.lines)
     assert released == [True]
 
@@ -107,11 +112,11 @@ def test_the_rate_comes_from_the_hidden_size_and_the_budget_stops_training(make_
 def test_examples_that_are_too_long_are_reported(make_context, examples):
     longest = replace(examples[0], id="long", input="card " * 600)
     context = make_context(train=(*examples, longest), dev=(longest,), budget=Budget(train_seconds=0))
-    details = Qlora().fit(context).details()
-    assert (details["dropped_train_examples"], details["dropped_dev_examples"]) == (1, 1)
+    trained = curve_of(Qlora().fit(context))
+    assert (trained.dropped_train_examples, trained.dropped_dev_examples) == (1, 1)
     assert "leaves out 1 of 9 training examples" in context.progress.lines[0]
     assert "leaves out 1 of 1 dev examples" in context.progress.lines[1]
-    assert details["learning_curve"][-1]["dev_loss"] is None
+    assert trained.points[-1].dev_loss is None
 
 
 def test_training_that_would_see_no_answer_fails_with_the_cure(make_context):

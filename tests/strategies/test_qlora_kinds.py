@@ -9,10 +9,10 @@ from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
-from llmtl.strategies.qlora import Qlora
+from llmtl.strategies.qlora import Qlora, QloraConfig
 from llmtl.strategy import FitContext
 from llmtl.task import Example, Metric, Task
-from llmtl.tuning.config import QloraConfig
+from tests.support.fitted import again
 
 CONFIG = QloraConfig(max_epochs=40, batch_size=4, learning_rate=1e-2, dropout=0.0, evaluations_per_epoch=1)
 TEXTS = ("I lost my card", "my bill came again", "where is my refund and my card", "hello")
@@ -51,8 +51,8 @@ def test_learns_four_answers_by_heart_and_writes_them(kind, source, make_progres
         folder=tmp_path,
         progress=make_progress(),
     )
-    predictor = Qlora(CONFIG).fit(context)
+    predictor = Qlora(CONFIG).fit(context).predictor
     found = predictor.predict(TEXTS)
     assert [each.answer for each in found] == answers
-    restored = Qlora(CONFIG).restore(context, predictor.state())
+    restored = again(Qlora(CONFIG), context, predictor)
     assert [each.answer for each in restored.predict(TEXTS)] == answers

@@ -1,6 +1,5 @@
 """TF-IDF and logistic regression against the same pipeline put together from scikit-learn's own parts."""
 
-import json
 import random
 
 import pytest
@@ -10,12 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import FeatureUnion, Pipeline
 
-from llmtl.classical.config import TfidfConfig
 from llmtl.errors import DataError
 from llmtl.kinds.classification import CLASSIFICATION
-from llmtl.strategies.tfidf import Tfidf
+from llmtl.strategies.tfidf import Tfidf, TfidfConfig
 from llmtl.strategy import Role
 from llmtl.task import Example, Task
+from tests.support.fitted import again, grid_of
 
 TEXTS = ("my refund please", "the parcel is late", "passwort", "is it?", "")
 
@@ -37,7 +36,7 @@ def probabilities(predictions):
 @pytest.mark.parametrize("c", [1.0, 10.0])
 def test_probabilities_agree_with_a_plain_pipeline(make_plain_context, features, c):
     context = make_plain_context()
-    predicted = Tfidf(TfidfConfig(features=(features,), c=(c,))).fit(context).predict(TEXTS)
+    predicted = Tfidf(TfidfConfig(features=(features,), c=(c,))).fit(context).predictor.predict(TEXTS)
     reference = scikit_learn(features, c, context.train)
     expected = [dict(zip(reference.classes_, row, strict=True)) for row in reference.predict_proba(TEXTS)]
     for mine, theirs in zip(predicted, expected, strict=True):
@@ -62,46 +61,46 @@ def test_the_grid_is_scored_on_dev_and_its_best_point_is_kept(make_plain_context
     train, dev = noisy(60, 1), noisy(50, 2)
     task = Task("routing", ("refund", "delivery", "login"), metric=metric)
     fitted = Tfidf(TfidfConfig(c=(0.1, 1.0, 10.0))).fit(make_plain_context(train, dev, task=task))
-    details = json.loads(json.dumps(fitted.details()))
-    assert [(point["features"], point["c"]) for point in details["grid"]] == [
+    grid = grid_of(fitted)
+    assert [(point.choice["features"], point.choice["c"]) for point in grid.points] == [
         (features, c) for features in ("word", "word+char") for c in (0.1, 1.0, 10.0)
     ]
     truth, texts = [each.reference for each in dev], [each.text for each in dev]
-    for point in details["grid"]:
-        guesses = scikit_learn(point["features"], point["c"], train).predict(texts)
-        assert point["dev_accuracy"] == pytest.approx(accuracy_score(truth, guesses))
-        assert point["dev_macro_f1"] == pytest.approx(f1_score(truth, guesses, average="macro"))
-    scores = [point[f"dev_{metric}"] for point in details["grid"]]
-    best = details["grid"][scores.index(max(scores))]
-    assert fitted.state() == {"features": best["features"], "c": best["c"]}
+    for point in grid.points:
+        guesses = scikit_learn(point.choice["features"], point.choice["c"], train).predict(texts)
+        assert point.scores["accuracy"] == pytest.approx(accuracy_score(truth, guesses))
+        assert point.scores["macro_f1"] == pytest.approx(f1_score(truth, guesses, average="macro"))
+    scores = [point.scores[metric] for point in grid.points]
+    best = grid.points[scores.index(max(scores))]
+    assert fitted.predictor.choice == grid.choice == best.choice
     assert len(set(scores)) > 1, "a grid without differences would show nothing"
 
 
 def test_dev_chooses_and_never_fits(make_plain_context):
     dev = (Example("d", "the word zebra is only in dev", "login"),)
     context = make_plain_context(dev=dev)
-    fitted = Tfidf().fit(context)
+    fitted = Tfidf().fit(context).predictor
     assert "zebra" not in fitted.vectoriser.parts[0].vocabulary_
 
 
 @pytest.mark.parametrize("features", ["word", "word+char"])
 def test_restoring_gives_exactly_the_same_predictions(make_plain_context, features):
     strategy, context = Tfidf(TfidfConfig(features=(features,))), make_plain_context()
-    fitted = strategy.fit(context)
-    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    fitted = strategy.fit(context).predictor
+    restored = again(strategy, context, fitted)
     assert probabilities(restored.predict(TEXTS)) == probabilities(fitted.predict(TEXTS))
-    assert restored.state() == fitted.state()
+    assert restored.choice == fitted.choice
 
 
 def test_fitting_twice_gives_exactly_the_same(make_plain_context):
     first, second = Tfidf().fit(make_plain_context()), Tfidf().fit(make_plain_context())
-    assert probabilities(first.predict(TEXTS)) == probabilities(second.predict(TEXTS))
-    assert first.details() == second.details()
+    assert probabilities(first.predictor.predict(TEXTS)) == probabilities(second.predictor.predict(TEXTS))
+    assert first.findings == second.findings
 
 
 def test_one_label_in_train_is_always_predicted(make_plain_context):
     train = (Example("0", "a parcel", "delivery"), Example("1", "two parcels", "delivery"))
-    predicted = Tfidf().fit(make_plain_context(train)).predict(TEXTS)
+    predicted = Tfidf().fit(make_plain_context(train)).predictor.predict(TEXTS)
     assert all(dict(each.probabilities) == {"refund": 0, "delivery": 1, "login": 0} for each in predicted)
 
 
@@ -109,7 +108,7 @@ def test_labels_missing_in_train_have_probability_zero(make_plain_context):
     given = make_plain_context()
     train = tuple(example for example in given.train if example.reference != "delivery")
     labels = ("zoo", "refund", "delivery", "login")
-    predicted = Tfidf().fit(make_plain_context(train, labels=labels)).predict(TEXTS)
+    predicted = Tfidf().fit(make_plain_context(train, labels=labels)).predictor.predict(TEXTS)
     assert {each.probabilities["delivery"] for each in predicted} == {0.0}
     assert {each.probabilities["zoo"] for each in predicted} == {0.0}
     assert [each.answer for each in predicted[:1]] == ["refund"]
@@ -118,7 +117,7 @@ def test_labels_missing_in_train_have_probability_zero(make_plain_context):
 
 def test_texts_without_a_word_leave_the_frequencies(make_plain_context):
     train = tuple(Example(str(each), "   ", "login" if each else "refund") for each in range(4))
-    (predicted,) = Tfidf().fit(make_plain_context(train)).predict(["hello"])
+    (predicted,) = Tfidf().fit(make_plain_context(train)).predictor.predict(["hello"])
     assert dict(predicted.probabilities) == pytest.approx({"refund": 0.25, "delivery": 0, "login": 0.75})
 
 
@@ -126,18 +125,18 @@ def test_symbols_alone_still_count_as_characters(make_plain_context):
     train = tuple(
         Example(str(each), text, label) for each, (text, label) in enumerate([("!!!", "login"), (":)", "refund")])
     )
-    fitted = Tfidf(TfidfConfig(c=(100.0,))).fit(make_plain_context(train, dev=train))
+    fitted = Tfidf(TfidfConfig(c=(100.0,))).fit(make_plain_context(train, dev=train)).predictor
     assert [each.answer for each in fitted.predict(["!!!", ":)"])] == ["login", "refund"]
 
 
 def test_nothing_to_predict_is_an_empty_list(make_plain_context):
-    assert Tfidf().fit(make_plain_context()).predict([]) == []
+    assert Tfidf().fit(make_plain_context()).predictor.predict([]) == []
 
 
 def test_seconds_add_up_to_less_than_the_wall_time(make_plain_context):
     from time import perf_counter
 
-    fitted = Tfidf().fit(make_plain_context())
+    fitted = Tfidf().fit(make_plain_context()).predictor
     start = perf_counter()
     predicted = fitted.predict(TEXTS)
     wall = perf_counter() - start

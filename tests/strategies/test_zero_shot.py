@@ -1,19 +1,17 @@
 """Zero-shot over a tiny real model."""
 
-import json
-
 import pytest
 
 from llmtl.errors import ContextLengthError
-from llmtl.prompting.config import ZeroShotConfig
 from llmtl.prompting.template import Template
-from llmtl.strategies.zero_shot import ZeroShot
+from llmtl.strategies.zero_shot import ZeroShot, ZeroShotConfig
 from llmtl.strategy import Role
+from tests.support.fitted import again
 
 
 def test_prompts_hold_the_input_and_no_example(make_context, engine):
     context = make_context()
-    fitted = ZeroShot(ZeroShotConfig(built_in_instructions=False)).fit(context)
+    fitted = ZeroShot(ZeroShotConfig(built_in_instructions=False)).fit(context).predictor
     engine.prompts.clear()
     predicted = fitted.predict(["my card is gone", "hello"])
     template = Template(context.task, engine)
@@ -26,8 +24,8 @@ def test_prompts_hold_the_input_and_no_example(make_context, engine):
 
 def test_restoring_gives_the_same_predictions(make_context):
     strategy, context = ZeroShot(), make_context()
-    fitted = strategy.fit(context)
-    restored = strategy.restore(context, json.loads(json.dumps(fitted.state())))
+    fitted = strategy.fit(context).predictor
+    restored = again(strategy, context, fitted)
     one, other = fitted.predict(["I lost it"])[0], restored.predict(["I lost it"])[0]
     assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
     assert (strategy.name, strategy.role) == ("zero-shot", Role.PROMPTING)

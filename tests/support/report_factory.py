@@ -23,6 +23,7 @@ from llmtl.decision.outcome import (
     TestScore,
     Verdict,
 )
+from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, TrainingPoint, TriedPrompt
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
 from llmtl.report.content import ReportContent, Skipped, SkipReason
@@ -175,29 +176,51 @@ def result_of(dev: Evaluation, test: Evaluation) -> StrategyResult:
     )
 
 
-def details_of(names: list[str], seed: int = 0) -> dict[str, dict[str, Any]]:
+def searched(tried: list[TriedPrompt]) -> SearchTrace:
+    best = max(tried, key=lambda each: each.scores["accuracy"])
+    return SearchTrace(best.shots, best.seed, 0, ("tell",), "accuracy", dev_examples=200, tried=tuple(tried))
+
+
+def trained(points: list[TrainingPoint], *, best_step: int) -> TrainingCurve:
+    return TrainingCurve(
+        points=tuple(points),
+        best_step=best_step,
+        stopped_by="early stopping",
+        learning_rate=1e-3,
+        learning_rate_from="recipe",
+        batch=16,
+        accumulation=1,
+        train_examples=160,
+        dropped_train_examples=0,
+        dropped_dev_examples=0,
+        trained_tokens=1000,
+        peak_memory_gib=1.0,
+    )
+
+
+def findings_of(names: list[str], seed: int = 0) -> dict[str, tuple[FitFinding, ...]]:
     rng = np.random.default_rng(seed)
     candidates = [
-        {"shots": shots, "seed": s, "dev_accuracy": round(float(0.6 + 0.05 * i + rng.normal(0, 0.025)), 3)}
+        TriedPrompt(shots, s, {"accuracy": round(float(0.6 + 0.05 * i + rng.normal(0, 0.025)), 3)}, 0, 1.0)
         for i, shots in enumerate((4, 8, 16, 32))
         for s in range(3)
     ]
     curve = [
-        {
-            "step": 10 * step,
-            "epoch": step / 4,
-            "train_loss": float(2.1 * np.exp(-step / 4) + 0.08 + abs(rng.normal(0, 0.02))),
-            "dev_loss": float(1.9 * np.exp(-step / 4) + 0.25 + 0.008 * step + abs(rng.normal(0, 0.01))),
-            "dev_accuracy": float(min(0.93, 0.4 + 0.09 * step - 0.004 * step**2)),
-        }
+        TrainingPoint(
+            step=10 * step,
+            epoch=step / 4,
+            train_loss=float(2.1 * np.exp(-step / 4) + 0.08 + abs(rng.normal(0, 0.02))),
+            dev_loss=float(1.9 * np.exp(-step / 4) + 0.25 + 0.008 * step + abs(rng.normal(0, 0.01))),
+            dev_token_accuracy=float(min(0.93, 0.4 + 0.09 * step - 0.004 * step**2)),
+            seconds=float(step),
+        )
         for step in range(1, 13)
     ]
-    best = max(candidates, key=lambda candidate: candidate["dev_accuracy"])
-    details: dict[str, dict[str, Any]] = {
-        "few-shot": {"candidates": candidates, "shots": best["shots"], "seed": best["seed"], "grid": []},
-        "qlora": {"learning_curve": curve, "best_step": 90, "rank": 16},
+    found: dict[str, tuple[FitFinding, ...]] = {
+        "few-shot": (searched(candidates),),
+        "qlora": (trained(curve, best_step=90),),
     }
-    return {name: details.get(name, {}) for name in names}
+    return {name: found.get(name, ()) for name in names}
 
 
 def compare(a: StrategyResult, b: StrategyResult, why: Purpose, p: float) -> Comparison:
@@ -300,7 +323,7 @@ def make_content(
         evaluations=tuple(evaluation for pair in pairs for evaluation in pair),
         test_examples=test,
         sizes={"train": 160, "dev": len(dev), "test": len(test)},
-        details=details_of(list(names)),
+        fit_findings=findings_of(list(names)),
         findings=(
             Finding(
                 "duplicates", Level.WARNING, "3 messages occur twice; the copies were removed.", ("row-7", "row-81")

@@ -86,7 +86,7 @@ def tokenized(template, tokenizer):
 def make_job(tiny_llama, source, tokenized, tmp_path):
     """Return a function that makes a training job on the tiny LLaMA; keywords change the configuration or the job."""
     from llmtl.engines.transformers.loading import load_tokenizer
-    from llmtl.tuning.config import QloraConfig
+    from llmtl.strategies.qlora import QloraConfig
     from llmtl.tuning.training import Job
 
     def make(name="adapter", **changes):

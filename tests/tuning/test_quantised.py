@@ -5,7 +5,7 @@ import torch
 from bitsandbytes.nn.modules import Linear4bit
 from peft import get_peft_model
 
-from llmtl.tuning.config import QloraConfig
+from llmtl.strategies.qlora import QloraConfig
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
 
 

@@ -8,14 +8,14 @@ from llmtl.report import svg, wording
 from llmtl.report.charts.axes import PLAIN, Ending, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.report.svg import Point
-from llmtl.report.view import TrainingPoint
+from llmtl.report.view import DrawnStep
 
 _HEIGHT = 250.0
 
 Series = list[Point]
 
 
-def loss_chart(points: Sequence[TrainingPoint], *, strategy: str, width: float, name: str) -> Markup | None:
+def loss_chart(points: Sequence[DrawnStep], *, strategy: str, width: float, name: str) -> Markup | None:
     """Draw training and dev loss by step, and mark the kept checkpoint (else the lowest dev loss).
 
     Returns None if fewer than two losses were recorded.
@@ -33,7 +33,7 @@ def loss_chart(points: Sequence[TrainingPoint], *, strategy: str, width: float, 
     )
 
 
-def accuracy_chart(points: Sequence[TrainingPoint], *, strategy: str, width: float, name: str) -> Markup | None:
+def accuracy_chart(points: Sequence[DrawnStep], *, strategy: str, width: float, name: str) -> Markup | None:
     """Draw dev accuracy by step, and mark the kept checkpoint (else the best); None if it was not recorded."""
     dev = _series(points, lambda p: p.dev_accuracy)
     if len(dev) < 2:
@@ -46,11 +46,11 @@ def accuracy_chart(points: Sequence[TrainingPoint], *, strategy: str, width: flo
     return svg.picture((width, _HEIGHT), name, *drawn, title=title, description=f"{title}; {note}.")
 
 
-def _series(points: Sequence[TrainingPoint], of: Callable[[TrainingPoint], float | None]) -> Series:
+def _series(points: Sequence[DrawnStep], of: Callable[[DrawnStep], float | None]) -> Series:
     return [(point.step, value) for point in points if (value := of(point)) is not None]
 
 
-def _kept(points: Sequence[TrainingPoint], series: Series) -> Point | None:
+def _kept(points: Sequence[DrawnStep], series: Series) -> Point | None:
     kept = {point.step for point in points if point.kept}
     return next((point for point in series if point[0] in kept), None)
 

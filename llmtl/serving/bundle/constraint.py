@@ -43,9 +43,10 @@ def output_of(template: Template, measured: Measured) -> Output:
     """
     if template.task.kind.one_label:
         return Output()
-    if "max_tokens" not in measured.details:
+    max_tokens = measured.prompt.max_tokens
+    if max_tokens is None:
         raise BundleError(f"The run does not say how long answers of '{measured.name}' may be; run the recipe again.")
-    schema, max_tokens = template.schema(), int(measured.details["max_tokens"])
+    schema = template.schema()
     if schema is None:
         return Output("text", max_tokens=max_tokens, stop=template.stop)
     return Output("json", schema=dict(schema), grammar=json_grammar(schema), max_tokens=max_tokens)

@@ -32,7 +32,7 @@ from llmtl.serving.bundle.merge import MergeCheck, check_merged, write_merged
 from llmtl.serving.bundle.read import EXAMPLES, load_bundle_tokenizer, read_pool
 from llmtl.serving.bundle.retrieval import open_index, write_retrieval
 from llmtl.serving.bundle.source import BundleSource
-from llmtl.serving.bundle.strategies import demonstration_pool, retrieving, served_others, served_winner, weights_of
+from llmtl.serving.bundle.strategies import retrieving, served_others, served_winner, weights_of
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
@@ -76,9 +76,7 @@ def write_contents(job: Job) -> None:
 
 def _classifier(job: Job) -> Bundle:
     """Return what a bundle without a language model serves; its files are written."""
-    if job.source.predictor is None:
-        raise BundleError(f"The predictor of '{job.source.winner}' is not loaded; export from the run.")
-    write_classifier(job.source.predictor, job.folder / names.CLASSIFIER_FOLDER)
+    write_classifier(job.source.served.predictor, job.folder / names.CLASSIFIER_FOLDER)
     return replace(_bundle(job, None), answers=job.source.task.labels, output=Output(job.source.task.kind.output))
 
 
@@ -88,7 +86,7 @@ def _hosted(job: Job) -> Bundle:
     if source.hosted is None:
         raise BundleError(f"Nothing says where '{source.winner}' is hosted; export from the run.")
     write_hosted(source.hosted, job.folder)
-    output = Output(source.task.kind.output, max_tokens=source.served.details.get("max_tokens"))
+    output = Output(source.task.kind.output, max_tokens=source.served.prompt.max_tokens)
     return replace(_bundle(job, None), answers=source.task.labels, output=output)
 
 
@@ -152,14 +150,11 @@ def _merged(job: Job, base: BaseModel) -> MergeCheck:
 def _retrieval(job: Job, bundle: Bundle) -> None:
     """Write what demonstrations are retrieved from, in case a strategy of the bundle retrieves."""
     source, folder = job.source, job.folder
-    measured = retrieving(source, bundle.strategies)
-    if measured is None:
+    found = retrieving(source, bundle.strategies)
+    if found is None:
         return
-    pool = demonstration_pool(source, measured)
-    write_json_lines(folder / names.POOL, list(EXAMPLES.dump_python(pool, mode="json")))
-    retrieval = next(each.retrieval for each in bundle.strategies if each.name == measured.name)
-    sentence_model = str(measured.state.get("sentence_model", ""))
-    write_retrieval(folder, pool, retrieval, sentence_model=sentence_model, model=source.model, dtype=source.dtype)
+    write_json_lines(folder / names.POOL, list(EXAMPLES.dump_python(found.pool, mode="json")))
+    write_retrieval(folder, found, model=source.model, dtype=source.dtype)
 
 
 def _adapter(job: Job, bundle: Bundle) -> int:

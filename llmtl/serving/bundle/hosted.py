@@ -22,11 +22,10 @@ from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import BundleError, HostedError
 from llmtl.measured.endpoint import Paid
 from llmtl.measured.evaluation import Evaluation
-from llmtl.prompting.predictors import LabelPredictor, TextPredictor
+from llmtl.prompting.predictors import Asker, LabelPredictor, TextPredictor
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.store import read_json, write_json
-from llmtl.strategy import Predictor
 
 HOSTED_FILE = "hosted.json"
 LIMIT_VARIABLE = "LLMTL_HOSTED_MAX_USD"
@@ -134,7 +133,7 @@ class HostedAsking:
     engine: OpenAIEngine
     template: Template
 
-    def predictor(self) -> Predictor:
+    def predictor(self) -> Asker:
         """Return the predictor."""
         served, most = self.bundle.winner, self.bundle.output.max_tokens
         if most is None:

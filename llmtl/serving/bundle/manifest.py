@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from llmtl.engines.protocol import Precision
 from llmtl.metrics.recalibration import LabelCalibration
-from llmtl.prompting.config import Retrieval
+from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
 
 FORMAT = 1

@@ -104,7 +104,7 @@ def _predict(
     try:
         with progress.stage("Checking the merged model", len(texts)) as advance:
             template = Template(source.task, engine)
-            predictor = prompt_predictor(source.task, engine, template, train=source.train)
+            predictor = prompt_predictor(source.task, engine, template, max_tokens=source.served.prompt.max_tokens)
             return predictor.predict(texts, advance=advance)
     finally:
         engine.close()

@@ -9,7 +9,6 @@ once more: a vLLM server that writes gives no hidden states (its pooling models 
 Not covered: stock vLLM, which cannot retrieve.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,10 +20,10 @@ from safetensors.numpy import load_file, save_file
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
-from llmtl.prompting.config import Retrieval
 from llmtl.prompting.retrieval import Embed, EmbeddingRetriever, Index, Retriever, load_sentence_model, sentence_embed
 from llmtl.serving.bundle.manifest import RETRIEVAL_FOLDER, BaseModel, Bundle, ServedStrategy
 from llmtl.serving.bundle.read import read_pool
+from llmtl.strategy import Retrieval, Retrieved
 from llmtl.task import Example
 
 VECTORS, ENCODER = "vectors.safetensors", "encoder"
@@ -65,30 +64,22 @@ def too_large_to_embed(model: ModelSource, dtype: Precision) -> str | None:
     )
 
 
-def write_retrieval(
-    folder: Path,
-    pool: Sequence[Example],
-    retrieval: Retrieval,
-    *,
-    sentence_model: str,
-    model: ModelSource,
-    dtype: Precision,
-) -> None:
+def write_retrieval(folder: Path, found: Retrieved, *, model: ModelSource, dtype: Precision) -> None:
     """Write what retrieving needs beside the pool: its vectors, and the sentence model.
 
     Raises `BundleError` for a sentence model with files that could run code.
     """
-    if retrieval is Retrieval.TFIDF:
+    if found.by is Retrieval.TFIDF:
         return
     place = folder / RETRIEVAL_FOLDER
     place.mkdir()
-    if retrieval is Retrieval.SENTENCES:
-        load_sentence_model(sentence_model, device="cpu").save(str(place / ENCODER), create_model_card=False)
-        _require_harmless(place / ENCODER, sentence_model)
+    if found.by is Retrieval.SENTENCES:
+        load_sentence_model(found.sentence_model, device="cpu").save(str(place / ENCODER), create_model_card=False)
+        _require_harmless(place / ENCODER, found.sentence_model)
         embed = sentence_embed(str(place / ENCODER), device="cpu")
     else:
         embed = _by_model(model, dtype)
-    save_file({"vectors": embed([example.text for example in pool])}, place / VECTORS)
+    save_file({"vectors": embed([example.text for example in found.pool])}, place / VECTORS)
 
 
 def open_index(bundle: Bundle, folder: Path) -> Index | None:

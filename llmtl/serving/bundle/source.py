@@ -3,39 +3,62 @@
 Not covered: taking them from a run (`llmtl.pipeline.export`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from llmtl.decision import Decision
 from llmtl.engines.protocol import ModelSource, Precision
-from llmtl.errors import BundleError
+from llmtl.errors import BundleError, RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import Summary
 from llmtl.serving.bundle.hosted import HostedWinner
-from llmtl.strategy import Predictor, Role
+from llmtl.strategy import Facts, LocalServed, Predictor, PromptServed, Served
 from llmtl.task import Example, Task
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One strategy of a run: what its predictor stated, the folder that fitting filled, what test showed.
+    """One strategy of a run: its facts, what test showed, the folder that fitting filled, a way to load its predictor.
 
-    `details` are the predictor's facts for the report; `max_tokens` among them says how long a written answer may be.
+    It is loaded when a bundle is to have it, and not before.
     """
 
-    name: str
-    role: Role
-    state: Mapping[str, Any]
-    folder: Path
+    facts: Facts
     test: Evaluation
-    details: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path
+    load: Callable[[], Predictor]
+
+    @property
+    def name(self) -> str:
+        """Return the strategy's name."""
+        return self.facts.name
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Load the predictor; raises `BundleError` when its files are missing or not those that were fitted."""
+        try:
+            return self.load()
+        except RunError as error:
+            raise BundleError(str(error)) from error
+
+    @cached_property
+    def served(self) -> Served:
+        """Return how it is served."""
+        return self.predictor.served()
 
     @property
     def adapter(self) -> Path | None:
         """Return the folder of its LoRA adapter, or None."""
-        return self.folder / self.state["adapter"] if "adapter" in self.state else None
+        return self.served.adapter if isinstance(self.served, PromptServed) else None
+
+    @property
+    def prompt(self) -> PromptServed:
+        """Return how a language model is prompted; raises `BundleError` where none is."""
+        if isinstance(self.served, LocalServed):
+            raise BundleError(f"'{self.name}' prompts no language model; export it without --merge.")
+        return self.served if isinstance(self.served, PromptServed) else self.served.prompt
 
 
 @dataclass(frozen=True)
@@ -43,8 +66,8 @@ class BundleSource:
     """Everything a bundle is written from.
 
     `winner` names the strategy to serve; `strategies` are all that were measured. `model` says where the language model
-    is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `predictor` is the
-    winner's, given only when it is not a language model; `hosted` is the winner's model, given when a provider has it.
+    is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `hosted` is the winner's
+    model, given when a provider has it.
     `provenance` are the run's name-value pairs, `sizes` the numbers of examples a split. `made_from` tells this source
     from any other.
     """
@@ -62,7 +85,6 @@ class BundleSource:
     provenance: Mapping[str, str]
     sizes: Mapping[str, int]
     made_from: str
-    predictor: Predictor | None = None
     hosted: HostedWinner | None = None
 
     @property

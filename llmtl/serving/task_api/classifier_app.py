@@ -78,7 +78,7 @@ class ClassifierServer:
         self._answering: Answering = (
             Provider(bundle, read_hosted(folder, environment))
             if bundle.winner.weights is Weights.HOSTED
-            else Local(load_classifier(folder / CLASSIFIER_FOLDER, bundle.task))
+            else Local(load_classifier(folder / CLASSIFIER_FOLDER, bundle.task, bundle.winner.name))
         )
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
         self._started = int(time())

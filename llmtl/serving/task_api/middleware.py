@@ -23,7 +23,6 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.errors import BundleError, LlmtlError
-from llmtl.prompting.config import Retrieval
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle
 from llmtl.serving.bundle.retrieval import open_index
@@ -53,6 +52,7 @@ from llmtl.serving.task_api.responses import error_response, not_allowed, predic
 from llmtl.serving.task_api.rewriting import ChatRewriter, without_wording
 from llmtl.serving.task_api.routes import BUNDLE_VARIABLE, CHAT, KEY_VARIABLE, OPEN, PREDICT, TASK
 from llmtl.serving.task_api.scoring import Scorer, UpstreamError
+from llmtl.strategy import Retrieval
 
 _LONG_CHARACTERS = 20_000
 """Messages above this are tokenised in a thread: counting their tokens takes milliseconds."""

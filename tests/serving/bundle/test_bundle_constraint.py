@@ -11,12 +11,22 @@ from llmtl.kinds.generation import GENERATION
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.constraint import decoding, output_of
 from llmtl.serving.bundle.source import Measured
-from llmtl.strategy import Role
+from llmtl.strategies.zero_shot import ZeroShot
+from llmtl.strategy import PromptServed
 from llmtl.task import Metric, Task
 from tests.support.small_bundle import small_bundle
 
 TEXT = Task("reply", (), "Answer.", Metric.CHRF, kind=GENERATION)
-MEASURED = Measured("zero-shot", Role.PROMPTING, {}, Path(), test=None, details={"max_tokens": 24})
+
+
+class Fixed:
+    """A predictor that only says how it is served."""
+
+    def served(self):
+        return PromptServed(max_tokens=24)
+
+
+MEASURED = Measured(ZeroShot.facts, test=None, folder=Path(), load=Fixed)
 
 
 @pytest.mark.parametrize(("folder", "stop"), [("tiny_base", "\n"), ("tiny_llama", None)])

@@ -1,45 +1,53 @@
 """Which measured strategies a bundle can serve, and with which wording and calibration."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from llmtl.engines.openai.client import HostedModel
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import BundleError
 from llmtl.metrics.recalibration import LabelCalibration, Method
 from llmtl.pocket import resolve
-from llmtl.prompting.config import Retrieval
 from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.source import BundleSource, Measured
 from llmtl.serving.bundle.strategies import served_others, served_winner
-from llmtl.strategy import Role
+from llmtl.strategies.table import STRATEGIES
+from llmtl.strategy import PromptServed, ProviderServed, Retrieval, Retrieved
 from llmtl.task import Example, Task
 from tests.support.small_bundle import LABELS, small_bundle
 
 TRAIN = (Example("1", "I lost it", "card lost"), Example("2", "my money", "refund"))
 CALIBRATION = LabelCalibration(Method.BATCH, (1.0,) * 5, (0.5, 0.0, 0.0, 0.0, -0.5))
-STATES = {
-    "zero-shot": {"instruction": "Which queue?", "calibration": asdict(CALIBRATION)},
-    "few-shot": {"demonstrations": ["2", "1"]},
-    "knn-few-shot": {"shots": 2, "seed": 0, "retrieval": "model", "instruction": "Which queue?"},
-    "hosted": {"demonstrations": [], "instruction": "Which queue?"},
+POOL = Retrieved(2, 0, TRAIN, Retrieval.MODEL)
+SERVED = {
+    "zero-shot": PromptServed("Which queue?", calibration=CALIBRATION),
+    "few-shot": PromptServed(demonstrations=TRAIN[::-1]),
+    "knn-few-shot": PromptServed("Which queue?", retrieved=POOL),
+    "hosted": ProviderServed(HostedModel("http://127.0.0.1/v1", "m"), PromptServed("Which queue?")),
 }
 
 SMALL = ModelSource(str(resolve("pocket-llama")))
 
 
-def measured(name, state):
-    given = {"name": name, "role": Role.PROMPTING, "state": state, "folder": Path(name)}
-    return Measured(**{field.name: given.get(field.name) for field in fields(Measured)})
+class Fixed:
+    """A predictor that only says how it is served."""
+
+    def __init__(self, served):
+        self.served = lambda: served
+
+
+def measured(name, served):
+    return Measured(STRATEGIES[name].facts, test=None, folder=Path(name), load=lambda: Fixed(served))
 
 
 def source(winner, model=SMALL):
     given = {
         "task": Task("tickets", LABELS),
         "winner": winner,
-        "strategies": tuple(measured(name, state) for name, state in STATES.items()),
+        "strategies": tuple(measured(name, served) for name, served in SERVED.items()),
         "train": TRAIN,
         "model": model,
         "device": "cpu",

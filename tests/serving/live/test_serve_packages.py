@@ -4,8 +4,8 @@ import pytest
 
 from llmtl.errors import MissingPackageError
 from llmtl.pipeline.serve import require_packages
-from llmtl.prompting.config import Retrieval
 from llmtl.serving.bundle.manifest import ServedStrategy, Weights
+from llmtl.strategy import Retrieval
 from tests.support.small_bundle import small_bundle
 
 

@@ -1,0 +1,156 @@
+"""What fitting found out, as values: what was tried, what was chosen, what it took.
+
+Each has a `tag`, by which it is read back from JSON. Not covered: what they look like in a report (`llmtl.report`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter
+
+
+@dataclass(frozen=True)
+class TriedPrompt:
+    """A prompt's scores by metric on the dev examples of a search; `instruction` counts the wordings of the search."""
+
+    shots: int
+    seed: int
+    scores: Mapping[str, float]
+    failed: int
+    seconds: float
+    instruction: int = 0
+
+
+@dataclass(frozen=True)
+class LeftOutPrompt:
+    """A prompt that was not scored, and why."""
+
+    shots: int
+    seed: int
+    reason: str
+    instruction: int = 0
+
+
+@dataclass(frozen=True)
+class SearchTrace:
+    """A search for the best prompt on dev: the choice, by `metric`, and everything that was tried or left out."""
+
+    shots: int
+    seed: int
+    instruction: int
+    instructions: tuple[str, ...]
+    metric: str
+    dev_examples: int
+    tried: tuple[TriedPrompt, ...]
+    left_out: tuple[LeftOutPrompt, ...] = ()
+    tag: Literal["search"] = "search"
+
+
+@dataclass(frozen=True)
+class TriedCalibration:
+    """Cross-validated decision metric and negative log-likelihood (nats) of calibrated predictions."""
+
+    method: str
+    score: float
+    nll: float
+
+
+@dataclass(frozen=True)
+class CalibrationTrace:
+    """Which calibrations of label probabilities were tried on how many examples; `chosen` is None where none helped."""
+
+    chosen: str | None
+    examples: int
+    uncalibrated: TriedCalibration | None = None
+    tried: tuple[TriedCalibration, ...] = ()
+    tag: Literal["calibration"] = "calibration"
+
+
+@dataclass(frozen=True)
+class TrainingPoint:
+    """One measurement; losses are mean negative log-likelihoods in nats per answer token.
+
+    `train_loss` is the mean since the point before (None before the first step), `dev_token_accuracy` the share of dev
+    answer tokens that rank first when the true tokens before them are given. The dev values are None without dev, and a
+    loss that is no finite number is None, too: training diverged.
+    """
+
+    step: int
+    epoch: float
+    train_loss: float | None
+    dev_loss: float | None
+    dev_token_accuracy: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """A training: the curve, the step that was kept, why it ended and what it used.
+
+    `batch` examples are computed at once and `accumulation` such batches make a step.
+    """
+
+    points: tuple[TrainingPoint, ...]
+    best_step: int
+    stopped_by: str
+    learning_rate: float
+    learning_rate_from: str
+    batch: int
+    accumulation: int
+    train_examples: int
+    dropped_train_examples: int
+    dropped_dev_examples: int
+    trained_tokens: int
+    peak_memory_gib: float
+    tag: Literal["training"] = "training"
+
+
+@dataclass(frozen=True)
+class GridPoint:
+    """What was chosen at a point of a grid, and its dev scores by metric."""
+
+    choice: Mapping[str, str | float]
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class GridTrace:
+    """A grid that was tried on dev, and its best point by the task's metric."""
+
+    choice: Mapping[str, str | float]
+    points: tuple[GridPoint, ...]
+    tag: Literal["grid"] = "grid"
+
+
+@dataclass(frozen=True)
+class PaidFitting:
+    """What a provider was asked and paid while fitting; `unsupported` is what its server lacks."""
+
+    model: str
+    base_url: str
+    requests: int
+    usd: float
+    unsupported: tuple[str, ...] = ()
+    tag: Literal["paid"] = "paid"
+
+
+@dataclass(frozen=True)
+class AnswerRoom:
+    """How many tokens a written answer may have, its end included."""
+
+    max_tokens: int
+    tag: Literal["answer-room"] = "answer-room"
+
+
+FitFinding = Annotated[
+    SearchTrace | CalibrationTrace | TrainingCurve | GridTrace | PaidFitting | AnswerRoom, Field(discriminator="tag")
+]
+FIT_FINDINGS: TypeAdapter[tuple[FitFinding, ...]] = TypeAdapter(tuple[FitFinding, ...])
+
+Wanted = TypeVar("Wanted")
+
+
+def finding(findings: Sequence[Any], kind: type[Wanted]) -> Wanted | None:
+    """Return the first finding of that class, or None."""
+    return next((each for each in findings if isinstance(each, kind)), None)
