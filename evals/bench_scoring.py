@@ -1,14 +1,14 @@
-"""Label scoring by lm-evaluation-harness and by llmtl: `python evals/bench_scoring.py`.
+"""Compare label scoring by lm-evaluation-harness and by llmtl: `python evals/bench_scoring.py`.
 
 Both score the same prompts and labels with the same weights, number format and threads in one process, in turns.
 The harness scores each label as a continuation (`HFLM.loglikelihood`, as its multiple-choice tasks do) with its default
 batch size and with the best of several; the ratio is against the best. llmtl scores as its strategies do, the shared
 demonstrations included: every round begins with a new engine that knows no prefix.
 
-What a label is worth differs: the harness sums log-probabilities over the whole vocabulary, so that long labels lose;
-llmtl follows the best branch of the labels' trie. Hence three agreements: both by sums, llmtl's made with its own
-forward pass, and both by branches, the harness's log-likelihoods deciding at each (these two must agree); and last the
-labels that each would give by its own rule.
+The two rank labels differently: the harness sums log-probabilities over the whole vocabulary, so that long labels lose;
+llmtl follows the best branch of the labels' trie. Hence three comparisons: both by sums, with llmtl's own forward pass;
+both by branches, with the harness's log-likelihoods (these two must agree); and the labels that each gives by its own
+rule.
 
 Then: how llmtl's CPU seconds grow with labels, demonstrations and examples, and the peak memory of processes that score
 200, 800 and 3,200 examples. Bars: 50 times at 77 labels, 10 times at 6. Not covered: GPUs, other harnesses, accuracy.
@@ -47,7 +47,7 @@ DEMONSTRATIONS = 16
 BATCH_SIZES = (1, 4, 16)
 SAME_BAR = 0.995
 TOLERANCE = 1e-3
-"""Between two sums of log-probabilities: float32 adds up differently in another order."""
+"""Largest gap between two sums of log-probabilities: float32 sums depend on the order."""
 DATA = Path(__file__).parents[2] / "shared" / "data" / "banking77"
 
 
@@ -61,7 +61,7 @@ class Workload:
 
 
 def main() -> int:
-    """Return the exit code: 0 when the bars are met and both sides agree."""
+    """Run the benchmark; exit code 0 if the bars are met and both sides agree."""
     options = _options()
     if options.memory_of:
         return _print_peak(options)
@@ -104,7 +104,7 @@ def workload(
     examples: int,
     demonstrations: int = DEMONSTRATIONS,
 ) -> Workload:
-    """Return prompts of test inputs behind the same demonstrations; labels are evenly spaced in the sorted list."""
+    """Make prompts of test inputs behind the same demonstrations; labels are evenly spaced in the sorted list."""
     known = sorted({example.reference for example in train})
     chosen = tuple(known[int(index * len(known) / labels)] for index in range(labels))
     draw = random.Random(0)
@@ -118,7 +118,7 @@ def workload(
 
 
 def _race(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what both sides did in turns, and how far they agree."""
+    """Time both sides in turns, and compare their labels."""
     ours, theirs, end = _engine(), _harness(), _engine().end_of_answer
     first = Workload(work.prompts[:1], work.answers[: options.tuned_on], work.labels)
     tuning = {size: _harness_rate(theirs, first, end, size) for size in BATCH_SIZES}
@@ -126,7 +126,7 @@ def _race(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
     count = max(1, options.harness_requests // len(work.labels))
     rounds, sums, choices = [], [], []
     for turn in range(options.rounds):
-        part = slice(turn * count, (turn + 1) * count)  # other examples in every round: more to agree on
+        part = slice(turn * count, (turn + 1) * count)  # other examples in every round: more labels to compare
         start = time.perf_counter()
         sums.append(_harness_sums(theirs, Workload(work.prompts[part], work.answers, work.labels), end, best))
         harness = count / (time.perf_counter() - start)
@@ -159,7 +159,7 @@ def _race(work: Workload, options: argparse.Namespace) -> dict[str, Any]:
 def _agreement(
     engine: Any, harness: Any, work: Workload, sums: NDArray[np.float64], choices: Sequence[int]
 ) -> dict[str, Any]:
-    """Return how far the labels agree: by the same rule (there they must), and as each side decides."""
+    """Count how often the labels agree: by the same rule (where they must), and by each side's own."""
     checked = min(len(work.prompts), len(sums))
     own = np.array([full_vocabulary_sums(engine, prompt, work.answers) for prompt in work.prompts[:checked]])
     difference = float(np.abs(own - sums[:checked]).max())
@@ -178,7 +178,7 @@ def _agreement(
 
 
 def branches_by_harness(model: Any, engine: Any, prompt: str, answers: Sequence[str]) -> int:
-    """Return the answer reached when the harness's log-likelihoods decide at every branch of the answers' trie."""
+    """Find the answer if the harness's log-likelihoods decide at every branch of the answers' trie."""
     [ids] = encode(engine.tokenizer, [prompt])
     end = engine.tokenizer.convert_tokens_to_ids(engine.end_of_answer)
     trie = build_trie(continuations(engine.tokenizer, prompt, answers), end)
@@ -193,10 +193,10 @@ def branches_by_harness(model: Any, engine: Any, prompt: str, answers: Sequence[
 
 
 def full_vocabulary_sums(engine: Any, prompt: str, answers: Sequence[str]) -> list[float]:
-    """Return each answer's sum of log-probabilities, end of the answer included, by llmtl's forward pass.
+    """Compute each answer's sum of log-probabilities, end of the answer included, by llmtl's forward pass.
 
-    The trie given to it has every node as a branch and the whole vocabulary as children, so that the logits of a branch
-    are all that a softmax over the vocabulary needs.
+    Its trie has every node as a branch and the whole vocabulary as children, so that the logits of a branch are those
+    of a softmax over the vocabulary.
     """
     from llmtl.engines.transformers.attention import Prefix, TreeForward
 
@@ -225,14 +225,14 @@ def full_vocabulary_sums(engine: Any, prompt: str, answers: Sequence[str]) -> li
 
 
 def _harness() -> Any:
-    """Return the harness's `hf` model, loaded by itself from the same folder."""
+    """Let the harness load its `hf` model from the same folder."""
     from lm_eval.models.huggingface import HFLM
 
     return HFLM(pretrained=str(resolve("pocket-llama")), dtype="float32", device="cpu", batch_size=1)
 
 
 def _harness_sums(model: Any, work: Workload, end: str, batch_size: int) -> NDArray[np.float64]:
-    """Return (N, C) log-likelihoods by the harness."""
+    """Compute (N, C) log-likelihoods with the harness."""
     from lm_eval.api.instance import Instance
 
     model.batch_size_per_gpu = batch_size
@@ -246,14 +246,14 @@ def _harness_sums(model: Any, work: Workload, end: str, batch_size: int) -> NDAr
 
 
 def _harness_rate(model: Any, work: Workload, end: str, batch_size: int) -> float:
-    """Return the requests a second at a batch size."""
+    """Measure the harness's requests per second at a batch size."""
     start = time.perf_counter()
     _harness_sums(model, work, end, batch_size)
     return len(work.prompts) * len(work.answers) / (time.perf_counter() - start)
 
 
 def _growth(train: list[Example], test: list[Example]) -> dict[str, Any]:
-    """Return llmtl's CPU seconds (least of three) by labels, demonstrations and examples, and the power of each."""
+    """Measure llmtl's CPU seconds (least of three) by labels, demonstrations and examples; fit the power of each."""
     engine, threads = _engine(), torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for others use the CPU too
     found = {}
@@ -274,7 +274,7 @@ def _growth(train: list[Example], test: list[Example]) -> dict[str, Any]:
 
 
 def _seconds(work: Workload) -> float:
-    """Return the CPU seconds of a new engine: other work on the machine counts less than in wall-clock time."""
+    """Measure the CPU seconds of a new engine: other work on the machine counts less than in wall-clock time."""
     engine = _engine()
     start = time.process_time()
     engine.score(work.prompts, work.answers)
@@ -282,7 +282,7 @@ def _seconds(work: Workload) -> float:
 
 
 def _peak_mib(options: argparse.Namespace, examples: int) -> float:
-    """Return the peak resident memory of a process that scores so many examples, in MiB."""
+    """Measure the peak resident memory, in MiB, of a process that scores this many examples."""
     command = [sys.executable, __file__, "--data", str(options.data), "--memory-of", str(examples)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return float(printed.split()[-1])
@@ -294,7 +294,7 @@ def _print_peak(options: argparse.Namespace) -> int:
     engine = _engine()
     work = workload(engine, train, test, labels=6, examples=options.memory_of)
     engine.score(work.prompts, work.answers)
-    # not ru_maxrss: a child begins with its parent's
+    # not ru_maxrss: a child starts with its parent's value
     status = Path("/proc/self/status").read_text(encoding="ascii")
     peak_kib = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
     print(round(peak_kib / 1024, 1))
@@ -306,7 +306,7 @@ def _engine() -> TransformersEngine:
 
 
 def _rows(path: Path) -> list[Example]:
-    """Return the examples of a split; exits when it is not there."""
+    """Read the examples of a split; exit if it is missing."""
     if not path.is_file():
         sys.exit(f"There is no {path.name} of Banking77; give the folder that holds train.csv and test.csv by --data.")
     with path.open(newline="", encoding="utf-8") as file:
@@ -325,13 +325,13 @@ def _said(race: dict[str, Any]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Label scoring by lm-evaluation-harness and by llmtl.")
+    parser = argparse.ArgumentParser(description="Compare label scoring by lm-evaluation-harness and by llmtl.")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with Banking77's train.csv and test.csv")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of both sides")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, both sides in each (default: %(default)s)")
-    parser.add_argument("--examples", type=int, default=200, help="examples llmtl scores a round (default: 200)")
-    parser.add_argument("--harness-requests", type=int, default=154, help="its requests a round (default: 154)")
-    parser.add_argument("--tuned-on", type=int, default=16, help="requests to find its batch size on (default: 16)")
+    parser.add_argument("--examples", type=int, default=200, help="examples that llmtl scores per round (default: 200)")
+    parser.add_argument("--harness-requests", type=int, default=154, help="harness requests per round (default: 154)")
+    parser.add_argument("--tuned-on", type=int, default=16, help="requests to choose its batch size with (default: 16)")
     parser.add_argument("--checked", type=int, default=12, help="examples whose sums are compared (default: 12)")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -1,14 +1,14 @@
-"""What serving through llmtl costs beside stock vLLM: `python evals/bench_serving.py --run runs/quickstart`.
+"""Measure what serving through llmtl costs beside stock vLLM: `python evals/bench_serving.py --run runs/quickstart`.
 
 Two servers run side by side on the same bundle with the same flags: `llmtl serve`, whose clients send only the raw
 message, and vLLM without llmtl's middleware, whose client adds the label constraint and the allowed tokens itself, as
-the bundle's `request.json` advises. Both end up with the same prompt tokens and must give the same labels; that is
+the bundle's `request.json` advises. Both end up with the same prompt tokens and must give the same labels; this is
 checked first.
 Then come short rounds. In each, one server gets requests one at a time for the latency and a batch at concurrency 64
-for the throughput, and after it the other, in turns: never both at once. The server whose turn it is not is suspended
+for the throughput, then the other server does: never both at once. The waiting server is suspended
 (SIGSTOP), because OpenMP threads that wait for work keep a core busy for a while.
 
-A vLLM server keeps a speed of its own for minutes (on 2 CPU cores two starts of the same server differed by up to 15%),
+A vLLM server keeps its own speed for minutes (on 2 CPU cores two starts of the same server differed by up to 15%),
 so both are started several times, and a start counts as one observation.
 
 Bars: throughput at least 0.97 of stock, median latency at most 3 ms more (means over the starts).
@@ -73,7 +73,7 @@ class Round:
 
 
 def main() -> int:
-    """Return the exit code: 0 when both bars are met."""
+    """Run the benchmark; exit code 0 if both bars are met."""
     options = _options()
     end_cleanly_on_sigterm()
     before = circumstances(sys.argv)
@@ -100,7 +100,7 @@ def main() -> int:
 
 
 def _start(bundle: Path, model: str, texts: Iterator[str], options: argparse.Namespace) -> list[dict[str, Round]]:
-    """Return the rounds of one start of both servers."""
+    """Start both servers once and run all rounds."""
     with served_by_llmtl(bundle) as ours, served_by_stock_vllm(bundle) as stock:
         ours.wait()
         stock.wait()
@@ -110,10 +110,10 @@ def _start(bundle: Path, model: str, texts: Iterator[str], options: argparse.Nam
 
 
 def summary(starts: list[list[dict[str, Round]]]) -> dict[str, Any]:
-    """Return ratio of throughputs and added latency: the mean over starts, its 95% interval, lowest and highest.
+    """Summarise the ratio of throughputs and the added latency: mean over starts, 95% interval, lowest and highest.
 
-    A start's ratio is the one of the median throughputs of its rounds, and its added latency the difference of the
-    median latencies; ratios are averaged as logarithms.
+    The ratio of a start is that of the median throughputs of its rounds, its added latency the difference of the median
+    latencies; ratios are averaged as logarithms.
     """
     ratios = [
         _median(rounds, "llmtl", "requests_per_second") / _median(rounds, "stock", "requests_per_second")
@@ -135,7 +135,7 @@ def _median(rounds: list[dict[str, Round]], side: str, quantity: str) -> float:
 
 
 def _spread(values: NDArray[np.float64], back: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return the mean with its 95% interval (Student's t over starts; none for one start) and the range."""
+    """Compute the mean with its 95% interval (Student's t over starts; none for one start) and the range."""
     mean, error = values.mean(), sem(values) if len(values) > 1 else math.nan
     half = float(student.ppf(0.975, len(values) - 1)) * error if len(values) > 1 else math.nan
     low, high = (None, None) if math.isnan(half) else (back(mean - half), back(mean + half))
@@ -151,7 +151,7 @@ def _raw(model: str) -> Callable[[str], Body]:
 
 
 def _constrained(bundle: Path) -> Callable[[str], Body]:
-    """Return what a client of stock vLLM sends: the message with the constraint that the bundle advises."""
+    """Build what a client of stock vLLM sends: the message with the constraint that the bundle advises."""
     request = json.loads((bundle / "request.json").read_text())
     return lambda text: request | {"messages": [{"role": "user", "content": text}]}
 
@@ -174,7 +174,7 @@ async def _measure(
     sides: tuple[Side, Side], texts: Iterator[str], options: argparse.Namespace
 ) -> list[dict[str, Round]]:
     async with AsyncExitStack() as stack:
-        # one client a worker: a pool that 64 share is slower than the servers
+        # one client per worker: a pool that 64 share is slower than the servers
         clients = [
             await stack.enter_async_context(httpx.AsyncClient(timeout=180, limits=connections(2), trust_env=False))
             for _ in range(CONCURRENCY)
@@ -194,7 +194,7 @@ async def _measure(
 async def _round(
     clients: list[httpx.AsyncClient], sides: tuple[Side, ...], alone: list[str], together: list[str]
 ) -> dict[str, Round]:
-    """Return what each side did: the median latency of `alone`, sent one at a time, the throughput of `together`."""
+    """Measure each side: the median latency of `alone`, sent one at a time, and the throughput of `together`."""
     found = {}
     for side in sides:
         with _only(side, sides):
@@ -206,7 +206,7 @@ async def _round(
 
 @contextmanager
 def _only(side: Side, sides: tuple[Side, ...]) -> Iterator[None]:
-    """Return a context in which the processes of every other side are suspended."""
+    """Suspend the processes of every other side inside the context."""
     idle = [process for other in sides if other is not side for process in other.server.processes()]
     for process in idle:
         process.suspend()
@@ -218,13 +218,13 @@ def _only(side: Side, sides: tuple[Side, ...]) -> Iterator[None]:
 
 
 async def _latency(client: httpx.AsyncClient, side: Side, texts: list[str]) -> float:
-    """Return the median latency in milliseconds of requests sent one after the other."""
+    """Measure the median latency in milliseconds of requests sent one after the other."""
     bodies = [json.dumps(side.body(text)).encode() for text in texts]
     return statistics.median([await _timed(client, side.url, body) for body in bodies])
 
 
 async def _throughput(clients: list[httpx.AsyncClient], side: Side, texts: list[str]) -> float:
-    """Return the requests a second at concurrency 64."""
+    """Measure the requests per second at concurrency 64."""
     bodies = [json.dumps(side.body(text)).encode() for text in texts]
     waiting = iter(bodies)
 
@@ -238,7 +238,7 @@ async def _throughput(clients: list[httpx.AsyncClient], side: Side, texts: list[
 
 
 async def _timed(client: httpx.AsyncClient, url: str, body: bytes) -> float:
-    """Return the milliseconds of one request; raises for any answer but success."""
+    """Measure the milliseconds of one request; raise for any answer but success."""
     start = time.perf_counter()
     headers = {"Content-Type": "application/json"}
     answer = await client.post(f"{url}/v1/chat/completions", content=body, headers=headers)
@@ -256,13 +256,13 @@ def _said(result: dict[str, Any]) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Serving through llmtl beside stock vLLM.")
+    parser = argparse.ArgumentParser(description="Compare serving through llmtl with stock vLLM.")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="run folder (default: %(default)s)")
     parser.add_argument("--strategy", help="which measured strategy to serve (default: the winner)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds a start (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds per start (default: %(default)s)")
     parser.add_argument("--starts", type=int, default=6, help="starts of both servers (default: %(default)s)")
-    parser.add_argument("--alone", type=int, default=40, help="requests one at a time, each round (default: 40)")
-    parser.add_argument("--together", type=int, default=256, help="requests 64 at a time, each round (default: 256)")
+    parser.add_argument("--alone", type=int, default=40, help="requests one at a time, per round (default: 40)")
+    parser.add_argument("--together", type=int, default=256, help="requests 64 at a time, per round (default: 256)")
     return parser.parse_args()
 
 

@@ -1,6 +1,6 @@
-"""Servers under measurement: as llmtl serves a bundle, and stock vLLM on the same bundle; and inputs to send them.
+"""Start servers to measure: llmtl on a bundle, and stock vLLM on the same bundle; and make inputs to send them.
 
-Not covered: what is measured of them (`bench_serving.py`, `soak_serving.py`).
+Not covered: measuring them (`bench_serving.py`, `soak_serving.py`).
 """
 
 import json
@@ -27,13 +27,13 @@ STOP_SECONDS = 60.0
 
 
 def end_cleanly_on_sigterm() -> None:
-    """Make SIGTERM an exit like any other, so that contexts stop the servers that they started."""
+    """Turn SIGTERM into an ordinary exit, so that contexts stop the servers that they started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 @contextmanager
 def exported(run: Path, strategy: str | None) -> Iterator[Path]:
-    """Return a context with the bundle of a run's winner, or of the named strategy."""
+    """Export the bundle of a run's winner, or of the named strategy, for the time of the context."""
     with tempfile.TemporaryDirectory(prefix="llmtl-bench-") as folder:
         bundle = Path(folder) / "bundle"
         chosen = ["--strategy", strategy] if strategy else []
@@ -43,7 +43,7 @@ def exported(run: Path, strategy: str | None) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Server:
-    """A server that was started: `process` is `llmtl serve` or vLLM itself, `ready` tells whether it may be used."""
+    """A running server: `process` is `llmtl serve` or vLLM itself, `ready` tells whether it may be used."""
 
     url: str
     process: psutil.Process
@@ -51,11 +51,11 @@ class Server:
     ready: Callable[[], bool]
 
     def processes(self) -> list[psutil.Process]:
-        """Return all processes of the server."""
+        """List all processes of the server."""
         return [self.process, *self.process.children(recursive=True)]
 
     def wait(self) -> None:
-        """Return once the server may be used; exits with the end of its log when it ends or takes too long."""
+        """Wait until the server may be used; exit with the end of its log if it ends or takes too long."""
         deadline = time.monotonic() + START_SECONDS
         while not self.ready():
             if self.process.status() == psutil.STATUS_ZOMBIE or time.monotonic() > deadline:
@@ -65,7 +65,7 @@ class Server:
 
 @contextmanager
 def served_by_llmtl(bundle: Path) -> Iterator[Server]:
-    """Return a context with `llmtl serve`, ready once announced: started, warmed up, checked."""
+    """Run `llmtl serve` inside the context; it is ready once announced: started, warmed up, checked."""
     port = free_port()
     argv = [LLMTL, "serve", bundle, "--no-playground", "--no-measure", "--port", port]
     with _running([str(part) for part in argv], dict(os.environ)) as (process, log):
@@ -74,7 +74,7 @@ def served_by_llmtl(bundle: Path) -> Iterator[Server]:
 
 @contextmanager
 def served_by_stock_vllm(bundle: Path) -> Iterator[Server]:
-    """Return a context with vLLM, run with llmtl's arguments but its middleware."""
+    """Run vLLM inside the context with llmtl's arguments, except its middleware."""
     port = free_port()
     argv, environment, folder = stock_command(bundle, port)
     url = f"http://127.0.0.1:{port}"
@@ -83,7 +83,7 @@ def served_by_stock_vllm(bundle: Path) -> Iterator[Server]:
 
 
 def stock_command(bundle: Path, port: int) -> tuple[list[str], dict[str, str], str]:
-    """Return vLLM's command, environment and working directory, made from what `llmtl serve --dry-run` prints."""
+    """Make vLLM's command, environment and working directory from what `llmtl serve --dry-run` prints."""
     dry_run = [LLMTL, "serve", str(bundle), "--no-playground", "--dry-run", "--port", str(port)]
     printed = subprocess.run([str(part) for part in dry_run], check=True, capture_output=True, text=True).stdout
     line = next(line for line in printed.splitlines() if "vllm.entrypoints" in line)
@@ -132,25 +132,25 @@ def _healthy(url: str) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that is free at the moment."""
+    """Find a port that is free at the moment."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
 def connections(most: int) -> httpx.Limits:
-    """Return limits for a client with `most` connections, idle ones dropped before the server does so.
+    """Limit a client to `most` connections, and drop idle ones before the server does.
 
-    vLLM closes a connection after five idle seconds, as long as httpx keeps one: when both end together a request is
-    lost.
+    vLLM closes a connection after five idle seconds, and httpx keeps it just as long: if both end together, a request
+    is lost.
     """
     return httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=2.0)
 
 
 def unseen_texts(bundle: Path, seed: int = 0) -> Iterator[str]:
-    """Return an endless stream of inputs of real lengths, no two equal in practice: words of recorded inputs, mixed.
+    """Yield endless inputs of real lengths, no two equal in practice: words of recorded inputs, mixed.
 
-    So the prefix cache helps with what all prompts share and with nothing else.
+    So the prefix cache helps only with what all prompts share.
     """
     rows = [json.loads(line) for line in (bundle / "recorded.jsonl").read_text(encoding="utf-8").splitlines()]
     texts = [row["text"] for row in rows]

@@ -1,4 +1,4 @@
-"""Whether a served bundle stands a long load: `python evals/soak_serving.py --run runs/quickstart`.
+"""Test whether a served bundle withstands a long load: `python evals/soak_serving.py --run runs/quickstart`.
 
 2,000 requests, 64 at a time: mostly chat, some streamed, some to /v1/predict with four inputs. Measured: errors, and
 the memory of each process (`llmtl serve` and all it started) before, half-way and at the end, shared pages counted
@@ -8,7 +8,7 @@ once. Bars: no error, and at the end no more than 2% above the memory before.
 batch sizes it has seen. The heap of stock vLLM 0.32.0 with pocket-llama went from 0.8 GiB after 500 requests to 1.8 GiB
 after 4,500 and was the same after 5,000; with ONEDNN_PRIMITIVE_CACHE_CAPACITY=16 it was 0.9 instead of 1.3 GiB after
 2,500. The key-value cache is held to 1 GiB.
-Not covered: hours. A leak of less than about 40 kB a request hides under the bar.
+Not covered: hours. A leak of less than about 40 kB per request stays below the bar.
 """
 
 import argparse
@@ -42,7 +42,7 @@ MIB = 2**20
 
 
 def main() -> int:
-    """Return the exit code: 0 when both bars are met."""
+    """Run the test; exit code 0 if both bars are met."""
     options = _options()
     end_cleanly_on_sigterm()
     os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
@@ -114,7 +114,7 @@ async def _soak(
 
 
 async def _send(client: httpx.AsyncClient, kind: str, model: str, texts: list[str], labels: set[str]) -> str:
-    """Return `ok`, or what was wrong with the answer."""
+    """Send one request; return `ok`, or what was wrong with the answer."""
     try:
         if kind == "predict":
             answer = await client.post("/v1/predict", json={"model": model, "inputs": texts})
@@ -139,7 +139,7 @@ async def _send(client: httpx.AsyncClient, kind: str, model: str, texts: list[st
 
 
 async def _streamed(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
-    """Return the text of a streamed answer."""
+    """Collect the text of a streamed answer."""
     said = []
     async with client.stream("POST", "/v1/chat/completions", json=body) as answer:
         answer.raise_for_status()
@@ -151,14 +151,14 @@ async def _streamed(client: httpx.AsyncClient, body: dict[str, Any]) -> str:
 
 
 def memory_mib(process: psutil.Process) -> dict[str, float]:
-    """Return the memory of a process and of each descendant in MiB (proportional set size), and of all together."""
+    """Measure the memory of a process and of each descendant in MiB (proportional set size), and of all together."""
     every = [process, *process.children(recursive=True)]
     found = {f"{position} {_role(each)}": each.memory_full_info().pss / MIB for position, each in enumerate(every, 1)}
     return {name: round(value, 1) for name, value in {**found, "all": sum(found.values())}.items()}
 
 
 def _role(process: psutil.Process) -> str:
-    """Return what a process is, without paths."""
+    """Say what a process is, without paths."""
     line = " ".join(process.cmdline())
     known = ("vllm.entrypoints", "llmtl.serving.task_api.classifier_app", "VLLM::", "resource_tracker", "llmtl serve")
     keeper = "llmtl.serving.server.keeper" in line
@@ -166,7 +166,7 @@ def _role(process: psutil.Process) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="A long load on a served bundle.")
+    parser = argparse.ArgumentParser(description="Put a long load on a served bundle.")
     parser.add_argument("--run", type=Path, default=Path("runs/quickstart"), help="run folder (default: %(default)s)")
     parser.add_argument("--strategy", help="which measured strategy to serve (default: the winner)")
     parser.add_argument("--requests", type=int, default=2000, help="requests after the warm-up (default: %(default)s)")

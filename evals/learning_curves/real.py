@@ -1,4 +1,4 @@
-"""Learning curves of `tfidf` on real data, measured further than they are shown; see the README.
+"""Measure learning curves of `tfidf` on real data, further than they are shown; see the README.
 
 Not covered: strategies with a language model (`models`), which share the dividing and the measuring here.
 """
@@ -33,7 +33,7 @@ MOST_TEST = 3000
 
 @dataclass(frozen=True)
 class Wanted:
-    """A task, all its examples and how they are to be divided; `seed` draws the subsets of train.
+    """A task, all its examples and how to divide them; `seed` draws the subsets of train.
 
     `shown` are the curves: the share of train that each ends at, and its number of sizes.
     """
@@ -50,7 +50,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class RealCurve:
-    """A measured curve, and what was measured on `test_examples` others at so many times its largest size."""
+    """A measured curve, and the scores on `test_examples` other examples at multiples of its largest size."""
 
     data: str
     seed: int
@@ -61,7 +61,7 @@ class RealCurve:
 
 @dataclass(frozen=True)
 class Scored:
-    """Which dev examples are wrong after fitting on so many of train, and the score on test; None: not needed."""
+    """Which dev examples are wrong after fitting on some examples of train, and the score on test; None: not needed."""
 
     dev: NDArray[np.bool_] | None
     test: float | None
@@ -72,7 +72,7 @@ Fit = Callable[[Wanted, Split, Path], Predictor]
 
 
 def curves(data: Path) -> Iterator[RealCurve]:
-    """Yield the curves of every data set that is there."""
+    """Yield the curves of every data set that exists here."""
     for wanted in tasks(data):
         plan = planned(wanted)
         scored = {size: plan.score(size, _tfidf) for size in sorted(plan.on_dev | plan.on_test)}
@@ -80,7 +80,7 @@ def curves(data: Path) -> Iterator[RealCurve]:
 
 
 def tasks(data: Path) -> Iterator[Wanted]:
-    """Yield what is wanted of every data set that is there."""
+    """Yield what is wanted of every data set that exists here."""
     makers: dict[str, Callable[[Path], Iterator[Wanted]]] = {
         "banking77/train.csv": _banking,
         "restaurant8k/train.jsonl": _restaurant,
@@ -115,7 +115,7 @@ def _restaurant(path: Path) -> Iterator[Wanted]:
 
 
 def _e2e(path: Path) -> Iterator[Wanted]:
-    """Yield the price range that a sentence states, each sentence once."""
+    """Yield the task of finding the price range that a sentence states, each sentence once."""
     rows = {}
     for row in _csv(path):
         price = re.search(r"priceRange\[(.*?)\]", row["mr"])
@@ -145,16 +145,16 @@ class Plan:
 
     @property
     def on_dev(self) -> frozenset[int]:
-        """Return the sizes that are shown."""
+        """The sizes that the forecast sees."""
         return frozenset(size for sizes in self.shown for size in sizes)
 
     @property
     def on_test(self) -> frozenset[int]:
-        """Return the sizes that are to be foretold."""
+        """The sizes to be predicted."""
         return frozenset(factor * sizes[-1] for sizes in self.shown for factor in FURTHER)
 
     def score(self, size: int, fit: Fit) -> Scored:
-        """Return what a strategy fitted on that many training examples scores, on what is asked of that size."""
+        """Fit a strategy on that many training examples and score it on what this size needs (dev, test or both)."""
         cut = subsample(self.split, train=size, seed=self.wanted.seed, kind=self.wanted.task.kind)
         with TemporaryDirectory() as folder:
             predictor = fit(self.wanted, cut, Path(folder))
@@ -163,7 +163,7 @@ class Plan:
         return Scored(dev, test)
 
     def curves(self, scored: Mapping[int, Scored], strategy: str) -> Iterator[RealCurve]:
-        """Yield the curves of which every size was scored."""
+        """Yield the curves whose every size was scored."""
         for sizes in self.shown:
             further = {factor: factor * sizes[-1] for factor in FURTHER}
             if not {*sizes, *further.values()} <= scored.keys():
@@ -175,7 +175,7 @@ class Plan:
 
 
 def planned(wanted: Wanted) -> Plan:
-    """Return the plan of a task; a curve of fewer sizes than a forecast takes is left out."""
+    """Plan a task; leave out curves of fewer sizes than a forecast needs."""
     split, labels = _divided(wanted), len(wanted.task.labels)
     shown = (
         subset_sizes(int(share * len(split.train)), points=points, labels=labels) for share, points in wanted.shown
@@ -184,7 +184,7 @@ def planned(wanted: Wanted) -> Plan:
 
 
 def _divided(wanted: Wanted) -> Split:
-    """Return train, dev and test at random; half of what train does not need is test, up to a limit."""
+    """Divide at random into train, dev and test; half of what train does not need is test, up to a limit."""
     order = np.random.default_rng((1, wanted.seed)).permutation(len(wanted.examples))
     examples = [wanted.examples[at] for at in order]
     train = min(wanted.most_train, (len(examples) - wanted.dev) * 2 // 3)

@@ -1,4 +1,4 @@
-"""What llmtl and the naive rules forecast from the same measured curve. Not covered: judging it (`summary`)."""
+"""Forecast with llmtl and with the naive rules from the same measured curve. Not covered: judging it (`summary`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ NEVER = float("inf")
 
 @dataclass(frozen=True)
 class Foretold:
-    """Scores at so many times the data, as (low, point, high), low and high None where a rule has no band.
+    """Scores at multiples of the data, as (low, point, high); low and high are None if a rule has no band.
 
-    `needed` is the range of labels that the target needs, None where nothing was asked.
+    `needed` is the range of labels that the target needs, None if there is no target.
     """
 
     at: Mapping[int, tuple[float | None, float, float | None]]
@@ -27,7 +27,7 @@ class Foretold:
 
 
 def llmtl(found: Forecast) -> Foretold:
-    """Return what the forecast says, between its sizes interpolated over their logarithm."""
+    """Read the forecast, interpolated between its sizes over their logarithm."""
     available = found.points[-1].size
     sizes = np.log([band.size for band in found.band])
 
@@ -43,7 +43,7 @@ def llmtl(found: Forecast) -> Foretold:
 
 
 def power_law_alone(measured: Measured, target: float) -> Foretold:
-    """Return what the two-parameter law alone says."""
+    """Forecast with the two-parameter law alone."""
     posterior = fit(measured.sizes, measured.errors, measured.noise).without_irreducible()
     available = measured.points[-1].size
     at = {}
@@ -58,7 +58,7 @@ def power_law_alone(measured: Measured, target: float) -> Foretold:
 
 
 def log_linear(measured: Measured, target: float) -> Foretold:
-    """Return least squares of score on log n with the 80% prediction interval of ordinary regression."""
+    """Forecast by least squares of score on log n, with the 80% prediction interval of ordinary regression."""
     x, y = np.log(measured.sizes), 1 - np.array(measured.errors)
     line = linregress(x, y)
     free = len(x) - 2
@@ -83,7 +83,7 @@ def log_linear(measured: Measured, target: float) -> Foretold:
 
 
 def last_score(measured: Measured, target: float) -> Foretold:
-    """Return that the score stays as it is: a target above it needs more than the furthest forecast."""
+    """Forecast that the score stays as it is: a target above it needs more than the furthest forecast."""
     last = measured.points[-1]
     reached = last.score >= target
     return Foretold(
@@ -92,6 +92,6 @@ def last_score(measured: Measured, target: float) -> Foretold:
 
 
 def naive(measured: Measured, target: float) -> dict[str, Foretold]:
-    """Return what every other rule says."""
+    """Forecast with every rule other than llmtl."""
     rules = {POWER_LAW: power_law_alone, LOG_LINEAR: log_linear, LAST_SCORE: last_score}
     return {name: rule(measured, target) for name, rule in rules.items()}

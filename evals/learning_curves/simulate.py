@@ -1,6 +1,6 @@
-"""Whether the forecast of more labels can be trusted: `python evals/learning_curves/simulate.py --data DATA`.
+"""Test whether the forecast of more labels can be trusted: `python evals/learning_curves/simulate.py --data DATA`.
 
-The README beside this file says what is done. Every simulated curve draws from its own seed.
+The README beside this file explains the design. Every simulated curve draws from its own seed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ SEED = 20261125
 
 
 def main() -> int:
-    """Return the exit code: 0 when all bars are met."""
+    """Simulate, judge and write the result; exit code 0 if all bars are met."""
     options = _options()
     start = time.perf_counter()
     found = list(simulated(options.worlds, options.seed))
@@ -53,14 +53,14 @@ def simulated(count: int, seed: int) -> Iterator[summary.Outcome]:
 
 
 def outcome(world: worlds.World) -> summary.Outcome:
-    """Return a world with what every rule foretold of it."""
+    """Judge a world with every rule's forecast."""
     refusal, said = _said(world.measured, world.target)
     truth = {factor: 1 - world.error(factor * world.available) for factor in rules.FACTORS}
     return summary.Outcome(world.kind, world.kind, refusal, truth, {}, world.available, world.needs, said)
 
 
 def judged(curve: real.RealCurve) -> summary.Outcome:
-    """Return a real curve with what every rule foretold of it; its target is what four times the data reached."""
+    """Judge a real curve with every rule's forecast; its target is the score that four times the data reached."""
     target = curve.truth[rules.FURTHEST]
     refusal, said = _said(curve.measured, target)
     noise = {factor: float(np.sqrt(score * (1 - score) / curve.test_examples)) for factor, score in curve.truth.items()}
@@ -76,7 +76,7 @@ def _said(measured: Measured, target: float) -> tuple[str | None, dict[str, rule
 
 
 def design(count: int, seed: int) -> dict[str, Any]:
-    """Return what the worlds are drawn from."""
+    """Describe what the worlds are drawn from."""
     return {
         "seed": seed,
         "worlds_of_each_kind": count,
@@ -92,7 +92,7 @@ def design(count: int, seed: int) -> dict[str, Any]:
 
 
 def _arguments() -> list[str]:
-    """Return the arguments of the command, without where the data lies."""
+    """List the arguments of the command, without the path of the data."""
     return ["DATA" if before == "--data" else given for before, given in zip(sys.argv, sys.argv[1:], strict=False)]
 
 

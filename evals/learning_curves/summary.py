@@ -1,4 +1,4 @@
-"""Coverage, width, errors and bars of judged forecasts, as JSON values and as text."""
+"""Summarise judged forecasts: coverage, width, errors and bars, as JSON values and as text."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,10 +23,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """One curve with what every rule foretold, or why llmtl refused.
+    """One curve with every rule's forecast, or why llmtl refused.
 
-    `truth` is the score at so many times the data, `noise` the standard error of that where it was measured; `needs`
-    the labels that the target needs, None where nobody knows.
+    `truth` is the score at multiples of the data, `noise` its standard error where it was measured; `needs` the labels
+    that the target needs, None if unknown.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def summarise(found: Sequence[Outcome]) -> Json:
-    """Return everything that is reported."""
+    """Compute everything that is reported."""
     kinds = list(dict.fromkeys(item.kind for item in found))
     groups = {kind: [item for item in found if item.kind == kind] for kind in kinds}
     result: Json = {
@@ -55,7 +55,7 @@ def summarise(found: Sequence[Outcome]) -> Json:
 
 
 def reason(refusal: str) -> str:
-    """Return the kind of a refusal, without its figures."""
+    """Name the kind of a refusal, without its figures."""
     for word in ("flat", "back-test", "power law", "falls", "no error"):
         if word in refusal:
             return word
@@ -63,7 +63,7 @@ def reason(refusal: str) -> str:
 
 
 def group(items: Sequence[Outcome]) -> Json:
-    """Return how often these were refused and why, and how every rule did on the others."""
+    """Count how often these were refused and why, and judge every rule on the others."""
     made = [item for item in items if item.said]
     return {
         "curves": len(items),
@@ -118,7 +118,7 @@ def _ends(item: Outcome, name: str) -> tuple[float, float]:
 
 def _holds_needs(item: Outcome, name: str) -> bool:
     low, high = _ends(item, name)
-    # what lies beyond the furthest forecast is not told apart
+    # sizes beyond the furthest forecast count as one
     needs = NEVER if item.needs is None or item.needs > FURTHEST * item.available else item.needs
     return low <= needs <= high
 
@@ -137,7 +137,7 @@ def _bars(result: Json) -> dict[str, bool]:
 
 
 def holding_bars(name: str, found: Json) -> dict[str, bool]:
-    """Return whether the band of a group holds what it has to."""
+    """Check that the band of a group holds as often as it must."""
     rates = {factor: _figure(found, LLMTL, f"{factor}x", "held", "rate") for factor in FACTORS}
     return {
         f"{name}: band at {factor}x holds 75%": held is not None and held >= HOLD_BAR for factor, held in rates.items()
@@ -145,7 +145,7 @@ def holding_bars(name: str, found: Json) -> dict[str, bool]:
 
 
 def error_bars(name: str, found: Json) -> dict[str, bool]:
-    """Return whether the forecasts of a group are nearer than both naive rules'."""
+    """Check that the forecasts of a group are nearer than both naive rules'."""
     far = f"{FURTHEST}x"
     ours = _figure(found, LLMTL, far, "absolute_error_points")
     return {
@@ -156,7 +156,7 @@ def error_bars(name: str, found: Json) -> dict[str, bool]:
 
 
 def _point(found: Sequence[Outcome]) -> Json:
-    """Return the mean absolute error at the furthest forecast of both candidates for the point forecast."""
+    """Compute the mean absolute error at the furthest forecast of both candidates for the point forecast."""
     groups: dict[str, Callable[[Outcome], bool]] = {
         "power and floor": lambda item: item.kind in POINT_KINDS,
         REAL: lambda item: item.kind == REAL,
@@ -179,7 +179,7 @@ def _figure(group: Json, *path: str) -> Any:
 
 
 def rate(hits: Iterable[bool]) -> Json:
-    """Return a share with its Wilson interval and the numbers behind it."""
+    """Compute a share with its Wilson interval and the numbers behind it."""
     values = [bool(hit) for hit in hits]
     if not values:
         return {"rate": None, "ci95": None, "of": 0}
@@ -194,7 +194,7 @@ def _mean(values: Iterable[float]) -> float | None:
 
 
 def text(result: Json) -> str:
-    """Return the result as a few lines to read."""
+    """Write the result as a few lines to read."""
     lines = [f"{result['curves']} curves, {result['seconds']} s"]
     lines.append(f"{'':12}{'':17}{'refused':>8}{'held 2x':>9}{'held 4x':>9}{'width 4x':>9}{'error 4x':>9}{'labels':>8}")
     for kind, group in result["kinds"].items():

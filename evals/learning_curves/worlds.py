@@ -1,6 +1,6 @@
-"""Simulated learning curves whose true continuation is known; see the README for the design.
+"""Simulate learning curves whose true continuation is known; see the README for the design.
 
-Not covered: what is forecast from them (`rules`).
+Not covered: forecasting from them (`rules`).
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ LEVEL_TARGET = (0.01, 0.10)
 
 @dataclass(frozen=True)
 class World:
-    """A curve with its truth: `error` at any size, the size that reaches `target` (infinite where none does)."""
+    """A curve with its truth: `error` at any size, the size that reaches `target` (infinite if none does)."""
 
     kind: str
     measured: Measured
@@ -40,12 +40,12 @@ class World:
 
     @property
     def available(self) -> int:
-        """Return the largest size measured."""
+        """The largest size measured, in training examples."""
         return self.measured.points[-1].size
 
 
 def make_world(kind: str, rng: np.random.Generator) -> World:
-    """Return a random world of a kind."""
+    """Draw a random world of a kind."""
     sizes = _sizes(rng)
     error = _curve(kind, sizes, rng)
     measured = _measure(np.array([error(size) for size in sizes]), sizes, rng)
@@ -86,7 +86,7 @@ def _curve(kind: str, sizes: tuple[int, ...], rng: np.random.Generator) -> Calla
 
 
 def _measure(errors: Floats, sizes: tuple[int, ...], rng: np.random.Generator) -> Measured:
-    """Return what is measured of the true errors: with a draw of train and a sample of dev."""
+    """Measure the true errors: with a draw of train and a sample of dev."""
     n = np.array(sizes, dtype=float)
     alike = np.sqrt(np.minimum.outer(n, n) / np.maximum.outer(n, n))
     drawn = errors * (1 + rng.uniform(*DRAW) * (np.linalg.cholesky(alike) @ rng.standard_normal(len(n))))
@@ -97,7 +97,7 @@ def _measure(errors: Floats, sizes: tuple[int, ...], rng: np.random.Generator) -
 
 
 def of_wrong(sizes: tuple[int, ...], wrong: NDArray[np.bool_], *, strategy: str) -> Measured:
-    """Return the curve of whether each dev example (columns) is wrong at each size (rows)."""
+    """Make the curve from whether each dev example (columns) is wrong at each size (rows)."""
     examples = wrong.shape[1]
     scores = 1 - wrong.mean(axis=1)
     points = tuple(CurvePoint(size, float(score), (0.0, 1.0)) for size, score in zip(sizes, scores, strict=True))

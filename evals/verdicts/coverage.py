@@ -1,7 +1,7 @@
-"""Whether the intervals and tests of macro-F1 keep their level: `python evals/verdicts/coverage.py`.
+"""Test whether the intervals and tests of macro-F1 keep their level: `python evals/verdicts/coverage.py`.
 
-Samples of worlds whose true scores are known; the README beside this file says what is done. Every world draws from its
-own seed, so that it is the same whatever the number of workers.
+Samples of worlds whose true scores are known; the README beside this file explains the design. Every world draws from
+its own seed, so that it is the same whatever the number of workers.
 """
 
 import argparse
@@ -33,9 +33,9 @@ SIZES = {2: (100, 300, 1000), 6: (100, 300, 1000), 20: (100, 300, 1000), 77: (30
 """Numbers of labels, and of examples with each."""
 KINDS = ("same", "level", "apart")
 SAMPLES = 20
-"""Samples of one world that intervals and tests are made of."""
+"""Samples of one world for which intervals and tests are computed."""
 FURTHER = 400
-"""Further samples of it, whose mean score is the expected one: its standard error is a twentieth of a sample's."""
+"""Further samples of it, whose mean score is the expected one, with a twentieth of one sample's standard error."""
 INTERVAL_RESAMPLES, RESAMPLES = 500, 1000
 Json = dict[str, Any]
 
@@ -52,7 +52,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What was said of one sample, against the expected score and difference."""
+    """What the engine said about one sample, against the expected score and difference."""
 
     order: Order
     score_low: bool
@@ -68,9 +68,9 @@ class Sampled:
 
 
 def main() -> int:
-    """Return the exit code, always 0: the README says what is made of the figures."""
+    """Measure and write the result; the exit code is always 0, the README discusses the figures."""
     options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # seen by the workers, which start afresh
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
     wanted = orders(options.worlds, options.seed)
     if options.workers == 1:
@@ -98,13 +98,13 @@ def main() -> int:
 
 
 def orders(count: int, seed: int) -> list[Order]:
-    """Return `count` worlds of every kind, number of labels and size."""
+    """List `count` worlds of every kind, number of labels and size."""
     cells = [(labels, n, kind) for labels, sizes in SIZES.items() for n in sizes for kind in KINDS]
     return [Order(*cell, (seed, number)) for number, cell in enumerate(cell for cell in cells for _ in range(count))]
 
 
 def make_world(order: Order, rng: np.random.Generator) -> worlds.World:
-    """Return two strategies over so many labels: alike in all, equal in macro-F1 alone, or 0 to 20 points apart."""
+    """Make two strategies: alike in everything, equal only in macro-F1, or 0 to 20 points apart."""
     best = rng.uniform(*worlds.BEST)
     truth = np.array([best, best - (rng.uniform(0, worlds.WIDEST_GAP) if order.kind == "apart" else 0.0)])
     answers = worlds.several_labels(truth, rng.dirichlet(np.full(order.labels, 10.0)), rng)
@@ -128,7 +128,7 @@ def make_world(order: Order, rng: np.random.Generator) -> worlds.World:
 
 
 def sampled(order: Order) -> list[Sampled]:
-    """Return what is said of the samples of one world."""
+    """Draw the samples of one world, and compute intervals and tests for each."""
     rng = np.random.default_rng(order.seed)
     world = make_world(order, rng)
     expected = np.mean([observed(order.labels, *worlds.draw(world, order.n, rng)) for _ in range(FURTHER)], axis=0)
@@ -172,7 +172,7 @@ def _sampled(
 
 
 def observed(labels: int, references: worlds.Codes, answers: worlds.Codes) -> worlds.Floats:
-    """Return the macro-F1 of each column of answers, over the labels that occur."""
+    """Compute the macro-F1 of each column of answers, over the labels that occur."""
     found = []
     for column in answers.T:
         hits = np.bincount(references[references == column], minlength=labels)
@@ -182,7 +182,7 @@ def observed(labels: int, references: worlds.Codes, answers: worlds.Codes) -> wo
 
 
 def summarise(found: Sequence[Sampled]) -> Json:
-    """Return the figures of all samples and by number of labels and size."""
+    """Summarise all samples, and by number of labels and size."""
     by = {
         f"{labels} labels, {n} examples": _figures(
             [item for item in found if (item.order.labels, item.order.n) == (labels, n)]
@@ -209,7 +209,7 @@ def _figures(found: Sequence[Sampled]) -> Json:
 
 
 def text(result: Json) -> str:
-    """Return the result as a few lines to read."""
+    """Write the result as a few lines to read."""
     columns = [name for name, value in result["engines"]["general"]["all"].items() if isinstance(value, dict)]
     lines = [f"{'':34}" + "".join(f"{name.replace('_', ' ')[:18]:>20}" for name in columns)]
     for engine, figures in result["engines"].items():
@@ -224,7 +224,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--worlds", type=int, default=5, help="worlds of each kind, number of labels and size")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default=NAME, help="the name of the file for the result")
+    parser.add_argument("--name", default=NAME, help="the name of the result")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""The rules that are judged: llmtl's own `choose` and `decide`, and four naive ones, all on the same predictions."""
+"""Apply the rules to judge: llmtl's own `choose` and `decide`, and four naive ones, all on the same predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Evaluations:
-    """Predictions on dev without a race and with it: of all strategies, and of the language models alone."""
+    """The number of predictions on dev without a race and with it: all strategies, and the language models alone."""
 
     planned: int
     used: int
@@ -46,17 +46,17 @@ class Evaluations:
 
 
 def config_of(world: World) -> DecisionConfig:
-    """Return the configuration that a world is decided with."""
+    """Make the configuration that a world is decided with."""
     return CONFIG if world.metric is Metric.ACCURACY else MACRO_F1_CONFIG
 
 
 def task_of(world: World) -> Task:
-    """Return the task of a world."""
+    """Make the task of a world."""
     return Task("world", tuple(_label(code) for code in range(len(world.answers.shares))), metric=world.metric)
 
 
 def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[Evaluation, ...]:
-    """Return one evaluation a strategy; seconds, tokens and memory are constants that no rule looks at."""
+    """Make one evaluation per strategy; seconds, tokens and memory are constants that no rule looks at."""
     references, answers = drawn
     truths = tuple(_label(code) for code in references.tolist())
     made = []
@@ -86,7 +86,7 @@ def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[E
 
 
 def llmtl(world: World, dev: Sequence[Evaluation], test: Sequence[Evaluation], *, race: Race | None = None) -> Verdict:
-    """Return llmtl's verdict, of a race the verdict after it."""
+    """Decide as llmtl does, with `race` as after a race."""
     task, config = task_of(world), config_of(world)
     dropped = tuple(
         Dropped(name, drop.n_seen, world.n_dev, drop.against, drop.score, drop.against_score, race.expected[name])
@@ -107,7 +107,7 @@ def llmtl(world: World, dev: Sequence[Evaluation], test: Sequence[Evaluation], *
 
 
 def raced(world: World, drawn: tuple[Codes, Codes], config: DecisionConfig) -> Race | None:
-    """Return the race on dev, whose examples are in random order already; None where the metric is not raced."""
+    """Race on dev, whose examples are in random order already; None if the metric is not raced."""
     if world.metric not in RACED:
         return None
     references, answers = drawn
@@ -125,7 +125,7 @@ def raced(world: World, drawn: tuple[Codes, Codes], config: DecisionConfig) -> R
 
 
 def evaluations_of(world: World, race: Race) -> Evaluations:
-    """Return how many predictions on dev the race took."""
+    """Count the predictions on dev that the race took."""
     seen = np.array([race.dropped[name].n_seen if name in race.dropped else world.n_dev for name in world.names])
     llm = ~world.is_baseline
     return Evaluations(
@@ -137,7 +137,7 @@ def evaluations_of(world: World, race: Race) -> Evaluations:
 
 
 def naive(world: World, dev: Scores, test: Scores) -> Mapping[str, Verdict]:
-    """Return the verdicts of the four naive rules."""
+    """Decide by the four naive rules."""
     return {
         "highest dev mean": _use(world, _highest(dev, np.arange(len(world.names)))),
         "highest test mean": _use(world, _highest(test, np.arange(len(world.names)))),
@@ -147,14 +147,14 @@ def naive(world: World, dev: Scores, test: Scores) -> Mapping[str, Verdict]:
 
 
 def scores_of(world: World, made: Sequence[Evaluation]) -> Scores:
-    """Return the scores that the naive rules look at."""
+    """Compute the scores that the naive rules look at."""
     found = [item.scores[world.metric.value] for item in made]
     columns = ([item.value for item in found], [item.low for item in found], [item.high for item in found])
     return Scores(*(np.array(column) for column in columns), n=made[0].n)
 
 
 def _claims(world: World, decision: Decision) -> tuple[int, ...]:
-    """Return what `adopt` says the winner is better than: the best baseline on dev, and cheaper rivals compared."""
+    """List what `adopt` says the winner is better than: the best baseline on dev, and the cheaper rivals compared."""
     winner, cost = world.names.index(decision.winner), world.usd_total
     compared = {
         name for item in decision.comparisons for name in (item.a, item.b) if decision.winner in (item.a, item.b)
@@ -168,7 +168,7 @@ def _claims(world: World, decision: Decision) -> tuple[int, ...]:
 
 
 def _by_z_test(world: World, test: Scores) -> int:
-    """Return the highest of those significantly better than the best baseline, or that baseline."""
+    """Choose the highest of those significantly better than the best baseline, or that baseline."""
     baseline = _highest(test, np.flatnonzero(world.is_baseline))
     if world.metric is Metric.ACCURACY:
         pooled = (test.value + test.value[baseline]) / 2
@@ -181,19 +181,19 @@ def _by_z_test(world: World, test: Scores) -> int:
 
 
 def _by_intervals(world: World, test: Scores) -> int:
-    """Return the highest language-model strategy if its interval lies above the best baseline's, or that baseline."""
+    """Choose the highest language-model strategy if its interval lies above the best baseline's, or that baseline."""
     baseline = _highest(test, np.flatnonzero(world.is_baseline))
     best = _highest(test, np.flatnonzero(~world.is_baseline))
     return best if test.low[best] > test.high[baseline] else baseline
 
 
 def _highest(scores: Scores, among: Codes, otherwise: int = -1) -> int:
-    """Return the strategy with the highest score, the first in table order of equal ones."""
+    """Find the strategy with the highest score, the first in table order of equal ones."""
     return int(among[np.argmax(scores.value[among])]) if len(among) else otherwise
 
 
 def _use(world: World, winner: int) -> Verdict:
-    """Return a naive verdict: using a language model is to adopt it."""
+    """Make a naive verdict: using a language model means to adopt it."""
     return Verdict("baseline" if world.is_baseline[winner] else "adopt", winner)
 
 
@@ -210,5 +210,5 @@ def _label(code: int) -> str:
 
 @cache
 def _pool(split: str, code: int) -> tuple[Prediction, ...]:
-    """Return predictions of one label for every position: building them anew is most of a world's time."""
+    """Keep predictions of one label for every position: building them anew is most of a world's time."""
     return tuple(Prediction(id=f"{split}-{at}", answer=_label(code)) for at in range(2000))

@@ -1,7 +1,7 @@
-"""Whether the verdict can be trusted: `python evals/verdicts/simulate.py`.
+"""Test whether the verdict can be trusted: `python evals/verdicts/simulate.py`.
 
-The README beside this file says what is done. Every world draws from its own seed, so that it is the same whatever the
-number of workers.
+The README beside this file explains the design. Every world draws from its own seed, so that it is the same whatever
+the number of workers.
 """
 
 import argparse
@@ -42,9 +42,9 @@ class Order:
 
 
 def main() -> int:
-    """Return the exit code: 0 when all bars are met."""
+    """Judge all worlds and write the result; exit code 0 if all bars are met."""
     options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # seen by the workers, which start afresh
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
     found = run(orders(options.worlds, options.macro_f1_worlds, options.seed), workers=options.workers)
     result = {
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def orders(accuracy: int, macro_f1: int, seed: int) -> list[Order]:
-    """Return the worlds to make, the kinds in their shares."""
+    """List the worlds to make, the kinds in their shares."""
     made = []
     for number, metric in ((accuracy, Metric.ACCURACY), (macro_f1, Metric.MACRO_F1)):
         ends = np.round(np.cumsum(list(worlds.KINDS.values())) * number).astype(int)
@@ -70,7 +70,7 @@ def orders(accuracy: int, macro_f1: int, seed: int) -> list[Order]:
 
 
 def run(wanted: list[Order], *, workers: int) -> list[summary.Outcome]:
-    """Return the judged worlds in order."""
+    """Judge the worlds; outcomes come in order."""
     if workers == 1:
         return [outcome(order) for order in wanted]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
@@ -78,7 +78,7 @@ def run(wanted: list[Order], *, workers: int) -> list[summary.Outcome]:
 
 
 def outcome(order: Order) -> summary.Outcome:
-    """Return one world with every rule judged in it."""
+    """Make one world and judge every rule in it."""
     rng = np.random.default_rng(order.seed)
     world = worlds.make_world(order.kind, order.metric, rng)
     drawn = {"dev": worlds.draw(world, world.n_dev, rng), "test": worlds.draw(world, world.n_test, rng)}
@@ -141,7 +141,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--macro-f1-worlds", type=int, default=240, help="further worlds scored by macro-F1")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--out", type=Path, default=RESULT, help="the file for the result")
+    parser.add_argument("--out", type=Path, default=RESULT, help="the file to write the result to")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Rates with intervals, regret and bars from the judged worlds, as JSON values and as text."""
+"""Summarise the judged worlds: rates with intervals, regret and bars, as JSON values and as text."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def summarise(found: Sequence[Outcome]) -> Json:
-    """Return everything that is reported."""
+    """Compute everything that is reported."""
     figures = {name: _rule(found, name) for name in found[0].judged if name != RACED}
     racing = _racing(found)
     return {
@@ -65,7 +65,7 @@ def summarise(found: Sequence[Outcome]) -> Json:
 
 
 def text(result: Json) -> str:
-    """Return the result as a few lines to read."""
+    """Write the result as a few lines to read."""
     lines = [f"{result['worlds']} worlds, {result['seconds']} s"]
     lines += [f"{'':27}{'false adopt':>12}{'regret':>8}{'raw':>8}{'charged':>9}{'dearer':>8}"]
     for name, row in result["rules"].items():
@@ -86,7 +86,7 @@ def text(result: Json) -> str:
 
 
 def rate(hits: Iterable[bool]) -> Json:
-    """Return a share with its Wilson interval and the numbers behind it."""
+    """Compute a share with its Wilson interval and the numbers behind it."""
     values = [bool(hit) for hit in hits]
     if not values:
         return {"rate": None, "ci95": None, "of": 0}
@@ -100,7 +100,7 @@ def rate(hits: Iterable[bool]) -> Json:
 
 
 def mean(values: Iterable[float]) -> Json:
-    """Return a mean with its normal 95% interval."""
+    """Compute a mean with its normal 95% interval."""
     array = np.array(list(values), dtype=float)
     if array.size == 0:
         return {"mean": None, "ci95": None}
@@ -112,7 +112,7 @@ def mean(values: Iterable[float]) -> Json:
 
 
 def beats(ours: Json, theirs: Json) -> bool:
-    """Return whether llmtl meets both bars and the other rule misses one of them or does worse on both figures."""
+    """Tell whether llmtl meets both bars, and the other rule misses one of them or does worse on both figures."""
 
     def figures(row: Json) -> tuple[float, float]:
         return row["false_adopt"]["strict"]["rate"], row["regret_points"]["mean"]
@@ -136,7 +136,7 @@ def _bars(figures: Mapping[str, Json], racing: Json) -> dict[str, bool]:
 
 
 def _rule(found: Sequence[Outcome], name: str) -> Json:
-    """Return one rule's figures over all worlds."""
+    """Compute one rule's figures over all worlds."""
     judged = [item.judged[name] for item in found]
     ours = [item.judged[LLMTL] for item in found]
     without = [item.judged[name] for item in found if not item.llm_is_better]
@@ -147,7 +147,7 @@ def _rule(found: Sequence[Outcome], name: str) -> Json:
         "baseline_only": lambda each: each.baseline_only,
     }
     if name != LLMTL:
-        del readings["claimed"]  # naive rules do not say what the winner is better than
+        del readings["claimed"]  # naive rules do not claim that the winner is better than others
     return {
         "verdicts": {
             verdict: rate(each.verdict == verdict for each in judged)["rate"]
@@ -168,7 +168,7 @@ def _rule(found: Sequence[Outcome], name: str) -> Json:
 
 
 def _abstaining(found: Sequence[Outcome]) -> Json:
-    """Return how often llmtl abstained by how well test could answer, and how often its answers there were wrong."""
+    """Count how often llmtl abstained by how well test could answer, and how often its answers there were wrong."""
     groups: dict[str, Callable[[float], bool]] = {
         "should_abstain": lambda power: power < ABSTAINS,
         "may_abstain": lambda power: ABSTAINS <= power < ANSWERS,
@@ -188,7 +188,7 @@ def _abstaining(found: Sequence[Outcome]) -> Json:
 
 
 def _racing(found: Sequence[Outcome]) -> Json:
-    """Return what racing saved and whether a verdict was worse for it."""
+    """Compute what racing saved, and whether it made a verdict worse."""
     raced = [item for item in found if item.evaluations is not None]
     spread = [item for item in raced if item.spread_out]
     pairs = [(item.judged[LLMTL], item.judged[RACED]) for item in raced]
@@ -216,7 +216,7 @@ _SIZES = ((100, 199), (200, 499), (500, 999), (1000, 2000))
 
 
 def saved(found: Sequence[Outcome], *, llm: bool = False) -> float | None:
-    """Return predictions planned over predictions used, of all strategies or of language models alone."""
+    """Divide predictions planned by predictions used, of all strategies or of language models alone."""
     counts = [item.evaluations for item in found if item.evaluations is not None]
     planned = sum(each.planned_llm if llm else each.planned for each in counts)
     used = sum(each.used_llm if llm else each.used for each in counts)
@@ -224,7 +224,7 @@ def saved(found: Sequence[Outcome], *, llm: bool = False) -> float | None:
 
 
 def _numbers(found: Sequence[Outcome], which: Sequence[bool]) -> list[int]:
-    """Return the numbers of some worlds, with which they can be made again."""
+    """List the numbers of some worlds, by which they can be made again."""
     return [item.number for item, wanted in zip(found, which, strict=True) if wanted]
 
 

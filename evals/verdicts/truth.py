@@ -1,4 +1,4 @@
-"""What is right in a world: the strategy to use, regret, false adopts, and whether test can answer at all."""
+"""Find what is right in a world: the strategy to use, regret, false adopts, and whether test can answer at all."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(101)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a rule said (`adopt`, `tie`, `baseline`, `inconclusive`), what to use, and what that is said to beat."""
+    """What a rule said (`adopt`, `tie`, `baseline`, `inconclusive`), what to use, and what it claims to beat."""
 
     verdict: str
     winner: int
@@ -48,7 +48,7 @@ class Judged:
 
 
 def judge(world: World, said: Verdict, margin: float) -> Judged:
-    """Return one verdict against the truth."""
+    """Judge one verdict against the truth."""
     truth, winner, cost = world.truth, said.winner, world.usd_total
     adopted = said.verdict == "adopt"
     rivals = (cost < cost[winner]) & (np.arange(len(truth)) != winner)
@@ -72,28 +72,28 @@ def judge(world: World, said: Verdict, margin: float) -> Judged:
 
 
 def not_better(truth: Floats, a: int, b: int) -> bool:
-    """Return whether a is truly not better than b."""
+    """Tell whether a is truly not better than b."""
     return bool(truth[a] <= truth[b] + SAME)
 
 
 def right_strategy(world: World, margin: float) -> int:
-    """Return the cheapest strategy truly within the margin of the best."""
+    """Find the cheapest strategy truly within the margin of the best."""
     within = np.flatnonzero(world.truth >= world.truth.max() - margin - SAME)
     return int(within[np.argmin(world.usd_total[within])])
 
 
 def llm_is_better(world: World) -> bool:
-    """Return whether some language-model strategy is truly better than the best baseline."""
+    """Tell whether some language-model strategy is truly better than the best baseline."""
     return bool(world.truth[~world.is_baseline].max() > world.truth[world.is_baseline].max() + SAME)
 
 
 def is_spread_out(world: World) -> bool:
-    """Return whether at least half of the strategies lie 10 points or more below the best."""
+    """Tell whether at least half of the strategies lie 10 points or more below the best."""
     return bool((world.truth <= world.truth.max() - 0.10).mean() >= 0.5)
 
 
 def power(world: World, margin: float, alpha: float) -> float | None:
-    """Return the power of test for the hardest question that the right verdict hangs on; None for macro-F1."""
+    """Compute the power of test for the hardest question that the right verdict depends on; None for macro-F1."""
     if world.metric is not Metric.ACCURACY:
         return None
     winner, baselines = right_strategy(world, margin), np.flatnonzero(world.is_baseline)
@@ -107,7 +107,7 @@ def power(world: World, margin: float, alpha: float) -> float | None:
 
 
 def discordance(world: World, a: int, b: int) -> float:
-    """Return the true share of examples that one of two strategies alone gets right (accuracy)."""
+    """Compute the true share of examples that only one of two strategies gets right (accuracy)."""
     # given the shared factor the two are independent: integrate over it
     reach = [
         ndtr((ndtri(world.truth[i]) - np.sqrt(world.latent[i]) * _NODES) / np.sqrt(1 - world.latent[i])) for i in (a, b)
@@ -117,20 +117,20 @@ def discordance(world: World, a: int, b: int) -> float:
 
 
 def _power_better(world: World, a: int, b: int, margin: float, alpha: float) -> float:
-    """Return the chance that a is shown better than b, by what may be more than the margin."""
+    """Compute the chance that a is shown better than b, by an amount that may exceed the margin."""
     difference, error, null_error = _errors(world, a, b)
     least = max(-ndtri(alpha / 2) * null_error, margin + ndtri(0.05) * error)
     return float(ndtr((difference - least) / error))
 
 
 def _power_not_worth_more(world: World, a: int, b: int, margin: float) -> float:
-    """Return the chance that the one-sided 95% bound of a - b stays within the margin."""
+    """Compute the chance that the one-sided 95% bound of a - b stays within the margin."""
     difference, error, _ = _errors(world, a, b)
     return float(ndtr((margin - difference) / error + ndtri(0.05)))
 
 
 def _errors(world: World, a: int, b: int) -> tuple[float, float, float]:
-    """Return the true difference, its standard error on test, and that error if there were no difference."""
+    """Compute the true difference, its standard error on test, and that error if there were no difference."""
     difference, apart = float(world.truth[a] - world.truth[b]), discordance(world, a, b)
     return (
         difference,

@@ -1,4 +1,4 @@
-"""Synthetic worlds: strategies with known true scores, costs and correlations, and predictions drawn from them.
+"""Make synthetic worlds: strategies with known true scores, costs and correlations, and predictions drawn from them.
 
 The README beside this file states the design.
 """
@@ -40,7 +40,7 @@ _ORDER = {Role.BASELINE: 0, Role.PROMPTING: 1, Role.TUNING: 2}
 
 @dataclass(frozen=True)
 class Answers:
-    """How labels come about: `shares` (C,), `right` (K, C) P(right | label), `confusion` (C, C) of wrong answers."""
+    """How labels arise: `shares` (C,), `right` (K, C) P(right | label), `confusion` (C, C) of wrong answers."""
 
     shares: Floats
     right: Floats
@@ -75,7 +75,7 @@ class World:
 
 
 def make_world(kind: str, metric: Metric, rng: np.random.Generator) -> World:
-    """Return a random world of a kind."""
+    """Draw a random world of a kind."""
     roles = _roles(kind, rng)
     usd_per_1k, train_usd = _costs(roles, rng)
     total = train_usd + usd_per_1k * REQUESTS / 1000
@@ -99,20 +99,20 @@ def make_world(kind: str, metric: Metric, rng: np.random.Generator) -> World:
 
 
 def draw(world: World, n: int, rng: np.random.Generator) -> tuple[Codes, Codes]:
-    """Return references (n,) and answers (n, K) of n examples, as codes of labels."""
+    """Draw references (n,) and answers (n, K) of n examples, as codes of labels."""
     answers = world.answers
     references = rng.choice(len(answers.shares), size=n, p=answers.shares)
     shared, own = rng.standard_normal((n, 1)), rng.standard_normal((n, len(world.names)))
     ability = np.sqrt(world.latent) * shared + np.sqrt(1 - world.latent) * own
     right = ability < ndtri(answers.right.T[references])
-    # which wrong answer an example tempts to is the same for all strategies
+    # each example has one wrong answer that tempts all strategies alike
     cumulated = np.cumsum(answers.confusion, axis=1)[references]
     wrong = np.minimum((rng.random((n, 1)) > cumulated).sum(axis=1), len(answers.shares) - 1)
     return references, np.where(right, references[:, None], wrong[:, None])
 
 
 def latent_correlation(accuracy: Floats, phi: Floats) -> Floats:
-    """Return the latent correlations at which two strategies of an accuracy have a phi correlation of correctness."""
+    """Find the latent correlations at which two strategies of an accuracy have a phi correlation of correctness."""
     low, high = np.zeros_like(phi), np.ones_like(phi)
     for _ in range(40):
         middle = (low + high) / 2
@@ -122,13 +122,13 @@ def latent_correlation(accuracy: Floats, phi: Floats) -> Floats:
 
 
 def phi_correlation(accuracy: Floats, latent: Floats) -> Floats:
-    """Return the phi correlation of two equally accurate strategies, from Owen's T (Owen 1956)."""
+    """Compute the phi correlation of two equally accurate strategies, from Owen's T (Owen 1956)."""
     both = accuracy - 2 * owens_t(ndtri(accuracy), np.sqrt((1 - latent) / (1 + latent)))
     return np.asarray((both - accuracy**2) / (accuracy * (1 - accuracy)))
 
 
 def macro_f1(shares: Floats, right: Floats, confusion: Floats) -> Floats:
-    """Return the true macro-F1 of each strategy, (K, C) to (K,)."""
+    """Compute the true macro-F1 of each strategy, (K, C) to (K,)."""
     hits = shares * right
     predicted = hits + (shares * (1 - right)) @ confusion
     return np.asarray((2 * hits / (shares + predicted)).mean(axis=1))
@@ -143,7 +143,7 @@ def _roles(kind: str, rng: np.random.Generator) -> list[Role]:
 
 
 def _costs(roles: list[Role], rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return USD per 1,000 requests and for training, no two totals within 15%."""
+    """Draw USD per 1,000 requests and for training, no two totals within 15%."""
     while True:
         usd_per_1k = np.array([_log_uniform(USD_PER_1K[role], rng) for role in roles])
         train_usd = np.array([_log_uniform(TRAIN_USD, rng) if role is Role.TUNING else 0.0 for role in roles])
@@ -153,7 +153,7 @@ def _costs(roles: list[Role], rng: np.random.Generator) -> tuple[Floats, Floats]
 
 
 def _gaps(kind: str, is_baseline: NDArray[np.bool_], usd_total: Floats, rng: np.random.Generator) -> Floats:
-    """Return the gaps to the best true score, (K,)."""
+    """Draw the gaps to the best true score, (K,)."""
     number = len(is_baseline)
     baselines, others = np.flatnonzero(is_baseline), np.flatnonzero(~is_baseline)
     gaps = rng.uniform(0, NARROW_GAP if kind == "narrow" else WIDEST_GAP, size=number)
@@ -175,7 +175,7 @@ def _gaps(kind: str, is_baseline: NDArray[np.bool_], usd_total: Floats, rng: np.
 
 
 def _names(roles: list[Role]) -> tuple[str, ...]:
-    """Return names in table order; the first that prompts, which is the cheapest of them, is `zero-shot`."""
+    """Name the strategies in table order; the first that prompts, the cheapest of them, is `zero-shot`."""
     names, seen = [], dict.fromkeys(Role, 0)
     for role in roles:
         seen[role] += 1
@@ -189,7 +189,7 @@ def _two_labels(truth: Floats) -> Answers:
 
 
 def several_labels(truth: Floats, shares: Floats, rng: np.random.Generator) -> Answers:
-    """Return answers over labels with these shares whose macro-F1 are exactly `truth`."""
+    """Make answers over labels with these shares whose macro-F1 are exactly `truth`."""
     number = len(shares)
     confusion = np.zeros((number, number))
     for label in range(number):
@@ -204,7 +204,7 @@ def several_labels(truth: Floats, shares: Floats, rng: np.random.Generator) -> A
 
 
 def _shares(rng: np.random.Generator) -> Floats:
-    """Return the shares of a random number of labels, none of them very rare."""
+    """Draw the shares of a random number of labels, none of them very rare."""
     number = int(rng.integers(LABELS[0], LABELS[1] + 1))
     shares = rng.dirichlet(np.full(number, 10.0))
     while shares.min() < SMALLEST_SHARE:
