@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from llmtl.kinds.kind import Form, HubWords, Kind, Read, Shape, Show
+from llmtl.kinds.kind import AnswerShape, Form, HubWords, Kind, Read, Show
 from llmtl.metrics import ONE_LABEL
 from llmtl.values import Metric
 
@@ -44,11 +44,11 @@ class OneLabel:
         return tuple(self.spoken.values())
 
 
-class Classification(Kind):
+class ClassificationKind(Kind):
     """One of the labels: the only closed set of answers, so the only one with probabilities."""
 
     name = "classification"
-    shape = Shape.LABEL
+    shape = AnswerShape.LABEL
     family = ONE_LABEL
     meanings = MappingProxyType(
         {
@@ -76,4 +76,4 @@ class Classification(Kind):
         return f"Gives a text one of {labels} labels"
 
 
-CLASSIFICATION = Classification()
+CLASSIFICATION = ClassificationKind()

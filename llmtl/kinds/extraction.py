@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from llmtl.answers import NO_SPANS, Span, read_spans, write_spans
-from llmtl.kinds.kind import Cell, Form, HubWords, Kind, Read, Shape, Show, as_list, as_text
+from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
 from llmtl.kinds.places import Named, place
 from llmtl.metrics import SPANS
 from llmtl.values import Metric
@@ -65,11 +65,11 @@ class SpanList:
         return tuple(self.spoken.values())
 
 
-class Extraction(Kind):
+class ExtractionKind(Kind):
     """Typed spans of the input."""
 
     name = "extraction"
-    shape = Shape.SPANS
+    shape = AnswerShape.SPANS
     family = SPANS
     meanings = MappingProxyType(
         {
@@ -185,4 +185,4 @@ def _span(item: object, cell: Cell) -> Span:
     return Span(start, end, type_, found)
 
 
-EXTRACTION = Extraction()
+EXTRACTION = ExtractionKind()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from llmtl.kinds.kind import Cell, Form, HubWords, Kind, Read, Shape, Show
+from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show
 from llmtl.metrics import TEXTS
 from llmtl.values import Metric
 
@@ -35,11 +35,11 @@ class FreeText:
         return ()
 
 
-class Generation(Kind):
+class GenerationKind(Kind):
     """A text in answer to an input."""
 
     name = "generation"
-    shape = Shape.TEXT
+    shape = AnswerShape.TEXT
     family = TEXTS
     meanings = MappingProxyType(
         {
@@ -82,4 +82,4 @@ class Generation(Kind):
         return "Writes a text in answer to a text"
 
 
-GENERATION = Generation()
+GENERATION = GenerationKind()

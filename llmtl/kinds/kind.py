@@ -22,7 +22,7 @@ Show = Callable[[str], str]
 """From a text to the same text as a prompt shows it."""
 
 
-class Shape(StrEnum):
+class AnswerShape(StrEnum):
     """What an answer consists of; the value is the field of `/v1/predict` that holds it."""
 
     LABEL = "label"
@@ -120,7 +120,7 @@ class Kind(ABC):
     """One kind of task; kinds are equal by name, and a kind prints as its name."""
 
     name: ClassVar[str]
-    shape: ClassVar[Shape]
+    shape: ClassVar[AnswerShape]
     family: ClassVar[Family]
     """How answers of this shape are scored."""
     meanings: ClassVar[Mapping[Metric, str]]
@@ -158,17 +158,17 @@ class Kind(ABC):
     @property
     def one_label(self) -> bool:
         """Tell whether an answer is one of a closed set: it has probabilities, and labels can be confused or wrong."""
-        return self.shape is Shape.LABEL
+        return self.shape is AnswerShape.LABEL
 
     @property
     def lists(self) -> bool:
         """Tell whether an answer is a list that may be empty: nothing is confused, only found or missed."""
-        return self.shape in (Shape.LABELS, Shape.SPANS)
+        return self.shape in (AnswerShape.LABELS, AnswerShape.SPANS)
 
     @property
     def has_labels(self) -> bool:
         """Tell whether a task has labels; without them an answer is a free text, right by degrees."""
-        return self.shape is not Shape.TEXT
+        return self.shape is not AnswerShape.TEXT
 
     @property
     def output(self) -> Literal["label", "json", "text"]:

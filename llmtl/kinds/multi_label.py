@@ -11,7 +11,7 @@ from typing import Any
 
 from llmtl.answers import NO_LABELS, read_labels, write_labels
 from llmtl.errors import InputError
-from llmtl.kinds.kind import Cell, Form, HubWords, Kind, Read, Shape, Show, as_list, as_text
+from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
 from llmtl.metrics import LABEL_SETS
 from llmtl.values import Metric
 
@@ -52,11 +52,11 @@ class LabelList:
         return tuple(self.spoken.values())
 
 
-class MultiLabel(Kind):
+class MultiLabelKind(Kind):
     """Any number of the labels; the set of them takes the place of the label."""
 
     name = "multi-label"
-    shape = Shape.LABELS
+    shape = AnswerShape.LABELS
     family = LABEL_SETS
     meanings = MappingProxyType(
         {
@@ -120,4 +120,4 @@ class MultiLabel(Kind):
         return f"Gives a text any of {labels} labels"
 
 
-MULTI_LABEL = MultiLabel()
+MULTI_LABEL = MultiLabelKind()

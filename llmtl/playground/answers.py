@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from llmtl.answers import Span
 from llmtl.errors import InputError
-from llmtl.kinds.kind import Kind, Shape
+from llmtl.kinds.kind import AnswerShape, Kind
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Piece:
 class Shown:
     """One answer: `text` for a label or a text, `chips` for labels and named spans, `pieces` for a text with spans."""
 
-    shape: Shape
+    shape: AnswerShape
     text: str = ""
     chips: tuple[str, ...] = ()
     pieces: tuple[Piece, ...] = ()
@@ -39,7 +39,7 @@ def shown(kind: Kind, answer: str, text: str | None = None) -> Shown:
             pieces = () if text is None or spans is None else marked(text, spans)
             return Shown(kind.shape, chips=kind.chips(answer), pieces=pieces)
         except InputError:
-            return Shown(Shape.TEXT, text=answer)  # a word for a failed prediction, say
+            return Shown(AnswerShape.TEXT, text=answer)  # a word for a failed prediction, say
     return Shown(kind.shape, text=answer)
 
 

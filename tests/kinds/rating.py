@@ -4,7 +4,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from llmtl.kinds.classification import OneLabel
-from llmtl.kinds.kind import HubWords, Kind, Shape
+from llmtl.kinds.kind import AnswerShape, HubWords, Kind
 from llmtl.metrics import ONE_LABEL
 from llmtl.values import Metric
 
@@ -13,7 +13,7 @@ class Rating(Kind):
     """Stars from 1 to 5."""
 
     name = "rating"
-    shape = Shape.LABEL
+    shape = AnswerShape.LABEL
     family = replace(ONE_LABEL, metrics=(Metric.ACCURACY, Metric.MACRO_F1))
     meanings = MappingProxyType(
         {

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 import llmtl
 from llmtl.errors import InputError
 from llmtl.kinds import table
-from llmtl.kinds.classification import CLASSIFICATION, Classification
+from llmtl.kinds.classification import CLASSIFICATION, ClassificationKind
 from llmtl.kinds.table import KINDS, kind_named
 from llmtl.settings import TaskConfig
 from llmtl.store import digest, read_json
@@ -53,8 +53,8 @@ def test_a_task_keeps_its_kind_as_a_name_and_finds_it_again(kind):
 
 
 def test_kinds_are_equal_by_name():
-    assert Classification() == CLASSIFICATION
-    assert len({Classification(), CLASSIFICATION}) == 1
+    assert ClassificationKind() == CLASSIFICATION
+    assert len({ClassificationKind(), CLASSIFICATION}) == 1
     assert CLASSIFICATION != "classification"
 
 
