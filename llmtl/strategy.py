@@ -233,7 +233,7 @@ class Curve(StrEnum):
 class Facts:
     """What a strategy says about itself, as data.
 
-    answers: the shapes of answers (`llmtl.kinds.kind.Shape`) that it can give; None for all.
+    answers: the shapes of answers (`llmtl.kinds.kind.AnswerShape`) that it can give; None for all.
     served: the form in which its predictors are served.
     default: whether it is measured when the recipe lists no strategies.
     learns_from_train: false where fitting looks at dev only, and so needs no training labels.

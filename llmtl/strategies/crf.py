@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_spans, write_spans
 from llmtl.errors import DataError, RunError
-from llmtl.kinds.kind import Shape
+from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, texts_of
@@ -99,7 +99,7 @@ class Crf(Strategy[CrfConfig]):
         name="crf",
         role=Role.BASELINE,
         served=LocalServed,
-        answers=frozenset({Shape.SPANS}),
+        answers=frozenset({AnswerShape.SPANS}),
         made_with="sklearn-crfsuite",
         summary="A linear-chain random field (extraction).",
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_spans, write_spans
-from llmtl.kinds.kind import Shape
+from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, texts_of
@@ -76,7 +76,7 @@ class Dictionary(Strategy[DictionaryConfig]):
         name="dictionary",
         role=Role.BASELINE,
         served=LocalServed,
-        answers=frozenset({Shape.SPANS}),
+        answers=frozenset({AnswerShape.SPANS}),
         summary="The words that were spans in train (extraction).",
     )
 

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from llmtl.classical.config import Features
-from llmtl.kinds.kind import Shape
+from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, NoChoices, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, references, texts_of
@@ -69,7 +69,7 @@ class Nearest(Strategy[NoChoices]):
         name="nearest",
         role=Role.BASELINE,
         served=LocalServed,
-        answers=frozenset({Shape.TEXT}),
+        answers=frozenset({AnswerShape.TEXT}),
         made_with="sklearn",
         summary="The reference of the most similar training input (generation).",
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.classical.config import Features
-from llmtl.kinds.kind import Shape
+from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, Task, references, texts_of
@@ -102,7 +102,7 @@ class Tfidf(Strategy[TfidfConfig]):
         name="tfidf",
         role=Role.BASELINE,
         served=LocalServed,
-        answers=frozenset({Shape.LABEL, Shape.LABELS}),
+        answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS}),
         curve=Curve.EVERYWHERE,
         made_with="sklearn",
         summary="TF-IDF and logistic regression.",
