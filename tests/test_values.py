@@ -85,6 +85,6 @@ def test_a_strategy_for_texts_refuses_an_image_in_one_line(tmp_path, make_plain_
     (example,) = pictures(tmp_path, 1)
     with pytest.raises(InputError, match=r"^'image \w{12}' is an image, and this strategy reads texts; [^\n]*$"):
         _ = example.text
-    predictor = Nearest().fit(make_plain_context())
+    predictor = Nearest().fit(make_plain_context()).predictor
     with pytest.raises(InputError, match="is an image, and this strategy reads texts"):
         predictor.predict([example.input])
