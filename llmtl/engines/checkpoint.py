@@ -133,7 +133,7 @@ def count_parameters(config: Mapping[str, Any]) -> int:
 
 
 def _has_chat_template(folder: Path) -> bool:
-    """Return whether the tokenizer files carry a chat template, in any of the places transformers looks."""
+    """Look for a chat template in all the tokenizer files where transformers looks for one."""
     if any((folder / name).exists() for name in ("chat_template.jinja", "chat_template.json")):
         return True
     return bool((_read_json(folder / "tokenizer_config.json") or {}).get("chat_template"))
@@ -149,7 +149,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _looks_like_path(name: str) -> bool:
-    """Return whether `name` can only be meant as a path: Hub names are `name` or `owner/name`."""
+    """Tell whether `name` can only be a path: Hub names are `name` or `owner/name`."""
     return name.startswith((".", "/", "~")) or "\\" in name or name.count("/") > 1 or name.endswith("/")
 
 
@@ -164,7 +164,7 @@ def _inspect_hub(name: str, revision: str | None) -> CheckpointInfo:
 
 
 def _hub_has_safetensors(name: str, revision: str | None, folder: Path) -> bool:
-    """Return whether the Hub lists safetensors; without the Hub, whether the cached folder holds them."""
+    """Tell whether the Hub lists safetensors; without the Hub, whether the cached folder holds them."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -214,6 +214,6 @@ def _download(name: str, revision: str | None, patterns: tuple[str, ...]) -> Pat
 
 
 def _guess(name: str) -> str:
-    """Return a hint when `name` resembles an embedded model's, or an empty string."""
+    """Write a hint if `name` resembles an embedded model's; otherwise an empty string."""
     close = difflib.get_close_matches(name.lower().replace("_", "-"), EMBEDDED_NAMES, n=1, cutoff=0.6)
     return f" Did you mean '{close[0]}'?" if close else ""

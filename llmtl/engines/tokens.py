@@ -1,7 +1,7 @@
-"""Text to tokens for one tokenizer: prompts, checked to leave room for an answer, and answers as they follow a prompt.
+"""Turn text into tokens: prompts, checked to leave room for an answer, and answers as they follow a prompt.
 
 Tuning uses these functions too, so that a model is trained on the very tokens it is later scored on. Not covered: the
-wording (`llmtl.prompting.template`), which already holds every special token; what is written behind a prompt
+wording (`llmtl.prompting.template`), which already holds every special token; what a model writes after a prompt
 (`llmtl.engines.endings`).
 """
 

@@ -1,4 +1,4 @@
-"""The trie of a closed set of answers: which tokens may follow which, and how answers get their probability.
+"""Build the trie of a closed set of answers: which tokens may follow which, and how answers get their probability.
 
 A node with one child costs nothing: there is nothing to decide. Only tokens that lead to a node with several
 children are ever given to a model. Not covered: how text becomes tokens (`llmtl.engines.tokens`), running a model.

@@ -1,4 +1,4 @@
-"""Which answer a hosted model gave, and how likely each one was, from its text and the likeliest tokens.
+"""Read which answer a hosted model gave, and how likely each one was, from its text and the likeliest tokens.
 
 Not covered: the probability of answers that the server does not list among the likeliest tokens.
 """
@@ -79,11 +79,11 @@ def _share(found: list[float], rests: Mapping[int, str], mass: float) -> None:
 
 
 def _normalised(found: Sequence[float]) -> tuple[float, ...]:
-    """Return numbers that sum to 1."""
+    """Scale numbers so that they sum to 1."""
     total = sum(found)
     return tuple(value / total for value in found)
 
 
 def _plain(text: str) -> str:
-    """Return a text without the marks around it, in one case and with single spaces."""
+    """Strip a text of the marks around it, and bring it to one case and single spaces."""
     return " ".join(text.strip(_AROUND).casefold().split())

@@ -1,4 +1,4 @@
-"""What a hosted model replied, and the file that keeps replies so that a resumed run pays nothing twice.
+"""Hold the replies of a hosted model, and keep them in a file so that a resumed run pays for nothing twice.
 
 Not covered: asking (`llmtl.engines.openai.client`).
 """

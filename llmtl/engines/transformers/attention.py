@@ -1,4 +1,4 @@
-"""One forward pass over prompts that share a prefix, each followed by the same tree of answer tokens.
+"""Run one forward pass over prompts that share a prefix, each followed by the same tree of answer tokens.
 
 Sizes: B prompts, P prefix tokens, T tree tokens and E edges of the trie, Q packed tokens (suffixes and trees of all B
 prompts end to end). All prompts attend to one stored key-value cache of the prefix; a sliding window is part of the

@@ -1,4 +1,4 @@
-"""Texts as vectors: the mean of a model's last hidden states over a text's tokens.
+"""Turn texts into vectors: the mean of a model's last hidden states over a text's tokens.
 
 Every token has the same weight, as in Reimers & Gurevych (2019), "Sentence-BERT", where the mean was the best pooling.
 Not covered: models trained to embed (`llmtl.prompting.retrieval` takes them from `sentence-transformers`).
