@@ -37,7 +37,7 @@ def _shared(
     equal, similar = list[str](), list[str]()
     for example, position in zip(examples, near, strict=True):
         if position is not None:
-            same = canonical(example.text) == canonical(others[position].text)
+            same = canonical(example.key) == canonical(others[position].key)
             (equal if same else similar).append(example.id)
     if equal:
         yield Finding(
