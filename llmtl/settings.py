@@ -21,7 +21,8 @@ from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
 from llmtl.sections import BudgetConfig, ModelConfig
 from llmtl.store import STEPS
-from llmtl.strategies.table import StrategiesConfig, kept
+from llmtl.strategies.table import STRATEGIES, StrategiesConfig, kept
+from llmtl.strategy import Curve
 from llmtl.task import Metric, Task
 
 RECIPE_FILE = "recipe.yaml"
@@ -108,6 +109,15 @@ class Recipe(BaseModel):
     )
     budget: BudgetConfig = Field(default=BudgetConfig(), description="How long the run may take.")
     seed: int = Field(default=0, ge=0, description="Seeds the split, the demonstrations and training.")
+
+    @model_validator(mode="after")
+    def _draw_curves_of_learners(self) -> "Recipe":
+        named = self.learning_curve.strategies or ()
+        valid = [name for name, each in STRATEGIES.items() if each.facts.curve is not Curve.NOWHERE]
+        wrong = next((name for name in named if name not in valid), None)
+        if wrong is not None:
+            raise ValueError(f"learning_curve.strategies has '{wrong}', and curves are of {', '.join(valid)}")
+        return self
 
     @model_validator(mode="after")
     def _judge_what_may_be_judged(self) -> "Recipe":

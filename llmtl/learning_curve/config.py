@@ -1,11 +1,6 @@
 """The `learning_curve` section of a recipe. Not covered: the choices of the strategies themselves."""
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
-
-CurveStrategy = Literal["tfidf", "few-shot", "knn-few-shot", "qlora"]
-"""The strategies that learn from labels, cheapest first."""
 
 
 class LearningCurveConfig(BaseModel):
@@ -20,10 +15,10 @@ class LearningCurveConfig(BaseModel):
         le=10,
         description="Sizes of train to measure, the whole of it included; a forecast needs four.",
     )
-    strategies: tuple[CurveStrategy, ...] | None = Field(
+    strategies: tuple[str, ...] | None = Field(
         default=None,
-        description="Whose curves to measure, of those that the recipe runs; by default tfidf on a CPU, "
-        "all four on a GPU.",
+        description="Whose curves to measure, of those that the recipe runs and that have one; by default those "
+        "of strategies that fit within seconds, and on a GPU all.",
     )
     minutes: float | None = Field(
         default=None,

@@ -166,11 +166,20 @@ def _trainer(job: Job, batch: int, accumulation: int, watcher: Watcher) -> SFTTr
     return trainer
 
 
+class _OneDeviceConfig(SFTConfig):
+    """The settings of a trainer whose model sits on one device; TRL would spread it over all GPUs that it sees."""
+
+    @property
+    def n_gpu(self) -> int:
+        """Count the GPUs that are trained on."""
+        return int(min(1, super().n_gpu))
+
+
 def _arguments(job: Job, batch: int, accumulation: int, *, large: bool) -> SFTConfig:
     """Make the trainer's settings: no packing, no checkpoints, no reports, no network, no printing."""
     on_gpu = torch.cuda.is_available()
     config = job.config
-    arguments = SFTConfig(
+    return _OneDeviceConfig(
         output_dir=str(job.folder),
         dataset_kwargs={"skip_prepare_dataset": True},
         max_length=None,
@@ -198,9 +207,6 @@ def _arguments(job: Job, batch: int, accumulation: int, *, large: bool) -> SFTCo
         report_to=[],
         disable_tqdm=True,
     )
-    if arguments.n_gpu > 1:
-        arguments._n_gpu = 1  # the model sits on the first GPU; TRL refuses to spread it over all that it sees
-    return arguments
 
 
 def as_dataset(examples: Sequence[TokenizedExample]) -> Dataset:
