@@ -1,8 +1,9 @@
-# make demo: from a fresh clone to a verdict.  make test: the tests.  make check: format, lint, types, import floors.
+# make demo: from a fresh clone to a verdict.  make test: all tests.  make quick: those without servers and browsers.
+# make check: format, lint, types, import floors, sizes and names.
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: install demo test check format clean
+.PHONY: install demo test quick check format clean
 
 install:
 	@$(PYTHON) install.py
@@ -13,6 +14,9 @@ demo: install
 test: install
 	@$(BIN)/python tests/support/install_browser.py
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: install
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: install
 	@$(BIN)/ruff format --check .

@@ -39,3 +39,13 @@ def test_the_floors_are_drawn_with_every_part_of_the_contract():
     names = [name for floor in draw_floors.floors(ROOT) for name in floor]
     assert re.findall(r'class="name"[^>]*>([^<]+)<', kept) == names
     assert draw_floors.draw(ROOT).startswith("<svg")
+
+
+def test_the_table_of_strategies_is_what_they_say_of_themselves():
+    sys.path.insert(0, str(DOCS))
+    try:
+        import write_tables
+    finally:
+        sys.path.remove(str(DOCS))
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert write_tables.written(text) == text

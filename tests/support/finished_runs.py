@@ -7,21 +7,27 @@ import pytest
 
 import llmtl
 from tests.support.front_desk import make_run
+from tests.support.made_once import made_once
 
 BundleOf = Callable[..., Path]
 """Call it with a run, a strategy (None for the winner) and `merge`; it returns the bundle's folder, which is shared."""
 
 
+def _front_desk(tmp_path_factory: pytest.TempPathFactory, model: str) -> llmtl.Run:
+    folder = made_once(tmp_path_factory, ("front desk", model), lambda folder: make_run(folder, model))
+    return llmtl.load_run(folder / "run")
+
+
 @pytest.fixture(scope="session")
 def llama_run(tmp_path_factory: pytest.TempPathFactory) -> llmtl.Run:
     """Return a run of pocket-llama in which every strategy was measured."""
-    return make_run(tmp_path_factory.mktemp("llama"), "pocket-llama")
+    return _front_desk(tmp_path_factory, "pocket-llama")
 
 
 @pytest.fixture(scope="session")
 def mistral_run(tmp_path_factory: pytest.TempPathFactory) -> llmtl.Run:
     """Return a run of pocket-mistral in which every strategy was measured."""
-    return make_run(tmp_path_factory.mktemp("mistral"), "pocket-mistral")
+    return _front_desk(tmp_path_factory, "pocket-mistral")
 
 
 @pytest.fixture(scope="session")
