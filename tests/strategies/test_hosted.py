@@ -130,7 +130,7 @@ def test_private_inputs_are_sent_to_no_other_machine(server, tmp_path):
     elsewhere = server.url.replace("127.0.0.1", "0.0.0.0")  # reaches this server, and is no loopback address
     run = llmtl.run(recipe(tmp_path, elsewhere, private=True), out=tmp_path / "run")
     assert (run.decision.winner, server.bodies) == ("majority", [])
-    assert elsewhere in run.index.skipped["hosted"]
+    assert elsewhere in run.index.skipped["hosted"].message
     report = (run.folder / "report.md").read_text()
     assert "| private | inputs stay here | they stay | hosted (not measured) |" in report
     llmtl.run(recipe(tmp_path, elsewhere, private=False), out=tmp_path / "public")
