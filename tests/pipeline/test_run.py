@@ -110,5 +110,5 @@ def test_the_command_line_labels_text_and_files(run: llmtl.Run, tmp_path: Path, 
 def test_an_unmeasured_strategy_and_a_single_text_are_refused(run: llmtl.Run):
     with pytest.raises(RunError, match=r"no strategy 'best'; it measured majority, tfidf"):
         run.predict(["x"], strategy="best")
-    with pytest.raises(RunError, match="list of texts"):
+    with pytest.raises(RunError, match="list of inputs"):
         run.predict("x")

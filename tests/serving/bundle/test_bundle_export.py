@@ -94,7 +94,7 @@ def adapter_of(run: llmtl.Run) -> Path:
 @pytest.mark.parametrize("strategy", ["qlora", "few-shot"])
 def test_a_missing_adapter(copied, strategy):
     adapter_of(copied).unlink()
-    with pytest.raises(BundleError, match=r"The run lacks its adapter .*; run the recipe again"):
+    with pytest.raises(BundleError, match=r"has no adapter_model.safetensors; run the recipe again"):
         export(copied, strategy=strategy)
 
 
@@ -154,9 +154,7 @@ def test_the_card_tells_a_winner_from_what_was_asked_for(copied, bundle_of, stra
 
 def test_the_card_says_that_an_inconclusive_winner_is_provisional(copied, tmp_path):
     source = bundle_source(copied, "majority", folder=tmp_path / "out", merge=False)
-    decision = replace(
-        copied.decision, verdict=Verdict.INCONCLUSIVE, winner="majority", more_test_examples=400, reason="Who knows."
-    )
+    decision = replace(copied.decision, verdict=Verdict.INCONCLUSIVE, winner="majority", more_test_examples=400)
     _, card = card_of(write_bundle(replace(source, decision=decision), tmp_path / "out"))
     assert "Too close to call" in card
     assert "`majority` is provisional: it was chosen on dev. About 400 more test examples would settle it." in card
