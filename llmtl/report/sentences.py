@@ -67,7 +67,7 @@ class Summary:
     @property
     def below_verdict(self) -> str:
         """Return the reason for places where the verdict stands above it."""
-        return wording.capital(self.reason.removeprefix(self.opening)) if self.opening else self.reason
+        return wording.capital(self.reason[len(self.opening) :]) if self.opening else self.reason
 
 
 def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judging: Judging | None = None) -> Summary:
