@@ -125,13 +125,19 @@ class GridTrace:
 
 @dataclass(frozen=True)
 class PaidFitting:
-    """What a provider was asked and paid while fitting; `unsupported` is what its server lacks."""
+    """What a provider was asked and paid while fitting; `unsupported` is what its server lacks.
+
+    What it charges is tokens times price; `usd` is that at the prices of then, and all that an earlier version kept.
+    """
 
     model: str
     base_url: str
     requests: int
     usd: float
     unsupported: tuple[str, ...] = ()
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
     tag: Literal["paid"] = "paid"
 
 

@@ -10,7 +10,7 @@ from truth import Verdict
 from worlds import REQUESTS, Codes, Floats, World
 
 from llmtl import Decision, Evaluation, Prediction, Task
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, StatedCost
 from llmtl.decision import DecisionConfig, choose, decide
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Race, race
@@ -70,16 +70,15 @@ def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[E
                 predictions=tuple(_pool(split, code)[at] for at, code in enumerate(guesses)),
                 references=truths,
                 scores=_scores(world.metric, truths, [_label(code) for code in guesses]),
-                usd_per_1k_requests=float(world.usd_per_1k[i]),
+                seconds=None,
                 p50_ms=5.0,
                 p95_ms=9.0,
-                train_seconds=0.0,
-                train_gpu_hours=0.0,
-                train_usd=float(world.train_usd[i]),
+                train_seconds=None,
                 prompt_tokens_per_request=0.0,
                 cached_tokens_per_request=0.0,
                 completion_tokens_per_request=0.0,
                 peak_memory_gib=1.0,
+                stated=StatedCost(float(world.usd_per_1k[i]) / 1000, float(world.train_usd[i])),
             )
         )
     return tuple(made)

@@ -1,21 +1,25 @@
 """Money.
 
-    config.py        the `prices` section of a recipe
-    prices.yaml      dated list prices with their sources
-    table.py         reading such a table
-    token_prices.py  what a hosted model's tokens cost
-    usd.py           tokens and seconds at the recipe's prices
-    volume.py        cost over the request volume, and where strategies cross
-    spending.py      what making a decision took
+    config.py    the `prices` section of a recipe
+    prices.yaml  dated list prices with their sources
+    table.py     reading such a table
+    tokens.py    what a hosted model's tokens cost
+    usd.py       tokens and seconds at the recipe's prices
+    pricing.py   what a measured strategy costs at them
+    volume.py    cost over the request volume, and where strategies cross
+    spending.py  what making a decision took
+    memory.py    forecasts of the memory that inference and training take
 
 Not covered: who is chosen for being cheap (`llmtl.decision`).
 """
 
 from llmtl.costs.config import PriceConfig
+from llmtl.costs.pricing import Pricing, StatedCost, Usage
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
 from llmtl.costs.token_prices import TokenPrices, token_prices
 from llmtl.costs.usd import (
+    NO_TOKENS,
     SECONDS_PER_HOUR,
     Device,
     Tokens,
@@ -29,6 +33,7 @@ from llmtl.costs.usd import (
 from llmtl.costs.volume import CostLine, Crossing, cheapest_by_volume, crossings
 
 __all__ = [
+    "NO_TOKENS",
     "SECONDS_PER_HOUR",
     "UNKNOWN",
     "CostLine",
@@ -38,10 +43,13 @@ __all__ = [
     "ModelPrice",
     "PriceConfig",
     "PriceTable",
+    "Pricing",
     "Spending",
     "Spent",
+    "StatedCost",
     "TokenPrices",
     "Tokens",
+    "Usage",
     "break_even",
     "cheapest_by_volume",
     "crossings",

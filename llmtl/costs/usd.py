@@ -19,23 +19,31 @@ SECONDS_PER_HOUR = 3600
 
 @dataclass(frozen=True)
 class Tokens:
-    """Mean tokens of one request; `cached` are those of `prompt` that came from a prefix cache."""
+    """Tokens: means of one request, or sums; `cached` are those of `prompt` that came from a prefix cache."""
 
     prompt: float = 0.0
     cached: float = 0.0
     completion: float = 0.0
 
 
-def usd_for_seconds(seconds: float, *, device: Device | str, prices: PriceConfig) -> float:
-    """Return what `seconds` of one machine cost; a hosted model's seconds cost nothing, its tokens do."""
+NO_TOKENS = Tokens()
+
+
+def usd_for_seconds(seconds: float, *, device: Device | str, prices: PriceConfig, devices: int = 1) -> float:
+    """Return what `seconds` of a machine cost, on a GPU of one machine per device; a hosted model's cost nothing."""
     hourly = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour, "hosted": 0.0}
     if device not in hourly:
         raise RecipeError(f"There is no price for device '{device}'; use one of {', '.join(hourly)}.")
-    return seconds / SECONDS_PER_HOUR * hourly[device]
+    return seconds / SECONDS_PER_HOUR * hourly[device] * (devices if device == "cuda" else 1)
 
 
 def usd_per_1k_requests(
-    seconds_per_request: float, *, device: Device | str, prices: PriceConfig, tokens: Tokens | None = None
+    seconds_per_request: float,
+    *,
+    device: Device | str,
+    prices: PriceConfig,
+    tokens: Tokens | None = None,
+    devices: int = 1,
 ) -> float:
     """Return the USD of 1,000 requests: machine time at the measured throughput, or tokens when `device` is `hosted`.
 
@@ -44,7 +52,7 @@ def usd_per_1k_requests(
     if device == "hosted":
         asked = tokens or Tokens()
         return 1000 * token_prices(prices).usd(prompt=asked.prompt, cached=asked.cached, completion=asked.completion)
-    return 1000 * usd_for_seconds(seconds_per_request, device=device, prices=prices)
+    return 1000 * usd_for_seconds(seconds_per_request, device=device, prices=prices, devices=devices)
 
 
 def usd_total(train_usd: float, usd_per_1k: float, prices: PriceConfig) -> float:
@@ -57,7 +65,7 @@ def known_total(train_usd: float | None, usd_per_1k: float | None, prices: Price
     return None if train_usd is None or usd_per_1k is None else usd_total(train_usd, usd_per_1k, prices)
 
 
-def gpu_hours(seconds: float, *, gpus: int = 1) -> float:
+def gpu_hours(seconds: float, *, gpus: int) -> float:
     """Return GPU-hours: wall-clock seconds times GPUs, in hours."""
     return seconds * gpus / SECONDS_PER_HOUR
 

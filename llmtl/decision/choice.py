@@ -52,7 +52,7 @@ def choose(
     Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
     """
     check(evaluations, split="dev")
-    broken = barred(evaluations, config)
+    broken = barred(evaluations, config, prices)
     ranking = Ranking(tuple(evaluations), task.metric, prices)
     eligible = [name for name in ranking.names() if name not in broken]
     field = Ranking((*evaluations, *left), task.metric, prices, {item.strategy: item.expected for item in dropped})

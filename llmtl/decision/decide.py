@@ -5,7 +5,7 @@ Not covered: making the choice (`choice`), storing it, opening test, saying it i
 
 from collections.abc import Mapping, Sequence
 
-from llmtl.costs import PriceConfig, known_total
+from llmtl.costs import PriceConfig, Pricing
 from llmtl.decision.changes import cautions, would_change
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
@@ -119,8 +119,8 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
         eligible=not broken and not left,
         dev=DevScore(on_dev.value, (on_dev.low, on_dev.high), dev.n),
         test=_test_score(test[name], metric) if name in test else None,
-        usd_per_1k_requests=dev.usd_per_1k_requests,
-        usd_total=known_total(dev.train_usd, dev.usd_per_1k_requests, ranking.prices),
+        usd_per_1k_requests=ranking.usd_per_1k(name),
+        usd_total=Pricing(ranking.prices).total(dev),
         p50_ms=dev.p50_ms,
         p95_ms=dev.p95_ms,
         train_seconds=dev.train_seconds,

@@ -7,30 +7,29 @@ all (`llmtl.strategies.table`).
 import math
 from collections.abc import Iterable, Sequence
 
+from llmtl.costs import PriceConfig, Pricing
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Broken, Constraint
 from llmtl.errors import RecipeError, RunError
 from llmtl.measured.evaluation import Evaluation
 
 _NUMBERS = (
-    "usd_per_1k_requests",
+    "seconds",
     "p50_ms",
     "p95_ms",
     "train_seconds",
-    "train_gpu_hours",
-    "train_usd",
     "peak_memory_gib",
 )
 
 
-def broken_by(evaluation: Evaluation, config: DecisionConfig) -> tuple[Broken, ...]:
+def broken_by(evaluation: Evaluation, config: DecisionConfig, prices: PriceConfig) -> tuple[Broken, ...]:
     """Return the constraints that a strategy breaks: it may be chosen when there are none.
 
     What nobody measured keeps no limit.
     """
     on_gpu = evaluation.device == "cuda" or evaluation.peak_memory_gib is None
     limits = (
-        (Constraint.USD_PER_1K, config.max_usd_per_1k, evaluation.usd_per_1k_requests),
+        (Constraint.USD_PER_1K, config.max_usd_per_1k, Pricing(prices).per_1k(evaluation)),
         (Constraint.P95_MS, config.max_p95_ms, evaluation.p95_ms),
         (Constraint.MEMORY_GIB, config.max_memory_gib, evaluation.peak_memory_gib),
         (Constraint.VRAM_GIB, config.max_vram_gib, evaluation.peak_memory_gib if on_gpu else 0.0),
@@ -42,9 +41,11 @@ def broken_by(evaluation: Evaluation, config: DecisionConfig) -> tuple[Broken, .
     )
 
 
-def barred(evaluations: Iterable[Evaluation], config: DecisionConfig) -> dict[str, tuple[Broken, ...]]:
+def barred(
+    evaluations: Iterable[Evaluation], config: DecisionConfig, prices: PriceConfig
+) -> dict[str, tuple[Broken, ...]]:
     """Return the strategies that may not be chosen with what they break; raises `RecipeError` when none may."""
-    broken = {item.strategy: broken_by(item, config) for item in evaluations}
+    broken = {item.strategy: broken_by(item, config, prices) for item in evaluations}
     if all(broken.values()):
         listed = "; ".join(f"{name}: {', '.join(map(_told, items))}" for name, items in broken.items())
         raise RecipeError(f"No strategy meets the constraints ({listed}); relax one of them.")

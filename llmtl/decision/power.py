@@ -96,7 +96,7 @@ def break_evens(ranking: Ranking, names: Sequence[str], winner: str) -> tuple[Br
     for name in names:
         requests = _crossing(ranking, winner, name)
         if name != winner and requests is not None:
-            below, above = sorted((winner, name), key=lambda item: ranking[item].train_usd or 0.0)
+            below, above = sorted((winner, name), key=lambda item: ranking.usd_fitting(item) or 0.0)
             found.append(BreakEven(cheaper_below=below, cheaper_above=above, requests=requests))
     return tuple(found)
 
@@ -104,7 +104,7 @@ def break_evens(ranking: Ranking, names: Sequence[str], winner: str) -> tuple[Br
 def _crossing(ranking: Ranking, a: str, b: str) -> float | None:
     """Return the number of requests at which both cost the same in all, or None, also where a cost is not known."""
     (fixed_a, per_1k_a), (fixed_b, per_1k_b) = (
-        (item.train_usd, item.usd_per_1k_requests) for item in (ranking[a], ranking[b])
+        (ranking.usd_fitting(name), ranking.usd_per_1k(name)) for name in (a, b)
     )
     if fixed_a is None or fixed_b is None or per_1k_a is None or per_1k_b is None:
         return None

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from llmtl.costs import StatedCost
 from llmtl.errors import DataError, InputError, MissingFileError
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
@@ -119,12 +120,10 @@ def evaluation_of(
             alternatives=alternatives,
             groups=groups,
         ),
-        usd_per_1k_requests=1000 * float(np.mean(costs)) if costs else None,
+        seconds=None,
         p50_ms=float(np.percentile(latencies, 50)) if latencies else None,
         p95_ms=float(np.percentile(latencies, 95)) if latencies else None,
         train_seconds=None,
-        train_gpu_hours=None,
-        train_usd=None,
         prompt_tokens_per_request=0.0,
         cached_tokens_per_request=0.0,
         completion_tokens_per_request=0.0,
@@ -134,6 +133,7 @@ def evaluation_of(
         alternatives=alternatives,
         groups=groups,
         seed_predictions=tuple(predictions[1:]),
+        stated=StatedCost(usd_per_request=float(np.mean(costs))) if costs else None,
     )
 
 

@@ -6,7 +6,7 @@ Not covered: whether a difference between them is real (`choice`, `verdict`).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llmtl.costs import PriceConfig, usd_total
+from llmtl.costs import PriceConfig, Pricing, usd_total
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
@@ -49,10 +49,17 @@ class Ranking:
         """Return the decision metric on dev, of those that left the race the expected one."""
         return self.expected.get(name, self[name].scores[self.metric.value].value)
 
+    def usd_per_1k(self, name: str) -> float | None:
+        """Return the USD of 1,000 requests, or None where nobody knows."""
+        return Pricing(self.prices).per_1k(self[name])
+
+    def usd_fitting(self, name: str) -> float | None:
+        """Return the USD of fitting, or None where nobody knows."""
+        return Pricing(self.prices).fitting(self[name])
+
     def usd_total(self, name: str) -> float:
         """Return training plus requests over the horizon, USD; what nobody measured counts as nothing."""
-        item = self[name]
-        return usd_total(item.train_usd or 0.0, item.usd_per_1k_requests or 0.0, self.prices)
+        return usd_total(self.usd_fitting(name) or 0.0, self.usd_per_1k(name) or 0.0, self.prices)
 
     def cheapest(self, names: Sequence[str]) -> str:
         """Return the cheapest strategy in all; of those within 10% of it the simplest role, then the first listed."""
@@ -66,7 +73,7 @@ class Ranking:
 
     def may_be_cheaper(self, a: str, b: str) -> bool:
         """Return whether a is cheaper than b, or nobody knows what one of them costs."""
-        unknown = any(self[name].usd_per_1k_requests is None for name in (a, b))
+        unknown = any(self.usd_per_1k(name) is None for name in (a, b))
         return a != b and (unknown or self.cheaper(a, b))
 
     def best(self, names: Sequence[str]) -> str | None:

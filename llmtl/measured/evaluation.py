@@ -1,11 +1,13 @@
-"""A strategy's predictions on a split with scores, intervals, tokens, seconds and money.
+"""A strategy's predictions on a split with scores, intervals, tokens, seconds and devices: never money.
 
-Not covered: measuring them (`llmtl.pipeline.evaluate`), comparing evaluations (`llmtl.decision`).
+Not covered: measuring them (`llmtl.pipeline.evaluate`), pricing them (`llmtl.costs.pricing`),
+comparing evaluations (`llmtl.decision`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from llmtl.costs import NO_TOKENS, StatedCost, Tokens, gpu_hours
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
 from llmtl.metrics import Measure
@@ -21,10 +23,11 @@ class Evaluation:
     `scores` maps the name of every metric of the task's kind to its value and 95% interval; failures count as errors.
     `references`, `alternatives` and `groups` are those of the examples, the last two empty where no example has any.
     `seed_predictions` are those of further training seeds on the same examples; `predictions` and `scores` are of the
-    first one. `device` is where requests ran: `cpu`, `cuda` or `hosted`.
-    `usd_per_1k_requests` comes from measured throughput and the recipe's prices; `p50_ms` and `p95_ms` are
-    single-request latencies (one input at a time, warm prefix cache). `train_gpu_hours` is 0 when training ran on a
-    CPU. Cost, latency, training and memory are None where nobody measured them: in prediction files made elsewhere.
+    first one. `device` is where requests and fitting ran, `cpu`, `cuda` or `hosted`, and `devices` on how many of them.
+    `seconds` is the wall time of scoring all examples together, from which throughput follows; `p50_ms` and `p95_ms`
+    are single-request latencies (one input at a time, warm prefix cache). `fitting_tokens` is what a provider was paid
+    for while fitting, `stated` what prediction files say that it costs. Seconds, latency, training and memory are None
+    where nobody measured them: in prediction files made elsewhere.
     """
 
     strategy: str
@@ -33,12 +36,10 @@ class Evaluation:
     predictions: tuple[Prediction, ...]
     references: tuple[str, ...]
     scores: Mapping[str, Interval]
-    usd_per_1k_requests: float | None
+    seconds: float | None
     p50_ms: float | None
     p95_ms: float | None
     train_seconds: float | None
-    train_gpu_hours: float | None
-    train_usd: float | None
     prompt_tokens_per_request: float
     cached_tokens_per_request: float
     completion_tokens_per_request: float
@@ -49,11 +50,21 @@ class Evaluation:
     groups: tuple[str | None, ...] = ()
     seed_predictions: tuple[tuple[Prediction, ...], ...] = ()
     device: str = "cpu"
+    devices: int = 1
+    fitting_tokens: Tokens = NO_TOKENS
+    stated: StatedCost | None = None
 
     @property
     def n(self) -> int:
         """Return the number of examples."""
         return len(self.predictions)
+
+    @property
+    def train_gpu_hours(self) -> float | None:
+        """Return what fitting took of GPUs, 0 where it ran on a CPU or at a provider."""
+        if self.train_seconds is None:
+            return None
+        return gpu_hours(self.train_seconds, gpus=self.devices) if self.device == "cuda" else 0.0
 
     @property
     def failed(self) -> int:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from llmtl.costs import NO_TOKENS, PriceConfig, Pricing, StatedCost, Tokens, usd_for_seconds
 from llmtl.findings import FitFinding, PaidFitting, finding
 
 
@@ -19,7 +20,22 @@ class FitRecord:
     skipped: str | None = None
 
     @property
-    def paid_usd(self) -> float:
-        """Return what a provider charged while the strategy was fitted, USD; 0 for models that run here."""
+    def paid_tokens(self) -> Tokens:
+        """Return the tokens that a provider was paid for while fitting; none for models that run here."""
         paid = finding(self.findings, PaidFitting)
-        return 0.0 if paid is None else paid.usd
+        return NO_TOKENS if paid is None else Tokens(paid.prompt_tokens, paid.cached_tokens, paid.completion_tokens)
+
+    @property
+    def stated(self) -> StatedCost | None:
+        """Return what a provider charged for fitting, where an earlier version kept that and no tokens."""
+        paid = finding(self.findings, PaidFitting)
+        return None if paid is None or self.paid_tokens != NO_TOKENS else StatedCost(usd_fitting=paid.usd)
+
+    def usd(self, prices: PriceConfig) -> float | None:
+        """Price the fit: a machine's time and what a provider was paid; None where its time is not known."""
+        if self.stated is not None:
+            return self.stated.usd_fitting
+        if self.train_seconds is None:
+            return None
+        machine = usd_for_seconds(self.train_seconds, device=self.device, devices=self.devices, prices=prices)
+        return machine + Pricing(prices).tokens(self.paid_tokens)

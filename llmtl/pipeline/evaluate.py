@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 
-from llmtl.costs import PriceConfig, Tokens, gpu_hours, usd_for_seconds, usd_per_1k_requests
+from llmtl.costs import NO_TOKENS, StatedCost, Tokens
 from llmtl.measured.evaluation import Evaluation
 from llmtl.progress import Progress, Silent
 from llmtl.strategy import Prediction, Predictor, Role
@@ -24,7 +24,7 @@ LATENCY_REQUESTS = 20
 class Subject:
     """What is evaluated: a fitted strategy, where it runs and what fitting it took.
 
-    `hosted_usd` is what a hosted model charged for requests made while fitting; a machine's time is priced beside it.
+    `fitting_tokens` is what a provider was paid for while fitting; `stated` what it charged, where only that was kept.
     """
 
     strategy: str
@@ -32,8 +32,9 @@ class Subject:
     predictor: Predictor
     device: str
     train_seconds: float
-    train_device: str
-    hosted_usd: float = 0.0
+    devices: int = 1
+    fitting_tokens: Tokens = NO_TOKENS
+    stated: StatedCost | None = None
 
 
 def evaluate(
@@ -42,7 +43,6 @@ def evaluate(
     examples: Sequence[Example],
     *,
     split: str,
-    prices: PriceConfig,
     progress: Progress | None = None,
     scored: tuple[Sequence[Prediction], float] | None = None,
 ) -> Evaluation:
@@ -56,6 +56,7 @@ def evaluate(
     latencies_ms = measure_latency(subject.predictor, inputs)
     raw, seconds = scored or _predicted(subject, inputs, split=split, progress=progress)
     predictions = tuple(replace(item, id=example.id) for item, example in zip(raw, examples, strict=True))
+    tokens = mean_tokens(predictions)
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
     return Evaluation(
         strategy=subject.strategy,
@@ -70,22 +71,22 @@ def evaluate(
             alternatives=alternatives,
             groups=groups,
         ),
-        usd_per_1k_requests=usd_per_1k_predicted(predictions, seconds, device=subject.device, prices=prices),
+        seconds=seconds,
         p50_ms=float(np.percentile(latencies_ms, 50)),
         p95_ms=float(np.percentile(latencies_ms, 95)),
         train_seconds=subject.train_seconds,
-        train_gpu_hours=gpu_hours(subject.train_seconds) if subject.train_device == "cuda" else 0.0,
-        train_usd=usd_for_seconds(subject.train_seconds, device=subject.train_device, prices=prices)
-        + subject.hosted_usd,
-        prompt_tokens_per_request=_mean([item.prompt_tokens for item in predictions]),
-        cached_tokens_per_request=_mean([item.cached_tokens for item in predictions]),
-        completion_tokens_per_request=_mean([item.completion_tokens for item in predictions]),
+        prompt_tokens_per_request=tokens.prompt,
+        cached_tokens_per_request=tokens.cached,
+        completion_tokens_per_request=tokens.completion,
         peak_memory_gib=_memory_gib(subject.device),
         kind=task.kind,
         labels=task.labels,
         alternatives=alternatives,
         groups=groups,
         device=subject.device,
+        devices=subject.devices,
+        fitting_tokens=subject.fitting_tokens,
+        stated=subject.stated,
     )
 
 
@@ -122,16 +123,13 @@ def _groups(examples: Sequence[Example]) -> tuple[str | None, ...]:
     return found if any(group is not None for group in found) else ()
 
 
-def usd_per_1k_predicted(
-    predictions: Sequence[Prediction], seconds: float, *, device: str, prices: PriceConfig
-) -> float:
-    """Return the USD of 1,000 requests like these, which took `seconds` together."""
-    tokens = Tokens(
+def mean_tokens(predictions: Sequence[Prediction]) -> Tokens:
+    """Average the tokens of requests."""
+    return Tokens(
         prompt=_mean([item.prompt_tokens for item in predictions]),
         cached=_mean([item.cached_tokens for item in predictions]),
         completion=_mean([item.completion_tokens for item in predictions]),
     )
-    return usd_per_1k_requests(seconds / len(predictions), device=device, prices=prices, tokens=tokens)
 
 
 def _mean(values: Sequence[int]) -> float:

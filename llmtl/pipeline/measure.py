@@ -81,7 +81,6 @@ class Bench:
         depends_on = {
             "fit": self._fit_depends_on(strategy),
             "examples": fingerprint(examples),
-            "prices": self.prepared.recipe.prices.model_dump(mode="json"),
         }
         value = self.store.step(name, depends_on, lambda folder: self._evaluate(strategy, split, scored))
         return EVALUATION.validate_python(value), self.store.step_folder(name, depends_on)
@@ -94,15 +93,15 @@ class Bench:
             predictor=self._predictor(strategy),
             device=fitted.device,
             train_seconds=fitted.train_seconds or 0.0,
-            train_device=fitted.device,
-            hosted_usd=fitted.paid_usd,
+            devices=fitted.devices,
+            fitting_tokens=fitted.paid_tokens,
+            stated=fitted.stated,
         )
         evaluation = evaluate(
             subject,
             self.prepared.task,
             scored.examples if scored else self._examples(split),
             split=split,
-            prices=self.prepared.recipe.prices,
             progress=self.progress,
             scored=(scored.predictions, scored.seconds) if scored else None,
         )

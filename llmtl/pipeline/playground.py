@@ -3,11 +3,9 @@
 Not covered: building the page (`llmtl.playground`).
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
-from statistics import fmean
 
-from llmtl.costs import SECONDS_PER_HOUR, PriceConfig
+from llmtl.costs import Pricing
 from llmtl.decision.outcome import StrategyResult
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
@@ -90,24 +88,15 @@ def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
 
 
 def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCost:
-    fitted = run.fit(result.name)
-    device = fitted.device
-    usd = measured.usd_per_1k_requests or 0.0
+    pricing, hosted = Pricing(run.recipe.prices), measured.device == "hosted"
+    usd = pricing.per_1k(measured) or 0.0
     return StrategyCost(
         name=result.name,
         role=result.role.value,
-        device=device,
-        train_device=device,
-        seconds_per_request=_seconds(measured, device=device, prices=run.recipe.prices),
-        train_seconds=result.train_seconds or 0.0,
-        paid_per_request=usd / 1000 if device == "hosted" else 0.0,
-        paid_for_fitting=fitted.paid_usd,
+        device=measured.device,
+        train_device=measured.device,
+        seconds_per_request=(measured.seconds or 0.0) / measured.n,
+        train_seconds=measured.train_seconds or 0.0,
+        paid_per_request=usd / 1000 if hosted else 0.0,
+        paid_for_fitting=pricing.fitting(measured) or 0.0 if hosted else 0.0,
     )
-
-
-def _seconds(measured: Evaluation, *, device: str, prices: PriceConfig) -> float:
-    """Return the machine seconds of one request: those that its price was worked out from."""
-    hourly: Mapping[str, float] = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour}
-    if hourly.get(device, 0) > 0 and measured.usd_per_1k_requests is not None:
-        return measured.usd_per_1k_requests / 1000 / hourly[device] * SECONDS_PER_HOUR
-    return fmean(prediction.seconds for prediction in measured.predictions)

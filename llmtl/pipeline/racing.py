@@ -6,6 +6,7 @@ model, would cost more than it saves. Not covered: the race itself (`llmtl.decis
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from llmtl.costs import usd_for_seconds, usd_total
+from llmtl.costs import Pricing, usd_per_1k_requests, usd_total
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import Measure
-from llmtl.pipeline.evaluate import usd_per_1k_predicted
+from llmtl.pipeline.evaluate import mean_tokens
 from llmtl.pipeline.measure import Bench, Scored
 from llmtl.strategy import AnyStrategy, Prediction, Predictor
 from llmtl.task import Example, references
@@ -57,7 +58,25 @@ def measure_dev(bench: Bench, strategies: list[AnyStrategy]) -> Raced:
     }
     kept = bench.store.step("race", depends_on, lambda _: _RaceScorer(bench, order, running).run(rivals))
     dropped = tuple(Dropped(**each) for each in kept["dropped"])
-    return _evaluated(bench, strategies, rivals, kept=kept["scored"], dropped=dropped, order=order)
+    raced = _evaluated(bench, strategies, rivals, kept=kept["scored"], dropped=dropped, order=order)
+    _warn_of_prices(bench, raced, kept.get("cheaper", {}))
+    return raced
+
+
+def _warn_of_prices(bench: Bench, raced: Raced, cheaper: Mapping[str, Sequence[str]]) -> None:
+    """Say so where a kept race dropped a strategy for being dearer than one that costs more at the present prices.
+
+    Nothing is scored again for a change of price: `cheaper` has, by dropped strategy, who counted as cheaper then.
+    """
+    pricing = Pricing(bench.prepared.recipe.prices)
+    totals = {item.strategy: pricing.total(item) or 0.0 for item, _ in (*raced.finished, *raced.left)}
+    for name, others in cheaper.items():
+        dearer = [other for other in others if totals[other] > totals[name]]
+        if dearer:
+            bench.progress.say(
+                f"Warning: {name} left the race on dev when {', '.join(dearer)} cost less; at these prices it costs "
+                "more. Run into another folder with --out to race again."
+            )
 
 
 def _evaluated(
@@ -107,6 +126,15 @@ class _RaceScorer:
         def score(name: str, positions: slice) -> NDArray[np.float64]:
             return fixed[name][positions] if name in fixed else self._score(name, positions)
 
+        surely_cheaper = self._cheaper([item for item, _ in rivals.values()])
+        cheaper: dict[str, list[str]] = {}
+
+        def counted(a: str, b: str) -> bool:
+            found = surely_cheaper(a, b)
+            if found:
+                cheaper.setdefault(b, []).append(a)
+            return found
+
         names = [*fixed, *self.predictors]
         ended = race(
             names,
@@ -116,7 +144,7 @@ class _RaceScorer:
             alpha=config.alpha,
             margin=config.margin,
             never_drop=tuple(fixed),
-            cheaper=self._cheaper([item for item, _ in rivals.values()]),
+            cheaper=counted,
         )
         bench.progress.say(_told(ended, len(fixed), len(whole), metric.value))
         return {
@@ -134,6 +162,7 @@ class _RaceScorer:
                 )
                 for name, drop in ended.dropped.items()
             ],
+            "cheaper": {name: cheaper[name] for name in ended.dropped if name in cheaper},
             "scored": {
                 name: {
                     "predictions": _PREDICTIONS.dump_python(tuple(self.made[name]), mode="json"),
@@ -156,8 +185,9 @@ class _RaceScorer:
     def _cheaper(self, rivals: list[Evaluation]) -> Cheaper:
         """Return whether one strategy surely costs less than another, asked when the first block is scored."""
         prices = self.bench.prepared.recipe.prices
+        pricing = Pricing(prices)
         known = {
-            item.strategy: usd_total(item.train_usd or 0, item.usd_per_1k_requests or 0, prices) for item in rivals
+            item.strategy: usd_total(pricing.fitting(item) or 0, pricing.per_1k(item) or 0, prices) for item in rivals
         }
 
         def total(name: str) -> float:
@@ -169,9 +199,11 @@ class _RaceScorer:
         """Return what a strategy would cost over the horizon, going by what was scored so far."""
         prices = self.bench.prepared.recipe.prices
         fitted = self.bench.fit(next(item for item in self.strategies if item.name == name))
-        request = usd_per_1k_predicted(self.made[name], self.seconds[name], device=fitted.device, prices=prices)
-        fit = usd_for_seconds(fitted.train_seconds or 0.0, device=fitted.device, prices=prices)
-        return usd_total(fit + fitted.paid_usd, request, prices)
+        made = self.made[name]
+        request = usd_per_1k_requests(
+            self.seconds[name] / len(made), device=fitted.device, prices=prices, tokens=mean_tokens(made)
+        )
+        return usd_total(fitted.usd(prices) or 0.0, request, prices)
 
     def _measure(self, examples: "list[Example] | tuple[Example, ...]") -> Measure:
         task = self.bench.prepared.task

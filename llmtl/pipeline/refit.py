@@ -9,7 +9,7 @@ covered: further training seeds, finding the suspects (`llmtl.checks.label_noise
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from llmtl.costs import Spent
+from llmtl.costs import Pricing, Spent
 from llmtl.decision.sensitivity import NotRefitted, Suspects, Unfitted
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
@@ -42,6 +42,7 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
     ]
     made: list[Evaluation] = []
     spent: list[Spent] = []
+    pricing = Pricing(bench.prepared.recipe.prices)
     kept: dict[str, NotRefitted] = {}
     left = _seconds(bench)
     with bench.progress.stage("without labels that look wrong: fitting again", len(affected)) as advance:
@@ -53,7 +54,7 @@ def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], tes
                 fitted = clean.fit(strategy)
                 why = None if fitted.skipped is None else NotRefitted(Unfitted.SKIPPED, told=fitted.skipped)
                 scores = [] if why else [clean.evaluate(strategy, part)[0] for part in ("dev", "test")]
-                spent += [spent_fitting(fitted, bench.prepared.recipe.prices), *map(spent_scoring, scores)]
+                spent += [spent_fitting(fitted, pricing), *(spent_scoring(item, pricing) for item in scores)]
                 made += scores
             if why is not None:
                 kept[strategy.name] = why

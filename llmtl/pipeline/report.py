@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llmtl.checks.finding import Finding
+from llmtl.costs import PriceConfig, Pricing, StatedCost
 from llmtl.decision import Decision, decide
 from llmtl.decision.eligibility import broken_by
 from llmtl.decision.power import break_evens
@@ -104,14 +105,14 @@ def as_served(run: Run, served: Served) -> tuple[Decision, Summary]:
     Verdict and winner stay: they were decided once, on what was measured offline. Where the served cost would have
     decided otherwise, or breaks a limit of the recipe, a warning says so.
     """
-    dev = [_at(served, item) for item in run.evaluations if item.split == "dev"]
-    test = [item for item in run.evaluations if item.split == "test"]
     config, prices = run.recipe.decision, run.recipe.prices
-    left = [_at(served, item) for item in run.left]
+    dev = [_at(served, item, prices) for item in run.evaluations if item.split == "dev"]
+    test = [item for item in run.evaluations if item.split == "test"]
+    left = [_at(served, item, prices) for item in run.left]
     again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices, dropped=left)
     same = (again.verdict, again.winner) == (run.decision.verdict, run.decision.winner)
     eligible = [result.name for result in run.decision.strategies if result.eligible]
-    broken = [found for item in dev if item.strategy == served.strategy and (found := broken_by(item, config))]
+    broken = [found for item in dev if item.strategy == served.strategy and (found := broken_by(item, config, prices))]
     sentences = summarize(again) if same else run.summary
     decision = replace(
         run.decision,
@@ -131,14 +132,14 @@ def as_served(run: Run, served: Served) -> tuple[Decision, Summary]:
     return decision, summary
 
 
-def _at(served: Served, evaluation: Evaluation) -> Evaluation:
+def _at(served: Served, evaluation: Evaluation, prices: PriceConfig) -> Evaluation:
     """Return the evaluation with what was measured of the live endpoint, if it is the served strategy's."""
     if evaluation.strategy != served.strategy:
         return evaluation
     alone = served.loads[0] if served.loads and served.loads[0].concurrency == 1 else None
     return replace(
         evaluation,
-        usd_per_1k_requests=served.usd_per_1k_requests,
+        stated=StatedCost(served.usd_per_1k_requests / 1000, Pricing(prices).fitting(evaluation)),
         p50_ms=alone.p50_ms if alone else evaluation.p50_ms,
         p95_ms=alone.p95_ms if alone else evaluation.p95_ms,
     )

@@ -115,9 +115,19 @@ def read_judging(folder: Path) -> Judging | None:
 def read_evaluations(folder: Path, paths: Sequence[str]) -> tuple[Evaluation, ...]:
     """Read evaluations from their steps' folders; raises `RunError` where one is missing or damaged."""
     try:
-        return tuple(EVALUATION.validate_python(read_json(folder / path / "result.json")) for path in paths)
-    except ValidationError:
+        return tuple(EVALUATION.validate_python(_as_now(read_json(folder / path / "result.json"))) for path in paths)
+    except (ValidationError, KeyError, TypeError):
         raise other_version(folder) from None
+
+
+def _as_now(document: dict[str, Any]) -> dict[str, Any]:
+    """Bring an evaluation of format 1, which held USD and no seconds of its own, to the present form."""
+    if "seconds" in document:
+        return document
+    seconds = sum(prediction["seconds"] for prediction in document["predictions"])
+    # what a provider had charged for fitting was kept in USD alone
+    stated = {"usd_fitting": document["train_usd"]} if document.get("device") == "hosted" else None
+    return document | {"seconds": seconds, "stated": stated}
 
 
 def read_examples(folder: Path, split: str) -> tuple[Example, ...]:

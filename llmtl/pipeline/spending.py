@@ -6,7 +6,7 @@ that a provider was paid for counts once. Not covered: what an interrupted comma
 
 from collections.abc import Iterable, Sequence
 
-from llmtl.costs import UNKNOWN, PriceConfig, Spending, Spent, usd_for_seconds
+from llmtl.costs import UNKNOWN, Pricing, Spending, Spent
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.findings import SearchTrace, finding
 from llmtl.judging.result import Judging
@@ -30,13 +30,15 @@ def spending_of(
 ) -> Spending:
     """Return what a run took; `dev` has the evaluations of those that left the race, too."""
     strategies = {strategy.name: strategy for strategy in bench.prepared.strategies}
-    prices = bench.prepared.recipe.prices
+    pricing = Pricing(bench.prepared.recipe.prices)
     further = [fit for item in test for fit in further_fits(bench, strategies[item.strategy], item)]
     return Spending(
-        fitting=total(spent_fitting(bench.fit(strategy), prices) for strategy in strategies.values()),
-        training_seeds=total([*(spent_fitting(fit, prices) for fit in further), *map(_further_scores, test)]),
-        dev=total(_dev(item, bench.fit(strategies[item.strategy])) for item in dev),
-        test=total(map(spent_scoring, test)),
+        fitting=total(spent_fitting(bench.fit(strategy), pricing) for strategy in strategies.values()),
+        training_seeds=total(
+            [*(spent_fitting(fit, pricing) for fit in further), *(_further_scores(item, pricing) for item in test)]
+        ),
+        dev=total(_dev(item, bench.fit(strategies[item.strategy]), pricing) for item in dev),
+        test=total(spent_scoring(item, pricing) for item in test),
         learning_curves=total(
             _point(at_size(bench, strategies[forecast.strategy], size), strategies[forecast.strategy])
             for forecast in (curves.forecasts if curves else ())
@@ -52,28 +54,28 @@ def total(parts: Iterable[Spent]) -> Spent:
     return sum(parts, start=Spent())
 
 
-def spent_fitting(fitted: FitRecord, prices: PriceConfig) -> Spent:
+def spent_fitting(fitted: FitRecord, pricing: Pricing) -> Spent:
     """Return what one fit took, one that found out that the strategy cannot run included."""
     if fitted.train_seconds is None:
         return UNKNOWN
-    usd = usd_for_seconds(fitted.train_seconds, device=fitted.device, prices=prices)
-    return Spent(fitted.train_seconds, usd + fitted.paid_usd)
+    return Spent(fitted.train_seconds, fitted.usd(pricing.prices))
 
 
-def spent_scoring(evaluation: Evaluation) -> Spent:
+def spent_scoring(evaluation: Evaluation, pricing: Pricing) -> Spent:
     """Return what scoring its examples took, once."""
-    return _scores(evaluation, sum(prediction.seconds for prediction in evaluation.predictions), evaluation.n)
+    seconds = sum(prediction.seconds for prediction in evaluation.predictions)
+    return _scores(evaluation, seconds, evaluation.n, pricing)
 
 
-def _scores(evaluation: Evaluation, seconds: float, answers: int) -> Spent:
+def _scores(evaluation: Evaluation, seconds: float, answers: int, pricing: Pricing) -> Spent:
     """Return what that many answers took at the evaluation's price of one."""
-    each = evaluation.usd_per_1k_requests
+    each = pricing.per_1k(evaluation)
     return Spent(seconds, None if each is None else each * answers / 1000)
 
 
-def _dev(evaluation: Evaluation, fitted: FitRecord) -> Spent:
+def _dev(evaluation: Evaluation, fitted: FitRecord, pricing: Pricing) -> Spent:
     """Return what scoring dev took; a hosted model's replies to what fitting asked were kept and cost nothing again."""
-    whole = spent_scoring(evaluation)
+    whole = spent_scoring(evaluation, pricing)
     if evaluation.device != "hosted" or whole.seconds is None or whole.usd is None:
         return whole
     trace = finding(fitted.findings, SearchTrace)
@@ -81,17 +83,20 @@ def _dev(evaluation: Evaluation, fitted: FitRecord) -> Spent:
     return Spent(fresh * whole.seconds, fresh * whole.usd)
 
 
-def _further_scores(evaluation: Evaluation) -> Spent:
+def _further_scores(evaluation: Evaluation, pricing: Pricing) -> Spent:
     """Return what scoring the answers of further training seeds took, at the price of the first one's."""
     answers = [prediction for run in evaluation.seed_predictions for prediction in run]
-    return _scores(evaluation, sum(prediction.seconds for prediction in answers), len(answers))
+    return _scores(evaluation, sum(prediction.seconds for prediction in answers), len(answers), pricing)
 
 
 def _point(bench: Bench, strategy: AnyStrategy) -> Spent:
     """Return what one point of a learning curve took."""
     fitted = bench.fit(strategy)
-    fitting = spent_fitting(fitted, bench.prepared.recipe.prices)
-    return fitting if fitted.skipped is not None else fitting + _dev(bench.evaluate(strategy, "dev")[0], fitted)
+    pricing = Pricing(bench.prepared.recipe.prices)
+    fitting = spent_fitting(fitted, pricing)
+    if fitted.skipped is not None:
+        return fitting
+    return fitting + _dev(bench.evaluate(strategy, "dev")[0], fitted, pricing)
 
 
 def _judge(judging: Judging | None) -> Spent:

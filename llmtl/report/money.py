@@ -11,6 +11,7 @@ from llmtl.costs import (
     Crossing,
     ModelPrice,
     PriceConfig,
+    Pricing,
     Spent,
     cheapest_by_volume,
     crossings,
@@ -166,7 +167,10 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
     usd_per_1k, total = result.usd_per_1k_requests, result.usd_total
     mine = [item for item in content.evaluations if item.strategy == result.name]
     dev = next((item for item in mine if item.split == "dev"), mine[0] if mine else None)
-    if dev is None or dev.train_usd is None or usd_per_1k is None or total is None:
+    if dev is None or usd_per_1k is None or total is None:
+        return None
+    fitting = Pricing(prices).fitting(dev)
+    if fitting is None:
         return None
     facts = facts_of(result.name)  # None for predictions that were made elsewhere
     needs_train = facts is None or facts.learns_from_train
@@ -179,7 +183,7 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
         cached_tokens=dev.cached_tokens_per_request,
         completion_tokens=dev.completion_tokens_per_request,
         requests_per_second=_throughput(content, result.name, dev),
-        fitting_usd=dev.train_usd,
+        fitting_usd=fitting,
         labels=labels,
         labels_usd=labels_usd,
         usd_per_1k=usd_per_1k,

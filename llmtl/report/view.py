@@ -6,6 +6,7 @@ Not covered: how it looks; numbers in words are `wording`'s.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from llmtl.costs import Pricing
 from llmtl.decision.outcome import Comparison, Decision, MoreRequests, StrategyResult, Verdict
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
@@ -48,6 +49,7 @@ class StrategyRow:
     standing: str
     why: str = ""
     served: bool = False
+    usd_fitting: float | None = None
 
     @property
     def label(self) -> str:
@@ -199,7 +201,11 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
     served = content.served is not None and content.served.strategy == result.name
     why = "" if result.eligible or left else content.summary.why_not.get(result.name) or "no reason was recorded"
-    return StrategyRow(result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served)
+    used = test or dev
+    fitting = None if used is None or content.prices is None else Pricing(content.prices).fitting(used)
+    return StrategyRow(
+        result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served, usd_fitting=fitting
+    )
 
 
 def _barred(result: StrategyResult) -> str:
@@ -247,8 +253,8 @@ def _running_figures(content: ReportContent, result: StrategyResult) -> tuple[Fi
     cost, p95 = wording.usd(result.usd_per_1k_requests), wording.milliseconds(result.p95_ms)
     offline = _evaluation(content, result.name, split="dev")
     served = content.served is not None and content.served.strategy == result.name
-    if served and offline:
-        priced = f"as served; {wording.usd(offline.usd_per_1k_requests)} measured offline"
+    if served and offline and content.prices is not None:
+        priced = f"as served; {wording.usd(Pricing(content.prices).per_1k(offline))} measured offline"
     else:
         priced = "as served" if served else "at the prices of the recipe"
     return (

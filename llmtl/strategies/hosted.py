@@ -65,7 +65,7 @@ class Hosted(Strategy[HostedConfig]):
 
         Raises `RecipeError` without a model or its prices, and `HostedError` when it cannot be asked.
         """
-        from llmtl.engines.openai.limits import usd_of
+        from llmtl.engines.openai.limits import tokens_of, usd_of
         from llmtl.engines.openai.replies import ReplyCache
         from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
         from llmtl.prompting.prompts import Prompts
@@ -76,12 +76,16 @@ class Hosted(Strategy[HostedConfig]):
         shown = FixedShots(Prompts(context, engine), seeds=self.config.seeds)
         prompt, findings = fit_fixed(shown, self.config, shots=self.config.shots, name=self.name)
         # replies that an interrupted fit kept were paid for, too
+        prompt_tokens, cached_tokens, completion_tokens = tokens_of(replies.replies)
         paid = PaidFitting(
             model=model.name,
             base_url=model.endpoint.base_url,
             requests=len(replies),
             usd=usd_of(replies.replies, token_prices(context.prices)),
             unsupported=tuple(engine.facts["unsupported"]),
+            prompt_tokens=prompt_tokens,
+            cached_tokens=cached_tokens,
+            completion_tokens=completion_tokens,
         )
         context.progress.say(f"hosted: {paid.requests} requests, {paid.usd:.4f} USD")
         return Fitted(self._fitted(context, prompt, engine), (*findings, paid))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, StatedCost
 from llmtl.decision import choose, decide
 from llmtl.decision.outcome import Broken, Constraint, Dropped, Verdict
 from llmtl.errors import RecipeError, RunError
@@ -57,15 +57,15 @@ def test_horizon_and_volume_decide_what_is_cheapest():
 
 
 def test_costs_within_a_tenth_count_as_equal_and_the_simpler_role_wins():
-    level = {"train_usd": 0.0, "usd_per_1k_requests": 0.010}
+    level = {"usd_fitting": 0.0, "usd": 0.010}
     dev = [
         evaluation("qlora", exactly(0.9, 50), split="dev", **level),
-        evaluation("knn-few-shot", exactly(0.9, 50), split="dev", **(level | {"usd_per_1k_requests": 0.0109})),
-        evaluation("few-shot", exactly(0.9, 50), split="dev", **(level | {"usd_per_1k_requests": 0.0105})),
+        evaluation("knn-few-shot", exactly(0.9, 50), split="dev", **(level | {"usd": 0.0109})),
+        evaluation("few-shot", exactly(0.9, 50), split="dev", **(level | {"usd": 0.0105})),
     ]
     # both prompting strategies cost the same within noise: the first listed is taken, though the second is cheaper
     assert choice_of(dev).strategy == "knn-few-shot"
-    dearer = [dev[0], replace(dev[1], usd_per_1k_requests=0.012), replace(dev[2], usd_per_1k_requests=0.012)]
+    dearer = [dev[0], *(replace(item, stated=StatedCost(0.012 / 1000, 0.0)) for item in dev[1:])]
     assert choice_of(dearer).strategy == "qlora"
 
 

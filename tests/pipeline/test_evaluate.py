@@ -1,6 +1,5 @@
 """Evaluating tasks of every kind: scores, failures and tokens."""
 
-from llmtl.costs import PriceConfig
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
@@ -39,11 +38,10 @@ def test_every_kind_is_scored_in_all_its_metrics_and_a_failure_is_an_error():
         right = {each.text: each.reference for each in examples}
         whole, failing = (
             evaluate(
-                Subject("s", Role.PROMPTING, Fixed(answers), "cpu", 0.0, "cpu"),
+                Subject("s", Role.PROMPTING, Fixed(answers), "cpu", 0.0),
                 task,
                 examples,
                 split="dev",
-                prices=PriceConfig(),
             )
             for answers in (right, {text: right[text] for text in list(right)[:2]})
         )

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 import llmtl
-from llmtl.costs import UNKNOWN, Spent
+from llmtl.costs import UNKNOWN, Pricing, Spent
 from llmtl.store import read_json
 
 
@@ -65,11 +65,13 @@ def check_spending(run, tuned):
     again = sum(fit["train_seconds"] for fit in fits.values()) - own
     scored = sum(prediction.seconds for prediction in tuned.seed_predictions[0])
     assert spending.training_seeds.seconds == pytest.approx(again + scored)
-    assert spending.fitting.usd == pytest.approx(sum(item.train_usd for item in run.evaluations if item.split == "dev"))
-    assert tuned.train_usd == pytest.approx(own / 3600 * run.recipe.prices.usd_per_cpu_hour)
+    pricing = Pricing(run.recipe.prices)
+    fits_usd = sum(pricing.fitting(item) for item in run.evaluations if item.split == "dev")
+    assert spending.fitting.usd == pytest.approx(fits_usd)
+    assert pricing.fitting(tuned) == pytest.approx(own / 3600 * run.recipe.prices.usd_per_cpu_hour)
     for split, spent in (("dev", spending.dev), ("test", spending.test)):
         mine = [item for item in run.evaluations if item.split == split]
-        assert spent.usd == pytest.approx(sum(item.usd_per_1k_requests * item.n / 1000 for item in mine))
+        assert spent.usd == pytest.approx(sum(pricing.per_1k(item) * item.n / 1000 for item in mine))
     curve = sum(
         read_json(path)["train_seconds"]
         for path in (run.folder / "steps").glob("fit-tfidf*/result.json")

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from llmtl.costs import Spent
+from llmtl.costs import Pricing, Spent
 from llmtl.decision.sensitivity import Suspects, Unfitted
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.prepare import prepare
@@ -76,7 +76,8 @@ def test_whoever_learned_from_or_may_show_a_suspect_is_fitted_again(measured):
     fitting = sum(fit["train_seconds"] for path, fit in fits.items() if path not in own)
     scoring = sum(prediction.seconds for item in found.refitted for prediction in item.predictions)
     assert found.spent.seconds == pytest.approx(fitting + scoring)
-    scored_usd = sum(item.usd_per_1k_requests * item.n / 1000 for item in found.refitted)
+    pricing = Pricing(bench.prepared.recipe.prices)
+    scored_usd = sum(pricing.per_1k(item) * item.n / 1000 for item in found.refitted)
     hourly = bench.prepared.recipe.prices.usd_per_cpu_hour
     assert found.spent.usd == pytest.approx(fitting / 3600 * hourly + scored_usd)
     scored = next(item for item in found.refitted if (item.strategy, item.split) == ("qlora", "test"))

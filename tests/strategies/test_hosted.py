@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import llmtl
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, Pricing
 from llmtl.errors import HostedError, RecipeError
 from llmtl.findings import PaidFitting, finding
 from llmtl.prompting.fitted import PROMPT_FILE
@@ -116,11 +116,14 @@ def test_a_whole_run_without_loading_the_local_model(server, tmp_path):
     asked = len(server.bodies)
     hosted = next(each for each in run.evaluations if (each.strategy, each.split) == ("hosted", "test"))
     assert (run.decision.winner, hosted.role, hosted.failed) == ("hosted", Role.PROMPTING, 0)
-    assert hosted.usd_per_1k_requests == pytest.approx(1000 * (6 * 50 * 0.5 + 2 * 1.5) / 1e6)
+    pricing = Pricing(run.recipe.prices)
+    assert pricing.per_1k(hosted) == pytest.approx(1000 * (6 * 50 * 0.5 + 2 * 1.5) / 1e6)
     assert hosted.p95_ms > 0
     charged = sum(50 * len(body["messages"]) * 0.5 + 2 * 1.5 for body in server.bodies) / 1e6
     assert run.decision.spending.total.usd == pytest.approx(charged, rel=1e-3)  # majority takes no time to speak of
-    assert 0 < hosted.train_usd < charged
+    assert 0 < pricing.fitting(hosted) < charged
+    dearer = run.recipe.prices.model_copy(update={"usd_per_million_prompt_tokens": 50.0})
+    assert Pricing(dearer).fitting(hosted) > 10 * pricing.fitting(hosted)  # what was charged is tokens times price
     assert {body["model"] for body in server.bodies} == {"m"}
     assert len({json.dumps(body) for body in server.bodies}) == asked
     assert run.predictor("hosted").predict(["charged"])[0].answer == "billing"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, StatedCost
 from llmtl.decision import DecisionConfig, choose, decide
 from llmtl.decision.evidence import gather
 from llmtl.decision.ranking import Ranking
@@ -39,8 +39,10 @@ TRAIN_USD = {"qlora": 5.0}
 """Over 120,000 requests: zero-shot 1.20, few-shot 4.80, qlora 6.21, knn-few-shot 9.60."""
 
 
-def evaluation(name, right, *, split="test", failed=(), intervals=True, **changes):
+def evaluation(name, right, *, split="test", failed=(), intervals=True, usd=None, usd_fitting=None, **changes):
     """Return an evaluation with right answers where `right` is true and failures at the indices `failed`.
+
+    `usd` is the cost of 1,000 requests and `usd_fitting` that of fitting, where they are not the usual ones.
 
     Without `intervals` there is only the bare accuracy: enough for choice and verdict, and much faster.
     """
@@ -59,16 +61,18 @@ def evaluation(name, right, *, split="test", failed=(), intervals=True, **change
         predictions=predictions,
         references=tuple(references),
         scores=score(references, guesses, labels=LABELS, resamples=100) if intervals else _points(references, guesses),
-        usd_per_1k_requests=USD_PER_1K[name],
+        seconds=1.0,
         p50_ms=5.0,
         p95_ms=9.0,
-        train_seconds=60.0 if name in TRAIN_USD else 0.0,
-        train_gpu_hours=0.0,
-        train_usd=TRAIN_USD.get(name, 0.0),
+        train_seconds=None,
         prompt_tokens_per_request=0.0,
         cached_tokens_per_request=0.0,
         completion_tokens_per_request=0.0,
         peak_memory_gib=1.0,
+        stated=StatedCost(
+            (USD_PER_1K[name] if usd is None else usd) / 1000,
+            TRAIN_USD.get(name, 0.0) if usd_fitting is None else usd_fitting,
+        ),
     )
     return replace(made, **changes)
 

@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from statsmodels.stats.proportion import proportion_confint
 
 from llmtl.checks.finding import Finding, Level
+from llmtl.costs import StatedCost
 from llmtl.decision.outcome import (
     BreakEven,
     Broken,
@@ -143,12 +144,11 @@ def evaluate(
         predictions=predictions,
         references=references,
         scores=score_interval(list(references), [p.answer or "" for p in predictions]),
-        usd_per_1k_requests=cost.usd,
+        seconds=len(examples) * cost.p50_ms / 1000,
         p50_ms=cost.p50_ms,
         p95_ms=cost.p95_ms,
         train_seconds=cost.train_seconds,
-        train_gpu_hours=0.0,
-        train_usd=0.0,
+        stated=StatedCost(cost.usd / 1000, 0.0),
         prompt_tokens_per_request=cost.prompt_tokens,
         cached_tokens_per_request=cost.cached_tokens,
         completion_tokens_per_request=2.4 if cost.prompt_tokens else 0.0,

@@ -29,6 +29,16 @@ def usd_of(replies: Iterable[Reply], prices: Prices) -> float:
     )
 
 
+def tokens_of(replies: Iterable[Reply]) -> tuple[int, int, int]:
+    """Add up the tokens of prompts, those of them that were cached, and those of completions."""
+    prompt = cached = completion = 0
+    for reply in replies:
+        prompt += reply.prompt_tokens
+        cached += reply.cached_tokens
+        completion += reply.completion_tokens
+    return prompt, cached, completion
+
+
 class Pace:
     """Starts requests at even intervals, at most `per_minute`; None starts each at once."""
 

@@ -1,0 +1,109 @@
+"""From what was measured to money: the only place where seconds, tokens and devices meet the recipe's prices.
+
+What a provider charges is tokens times price, so that its bill follows a change of price too. Not covered: measuring.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from llmtl.costs.config import PriceConfig
+from llmtl.costs.usd import NO_TOKENS, Tokens, known_total, usd_for_seconds, usd_per_1k_requests
+
+
+@dataclass(frozen=True)
+class StatedCost:
+    """What somebody else says that a strategy costs, in USD: it is no measurement, and no price here changes it.
+
+    Prediction files state the cost of a request, and a run of before kept what its provider had charged for fitting.
+    """
+
+    usd_per_request: float | None = None
+    usd_fitting: float | None = None
+
+
+class Usage(Protocol):
+    """What a strategy was measured to use; None where nobody measured it.
+
+    `seconds` is what `n` requests took together on `devices` machines of the kind `device`; the tokens are means of one
+    request; `fitting_tokens` is the sum over all that a provider was asked while fitting.
+    """
+
+    @property
+    def n(self) -> int:
+        """The number of requests."""
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock seconds of all requests."""
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Wall-clock seconds of fitting."""
+
+    @property
+    def device(self) -> str:
+        """`cpu`, `cuda` or `hosted`."""
+
+    @property
+    def devices(self) -> int:
+        """How many of them."""
+
+    @property
+    def prompt_tokens_per_request(self) -> float:
+        """Tokens read."""
+
+    @property
+    def cached_tokens_per_request(self) -> float:
+        """Of these, tokens that were found in a cache."""
+
+    @property
+    def completion_tokens_per_request(self) -> float:
+        """Tokens written."""
+
+    @property
+    def fitting_tokens(self) -> Tokens:
+        """Tokens that a provider was paid for while fitting."""
+
+    @property
+    def stated(self) -> StatedCost | None:
+        """What somebody else says."""
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """A recipe's prices, applied."""
+
+    prices: PriceConfig
+
+    def per_1k(self, used: Usage) -> float | None:
+        """Price 1,000 requests, USD; None where nobody knows."""
+        if used.stated is not None and used.stated.usd_per_request is not None:
+            return 1000 * used.stated.usd_per_request
+        if used.seconds is None:
+            return None
+        tokens = Tokens(
+            used.prompt_tokens_per_request, used.cached_tokens_per_request, used.completion_tokens_per_request
+        )
+        each = used.seconds / used.n
+        return usd_per_1k_requests(each, device=used.device, devices=used.devices, prices=self.prices, tokens=tokens)
+
+    def fitting(self, used: Usage) -> float | None:
+        """Price fitting, once, USD; None where nobody knows."""
+        if used.stated is not None and used.stated.usd_fitting is not None:
+            return used.stated.usd_fitting
+        if used.train_seconds is None:
+            return None
+        machine = usd_for_seconds(used.train_seconds, device=used.device, devices=used.devices, prices=self.prices)
+        return machine + self.tokens(used.fitting_tokens)
+
+    def tokens(self, paid: Tokens) -> float:
+        """Price tokens that a provider was paid for, USD; raises `RecipeError` where it has no prices."""
+        return (
+            0.0
+            if paid == NO_TOKENS
+            else usd_per_1k_requests(0.0, device="hosted", prices=self.prices, tokens=paid) / 1000
+        )
+
+    def total(self, used: Usage) -> float | None:
+        """Price fitting and all requests over the horizon, USD; None where nobody knows one of the two."""
+        return known_total(self.fitting(used), self.per_1k(used), self.prices)

@@ -1,0 +1,90 @@
+"""A change of price: nothing is scored again, and everything that is shown follows."""
+
+import csv
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import llmtl
+from llmtl.costs import Pricing
+from llmtl.measured.evaluation import Evaluation
+from llmtl.strategies.majority import Majority
+from llmtl.strategies.tfidf import Tfidf
+
+RE_RENDERED_SECONDS = 2.0
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    things = ("card", "order", "parcel", "account", "payment", "receipt", "ticket", "voucher", "phone", "bill")
+    rows = [(f"refund the {thing} of {when}", "refund") for thing in things for when in ("may", "june", "july", "now")]
+    rows += [(f"i lost my {thing} {where}", "lost") for thing in things for where in ("today", "at work", "in rome")]
+    with (tmp_path / "data.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    (tmp_path / "recipe.yaml").write_text(
+        "name: priced\ndata: {path: data.csv, near_duplicate_threshold: 1.0}\nmodel: {name: pocket-llama}\n"
+        "strategies: {run: [majority, tfidf]}\nlearning_curve: {enabled: false}\n"
+    )
+    return tmp_path / "recipe.yaml"
+
+
+@pytest.fixture
+def predicted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Every call of a predictor of these strategies, however it came about, by its number of inputs."""
+    calls: list[int] = []
+
+    class Counting:
+        def __init__(self, predictor):
+            self._predictor = predictor
+
+        def predict(self, texts, **options):
+            calls.append(len(texts))
+            return self._predictor.predict(texts, **options)
+
+        def __getattr__(self, name):
+            return getattr(self._predictor, name)
+
+    for strategy in (Majority, Tfidf):
+        for name in ("fit", "load"):
+            made = getattr(strategy, name)
+            monkeypatch.setattr(strategy, name, lambda *given, _made=made: Counting(_made(*given)))
+    return calls
+
+
+def test_no_price_volume_or_currency_scores_anything_again(recipe: Path, predicted: list[int]):
+    first = llmtl.run(recipe, out=recipe.parent / "run")
+    assert predicted
+    predicted.clear()
+    for override in (
+        "prices.requests_per_month=7000000",
+        "prices.usd_per_cpu_hour=0.5",
+        "prices.months=36",
+        "prices.usd_per_label=0.2",
+        "prices.gpu=g6.xlarge",
+    ):
+        started = time.process_time()
+        again = llmtl.run(recipe, out=recipe.parent / "run", overrides=[override])
+        assert time.process_time() - started < RE_RENDERED_SECONDS, override
+        assert predicted == [], override
+        assert again.evaluations == first.evaluations, override
+
+
+def test_what_is_shown_follows_the_price(recipe: Path):
+    cheap, dear = (
+        llmtl.run(recipe, out=recipe.parent / "run", overrides=[f"prices.usd_per_cpu_hour={hourly}"])
+        for hourly in (0.1, 10.0)
+    )
+    for one, other in zip(cheap.decision.strategies, dear.decision.strategies, strict=True):
+        assert other.usd_per_1k_requests == pytest.approx(100 * one.usd_per_1k_requests)
+        assert other.usd_total == pytest.approx(100 * one.usd_total)
+    assert dear.decision.spending.total.usd == pytest.approx(100 * cheap.decision.spending.total.usd)
+    measured = next(item for item in dear.evaluations if (item.strategy, item.split) == ("tfidf", "dev"))
+    assert Pricing(dear.recipe.prices).per_1k(measured) == pytest.approx(
+        1000 * measured.seconds / measured.n / 3600 * 10.0
+    )
+
+
+def test_an_evaluation_holds_no_money():
+    assert not [field.name for field in fields(Evaluation) if "usd" in field.name]
