@@ -1,14 +1,13 @@
 """Money.
 
-    config.py    the `prices` section of a recipe
-    prices.yaml  dated list prices with their sources
-    table.py     reading such a table
-    tokens.py    what a hosted model's tokens cost
-    usd.py       tokens and seconds at the recipe's prices
-    pricing.py   what a measured strategy costs at them
-    volume.py    cost over the request volume, and where strategies cross
-    spending.py  what making a decision took
-    memory.py    forecasts of the memory that inference and training take
+    config.py        the `prices` section of a recipe
+    prices.yaml      dated list prices with their sources
+    table.py         reading such a table
+    token_prices.py  what a hosted model's tokens cost
+    usd.py           tokens and seconds at the recipe's prices
+    pricing.py       what a measured strategy costs at them
+    volume.py        cost over the request volume, and where strategies cross
+    spending.py      what making a decision took
 
 Not covered: who is chosen for being cheap (`llmtl.decision`).
 """
