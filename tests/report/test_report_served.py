@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from llmtl.costs import PriceConfig
 from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity, Served
 from llmtl.report import markdown, print_verdict
 from llmtl.report.charts.cost import cost_chart
@@ -113,7 +114,7 @@ def test_markdown_says_the_same():
 
 
 def test_figures_and_tables_mark_what_was_measured_on_the_endpoint():
-    content = content_served()
+    content = replace(content_served(), prices=PriceConfig())
     text = Page(render_html(content)).text
     assert "$0.0021 as served; $0.0011 measured offline" in text
     assert "28 ms median as served; p95 40 ms" in text
