@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.data.config import DataConfig
-from llmtl.data.loading import Cleaning, LoadedData
+from llmtl.data.examples import Cleaning, LoadedData
 from llmtl.data.splitting import split_examples
 from llmtl.data.table import fingerprint
 from llmtl.errors import InputError, MissingFileError

@@ -20,7 +20,7 @@ from llmtl.data import subsample
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import RunError
 from llmtl.kinds.multi_label import MULTI_LABEL
-from llmtl.learning_curve import FEWEST_POINTS, Measured, subset_sizes
+from llmtl.learning_curve import FEWEST_POINTS, MeasuredCurve, subset_sizes
 from llmtl.strategies.tfidf import Tfidf
 from llmtl.strategy import FitContext, Predictor
 from llmtl.task import Example, Metric, Split, Task
@@ -54,7 +54,7 @@ class RealCurve:
 
     data: str
     seed: int
-    measured: Measured
+    measured: MeasuredCurve
     truth: dict[int, float]
     test_examples: int
 

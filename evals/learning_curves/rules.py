@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import linregress, t
 
-from llmtl.learning_curve import Forecast, Measured
+from llmtl.learning_curve import Forecast, MeasuredCurve
 from llmtl.learning_curve.forecast import BAND
 from llmtl.learning_curve.power_law import FURTHEST, fit, weighted_quantiles
 
@@ -42,7 +42,7 @@ def llmtl(found: Forecast) -> Foretold:
     )
 
 
-def power_law_alone(measured: Measured, target: float) -> Foretold:
+def power_law_alone(measured: MeasuredCurve, target: float) -> Foretold:
     """Forecast with the two-parameter law alone."""
     posterior = fit(measured.sizes, measured.errors, measured.noise).without_irreducible()
     available = measured.points[-1].size
@@ -57,7 +57,7 @@ def power_law_alone(measured: Measured, target: float) -> Foretold:
     return Foretold(at, (min(float(low), furthest), float(high) if high <= furthest else NEVER))
 
 
-def log_linear(measured: Measured, target: float) -> Foretold:
+def log_linear(measured: MeasuredCurve, target: float) -> Foretold:
     """Forecast by least squares of score on log n, with the 80% prediction interval of ordinary regression."""
     x, y = np.log(measured.sizes), 1 - np.array(measured.errors)
     line = linregress(x, y)
@@ -82,7 +82,7 @@ def log_linear(measured: Measured, target: float) -> Foretold:
     return Foretold(at, (low, high))
 
 
-def last_score(measured: Measured, target: float) -> Foretold:
+def last_score(measured: MeasuredCurve, target: float) -> Foretold:
     """Forecast that the score stays as it is: a target above it needs more than the furthest forecast."""
     last = measured.points[-1]
     reached = last.score >= target
@@ -91,7 +91,7 @@ def last_score(measured: Measured, target: float) -> Foretold:
     )
 
 
-def naive(measured: Measured, target: float) -> dict[str, Foretold]:
+def naive(measured: MeasuredCurve, target: float) -> dict[str, Foretold]:
     """Forecast with every rule other than llmtl."""
     rules = {POWER_LAW: power_law_alone, LOG_LINEAR: log_linear, LAST_SCORE: last_score}
     return {name: rule(measured, target) for name, rule in rules.items()}

@@ -17,7 +17,7 @@ import rules
 import summary
 import worlds
 
-from llmtl.learning_curve import Measured, forecast
+from llmtl.learning_curve import MeasuredCurve, forecast
 
 sys.path.append(str(Path(__file__).parents[1]))
 written_results = import_module("written_results")
@@ -68,7 +68,7 @@ def judged(curve: real.RealCurve) -> summary.Outcome:
     return summary.Outcome(summary.REAL, curve.data, refusal, curve.truth, noise, available, None, said)
 
 
-def _said(measured: Measured, target: float) -> tuple[str | None, dict[str, rules.Foretold]]:
+def _said(measured: MeasuredCurve, target: float) -> tuple[str | None, dict[str, rules.Foretold]]:
     found = forecast(measured, target=target)
     if found.refusal is not None:
         return found.refusal, {}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from llmtl.learning_curve import FEWEST_POINTS, CurvePoint, Measured, subset_sizes
+from llmtl.learning_curve import FEWEST_POINTS, CurvePoint, MeasuredCurve, subset_sizes
 
 Floats = NDArray[np.float64]
 KINDS = ("power", "floor", "saturation", "kink", "level")
@@ -33,7 +33,7 @@ class World:
     """A curve with its truth: `error` at any size, the size that reaches `target` (infinite if none does)."""
 
     kind: str
-    measured: Measured
+    measured: MeasuredCurve
     error: Callable[[float], float]
     target: float
     needs: float
@@ -85,7 +85,7 @@ def _curve(kind: str, sizes: tuple[int, ...], rng: np.random.Generator) -> Calla
     return curves[kind]
 
 
-def _measure(errors: Floats, sizes: tuple[int, ...], rng: np.random.Generator) -> Measured:
+def _measure(errors: Floats, sizes: tuple[int, ...], rng: np.random.Generator) -> MeasuredCurve:
     """Measure the true errors: with a draw of train and a sample of dev."""
     n = np.array(sizes, dtype=float)
     alike = np.sqrt(np.minimum.outer(n, n) / np.maximum.outer(n, n))
@@ -96,12 +96,12 @@ def _measure(errors: Floats, sizes: tuple[int, ...], rng: np.random.Generator) -
     return of_wrong(sizes, hard + rest < ndtri(np.clip(drawn, 1e-9, 1 - 1e-9))[:, None], strategy="simulated")
 
 
-def of_wrong(sizes: tuple[int, ...], wrong: NDArray[np.bool_], *, strategy: str) -> Measured:
+def of_wrong(sizes: tuple[int, ...], wrong: NDArray[np.bool_], *, strategy: str) -> MeasuredCurve:
     """Make the curve from whether each dev example (columns) is wrong at each size (rows)."""
     examples = wrong.shape[1]
     scores = 1 - wrong.mean(axis=1)
     points = tuple(CurvePoint(size, float(score), (0.0, 1.0)) for size, score in zip(sizes, scores, strict=True))
-    return Measured(strategy, points, np.cov(wrong.astype(float)) / examples, examples)
+    return MeasuredCurve(strategy, points, np.cov(wrong.astype(float)) / examples, examples)
 
 
 def _log_uniform(low: float, high: float, rng: np.random.Generator) -> float:

@@ -7,8 +7,8 @@ data, and acting on findings (`llmtl.pipeline`).
 from collections.abc import Callable
 
 from llmtl.checks.balance import check_imbalance, check_size, check_spelling
-from llmtl.checks.cleaning import check_cleaning
 from llmtl.checks.context import check_context
+from llmtl.checks.dropped_rows import check_cleaning
 from llmtl.checks.finding import Finding, Level
 from llmtl.checks.label_noise import check_label_noise
 from llmtl.checks.leakage import check_label_names, check_leakage

@@ -7,8 +7,8 @@ Reading order: `config`, `table` (what a source yields), `files` and `hub` (the 
 
 from llmtl.data.cleaning import Cleaning
 from llmtl.data.config import DataConfig
+from llmtl.data.examples import LoadedData, load_examples
 from llmtl.data.inputs import read_inputs
-from llmtl.data.loading import LoadedData, load_examples
 from llmtl.data.splitting import split_examples, subsample
 from llmtl.data.table import fingerprint
 

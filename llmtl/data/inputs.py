@@ -1,8 +1,8 @@
-"""Unlabelled inputs to predict, from a file. Not covered: labelled examples (`llmtl.data.loading`)."""
+"""Unlabelled inputs to predict, from a file. Not covered: labelled examples (`llmtl.data.examples`)."""
 
 from pathlib import Path
 
-from llmtl.data.files import read_file
+from llmtl.data.file_formats import read_file
 from llmtl.errors import DataError, MissingFileError
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.data.config import DataConfig
-from llmtl.data.loading import LoadedData
+from llmtl.data.examples import LoadedData
 from llmtl.data.near_duplicates import canonical, clusters
 from llmtl.data.table import quoted
 from llmtl.errors import DataError

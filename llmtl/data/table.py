@@ -1,6 +1,6 @@
 """What every source of data yields: columns and rows that know where they came from; and fingerprints of examples.
 
-Not covered: what the columns mean (`llmtl.data.loading`); ids in a fingerprint, since they depend on the order of rows.
+Not covered: what the columns mean (`examples.py`); ids in a fingerprint, since they depend on the order of rows.
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """Hold answers to a form and find their end, for every engine: JSON grammars, and tokens back to text.
 
 Not covered: masks of allowed tokens, which XGrammar makes of a grammar for one tokenizer; making the model write
-(`llmtl.engines.transformers.generation`, `llmtl.engines.vllm.engine`).
+(`llmtl.engines.transformers.writing`, `llmtl.engines.vllm.engine`).
 """
 
 import json

@@ -7,16 +7,16 @@
     forecast.py    one strategy's curve: the fit, its back-test, the forecast with a band, or why there is none
     crossover.py   where one strategy overtakes another
     advice.py      the next step in words
-    result.py      all curves of a run together
+    conclusion.py      all curves of a run together
 
 Numbers in, numbers and words out. Not covered: measuring the points (`llmtl.pipeline.curve`).
 """
 
 from llmtl.learning_curve.advice import Advice, advise
+from llmtl.learning_curve.conclusion import CURVE_FILE, CURVES, LearningCurves, conclude
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.learning_curve.crossover import Crossover, crossover
-from llmtl.learning_curve.forecast import FEWEST_POINTS, BackTest, Band, CurvePoint, Forecast, Measured, forecast
-from llmtl.learning_curve.result import CURVE_FILE, CURVES, LearningCurves, conclude
+from llmtl.learning_curve.forecast import FEWEST_POINTS, BackTest, Band, CurvePoint, Forecast, MeasuredCurve, forecast
 from llmtl.learning_curve.sizes import subset_sizes
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "Forecast",
     "LearningCurveConfig",
     "LearningCurves",
-    "Measured",
+    "MeasuredCurve",
     "advise",
     "conclude",
     "crossover",

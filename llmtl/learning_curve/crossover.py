@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmtl.learning_curve.forecast import Measured
+from llmtl.learning_curve.forecast import MeasuredCurve
 from llmtl.learning_curve.power_law import FURTHEST, Floats, fit
 
 DRAWS = 4000
@@ -56,7 +56,7 @@ class Crossover:
         return f" (80%: {low} to {high})"
 
 
-def crossover(learner: Measured, rival: Measured) -> Crossover:
+def crossover(learner: MeasuredCurve, rival: MeasuredCurve) -> Crossover:
     """Find where `learner` overtakes `rival`; a rival with one point needs no labels and stays where it is."""
     rng = np.random.default_rng(_SEED)
     smallest, available = learner.points[0].size, learner.points[-1].size
@@ -77,7 +77,7 @@ def crossover(learner: Measured, rival: Measured) -> Crossover:
     )
 
 
-def _errors(measured: Measured, sizes: Floats, rng: np.random.Generator) -> Floats:
+def _errors(measured: MeasuredCurve, sizes: Floats, rng: np.random.Generator) -> Floats:
     """Draw errors at the sizes, shape (draws, sizes)."""
     if len(measured.points) == 1:
         spread = float(np.sqrt(measured.noise[0, 0]))

@@ -44,7 +44,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCurve:
     """The points of one strategy by rising size; `covariance` (k, k) is the sampling noise of their scores.
 
     `examples` is the number of examples that every size was scored on.
@@ -131,7 +131,7 @@ class Forecast:
     needed: Needed | None = None
 
 
-def forecast(measured: Measured, *, target: float | None = None) -> Forecast:
+def forecast(measured: MeasuredCurve, *, target: float | None = None) -> Forecast:
     """Forecast a strategy's score, or refuse to."""
     points = measured.points
     furthest = FURTHEST * points[-1].size if points else 0
@@ -159,7 +159,7 @@ def forecast(measured: Measured, *, target: float | None = None) -> Forecast:
     )
 
 
-def _cannot(measured: Measured) -> str | None:
+def _cannot(measured: MeasuredCurve) -> str | None:
     """Say why these points allow no forecast, whatever is fitted; None if they do."""
     points = measured.points
     if len(points) < FEWEST_POINTS:
@@ -178,7 +178,7 @@ def _cannot(measured: Measured) -> str | None:
     return None
 
 
-def _flat(measured: Measured) -> str | None:
+def _flat(measured: MeasuredCurve) -> str | None:
     """Say that the score does not rise by more than chance, one-sided at 5%; None if it does.
 
     Chance is the sample of dev and the draw of both parts of train, whose noise has the prior of the fit.
@@ -198,7 +198,7 @@ def _variance_of_gain(noise: Floats, first: int, second: int) -> float:
     return max(float(noise[first, first] + noise[second, second] - 2 * noise[first, second]), 0.0)
 
 
-def _back_test(measured: Measured) -> BackTest:
+def _back_test(measured: MeasuredCurve) -> BackTest:
     """Compare the largest size with what the others predict."""
     sizes, errors, noise = measured.sizes, measured.errors, measured.noise
     posterior = fit(sizes[:-1], errors[:-1], noise[:-1, :-1]).power_laws()

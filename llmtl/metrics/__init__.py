@@ -1,7 +1,7 @@
 """Scores, intervals, paired tests, calibration and power: arrays in, numbers out.
 
     counting.py             what every metric is made of: counts of each example, right or wrong, F1 over items
-    labels.py               what is counted of labels, spans.py of typed spans, text.py of generated text
+    sets.py               what is counted of labels, spans.py of typed spans, text.py of generated text
     measures.py             every metric of every kind of task on given references
     scores.py               all metrics of a task, each with a 95% interval
     modules.py              the same metrics as `evaluate.Metric` classes that need no hub; public, slow to import

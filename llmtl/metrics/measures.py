@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from llmtl.errors import DataError
 from llmtl.metrics.counting import Answers, Measure
-from llmtl.metrics.labels import accuracy_measure, label_f1, named_labels, subset_accuracy
+from llmtl.metrics.sets import accuracy_measure, label_f1, named_labels, subset_accuracy
 from llmtl.metrics.spans import named_types, span_f1, span_match
-from llmtl.metrics.text import Bleu, ChrF, RougeL, all_references, text_match
+from llmtl.metrics.text import BleuMeasure, ChrFMeasure, RougeLMeasure, all_references, text_match
 from llmtl.values import Metric
 
 
@@ -81,8 +81,8 @@ def _text(metric: Metric, references: Sequence[str], others: Sequence[Sequence[s
         return text_match(references, others)
     several = all_references(references, others)
     if metric is Metric.ROUGE_L:
-        return RougeL(several)
-    return ChrF(several) if metric is Metric.CHRF else Bleu(several)
+        return RougeLMeasure(several)
+    return ChrFMeasure(several) if metric is Metric.CHRF else BleuMeasure(several)
 
 
 ONE_LABEL = Family(

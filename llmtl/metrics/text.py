@@ -37,7 +37,7 @@ def text_match(references: Sequence[str], alternatives: Sequence[Sequence[str]] 
 
 
 @dataclass(frozen=True)
-class ChrF(Measure):
+class ChrFMeasure(Measure):
     """The character n-gram F-score of the whole set, with sacrebleu's defaults (n up to 6, beta 2).
 
     Popović (2015), "chrF: character n-gram F-score for automatic MT evaluation". Of several
@@ -77,7 +77,7 @@ class ChrF(Measure):
 
 
 @dataclass(frozen=True)
-class Bleu(Measure):
+class BleuMeasure(Measure):
     """BLEU of the whole set: Papineni et al. (2002), with sacrebleu's defaults (13a, n to 4, exponential smoothing)."""
 
     references: References
@@ -108,7 +108,7 @@ class Bleu(Measure):
 
 
 @dataclass(frozen=True)
-class RougeL(MeanMeasure):
+class RougeLMeasure(MeanMeasure):
     """The mean over examples of the F-score of the longest common subsequence: Lin (2004), "ROUGE", by rouge-score.
 
     Without stemming, its default; of several references the best one counts.

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from llmtl.data import subsample
 from llmtl.hardware import inspect
-from llmtl.learning_curve import CURVE_FILE, CURVES, FEWEST_POINTS, CurvePoint, LearningCurves, Measured, subset_sizes
+from llmtl.learning_curve import (
+    CURVE_FILE,
+    CURVES,
+    FEWEST_POINTS,
+    CurvePoint,
+    LearningCurves,
+    MeasuredCurve,
+    subset_sizes,
+)
 from llmtl.learning_curve import conclude as conclude_curves
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
@@ -137,7 +145,7 @@ def _forecast_seconds(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int],
     return float(sum(share * fitting + scoring for share in shares))
 
 
-def _measure(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Evaluation) -> Measured:
+def _measure(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Evaluation) -> MeasuredCurve:
     """Return the strategy's curve; `own` is the run's evaluation, its last point."""
     found: list[tuple[int, Evaluation]] = []
     with bench.progress.stage(f"{strategy.name}: learning curve", len(sizes) - 1) as advance:
@@ -162,7 +170,7 @@ def at_size(bench: Bench, strategy: AnyStrategy, size: int) -> Bench:
     return replace(bench, split=split, plan=plan, progress=Silent())
 
 
-def _measured(found: Sequence[tuple[int, Evaluation]], bench: Bench) -> Measured:
+def _measured(found: Sequence[tuple[int, Evaluation]], bench: Bench) -> MeasuredCurve:
     evaluations = [evaluation for _, evaluation in found]
     metric = bench.prepared.task.metric.value
     intervals = [evaluation.scores[metric] for evaluation in evaluations]
@@ -170,7 +178,7 @@ def _measured(found: Sequence[tuple[int, Evaluation]], bench: Bench) -> Measured
         CurvePoint(size, interval.value, (interval.low, interval.high))
         for (size, _), interval in zip(found, intervals, strict=True)
     )
-    return Measured(evaluations[0].strategy, points, _covariance(evaluations, bench), evaluations[0].n)
+    return MeasuredCurve(evaluations[0].strategy, points, _covariance(evaluations, bench), evaluations[0].n)
 
 
 def _covariance(evaluations: Sequence[Evaluation], bench: Bench) -> NDArray[np.float64]:

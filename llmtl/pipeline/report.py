@@ -19,7 +19,7 @@ from llmtl.decision.power import break_evens
 from llmtl.decision.ranking import Ranking
 from llmtl.errors import RunError
 from llmtl.learning_curve import CURVE_FILE, CURVES
-from llmtl.learning_curve.result import LearningCurves
+from llmtl.learning_curve.conclusion import LearningCurves
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import Run, load_run

@@ -10,7 +10,7 @@ from llmtl.costs import UNKNOWN, Pricing, Spending, Spent
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.findings import SearchTrace, finding
 from llmtl.judging.result import Judging
-from llmtl.learning_curve.result import LearningCurves
+from llmtl.learning_curve.conclusion import LearningCurves
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.curve import at_size, sizes_of

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.data import subsample
-from llmtl.data.files import is_table
+from llmtl.data.file_formats import is_table
 from llmtl.decision import Choice, Decision, choose, decide
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect

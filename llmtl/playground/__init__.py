@@ -1,8 +1,8 @@
 """The playground: try the served winner, see why it won, where it errs, and label a file with it.
 
-    client.py        what it asks of the endpoint, through the `openai` client
-    content.py       what it shows
-    answers.py       answers of every kind of task as they are shown
+    http_client.py        what it asks of the endpoint, through the `openai` client
+    page_content.py       what it shows
+    shown_answers.py       answers of every kind of task as they are shown
     pages.py         values to HTML, from the templates beside it (*.jinja)
     try_tab.py       a message in, label and probabilities out, side by side with another strategy
     decision_tab.py  the verdict, the charts and the cost slider
@@ -20,8 +20,8 @@ from llmtl.packages import require
 require("The playground", "gradio")  # before the imports below, whose modules import it
 
 from llmtl.playground.app import Playground, build, launch  # noqa: E402
-from llmtl.playground.client import Endpoint, ServedModel, ServedTask  # noqa: E402
-from llmtl.playground.content import PlaygroundContent, StrategyCost, TestRow  # noqa: E402
+from llmtl.playground.http_client import Endpoint, ServedModel, ServedTask  # noqa: E402
+from llmtl.playground.page_content import PlaygroundContent, StrategyCost, TestRow  # noqa: E402
 
 __all__ = [
     "Endpoint",

@@ -16,10 +16,10 @@ from llmtl.address import free_port
 from llmtl.errors import ServingError
 from llmtl.playground.batch import MOST_BYTES
 from llmtl.playground.batch_tab import build_batch
-from llmtl.playground.client import Endpoint
-from llmtl.playground.content import PlaygroundContent
 from llmtl.playground.decision_tab import build_decision
 from llmtl.playground.errors_tab import build_errors
+from llmtl.playground.http_client import Endpoint
+from llmtl.playground.page_content import PlaygroundContent
 from llmtl.playground.pages import html, render
 from llmtl.playground.style import head, theme
 from llmtl.playground.try_tab import TRY_TAB, build_try

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from llmtl.data.files import read_file
+from llmtl.data.file_formats import read_file
 from llmtl.errors import DataError, ServingError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
-from llmtl.playground.client import Endpoint, RefusedError
+from llmtl.playground.http_client import Endpoint, RefusedError
 
 MOST_BYTES = 10 * 2**20
 MOST_ROWS = 20_000
@@ -51,7 +51,7 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BatchOutcome:
     """What became of one row: a label with its probability (or another canonical answer), or an error."""
 
     label: str = ""
@@ -80,19 +80,21 @@ def read_sheet(path: Path, *, name: str) -> Sheet:
     return Sheet(name, table.columns, rows)
 
 
-def label_texts(endpoint: Endpoint, texts: Sequence[str], *, model: str, at_once: int) -> Iterator[dict[int, Outcome]]:
+def label_texts(
+    endpoint: Endpoint, texts: Sequence[str], *, model: str, at_once: int
+) -> Iterator[dict[int, BatchOutcome]]:
     """Yield what became of more rows, by their position, until all are done; closing the iterator stops the asking.
 
     When the server goes away the rows that are left get its error at once, without being sent.
     """
-    empty = {index: Outcome(error="The cell is empty.") for index, text in enumerate(texts) if not text.strip()}
+    empty = {index: BatchOutcome(error="The cell is empty.") for index, text in enumerate(texts) if not text.strip()}
     yield empty
     left = [index for index in range(len(texts)) if index not in empty]
     size = max(1, min(at_once, MOST_AT_ONCE))
     stop = Event()
     pool = ThreadPoolExecutor(PARALLEL, thread_name_prefix="playground-batch")
     try:
-        asked: list[Future[dict[int, Outcome]]] = [
+        asked: list[Future[dict[int, BatchOutcome]]] = [
             pool.submit(
                 _label, endpoint, {index: texts[index] for index in left[first : first + size]}, model=model, stop=stop
             )
@@ -105,27 +107,27 @@ def label_texts(endpoint: Endpoint, texts: Sequence[str], *, model: str, at_once
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _label(endpoint: Endpoint, texts: dict[int, str], *, model: str, stop: Event) -> dict[int, Outcome]:
+def _label(endpoint: Endpoint, texts: dict[int, str], *, model: str, stop: Event) -> dict[int, BatchOutcome]:
     """Return the outcome of a few rows; where the server refuses them together, each is asked on its own."""
     if stop.is_set():
-        return dict.fromkeys(texts, Outcome(error="Not sent: the server had stopped answering."))
+        return dict.fromkeys(texts, BatchOutcome(error="Not sent: the server had stopped answering."))
     try:
         answers = endpoint.predict(list(texts.values()), model)
     except RefusedError as error:
         if len(texts) == 1:
-            return dict.fromkeys(texts, Outcome(error=str(error)))
+            return dict.fromkeys(texts, BatchOutcome(error=str(error)))
         alone = [_label(endpoint, {index: text}, model=model, stop=stop) for index, text in texts.items()]
         return {index: outcome for part in alone for index, outcome in part.items()}
     except ServingError as error:
         stop.set()
-        return dict.fromkeys(texts, Outcome(error=str(error)))
+        return dict.fromkeys(texts, BatchOutcome(error=str(error)))
     return {
-        index: Outcome(answer.label, answer.probabilities.get(answer.label), answer.error)
+        index: BatchOutcome(answer.label, answer.probabilities.get(answer.label), answer.error)
         for index, answer in zip(texts, answers, strict=True)
     }
 
 
-def write_labelled(path: Path, sheet: Sheet, outcomes: Sequence[Outcome], *, kind: Kind = CLASSIFICATION) -> None:
+def write_labelled(path: Path, sheet: Sheet, outcomes: Sequence[BatchOutcome], *, kind: Kind = CLASSIFICATION) -> None:
     """Write the sheet with the columns that the kind of task adds, safe to open in a spreadsheet."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)

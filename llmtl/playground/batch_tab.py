@@ -18,15 +18,15 @@ from llmtl.playground.batch import (
     MOST_AT_ONCE,
     MOST_BYTES,
     MOST_ROWS,
-    Outcome,
+    BatchOutcome,
     Sheet,
     added_columns,
     label_texts,
     read_sheet,
     write_labelled,
 )
-from llmtl.playground.client import Endpoint
-from llmtl.playground.content import PlaygroundContent
+from llmtl.playground.http_client import Endpoint
+from llmtl.playground.page_content import PlaygroundContent
 from llmtl.playground.pages import failure, html, note, render
 from llmtl.report import wording
 
@@ -109,7 +109,7 @@ def _labelling(content: PlaygroundContent, endpoint: Endpoint, download: gr.Down
         except InputError as error:
             yield failure(str(error)), gone, idle, gone
             return
-        outcomes: dict[int, Outcome] = {}
+        outcomes: dict[int, BatchOutcome] = {}
         started = time.monotonic()
         for more in label_texts(endpoint, texts, model=content.task.model, at_once=limit):
             outcomes |= more
@@ -139,7 +139,7 @@ def _progress(done: int, total: int, *, seconds: float) -> str:
     return render("progress", done=done, total=total, left=left)
 
 
-def _summary(outcomes: list[Outcome], kind: Kind, *, seconds: float) -> str:
+def _summary(outcomes: list[BatchOutcome], kind: Kind, *, seconds: float) -> str:
     done = [outcome for outcome in outcomes if not outcome.error]
     labels = Counter(label for outcome in done for label in kind.counted(outcome.label))
     errors = Counter(outcome.error for outcome in outcomes if outcome.error)

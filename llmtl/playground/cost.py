@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmtl.costs import PriceConfig, break_even, usd_for_seconds
-from llmtl.playground.content import StrategyCost
+from llmtl.playground.page_content import StrategyCost
 from llmtl.report import wording
 
 DAYS_PER_MONTH = 365.25 / 12

@@ -10,12 +10,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from llmtl.costs import PriceConfig
-from llmtl.playground.content import PlaygroundContent
 from llmtl.playground.cost import cost_view
 from llmtl.playground.cost_chart import cost_curves
+from llmtl.playground.page_content import PlaygroundContent
 from llmtl.playground.pages import html, note, render
-from llmtl.report.charts.cost import cost_chart
-from llmtl.report.charts.scores import scores_chart
+from llmtl.report.charts.score_against_cost import cost_chart
+from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.content import ReportContent
 from llmtl.report.view import build_view
 

@@ -10,11 +10,11 @@ import gradio as gr
 
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
-from llmtl.playground.answers import shown
-from llmtl.playground.client import Endpoint
-from llmtl.playground.content import PlaygroundContent, TestRow
 from llmtl.playground.decision_tab import NO_RUN
+from llmtl.playground.http_client import Endpoint
+from llmtl.playground.page_content import PlaygroundContent, TestRow
 from llmtl.playground.pages import html, note, render
+from llmtl.playground.shown_answers import shown
 from llmtl.playground.try_tab import ASK, ROW_CLICKS, TRY_TAB, TryTab, asking
 from llmtl.report.charts.matrices import heat_map
 from llmtl.report.confusion import FAILED, confusion_of

@@ -10,10 +10,10 @@ from typing import Any
 import gradio as gr
 
 from llmtl.errors import ServingError
-from llmtl.playground.answers import shown
-from llmtl.playground.client import Endpoint
-from llmtl.playground.content import PlaygroundContent
+from llmtl.playground.http_client import Endpoint
+from llmtl.playground.page_content import PlaygroundContent
 from llmtl.playground.pages import failure, html, note, render
+from llmtl.playground.shown_answers import shown
 
 EXAMPLES_SHOWN = 5
 BARS_SHOWN = 10

@@ -21,9 +21,9 @@ from llmtl.pocket.documents import (
     statement,
     statement_document,
 )
-from llmtl.pocket.extraction import draw_types, extraction_system, extraction_turns
 from llmtl.pocket.lexicon import load_lexicon
 from llmtl.pocket.messages import MessageStyle, WordSupply
+from llmtl.pocket.span_documents import draw_types, extraction_system, extraction_turns
 from llmtl.pocket.tasks import TaskStyle, draw_task, turns
 from llmtl.pocket.vocabulary import chat
 

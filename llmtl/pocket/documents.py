@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from llmtl.pocket.extraction import draw_types, extraction_system, extraction_turns
 from llmtl.pocket.lexicon import Concept, load_frames, load_lexicon
 from llmtl.pocket.messages import WordSupply, fill, finish, message
+from llmtl.pocket.span_documents import draw_types, extraction_system, extraction_turns
 from llmtl.pocket.tasks import TaskStyle, draw_task, easy_style, turns
 from llmtl.pocket.vocabulary import ASSISTANT, BOS, END, SPECIAL_TOKENS, SYSTEM, USER, special_ids
 

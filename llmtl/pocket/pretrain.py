@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmtl.pocket.architecture import Architecture, Size, build, export
 from llmtl.pocket.corpus import TOKENS_PER_BATCH, Batch, n_in_loss, plain_text, row_length
 from llmtl.pocket.documents import Encoder
-from llmtl.pocket.model import Architecture, Size, build, export
 from llmtl.pocket.objective import attention_mask, choose_targets, loss_of
 from llmtl.pocket.probe import measure
 from llmtl.pocket.stream import stream

@@ -26,7 +26,7 @@ _STYLES = {
 
 
 @dataclass(frozen=True)
-class Question:
+class ProbeQuestion:
     """A prompt, the first tokens of its labels, and which of them is right."""
 
     ids: list[int]
@@ -69,7 +69,7 @@ def _labels(probe: Probe, concepts: list[Concept], rng: Random) -> list[str]:
     return [concept.names[0] for concept in concepts[: probe.n_classes]]
 
 
-def draw_question(probe: Probe, encoder: Encoder, rng: Random) -> Question:
+def draw_question(probe: Probe, encoder: Encoder, rng: Random) -> ProbeQuestion:
     """Draw a question whose labels differ in their first token.
 
     In a convention task each class has two concepts and is named after the first; queries come from the second.
@@ -97,10 +97,10 @@ def draw_question(probe: Probe, encoder: Encoder, rng: Random) -> Question:
     answer = rng.randrange(n)
     concept = concepts[answer + n] if probe.naming == "convention" else concepts[answer]
     ids += [s[USER], *encoder.encode(message(concept, supply, _STYLES[probe.bare])), s[END], s[ASSISTANT]]
-    return Question(ids, candidates, answer)
+    return ProbeQuestion(ids, candidates, answer)
 
 
-def accuracy(model: "PreTrainedModel", questions: list[Question], *, batch_tokens: int = 16_384) -> float:
+def accuracy(model: "PreTrainedModel", questions: list[ProbeQuestion], *, batch_tokens: int = 16_384) -> float:
     """Measure the share of questions whose right label has the likeliest first token."""
     import torch
 
@@ -137,7 +137,9 @@ def copying(model: "PreTrainedModel", encoder: Encoder, seed: int, *, n: int = 6
     for _ in range(n):
         copy = [rng.randrange(6, encoder.size) for _ in range(length)]
         cut = rng.randrange(1, length)
-        questions.append(Question([encoder.special[BOS], *copy, *copy[:cut]], list(range(encoder.size)), copy[cut]))
+        questions.append(
+            ProbeQuestion([encoder.special[BOS], *copy, *copy[:cut]], list(range(encoder.size)), copy[cut])
+        )
     return accuracy(model, questions)
 
 

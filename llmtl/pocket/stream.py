@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-class Plan(Protocol):
+class StreamPlan(Protocol):
     """What the stream must know about a pre-training; `pretrain.Settings` is one."""
 
     @property
@@ -36,7 +36,7 @@ class Plan(Protocol):
         """Compute the place of `step` on the curriculum, 0 to 1."""
 
 
-def _produce(tokenizer_json: str, plan: Plan, first: int, rank: int, queue: Any) -> None:
+def _produce(tokenizer_json: str, plan: StreamPlan, first: int, rank: int, queue: Any) -> None:
     from tokenizers import Tokenizer
 
     corpus = Corpus(Encoder(Tokenizer.from_str(tokenizer_json)), plan.seed)
@@ -54,7 +54,7 @@ def _produce(tokenizer_json: str, plan: Plan, first: int, rank: int, queue: Any)
                     return
 
 
-def stream(tokenizer: "Tokenizer", plan: Plan, first: int, rank: int = 0) -> Iterator[Batch]:
+def stream(tokenizer: "Tokenizer", plan: StreamPlan, first: int, rank: int = 0) -> Iterator[Batch]:
     """Yield the batches of worker `rank` from step `first` on, made ahead by another process."""
     context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue(maxsize=24)

@@ -14,7 +14,7 @@ from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.findings import FitFinding
 from llmtl.judging.result import Judging
-from llmtl.learning_curve.result import LearningCurves
+from llmtl.learning_curve.conclusion import LearningCurves
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report.sentences import Summary

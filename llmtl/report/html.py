@@ -14,14 +14,14 @@ from typing import Any
 from markupsafe import Markup
 
 from llmtl.report import judging, noise, palette, svg
-from llmtl.report.charts.cost import cost_chart
+from llmtl.report.charts.cost_by_volume import volume_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
 from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
-from llmtl.report.charts.scores import scores_chart
-from llmtl.report.charts.volume import volume_chart
+from llmtl.report.charts.score_against_cost import cost_chart
+from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.content import ReportContent
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import html_templates

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from llmtl.engines.checkpoint import CheckpointInfo
-    from llmtl.tuning.training import Job, Outcome
+    from llmtl.tuning.training import TrainingJob, TrainingOutcome
 
 ADAPTER_FOLDER = "adapter"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -134,14 +134,14 @@ class Qlora(Strategy[QloraConfig]):
         kept = read_json(folder / PROMPT_FILE)
         return opened(context, folder / ADAPTER_FOLDER, sha256=kept["sha256"], max_tokens=kept["max_tokens"])
 
-    def _job(self, context: FitContext, start: float) -> "tuple[Job, int | None]":
+    def _job(self, context: FitContext, start: float) -> "tuple[TrainingJob, int | None]":
         """Say what is to be trained (tokenized examples, learning rate, limits) and how long an answer may be."""
         from llmtl.engines.checkpoint import fetch_checkpoint, inspect_checkpoint
         from llmtl.engines.transformers.loading import load_tokenizer
         from llmtl.prompting.predictors import answer_room
         from llmtl.prompting.template import Template
         from llmtl.tuning.examples import each_reference, fitting, require_answers
-        from llmtl.tuning.training import Job
+        from llmtl.tuning.training import TrainingJob
 
         info = inspect_checkpoint(context.model.name, context.model.revision)
         tokenizer = load_tokenizer(context.model)
@@ -156,7 +156,7 @@ class Qlora(Strategy[QloraConfig]):
             context, (len(given) - len(train), len(given)), (len(context.dev) - len(dev), len(context.dev)), longest
         )
         seconds = context.budget.train_seconds
-        job = Job(
+        job = TrainingJob(
             checkpoint=fetch_checkpoint(context.model.name, context.model.revision),
             tokenizer=tokenizer,
             train=train,
@@ -178,7 +178,7 @@ class Qlora(Strategy[QloraConfig]):
 
         return self.config.learning_rate or rate_for_hidden_size(info.hidden_size)
 
-    def _curve(self, context: FitContext, job: "Job", outcome: "Outcome") -> TrainingCurve:
+    def _curve(self, context: FitContext, job: "TrainingJob", outcome: "TrainingOutcome") -> TrainingCurve:
         """Say how training went."""
         from llmtl.tuning.examples import each_reference
 

@@ -26,14 +26,14 @@ from llmtl.progress import Progress
 from llmtl.tuning.config import AdapterTrainingConfig
 from llmtl.tuning.examples import TokenizedExample
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
-from llmtl.tuning.watcher import GIB, Limits, Watcher, save_adapter
+from llmtl.tuning.watcher import GIB, TrainingLimits, Watcher, save_adapter
 
 CHECKPOINTING_PARAMETERS = 1_000_000_000
 """From this size on, GPU training recomputes activations: about 20% slower, and far less memory (TRL, `SFTConfig`)."""
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """Everything that one training needs; `deadline` is a `time.monotonic()` value or None.
 
     `checkpoint` is the base model's folder and `base_name` what the adapter calls it. `folder` receives the adapter.
@@ -56,7 +56,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """The outcome of a training: the curve, the point whose adapter was kept, why it ended and what it used.
 
     `batch` examples are computed at once and `accumulation` such batches make a step.
@@ -71,7 +71,7 @@ class Outcome:
     trained_tokens: int
 
 
-def train(job: Job) -> Outcome:
+def train(job: TrainingJob) -> TrainingOutcome:
     """Train, leave the adapter in `job.folder`, and return the outcome.
 
     If memory runs out, training starts again with half the batch computed at once and twice the accumulation, so that a
@@ -99,7 +99,7 @@ def train(job: Job) -> Outcome:
         )
 
 
-def _report_end(job: Job, outcome: Outcome) -> None:
+def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
     """Say that the time limit ended training, or that training diverged, if so."""
     if any(point.step > 0 and point.train_loss is None for point in outcome.curve):
         job.progress.say(
@@ -114,10 +114,10 @@ def _report_end(job: Job, outcome: Outcome) -> None:
         )
 
 
-def _attempt(job: Job, batch: int, accumulation: int) -> Outcome | None:
+def _attempt(job: TrainingJob, batch: int, accumulation: int) -> TrainingOutcome | None:
     """Train once; None if memory ran out."""
     steps = math.ceil(math.ceil(len(job.train) / batch) / accumulation)
-    limits = Limits(
+    limits = TrainingLimits(
         steps_between_evaluations=math.ceil(steps / job.config.evaluations_per_epoch),
         patience=job.config.patience,
         deadline=job.deadline,
@@ -135,7 +135,7 @@ def _attempt(job: Job, batch: int, accumulation: int) -> Outcome | None:
         return None
     if not job.dev:
         save_adapter(trainer.model, job.folder)
-    return Outcome(
+    return TrainingOutcome(
         curve=tuple(watcher.curve),
         best=watcher.best or watcher.curve[-1],
         stopped_by=watcher.stopped_by,
@@ -146,7 +146,7 @@ def _attempt(job: Job, batch: int, accumulation: int) -> Outcome | None:
     )
 
 
-def _trainer(job: Job, batch: int, accumulation: int, watcher: Watcher) -> SFTTrainer:
+def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> SFTTrainer:
     """Make a trainer for a fresh adapter on the quantised base model."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_quantised(job.checkpoint, device=device)
@@ -175,7 +175,7 @@ class _OneDeviceConfig(SFTConfig):
         return int(min(1, super().n_gpu))
 
 
-def _arguments(job: Job, batch: int, accumulation: int, *, large: bool) -> SFTConfig:
+def _arguments(job: TrainingJob, batch: int, accumulation: int, *, large: bool) -> SFTConfig:
     """Make the trainer's settings: no packing, no checkpoints, no reports, no network, no printing."""
     on_gpu = torch.cuda.is_available()
     config = job.config

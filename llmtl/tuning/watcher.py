@@ -22,7 +22,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Limits:
+class TrainingLimits:
     """When to measure and when to stop: `deadline` is a `time.monotonic()` value or None."""
 
     steps_between_evaluations: int
@@ -34,7 +34,7 @@ class Limits:
 class Watcher(TrainerCallback):
     """Records one training attempt and stops it in time; the adapter with the lowest dev loss is kept in `folder`."""
 
-    def __init__(self, limits: Limits, folder: Path, advance: Advance) -> None:
+    def __init__(self, limits: TrainingLimits, folder: Path, advance: Advance) -> None:
         self.curve: list[TrainingPoint] = []
         self.best: TrainingPoint | None = None
         self.stopped_by = "max epochs"

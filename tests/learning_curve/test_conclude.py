@@ -1,8 +1,8 @@
-from llmtl.learning_curve import CURVES, Measured, conclude
+from llmtl.learning_curve import CURVES, MeasuredCurve, conclude
 from tests.support.curve_worlds import exactly, power_law
 
 
-def curve(a: float, b: float, strategy: str) -> Measured:
+def curve(a: float, b: float, strategy: str) -> MeasuredCurve:
     return exactly([1 - error for error in power_law(a, b)], strategy=strategy)
 
 

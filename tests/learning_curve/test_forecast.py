@@ -3,7 +3,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import halfnorm, norm
 
-from llmtl.learning_curve import CurvePoint, Measured, forecast
+from llmtl.learning_curve import CurvePoint, MeasuredCurve, forecast
 from llmtl.learning_curve.power_law import fit
 from tests.support.curve_worlds import SIZES, exactly, measured, power_law
 
@@ -117,5 +117,5 @@ def test_the_back_test_foretells_the_largest_size() -> None:
 
 def test_a_score_is_known_no_better_than_to_half_an_example() -> None:
     points = tuple(CurvePoint(size, 0.5, (0.4, 0.6)) for size in SIZES)
-    noise = Measured("tfidf", points, np.zeros((5, 5)), examples=50).noise
+    noise = MeasuredCurve("tfidf", points, np.zeros((5, 5)), examples=50).noise
     np.testing.assert_allclose(np.sqrt(np.diag(noise)), 0.01)

@@ -8,8 +8,8 @@ import pytest
 
 from llmtl.errors import DataError, ServingError
 from llmtl.playground import batch
-from llmtl.playground.batch import Outcome, added_columns, harmless, label_texts, read_sheet, write_labelled
-from llmtl.playground.client import Labelled, RefusedError
+from llmtl.playground.batch import BatchOutcome, added_columns, harmless, label_texts, read_sheet, write_labelled
+from llmtl.playground.http_client import Labelled, RefusedError
 
 
 class Echo:
@@ -40,7 +40,7 @@ def outcomes(endpoint, texts, at_once=4):
 def test_every_row_gets_its_own_label_in_order():
     texts = [f"label{n} x" for n in range(50)]
     endpoint = Echo()
-    assert outcomes(endpoint, texts) == [Outcome(f"label{n}", 0.75) for n in range(50)]
+    assert outcomes(endpoint, texts) == [BatchOutcome(f"label{n}", 0.75) for n in range(50)]
     assert max(map(len, endpoint.asked)) == 4
 
 
@@ -112,7 +112,7 @@ def test_a_sheet_survives_reading_and_writing(tmp_path):
     sheet = read_sheet(source, name="up.csv")
     assert sheet.likeliest == "text"
     assert sheet.column("text") == ['say "hi", now', "two\nlines"]
-    write_labelled(tmp_path / "down.csv", sheet, [Outcome("=x", 0.5), Outcome(error="-why")])
+    write_labelled(tmp_path / "down.csv", sheet, [BatchOutcome("=x", 0.5), BatchOutcome(error="-why")])
     with (tmp_path / "down.csv").open(newline="", encoding="utf-8") as file:
         back = list(csv.reader(file))
     assert back == [

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from llmtl.errors import ServingError
-from llmtl.playground import client
-from llmtl.playground.client import Endpoint, RefusedError
+from llmtl.playground import http_client
+from llmtl.playground.http_client import Endpoint, RefusedError
 from tests.support.canned_server import canned
 
 TASK = {"task": "t", "model": "t", "strategy": "tfidf", "labels": ["a", "b"], "unknown": 1}
@@ -54,7 +54,7 @@ def test_nothing_listening_is_said_with_the_address(endpoint):
 
 
 def test_a_server_that_hangs_is_given_up(answering, endpoint, monkeypatch):
-    monkeypatch.setattr(client, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(http_client, "ANSWER_SECONDS", 0.2)
     with pytest.raises(ServingError, match="did not answer in time"):
         endpoint(answering(200, TASK, seconds=0.8)).task()
 

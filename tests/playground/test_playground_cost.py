@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from llmtl.costs import PriceConfig
-from llmtl.playground.content import StrategyCost
 from llmtl.playground.cost import after, cost_view
 from llmtl.playground.cost_chart import cost_curves
 from llmtl.playground.decision_tab import priced
+from llmtl.playground.page_content import StrategyCost
 
 PRICES = PriceConfig(usd_per_cpu_hour=0.36, usd_per_gpu_hour=3.6, requests_per_month=1000, months=10)
 TUNED = StrategyCost("qlora", "tuning", "cuda", "cuda", seconds_per_request=0.01, train_seconds=1000)

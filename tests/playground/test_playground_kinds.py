@@ -12,12 +12,12 @@ from llmtl.answers import Span, write_spans
 from llmtl.errors import ServingError
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.table import kind_named
-from llmtl.playground.answers import Piece, marked, shown
-from llmtl.playground.batch import Outcome, added_columns, read_sheet, write_labelled
+from llmtl.playground.batch import BatchOutcome, added_columns, read_sheet, write_labelled
 from llmtl.playground.batch_tab import _summary
-from llmtl.playground.client import Answer, Endpoint, Labelled, ServedTask
-from llmtl.playground.content import PlaygroundContent, TestRow
 from llmtl.playground.errors_tab import errors_page
+from llmtl.playground.http_client import Endpoint, Labelled, ServedAnswer, ServedTask
+from llmtl.playground.page_content import PlaygroundContent, TestRow
+from llmtl.playground.shown_answers import Piece, marked, shown
 from llmtl.playground.try_tab import asking
 from tests.support.canned_server import canned
 from tests.support.kind_runs import make_kind_run
@@ -42,7 +42,7 @@ class Known:
     """An endpoint that knows one answer."""
 
     def __init__(self, answer, error=""):
-        self._answer = Answer(answer, {}, 12.0, "prompt", error)
+        self._answer = ServedAnswer(answer, {}, 12.0, "prompt", error)
 
     def answer(self, text, model):
         return self._answer
@@ -147,7 +147,9 @@ def test_a_file_gets_the_answers_as_json_or_text(tmp_path, kind, added):
     source.write_text("text\nx\ny\n")
     sheet = read_sheet(source, name="up.csv")
     assert added_columns(sheet.columns, kind=kind_named(kind)) == added
-    write_labelled(tmp_path / "down.csv", sheet, [Outcome(ANSWERS[kind]), Outcome(error="why")], kind=kind_named(kind))
+    write_labelled(
+        tmp_path / "down.csv", sheet, [BatchOutcome(ANSWERS[kind]), BatchOutcome(error="why")], kind=kind_named(kind)
+    )
     with (tmp_path / "down.csv").open(newline="", encoding="utf-8") as file:
         header, first, second = csv.reader(file)
     assert header == ["text", *added]
@@ -159,7 +161,9 @@ def test_a_file_gets_the_answers_as_json_or_text(tmp_path, kind, added):
 
 def test_labels_and_types_of_a_file_are_counted():
     assert kind_named("extraction").counted(SPANS) == ("people", "time")
-    page = _summary([Outcome(ANSWERS["multi-label"]), Outcome(error="why")], kind_named("multi-label"), seconds=1.0)
+    page = _summary(
+        [BatchOutcome(ANSWERS["multi-label"]), BatchOutcome(error="why")], kind_named("multi-label"), seconds=1.0
+    )
     assert "1 of 2 rows labelled" in page
     assert page.count('scope="row"') == 2
 

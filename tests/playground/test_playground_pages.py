@@ -12,11 +12,11 @@ from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.pipeline.playground import playground_content
 from llmtl.pipeline.report import report_content
-from llmtl.playground.client import Answer, ServedModel, ServedTask
-from llmtl.playground.content import PlaygroundContent, StrategyCost, TestRow
 from llmtl.playground.cost import price
 from llmtl.playground.decision_tab import cost_page, decision_page, figures_page
 from llmtl.playground.errors_tab import errors_page
+from llmtl.playground.http_client import ServedAnswer, ServedModel, ServedTask
+from llmtl.playground.page_content import PlaygroundContent, StrategyCost, TestRow
 from llmtl.playground.style import head
 from llmtl.playground.try_tab import asking, split_bars
 from llmtl.report.palette import COLOURS
@@ -64,7 +64,7 @@ class Known:
 
     def answer(self, text, model):
         self.asked.append((text, model))
-        return Answer(model, {"a": 0.25, "b": 0.75}, 12.0, f"prompt of {text}")
+        return ServedAnswer(model, {"a": 0.25, "b": 0.75}, 12.0, f"prompt of {text}")
 
 
 def texts(page):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from llmtl.pocket.architecture import Size
 from llmtl.pocket.corpus import Batch
-from llmtl.pocket.model import Size
 from llmtl.pocket.objective import attention_mask, choose_targets, loss_of
 from llmtl.pocket.pretrain import Settings, Trainer
 

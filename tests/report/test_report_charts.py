@@ -7,11 +7,11 @@ import pytest
 
 from llmtl.report import svg
 from llmtl.report.charts.axes import Ending, Plot
-from llmtl.report.charts.cost import cost_chart, efficient
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.placing import Box, place_labels
-from llmtl.report.charts.scores import scores_chart
+from llmtl.report.charts.score_against_cost import cost_chart, efficient
+from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.view import DrawnPrompt, DrawnStep, build_view
 from llmtl.strategy import LOOKS, Role
 from tests.support.report_factory import VARIANTS, make_content, with_failures

@@ -8,7 +8,7 @@ from llmtl.decision import DecisionConfig
 from llmtl.decision.outcome import Verdict
 from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
 from llmtl.judging.result import Judging
-from llmtl.learning_curve import CurvePoint, LearningCurves, Measured, conclude
+from llmtl.learning_curve import CurvePoint, LearningCurves, MeasuredCurve, conclude
 from llmtl.report.html import render_html
 from llmtl.report.markdown_text import markdown
 from llmtl.report.money import money_of, near
@@ -17,16 +17,16 @@ from tests.support.report_factory import make_content
 SIZES = (10, 20, 40, 80, 160)
 
 
-def curve(strategy: str, a: float, b: float) -> Measured:
+def curve(strategy: str, a: float, b: float) -> MeasuredCurve:
     scores = [1 - a * size**-b for size in SIZES]
     points = tuple(
         CurvePoint(size, score, (score - 0.08, score + 0.05)) for size, score in zip(SIZES, scores, strict=True)
     )
-    return Measured(strategy, points, 0.02**2 * np.eye(5), 200)
+    return MeasuredCurve(strategy, points, 0.02**2 * np.eye(5), 200)
 
 
 def curves() -> LearningCurves:
-    level = Measured("zero-shot", (CurvePoint(160, 0.5, (0.4, 0.6)),), np.array([[0.02**2]]), 200)
+    level = MeasuredCurve("zero-shot", (CurvePoint(160, 0.5, (0.4, 0.6)),), np.array([[0.02**2]]), 200)
     return conclude(
         [curve("tfidf", 1.0, 0.15), curve("qlora", 1.4, 0.45)],
         metric="accuracy",

@@ -8,7 +8,7 @@ from rich.console import Console
 from llmtl.costs import PriceConfig
 from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity, Served
 from llmtl.report import markdown, print_verdict
-from llmtl.report.charts.cost import cost_chart
+from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.html import render_html
 from llmtl.report.view import build_view
 from llmtl.report.wording import probability, rate

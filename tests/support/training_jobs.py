@@ -87,7 +87,7 @@ def make_job(tiny_llama, source, tokenized, tmp_path):
     """Return a function that makes a training job on the tiny LLaMA; keywords change the configuration or the job."""
     from llmtl.engines.transformers.loading import load_tokenizer
     from llmtl.strategies.qlora import QloraConfig
-    from llmtl.tuning.training import Job
+    from llmtl.tuning.training import TrainingJob
 
     def make(name="adapter", **changes):
         settings = {"dropout": 0.0, "batch_size": 8, "warmup_fraction": 0.0, "learning_rate": 5e-3, "max_epochs": 3}
@@ -105,6 +105,6 @@ def make_job(tiny_llama, source, tokenized, tmp_path):
             "progress": Heard(),
             "base_name": "tiny",
         }
-        return Job(**(job | changes))
+        return TrainingJob(**(job | changes))
 
     return make

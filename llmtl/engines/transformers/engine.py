@@ -1,7 +1,7 @@
 """The `transformers` engine: label scoring in one forward pass per batch, with a shared prefix computed once.
 
 Every prompt is followed by the tree of all answer tokens, so that one pass yields the probability of every label. Not
-covered: writing text (`llmtl.engines.transformers.generation`), several GPUs, quantised weights.
+covered: writing text (`llmtl.engines.transformers.writing`), several GPUs, quantised weights.
 """
 
 import gc
@@ -20,8 +20,8 @@ from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.engines.tokens import AnswerTries, PromptTokens, prompt_tokens, shared_length
 from llmtl.engines.transformers.attention import Prefix, TreeForward
 from llmtl.engines.transformers.embeddings import Floats, embed_texts
-from llmtl.engines.transformers.generation import Writer
 from llmtl.engines.transformers.loading import load_model, load_tokenizer
+from llmtl.engines.transformers.writing import Writer
 from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from llmtl.data.cells import name_of, text_of
 from llmtl.data.cleaning import Cleaning, deduplicate, without_leaks
 from llmtl.data.config import DataConfig
-from llmtl.data.files import is_local, read_file
+from llmtl.data.file_formats import is_local, read_file
 from llmtl.data.hub import read_hub
 from llmtl.data.references import ReferenceColumn
 from llmtl.data.table import Row, Table, did_you_mean, quoted

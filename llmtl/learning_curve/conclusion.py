@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from llmtl.learning_curve.advice import Advice, advise
 from llmtl.learning_curve.crossover import Crossover, crossover
-from llmtl.learning_curve.forecast import Forecast, Measured, forecast
+from llmtl.learning_curve.forecast import Forecast, MeasuredCurve, forecast
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ CURVE_FILE = "curve.json"
 
 
 def conclude(
-    measured: Sequence[Measured],
+    measured: Sequence[MeasuredCurve],
     *,
     metric: str,
     target: float | None,
     margin: float,
     usd_per_label: float | None,
-    prompting: Sequence[Measured] = (),
+    prompting: Sequence[MeasuredCurve] = (),
     skipped: Mapping[str, str] | None = None,
 ) -> LearningCurves:
     """Forecast measured curves, advise, and find crossovers with the best of `prompting`.

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
-from llmtl.engines.transformers.generation import Writer
+from llmtl.engines.transformers.writing import Writer
 from llmtl.errors import ContextLengthError, ModelError
 from llmtl.pocket import NAMES, resolve
 
@@ -156,7 +156,7 @@ def test_a_base_model_ends_its_answer_with_the_line(engine):
 def test_small_batches_write_the_same(engine, monkeypatch):
     texts = prompts(engine)
     whole = engine.generate(texts, max_tokens=25)
-    monkeypatch.setattr("llmtl.engines.transformers.generation.MOST_ROWS", 2)
+    monkeypatch.setattr("llmtl.engines.transformers.writing.MOST_ROWS", 2)
     assert seen(engine.generate(texts, max_tokens=25)) == seen(whole)
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from llmtl.data.files import is_local, read_file
+from llmtl.data.file_formats import is_local, read_file
 from llmtl.errors import DataError, MissingFileError
 
 ROWS = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from llmtl.costs import PriceConfig
 from llmtl.measured.evaluation import Evaluation
-from llmtl.playground.client import ServedTask
+from llmtl.playground.http_client import ServedTask
 from llmtl.report import ReportContent
 
 

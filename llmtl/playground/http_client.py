@@ -19,7 +19,7 @@ from llmtl.answers import Span, write_spans
 from llmtl.errors import ServingError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
-from llmtl.playground.answers import labels_text
+from llmtl.playground.shown_answers import labels_text
 
 ANSWER_SECONDS = 30.0
 """How long one message may take; a cold grammar compiler needs up to 14 s."""
@@ -60,7 +60,7 @@ class ServedTask:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServedAnswer:
     """The answer to one message: `milliseconds` from sending to the whole answer, `prompt` as the engine saw it.
 
     `label` and `error` are as in `Labelled`.
@@ -156,7 +156,7 @@ class Endpoint:
         """Return what is served; raises `ServingError` when nothing that llmtl serves answers there."""
         return self._checked(_TASK, self._sent(lambda: self._client.get("/task", cast_to=object)))
 
-    def answer(self, text: str, model: str) -> Answer:
+    def answer(self, text: str, model: str) -> ServedAnswer:
         """Return the answer to one message, with the probability of every label where it is a label."""
         create = self._client.chat.completions.with_raw_response.create
         asked = ChatCompletionUserMessageParam(role="user", content=text)
@@ -165,7 +165,7 @@ class Endpoint:
         milliseconds = 1000 * (time.perf_counter() - started)
         completion = self._checked(_COMPLETION, raw)
         [row] = self.predict([text], model)
-        return Answer(
+        return ServedAnswer(
             label=completion.choices[0].message.content if row.probabilities else row.label,
             probabilities=row.probabilities,
             milliseconds=milliseconds,
