@@ -15,7 +15,7 @@ from llmtl.costs import PriceConfig
 from llmtl.errors import BundleError, MissingFileError, MissingPackageError, RunError
 from llmtl.hardware import gaps, inspect
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
-from llmtl.packages import require
+from llmtl.packages import LOCAL, require
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import DECISION
 from llmtl.progress import Progress
@@ -133,6 +133,9 @@ def _engine(bundle: Bundle) -> _Engine:
     require_packages(bundle)
     if bundle.base is None:
         return _Engine(f"llmtl {__version__}", "cpu")
+    if not bundle.on_vllm:
+        require(f"Serving '{bundle.winner.name}'", *LOCAL)
+        return _Engine(f"llmtl {__version__}", inspect().device)
     hardware = inspect()
     [vllm] = [engine for engine in hardware.engines if engine.name == "vllm"]
     if not vllm.runs:

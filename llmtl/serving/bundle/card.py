@@ -178,7 +178,7 @@ def _serving(facts: Card) -> Iterable[str]:
     yield "## Serve it"
     yield "With llmtl, which checks that the live server predicts what was measured before it announces it:"
     yield "```\nllmtl serve .\n```"
-    if facts.bundle.base is None:
+    if not facts.bundle.on_vllm:
         yield from _key_note(facts)
         yield "Clients then send what OpenAI's chat endpoint takes:"
     else:
@@ -208,7 +208,7 @@ def _key_note(facts: Card) -> Iterable[str]:
 def _request_notes(facts: Card, winner: ServedStrategy) -> Iterable[str]:
     """Yield what the example request is."""
     spoken = json.dumps({"model": winner.model, "messages": [{"role": "user", "content": "TEXT"}]})
-    if facts.bundle.base is None:
+    if not facts.bundle.on_vllm:
         return
     if winner.retrieved:
         yield (
@@ -242,7 +242,9 @@ def _contents(facts: Card) -> Iterable[str]:
         lines += _embedder(facts)
     if any(each.weights in (Weights.ADAPTER, Weights.MERGED) for each in bundle.strategies):
         lines.append("The tuned weights: what they remember of the training examples.")
-    if bundle.winner.weights is Weights.CLASSIFIER:
+    if bundle.winner.weights is Weights.CLASSIFIER and bundle.base is not None:
+        lines.append(f"`{names.CLASSIFIER_FOLDER}/`: what was fitted to the training examples.")
+    elif bundle.winner.weights is Weights.CLASSIFIER:
         whole = ", and their references" if not bundle.task.kind.has_labels else ""
         lines.append(f"`{names.CLASSIFIER_FOLDER}/`: words and pieces of words of the training examples{whole}.")
     lines.append(f"`{names.REQUEST}`: one test input.")
@@ -271,8 +273,8 @@ def _weights(bundle: Bundle) -> str:
     """Return in which formats the weights are."""
     if bundle.winner.weights is Weights.HOSTED:
         return "There are no weights: the provider has them."
-    if bundle.winner.name == "crf":
-        return "The model is in CRFsuite's own format; nothing in it runs code."
+    if bundle.winner.weights is Weights.CLASSIFIER:
+        return "Nothing in its files can run code."
     return "Weights are safetensors only."
 
 

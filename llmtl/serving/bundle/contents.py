@@ -23,10 +23,10 @@ from llmtl.serving.bundle.checkpoint_files import (
     copy_tokenizer,
     describe_base,
 )
-from llmtl.serving.bundle.classifier import write_classifier
 from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_of
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.bundle.hosted import write_hosted
+from llmtl.serving.bundle.local import write_local
 from llmtl.serving.bundle.manifest import BUNDLE, RECORDED_ROWS, BaseModel, Bundle, Output, Recorded, Weights
 from llmtl.serving.bundle.merge import MergeCheck, check_merged, write_merged
 from llmtl.serving.bundle.read import EXAMPLES, load_bundle_tokenizer, read_pool
@@ -36,6 +36,7 @@ from llmtl.serving.bundle.strategies import retrieving, served_others, served_wi
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
+from llmtl.strategy import LocalServed
 from llmtl.task import Message
 
 VERIFIED = 200
@@ -58,7 +59,7 @@ def write_contents(job: Job) -> None:
     folder, source = job.folder, job.source
     weights = weights_of(source.served)
     if weights is Weights.CLASSIFIER:
-        bundle, check = _classifier(job), None
+        bundle, check = _local(job), None
     elif weights is Weights.HOSTED:
         bundle, check = _hosted(job), None
     else:
@@ -67,17 +68,22 @@ def write_contents(job: Job) -> None:
     write_json_lines(folder / names.RECORDED, list(RECORDED_ROWS.dump_python(rows, mode="json")))
     write_json(folder / names.LABELS, _labels(bundle))
     write_json(folder / names.REQUEST, _request(bundle, folder, rows[0].text))
-    if bundle.base is not None:
+    if bundle.on_vllm:
         _vllm_files(job, bundle)
     write_json(folder / names.MANIFEST, BUNDLE.dump_python(bundle, mode="json"))
     write_text(folder / names.CARD, card(Card(source, bundle, check, pool=len(read_pool(folder)))))
     write_hashes(folder, job.progress)
 
 
-def _classifier(job: Job) -> Bundle:
-    """Return what a bundle without a language model serves; its files are written."""
-    write_classifier(job.source.served.predictor, job.folder / names.CLASSIFIER_FOLDER)
-    return replace(_bundle(job, None), answers=job.source.task.labels, output=Output(job.source.task.kind.output))
+def _local(job: Job) -> Bundle:
+    """Write what the winner saves, and the base model if it needs that; return what the bundle serves."""
+    source, winner = job.source, job.source.served
+    base = None
+    if isinstance(winner.served, LocalServed) and winner.served.needs_base_model:
+        base = describe_base(source.model, source.model_name, dtype=source.dtype, task=source.task.name)
+        _base_files(job, base)
+    write_local(winner.predictor, job.folder / names.CLASSIFIER_FOLDER)
+    return replace(_bundle(job, base), answers=source.task.labels, output=Output(source.task.kind.output))
 
 
 def _hosted(job: Job) -> Bundle:
@@ -208,7 +214,7 @@ def _labels(bundle: Bundle) -> dict[str, Any]:
 def _request(bundle: Bundle, folder: Path, text: str) -> dict[str, Any]:
     """Return an example of what a client sends for `text` to stock vLLM, or to llmtl where there is no vLLM."""
     turns: list[Message] = [{"role": "user", "content": text}]
-    if bundle.base is None:
+    if not bundle.on_vllm:
         return {"model": bundle.winner.model, "messages": turns}
     if not bundle.winner.retrieved:
         return constrained(bundle, turns)

@@ -14,7 +14,9 @@ from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
 
-FORMAT = 1
+FORMAT = 2
+READABLE = (1, FORMAT)
+"""Since format 2 a bundle may hold a base model that llmtl's own server runs; all else is as in format 1."""
 MANIFEST, CHECKSUMS = "bundle.json", "SHA256SUMS"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER = "model", "adapter", "classifier"
 RETRIEVAL_FOLDER = "retrieval"
@@ -39,7 +41,7 @@ class Weights(StrEnum):
     BASE = "base"  # the base model, prompted
     ADAPTER = "adapter"  # the base model with the LoRA adapter
     MERGED = "merged"  # a checkpoint with the adapter merged in
-    CLASSIFIER = "classifier"  # no language model
+    CLASSIFIER = "classifier"  # what the strategy wrote, in llmtl's own server
     HOSTED = "hosted"  # a model at its provider
 
 
@@ -107,7 +109,7 @@ class Bundle:
     a space before it); in JSON they are the strings that stand for labels or types. `answer_tokens` are the token ids
     that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
     different prompts, and where answers are no single label. `end_token` is the id of the token that ends an answer.
-    `base` is None for a classifier and for a hosted model. `made_from` tells this bundle from one made of something
+    `base` is None for a hosted model, and for a classifier that needs none. `made_from` tells this bundle from one made of something
     else.
     """
 
@@ -125,6 +127,11 @@ class Bundle:
     end_token: int | None = None
     made_from: str = ""
     format: int = FORMAT
+
+    @property
+    def on_vllm(self) -> bool:
+        """Say whether vLLM runs the winner; llmtl's own server does otherwise."""
+        return self.winner.weights in (Weights.BASE, Weights.ADAPTER, Weights.MERGED)
 
     @property
     def strategies(self) -> tuple[ServedStrategy, ...]:

@@ -15,9 +15,9 @@ from llmtl.progress import Progress, Silent
 from llmtl.serving.bundle.hashes import check_hashes
 from llmtl.serving.bundle.manifest import (
     BUNDLE,
-    FORMAT,
     MANIFEST,
     POOL,
+    READABLE,
     RECORDED,
     RECORDED_ROWS,
     TOKENIZER_FOLDER,
@@ -32,7 +32,7 @@ EXAMPLES = TypeAdapter(tuple[Example, ...])
 def open_bundle(folder: Path | str, *, verify: bool = True, progress: Progress | None = None) -> Bundle:
     """Return what the bundle in `folder` serves; with `verify` after comparing every file with its SHA-256.
 
-    Raises `BundleError` for a folder that is missing, is no bundle, was written by another version of the format, or
+    Raises `BundleError` for a folder that is missing, is not a bundle, was written by another version of the format, or
     whose files are not those that were written.
     """
     folder = Path(folder)
@@ -69,7 +69,7 @@ def read_pool(folder: Path) -> tuple[Example, ...]:
 def tokenizer_folder(bundle: Bundle, folder: Path) -> Path:
     """Return the folder of the tokenizer's files; raises `BundleError` for a bundle without a language model."""
     if bundle.base is None:
-        raise BundleError(f"The winner '{bundle.winner.name}' is not a language model and has no tokenizer.")
+        raise BundleError(f"The winner '{bundle.winner.name}' prompts no language model and has no tokenizer.")
     return folder / (TOKENIZER_FOLDER if bundle.base.hub else bundle.base.source)
 
 
@@ -96,13 +96,17 @@ def _manifest(folder: Path) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise BundleError(f"'{path}' is damaged; export the bundle again with `llmtl export`.") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not isinstance(document, dict) or document.get("format") not in READABLE:
         found = document.get("format") if isinstance(document, dict) else None
         raise BundleError(
-            f"The bundle '{folder}' has format {found}, and this version of llmtl reads format {FORMAT}; export the "
+            f"The bundle '{folder}' has format {found}, and this version of llmtl reads {_formats()}; export the "
             "run again with this version."
         )
     return document
+
+
+def _formats() -> str:
+    return " and ".join(map(str, READABLE))
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

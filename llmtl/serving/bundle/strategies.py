@@ -27,9 +27,9 @@ def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
 def served_others(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
     """Return the other measured strategies that the same base model can run.
 
-    Merged weights are no longer the base model's, classifiers and hosted models have none: nothing is beside these.
+    Merged weights are no longer the base model's, and only vLLM runs several: nothing is beside other winners.
     """
-    if base is None or winner.weights is Weights.MERGED:
+    if base is None or winner.weights not in (Weights.BASE, Weights.ADAPTER):
         return ()
     found = []
     for measured in source.strategies:

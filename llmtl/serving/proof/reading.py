@@ -41,7 +41,7 @@ def reading_of(bundle: Bundle, folder: Path) -> Reading:
     task = bundle.task
     if task.kind.one_label:
         return Reading(task, lambda content, row: content)
-    if bundle.base is None:
+    if not bundle.on_vllm:
         return Reading(task, lambda content, row: _plain(task, content, row))
     template = Template(bundle.winner.told(task), TokenizerWording(load_bundle_tokenizer(bundle, folder)))
     return Reading(task, lambda content, row: template.parse(content, row.text))

@@ -58,9 +58,10 @@ def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, devic
     # -P: a file in the working directory must not take the place of a Python module.
     python = (sys.executable, "-P", "-m")
     address = {"host": options.host, "port": options.port}
-    if bundle.base is None:
+    if not bundle.on_vllm:
         argv = (*python, "llmtl.serving.task_api.classifier_app", *_flags(address))
-        return ServerCommand(argv, environment, folder)
+        return ServerCommand(argv, environment | _offline(bundle.base), folder)
+    assert bundle.base is not None
     arguments = {
         **vllm_arguments(bundle, folder),
         **address,
@@ -89,11 +90,15 @@ def _flags(arguments: Mapping[str, Any]) -> Iterator[str]:
 def _vllm_environment(base: BaseModel, folder: Path, device: str) -> dict[str, str]:
     """Return what vLLM is told by environment: no usage statistics, no hub for local files, the cache on a CPU."""
     environment = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", KEEP_ALIVE: str(KEEP_ALIVE_SECONDS)}
-    if not base.hub:
-        environment["HF_HUB_OFFLINE"] = "1"
+    environment |= _offline(base)
     if device == "cpu":
         environment[CACHE_GIB] = os.environ.get(CACHE_GIB, str(_cache_gib(base, folder)))
     return environment
+
+
+def _offline(base: BaseModel | None) -> dict[str, str]:
+    """Return the variable that keeps local files off the Hub."""
+    return {"HF_HUB_OFFLINE": "1"} if base is not None and not base.hub else {}
 
 
 def _cache_gib(base: BaseModel, folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Winners without a language model of their own, behind the same routes: baselines, and models at a provider.
+"""Winners that vLLM does not run, behind the same routes: what strategies load here, and models at a provider.
 
     python -m llmtl.serving.task_api.classifier_app --bundle F
 
@@ -31,9 +31,9 @@ from starlette.routing import Route
 from llmtl.errors import BundleError, LlmtlError
 from llmtl.kinds.kind import Read
 from llmtl.measured.endpoint import Paid
-from llmtl.serving.bundle.classifier import load_classifier
 from llmtl.serving.bundle.hosted import read_hosted
-from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Weights
+from llmtl.serving.bundle.local import load_local
+from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.answering import Answering, Local, Provider
 from llmtl.serving.task_api.answers import said
@@ -70,15 +70,15 @@ class ClassifierServer:
 
     def __init__(self, folder: Path, limits: Limits, environment: Mapping[str, str]) -> None:
         bundle = open_bundle(folder)
-        if bundle.base is not None:
-            raise BundleError(f"The winner '{bundle.winner.name}' is a language model; serve it with `llmtl serve`.")
+        if bundle.on_vllm:
+            raise BundleError(f"vLLM runs the winner '{bundle.winner.name}'; serve it with `llmtl serve`.")
         self._limits = limits
         self._bundle = bundle
         self._catalogue = Catalogue(bundle)
         self._answering: Answering = (
             Provider(bundle, read_hosted(folder, environment))
             if bundle.winner.weights is Weights.HOSTED
-            else Local(load_classifier(folder / CLASSIFIER_FOLDER, bundle.task, bundle.winner.name))
+            else Local(load_local(bundle, folder))
         )
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
         self._started = int(time())
@@ -157,7 +157,7 @@ class Metrics:
 def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) -> Starlette:
     """Return the application that serves the bundle in `folder`, with the limits and key that `environment` sets.
 
-    Raises `BundleError` for a bundle that is incomplete, changed, or has a language model.
+    Raises `BundleError` for a bundle that is incomplete, changed, or for vLLM.
     """
     environment = os.environ if environment is None else environment
     server = ClassifierServer(folder, Limits.from_environment(environment), environment)
@@ -187,7 +187,7 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until stopped, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Serve a bundle whose winner is no language model.")
+    parser = argparse.ArgumentParser(description="Serve a bundle whose winner vLLM does not run.")
     parser.add_argument("--bundle", type=Path, default=os.environ.get(BUNDLE_VARIABLE), help="default: $LLMTL_BUNDLE")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")

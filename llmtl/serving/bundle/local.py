@@ -1,0 +1,103 @@
+"""A winner that llmtl's own server runs: its strategy writes its files, and reads them back.
+
+    classifier/    what the strategy wrote; nothing in it can run code
+    model/         the base model, where the winner reads its states; one from the Hub stays there
+
+Not covered: what the files of a strategy are (its own file in `llmtl.strategies`, or another package).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from safetensors import SafetensorError
+
+from llmtl.engines.protocol import Engine, ModelSource
+from llmtl.errors import BundleError, RunError
+from llmtl.progress import Advance, unwatched
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle
+from llmtl.strategies.table import STRATEGIES
+from llmtl.strategy import FitContext, LocalServed, Prediction, Predictor, Served
+
+_DATA = {".json", ".jsonl", ".safetensors", ".txt", ".crfsuite", ".model", ".jinja", ".md"}
+"""The endings of files that cannot run code."""
+
+
+class _OneAtATime:
+    """A predictor that one thread at a time may use."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._turn = Lock()
+
+    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Predict in order, one prediction per text."""
+        with self._turn:
+            return self._predictor.predict(texts, advance=advance)
+
+    def save(self, folder: Path) -> None:
+        """Write the predictor."""
+        self._predictor.save(folder)
+
+    def served(self) -> Served:
+        """Say how the predictor is served."""
+        return self._predictor.served()
+
+
+def write_local(predictor: Predictor, folder: Path, *, strategy: str) -> None:
+    """Let a predictor write its files to `folder`; raises `BundleError` for one that could run code."""
+    folder.mkdir(parents=True, exist_ok=True)
+    predictor.save(folder)
+    odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in _DATA)
+    if odd:
+        raise BundleError(
+            f"'{strategy}' keeps '{odd[0]}', and a bundle takes no file that could run code; export another strategy "
+            "with --strategy."
+        )
+
+
+def load_local(bundle: Bundle, folder: Path) -> Predictor:
+    """Load the winner of the bundle in `folder`, with the base model if it needs that.
+
+    Raises `BundleError` when its files are missing or damaged, or the package that has its strategy is not installed.
+    """
+    name, place = bundle.winner.name, folder / CLASSIFIER_FOLDER
+    if name not in STRATEGIES:
+        raise BundleError(f"The bundle's strategy '{name}' is not known here; install the package that has it.")
+    model = _base(bundle, folder)
+    context = FitContext(
+        bundle.task, train=(), dev=(), model=model or ModelSource("none"), load_engine=_engines(model), folder=place
+    )
+    try:
+        predictor = STRATEGIES[name]().load(context, place)
+    except (RunError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise BundleError(f"The classifier in '{place}' is missing or damaged; export the bundle again.") from error
+    served = predictor.served()
+    if isinstance(served, LocalServed) and (served.one_at_a_time or served.needs_base_model):
+        return _OneAtATime(predictor)  # an engine keeps the cache of one prefix from call to call
+    return predictor
+
+
+def _base(bundle: Bundle, folder: Path) -> ModelSource | None:
+    """Return where the base model is, in the numbers it was measured in."""
+    base = bundle.base
+    if base is None:
+        return None
+    source = ModelSource(base.source, base.revision) if base.hub else ModelSource(str(folder / base.source))
+    return replace(source, dtype=base.dtype)
+
+
+def _engines(model: ModelSource | None) -> Callable[[Path | None], Engine]:
+    """Return what loads the base model once, on the GPU if there is one."""
+
+    @cache
+    def load(adapter: Path | None) -> Engine:
+        if model is None or adapter is not None:
+            raise BundleError("The bundle does not hold the language model that its winner asks for; export it again.")
+        from llmtl.engines.transformers.engine import TransformersEngine  # most bundles do not need it
+
+        return TransformersEngine.load(model)
+
+    return load
