@@ -1,0 +1,59 @@
+"""Bundles that an earlier version wrote (format 1) still open, and answer as was recorded in them."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from llmtl.errors import BundleError
+from llmtl.serving.bundle.manifest import FORMAT
+from llmtl.serving.bundle.read import open_bundle, read_recorded
+from llmtl.serving.task_api.answers import canonical
+from llmtl.serving.task_api.classifier_app import create_app
+
+KEPT = Path(__file__).parents[2] / "fixtures" / "bundles" / "ce0dc59.tar.gz"
+LOCAL = (
+    "classification-tfidf",
+    "multi-label-tfidf",
+    "extraction-crf",
+    "extraction-dictionary",
+    "generation-majority",
+    "generation-nearest",
+)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """Return a folder with one bundle per name."""
+    folder = tmp_path_factory.mktemp("bundles")
+    with tarfile.open(KEPT) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_they_answer_as_recorded(name, bundles):
+    folder = bundles / name
+    bundle, recorded = open_bundle(folder), read_recorded(folder)
+    assert bundle.format == 1
+    with TestClient(create_app(folder, environment={})) as client:
+        rows = client.post("/v1/predict", json={"inputs": [row.text for row in recorded]}).json()["data"]
+    answers = [canonical(bundle.task.kind, bundle.task.labels, row) for row in rows]
+    assert answers == [row.prediction for row in recorded]
+    for row, then in zip(rows, recorded, strict=True):
+        assert row.get("probabilities", {}) == pytest.approx(then.probabilities, abs=1e-6)
+
+
+def test_a_hosted_winner_of_an_earlier_version_opens(bundles):
+    with TestClient(create_app(bundles / "hosted", environment={})) as client:
+        assert client.get("/v1/task").json()["strategy"] == "hosted"
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    told = {"format": FORMAT + 1, "winner": {}}
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "bundle.json").write_text(json.dumps(told))
+    with pytest.raises(BundleError, match=rf"has format {FORMAT + 1}, and this version of llmtl reads 1 and {FORMAT};"):
+        open_bundle(tmp_path / "bundle")
