@@ -21,6 +21,7 @@ from llmtl.pipeline.run_format import DECISION
 from llmtl.progress import Progress
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.hosted import read_hosted, require_key
+from llmtl.serving.bundle.local import require_strategy
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
 from llmtl.serving.live import Job, Live, claim_ports, example_text, live
@@ -131,6 +132,7 @@ class _Engine:
 def _engine(bundle: Bundle) -> _Engine:
     """Return what serves the bundle here; raises `MissingPackageError` when it needs vLLM and that cannot run."""
     require_packages(bundle)
+    require_strategy(bundle)
     if bundle.base is None:
         return _Engine(f"llmtl {__version__}", "cpu")
     if not bundle.on_vllm:

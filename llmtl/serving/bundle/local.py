@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import BundleError, RunError
 from llmtl.progress import Advance, unwatched
-from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, Weights
 from llmtl.strategies.table import STRATEGIES
 from llmtl.strategy import FitContext, LocalServed, Prediction, Predictor, Served
 
@@ -58,14 +58,20 @@ def write_local(predictor: Predictor, folder: Path, *, strategy: str) -> None:
         )
 
 
+def require_strategy(bundle: Bundle) -> None:
+    """Raise `BundleError` unless the strategy that loads the winner's files is installed."""
+    name = bundle.winner.name
+    if bundle.winner.weights is Weights.CLASSIFIER and name not in STRATEGIES:
+        raise BundleError(f"The bundle's strategy '{name}' is not known here; install the package that has it.")
+
+
 def load_local(bundle: Bundle, folder: Path) -> Predictor:
     """Load the winner of the bundle in `folder`, with the base model if it needs that.
 
     Raises `BundleError` when its files are missing or damaged, or the package that has its strategy is not installed.
     """
+    require_strategy(bundle)
     name, place = bundle.winner.name, folder / CLASSIFIER_FOLDER
-    if name not in STRATEGIES:
-        raise BundleError(f"The bundle's strategy '{name}' is not known here; install the package that has it.")
     model = _base(bundle, folder)
     context = FitContext(
         bundle.task, train=(), dev=(), model=model or ModelSource("none"), load_engine=_engines(model), folder=place

@@ -42,8 +42,9 @@ def test_they_answer_as_recorded(name, bundles):
         rows = client.post("/v1/predict", json={"inputs": [row.text for row in recorded]}).json()["data"]
     answers = [canonical(bundle.task.kind, bundle.task.labels, row) for row in rows]
     assert answers == [row.prediction for row in recorded]
-    for row, then in zip(rows, recorded, strict=True):
-        assert row.get("probabilities", {}) == pytest.approx(then.probabilities, abs=1e-6)
+    if bundle.output.form == "label":
+        for row, then in zip(rows, recorded, strict=True):
+            assert row["probabilities"] == pytest.approx(then.probabilities, abs=1e-6)
 
 
 def test_a_hosted_winner_of_an_earlier_version_opens(bundles):
