@@ -17,9 +17,10 @@ from safetensors import SafetensorError
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import BundleError, RunError
 from llmtl.progress import Advance, unwatched
-from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, Weights
+from llmtl.serving.bundle.manifest import Bundle, Weights
 from llmtl.strategies.table import STRATEGIES
 from llmtl.strategy import FitContext, LocalServed, Prediction, Predictor, Served
+from llmtl.task import Input, Task
 
 _DATA = {".json", ".jsonl", ".safetensors", ".txt", ".crfsuite", ".model", ".jinja", ".md"}
 """The endings of files that cannot run code."""
@@ -32,10 +33,10 @@ class _OneAtATime:
         self._predictor = predictor
         self._turn = Lock()
 
-    def predict(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Predict in order, one prediction per text."""
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Predict in order, one prediction per input."""
         with self._turn:
-            return self._predictor.predict(texts, advance=advance)
+            return self._predictor.predict(inputs, advance=advance)
 
     def save(self, folder: Path) -> None:
         """Write the predictor."""
@@ -46,48 +47,50 @@ class _OneAtATime:
         return self._predictor.served()
 
 
-def write_local(predictor: Predictor, folder: Path, *, strategy: str) -> None:
+def write_local(predictor: Predictor, folder: Path) -> None:
     """Let a predictor write its files to `folder`; raises `BundleError` for one that could run code."""
     folder.mkdir(parents=True, exist_ok=True)
     predictor.save(folder)
     odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in _DATA)
     if odd:
         raise BundleError(
-            f"'{strategy}' keeps '{odd[0]}', and a bundle takes no file that could run code; export another strategy "
+            f"The strategy wrote '{odd[0]}', and a bundle takes no file that could run code; export another strategy "
             "with --strategy."
         )
 
 
 def require_strategy(bundle: Bundle) -> None:
     """Raise `BundleError` unless the strategy that loads the winner's files is installed."""
-    name = bundle.winner.name
-    if bundle.winner.weights is Weights.CLASSIFIER and name not in STRATEGIES:
-        raise BundleError(f"The bundle's strategy '{name}' is not known here; install the package that has it.")
+    if bundle.winner.weights is Weights.CLASSIFIER:
+        _require(bundle.winner.name)
 
 
-def load_local(bundle: Bundle, folder: Path) -> Predictor:
-    """Load the winner of the bundle in `folder`, with the base model if it needs that.
+def _require(strategy: str) -> None:
+    if strategy not in STRATEGIES:
+        raise BundleError(f"The bundle's strategy '{strategy}' is not installed; install the package that has it.")
 
-    Raises `BundleError` when its files are missing or damaged, or the package that has its strategy is not installed.
+
+def load_local(folder: Path, task: Task, strategy: str, model: ModelSource | None = None) -> Predictor:
+    """Load what a strategy wrote to `folder`; `model` is the base model, where the bundle holds one.
+
+    Raises `BundleError` when the files are missing or damaged, or the package that has the strategy is not installed.
     """
-    require_strategy(bundle)
-    name, place = bundle.winner.name, folder / CLASSIFIER_FOLDER
-    model = _base(bundle, folder)
+    _require(strategy)
     context = FitContext(
-        bundle.task, train=(), dev=(), model=model or ModelSource("none"), load_engine=_engines(model), folder=place
+        task, train=(), dev=(), model=model or ModelSource("none"), load_engine=_engines(model), folder=folder
     )
     try:
-        predictor = STRATEGIES[name]().load(context, place)
+        predictor = STRATEGIES[strategy]().load(context, folder)
     except (RunError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise BundleError(f"The classifier in '{place}' is missing or damaged; export the bundle again.") from error
+        raise BundleError(f"The classifier in '{folder}' is missing or damaged; export the bundle again.") from error
     served = predictor.served()
     if isinstance(served, LocalServed) and (served.one_at_a_time or served.needs_base_model):
         return _OneAtATime(predictor)  # an engine keeps the cache of one prefix from call to call
     return predictor
 
 
-def _base(bundle: Bundle, folder: Path) -> ModelSource | None:
-    """Return where the base model is, in the numbers it was measured in."""
+def base_source(bundle: Bundle, folder: Path) -> ModelSource | None:
+    """Return where the base model of the bundle in `folder` is, in the numbers it was measured in."""
     base = bundle.base
     if base is None:
         return None

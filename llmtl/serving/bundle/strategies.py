@@ -58,8 +58,6 @@ def weights_of(measured: Measured) -> Weights:
 
 def _unservable(source: BundleSource, measured: Measured) -> str | None:
     """Return why no server of llmtl can run a measured strategy, and the cure; None where one can."""
-    if isinstance(measured.served, LocalServed) and measured.served.needs_base_model:
-        return "a server that loads the base model beside a head is not there yet; export another with --strategy"
     found = _retrieved(measured)
     if found is not None and found.by is Retrieval.MODEL:
         return too_large_to_embed(source.model, source.dtype)

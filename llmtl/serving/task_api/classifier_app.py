@@ -32,8 +32,8 @@ from llmtl.errors import BundleError, LlmtlError
 from llmtl.kinds.kind import Read
 from llmtl.measured.endpoint import Paid
 from llmtl.serving.bundle.hosted import read_hosted
-from llmtl.serving.bundle.local import load_local
-from llmtl.serving.bundle.manifest import Weights
+from llmtl.serving.bundle.local import base_source, load_local
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, Weights
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.answering import Answering, Local, Provider
 from llmtl.serving.task_api.answers import said
@@ -62,7 +62,7 @@ from llmtl.serving.task_api.routes import (
     PREDICT,
     TASK,
 )
-from llmtl.strategy import Prediction
+from llmtl.strategy import Prediction, Predictor
 
 
 class ClassifierServer:
@@ -78,7 +78,7 @@ class ClassifierServer:
         self._answering: Answering = (
             Provider(bundle, read_hosted(folder, environment))
             if bundle.winner.weights is Weights.HOSTED
-            else Local(load_local(bundle, folder))
+            else Local(_loaded(bundle, folder))
         )
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
         self._started = int(time())
@@ -208,6 +208,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     return 0
+
+
+def _loaded(bundle: Bundle, folder: Path) -> Predictor:
+    """Load the winner that this process runs."""
+    return load_local(folder / CLASSIFIER_FOLDER, bundle.task, bundle.winner.name, base_source(bundle, folder))
 
 
 async def _health(_request: Request) -> Response:

@@ -8,7 +8,7 @@ import pytest
 
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import BundleError
-from llmtl.serving.bundle.classifier import load_classifier, write_classifier
+from llmtl.serving.bundle.local import load_local, write_local
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.strategies.majority import MajorityPredictor
 from llmtl.strategies.tfidf import Tfidf, TfidfConfig
@@ -42,7 +42,7 @@ def fitted(folder: Path, features: str, train: tuple[Example, ...] = TRAIN):
 def test_the_recorded_probabilities_come_back(llama_run, bundle_of, strategy):
     folder = bundle_of(llama_run, strategy)
     bundle, rows = open_bundle(folder), read_recorded(folder)
-    predictor = load_classifier(folder / "classifier", bundle.task, strategy)
+    predictor = load_local(folder / "classifier", bundle.task, strategy)
     for row, now in zip(rows, predictor.predict([row.text for row in rows]), strict=True):
         assert now.answer == row.prediction
         assert dict(now.probabilities) == pytest.approx(row.probabilities, abs=1e-12)
@@ -51,8 +51,8 @@ def test_the_recorded_probabilities_come_back(llama_run, bundle_of, strategy):
 @pytest.mark.parametrize("features", ["word", "word+char"])
 def test_every_kind_of_features_comes_back_exactly(tmp_path, features):
     predictor = fitted(tmp_path / "fit", features)
-    write_classifier(predictor, tmp_path / "files")
-    again = load_classifier(tmp_path / "files", TASK, "tfidf")
+    write_local(predictor, tmp_path / "files")
+    again = load_local(tmp_path / "files", TASK, "tfidf")
     for now, then in zip(again.predict(TEXTS), predictor.predict(TEXTS), strict=True):
         assert now.probabilities == then.probabilities
         assert now.answer == then.answer
@@ -63,15 +63,15 @@ def test_every_kind_of_features_comes_back_exactly(tmp_path, features):
 def test_texts_without_any_word(tmp_path):
     silent = tuple(Example(str(position), "!?", label) for position, label in enumerate("aab"))
     predictor = fitted(tmp_path / "fit", "word", silent)
-    write_classifier(predictor, tmp_path / "files")
-    [now] = load_classifier(tmp_path / "files", TASK, "tfidf").predict(["anything"])
+    write_local(predictor, tmp_path / "files")
+    [now] = load_local(tmp_path / "files", TASK, "tfidf").predict(["anything"])
     assert dict(now.probabilities) == pytest.approx({"b": 1 / 3, "a": 2 / 3, "never seen": 0})
 
 
 def test_a_majority_needs_no_arrays(tmp_path):
-    write_classifier(MajorityPredictor({"b": 0.25, "a": 0.75, "never seen": 0.0}), tmp_path)
+    write_local(MajorityPredictor({"b": 0.25, "a": 0.75, "never seen": 0.0}), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["classifier.json"]
-    [now] = load_classifier(tmp_path, TASK, "majority").predict(["anything"])
+    [now] = load_local(tmp_path, TASK, "majority").predict(["anything"])
     assert (now.answer, list(now.probabilities)) == ("a", ["b", "a", "never seen"])
 
 
@@ -101,9 +101,9 @@ def test_damage_is_one_line(llama_run, bundle_of, tmp_path, spoil):
         facts["parts"][0]["terms"].pop()
         (folder / "classifier.json").write_text(json.dumps(facts))
     with pytest.raises(BundleError, match="missing or damaged; export the bundle again"):
-        load_classifier(folder, llama_run.task, "tfidf")
+        load_local(folder, llama_run.task, "tfidf")
 
 
 def test_a_strategy_that_is_not_installed_is_named(tmp_path):
     with pytest.raises(BundleError, match=r"'theirs' is not installed; install the package that has it"):
-        load_classifier(tmp_path, TASK, "theirs")
+        load_local(tmp_path, TASK, "theirs")

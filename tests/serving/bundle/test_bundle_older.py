@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from llmtl.errors import BundleError
 from llmtl.serving.bundle.manifest import FORMAT
 from llmtl.serving.bundle.read import open_bundle, read_recorded
-from llmtl.serving.task_api.answers import canonical
+from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.task_api.classifier_app import create_app
 
 KEPT = Path(__file__).parents[2] / "fixtures" / "bundles" / "ce0dc59.tar.gz"
@@ -40,7 +40,8 @@ def test_they_answer_as_recorded(name, bundles):
     assert bundle.format == 1
     with TestClient(create_app(folder, environment={})) as client:
         rows = client.post("/v1/predict", json={"inputs": [row.text for row in recorded]}).json()["data"]
-    answers = [canonical(bundle.task.kind, bundle.task.labels, row) for row in rows]
+    reading = reading_of(bundle, folder)
+    answers = [reading.row(row) for row in rows]
     assert answers == [row.prediction for row in recorded]
     if bundle.output.form == "label":
         for row, then in zip(rows, recorded, strict=True):

@@ -109,9 +109,9 @@ def test_a_damaged_manifest(copied, content):
 
 def test_a_bundle_of_another_format(copied):
     document = json.loads((copied / "bundle.json").read_text())
-    (copied / "bundle.json").write_text(json.dumps(document | {"format": 2}))
+    (copied / "bundle.json").write_text(json.dumps(document | {"format": 3}))
     with pytest.raises(
-        BundleError, match="has format 2, and this version of llmtl reads format 1; export the run again"
+        BundleError, match="has format 3, and this version of llmtl reads 1 and 2; export the run again"
     ):
         open_bundle(copied)
 
@@ -126,5 +126,5 @@ def test_what_cannot_be_read(copied, llama_run, bundle_of):
     with pytest.raises(BundleError, match=r"tokenizer in .* cannot be loaded; export the bundle again"):
         load_bundle_tokenizer(open_bundle(copied, verify=False), copied)
     classifier = bundle_of(llama_run, "majority")
-    with pytest.raises(BundleError, match="is not a language model and has no tokenizer"):
+    with pytest.raises(BundleError, match="prompts no language model and has no tokenizer"):
         load_bundle_tokenizer(open_bundle(classifier), classifier)

@@ -15,7 +15,7 @@ from llmtl.errors import BundleError
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pipeline.export import export
-from llmtl.serving.bundle.classifier import load_classifier
+from llmtl.serving.bundle.local import load_local
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.task_api.classifier_app import create_app
@@ -66,7 +66,7 @@ def test_what_was_measured_comes_back(folders, kind, strategy):
     folder = folders[kind, strategy]
     bundle, rows = open_bundle(folder), read_recorded(folder)
     assert {row.prediction is not None for row in rows} == {True}
-    predictor = load_classifier(folder / "classifier", bundle.task, strategy)
+    predictor = load_local(folder / "classifier", bundle.task, strategy)
     assert [each.answer for each in predictor.predict([row.text for row in rows])] == [row.prediction for row in rows]
 
 
@@ -122,7 +122,7 @@ def test_a_stream_says_the_same(folders):
 def test_many_clients_of_a_field_do_not_mix_their_texts(folders):
     folder = folders["extraction", "crf"]
     rows = read_recorded(folder) * 30
-    predictor = load_classifier(folder / "classifier", open_bundle(folder).task, "crf")
+    predictor = load_local(folder / "classifier", open_bundle(folder).task, "crf")
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda row: predictor.predict([row.text])[0].answer, rows))
     assert found == [row.prediction for row in rows]
@@ -143,7 +143,7 @@ def test_damage_is_one_line(folders, tmp_path, kind, strategy, file):
     folder = Path(shutil.copytree(folders[kind, strategy], tmp_path / "spoiled"))
     (folder / "classifier" / file).unlink()
     with pytest.raises(BundleError, match="missing or damaged; export the bundle again"):
-        load_classifier(folder / "classifier", open_bundle(folder, verify=False).task, strategy)
+        load_local(folder / "classifier", open_bundle(folder, verify=False).task, strategy)
     with pytest.raises(BundleError, match=f"lacks 'classifier/{file}'"):
         open_bundle(folder)
 

@@ -91,4 +91,4 @@ def test_without_the_package_its_bundle_names_what_is_missing(run, tmp_path, env
         timeout=600,
     )
     assert done.returncode != 0
-    assert "strategy 'longest-word' is not known here; install the package that has it" in done.stdout + done.stderr
+    assert "strategy 'longest-word' is not installed; install the package that has it" in done.stdout + done.stderr

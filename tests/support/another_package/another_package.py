@@ -15,9 +15,9 @@ class Lengths:
     shorter: str
     longer: str
 
-    def predict(self, texts, *, advance=lambda units: None):
-        advance(len(texts))
-        return [self._predicted(str(at), text) for at, text in enumerate(texts)]
+    def predict(self, inputs, *, advance=lambda units: None):
+        advance(len(inputs))
+        return [self._predicted(str(at), text) for at, text in enumerate(inputs)]
 
     def _predicted(self, place, text):
         label = self.shorter if max(map(len, text.split()), default=0) <= self.most else self.longer
@@ -39,7 +39,6 @@ class LongestWord(Strategy):
         name="longest-word",
         role=Role.BASELINE,
         served=LocalServed,
-        kinds=frozenset({"classification"}),
         made_with="another-package",
         is_made_by="counting letters",
         summary="The length of the longest word.",
@@ -59,10 +58,10 @@ class Weights:
     def __init__(self, context, weights):
         self._context, self._weights = context, weights
 
-    def predict(self, texts, *, advance=lambda units: None):
+    def predict(self, inputs, *, advance=lambda units: None):
         engine, labels = self._context.load_engine(None), self._context.task.labels
         template = Template(self._context.task, engine)
-        scores = engine.score([template.prompt(text) for text in texts], template.answers(), advance=advance)
+        scores = engine.score([template.prompt(text) for text in inputs], template.answers(), advance=advance)
         found = []
         for place, score in enumerate(scores):
             weighed = {
@@ -88,7 +87,6 @@ class Reweighted(Strategy):
         name="reweighted",
         role=Role.FEATURES,
         served=LocalServed,
-        kinds=frozenset({"classification"}),
         runs=Runs.BASE_MODEL,
         made_with="another-package",
         is_made_by="weighing what the base model says",
