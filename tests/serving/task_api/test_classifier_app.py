@@ -207,4 +207,4 @@ def test_what_it_cannot_serve_is_said_in_one_line(llama_run, bundle_of, tmp_path
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
-    assert ("is a language model; serve it with" if strategy else "is not a bundle") in line
+    assert ("vLLM runs the winner 'zero-shot'; serve it with" if strategy else "is not a bundle") in line
