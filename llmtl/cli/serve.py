@@ -25,7 +25,7 @@ _LIMITS = ("max_body_bytes", "max_inputs", "max_characters")
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     from llmtl.serving.server.options import RestartPolicy, ServeOptions
-    from llmtl.serving.task_api.limits import Limits
+    from llmtl.serving.task_api.interface import RequestLimits
 
     parser.add_argument("run", metavar="RUN", help="a run folder, or a bundle that `llmtl export` wrote")
     for name in _ADDRESS:
@@ -48,7 +48,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the server's command and do not start it")
     limits = parser.add_argument_group("limits of one request")
     for name in _LIMITS:
-        add_mirrored(limits, Limits, name)
+        add_mirrored(limits, RequestLimits, name)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -76,7 +76,7 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _serve_options(options: argparse.Namespace) -> "ServeOptions":
     from llmtl.serving.server.options import RestartPolicy, ServeOptions
-    from llmtl.serving.task_api.limits import Limits
+    from llmtl.serving.task_api.interface import RequestLimits
 
     chosen = read_mirrored(options, ServeOptions, (*_ADDRESS, "playground_port", "share", *_CHECKS))
     return replace(
@@ -84,7 +84,7 @@ def _serve_options(options: argparse.Namespace) -> "ServeOptions":
         playground_port=None if options.no_playground else chosen.playground_port,
         api_key=options.api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), None),
         measure=not options.no_measure,
-        limits=read_mirrored(options, Limits, _LIMITS),
+        limits=read_mirrored(options, RequestLimits, _LIMITS),
         restarts=read_mirrored(options, RestartPolicy, _RESTARTS),
         extra=options.passed_on,
     )

@@ -13,10 +13,10 @@ from llmtl.pipeline.models import identity, source_of
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
 from llmtl.progress import Progress, Silent
-from llmtl.serving.bundle.hosted import HostedWinner, hosted_winner
 from llmtl.serving.bundle.manifest import FORMAT
+from llmtl.serving.bundle.provider import HostedWinner, hosted_winner
 from llmtl.serving.bundle.read import is_bundle, open_bundle
-from llmtl.serving.bundle.source import BundleSource, Measured
+from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
 from llmtl.strategies.table import STRATEGIES, sending_away
@@ -80,19 +80,21 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
     )
 
 
-def _measured(run: Run, name: str) -> Measured:
+def _measured(run: Run, name: str) -> MeasuredStrategy:
     """Return one strategy of the run."""
     test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
-    return Measured(STRATEGIES[name].facts, test, run.folder / run.index.fits[name], load=lambda: run.predictor(name))
+    return MeasuredStrategy(
+        STRATEGIES[name].facts, test, run.folder / run.index.fits[name], load=lambda: run.predictor(name)
+    )
 
 
-def _require_allowed(run: Run, served: Measured) -> None:
+def _require_allowed(run: Run, served: MeasuredStrategy) -> None:
     """Raise `BundleError` where inputs must stay private."""
     if run.recipe.decision.private and served.name in sending_away(run.recipe.strategies):
         raise BundleError(f"'{served.name}' sends inputs to its provider, which the recipe's decision.private forbids.")
 
 
-def _hosted(run: Run, served: Measured) -> HostedWinner | None:
+def _hosted(run: Run, served: MeasuredStrategy) -> HostedWinner | None:
     """Return where the winner's model is; None where it runs here."""
     if not isinstance(served.served, ProviderServed):
         return None
@@ -100,7 +102,7 @@ def _hosted(run: Run, served: Measured) -> HostedWinner | None:
     return hosted_winner(model.endpoint, token_prices(run.recipe.prices), served.test, top_logprobs=model.top_logprobs)
 
 
-def _require_same_model(run: Run, served: Measured) -> None:
+def _require_same_model(run: Run, served: MeasuredStrategy) -> None:
     """Raise `BundleError` when the model's files are not those that were measured."""
     measured = read_json(served.folder / "depends_on.json")["model"]
     if identity(run.recipe.model, source_of(run.recipe.model)) != measured:

@@ -20,11 +20,11 @@ from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import DECISION
 from llmtl.progress import Progress
 from llmtl.serving.announcement import announcement
-from llmtl.serving.bundle.hosted import read_hosted, require_key
 from llmtl.serving.bundle.local import require_strategy
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
+from llmtl.serving.bundle.provider import read_hosted, require_key
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
-from llmtl.serving.live import Job, Live, claim_ports, example_text, live
+from llmtl.serving.live import Live, ServingJob, claim_ports, example_text, live
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.process import stoppable
@@ -104,13 +104,13 @@ def _exported(run: Run, *, strategy: str | None, merge: bool, progress: Progress
     return Target(folder, open_bundle(folder, verify=False), run)
 
 
-def _job(target: Target) -> Job:
+def _job(target: Target) -> ServingJob:
     engine = _engine(target.bundle)
     hosted = None
     if target.bundle.winner.weights is Weights.HOSTED:
         hosted = read_hosted(target.folder, os.environ)
         require_key(hosted, os.environ)
-    return Job(
+    return ServingJob(
         folder=target.folder,
         bundle=target.bundle,
         recorded=read_recorded(target.folder),
@@ -197,7 +197,7 @@ def _playground(target: Target, server: Live, options: ServeOptions, notice: Not
         playground.close()
 
 
-def _announce(job: Job, server: Live, playground: str | None, notice: Notice) -> None:
+def _announce(job: ServingJob, server: Live, playground: str | None, notice: Notice) -> None:
     lines = announcement(
         server.endpoint,
         strategy=job.bundle.winner.name,

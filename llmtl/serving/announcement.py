@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity
 from llmtl.report import wording
-from llmtl.serving.proof.client import Endpoint
+from llmtl.serving.proof.target import LiveEndpoint
 
 API_KEY = "LLMTL_API_KEY"
 """The environment variable from which the printed examples take the key."""
@@ -17,7 +17,7 @@ MOST_DISAGREEMENTS = 10
 _MOST_CHARACTERS = 60
 
 
-def announcement(endpoint: Endpoint, *, strategy: str, engine: str, text: str, playground: str | None) -> list[str]:
+def announcement(endpoint: LiveEndpoint, *, strategy: str, engine: str, text: str, playground: str | None) -> list[str]:
     """Return the lines that announce a server; `text` is the input of the examples."""
     lines = [
         f"{endpoint.model} ({strategy}) is served by {engine} at {endpoint.openai_url}",
@@ -34,14 +34,14 @@ def announcement(endpoint: Endpoint, *, strategy: str, engine: str, text: str, p
     return [*lines, "Ctrl-C stops it."]
 
 
-def curl_line(endpoint: Endpoint, text: str) -> str:
+def curl_line(endpoint: LiveEndpoint, text: str) -> str:
     """Return one line for a shell that asks for the answer to `text`."""
     key = f' -H "Authorization: Bearer ${API_KEY}"' if endpoint.api_key else ""
     body = shlex.quote(json.dumps(endpoint.chat(text), ensure_ascii=False))
     return f"curl -s {endpoint.openai_url}/chat/completions -H 'Content-Type: application/json'{key} -d {body}"
 
 
-def python_snippet(endpoint: Endpoint, text: str) -> list[str]:
+def python_snippet(endpoint: LiveEndpoint, text: str) -> list[str]:
     """Return the lines of a program that asks for the answer to `text` through the `openai` package."""
     key = f'os.environ["{API_KEY}"]' if endpoint.api_key else f'"{endpoint.key}"'
     body = endpoint.chat(text)
@@ -78,7 +78,7 @@ def paid_line(paid: Paid) -> str:
 
 
 def disagreement_lines(disagreements: Sequence[Disagreement]) -> list[str]:
-    """Return one line a disagreement with both probabilities, the first few of them."""
+    """Return one line per disagreement with both probabilities, the first few of them."""
     lines = [_disagreement(item) for item in disagreements[:MOST_DISAGREEMENTS]]
     rest = len(disagreements) - MOST_DISAGREEMENTS
     return [*lines, f"  and {rest} more"] if rest > 0 else lines

@@ -15,12 +15,12 @@ from llmtl.measured.endpoint import Load, Paid, Parity, Served
 from llmtl.report import wording
 from llmtl.report.serving import HOSTED
 from llmtl.serving import announcement
-from llmtl.serving.bundle.hosted import HostedWinner
 from llmtl.serving.bundle.manifest import Bundle, Recorded
-from llmtl.serving.proof.client import Endpoint, paid_so_far, warm_up
+from llmtl.serving.bundle.provider import HostedWinner
 from llmtl.serving.proof.load import measure_load, measure_paid
 from llmtl.serving.proof.parity import check_parity, chosen
 from llmtl.serving.proof.reading import Reading, reading_of
+from llmtl.serving.proof.target import LiveEndpoint, paid_so_far, warm_up
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.server_command import server_command
@@ -34,7 +34,7 @@ PAID_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Job:
+class ServingJob:
     """What is served and by what: a verified bundle in `folder`, its recorded predictions, the engine and the device.
 
     `engine` names the server with its version; `device` is `cpu` or `cuda`. `hosted` is where inputs are sent
@@ -54,7 +54,7 @@ class Job:
 class Live:
     """A server that passed its checks: where it is, what was measured (None when that was left out)."""
 
-    endpoint: Endpoint
+    endpoint: LiveEndpoint
     supervisor: Supervisor
     parity: Parity
     served: Served | None
@@ -72,13 +72,13 @@ def claim_ports(options: ServeOptions) -> ServeOptions:
 
 
 @contextmanager
-def live(job: Job, options: ServeOptions, *, log: Path, notice: Notice) -> Iterator[Live]:
+def live(job: ServingJob, options: ServeOptions, *, log: Path, notice: Notice) -> Iterator[Live]:
     """Return a context in which the server runs, after it passed the parity check; its end stops the server.
 
     Raises `ServingError` when it does not start or dies meanwhile, `DriftError` when its predictions differ from the
     recorded ones and drift was not accepted.
     """
-    endpoint = Endpoint(address.url(options.host, options.port), job.bundle.winner.model, options.api_key)
+    endpoint = LiveEndpoint(address.url(options.host, options.port), job.bundle.winner.model, options.api_key)
     text = example_text(job.recorded)
     policy = options.restarts
     supervisor = Supervisor(
@@ -107,7 +107,7 @@ def example_text(recorded: tuple[Recorded, ...]) -> str:
 
 
 def _proven(
-    job: Job, options: ServeOptions, endpoint: Endpoint, *, warm: str, notice: Notice
+    job: ServingJob, options: ServeOptions, endpoint: LiveEndpoint, *, warm: str, notice: Notice
 ) -> tuple[Parity, Served | None]:
     """Return what the parity check found and, unless that is left out, what was measured.
 
@@ -132,14 +132,14 @@ def _proven(
 
 
 def _paid_load(
-    hosted: HostedWinner, endpoint: Endpoint, rows: Sequence[Recorded], *, warm: str, notice: Notice
+    hosted: HostedWinner, endpoint: LiveEndpoint, rows: Sequence[Recorded], *, warm: str, notice: Notice
 ) -> tuple[Load, ...]:
     """Return how long the provider took for the inputs that it was not asked for yet; nothing where there are none."""
     new = [text for text in dict.fromkeys(row.text for row in rows if row.prediction is not None) if text != warm]
     return measure_paid(endpoint, new, notice=notice, at_once=min(PAID_AT_ONCE, hosted.endpoint.concurrency))
 
 
-def _say_paid(endpoint: Endpoint, notice: Notice) -> Paid | None:
+def _say_paid(endpoint: LiveEndpoint, notice: Notice) -> Paid | None:
     """Return what the provider was paid, which is said."""
     paid = paid_so_far(endpoint)
     if paid is not None:
@@ -147,7 +147,9 @@ def _say_paid(endpoint: Endpoint, notice: Notice) -> Paid | None:
     return paid
 
 
-def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, *, rows: tuple[Recorded, ...], notice: Notice) -> Parity:
+def _gate(
+    job: ServingJob, options: ServeOptions, endpoint: LiveEndpoint, *, rows: tuple[Recorded, ...], notice: Notice
+) -> Parity:
     done = 0
 
     def advance(units: int) -> None:
@@ -167,7 +169,7 @@ def _gate(job: Job, options: ServeOptions, endpoint: Endpoint, *, rows: tuple[Re
     return parity
 
 
-def _to_compare(job: Job, options: ServeOptions, notice: Notice) -> tuple[Recorded, ...]:
+def _to_compare(job: ServingJob, options: ServeOptions, notice: Notice) -> tuple[Recorded, ...]:
     """Return the recorded inputs for the parity check: few where each is paid for, which is said."""
     if job.hosted is None:
         return chosen(job.recorded, options.gate)
@@ -196,7 +198,7 @@ def _say_loads(loads: Sequence[Load], notice: Notice) -> None:
         notice.say(announcement.load_line(load))
 
 
-def _served(job: Job, parity: Parity, *, loads: tuple[Load, ...], paid: Paid | None) -> Served | None:
+def _served(job: ServingJob, parity: Parity, *, loads: tuple[Load, ...], paid: Paid | None) -> Served | None:
     """Return what was measured, or None where nothing was."""
     if not loads:
         return None
@@ -214,7 +216,7 @@ def _served(job: Job, parity: Parity, *, loads: tuple[Load, ...], paid: Paid | N
     )
 
 
-def _usd(loads: tuple[Load, ...], job: Job, paid: Paid | None) -> float:
+def _usd(loads: tuple[Load, ...], job: ServingJob, paid: Paid | None) -> float:
     """Return the USD of 1,000 requests: what a provider was paid, or the machine's at the best rate reached."""
     if job.hosted is not None:
         return paid.usd_per_1k_requests if paid is not None else 1000 * job.hosted.usd_per_request

@@ -7,7 +7,7 @@ import pytest
 from llmtl.cli.entry import _parse
 from llmtl.cli.serve import _serve_options
 from llmtl.serving.server.options import RestartPolicy, ServeOptions
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from tests.support.cli_checks import refused
 
 
@@ -40,7 +40,7 @@ def test_every_option_is_read():
         accept_drift=True,
         measure=False,
         share=True,
-        limits=Limits(5, 6, 7),
+        limits=RequestLimits(5, 6, 7),
         restarts=RestartPolicy(max_restarts=0),
         extra=("--max-model-len", "512"),
     )

@@ -17,9 +17,9 @@ from llmtl.decision import Verdict
 from llmtl.report import wording
 from llmtl.report.markdown_pieces import escape, table
 from llmtl.serving.bundle import manifest as names
-from llmtl.serving.bundle.hosted import LIMIT_VARIABLE
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.merge import MergeCheck
+from llmtl.serving.bundle.provider import LIMIT_VARIABLE
 from llmtl.serving.bundle.source import BundleSource
 from llmtl.strategy import Retrieval
 from llmtl.task import Metric

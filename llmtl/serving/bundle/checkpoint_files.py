@@ -19,7 +19,7 @@ from llmtl.errors import BundleError
 from llmtl.pocket import NAMES as EMBEDDED
 from llmtl.progress import Progress
 from llmtl.serving.bundle.manifest import MODEL_FOLDER, BaseModel
-from llmtl.serving.bundle.source import Measured
+from llmtl.serving.bundle.source import MeasuredStrategy
 
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 INDEX = "model.safetensors.index.json"
@@ -100,7 +100,7 @@ def weight_files(checkpoint: Path) -> list[str]:
     return names
 
 
-def checked_adapter(measured: Measured) -> Path:
+def checked_adapter(measured: MeasuredStrategy) -> Path:
     """Return the folder of a strategy's LoRA adapter, which was found to be the trained one when it was loaded.
 
     Raises `BundleError` when it has none, when files are missing, or when it is another one.
@@ -115,7 +115,7 @@ def checked_adapter(measured: Measured) -> Path:
     return fitted
 
 
-def copy_adapter(measured: Measured, folder: Path, *, base_name: str) -> int:
+def copy_adapter(measured: MeasuredStrategy, folder: Path, *, base_name: str) -> int:
     """Copy a strategy's LoRA adapter to `folder` and return its rank; raises as `checked_adapter` does.
 
     The copy names its base model as the bundle does, never by a path of this machine.

@@ -1,6 +1,6 @@
 """What holds a language model to the task's answers: their tokens, a grammar, and the request that says so to vLLM.
 
-Not covered: the probability of every label, which takes a request a branch (`llmtl.serving.task_api.scoring`).
+Not covered: the probability of every label, which takes one request per branch (`llmtl.serving.task_api.scoring`).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from llmtl.engines.tokens import continuations, encode
 from llmtl.errors import BundleError
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, Output
-from llmtl.serving.bundle.source import Measured
+from llmtl.serving.bundle.source import MeasuredStrategy
 from llmtl.task import Message
 
 _TAIL = 4
@@ -36,7 +36,7 @@ def answer_tokens(wording: TokenizerWording, prompts: Sequence[str], answers: Se
     return tuple(sorted({token for path in paths for token in path} | {wording.end_id}))
 
 
-def output_of(template: Template, measured: Measured) -> Output:
+def output_of(template: Template, measured: MeasuredStrategy) -> Output:
     """Return the form of the answers as they were measured.
 
     Raises `BundleError` where the run does not say how long an answer may be.

@@ -108,7 +108,7 @@ class Bundle:
     `answers` are the texts the model writes for `task.labels`, in that order (a label, mostly; some chat templates put
     a space before it); in JSON they are the strings that stand for labels or types. `answer_tokens` are the token ids
     that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
-    different prompts, and where answers are no single label. `end_token` is the id of the token that ends an answer.
+    different prompts, and where answers are not a single label. `end_token` is the id of the token that ends an answer.
     `base` is None for a hosted model, and for a classifier that needs none. `made_from` tells this bundle from one made
     of something else.
     """

@@ -13,13 +13,13 @@ from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError, RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import Summary
-from llmtl.serving.bundle.hosted import HostedWinner
+from llmtl.serving.bundle.provider import HostedWinner
 from llmtl.strategy import Facts, LocalServed, Predictor, PromptServed, Served
 from llmtl.task import Example, Task
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredStrategy:
     """One strategy of a run: its facts, what test showed, the folder that fitting filled, a way to load its predictor.
 
     It is loaded when a bundle is to have it, and not before.
@@ -67,14 +67,13 @@ class BundleSource:
 
     `winner` names the strategy to serve; `strategies` are all that were measured. `model` says where the language model
     is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `hosted` is the winner's
-    model, given when a provider has it.
-    `provenance` are the run's name-value pairs, `sizes` the numbers of examples a split. `made_from` tells this source
-    from any other.
+    model, given when a provider has it. `provenance` are the run's name-value pairs, `sizes` the numbers of examples
+    per split. `made_from` tells this source from any other.
     """
 
     task: Task
     winner: str
-    strategies: tuple[Measured, ...]
+    strategies: tuple[MeasuredStrategy, ...]
     train: tuple[Example, ...]
     test: tuple[Example, ...]
     model: ModelSource
@@ -88,11 +87,11 @@ class BundleSource:
     hosted: HostedWinner | None = None
 
     @property
-    def served(self) -> Measured:
+    def served(self) -> MeasuredStrategy:
         """Return the strategy to serve; raises `BundleError` when it was not measured."""
         return self.strategy(self.winner)
 
-    def strategy(self, name: str) -> Measured:
+    def strategy(self, name: str) -> MeasuredStrategy:
         """Return a measured strategy by its name; raises `BundleError` when it was not measured."""
         found = next((each for each in self.strategies if each.name == name), None)
         if found is None:

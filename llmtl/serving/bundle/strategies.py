@@ -6,9 +6,9 @@ Not covered: running them (`llmtl.serving.task_api.middleware`).
 from dataclasses import replace
 
 from llmtl.errors import BundleError
+from llmtl.serving.bundle.lookup import too_large_to_embed
 from llmtl.serving.bundle.manifest import BaseModel, ServedStrategy, Weights
-from llmtl.serving.bundle.retrieval import too_large_to_embed
-from llmtl.serving.bundle.source import BundleSource, Measured
+from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
 from llmtl.strategy import LocalServed, PromptServed, ProviderServed, Retrieval, Retrieved
 
 
@@ -43,7 +43,7 @@ def served_others(source: BundleSource, base: BaseModel | None, winner: ServedSt
     return tuple(found)
 
 
-def weights_of(measured: Measured) -> Weights:
+def weights_of(measured: MeasuredStrategy) -> Weights:
     """Return what computes a measured strategy's answer."""
     match measured.served:
         case LocalServed():
@@ -56,7 +56,7 @@ def weights_of(measured: Measured) -> Weights:
             return Weights.ADAPTER
 
 
-def _unservable(source: BundleSource, measured: Measured) -> str | None:
+def _unservable(source: BundleSource, measured: MeasuredStrategy) -> str | None:
     """Return why no server of llmtl can run a measured strategy, and the cure; None where one can."""
     found = _retrieved(measured)
     if found is not None and found.by is Retrieval.MODEL:
@@ -64,7 +64,7 @@ def _unservable(source: BundleSource, measured: Measured) -> str | None:
     return None
 
 
-def _retrieved(measured: Measured) -> Retrieved | None:
+def _retrieved(measured: MeasuredStrategy) -> Retrieved | None:
     """Return how a measured strategy retrieves its demonstrations; None where it does not."""
     return measured.served.retrieved if isinstance(measured.served, PromptServed) else None
 
@@ -74,7 +74,7 @@ def retrieving(source: BundleSource, served: tuple[ServedStrategy, ...]) -> Retr
     return next((_retrieved(source.strategy(each.name)) for each in served if each.retrieved), None)
 
 
-def _strategy(measured: Measured, *, model: str, engine_model: str, weights: Weights) -> ServedStrategy:
+def _strategy(measured: MeasuredStrategy, *, model: str, engine_model: str, weights: Weights) -> ServedStrategy:
     """Return one strategy with its demonstrations."""
     known = ServedStrategy(name=measured.name, model=model, engine_model=engine_model, weights=weights)
     if isinstance(measured.served, LocalServed):

@@ -20,7 +20,7 @@ import numpy as np
 from llmtl.errors import ServingError
 from llmtl.measured.endpoint import Load
 from llmtl.report import wording
-from llmtl.serving.proof.client import Endpoint, reason
+from llmtl.serving.proof.target import LiveEndpoint, reason
 from llmtl.serving.server.notice import Notice
 
 CONCURRENCIES = (1, 8, 64)
@@ -55,14 +55,14 @@ class _Tally:
 
 
 def measure_load(
-    endpoint: Endpoint,
+    endpoint: LiveEndpoint,
     texts: Sequence[str],
     *,
     notice: Notice,
     concurrencies: Sequence[int] = CONCURRENCIES,
     seconds: float = SECONDS,
 ) -> tuple[Load, ...]:
-    """Return one measurement a concurrency; raises `ServingError` when not one request succeeds.
+    """Measure each concurrency; raises `ServingError` when not one request succeeds.
 
     Latency is a client's wall time of one request. Throughput counts successful requests from the first start to the
     last end. As many requests as the concurrency go first and are not counted.
@@ -77,9 +77,9 @@ def measure_load(
 
 
 def measure_paid(
-    endpoint: Endpoint, texts: Sequence[str], *, notice: Notice, at_once: int, seconds: float = SECONDS
+    endpoint: LiveEndpoint, texts: Sequence[str], *, notice: Notice, at_once: int, seconds: float = SECONDS
 ) -> tuple[Load, ...]:
-    """Return one measurement a concurrency where every request is paid for: each text is asked once, and no others.
+    """Measure each concurrency where every request is paid for: each text is asked once, and no others.
 
     The first texts go one at a time, the others `at_once`, and nothing goes before them that is not counted. `texts`
     must be new to the server, which keeps replies. Raises `ServingError` when not one request succeeds.
@@ -116,7 +116,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 async def _measure(
-    endpoint: Endpoint,
+    endpoint: LiveEndpoint,
     stream: Iterator[str],
     concurrency: int,
     *,
@@ -146,7 +146,7 @@ async def _measure(
         return _load(concurrency, tally, time.perf_counter() - start)
 
 
-def _client(endpoint: Endpoint) -> httpx.AsyncClient:
+def _client(endpoint: LiveEndpoint) -> httpx.AsyncClient:
     """Return a client with a connection of its own.
 
     In one pool, 64 requests wait for each other in the pool's bookkeeping, and it is httpx that is measured.
@@ -156,7 +156,7 @@ def _client(endpoint: Endpoint) -> httpx.AsyncClient:
     )
 
 
-async def _request(client: httpx.AsyncClient, endpoint: Endpoint, text: str, tally: _Tally) -> None:
+async def _request(client: httpx.AsyncClient, endpoint: LiveEndpoint, text: str, tally: _Tally) -> None:
     begin = time.perf_counter()
     try:
         response = await client.post(f"{endpoint.openai_url}/chat/completions", json=endpoint.chat(text))

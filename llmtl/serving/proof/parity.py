@@ -19,8 +19,8 @@ from llmtl.errors import ServingError
 from llmtl.measured.endpoint import Disagreement, Parity
 from llmtl.progress import Advance, unwatched
 from llmtl.serving.bundle.manifest import Recorded
-from llmtl.serving.proof.client import Endpoint, reason
 from llmtl.serving.proof.reading import Reading
+from llmtl.serving.proof.target import LiveEndpoint, reason
 
 REQUIRED = 0.995
 """The least share of equal answers: one in 200 may fall the other way in a near tie."""
@@ -37,10 +37,10 @@ _NOT_ASKED = (402, 502)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Replayed:
     """What the live server said about one input: the answer by chat, answer and probabilities by `/v1/predict`.
 
-    None and {} where it refused the input or said what is no answer.
+    None and {} where it refused the input or said what is not an answer.
     """
 
     chat: str | None = None
@@ -60,7 +60,7 @@ def chosen(recorded: Sequence[Recorded], size: int | None) -> tuple[Recorded, ..
 
 
 def check_parity(
-    endpoint: Endpoint, recorded: Sequence[Recorded], reading: Reading, *, advance: Advance = unwatched
+    endpoint: LiveEndpoint, recorded: Sequence[Recorded], reading: Reading, *, advance: Advance = unwatched
 ) -> Parity:
     """Return how far the live endpoint agrees with what was recorded.
 
@@ -72,7 +72,7 @@ def check_parity(
     return judge(recorded, answers, ties=reading.has_probabilities)
 
 
-def judge(recorded: Sequence[Recorded], answers: Sequence[Answer], *, ties: bool = True) -> Parity:
+def judge(recorded: Sequence[Recorded], answers: Sequence[Replayed], *, ties: bool = True) -> Parity:
     """Return the verdict over the answers to the recorded inputs, in the same order.
 
     With `ties` every disagreement must be a near tie.
@@ -96,7 +96,7 @@ def judge(recorded: Sequence[Recorded], answers: Sequence[Answer], *, ties: bool
     )
 
 
-def _disagreement(row: Recorded, answer: Answer, *, ties: bool) -> Disagreement:
+def _disagreement(row: Recorded, answer: Replayed, *, ties: bool) -> Disagreement:
     served = answer.against(row.prediction)
     shown = [label for label in (row.prediction, served) if label is not None and ties]
     return Disagreement(
@@ -118,14 +118,14 @@ def _close(row: Recorded, served: str | None) -> bool:
     return all(top - row.probabilities.get(label, 0.0) <= TOLERANCE + _ROUNDING for label in (row.prediction, served))
 
 
-def _difference(row: Recorded, answer: Answer) -> float:
+def _difference(row: Recorded, answer: Replayed) -> float:
     """Return the largest absolute difference of a probability; 0 where one side has none."""
     return max(
         (abs(row.probabilities[label] - answer.probabilities[label]) for label in _both(row, answer)), default=0.0
     )
 
 
-def _both(row: Recorded, answer: Answer) -> set[str]:
+def _both(row: Recorded, answer: Replayed) -> set[str]:
     """Return the labels that have a probability on both sides."""
     return row.probabilities.keys() & answer.probabilities.keys()
 
@@ -134,11 +134,11 @@ def _both(row: Recorded, answer: Answer) -> set[str]:
 class _Question:
     """Whom to ask, and how to read what comes back."""
 
-    endpoint: Endpoint
+    endpoint: LiveEndpoint
     reading: Reading
 
 
-async def _ask_all(question: _Question, recorded: Sequence[Recorded], advance: Advance) -> list[Answer]:
+async def _ask_all(question: _Question, recorded: Sequence[Recorded], advance: Advance) -> list[Replayed]:
     endpoint = question.endpoint
     limit = asyncio.Semaphore(_CONCURRENCY)
     chat = openai.AsyncOpenAI(
@@ -149,7 +149,7 @@ async def _ask_all(question: _Question, recorded: Sequence[Recorded], advance: A
     )
     plain = httpx.AsyncClient(headers=endpoint.headers, timeout=_REQUEST_SECONDS, trust_env=False)
 
-    async def ask(row: Recorded) -> Answer:
+    async def ask(row: Recorded) -> Replayed:
         async with limit:
             answer = await _ask(question, chat, plain, row)
         advance(1)
@@ -172,18 +172,18 @@ def _first(errors: ExceptionGroup) -> Exception:
     return error
 
 
-async def _ask(question: _Question, chat: openai.AsyncOpenAI, plain: httpx.AsyncClient, row: Recorded) -> Answer:
+async def _ask(question: _Question, chat: openai.AsyncOpenAI, plain: httpx.AsyncClient, row: Recorded) -> Replayed:
     """Return the answer by chat, and answer and probabilities by `/v1/predict`."""
     content = await _by_chat(question.endpoint, chat, row.text)
     found = await _by_predict(question.endpoint, plain, row.text)
-    return Answer(
+    return Replayed(
         chat=None if content is None else question.reading.chat(content, row),
         predict=None if found is None else question.reading.row(found),
         probabilities={} if found is None else found.get("probabilities", {}),
     )
 
 
-async def _by_chat(endpoint: Endpoint, client: openai.AsyncOpenAI, text: str) -> str | None:
+async def _by_chat(endpoint: LiveEndpoint, client: openai.AsyncOpenAI, text: str) -> str | None:
     try:
         completion = await client.chat.completions.create(
             model=endpoint.model, messages=[{"role": "user", "content": text}]
@@ -194,7 +194,7 @@ async def _by_chat(endpoint: Endpoint, client: openai.AsyncOpenAI, text: str) ->
     return completion.choices[0].message.content
 
 
-async def _by_predict(endpoint: Endpoint, client: httpx.AsyncClient, text: str) -> dict[str, Any] | None:
+async def _by_predict(endpoint: LiveEndpoint, client: httpx.AsyncClient, text: str) -> dict[str, Any] | None:
     """Return the row of `/v1/predict`, or None where the input was refused."""
     response = await client.post(f"{endpoint.openai_url}/predict", json={"model": endpoint.model, "inputs": [text]})
     if response.is_error:

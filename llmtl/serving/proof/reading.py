@@ -12,7 +12,7 @@ from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, Recorded
 from llmtl.serving.bundle.read import load_bundle_tokenizer
-from llmtl.serving.task_api.answers import heard, said
+from llmtl.serving.task_api.plain_answers import heard, said
 from llmtl.task import Task
 
 

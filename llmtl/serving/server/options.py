@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from llmtl.errors import InputError
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 
 OURS = (
     "--api-key",
@@ -86,7 +86,7 @@ class ServeOptions:
     accept_drift: Annotated[bool, Field(description="Serve even if predictions differ from the recorded ones.")] = False
     measure: bool = True
     share: Annotated[bool, Field(description="Share the playground publicly, through Gradio.")] = False
-    limits: Limits = field(default_factory=Limits)
+    limits: RequestLimits = field(default_factory=RequestLimits)
     restarts: RestartPolicy = RestartPolicy()
     extra: tuple[str, ...] = ()
 

@@ -20,7 +20,7 @@ from llmtl.engines.vllm.room import token_bytes
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
 from llmtl.serving.server.options import ServeOptions
-from llmtl.serving.task_api.routes import KEEP_ALIVE_SECONDS
+from llmtl.serving.task_api.interface import KEEP_ALIVE_SECONDS
 
 API_KEY = "VLLM_API_KEY"
 """The environment variable in which the server, ours or vLLM's, is given its API key."""

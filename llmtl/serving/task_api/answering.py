@@ -10,8 +10,8 @@ from typing import Protocol
 
 from llmtl.errors import HostedError, SpendLimitError
 from llmtl.measured.endpoint import Paid
-from llmtl.serving.bundle.hosted import LIMIT_VARIABLE, HostedWinner, load_hosted
 from llmtl.serving.bundle.manifest import Bundle
+from llmtl.serving.bundle.provider import LIMIT_VARIABLE, HostedWinner, load_hosted
 from llmtl.serving.task_api.asgi import together
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.strategy import Prediction, Predictor
@@ -21,7 +21,7 @@ class Answering(Protocol):
     """What the routes ask."""
 
     def predict(self, texts: Sequence[str]) -> Coroutine[None, None, list[Prediction]]:
-        """Return one prediction a text, in order, once awaited."""
+        """Return one prediction per text, in order, once awaited."""
 
     def prompt(self, text: str) -> str | None:
         """Return what a language model is given for a text; None where there is no language model."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import RequestError, too_big
 
 Header = tuple[bytes, bytes]
@@ -27,7 +27,7 @@ class DisconnectedError(ConnectionError):
 
 
 @dataclass(frozen=True)
-class Answer:
+class WholeResponse:
     """A response in one piece."""
 
     status: int
@@ -67,7 +67,7 @@ def header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key == name), b"")
 
 
-async def read_body(scope: Scope, receive: Receive, limits: Limits) -> bytes:
+async def read_body(scope: Scope, receive: Receive, limits: RequestLimits) -> bytes:
     """Return the request's body.
 
     Raises `RequestError` (413) as soon as it is known to be too big, whatever Content-Length says, and
@@ -110,7 +110,7 @@ def with_json_body(scope: Scope, body: bytes) -> Scope:
     return {**scope, "headers": [*kept, *_json_headers(body)]}
 
 
-async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> Answer:
+async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> WholeResponse:
     """Return the answer of `app` to a POST of JSON made in-process for the request in `scope`.
 
     Only the client's Authorization and Host go along: an X-Request-Id, say, must not be shared by several requests.
@@ -142,7 +142,7 @@ async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> Answer:
         left.set()
         await asyncio.gather(work, return_exceptions=True)
         raise
-    return Answer(status, headers, b"".join(pieces))
+    return WholeResponse(status, headers, b"".join(pieces))
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[None, None, T]) -> T:

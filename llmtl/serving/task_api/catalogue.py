@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import unknown_model
 
 
@@ -34,7 +34,7 @@ class Catalogue:
             raise unknown_model(model, tuple(self.strategies))
         return self.strategies[model]
 
-    def describe(self, engine: str, limits: Limits) -> dict[str, Any]:
+    def describe(self, engine: str, limits: RequestLimits) -> dict[str, Any]:
         """Return the answer to `GET /v1/task`; `engine` is the server's name with its version."""
         bundle = self.bundle
         told = {"schema": bundle.output.schema, "max_tokens": bundle.output.max_tokens}

@@ -31,27 +31,15 @@ from starlette.routing import Route
 from llmtl.errors import BundleError, LlmtlError
 from llmtl.kinds.kind import Read
 from llmtl.measured.endpoint import Paid
-from llmtl.serving.bundle.hosted import read_hosted
 from llmtl.serving.bundle.local import base_source, load_local
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, Weights
+from llmtl.serving.bundle.provider import read_hosted
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.answering import Answering, Local, Provider
-from llmtl.serving.task_api.answers import said
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, unless_disconnected
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.gate import Gate
-from llmtl.serving.task_api.label_completions import LabelCompletion
-from llmtl.serving.task_api.limits import Limits
-from llmtl.serving.task_api.paid_metrics import PaidMetrics
-from llmtl.serving.task_api.requests import (
-    RequestError,
-    chat_request,
-    parse_object,
-    predict_request,
-    requested_model,
-)
-from llmtl.serving.task_api.responses import Predicted, error_response, labelled, not_allowed, predictions_response
-from llmtl.serving.task_api.routes import (
+from llmtl.serving.task_api.interface import (
     BUNDLE_VARIABLE,
     CHAT,
     HEALTH,
@@ -61,14 +49,26 @@ from llmtl.serving.task_api.routes import (
     MODELS,
     PREDICT,
     TASK,
+    RequestLimits,
 )
+from llmtl.serving.task_api.label_completions import LabelCompletion
+from llmtl.serving.task_api.paid_metrics import PaidMetrics
+from llmtl.serving.task_api.plain_answers import said
+from llmtl.serving.task_api.requests import (
+    RequestError,
+    chat_request,
+    parse_object,
+    predict_request,
+    requested_model,
+)
+from llmtl.serving.task_api.responses import Predicted, error_response, labelled, not_allowed, predictions_response
 from llmtl.strategy import Prediction, Predictor
 
 
 class ClassifierServer:
     """The routes over one bundle; `started` is the time that `/v1/models` reports."""
 
-    def __init__(self, folder: Path, limits: Limits, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, limits: RequestLimits, environment: Mapping[str, str]) -> None:
         bundle = open_bundle(folder)
         if bundle.on_vllm:
             raise BundleError(f"vLLM runs the winner '{bundle.winner.name}'; serve it with `llmtl serve`.")
@@ -160,7 +160,7 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
     Raises `BundleError` for a bundle that is incomplete, changed, or for vLLM.
     """
     environment = os.environ if environment is None else environment
-    server = ClassifierServer(folder, Limits.from_environment(environment), environment)
+    server = ClassifierServer(folder, RequestLimits.from_environment(environment), environment)
     registry = CollectorRegistry()
     registry.register(PaidMetrics(server.paid))
     routes = [

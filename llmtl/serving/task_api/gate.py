@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmtl.serving.task_api.asgi import ApiKey
+from llmtl.serving.task_api.interface import OPEN
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.serving.task_api.responses import error_response
-from llmtl.serving.task_api.routes import OPEN
 
 _OTHER = "other"
 """The route under which unknown paths are counted: one series, however many paths are tried."""

@@ -1,6 +1,6 @@
 """A label as a chat completion, whole or streamed: one token, the label, with its log-probability.
 
-Other answers of what is no language model go the same way; they have no probabilities.
+Other answers of what is not a language model go the same way; they have no probabilities.
 
 The same fields as vLLM's, so that clients notice no difference. Not covered: predicting the label, vLLM's own answers.
 """

@@ -5,10 +5,10 @@
 Requests to a task's models get what the measured strategy had: wording, demonstrations, the label constraint, greedy
 decoding. Beyond vLLM's routes there are `GET /v1/task` and `POST /v1/predict`. Health and metrics pass untouched; so do
 requests to the base model, except that the task's wording is turned off. Not covered: starting vLLM
-(`llmtl.serving.server.supervisor`), winners that are no language model (`llmtl.serving.task_api.classifier_app`).
+(`llmtl.serving.server.supervisor`), winners that vLLM does not run (`llmtl.serving.task_api.classifier_app`).
 
     LLMTL_BUNDLE           the bundle's folder
-    LLMTL_MAX_BODY_BYTES   and the other limits of `llmtl.serving.task_api.limits`
+    LLMTL_MAX_BODY_BYTES   and the other limits of `llmtl.serving.task_api.interface`
     VLLM_API_KEY           the key that clients must send; vLLM reads it too
 """
 
@@ -23,9 +23,9 @@ from starlette.responses import JSONResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.errors import BundleError, LlmtlError
+from llmtl.serving.bundle.lookup import open_index
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle
-from llmtl.serving.bundle.retrieval import open_index
 from llmtl.serving.task_api.asgi import (
     ApiKey,
     DisconnectedError,
@@ -36,9 +36,9 @@ from llmtl.serving.task_api.asgi import (
 )
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.conversations import Conversations
-from llmtl.serving.task_api.generation import Generator
+from llmtl.serving.task_api.generator import Generator
+from llmtl.serving.task_api.interface import BUNDLE_VARIABLE, CHAT, KEY_VARIABLE, OPEN, PREDICT, TASK, RequestLimits
 from llmtl.serving.task_api.label_completions import LabelCompletion
-from llmtl.serving.task_api.limits import Limits
 from llmtl.serving.task_api.requests import (
     ChatRequest,
     RequestError,
@@ -50,7 +50,6 @@ from llmtl.serving.task_api.requests import (
 )
 from llmtl.serving.task_api.responses import error_response, not_allowed, predictions_response, rewriting
 from llmtl.serving.task_api.rewriting import ChatRewriter, without_wording
-from llmtl.serving.task_api.routes import BUNDLE_VARIABLE, CHAT, KEY_VARIABLE, OPEN, PREDICT, TASK
 from llmtl.serving.task_api.scoring import Scorer, UpstreamError
 from llmtl.strategy import Retrieval
 
@@ -92,7 +91,7 @@ class TaskRoutes:
         folder = Path(environment[BUNDLE_VARIABLE])
         bundle = open_bundle(folder, verify=False)  # whoever started the server has compared the hashes
         self._app = app
-        self._limits = Limits.from_environment(environment)
+        self._limits = RequestLimits.from_environment(environment)
         self._key = ApiKey(environment.get(KEY_VARIABLE))
         self._catalogue = Catalogue(bundle)
         self._task = self._catalogue.describe(_engine(), self._limits)

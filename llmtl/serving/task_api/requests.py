@@ -1,6 +1,6 @@
-"""What clients send, checked and reduced to what a task needs; every refusal says how to mend the request.
+"""What clients send, checked and reduced to what a task needs; every refusal says how to fix the request.
 
-Pure functions over parsed JSON, shared by the middleware in vLLM and the app for winners that are no language model.
+Pure functions over parsed JSON, shared by the middleware in vLLM and the app for winners that vLLM does not run.
 Not covered: reading bodies (`llmtl.serving.task_api.asgi`), what needs tokens (`llmtl.serving.task_api.conversations`).
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmtl.errors import InputError
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 
 PASSED = (
     "stream",
@@ -105,7 +105,7 @@ def unknown_model(model: str, names: Sequence[str]) -> RequestError:
     )
 
 
-def chat_request(body: dict[str, Any], limits: Limits) -> ChatRequest:
+def chat_request(body: dict[str, Any], limits: RequestLimits) -> ChatRequest:
     """Return the checked chat request to a task model; raises `RequestError`."""
     _refuse_tools(body)
     if body.get("n") not in (None, 1) or isinstance(body.get("n"), bool):
@@ -116,7 +116,7 @@ def chat_request(body: dict[str, Any], limits: Limits) -> ChatRequest:
     return ChatRequest(text, {name: body[name] for name in PASSED if body.get(name) is not None})
 
 
-def predict_request(body: dict[str, Any], limits: Limits) -> PredictRequest:
+def predict_request(body: dict[str, Any], limits: RequestLimits) -> PredictRequest:
     """Return the checked request to `/v1/predict`; raises `RequestError`."""
     model, inputs = body.get("model"), body.get("inputs")
     if model is not None and not isinstance(model, str):
@@ -134,7 +134,7 @@ def predict_request(body: dict[str, Any], limits: Limits) -> PredictRequest:
     return PredictRequest(tuple(inputs), model)
 
 
-def check_text(text: str, param: str, limits: Limits) -> None:
+def check_text(text: str, param: str, limits: RequestLimits) -> None:
     """Raise `RequestError` for a message that is blank, too long or no valid Unicode; `param` says where it stands."""
     if not text or text.isspace():
         raise RequestError("The message is empty; send the text to be answered.", param=param, code="empty_message")
@@ -153,7 +153,7 @@ def check_text(text: str, param: str, limits: Limits) -> None:
             ) from error
 
 
-def too_big(limits: Limits) -> RequestError:
+def too_big(limits: RequestLimits) -> RequestError:
     """Return the error for a body above the limit."""
     return RequestError(
         f"The body is larger than {limits.max_body_bytes} bytes; send fewer or shorter messages in one request.",
@@ -178,7 +178,7 @@ def _message(messages: Any) -> str:
 
 
 def _check_turn(message: Any, position: int) -> None:
-    """Raise `RequestError` for a turn that is no user message."""
+    """Raise `RequestError` for a turn that is not a user message."""
     if not isinstance(message, dict):
         raise RequestError(
             f"'messages[{position}]' must be an object with 'role' and 'content', not {_kind(message)}.",

@@ -3,7 +3,7 @@
 Every branch of the answer trie is one request for one token among the branch's children, for many inputs at once; the
 tokens are those of measuring (`llmtl.serving.task_api.conversations`), so that label and probabilities are the measured
 ones. A branch is asked after its parent, whose prompt vLLM then has in its prefix cache, and not at all where
-it cannot matter. Not covered: answers that are no labels (`llmtl.serving.task_api.generation`), errors of
+it cannot matter. Not covered: answers that are not labels (`llmtl.serving.task_api.generator`), errors of
 vLLM, which are passed on.
 """
 
@@ -21,11 +21,11 @@ from llmtl.engines.trie import Trie
 from llmtl.engines.vllm.branches import Descent, path_to
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.serving.bundle.manifest import ServedStrategy
-from llmtl.serving.task_api.asgi import Answer, call, together
+from llmtl.serving.task_api.asgi import WholeResponse, call, together
 from llmtl.serving.task_api.conversations import Conversations, TokenPrompt
+from llmtl.serving.task_api.interface import COMPLETIONS
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.serving.task_api.responses import Predicted, labelled
-from llmtl.serving.task_api.routes import COMPLETIONS
 
 AT_ONCE = 32
 """Inputs of one request to vLLM."""
@@ -37,13 +37,13 @@ _TOKEN = "token_id:{}"
 class UpstreamError(RuntimeError):
     """vLLM refused a request; `answer` is its response."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: WholeResponse) -> None:
         super().__init__(f"vLLM answered {answer.status}.")
         self.answer = answer
 
 
 @dataclass(frozen=True)
-class _Item:
+class _Descending:
     """One input on its way down the trie."""
 
     prompt: TokenPrompt
@@ -70,11 +70,11 @@ class Scorer:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmtl-wording")
 
     async def predict(self, scope: Scope, strategy: ServedStrategy, texts: Sequence[str]) -> list[Predicted]:
-        """Return one prediction a text, in order, for the client whose request is in `scope`.
+        """Return one prediction per text, in order, for the client whose request is in `scope`.
 
         Raises `RequestError` for a text that does not fit the context, before anything is asked, and `UpstreamError`.
         """
-        items: list[_Item] = []
+        items: list[_Descending] = []
         for start in range(0, len(texts), AT_ONCE):
             chunk = texts[start : start + AT_ONCE]
             items += await asyncio.get_running_loop().run_in_executor(self._worker, self._word, strategy, chunk, start)
@@ -82,15 +82,15 @@ class Scorer:
             await together(self._ask(scope, strategy, branch, group) for branch, group in waiting)
         return [item.predicted(self._labels, strategy.calibration) for item in items]
 
-    def _word(self, strategy: ServedStrategy, texts: Sequence[str], start: int) -> list[_Item]:
+    def _word(self, strategy: ServedStrategy, texts: Sequence[str], start: int) -> list[_Descending]:
         """Return the texts as tokens; `start` is the position of the first one."""
         prompts = [
             self._conversations.tokens(strategy, text, f"inputs[{position}]")
             for position, text in enumerate(texts, start)
         ]
-        return [_Item(prompt, Descent(prompt.trie)) for prompt in prompts]
+        return [_Descending(prompt, Descent(prompt.trie)) for prompt in prompts]
 
-    async def _ask(self, scope: Scope, strategy: ServedStrategy, branch: int, group: Sequence[_Item]) -> None:
+    async def _ask(self, scope: Scope, strategy: ServedStrategy, branch: int, group: Sequence[_Descending]) -> None:
         """Note what the model says at one branch for a group of items with the same trie."""
         trie = group[0].prompt.trie
         body = _question(strategy.engine_model, trie, branch, group)
@@ -104,9 +104,9 @@ class Scorer:
             item.way.take(branch, _logprobs(choice, children))
 
 
-def _grouped(items: Sequence[_Item]) -> list[tuple[int, list[_Item]]]:
+def _grouped(items: Sequence[_Descending]) -> list[tuple[int, list[_Descending]]]:
     """Return the branches to ask now, each with up to `AT_ONCE` items of one trie."""
-    groups: defaultdict[tuple[int, int], list[_Item]] = defaultdict(list)
+    groups: defaultdict[tuple[int, int], list[_Descending]] = defaultdict(list)
     for item in items:
         for branch in item.way.reached:
             groups[id(item.prompt.trie), branch].append(item)
@@ -117,7 +117,7 @@ def _grouped(items: Sequence[_Item]) -> list[tuple[int, list[_Item]]]:
     ]
 
 
-def _question(model: str, trie: Trie, branch: int, group: Sequence[_Item]) -> bytes:
+def _question(model: str, trie: Trie, branch: int, group: Sequence[_Descending]) -> bytes:
     """Return the request for the next token at a branch."""
     path = path_to(trie, branch)
     children = trie.branches[branch].children

@@ -10,7 +10,7 @@ from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.kinds.generation import GENERATION
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.constraint import decoding, output_of
-from llmtl.serving.bundle.source import Measured
+from llmtl.serving.bundle.source import MeasuredStrategy
 from llmtl.strategies.zero_shot import ZeroShot
 from llmtl.strategy import PromptServed
 from llmtl.task import Metric, Task
@@ -26,7 +26,7 @@ class Fixed:
         return PromptServed(max_tokens=24)
 
 
-MEASURED = Measured(ZeroShot.facts, test=None, folder=Path(), load=Fixed)
+MEASURED = MeasuredStrategy(ZeroShot.facts, test=None, folder=Path(), load=Fixed)
 
 
 @pytest.mark.parametrize(("folder", "stop"), [("tiny_base", "\n"), ("tiny_llama", None)])

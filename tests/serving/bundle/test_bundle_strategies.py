@@ -12,7 +12,7 @@ from llmtl.errors import BundleError
 from llmtl.metrics.recalibration import LabelCalibration, Method
 from llmtl.pocket import resolve
 from llmtl.serving.bundle.manifest import Weights
-from llmtl.serving.bundle.source import BundleSource, Measured
+from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
 from llmtl.serving.bundle.strategies import served_others, served_winner
 from llmtl.strategies.table import STRATEGIES
 from llmtl.strategy import PromptServed, ProviderServed, Retrieval, Retrieved
@@ -40,7 +40,7 @@ class Fixed:
 
 
 def measured(name, served):
-    return Measured(STRATEGIES[name].facts, test=None, folder=Path(name), load=lambda: Fixed(served))
+    return MeasuredStrategy(STRATEGIES[name].facts, test=None, folder=Path(name), load=lambda: Fixed(served))
 
 
 def source(winner, model=SMALL):

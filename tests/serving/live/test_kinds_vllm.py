@@ -6,9 +6,9 @@ import pytest
 
 from llmtl.pipeline.export import export
 from llmtl.serving.bundle.read import open_bundle, read_recorded
-from llmtl.serving.proof.client import Endpoint
 from llmtl.serving.proof.parity import check_parity
 from llmtl.serving.proof.reading import reading_of
+from llmtl.serving.proof.target import LiveEndpoint
 from tests.support.kind_checks import (
     assert_answers_as_measured,
     assert_strategy_answers_as_measured,
@@ -69,7 +69,7 @@ def test_the_parity_gate_passes(folder, url):
 
 def assert_passes(folder, url):
     bundle = open_bundle(folder)
-    endpoint = Endpoint(url, bundle.winner.model, KEY)
+    endpoint = LiveEndpoint(url, bundle.winner.model, KEY)
     parity = check_parity(endpoint, read_recorded(folder), reading_of(bundle, folder))
     assert (parity.passed, parity.agreed) == (True, parity.compared)
 

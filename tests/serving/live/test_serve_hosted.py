@@ -20,11 +20,11 @@ from llmtl.pipeline.export import export
 from llmtl.pipeline.playground import playground_content
 from llmtl.pipeline.report import read_served
 from llmtl.playground.cost import price
-from llmtl.serving.bundle.hosted import hosted_winner, read_hosted, require_key
+from llmtl.serving.bundle.provider import hosted_winner, read_hosted, require_key
 from llmtl.serving.bundle.read import open_bundle, read_recorded
-from llmtl.serving.proof.client import Endpoint
 from llmtl.serving.proof.parity import check_parity
 from llmtl.serving.proof.reading import reading_of
+from llmtl.serving.proof.target import LiveEndpoint
 from llmtl.serving.task_api.classifier_app import create_app
 from llmtl.serving.task_api.paid_metrics import read_paid
 from tests.support.hosted_run import TROUBLES, make_hosted_run
@@ -246,7 +246,7 @@ def test_serve_times_what_it_pays_for_and_says_what_it_cost(run, folder, server)
         assert len(server.bodies) == asked + 20  # warm-up, timing and check together ask for each input once
         for at_once, requests in ((1, 10), (3, 9)):  # the warm-up's input is known already
             assert re.search(rf"Load: {at_once} at a time: p50 .*\({requests} requests\)", process.output)
-        endpoint = Endpoint(url.removesuffix("/v1"), "mail")
+        endpoint = LiveEndpoint(url.removesuffix("/v1"), "mail")
         parity = check_parity(endpoint, read_recorded(folder), reading_of(open_bundle(folder), folder))
         assert parity.passed
         costs = {each.name: price(each, run.recipe.prices) for each in playground_content(url, run=run).costs}

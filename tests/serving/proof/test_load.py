@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from llmtl.errors import ServingError
-from llmtl.serving.proof.client import Endpoint, warm_up
 from llmtl.serving.proof.load import measure_load, spliced
+from llmtl.serving.proof.target import LiveEndpoint, warm_up
 from llmtl.serving.server.notice import Quiet
 
 ANSWER_SECONDS = 0.05
@@ -48,7 +48,7 @@ def server():
 
 @pytest.fixture
 def endpoint(server):
-    return Endpoint(f"http://127.0.0.1:{server.server_address[1]}", "task")
+    return LiveEndpoint(f"http://127.0.0.1:{server.server_address[1]}", "task")
 
 
 def test_latency_and_throughput_of_a_server_of_known_speed(endpoint):

@@ -4,7 +4,7 @@ import pytest
 
 from llmtl.serving.announcement import parity_line
 from llmtl.serving.bundle.manifest import Recorded
-from llmtl.serving.proof.parity import Answer, chosen, judge
+from llmtl.serving.proof.parity import Replayed, chosen, judge
 
 SURE = {"a": 0.9, "b": 0.08, "c": 0.02}
 TIED = {"a": 0.404, "b": 0.395, "c": 0.201}
@@ -15,7 +15,7 @@ def row(index=0, *, label="a", probabilities=SURE):
 
 
 def answers(label, probabilities=SURE):
-    return Answer(chat=label, predict=label, probabilities=probabilities)
+    return Replayed(chat=label, predict=label, probabilities=probabilities)
 
 
 def test_equal_labels_pass_and_the_largest_difference_is_over_all_labels():
@@ -53,7 +53,7 @@ def test_a_label_that_was_not_nearly_the_top_is_no_near_tie():
     assert not judge([row(0, probabilities=TIED)], [answers("c")]).disagreements[0].close
 
 
-@pytest.mark.parametrize("served", [Answer("a", "b", SURE), Answer("b", "a", SURE)])
+@pytest.mark.parametrize("served", [Replayed("a", "b", SURE), Replayed("b", "a", SURE)])
 def test_both_routes_must_give_the_recorded_label(served):
     parity = judge([row(0)], [served])
     assert parity.disagreements[0].served == "b"
@@ -61,12 +61,12 @@ def test_both_routes_must_give_the_recorded_label(served):
 
 def test_a_recorded_failure_must_be_refused():
     failed = row(0, label=None, probabilities={})
-    assert judge([failed], [Answer()]).agreed == 1
+    assert judge([failed], [Replayed()]).agreed == 1
     assert not judge([failed], [answers("a")]).passed
 
 
 def test_a_refusal_of_what_was_answered_fails():
-    [found] = judge([row(0)], [Answer()]).disagreements
+    [found] = judge([row(0)], [Replayed()]).disagreements
     assert (found.served, found.close, found.served_probabilities) == (None, False, {"a": 0.0})
 
 

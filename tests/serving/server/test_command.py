@@ -8,7 +8,7 @@ from llmtl.errors import InputError
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.server.options import RestartPolicy, ServeOptions
 from llmtl.serving.server.server_command import server_command
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.task import Task
 
 BASE = BaseModel(
@@ -91,7 +91,7 @@ def test_the_line_is_what_a_shell_takes_apart_again(folder):
 
 
 def test_limits_and_extra_arguments_are_passed_on(folder):
-    options = ServeOptions(limits=Limits(max_inputs=7), extra=("--max-model-len", "512"))
+    options = ServeOptions(limits=RequestLimits(max_inputs=7), extra=("--max-model-len", "512"))
     command = server_command(folder, bundle(), options, device="cuda")
     assert command.environment["LLMTL_MAX_INPUTS"] == "7"
     assert command.argv[-2:] == ("--max-model-len", "512")

@@ -10,11 +10,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from llmtl.serving.bundle.read import read_recorded
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from tests.support.live_bundle import KEY, client_of, error_of, live_server
 
 CHAT, PREDICT = "/v1/chat/completions", "/v1/predict"
-LIMITS = Limits(max_body_bytes=10_000, max_inputs=40, max_characters=2_000)
+LIMITS = RequestLimits(max_body_bytes=10_000, max_inputs=40, max_characters=2_000)
 
 
 @pytest.fixture(scope="module")

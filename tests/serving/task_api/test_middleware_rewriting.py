@@ -8,7 +8,7 @@ from llmtl.prompting.retrieval import Retriever
 from llmtl.serving.bundle.manifest import Output
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.conversations import Conversations
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import ChatRequest
 from llmtl.serving.task_api.rewriting import ChatRewriter, without_wording
 from llmtl.task import Example
@@ -99,7 +99,7 @@ def test_the_wording_is_turned_off_for_the_base_model(given, wanted):
 def test_the_names_and_the_task():
     catalogue = Catalogue(small_bundle())
     assert (catalogue.base, catalogue.names) == ("tiny", ("tickets", "tickets/knn", "tiny"))
-    assert catalogue.describe("vllm 1", Limits(max_inputs=2)) == {
+    assert catalogue.describe("vllm 1", RequestLimits(max_inputs=2)) == {
         "object": "task",
         "task": "tickets",
         "kind": "classification",

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import (
     ChatRequest,
     PredictRequest,
@@ -14,7 +14,7 @@ from llmtl.serving.task_api.requests import (
     unknown_model,
 )
 
-LIMITS = Limits(max_inputs=3, max_characters=20)
+LIMITS = RequestLimits(max_inputs=3, max_characters=20)
 USER = {"role": "user", "content": "my card"}
 
 

@@ -12,10 +12,10 @@ from llmtl.serving.task_api.asgi import (
     unless_disconnected,
     with_json_body,
 )
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import RequestError
 
-LIMITS = Limits(max_body_bytes=10)
+LIMITS = RequestLimits(max_body_bytes=10)
 SCOPE = {"type": "http", "method": "POST", "path": "/x", "root_path": "", "headers": []}
 
 

@@ -1,21 +1,21 @@
 import pytest
 
 from llmtl.errors import ServingError
-from llmtl.serving.task_api.limits import Limits
+from llmtl.serving.task_api.interface import RequestLimits
 
 
 def test_limits_survive_the_environment():
-    limits = Limits(max_body_bytes=5, max_inputs=6, max_characters=7)
+    limits = RequestLimits(max_body_bytes=5, max_inputs=6, max_characters=7)
     variables = limits.to_environment()
     assert variables == {"LLMTL_MAX_BODY_BYTES": "5", "LLMTL_MAX_INPUTS": "6", "LLMTL_MAX_CHARACTERS": "7"}
-    assert Limits.from_environment({**variables, "LLMTL_BUNDLE": "x"}) == limits
+    assert RequestLimits.from_environment({**variables, "LLMTL_BUNDLE": "x"}) == limits
 
 
 def test_what_the_environment_does_not_set_is_the_default():
-    assert Limits.from_environment({"LLMTL_MAX_INPUTS": "2"}) == Limits(max_inputs=2)
+    assert RequestLimits.from_environment({"LLMTL_MAX_INPUTS": "2"}) == RequestLimits(max_inputs=2)
 
 
 @pytest.mark.parametrize(("value", "reason"), [("many", "'many'; give a whole number"), ("0", "is 0; give at least 1")])
 def test_a_wrong_limit_is_named(value, reason):
     with pytest.raises(ServingError, match=reason):
-        Limits.from_environment({"LLMTL_MAX_INPUTS": value})
+        RequestLimits.from_environment({"LLMTL_MAX_INPUTS": value})

@@ -1,6 +1,7 @@
-"""How much one request may bring: read from the environment, since the server is another process.
+"""What a server looks like from outside: its routes, its environment variables, how much one request may bring.
 
-Not covered: rates (put a proxy in front), the model's context length (`llmtl.serving.task_api.conversations`).
+The variables are how limits reach the server, which is another process. Not covered: rates (put a proxy in front), the
+model's context length (`llmtl.serving.task_api.conversations`).
 """
 
 from collections.abc import Mapping
@@ -11,11 +12,22 @@ from pydantic import Field
 
 from llmtl.errors import ServingError
 
+CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+PREDICT, TASK, MODELS = "/v1/predict", "/v1/task", "/v1/models"
+HEALTH, METRICS = "/health", "/metrics"
+OPEN = (HEALTH, METRICS, "/ping", "/load", "/version")
+"""Routes that need no key: probes and monitoring."""
+
+KEEP_ALIVE_SECONDS = 75
+"""How long a server keeps an idle connection: longer than clients and proxies do (httpx and vLLM's own default 5, nginx
+60), since a connection that both ends close at the same moment costs a request."""
+
+BUNDLE_VARIABLE, KEY_VARIABLE = "LLMTL_BUNDLE", "VLLM_API_KEY"
 _PREFIX = "LLMTL_"
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What a request may not exceed; each field is read from `LLMTL_` and its name in capitals.
 
     1 MiB holds 256 messages of 4,000 characters; 100,000 characters are about 25,000 tokens of English, and what does

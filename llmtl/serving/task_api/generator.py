@@ -1,4 +1,4 @@
-"""Answers that are no single label, JSON or text: one in-process chat request an input, read as in measuring.
+"""Answers that are not a single label, JSON or text: one in-process chat request per input, read as in measuring.
 
 Not covered: labels (`llmtl.serving.task_api.scoring`).
 """
@@ -12,8 +12,8 @@ from starlette.types import ASGIApp, Scope
 from llmtl.kinds.kind import Kind, Read
 from llmtl.serving.bundle.manifest import ServedStrategy
 from llmtl.serving.task_api.asgi import call, together
+from llmtl.serving.task_api.interface import CHAT
 from llmtl.serving.task_api.responses import Predicted
-from llmtl.serving.task_api.routes import CHAT
 from llmtl.serving.task_api.scoring import REQUESTS_AT_ONCE, UpstreamError
 
 _SHOWN = 60
@@ -36,7 +36,7 @@ class Generator:
         self._turns = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def predict(self, scope: Scope, strategy: ServedStrategy, texts: Sequence[str]) -> list[Predicted]:
-        """Return one answer a text, in order; what cannot be read is an answer that says so.
+        """Return one answer per text, in order; what cannot be read is an answer that says so.
 
         Raises `RequestError` for a text that does not fit the context, before anything is asked, and `UpstreamError`.
         """
@@ -60,7 +60,7 @@ class Generator:
 
 
 def _unreadable(written: str, *, finished: bool) -> str:
-    """Return why what was written is no answer, in case it is none."""
+    """Say why what was written is not an answer, in case it is none."""
     if not written.strip():
         return "The model wrote nothing; try another wording of the message."
     why = "cannot be read" if finished else "was cut off at the task's longest"

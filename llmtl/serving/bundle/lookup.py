@@ -1,7 +1,7 @@
 """Looking demonstrations up for an input as the measured strategy did, from what a bundle holds.
 
     demonstrations.jsonl             the examples to retrieve from, in index order
-    retrieval/vectors.safetensors    one embedding an example; without it, TF-IDF is computed from the texts
+    retrieval/vectors.safetensors    one embedding per example; without it, TF-IDF is computed from the texts
     retrieval/encoder/               the sentence model, where that embeds
 
 A message is embedded on the CPU of the server's process. Where the language model itself embeds, that process holds it

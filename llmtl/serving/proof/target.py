@@ -10,8 +10,8 @@ import httpx
 
 from llmtl.errors import ServingError
 from llmtl.measured.endpoint import Paid
+from llmtl.serving.task_api.interface import METRICS
 from llmtl.serving.task_api.paid_metrics import read_paid
-from llmtl.serving.task_api.routes import METRICS
 
 _METRICS_SECONDS = 10.0
 _NO_KEY = "none"
@@ -19,7 +19,7 @@ _NO_KEY = "none"
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class LiveEndpoint:
     """A served task: `url` without a slash at its end, the `model` name clients ask for, the API key if one is set."""
 
     url: str
@@ -46,7 +46,7 @@ class Endpoint:
         return {"model": self.model, "messages": [{"role": "user", "content": text}]}
 
 
-def warm_up(endpoint: Endpoint, text: str, *, seconds: float) -> None:
+def warm_up(endpoint: LiveEndpoint, text: str, *, seconds: float) -> None:
     """Send one chat request and one predict request, so that the grammar compiler and all routes are loaded.
 
     Raises `ServingError` when one fails or takes longer than `seconds`.
@@ -56,7 +56,7 @@ def warm_up(endpoint: Endpoint, text: str, *, seconds: float) -> None:
         _post(client, f"{endpoint.openai_url}/predict", {"model": endpoint.model, "inputs": [text]})
 
 
-def paid_so_far(endpoint: Endpoint) -> Paid | None:
+def paid_so_far(endpoint: LiveEndpoint) -> Paid | None:
     """Return what the server has paid its provider since it started, or None where it cannot be asked."""
     try:
         found = httpx.get(f"{endpoint.url}{METRICS}", timeout=_METRICS_SECONDS, trust_env=False)
