@@ -11,6 +11,42 @@ pytest_plugins = (
     "tests.support.finished_runs",
 )
 
+WHOLE_RUNS = {"llama_run", "mistral_run", "chromium"}
+"""Fixtures that make a whole run or start a browser: what uses them is slow."""
+SLOW_PLACES = (
+    "browser/",
+    "evals/",
+    "judging/test_judged_run",
+    "pipeline/test_curve",
+    "pipeline/test_kept_runs",
+    "pipeline/test_race_and_seeds",
+    "pipeline/test_refit",
+    "pipeline/test_refresh_report",
+    "pipeline/test_run",
+    "pocket/",
+    "recipes/",
+    "serving/live/",
+    "serving/server/test_supervisor",
+    "serving/task_api/test_classifier_app",
+    "strategies/test_contract",
+    "strategies/test_hosted",
+    "strategies/test_qlora",
+    "test_contributing",
+    "tuning/test_training",
+)
+"""Parts of the tests that make runs, train models or start processes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow, and begin with it, so that no worker is left with it alone at the end."""
+    tests = Path(__file__).parent
+    for item in items:
+        place = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
+        if place.startswith(SLOW_PLACES) or WHOLE_RUNS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
