@@ -11,6 +11,8 @@ Names load at first use, so that importing the package costs nothing.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from llmtl.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from llmtl.decision import Decision, Verdict
     from llmtl.errors import InputError, LlmtlError
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from llmtl.settings import Recipe, load_recipe
     from llmtl.strategy import Prediction, Role
     from llmtl.task import Example, Split, Task
-
-__version__ = "0.2.0"
 
 __all__ = [
     "Decision",

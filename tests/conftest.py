@@ -15,6 +15,7 @@ WHOLE_RUNS = {"llama_run", "mistral_run", "chromium"}
 """Fixtures that make a whole run or start a browser: what uses them is slow."""
 SLOW_PLACES = (
     "browser/",
+    "cli/test_cli_plain",
     "evals/",
     "judging/test_judged_run",
     "pipeline/test_curve",
@@ -25,14 +26,17 @@ SLOW_PLACES = (
     "pipeline/test_run",
     "pocket/",
     "recipes/",
+    "serving/bundle/test_bundle_merge",
     "serving/live/",
     "serving/server/test_supervisor",
     "serving/task_api/test_classifier_app",
     "strategies/test_contract",
     "strategies/test_hosted",
+    "strategies/test_plugin",
     "strategies/test_qlora",
     "test_contributing",
     "tuning/test_training",
+    "playground/test_playground_kinds",
 )
 """Parts of the tests that make runs, train models or start processes."""
 

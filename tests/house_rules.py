@@ -17,6 +17,8 @@ LIBRARY = "llmtl"
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 50, 8
 SAME_MEANING = {"__init__.py", "__main__.py", "config.py", "table.py", "engine.py"}
 """File names that mean the same thing in every folder: choices of a recipe, the list of a family, what runs models."""
+COMMANDS = (LIBRARY, "cli")
+"""Files there are named after the commands, and so like what the commands call."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -120,7 +122,8 @@ def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
 def _repeated_files(modules: Mapping[str, Module]) -> Iterator[str]:
     places: defaultdict[str, list[str]] = defaultdict(list)
     for module in modules.values():
-        places[module.path.name].append(str(module.path))
+        if module.path.parts[:2] != COMMANDS:
+            places[module.path.name].append(str(module.path))
     for name, paths in sorted(places.items()):
         if len(paths) > 1 and name not in SAME_MEANING:
             yield f"'{name}' is the name of {len(paths)} files ({', '.join(paths)}); say in each what it is."

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from llmtl import __version__
 from llmtl.cli.command import Command
 from llmtl.cli.decide import DECIDE
 from llmtl.cli.doctor import DOCTOR
@@ -20,6 +19,7 @@ from llmtl.cli.run import RUN
 from llmtl.cli.schema import SCHEMA
 from llmtl.cli.serve import SERVE
 from llmtl.errors import LlmtlError
+from llmtl.version import __version__
 
 COMMANDS = (RUN, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA)
 INTERRUPTED = 130

@@ -9,7 +9,7 @@
     choice.py       the choice on dev, and the comparisons on test it commits to
     evidence.py     those comparisons, measured and Holm-corrected
     verdict.py      adopt, tie, baseline or inconclusive
-    power.py        what test could find, further examples, break-even
+    detectable.py        what test could find, further examples, break-even
     changes.py      what would change the verdict, and what to know before trusting it
     decide.py       all of it together
     sensitivity.py  the verdict without the labels that look wrong

@@ -9,10 +9,10 @@ from llmtl.costs import PriceConfig, Pricing
 from llmtl.decision.changes import cautions, would_change
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
+from llmtl.decision.detectable import break_evens, detectable_difference, more_test_examples
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
 from llmtl.decision.outcome import Caution, Choice, Decision, DevScore, StrategyResult, TestScore
-from llmtl.decision.power import break_evens, detectable_difference, more_test_examples
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError

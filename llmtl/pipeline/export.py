@@ -6,7 +6,6 @@ Not covered: what a bundle holds (`llmtl.serving.bundle`), starting a server on 
 from pathlib import Path
 from typing import Any
 
-from llmtl import __version__
 from llmtl.costs import token_prices
 from llmtl.errors import BundleError
 from llmtl.pipeline.models import identity, source_of
@@ -21,6 +20,7 @@ from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
 from llmtl.strategies.table import STRATEGIES, sending_away
 from llmtl.strategy import ProviderServed, Runs
+from llmtl.version import __version__
 
 BUNDLE_FOLDER = "bundle"
 

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmtl import __version__
 from llmtl.data import fingerprint
 from llmtl.errors import ContextLengthError
 from llmtl.findings import FitFinding
@@ -25,6 +24,7 @@ from llmtl.progress import Progress
 from llmtl.store import Store
 from llmtl.strategy import AnyStrategy, Budget, FitContext, Prediction, Predictor, Runs
 from llmtl.task import Example, Split
+from llmtl.version import __version__
 
 
 @dataclass(frozen=True)

@@ -77,12 +77,12 @@ def _need_model(strategies: Sequence[AnyStrategy]) -> bool:
 
 def _require_packages(recipe: Recipe, strategies: Sequence[AnyStrategy]) -> None:
     """Raise `MissingPackageError` for what a strategy of the run will need later, when time and money are spent."""
+    for strategy in strategies:  # first: the extra of training brings what running a model takes, too
+        strategy.require_packages()
     if _need_model(strategies):
         if recipe.model.engine == "vllm":
             require("The engine 'vllm'", "vllm")
         require("A language model", *LOCAL)
-    for strategy in strategies:
-        strategy.require_packages()
 
 
 def emulation(source: ModelSource, hardware: Hardware) -> str | None:

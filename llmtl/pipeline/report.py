@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from llmtl.checks.finding import Finding
 from llmtl.costs import PriceConfig, Pricing, StatedCost
 from llmtl.decision import Decision, decide
+from llmtl.decision.detectable import break_evens
 from llmtl.decision.eligibility import broken_by
-from llmtl.decision.power import break_evens
 from llmtl.decision.ranking import Ranking
 from llmtl.errors import RunError
 from llmtl.learning_curve import CURVE_FILE, CURVES

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmtl import __version__, address
+from llmtl import address
 from llmtl.costs import PriceConfig
 from llmtl.errors import BundleError, MissingFileError, MissingPackageError, RunError
 from llmtl.hardware import gaps, inspect
@@ -31,6 +31,7 @@ from llmtl.serving.server.process import stoppable
 from llmtl.serving.server.server_command import ServerCommand, server_command
 from llmtl.store import write_json
 from llmtl.strategy import Retrieval
+from llmtl.version import __version__
 
 SLOW_ADAPTER = "On a CPU vLLM is several times faster with --merge, which serves the tuned model without its base."
 

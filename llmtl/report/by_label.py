@@ -8,9 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report.answers import in_words
 from llmtl.report.content import ReportContent
-from llmtl.report.disagreement import LONGEST_ANSWER, shortened
+from llmtl.report.disagreement import LONGEST_ANSWER, in_words, shortened
 from llmtl.task import Metric
 
 LOWEST = 10

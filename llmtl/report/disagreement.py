@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report.answers import in_words
+from llmtl.report.confusion import FAILED
 from llmtl.report.content import ReportContent
 from llmtl.task import Example, Metric
 
@@ -79,6 +80,11 @@ def find_disagreements(content: ReportContent, most: int = MOST_EXAMPLES) -> Dis
     ]
     found.sort(key=_apart if scores else _information, reverse=True)
     return Disagreements(tuple(found[:most]), len(found), len(content.test_examples), tuple(constant))
+
+
+def in_words(answer: str | None, kind: Kind) -> str:
+    """Return an answer in words: `refund`, `late, rude`, `date: Friday; people: 4`, `(no span)`, `(failed)`."""
+    return FAILED if answer is None else kind.in_words(answer)
 
 
 def labels_by_example(evaluation: Evaluation, examples: Sequence[Example]) -> dict[str, str | None]:

@@ -6,6 +6,7 @@ Not covered: the reason itself (`rules`), what a judge says (`judging`), doubtfu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from llmtl.decision.detectable import detectable_before
 from llmtl.decision.outcome import (
     Broken,
     Caution,
@@ -28,7 +29,6 @@ from llmtl.decision.outcome import (
     Unconstrained,
     WiderMargin,
 )
-from llmtl.decision.power import detectable_before
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging

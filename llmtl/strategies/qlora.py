@@ -140,7 +140,7 @@ class Qlora(Strategy[QloraConfig]):
         from llmtl.engines.transformers.loading import load_tokenizer
         from llmtl.prompting.predictors import answer_room
         from llmtl.prompting.template import Template
-        from llmtl.tuning.examples import each_reference, fitting, require_answers
+        from llmtl.tuning.tokenized import each_reference, fitting, require_answers
         from llmtl.tuning.training import TrainingJob
 
         info = inspect_checkpoint(context.model.name, context.model.revision)
@@ -180,7 +180,7 @@ class Qlora(Strategy[QloraConfig]):
 
     def _curve(self, context: FitContext, job: "TrainingJob", outcome: "TrainingOutcome") -> TrainingCurve:
         """Say how training went."""
-        from llmtl.tuning.examples import each_reference
+        from llmtl.tuning.tokenized import each_reference
 
         given = self.config.learning_rate is not None
         return TrainingCurve(

@@ -24,8 +24,8 @@ from llmtl.errors import TrainingError
 from llmtl.findings import TrainingPoint
 from llmtl.progress import Progress
 from llmtl.tuning.config import AdapterTrainingConfig
-from llmtl.tuning.examples import TokenizedExample
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
+from llmtl.tuning.tokenized import TokenizedExample
 from llmtl.tuning.watcher import GIB, TrainingLimits, Watcher, save_adapter
 
 CHECKPOINTING_PARAMETERS = 1_000_000_000

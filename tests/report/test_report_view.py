@@ -13,9 +13,8 @@ from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.metrics.calibration import expected_calibration_error
-from llmtl.report.answers import in_words
 from llmtl.report.confusion import FAILED, confusion_of
-from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements
+from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements, in_words
 from llmtl.report.reliability import BINS, reliability_of
 from llmtl.report.view import build_view, reading
 from llmtl.task import Example, Metric

@@ -77,7 +77,7 @@ def tokenizer(base_engine):
 @pytest.fixture(scope="session")
 def tokenized(template, tokenizer):
     """Return the eight messages as training examples."""
-    from llmtl.tuning.examples import fitting
+    from llmtl.tuning.tokenized import fitting
 
     return fitting(EXAMPLES, template, tokenizer, max_length=512)
 

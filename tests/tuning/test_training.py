@@ -14,7 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from llmtl.errors import TrainingError
 from llmtl.task import Example
-from llmtl.tuning.examples import fitting
+from llmtl.tuning.tokenized import fitting
 from llmtl.tuning.training import train
 
 EPOCHS = 3

@@ -8,7 +8,7 @@ from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.prompting.template import Template
 from llmtl.task import Example, Metric, Task
-from llmtl.tuning.examples import IGNORED, each_reference, fitting, require_answers, tokenize
+from llmtl.tuning.tokenized import IGNORED, each_reference, fitting, require_answers, tokenize
 
 
 def test_loss_is_on_the_answer_and_its_end_only(examples, template, tiny_llama):
