@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,14 @@ from safetensors.numpy import load_file, save_file
 from llmtl.engines.protocol import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import BundleError
-from llmtl.pipeline.export import bundle_source
+from llmtl.pipeline.export import bundle_source, export
+from llmtl.pipeline.run_folder import load_run
 from llmtl.pocket import resolve
 from llmtl.progress import Silent
 from llmtl.prompting.predictors import LabelPredictor
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.merge import check_merged, write_merged
 from llmtl.serving.bundle.read import open_bundle, read_recorded
-from llmtl.serving.bundle.write import write_bundle
 
 
 def beside(folder: Path, adapter: Path) -> TransformersEngine:
@@ -77,39 +76,43 @@ def test_the_card_says_how_merging_went(llama_run, bundle_of):
 
 @pytest.fixture
 def spoiled(llama_run, tmp_path):
-    """Return the source of a merged bundle with an adapter that is not the one that was measured."""
+    """Return a copy of the run whose adapter is not the one that was measured."""
+    shutil.copytree(llama_run.folder, tmp_path / "run", symlinks=True)
+    run = load_run(tmp_path / "run")
+    weights = adapter_of(run) / "adapter_model.safetensors"
+    save_file({name: -2 * array for name, array in load_file(weights).items()}, weights)
+    return run
+
+
+def adapter_of(run):
+    return run.folder / run.index.fits["qlora"] / "adapter"
+
+
+def test_a_merged_checkpoint_that_predicts_otherwise_is_refused_with_the_figures(llama_run, spoiled, tmp_path):
     source = bundle_source(llama_run, "qlora", folder=tmp_path / "out", merge=True)
-    measured = source.served
-    folder = tmp_path / "fit"
-    shutil.copytree(measured.folder, folder)
-    tensors = load_file(folder / "adapter" / "adapter_model.safetensors")
-    save_file({name: -2 * array for name, array in tensors.items()}, folder / "adapter" / "adapter_model.safetensors")
-    others = tuple(each for each in source.strategies if each.name != "qlora")
-    return replace(source, strategies=(*others, replace(measured, folder=folder)))
-
-
-def test_a_merged_checkpoint_that_predicts_otherwise_is_refused_with_the_figures(spoiled, tmp_path):
-    write_merged(spoiled.model, spoiled.served.adapter, tmp_path / "merged", dtype="float32")
+    write_merged(source.model, adapter_of(spoiled), tmp_path / "merged", dtype="float32")
     for file in resolve("pocket-llama").glob("*token*"):
         shutil.copy(file, tmp_path / "merged")
     shutil.copy(resolve("pocket-llama") / "chat_template.jinja", tmp_path / "merged")
     with pytest.raises(BundleError, match=r"\d+ of 45 labels differ, and a probability by \d\.\d+ .* export without"):
-        check_merged(tmp_path / "merged", spoiled, dtype="float32", progress=Silent())
+        check_merged(tmp_path / "merged", source, dtype="float32", progress=Silent())
 
 
 @pytest.mark.parametrize("merge", [True, False])
 def test_a_changed_adapter_is_refused(spoiled, tmp_path, merge):
     with pytest.raises(BundleError, match="is not the one that was trained; run the recipe"):
-        write_bundle(spoiled, tmp_path / "out", merge=merge)
+        export(spoiled, tmp_path / "out", strategy="qlora", merge=merge)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_adapter_on_shared_embeddings_cannot_be_merged(spoiled, tmp_path):
-    config = spoiled.served.adapter / "adapter_config.json"
+    config = adapter_of(spoiled) / "adapter_config.json"
     document = json.loads(config.read_text())
     config.write_text(json.dumps(document | {"target_modules": [*document["target_modules"], "lm_head"]}))
     with pytest.raises(BundleError, match="changes 'lm_head', which this model shares"):
-        write_merged(spoiled.model, spoiled.served.adapter, tmp_path / "merged", dtype="float32")
+        write_merged(
+            ModelSource(str(resolve("pocket-llama"))), adapter_of(spoiled), tmp_path / "merged", dtype="float32"
+        )
 
 
 def test_bfloat16_is_written_as_it_was_measured(llama_run, tmp_path):

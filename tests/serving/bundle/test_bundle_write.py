@@ -104,16 +104,14 @@ def test_the_names_under_which_strategies_are_served(llama_run, bundle_of):
 def test_demonstrations_are_those_that_were_measured(llama_run, bundle_of):
     folder = bundle_of(llama_run, "few-shot")
     bundle = open_bundle(folder)
-    state = read_json(llama_run.folder / llama_run.index.fits["few-shot"] / "result.json")["state"]
-    assert [example.id for example in bundle.winner.demonstrations] == state["demonstrations"]
+    kept = read_json(llama_run.folder / llama_run.index.fits["few-shot"] / "prompt.json")
+    assert [example.id for example in bundle.winner.demonstrations] == kept["demonstrations"]
     pool = read_pool(folder)
     knn = next(each for each in bundle.others if each.name == "knn-few-shot")
     assert (knn.retrieved, knn.demonstrations) == (4, ())
-    # the run's own predictor retrieves the same examples in the same order
-    ours = Retriever(pool)
-    measured = llama_run.predictor("knn-few-shot")
-    for row in read_recorded(folder):
-        assert ours.nearest(row.text, 4) == tuple(measured._prompted.demonstrations(row.text))
+    # the run's own predictor retrieves from the same examples in the same order
+    measured = llama_run.predictor("knn-few-shot").served().retrieved
+    assert (measured.shots, measured.pool) == (4, pool)
 
 
 def test_recorded_rows_are_the_runs(llama_run, bundle_of):

@@ -27,12 +27,12 @@ def run(tmp_path_factory):
 
 
 def test_a_calibrated_strategy_is_served_as_measured(run, tmp_path):
-    state = read_json(run.folder / run.index.fits["zero-shot"] / "result.json")["state"]
-    assert state["calibration"]["method"] in ("batch", "affine")
+    kept = read_json(run.folder / run.index.fits["zero-shot"] / "prompt.json")
+    assert kept["calibration"]["method"] in ("batch", "affine")
     folder = export(run, tmp_path / "bundle", strategy="zero-shot")
     assert open_bundle(folder).winner.calibration is not None
     assert "stock vLLM with the uncalibrated label" in (folder / "README.md").read_text()
     with live_server(folder, tmp_path / "log.txt") as url, client_of(url) as client:
         assert_predicts_as_measured(client, run, "zero-shot", "front-desk")
         assert_chats_as_measured(client, run, "zero-shot", "front-desk")
-        assert state["instruction"] in chat(client, "front-desk", "my card", return_prompt_text=True)["prompt_text"]
+        assert kept["instruction"] in chat(client, "front-desk", "my card", return_prompt_text=True)["prompt_text"]
