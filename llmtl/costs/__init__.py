@@ -8,11 +8,13 @@
     pricing.py       what a measured strategy costs at them
     volume.py        cost over the request volume, and where strategies cross
     spending.py      what making a decision took
+    ledger.py        what each step of that spent
 
 Not covered: who is chosen for being cheap (`llmtl.decision`).
 """
 
 from llmtl.costs.config import PriceConfig
+from llmtl.costs.ledger import Entry, Ledger, WorkKind
 from llmtl.costs.pricing import Pricing, StatedCost, Usage
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
@@ -38,6 +40,8 @@ __all__ = [
     "CostLine",
     "Crossing",
     "Device",
+    "Entry",
+    "Ledger",
     "MachinePrice",
     "ModelPrice",
     "PriceConfig",
@@ -49,6 +53,7 @@ __all__ = [
     "TokenPrices",
     "Tokens",
     "Usage",
+    "WorkKind",
     "break_even",
     "cheapest_by_volume",
     "crossings",

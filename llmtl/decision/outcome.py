@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from llmtl.costs import Spending
 from llmtl.strategy import Role
 
 
@@ -308,8 +307,7 @@ class Decision:
     `more_test_examples`: how many further test examples would settle an inconclusive or tied result at 80% power, if
     the observed difference is the true one; None when not applicable or hopeless. `minimum_detectable_difference`: the
     smallest true difference on test between two strategies that this test would find with 80% power in one comparison;
-    1.0 when test is too small to find any. `spending` is what making the decision took; None for predictions made
-    elsewhere.
+    1.0 when test is too small to find any.
 
     `rule` led to the verdict, and `hangs_on` are the pairs (a, b) that it was applied to; `cheapest_tied` is the
     cheapest of the tied, whether or not it may win. `requests` are those expected over the horizon, `grouped` says
@@ -331,7 +329,6 @@ class Decision:
     minimum_detectable_difference: float
     more_test_examples: int | None
     break_even: tuple[BreakEven, ...]
-    spending: Spending | None = None
     rule: Rule | None = None
     hangs_on: tuple[tuple[str, str], ...] = ()
     cheapest_tied: str | None = None

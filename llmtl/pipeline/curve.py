@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from llmtl.costs import WorkKind
 from llmtl.data import subsample
 from llmtl.hardware import inspect
 from llmtl.learning_curve import (
@@ -167,7 +168,7 @@ def at_size(bench: Bench, strategy: AnyStrategy, size: int) -> Bench:
     plan = bench.plan
     if plan and strategy.facts.time_grows_with_train:
         plan = plan.scaled(size / len(bench.split.train))
-    return replace(bench, split=split, plan=plan, progress=Silent())
+    return replace(bench, split=split, plan=plan, progress=Silent(), work=WorkKind.LEARNING_CURVES)
 
 
 def _measured(found: Sequence[tuple[int, Evaluation]], bench: Bench) -> MeasuredCurve:

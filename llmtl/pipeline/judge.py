@@ -24,6 +24,7 @@ from llmtl.judging.result import JUDGING_FILE, OPINION, VERDICTS_FILE, JudgeSpen
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
+from llmtl.pipeline.spending import judge_entry
 from llmtl.report.judging import judging_to_json, sentence, warnings
 from llmtl.store import digest, write_json, write_json_lines
 from llmtl.task import Example, Split
@@ -48,6 +49,9 @@ def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) 
             (folder / name).unlink(missing_ok=True)
         return None
     judging, rows = _judged(bench, config, decision, {item.strategy: item for item in test})
+    spent = judge_entry(judging)
+    if spent is not None:
+        bench.ledger.note("judge", spent)
     write_json_lines(folder / VERDICTS_FILE, rows)
     write_json(folder / JUDGING_FILE, judging_to_json(judging, decision))
     for line in warnings(judging, decision) or (sentence(judging),):

@@ -4,10 +4,11 @@ Not covered: the order of the stages (`llmtl.pipeline.stages`).
 """
 
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from llmtl.costs import Ledger, WorkKind
 from llmtl.data import fingerprint
 from llmtl.errors import ContextLengthError
 from llmtl.findings import FitFinding
@@ -20,6 +21,7 @@ from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
+from llmtl.pipeline.spending import fitting_entry, scoring_entry
 from llmtl.progress import Progress
 from llmtl.store import Store
 from llmtl.strategy import AnyStrategy, Budget, FitContext, Prediction, Predictor, Runs
@@ -38,22 +40,28 @@ class Scored:
 
 @dataclass(frozen=True)
 class Bench:
-    """Measures strategies of one run: `split` is already cut to what the budget allows."""
+    """Measures strategies of one run: `split` is already cut to what the budget allows.
+
+    What each step spent is noted in `ledger`, as `work` where that is given.
+    """
 
     prepared: Prepared
     split: Split
     plan: Plan | None
     store: Store
     progress: Progress
+    ledger: Ledger = field(default_factory=Ledger)
+    work: WorkKind | None = None
 
     def fit(self, strategy: AnyStrategy) -> FitRecord:
         """Fit a strategy and keep its predictor; the record says what that took, or why it was skipped."""
         depends_on = self._fit_depends_on(strategy)
         if not self.store.has(f"fit-{strategy.name}", depends_on):
             self.progress.say(f"Fitting {strategy.name}")
-        return fit_from_json(
-            self.store.step(f"fit-{strategy.name}", depends_on, lambda folder: self._fit(strategy, folder))
-        )
+        value = self.store.step(f"fit-{strategy.name}", depends_on, lambda folder: self._fit(strategy, folder))
+        fitted = fit_from_json(value)
+        self.ledger.note(self.fit_folder(strategy).name, fitting_entry(self.work or WorkKind.FITTING, fitted))
+        return fitted
 
     def _fit(self, strategy: AnyStrategy, folder: Path) -> Any:
         start, skipped = time.perf_counter(), None
@@ -82,11 +90,13 @@ class Bench:
             "fit": self._fit_depends_on(strategy),
             "examples": fingerprint(examples),
         }
-        value = self.store.step(name, depends_on, lambda folder: self._evaluate(strategy, split, scored))
-        return EVALUATION.validate_python(value), self.store.step_folder(name, depends_on)
-
-    def _evaluate(self, strategy: AnyStrategy, split: str, scored: Scored | None) -> Any:
         fitted = self.fit(strategy)
+        value = self.store.step(name, depends_on, lambda _: self._evaluate(strategy, fitted, split, scored))
+        evaluation, folder = EVALUATION.validate_python(value), self.store.step_folder(name, depends_on)
+        self.ledger.note(folder.name, scoring_entry(self.work or WorkKind(split), evaluation, fitted))
+        return evaluation, folder
+
+    def _evaluate(self, strategy: AnyStrategy, fitted: FitRecord, split: str, scored: Scored | None) -> Any:
         subject = Subject(
             strategy=strategy.name,
             role=strategy.role,

@@ -18,12 +18,10 @@ from llmtl.decision.detectable import break_evens
 from llmtl.decision.eligibility import broken_by
 from llmtl.decision.ranking import Ranking
 from llmtl.errors import RunError
-from llmtl.learning_curve import CURVE_FILE, CURVES
-from llmtl.learning_curve.conclusion import LearningCurves
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples, read_judging, read_noise
+from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
 from llmtl.report import ReportContent, Summary, markdown, serving, summarize, write_html
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
@@ -62,21 +60,16 @@ def report_content(run: Run) -> ReportContent:
         served=served,
         prices=run.recipe.prices,
         limits=run.recipe.decision,
-        curves=_curves(run),
-        noise=read_noise(run.folder),
-        judging=read_judging(run.folder),
+        curves=run.result.curves,
+        noise=run.result.noise,
+        judging=run.result.judging,
+        spending=run.result.spending,
     )
-
-
-def _curves(run: Run) -> LearningCurves | None:
-    """Return what labelling more would bring, or None where that was not worked out."""
-    path = run.folder / CURVE_FILE
-    return CURVES.validate_python(read_json(path)) if path.is_file() else None
 
 
 def summary_notes(run: Run) -> tuple[str, ...]:
     """Return one line each on more labels, doubtful labels and a judge, where the run has something to say on them."""
-    curves, noise, judging = _curves(run), read_noise(run.folder), read_judging(run.folder)
+    curves, noise, judging = run.result.curves, run.result.noise, run.result.judging
     lines = [
         curves.sentence if curves else "",
         noise_words.sentence(noise, run.decision) if noise and noise.verdict and not noise.changed else "",

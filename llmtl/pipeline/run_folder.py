@@ -8,21 +8,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from llmtl.decision import Decision
+from llmtl.decision.outcome import Decision
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.fits import load_fit, read_fit
 from llmtl.pipeline.models import EngineCache, source_of
+from llmtl.pipeline.result import RunResult
 from llmtl.pipeline.run_format import (
     RECIPE,
-    Index,
+    RunIndex,
+    read_curves,
     read_decision,
     read_evaluations,
     read_examples,
     read_index,
     read_judging,
     read_noise,
+    read_spending,
     read_summary,
 )
 from llmtl.report.sentences import Summary, summarize
@@ -34,7 +37,7 @@ from llmtl.task import Input, Task
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder with its recipe, decision and evaluations.
+    """A run folder with its recipe, evaluations, and the decision with what was found out beside it.
 
     `folder` holds `decision.json`, `report.html`, `report.md` and `predictions/`.
     """
@@ -42,17 +45,22 @@ class Run:
     folder: Path
     recipe: Recipe
     task: Task
-    decision: Decision
+    result: RunResult
     evaluations: tuple[Evaluation, ...]
-    index: Index = field(repr=False)
+    index: RunIndex = field(repr=False)
     _predictors: dict[str, Predictor] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def decision(self) -> Decision:
+        """Return the decision, as it was made."""
+        return self.result.decision
 
     @cached_property
     def summary(self) -> Summary:
         """Return the decision in sentences; of a run of an earlier version those that it kept."""
         if self.decision.rule is None:
             return read_summary(self.folder, self.decision)
-        return summarize(self.decision, noise=read_noise(self.folder), judging=read_judging(self.folder))
+        return summarize(self.decision, noise=self.result.noise, judging=self.result.judging)
 
     @cached_property
     def left(self) -> tuple[Evaluation, ...]:
@@ -116,7 +124,9 @@ def load_run(folder: Path | str) -> Run:
         folder=folder,
         recipe=load_recipe(folder / RECIPE),
         task=index.task,
-        decision=read_decision(folder),
+        result=RunResult(
+            read_decision(folder), read_noise(folder), read_judging(folder), read_curves(folder), read_spending(folder)
+        ),
         evaluations=read_evaluations(folder, index.evaluations),
         index=index,
     )

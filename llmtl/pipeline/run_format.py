@@ -20,15 +20,18 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from llmtl.checks.finding import Finding
-from llmtl.decision import Decision
+from llmtl.costs import Spending
+from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NOISE_FILE, NoiseSensitivity
 from llmtl.errors import InputError, RunError
 from llmtl.judging.result import JUDGING_FILE, Judging
+from llmtl.learning_curve.conclusion import CURVE_FILE, CURVES, LearningCurves
 from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.measured.evaluation import Evaluation
+from llmtl.pipeline.result import RunResult
 from llmtl.recipe import read_yaml
 from llmtl.report.content import Skipped, SkipReason
-from llmtl.report.decision_file import from_json, kept_summary, to_json
+from llmtl.report.decision_file import from_json, kept_spending, kept_summary, to_json
 from llmtl.report.judging import judging_from_json
 from llmtl.report.noise import noise_from_json
 from llmtl.report.sentences import Summary
@@ -51,7 +54,7 @@ def _with_reason(skipped: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Index:
+class RunIndex:
     """Where a run folder keeps what, relative to it: the folders of fits by strategy, and of evaluations.
 
     `dropped` are the evaluations of those that left the race. `findings` and `skipped` are None in the oldest folders.
@@ -66,7 +69,7 @@ class Index:
     format: int = field(default=1, kw_only=True)
 
 
-_INDEX = TypeAdapter(Index)
+_INDEX = TypeAdapter(RunIndex)
 
 
 def check_format(folder: Path) -> None:
@@ -81,7 +84,7 @@ def check_format(folder: Path) -> None:
         )
 
 
-def read_index(folder: Path) -> Index:
+def read_index(folder: Path) -> RunIndex:
     """Read `index.json`; raises `RunError` where it is missing, damaged or of a newer version."""
     check_format(folder)
     try:
@@ -98,6 +101,17 @@ def read_decision(folder: Path) -> Decision:
 def read_summary(folder: Path, decision: Decision) -> Summary:
     """Read the sentences that `decision.json` holds, as they were written."""
     return kept_summary(read_json(folder / DECISION), decision)
+
+
+def read_spending(folder: Path) -> Spending | None:
+    """Read what making the decision took; None where that was not kept."""
+    return kept_spending(read_json(folder / DECISION))
+
+
+def read_curves(folder: Path) -> LearningCurves | None:
+    """Read what labelling more would bring; None where that was not worked out."""
+    path = folder / CURVE_FILE
+    return CURVES.validate_python(read_json(path)) if path.is_file() else None
 
 
 def read_noise(folder: Path) -> NoiseSensitivity | None:
@@ -151,14 +165,14 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
         write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
 
 
-def write_index(folder: Path, index: Index) -> None:
+def write_index(folder: Path, index: RunIndex) -> None:
     """Write `index.json`; the last file to be written, since it makes the folder a finished run."""
     write_json(folder / INDEX, _INDEX.dump_python(index, mode="json") | {"format": FORMAT})
 
 
-def write_decision(folder: Path, decision: Decision, summary: Summary) -> None:
+def write_decision(folder: Path, result: RunResult, summary: Summary) -> None:
     """Write `decision.json`; when it says something new, what was measured of the old winner's server goes."""
-    path, document = folder / DECISION, to_json(decision, summary)
+    path, document = folder / DECISION, to_json(result.decision, summary, spending=result.spending)
     if not path.is_file() or read_json(path) != document:
         (folder / SERVING_FILE).unlink(missing_ok=True)
     write_json(path, document)

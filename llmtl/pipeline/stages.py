@@ -15,31 +15,32 @@ from typing import Any
 
 from llmtl.data import subsample
 from llmtl.data.file_formats import is_table
-from llmtl.decision import Choice, Decision, choose, decide
+from llmtl.decision.choice import choose
+from llmtl.decision.decide import decide
+from llmtl.decision.outcome import Choice
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
+from llmtl.pipeline.again import evaluate_on_test, write_noise
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.curve import write_curves
 from llmtl.pipeline.judge import check_judge, write_judging
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
-from llmtl.pipeline.noise import write_noise
 from llmtl.pipeline.prepare import Prepared, prepare
 from llmtl.pipeline.racing import Measured, Raced, measure_dev
 from llmtl.pipeline.report import refresh_report
+from llmtl.pipeline.result import RunResult
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import (
     PROVENANCE,
     TASK,
-    Index,
+    RunIndex,
     require_own,
     write_decision,
     write_index,
     write_inputs,
     write_predictions,
 )
-from llmtl.pipeline.spending import spending_of
-from llmtl.pipeline.training_seeds import evaluate_on_test
 from llmtl.progress import Progress, Silent
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json
@@ -121,13 +122,12 @@ def _carry_out(
     dev_all = [*dev_scored, *(evaluation for evaluation, _ in raced.left)]
     noise = write_noise(bench, decision, dev=dev_all, test=test_scored)
     judging = write_judging(bench, decision, test_scored)
-    spending = spending_of(bench, dev=dev_all, test=test_scored, curves=curves, noise=noise, judging=judging)
-    decision = replace(decision, spending=spending)
+    result = RunResult(decision, noise, judging, curves, bench.ledger.spending(recipe.prices))
     skipped = barred | skipped
     summary = summarize(decision, noise=noise, judging=judging)
     _write_results(
         bench,
-        decision,
+        result,
         summary=summary,
         measured=[*dev, *test],
         ran=tested,
@@ -251,7 +251,7 @@ def _tested(choice: Choice, raced: Raced) -> set[str]:
 
 def _write_results(
     bench: Bench,
-    decision: Decision,
+    result: RunResult,
     *,
     summary: Summary,
     measured: Measured,
@@ -264,7 +264,7 @@ def _write_results(
     for evaluation, _ in (*measured, *left):
         write_predictions(folder, evaluation)
     write_json(folder / PROVENANCE, _provenance(bench, started))
-    index = Index(
+    index = RunIndex(
         task=bench.prepared.task,
         fits={strategy.name: str(bench.fit_folder(strategy).relative_to(folder)) for strategy in ran},
         evaluations=_paths(bench, measured),
@@ -272,7 +272,7 @@ def _write_results(
         skipped=skipped,
         dropped=_paths(bench, left),
     )
-    write_decision(folder, decision, summary)
+    write_decision(folder, result, summary)
     write_index(folder, index)
     refresh_report(folder)
 

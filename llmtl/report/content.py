@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from llmtl.checks.finding import Finding
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, Spending
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NoiseSensitivity
@@ -46,7 +46,8 @@ class ReportContent:
     `provenance` name-value pairs (model, versions, device, seeds, fingerprints, times). `served` is what the live
     endpoint was measured to do, if there was one; the decision's cost and latency of that strategy are then those of
     the endpoint. `prices` and `limits` are the recipe's; `curves` and `noise` what labelling more would bring, and
-    whether wrong labels decided; `judging` a judge's second opinion on the comparisons.
+    whether wrong labels decided; `judging` a judge's second opinion on the comparisons;
+    `spending` what making the decision took.
     """
 
     task: Task
@@ -65,3 +66,4 @@ class ReportContent:
     curves: LearningCurves | None = None
     noise: NoiseSensitivity | None = None
     judging: Judging | None = None
+    spending: Spending | None = None

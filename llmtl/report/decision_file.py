@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from llmtl.costs import Spending
 from llmtl.decision.outcome import Choice, Comparison, Decision, Planned, Purpose, StrategyResult
 from llmtl.errors import RunError
 from llmtl.report import wording
@@ -53,7 +54,10 @@ class WrittenChoice(Choice):
 
 @dataclass(frozen=True, kw_only=True)
 class WrittenDecision(Decision):
-    """The verdict with everything it rests on, in values and in sentences."""
+    """The verdict with everything it rests on, in values and in sentences.
+
+    `spending` is what making the decision took; None for predictions made elsewhere.
+    """
 
     choice: WrittenChoice
     strategies: tuple[WrittenResult, ...]
@@ -63,10 +67,12 @@ class WrittenDecision(Decision):
     target_note: str | None
     would_change: tuple[str, ...]
     warnings: tuple[str, ...]
+    spending: Spending | None = None
     schema_version: int = field(default=1)
 
 
 _DECISION: TypeAdapter[Decision] = TypeAdapter(Decision)
+_SPENDING: TypeAdapter[Spending | None] = TypeAdapter(Spending | None)
 _CHOICE: TypeAdapter[Choice] = TypeAdapter(Choice)
 _WRITTEN: TypeAdapter[WrittenDecision] = TypeAdapter(WrittenDecision)
 _WRITTEN_CHOICE: TypeAdapter[WrittenChoice] = TypeAdapter(WrittenChoice)
@@ -74,8 +80,8 @@ _ADDED = {"WrittenPlan": {"purpose"}, "WrittenComparison": {"purpose"}}
 """What version 2 added without a default; documents of version 1 keep to the schema without it."""
 
 
-def to_json(decision: Decision, summary: Summary) -> dict[str, Any]:
-    """Return a decision and its sentences as plain JSON values; raises `RunError` where a number is not finite."""
+def to_json(decision: Decision, summary: Summary, *, spending: Spending | None = None) -> dict[str, Any]:
+    """Write a decision, its sentences and what it took as plain JSON values; raises `RunError` for infinities."""
     chosen = decision.choice.strategy
     values = _values(decision) | {
         "choice": _written_choice(decision.choice),
@@ -93,6 +99,7 @@ def to_json(decision: Decision, summary: Summary) -> dict[str, Any]:
         target_note=summary.target_note,
         would_change=summary.would_change,
         warnings=summary.warnings,
+        spending=spending,
         schema_version=SCHEMA_VERSION,
     )
     return _finite(_WRITTEN.dump_python(written, mode="json"), "decision")
@@ -107,6 +114,11 @@ def from_json(document: Mapping[str, Any]) -> Decision:
     if version not in (1, SCHEMA_VERSION):
         raise RunError(f"decision.json has the schema version {version}, which this llmtl does not know; update llmtl.")
     return _read(_DECISION, document if version == SCHEMA_VERSION else _from_version_1(document), "decision.json")
+
+
+def kept_spending(document: Mapping[str, Any]) -> Spending | None:
+    """Return what a document says that making the decision took; None where it does not."""
+    return _read(_SPENDING, document.get("spending"), "decision.json")
 
 
 def kept_summary(document: Mapping[str, Any], decision: Decision) -> Summary:
@@ -194,7 +206,7 @@ def _not_finite(value: Any, path: str) -> str | None:
     return next((found for key, child in children if (found := _not_finite(child, f"{path}.{key}"))), None)
 
 
-def _read(adapter: TypeAdapter[T], document: Mapping[str, Any], name: str) -> T:
+def _read(adapter: TypeAdapter[T], document: Mapping[str, Any] | None, name: str) -> T:
     try:
         return adapter.validate_python(document)
     except ValidationError as error:

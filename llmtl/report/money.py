@@ -131,7 +131,7 @@ def money_of(content: ReportContent) -> Money | None:
 
 def _spent(content: ReportContent) -> tuple[Work, ...]:
     """Return what deciding took by kind of work, the total last; what did not happen is left out."""
-    spending = content.decision.spending
+    spending = content.spending
     if spending is None:
         return ()
     kinds = (

@@ -120,16 +120,16 @@ def test_a_judge_that_cannot_be_asked_costs_no_verdict_and_is_asked_again(server
 def test_the_fees_of_a_judge_are_in_what_the_decision_cost_and_counted_once(server, make_recipe, tmp_path):
     each = (200 * 1.0 + 6 * 2.0) / 1e6  # of every reply of `says`, at the prices of the recipe
     server.answer = lambda body: longer(body) if len(server.bodies) <= 7 else error(401, "gone")
-    failed = llmtl.run(make_recipe(concurrency=1), out=tmp_path / "run").decision
-    assert failed.spending.judge.usd == pytest.approx(7 * each)
-    assert failed.spending.judge.seconds > 0
+    failed = llmtl.run(make_recipe(concurrency=1), out=tmp_path / "run")
+    assert failed.result.spending.judge.usd == pytest.approx(7 * each)
+    assert failed.result.spending.judge.seconds > 0
     server.answer, server.bodies = longer, []
     run = llmtl.run(make_recipe(), out=tmp_path / "run")
     spent = JUDGING.validate_python(read_json(run.folder / "judging.json")).opinion.spent
     assert spent.requests == 7 + len(server.bodies)
-    assert run.decision.spending.judge == Spent(spent.seconds, pytest.approx(spent.requests * each))
-    assert run.decision.spending.total.usd > spent.usd
-    assert llmtl.run(make_recipe(), out=tmp_path / "run").decision.spending == run.decision.spending
+    assert run.result.spending.judge == Spent(spent.seconds, pytest.approx(spent.requests * each))
+    assert run.result.spending.total.usd > spent.usd
+    assert llmtl.run(make_recipe(), out=tmp_path / "run").result.spending == run.result.spending
     for name in ("report.md", "report.html"):
         assert "replies of the judge" in (run.folder / name).read_text()
 

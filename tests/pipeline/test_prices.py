@@ -78,7 +78,7 @@ def test_what_is_shown_follows_the_price(recipe: Path):
     for one, other in zip(cheap.decision.strategies, dear.decision.strategies, strict=True):
         assert other.usd_per_1k_requests == pytest.approx(100 * one.usd_per_1k_requests)
         assert other.usd_total == pytest.approx(100 * one.usd_total)
-    assert dear.decision.spending.total.usd == pytest.approx(100 * cheap.decision.spending.total.usd)
+    assert dear.result.spending.total.usd == pytest.approx(100 * cheap.result.spending.total.usd)
     measured = next(item for item in dear.evaluations if (item.strategy, item.split) == ("tfidf", "dev"))
     assert Pricing(dear.recipe.prices).per_1k(measured) == pytest.approx(
         1000 * measured.seconds / measured.n / 3600 * 10.0

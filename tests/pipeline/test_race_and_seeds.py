@@ -58,7 +58,7 @@ def test_a_tuned_finalist_is_trained_again(source):
 
 def check_spending(run, tuned):
     """What deciding took: every fit once, the second seed apart and in no bill of the strategy, every prediction."""
-    spending = run.decision.spending
+    spending = run.result.spending
     fits = {path.parent.name: read_json(path) for path in (run.folder / "steps").glob("fit-qlora*/result.json")}
     own = read_json(run.folder / run.index.fits["qlora"] / "result.json")["train_seconds"]
     assert len(fits) == 2

@@ -7,9 +7,9 @@ import pytest
 
 from llmtl.costs import Pricing, Spent
 from llmtl.decision.sensitivity import Suspects, Unfitted
+from llmtl.pipeline.again import refitted, uses
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.prepare import prepare
-from llmtl.pipeline.refit import refitted, uses
 from llmtl.progress import Silent
 from llmtl.settings import load_recipe
 from llmtl.store import Store, read_json

@@ -106,7 +106,7 @@ def test_a_limit_that_the_server_breaks_is_a_warning(run: llmtl.Run):
 def test_a_cost_that_would_have_decided_otherwise_changes_no_verdict_but_is_told(run: llmtl.Run):
     decision = run.decision
     assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
-    other = replace(run, decision=replace(decision, verdict=Verdict.INCONCLUSIVE))
+    other = replace(run, result=replace(run.result, decision=replace(decision, verdict=Verdict.INCONCLUSIVE)))
     shown, summary = as_served(other, served(run))
     assert (shown.verdict, shown.winner, summary.reason) == (Verdict.INCONCLUSIVE, "tfidf", other.summary.reason)
     assert summary.reasons[:-1] == other.summary.reasons

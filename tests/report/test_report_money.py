@@ -119,7 +119,7 @@ def test_what_deciding_cost_is_a_table_of_its_own():
         fitting=Spent(240.0, 0.02), training_seeds=Spent(400.0, 0.03), dev=Spent(60.0, 1.25), refits=Spent()
     )
     made = content()
-    made = replace(made, decision=replace(made.decision, spending=spending))
+    made = replace(made, spending=spending)
     money = money_of(made)
     assert [(work.name.split(",")[0], work.time, work.usd) for work in money.spent] == [
         ("fitting every strategy once", "4 min 00 s", "$0.020"),
@@ -138,7 +138,7 @@ def test_what_refits_and_a_judge_took_is_shown_and_unknown_is_said():
     spending = Spending(fitting=Spent(240.0, 0.02), refits=Spent(90.0, 0.01), judge=Spent(None, 0.5))
     made = content()
     judging = Judging("m", "http://127.0.0.1/v1", "criteria", 0.05, unjudged="it is down")
-    made = replace(made, decision=replace(made.decision, spending=spending), judging=judging)
+    made = replace(made, spending=spending, judging=judging)
     shown = {work.name: (work.time, work.usd) for work in money_of(made).spent}
     assert shown["fitting and scoring again without labels that look wrong"] == ("1 min 30 s", "$0.010")
     assert shown["replies of the judge"] == ("unknown", "$0.50")

@@ -120,7 +120,7 @@ def test_a_whole_run_without_loading_the_local_model(server, tmp_path):
     assert pricing.per_1k(hosted) == pytest.approx(1000 * (6 * 50 * 0.5 + 2 * 1.5) / 1e6)
     assert hosted.p95_ms > 0
     charged = sum(50 * len(body["messages"]) * 0.5 + 2 * 1.5 for body in server.bodies) / 1e6
-    assert run.decision.spending.total.usd == pytest.approx(charged, rel=1e-3)  # majority takes no time to speak of
+    assert run.result.spending.total.usd == pytest.approx(charged, rel=1e-3)  # majority takes no time to speak of
     assert 0 < pricing.fitting(hosted) < charged
     dearer = run.recipe.prices.model_copy(update={"usd_per_million_prompt_tokens": 50.0})
     assert Pricing(dearer).fitting(hosted) > 10 * pricing.fitting(hosted)  # what was charged is tokens times price
