@@ -51,10 +51,9 @@ def evaluate(
     Throughput is the wall time of one call with all examples; latency the wall time of up to 20 calls with one. On a
     CPU `peak_memory_gib` is the process's resident memory after scoring, on a GPU the most memory torch allocated.
     """
-    progress = progress or Silent()
     inputs = [example.input for example in examples]
     latencies_ms = measure_latency(subject.predictor, inputs)
-    raw, seconds = scored or _predicted(subject, inputs, split=split, progress=progress)
+    raw, seconds = scored or _predicted(subject, inputs, split=split, progress=progress or Silent())
     predictions = tuple(replace(item, id=example.id) for item, example in zip(raw, examples, strict=True))
     tokens = mean_tokens(predictions)
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)

@@ -23,8 +23,8 @@ from llmtl.judging.opinion import judges_itself
 from llmtl.judging.result import JUDGING_FILE, OPINION, VERDICTS_FILE, JudgeSpent, Judging
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
+from llmtl.pipeline.ledger_entries import judge_entry
 from llmtl.pipeline.measure import Bench
-from llmtl.pipeline.spending import judge_entry
 from llmtl.report.judging import judging_to_json, sentence, warnings
 from llmtl.store import digest, write_json, write_json_lines
 from llmtl.task import Example, Split

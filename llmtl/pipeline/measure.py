@@ -18,10 +18,10 @@ from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.evaluate import Subject, evaluate
 from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
+from llmtl.pipeline.ledger_entries import fitting_entry, scoring_entry
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
-from llmtl.pipeline.spending import fitting_entry, scoring_entry
 from llmtl.progress import Progress
 from llmtl.store import Store
 from llmtl.strategy import AnyStrategy, Budget, FitContext, Prediction, Predictor, Runs

@@ -14,7 +14,6 @@ from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.fits import load_fit, read_fit
 from llmtl.pipeline.models import EngineCache, source_of
-from llmtl.pipeline.result import RunResult
 from llmtl.pipeline.run_format import (
     RECIPE,
     RunIndex,
@@ -28,6 +27,7 @@ from llmtl.pipeline.run_format import (
     read_spending,
     read_summary,
 )
+from llmtl.pipeline.run_result import RunResult
 from llmtl.report.sentences import Summary, summarize
 from llmtl.settings import Recipe, load_recipe
 from llmtl.strategies.table import make

@@ -28,7 +28,7 @@ from llmtl.judging.result import JUDGING_FILE, Judging
 from llmtl.learning_curve.conclusion import CURVE_FILE, CURVES, LearningCurves
 from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.measured.evaluation import Evaluation
-from llmtl.pipeline.result import RunResult
+from llmtl.pipeline.run_result import RunResult
 from llmtl.recipe import read_yaml
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import from_json, kept_spending, kept_summary, to_json

@@ -29,7 +29,6 @@ from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared, prepare
 from llmtl.pipeline.racing import Measured, Raced, measure_dev
 from llmtl.pipeline.report import refresh_report
-from llmtl.pipeline.result import RunResult
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import (
     PROVENANCE,
@@ -41,6 +40,7 @@ from llmtl.pipeline.run_format import (
     write_inputs,
     write_predictions,
 )
+from llmtl.pipeline.run_result import RunResult
 from llmtl.progress import Progress, Silent
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json
