@@ -1,6 +1,6 @@
 """What each step of a run spent, noted when the step is made or read back: time, devices and paid tokens, no USD.
 
-Not covered: adding it up at the recipe's prices (`llmtl.costs.spending`), making entries (`llmtl.pipeline.ledger_entries`).
+Not covered: what a sum holds (`llmtl.costs.spending`), making entries (`llmtl.pipeline.ledger_entries`).
 """
 
 from collections.abc import Iterable
