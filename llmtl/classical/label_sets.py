@@ -48,7 +48,7 @@ class LabelSetPredictor:
             return []
         start = perf_counter()
         rows = self.probabilities(self.vectoriser.rows(texts))
-        answers = self.answers_of(rows, self.choice["threshold"])
+        answers = answers_of(self.task, rows, self.choice["threshold"])
         seconds_each = (perf_counter() - start) / len(texts)
         advance(len(texts))
         return [
@@ -59,11 +59,6 @@ class LabelSetPredictor:
     def probabilities(self, rows: Any) -> NDArray[np.float64]:
         """Return an array, N TF-IDF rows x C labels in the task's order; rows do not sum to 1."""
         return np.asarray(expit(self.model.logits(rows)))
-
-    def answers_of(self, probabilities: NDArray[np.float64], threshold: float) -> list[str]:
-        """Return the canonical answer of each row of probabilities."""
-        labels = np.array(self.task.labels, dtype=object)
-        return [write_labels(labels[row >= threshold], self.task.labels) for row in probabilities]
 
     def save(self, folder: Path) -> None:
         """Write choice, vocabulary and weights."""
@@ -86,7 +81,7 @@ def label_set_points(
         dev_rows = vectoriser.rows([example.text for example in context.dev])
         for c, model in zip(strengths, one_vs_rest(rows, chosen, task.labels, strengths), strict=True):
             predictor = LabelSetPredictor(task, vectoriser, model, choice={"features": features, "c": c})
-            threshold, scores = _best_threshold(predictor, predictor.probabilities(dev_rows), context)
+            threshold, scores = best_threshold(predictor.probabilities(dev_rows), context)
             choice = {**predictor.choice, "threshold": threshold}
             yield LabelSetPredictor(task, vectoriser, model, choice=choice), scores
 
@@ -108,16 +103,20 @@ def _against_no(model: LinearModel) -> tuple[NDArray[np.float32], np.float32]:
     return model.weights[1] - model.weights[0], model.intercepts[1] - model.intercepts[0]
 
 
-def _best_threshold(
-    predictor: LabelSetPredictor, probabilities: NDArray[np.float64], context: FitContext
-) -> tuple[float, dict[str, float]]:
+def answers_of(task: Task, probabilities: NDArray[np.float64], threshold: float) -> list[str]:
+    """Return the canonical answer of each row of probabilities."""
+    labels = np.array(task.labels, dtype=object)
+    return [write_labels(labels[row >= threshold], task.labels) for row in probabilities]
+
+
+def best_threshold(probabilities: NDArray[np.float64], context: FitContext) -> tuple[float, dict[str, float]]:
     """Return the threshold of the best dev score, the nearest to 0.5 of equals, with all dev scores there."""
     task, truth = context.task, references(context.dev)
     measures = {each: task.kind.measure(each, truth, labels=task.labels) for each in task.kind.metrics}
 
     def score(metric: Metric, threshold: float) -> float:
         measure = measures[metric]
-        return measure.score(predictor.answers_of(probabilities, threshold))
+        return measure.score(answers_of(task, probabilities, threshold))
 
     tried = {threshold: score(task.metric, threshold) for threshold in THRESHOLDS}
     best = max(THRESHOLDS, key=lambda threshold: (tried[threshold], -abs(threshold - 0.5)))

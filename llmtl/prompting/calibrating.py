@@ -5,7 +5,7 @@ likelier and the decision metric no lower. Not covered: the calibrations themsel
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,11 +96,11 @@ def calibrate(
         for method, fit in fits.items()
         if choice in (CalibrationChoice.AUTO, method.value) and len(known.truth) >= FEWEST[method]
     }
-    return _better(known, wanted, seed=context.seed)
+    return better(known, wanted, seed=context.seed)
 
 
-def _better(
-    known: Known, fits: dict[Method, Fit], *, seed: int
+def better(
+    known: Known, fits: Mapping[Method, Fit], *, seed: int
 ) -> tuple[LabelCalibration | None, tuple[CalibrationTrace, ...]]:
     """Find the calibration with the best cross-validated likelihood among those that do not hurt."""
     if not fits:

@@ -22,6 +22,7 @@ from llmtl.strategies.dictionary import Dictionary
 from llmtl.strategies.few_shot import FewShot
 from llmtl.strategies.hosted import Hosted
 from llmtl.strategies.knn_few_shot import KnnFewShot
+from llmtl.strategies.linear_probe import LinearProbe
 from llmtl.strategies.majority import Majority
 from llmtl.strategies.many_shot import ManyShot
 from llmtl.strategies.nearest import Nearest
@@ -37,6 +38,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     Dictionary,
     Crf,
     Nearest,
+    LinearProbe,
     ZeroShot,
     FewShot,
     ManyShot,

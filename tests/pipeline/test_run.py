@@ -14,7 +14,7 @@ from llmtl.errors import RunError
 from llmtl.report.decision_file import schema
 from llmtl.store import read_json_lines
 
-STRATEGIES = ("majority", "tfidf", "zero-shot", "few-shot", "many-shot", "knn-few-shot", "qlora")
+STRATEGIES = ("majority", "tfidf", "linear-probe", "zero-shot", "few-shot", "many-shot", "knn-few-shot", "qlora")
 THINGS = ("card", "order", "parcel", "account", "payment", "receipt", "ticket", "voucher", "phone", "bill")
 
 

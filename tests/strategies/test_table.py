@@ -29,8 +29,10 @@ BASELINES = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     strategies = build(StrategiesConfig(), kind)
-    assert tuple(each.name for each in strategies) == (*BASELINES[kind], *PROMPTS, "qlora")
-    roles = [Role.BASELINE] * len(BASELINES[kind]) + [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING]
+    probes = ("linear-probe",) if kind in (CLASSIFICATION, MULTI_LABEL) else ()
+    assert tuple(each.name for each in strategies) == (*BASELINES[kind], *probes, *PROMPTS, "qlora")
+    roles = [Role.BASELINE] * len(BASELINES[kind]) + [Role.FEATURES] * len(probes)
+    roles += [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING]
     assert [each.role for each in strategies] == roles
     assert set(STRATEGIES) >= {*ORDER, "hosted"}
 

@@ -8,9 +8,11 @@ attention other than causal or one sliding window for all layers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedModel
 
@@ -18,6 +20,8 @@ from llmtl.engines.trie import Trie
 
 _PREFILL_TOKENS = 1024
 """Tokens of a prefix computed at once: bounds the attention mask of a long one."""
+
+_NO_TREE = Trie((), (), (), (), ())
 
 _LOGIT_CELLS = 2**25
 """Rows times vocabulary of one language-model-head product: 128 MiB in float32, also for large vocabularies."""
@@ -83,6 +87,36 @@ class TreeForward:
         # (1, Q, width) -> (B, branches, width)
         return self._edges(hidden[0, (starts + lengths)[:, None] + nodes[None]], trie)
 
+    def extended(self, ids: Sequence[int]) -> Prefix:
+        """Make a prefix of `ids`, which may be none."""
+        return self.extend(Prefix(), ids) if ids else Prefix()
+
+    @torch.inference_mode()
+    def states(
+        self, prefix: Prefix, suffixes: Sequence[Sequence[int]], starts: Sequence[int]
+    ) -> list[NDArray[np.float16]]:
+        """Compute the hidden states of all layers behind each suffix, (layers, 2, width), the embeddings first.
+
+        The first of the two is the suffix's last token, the second the mean of its tokens from its place in `starts`
+        on. Suffixes lie end to end as in `edge_logits`.
+        """
+        lengths = torch.tensor([len(suffix) for suffix in suffixes], device=self._device)
+        ids = torch.tensor([[token for suffix in suffixes for token in suffix]], device=self._device)  # (1, Q)
+        positions, mask = self._layout(len(prefix.ids), lengths, _NO_TREE)
+        cache = DynamicCache(prefix.layers or None)
+        output = self._call(ids, positions[None], mask[None], cache, every_layer=True)
+        layers = torch.cat(output.hidden_states)  # layers times (1, Q, width) -> (layers, Q, width)
+        found, first = [], 0
+        for suffix, start in zip(suffixes, starts, strict=True):
+            last = first + len(suffix)
+            mean = layers[:, first + start : last].float().mean(dim=1)
+            both = torch.stack([layers[:, last - 1].float(), mean], dim=1)  # (layers, 2, width)
+            # what float16 cannot hold is cut to its largest value, so that nothing becomes infinite
+            largest = torch.finfo(torch.float16).max
+            found.append(both.clamp(-largest, largest).half().cpu().numpy())
+            first = last
+        return found
+
     def _edges(self, hidden: Tensor, trie: Trie) -> Tensor:
         """Compute (B, E) logits from (B, branches, width) states, for the trie's tokens only."""
         branches, tokens = (torch.tensor(each, device=self._device) for each in trie.edges)
@@ -128,11 +162,17 @@ class TreeForward:
 
     def _run(self, ids: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache) -> Tensor:
         """Run the model on (B, Q) ids to its last hidden states (B, Q, width); the cache grows by Q tokens."""
-        output = self._body(
+        return cast("Tensor", self._call(ids, positions, mask, cache).last_hidden_state)
+
+    def _call(
+        self, ids: Tensor, positions: Tensor, mask: Tensor, cache: DynamicCache, *, every_layer: bool = False
+    ) -> Any:
+        """Run the model; `every_layer` keeps the states between its layers, too."""
+        return self._body(
             input_ids=ids,
             position_ids=positions,
             attention_mask=mask[:, None],  # (B, 1, Q, K): transformers uses a four-dimensional mask as it is
             past_key_values=cache,
             use_cache=True,
+            output_hidden_states=every_layer,
         )
-        return cast("Tensor", output.last_hidden_state)

@@ -21,6 +21,7 @@ from llmtl.engines.tokens import AnswerTries, PromptTokens, prompt_tokens, share
 from llmtl.engines.transformers.attention import Prefix, TreeForward
 from llmtl.engines.transformers.embeddings import Floats, embed_texts
 from llmtl.engines.transformers.loading import load_model, load_tokenizer
+from llmtl.engines.transformers.states import States, read_states
 from llmtl.engines.transformers.writing import Writer
 from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
@@ -122,6 +123,10 @@ class TransformersEngine:
     def embed(self, texts: Sequence[str]) -> Floats:
         """Turn each text into one vector, (N, width): the mean of its last hidden states."""
         return embed_texts(self._model, self.tokenizer, texts, context_length=self.context_length)
+
+    def states(self, prompts: Sequence[str], *, head: str = "") -> States:
+        """Read the hidden states of each prompt, (N, layers, 2, width), as `StateReader` says."""
+        return read_states(self._forward, self.tokenizer, prompts, head=head, context_length=self.context_length)
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
