@@ -34,7 +34,7 @@ class Entry:
     `stated_usd` what it charged where only that is known.
     """
 
-    kind: WorkKind
+    work: WorkKind
     seconds: float | None
     machine_seconds: float | None = None
     device: str = "cpu"
@@ -68,13 +68,13 @@ class Ledger:
         """Note what a step spent, if it was not noted before."""
         self.entries.setdefault(step, entry)
 
-    def spent(self, kind: WorkKind, prices: PriceConfig) -> Spent:
+    def spent(self, work: WorkKind, prices: PriceConfig) -> Spent:
         """Add up what was spent for one kind; unknown where a part is."""
-        return _total(item.spent(prices) for item in self.entries.values() if item.kind is kind)
+        return _total(item.spent(prices) for item in self.entries.values() if item.work is work)
 
     def spending(self, prices: PriceConfig) -> Spending:
         """Add up everything by kind."""
-        return Spending(**{kind.value: self.spent(kind, prices) for kind in WorkKind})
+        return Spending(**{work.value: self.spent(work, prices) for work in WorkKind})
 
 
 def _total(parts: Iterable[Spent]) -> Spent:
