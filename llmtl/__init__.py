@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from llmtl.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from llmtl.decision import Decision, Verdict
+    from llmtl.decision.outcome import Decision, Verdict
     from llmtl.errors import InputError, LlmtlError
     from llmtl.measured.evaluation import Evaluation
     from llmtl.pipeline import Run, load_run, run
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Decision": "decision",
+    "Decision": "decision.outcome",
     "Evaluation": "measured.evaluation",
     "Example": "task",
     "InputError": "errors",
@@ -56,7 +56,7 @@ _HOMES = {
     "Run": "pipeline",
     "Split": "task",
     "Task": "task",
-    "Verdict": "decision",
+    "Verdict": "decision.outcome",
     "export": "pipeline.export",
     "load_recipe": "settings",
     "load_run": "pipeline",

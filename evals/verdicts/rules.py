@@ -11,7 +11,9 @@ from worlds import REQUESTS, Codes, Floats, World
 
 from llmtl import Decision, Evaluation, Prediction, Task
 from llmtl.costs import PriceConfig, StatedCost
-from llmtl.decision import DecisionConfig, choose, decide
+from llmtl.decision.choice import choose
+from llmtl.decision.config import DecisionConfig
+from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Race, race
 from llmtl.metrics import score

@@ -10,8 +10,8 @@ _DECISION = ("margin", "alpha", "resamples", "max_usd_per_1k", "max_p95_ms")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    from llmtl.decision import DecisionConfig
-    from llmtl.settings import TaskConfig
+    from llmtl.decision.config import DecisionConfig
+    from llmtl.task_section import TaskConfig
 
     parser.add_argument("--predictions", nargs="+", required=True, metavar="FILE", help="two strategies or more")
     parser.add_argument("--dev", nargs="+", default=[], metavar="FILE", help="files of the same names with dev rows")
@@ -33,10 +33,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _decide(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from llmtl.decision import DecisionConfig
+    from llmtl.decision.config import DecisionConfig
     from llmtl.pipeline.decide import PredictionTask, decide_predictions
     from llmtl.report import print_verdict, summarize
-    from llmtl.settings import TaskConfig
+    from llmtl.task_section import TaskConfig
 
     task = read_mirrored(options, TaskConfig, _TASK)
     decision = decide_predictions(

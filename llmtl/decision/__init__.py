@@ -17,10 +17,3 @@
 
 Not covered: measuring anything (`llmtl.pipeline`); sentences and `decision.json` (`llmtl.report`).
 """
-
-from llmtl.decision.choice import choose
-from llmtl.decision.config import DecisionConfig
-from llmtl.decision.decide import decide
-from llmtl.decision.outcome import Choice, Decision, Verdict
-
-__all__ = ["Choice", "Decision", "DecisionConfig", "Verdict", "choose", "decide"]

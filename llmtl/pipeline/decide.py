@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from llmtl.costs import PriceConfig
-from llmtl.decision import Decision, DecisionConfig, choose, decide
+from llmtl.decision.choice import choose
 from llmtl.decision.comparing import over_seeds
-from llmtl.decision.outcome import Caution, Halved, NoCost, NoLatency
+from llmtl.decision.config import DecisionConfig
+from llmtl.decision.decide import decide
+from llmtl.decision.outcome import Caution, Decision, Halved, NoCost, NoLatency
 from llmtl.decision.predictions import FileAnswer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
 from llmtl.kinds.classification import CLASSIFICATION

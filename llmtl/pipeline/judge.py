@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.data import fingerprint, subsample
-from llmtl.decision import Decision
-from llmtl.decision.outcome import Planned
+from llmtl.decision.outcome import Decision, Planned
 from llmtl.engines.openai.config import EndpointConfig
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError

@@ -13,9 +13,10 @@ from pydantic import ValidationError
 
 from llmtl.checks.finding import Finding
 from llmtl.costs import PriceConfig, Pricing, StatedCost
-from llmtl.decision import Decision, decide
+from llmtl.decision.decide import decide
 from llmtl.decision.detectable import break_evens
 from llmtl.decision.eligibility import broken_by
+from llmtl.decision.outcome import Decision
 from llmtl.decision.ranking import Ranking
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served

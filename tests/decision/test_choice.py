@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from llmtl.costs import PriceConfig, StatedCost
-from llmtl.decision import choose, decide
+from llmtl.decision.choice import choose
+from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Broken, Constraint, Dropped, Verdict
 from llmtl.errors import RecipeError, RunError
 from llmtl.metrics.paired import compare_counts

@@ -3,7 +3,7 @@
 import pytest
 
 from llmtl.costs import PriceConfig, StatedCost
-from llmtl.decision import DecisionConfig
+from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import barred, broken_by
 from llmtl.decision.outcome import Broken, Constraint
 from llmtl.errors import RecipeError

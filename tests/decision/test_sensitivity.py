@@ -3,7 +3,8 @@ from dataclasses import replace
 import numpy as np
 
 from llmtl.costs import Spent
-from llmtl.decision import choose, decide
+from llmtl.decision.choice import choose
+from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Dropped, Verdict
 from llmtl.decision.sensitivity import NOISE, NoAnswer, NotRefitted, Suspects, Unchecked, Unfitted, without_suspects
 from tests.support.decision_worlds import CONFIG, PRICES, TASK, evaluation

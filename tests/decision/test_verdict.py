@@ -9,7 +9,8 @@ from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 from llmtl.costs import PriceConfig
-from llmtl.decision import Verdict, choose, decide
+from llmtl.decision.choice import choose
+from llmtl.decision.decide import decide
 from llmtl.decision.evidence import evidence_of
 from llmtl.decision.outcome import (
     Broken,
@@ -21,6 +22,7 @@ from llmtl.decision.outcome import (
     Rule,
     TooSmallTest,
     Unconstrained,
+    Verdict,
 )
 from llmtl.errors import RunError
 from llmtl.kinds.classification import CLASSIFICATION

@@ -15,9 +15,9 @@ from llmtl.errors import InputError
 from llmtl.kinds import table
 from llmtl.kinds.classification import CLASSIFICATION, ClassificationKind
 from llmtl.kinds.table import KINDS, kind_named
-from llmtl.settings import TaskConfig
 from llmtl.store import digest, read_json
 from llmtl.task import Task
+from llmtl.task_section import TaskConfig
 from tests.kinds.rating import RATING
 
 LIBRARY = Path(llmtl.__file__).parent

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from llmtl.cli import main
-from llmtl.decision import DecisionConfig
+from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
 from llmtl.errors import DataError, InputError
 from llmtl.kinds.generation import GENERATION

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import llmtl
-from llmtl.decision import Verdict
+from llmtl.decision.outcome import Verdict
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.pipeline.report import as_served, read_served, refresh_report, report_content

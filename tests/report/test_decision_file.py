@@ -6,8 +6,7 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from llmtl.decision import Verdict
-from llmtl.decision.outcome import MoreRequests
+from llmtl.decision.outcome import MoreRequests, Verdict
 from llmtl.errors import RunError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.report.decision_file import choice_from_json, choice_to_json, from_json, kept_summary, schema, to_json

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 
 from llmtl.costs import PriceConfig, Spending, Spent
-from llmtl.decision import DecisionConfig
+from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Verdict
 from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
 from llmtl.judging.result import Judging

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from llmtl.decision import choose, decide
+from llmtl.decision.choice import choose
+from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, Purpose
 from llmtl.metrics.power import minimum_detectable_difference
 from llmtl.report.sentences import constraints_broken, purpose, summarize, told_before

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from llmtl.costs import PriceConfig, StatedCost
-from llmtl.decision import DecisionConfig, choose, decide
+from llmtl.decision.choice import choose
+from llmtl.decision.config import DecisionConfig
+from llmtl.decision.decide import decide
 from llmtl.decision.evidence import gather
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.verdict import rule

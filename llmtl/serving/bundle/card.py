@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from llmtl.decision import Verdict
+from llmtl.decision.outcome import Verdict
 from llmtl.report import wording
 from llmtl.report.markdown_pieces import escape, table
 from llmtl.serving.bundle import manifest as names

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from llmtl.decision import Decision
+from llmtl.decision.outcome import Decision
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError, RunError
 from llmtl.measured.evaluation import Evaluation

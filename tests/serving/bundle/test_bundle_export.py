@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import llmtl
-from llmtl.decision import Verdict
+from llmtl.decision.outcome import Verdict
 from llmtl.errors import BundleError, RunError
 from llmtl.pipeline.export import bundle_source, export
 from llmtl.progress import Silent

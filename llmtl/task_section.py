@@ -1,0 +1,66 @@
+"""The section `task` of a recipe, whose options `llmtl decide` mirrors without reading the other sections."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.table import KindByName
+from llmtl.task import Metric, Task
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class TaskConfig(BaseModel):
+    """What to predict."""
+
+    model_config = _STRICT
+
+    name: str | None = Field(
+        default=None,
+        pattern=NAME_PATTERN,
+        description="What the task is called, also by clients of a served winner; by default the recipe's name.",
+    )
+    kind: KindByName = Field(
+        default=CLASSIFICATION.name,  # as a name, so that the JSON schema can say it
+        validate_default=True,
+        description="classification (one label), multi-label, extraction (typed spans) or generation (text).",
+    )
+    instruction: str | None = Field(
+        default=None, min_length=1, description="What the model is told to do; by default a sentence for the kind."
+    )
+    labels: tuple[str, ...] | None = Field(
+        default=None,
+        description="The labels, or the types of spans, in prompt order; by default those found in the data, sorted.",
+    )
+    metric: Metric | None = Field(
+        default=None,
+        description="The score that the decision is made on; by default accuracy for classification, micro_f1 for "
+        "multi-label and extraction, chrf for generation.",
+    )
+    target: float | None = Field(default=None, ge=0, le=1, description="The score the winner should reach on test.")
+    max_output_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description="The most tokens an answer may take (not for classification); by default from the longest "
+        "reference in train.",
+    )
+
+    @model_validator(mode="after")
+    def _suit_the_kind(self) -> "TaskConfig":
+        if self.metric not in (None, *self.kind.metrics):
+            raise ValueError(f"metric must be one of {', '.join(self.kind.metrics)} for {self.kind}")
+        if not self.kind.has_labels and self.labels is not None:
+            raise ValueError(f"a {self.kind} task has no labels; leave them out")
+        return self
+
+    def task(self, name: str, labels: tuple[str, ...]) -> Task:
+        """Return the task with these labels; `name` is used where the section gives none."""
+        return Task(
+            name=self.name or name,
+            labels=labels,
+            instruction=self.instruction or self.kind.instructions[0],
+            metric=self.metric or self.kind.metrics[0],
+            target=self.target,
+            kind=self.kind,
+            max_output_tokens=self.max_output_tokens,
+        )
