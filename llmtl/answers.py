@@ -40,7 +40,7 @@ def read_labels(answer: str) -> tuple[str, ...]:
     """Return the labels of a canonical multi-label answer; raises `InputError` for anything else."""
     labels = _list(answer, "labels")
     if not all(isinstance(label, str) for label in labels):
-        raise InputError(f"'{answer:.60}' is no list of labels; write a JSON list of strings.")
+        raise InputError(f"'{answer:.60}' is not a list of labels; write a JSON list of strings.")
     return tuple(labels)
 
 
@@ -60,7 +60,7 @@ def read_spans(answer: str) -> tuple[Span, ...]:
         )
     except (KeyError, TypeError, ValueError):
         raise InputError(
-            f"'{answer:.60}' is no list of spans; write a JSON list of objects with type, text, start and end."
+            f"'{answer:.60}' is not a list of spans; write a JSON list of objects with type, text, start and end."
         ) from None
 
 
@@ -70,5 +70,5 @@ def _list(answer: str, what: str) -> list[Any]:
     except json.JSONDecodeError:
         value = None
     if not isinstance(value, list):
-        raise InputError(f"'{answer:.60}' is no list of {what}; write a JSON list.")
+        raise InputError(f"'{answer:.60}' is not a list of {what}; write a JSON list.")
     return value

@@ -73,7 +73,7 @@ class TrainingPoint:
 
     `train_loss` is the mean since the point before (None before the first step), `dev_token_accuracy` the share of dev
     answer tokens that rank first when the true tokens before them are given. The dev values are None without dev, and a
-    loss that is no finite number is None, too: training diverged.
+    loss that is not a finite number is None, too: training diverged.
     """
 
     step: int

@@ -1,6 +1,6 @@
 """Checks of the data before any compute is spent: leakage, duplicates, imbalance, sizes, truncation, label noise.
 
-Every check returns findings; those of level `stop` mean that measuring would be worthless. Not covered: mending the
+Every check returns findings; those of level `stop` mean that measuring would be worthless. Not covered: fixing the
 data, and acting on findings (`llmtl.pipeline`).
 """
 

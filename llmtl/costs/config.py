@@ -46,7 +46,7 @@ class PriceConfig(BaseModel):
         ge=0,
         description="USD that labelling one example costs; without it labels are counted, not priced.",
     )
-    requests_per_month: float = Field(default=100_000, ge=0, description="Expected requests a month.")
+    requests_per_month: float = Field(default=100_000, ge=0, description="Expected requests per month.")
     months: float = Field(default=12, gt=0, description="Months over which training has to pay off.")
 
     @model_validator(mode="before")

@@ -12,7 +12,7 @@ from llmtl.costs.usd import NO_TOKENS, Tokens, known_total, usd_for_seconds, usd
 
 @dataclass(frozen=True)
 class StatedCost:
-    """What somebody else says that a strategy costs, in USD: it is no measurement, and no price here changes it.
+    """What somebody else says that a strategy costs, in USD: it is not a measurement, and no price here changes it.
 
     Prediction files state the cost of a request, and a run of before kept what its provider had charged for fitting.
     """
@@ -22,7 +22,7 @@ class StatedCost:
 
 
 class Usage(Protocol):
-    """What a strategy was measured to use; None where nobody measured it.
+    """What a strategy was measured to use; None where it was not measured.
 
     `seconds` is what `n` requests took together on `devices` machines of the kind `device`; the tokens are means of one
     request; `fitting_tokens` is the sum over all that a provider was asked while fitting.
@@ -76,7 +76,7 @@ class Pricing:
     prices: PriceConfig
 
     def per_1k(self, used: Usage) -> float | None:
-        """Price 1,000 requests, USD; None where nobody knows."""
+        """Price 1,000 requests, USD; None where it is not known."""
         if used.stated is not None and used.stated.usd_per_request is not None:
             return 1000 * used.stated.usd_per_request
         if used.seconds is None:
@@ -88,7 +88,7 @@ class Pricing:
         return usd_per_1k_requests(each, device=used.device, devices=used.devices, prices=self.prices, tokens=tokens)
 
     def fitting(self, used: Usage) -> float | None:
-        """Price fitting, once, USD; None where nobody knows."""
+        """Price fitting, once, USD; None where it is not known."""
         if used.stated is not None and used.stated.usd_fitting is not None:
             return used.stated.usd_fitting
         if used.train_seconds is None:
@@ -105,5 +105,5 @@ class Pricing:
         )
 
     def total(self, used: Usage) -> float | None:
-        """Price fitting and all requests over the horizon, USD; None where nobody knows one of the two."""
+        """Price fitting and all requests over the horizon, USD; None where one of the two is not known."""
         return known_total(self.fitting(used), self.per_1k(used), self.prices)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of work and USD at the recipe's prices; None where nobody knows.
+    """Seconds of work and USD at the recipe's prices; None where it is not known.
 
     Waiting for a provider counts for every request, also for those that were under way at once.
     """

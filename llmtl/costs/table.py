@@ -63,7 +63,7 @@ class PriceTable(BaseModel):
 def read_table(path: str | None = None) -> PriceTable:
     """Return the table in a YAML file, or llmtl's own.
 
-    Raises `MissingFileError` when there is no such file and `RecipeError` when it is no price table.
+    Raises `MissingFileError` when there is no such file and `RecipeError` when it is not a price table.
     """
     if path is None:
         text = files("llmtl.costs").joinpath(TABLE_FILE).read_text(encoding="utf-8")
@@ -75,11 +75,11 @@ def read_table(path: str | None = None) -> PriceTable:
     try:
         return PriceTable.model_validate(yaml.safe_load(text) or {})
     except yaml.YAMLError as error:
-        raise RecipeError(f"'{shown}' is not valid YAML ({str(error).splitlines()[0]}); mend it.") from None
+        raise RecipeError(f"'{shown}' is not valid YAML ({str(error).splitlines()[0]}); fix it.") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the top"
-        raise RecipeError(f"'{shown}' is no price table: at {where}, {first['msg'].lower()}; mend it.") from None
+        raise RecipeError(f"'{shown}' is not a price table: at {where}, {first['msg'].lower()}; fix it.") from None
 
 
 Entry = TypeVar("Entry", bound=Dated)

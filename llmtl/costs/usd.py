@@ -61,7 +61,7 @@ def usd_total(train_usd: float, usd_per_1k: float, prices: PriceConfig) -> float
 
 
 def known_total(train_usd: float | None, usd_per_1k: float | None, prices: PriceConfig) -> float | None:
-    """Return training plus all requests over the horizon, in USD; None where nobody knows one of the two."""
+    """Return training plus all requests over the horizon, in USD; None where one of the two is not known."""
     return None if train_usd is None or usd_per_1k is None else usd_total(train_usd, usd_per_1k, prices)
 
 

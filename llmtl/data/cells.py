@@ -13,7 +13,7 @@ def text_of(row: Row, column: str, source: str) -> str | None:
         return None
     if not isinstance(value, str):
         raise DataError(
-            f"Column '{column}' of '{source}' holds {value!r:.40} in {row.where}, which is no text; name the column "
+            f"Column '{column}' of '{source}' holds {value!r:.40} in {row.where}, which is not text; name the column "
             "with the text."
         )
     return encodable(value, row, source)

@@ -65,7 +65,7 @@ def _text(path: Path, source: str) -> str:
     if b"\0" in content:
         line = content.count(b"\n", 0, content.index(b"\0")) + 1
         raise DataError(
-            f"'{source}' holds a NUL byte in line {line}: it is no text, or UTF-16 without its mark; save it as UTF-8."
+            f"'{source}' holds a NUL byte in line {line}: it is not text, or UTF-16 without its mark; save it as UTF-8."
         )
     try:
         text = content.decode("utf-8")
@@ -136,7 +136,7 @@ def _read_json_lines(path: Path, source: str) -> Table:
         except json.JSONDecodeError as error:
             raise DataError(
                 f"Line {number} of '{source}' is not valid JSON ({error.msg}, column {error.colno}); "
-                "write one object a line."
+                "write one object per line."
             ) from None
         rows.append((f"line {number}", value))
     return _objects(rows, source)
@@ -146,7 +146,7 @@ def _read_json(path: Path, source: str) -> Table:
     try:
         document = json.loads(_text(path, source))
     except json.JSONDecodeError as error:
-        cure = "for one object a line use the suffix .jsonl" if error.msg == "Extra data" else "mend that line"
+        cure = "for one object per line use the suffix .jsonl" if error.msg == "Extra data" else "fix that line"
         raise DataError(f"'{source}' is not valid JSON: line {error.lineno}, {error.msg}; {cure}.") from None
     if not isinstance(document, list):
         raise DataError(f"'{source}' holds {_kind(document)} at its top; write a list of objects.")

@@ -14,7 +14,7 @@ def read_inputs(path: Path | str, column: str) -> list[str]:
     path = Path(path)
     texts = _lines(path) if path.suffix.lower() == ".txt" else _cells(path, column)
     if not texts:
-        raise DataError(f"'{path}' holds no input; give one a line.")
+        raise DataError(f"'{path}' holds no input; give one per line.")
     return texts
 
 

@@ -1,7 +1,7 @@
 """The reference in a row: the cell that the kind of task reads into canonical form.
 
-An empty cell is no reference: whether it means "none" or "not labelled yet" only the data's owner knows. Not covered:
-what a kind takes (`llmtl.kinds`), labels that are none of the task's (`llmtl.data.examples`).
+An empty cell is not a reference; whether it means "none" or "not labelled yet" only the data's owner knows.
+Not covered: what a kind takes (`llmtl.kinds`), labels that are none of the task's (`llmtl.data.examples`).
 """
 
 import json

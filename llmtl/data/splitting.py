@@ -34,7 +34,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Cluster:
-    """Examples that must stay together; `counts` has shape (C + 1,): examples a label, then all, weighted."""
+    """Examples that must stay together; `counts` has shape (C + 1,): examples per label, then all, weighted."""
 
     members: tuple[Example, ...]
     counts: Counts

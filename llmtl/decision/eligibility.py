@@ -25,7 +25,7 @@ _NUMBERS = (
 def broken_by(evaluation: Evaluation, config: DecisionConfig, prices: PriceConfig) -> tuple[Broken, ...]:
     """Return the constraints that a strategy breaks: it may be chosen when there are none.
 
-    What nobody measured keeps no limit.
+    What was not measured keeps no limit.
     """
     on_gpu = evaluation.device == "cuda" or evaluation.peak_memory_gib is None
     limits = (

@@ -56,7 +56,7 @@ class Constraint(StrEnum):
 
 @dataclass(frozen=True)
 class Broken:
-    """A constraint that a strategy breaks: the limit, and its own value or None where nobody measured it."""
+    """A constraint that a strategy breaks: the limit, and its own value or None where it was not measured."""
 
     constraint: Constraint
     limit: float
@@ -93,7 +93,7 @@ class TestScore:
 
 @dataclass(frozen=True)
 class StrategyResult:
-    """One strategy's row in the decision; costs at the recipe's prices. None is what nobody measured.
+    """One strategy's row in the decision; costs at the recipe's prices. None is what was not measured.
 
     `usd_total` is training, once, and all requests over the horizon. Not eligible is who breaks a constraint
     (`broken`), and who left the race on dev and was not tested (`Choice.dropped`).

@@ -191,7 +191,7 @@ def _row(line: str, kind: Kind, split: str | None, *, where: str) -> FileAnswer:
         if first["type"] == "missing":
             said = "is missing; every row needs id, reference and prediction"
         else:
-            said = f"is wrong ({first['msg'].lower()}); mend it"
+            said = f"is wrong ({first['msg'].lower()}); fix it"
         raise DataError(f"{where}: '{field}' {said}.") from None
     if row.split not in (None, *SPLITS):
         raise DataError(f"{where}: the split '{row.split}' is unknown; write dev or test.")
@@ -211,14 +211,14 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
     try:
         value = json.loads(line, parse_constant=_no_number)
     except json.JSONDecodeError as error:
-        raise DataError(f"{where}: this is no JSON ({error.msg}); write one JSON object a line.") from None
+        raise DataError(f"{where}: this is not JSON ({error.msg}); write one JSON object a line.") from None
     if not isinstance(value, dict):
-        raise DataError(f"{where}: this is no JSON object; write one JSON object a line.")
+        raise DataError(f"{where}: this is not JSON object; write one JSON object a line.")
     return {key: part for key, part in value.items() if key != "split" or part is not None}
 
 
 def _no_number(constant: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{constant} is no value; write null for a failure", constant, 0)
+    raise json.JSONDecodeError(f"{constant} is not a value; write null for a failure", constant, 0)
 
 
 def _whole(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 All strategies are scored on the same blocks of dev, in one random order fixed before. After every block, a strategy is
 dropped when it is shown that it cannot be the choice on the *whole* of dev, whatever the remaining examples bring. The
-choice (`choice`) is the cheapest within the margin of the best. So it is nobody whom another one will beat by more than
-the margin, and nobody whom a cheaper one will beat at all. The survivors see all of dev.
+choice (`choice`) is the cheapest within the margin of the best. So a strategy is out once another is sure to beat it by
+more than the margin, or a cheaper one at all. The survivors see all of dev.
 
 The evidence against a strategy is the mean, over its rivals, of the wealth of anytime-valid bets
 (`llmtl.metrics.confidence_sequence`) that the rival is better: by more than the margin or, if it is cheaper, at all.
@@ -15,7 +15,7 @@ choice is the one that would have been made without a race.
 Baselines are never dropped (they cost next to nothing), and neither is the last of the others: test has to show whether
 a language model is worth it. What test compares is planned with the dropped too, by the score that they can be expected
 to have on all of dev (`choice`), so that the race spares predictions on dev and nothing else. Not covered: metrics that
-are no means of example scores, such as macro-F1, for which the caller does not race.
+are not means of example scores, such as macro-F1, for which the caller does not race.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -118,7 +118,7 @@ class _Track:
         self._needed = np.log(min(2, len(self._weak)) / alpha) if self._weak else np.inf
 
     def open(self, cheaper: Cheaper) -> None:
-        """Return nothing; open the bets of every rival against every strategy that may be dropped."""
+        """Open a bet for every rival against every strategy that may be dropped."""
         for b in self._weak:
             for a in self._seen:
                 if a != b:
@@ -126,7 +126,7 @@ class _Track:
         self._logs = dict.fromkeys(self._wealth, 0.0)
 
     def add(self, scores: Mapping[str, Floats]) -> None:
-        """Return nothing; take in one block of scores of everybody who is running."""
+        """Take in one block of scores of every strategy still running."""
         for name, values in scores.items():
             self._seen[name].append(values)
             self.used += values.size
@@ -150,7 +150,7 @@ class _Track:
         return float((np.logaddexp.reduce(paths, axis=0) - np.log(len(paths))).max()) if paths else -np.inf
 
     def drop(self) -> None:
-        """Return nothing; drop whom the evidence excludes, lowest score first; the last that is not safe stays."""
+        """Drop the strategies that the evidence excludes, lowest score first; the last that is not safe stays."""
         beaten = [name for name in self._weak if name in self.running and self._most[name] >= self._needed]
         for name in sorted(beaten, key=self._mean):
             if sum(other not in self.dropped for other in self._weak) > 1:

@@ -12,7 +12,7 @@ from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
 
 COST_NOISE = 0.10
-"""Costs closer than this share count as equal: they come from one timing, which is no more exact."""
+"""Costs closer than this share count as equal: they come from one timing, which is not more exact."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class Ranking:
         return self.expected.get(name, self[name].scores[self.metric.value].value)
 
     def usd_per_1k(self, name: str) -> float | None:
-        """Return the USD of 1,000 requests, or None where nobody knows."""
+        """Give the USD of 1,000 requests; None where it is not known."""
         return Pricing(self.prices).per_1k(self[name])
 
     def usd_fitting(self, name: str) -> float | None:
-        """Return the USD of fitting, or None where nobody knows."""
+        """Give the USD of fitting; None where it is not known."""
         return Pricing(self.prices).fitting(self[name])
 
     def usd_total(self, name: str) -> float:
-        """Return training plus requests over the horizon, USD; what nobody measured counts as nothing."""
+        """Add up training and requests over the horizon, USD; what was not measured counts as nothing."""
         return usd_total(self.usd_fitting(name) or 0.0, self.usd_per_1k(name) or 0.0, self.prices)
 
     def cheapest(self, names: Sequence[str]) -> str:
@@ -72,7 +72,7 @@ class Ranking:
         return a != b and self.cheapest([a, b]) == a
 
     def may_be_cheaper(self, a: str, b: str) -> bool:
-        """Return whether a is cheaper than b, or nobody knows what one of them costs."""
+        """Say whether a is cheaper than b, or the cost of one is not known."""
         unknown = any(self.usd_per_1k(name) is None for name in (a, b))
         return a != b and (unknown or self.cheaper(a, b))
 

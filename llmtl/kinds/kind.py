@@ -264,7 +264,7 @@ class Kind(ABC):
     def canonical(self, value: object) -> str:
         """Bring an answer in a prediction file into canonical form; raises `InputError` for what is none."""
         if isinstance(value, dict | list) or value is None:
-            raise InputError(f"'{as_text(value):.60}' is no text; write a string, or say which --kind of task it is.")
+            raise InputError(f"'{as_text(value):.60}' is not a text; write a string, or say which --kind it is.")
         return as_text(value)
 
     def as_json(self, answer: str) -> Any:

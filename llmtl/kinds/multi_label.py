@@ -100,7 +100,7 @@ class MultiLabelKind(Kind):
         text = as_text(value)
         labels = as_list(text)
         if labels is None or not all(isinstance(label, str) for label in labels):
-            raise InputError(f"'{text:.60}' is no list of labels; write a JSON list of strings.")
+            raise InputError(f"'{text:.60}' is not a list of labels; write a JSON list of strings.")
         return write_labels(labels, sorted(set(labels)))
 
     def as_json(self, answer: str) -> list[str]:

@@ -140,7 +140,7 @@ def _headline(row: CostRow, mine: Priced, prices: PriceConfig) -> str:
     first, second = (mine, row.priced) if mine.per_request < row.priced.per_request else (row.priced, mine)
     return (
         f"Above {wording.plural(row.crossing or 0, 'request')} in all {first.name} costs less than {second.name}: "
-        f"{row.reached_after} at {wording.count(prices.requests_per_month)} requests a month."
+        f"{row.reached_after} at {wording.count(prices.requests_per_month)} requests per month."
     )
 
 

@@ -202,7 +202,7 @@ class Endpoint:
 
     def _stranger(self) -> ServingError:
         return ServingError(
-            f"What answers at {self.base_url} is no task served by llmtl; give the address that `llmtl serve` prints."
+            f"What answers at {self.base_url} is not a task served by llmtl; give the address `llmtl serve` prints."
         )
 
     def _explained(self, error: openai.OpenAIError) -> ServingError:

@@ -25,7 +25,7 @@ Fit = Callable[[Floats, NDArray[np.int64]], LabelCalibration]
 FOLDS = 5
 FEWEST = {Method.BATCH: 20, Method.AFFINE: 100}
 """Examples from which each method is tried. Batch calibration needs no labels and converges within tens of inputs (Zhou
-et al. 2024, on batch size); vector scaling has two parameters a label."""
+et al. 2024, on batch size); vector scaling has two parameters per label."""
 MOST_TRAIN = 200
 """Train examples that are scored for calibrating, at most."""
 

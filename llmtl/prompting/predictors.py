@@ -266,9 +266,9 @@ class TextPredictor:
         return Prediction(id="", answer=read.answer, failure=failure, dropped_spans=read.dropped)
 
     def _failure(self, result: Generation) -> str:
-        """Return why what was written is no answer."""
+        """Return why the output is not an answer."""
         if not result.finished:
             return (
-                f"The answer was cut off at {self._max_tokens} tokens and is no valid JSON; it began {result.text:.60}"
+                f"The answer was cut off at {self._max_tokens} tokens and is not valid JSON; it began {result.text:.60}"
             )
         return f"The answer cannot be read: {result.text:.60}" if result.text.strip() else "The model wrote nothing."

@@ -126,7 +126,7 @@ class Template:
         return tuple(self._lead + label for label in self._form.written_labels())
 
     def schema(self) -> Mapping[str, Any] | None:
-        """Return the JSON schema that holds a model to answers of the task, or None when they are no JSON."""
+        """Return the JSON schema that holds a model to answers of the task, or None when they are not JSON."""
         return self._form.schema
 
     @property

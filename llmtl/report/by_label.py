@@ -1,6 +1,6 @@
 """What the winner finds and misses of each label (extraction: of each type), and the answers that score lowest.
 
-For tasks where an answer is no single label, so that there is no confusion of one label with another. Not covered:
+For tasks where an answer is not a single label, so that there is no confusion of one label with another. Not covered:
 classification (`confusion`), other strategies than the winner.
 """
 

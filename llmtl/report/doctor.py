@@ -1,4 +1,4 @@
-"""What `llmtl doctor` prints: devices, memory, engines, versions, and the command that mends each gap.
+"""What `llmtl doctor` prints: devices, memory, engines, versions, and the command that fixes each gap.
 
 Not covered: finding them (`llmtl.hardware`).
 """
@@ -19,7 +19,7 @@ def print_doctor(hardware: Hardware, found: tuple[Gap, ...], console: Console) -
         console.print("Nothing is missing.")
     for gap in found:
         console.print(f"Gap: {escape(gap.what)}. {escape(gap.consequence.capitalize())}.", soft_wrap=True)
-        console.print(f"  mend it: {escape(gap.command)}", soft_wrap=True)
+        console.print(f"  fix it: {escape(gap.command)}", soft_wrap=True)
 
 
 def _print_machine(hardware: Hardware, console: Console) -> None:

@@ -33,7 +33,7 @@ _EXAMPLES_BEFORE_MORE = 12
 
 
 def write_html(content: ReportContent, path: Path) -> None:
-    """Return nothing; write the page to `path`, whose folder must exist."""
+    """Write the page to `path`, whose folder must exist."""
     path.write_text(render_html(content), encoding="utf-8", errors="replace")
 
 

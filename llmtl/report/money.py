@@ -211,14 +211,14 @@ def _facts(
     """Return the assumptions and findings, a sentence each."""
     able = {result.name for result in content.decision.strategies if result.eligible}
     eligible = [line for line in lines if line.name in able]
-    volume = f"{wording.count(prices.requests_per_month)} requests a month for {prices.months:g} months."
+    volume = f"{wording.count(prices.requests_per_month)} requests per month for {prices.months:g} months."
     return (
         f"{volume} {_machines(prices)}",
         *_labels_fact(content, prices),
         *_fewer_labels(content, prices),
         *(_cheapest(eligible, prices) if eligible else ()),
         *(
-            f"Above about {wording.about(item.requests_per_month)} requests a month {item.cheaper_above} costs less "
+            f"Above about {wording.about(item.requests_per_month)} requests per month {item.cheaper_above} costs less "
             f"than {item.cheaper_below}; there both cost {wording.usd(item.usd_per_month)} a month."
             for item in found
             if near(item.requests_per_month, prices.requests_per_month)

@@ -63,7 +63,7 @@ def sentence(noise: NoiseSensitivity, decision: Decision) -> str:
 
 
 def why_unfitted(item: NotRefitted) -> str:
-    """Return why a strategy was not fitted again."""
+    """Say why a strategy was not fitted again."""
     match item.why:
         case Unfitted.PAID:
             return "its provider would charge for every request again"

@@ -104,7 +104,7 @@ def told_before(n: int, *, metric: Metric, alpha: float) -> str:
 
 
 def purpose(code: Purpose, chosen: str) -> str:
-    """Return why a comparison is made, in a few words; `chosen` is the strategy chosen on dev."""
+    """Say why a comparison is made, in a few words; `chosen` is the strategy chosen on dev."""
     return {
         Purpose.BEST_BASELINE: "the choice against the best baseline",
         Purpose.ZERO_SHOT: "the choice against zero-shot",
@@ -116,12 +116,12 @@ def purpose(code: Purpose, chosen: str) -> str:
 
 
 def constraints_broken(broken: Sequence[Broken]) -> str:
-    """Return which constraints a strategy breaks, and by how much."""
+    """Say which constraints a strategy breaks, and by how much."""
     return "; ".join(map(_broken, broken))
 
 
 def why_not(decision: Decision, result: StrategyResult) -> str:
-    """Return why a strategy could not be chosen."""
+    """Say why a strategy could not be chosen."""
     left = next((item for item in decision.choice.dropped if item.strategy == result.name), None)
     if left is not None and result.test is None:
         return _why_dropped(left, Words(Metric(decision.metric)))

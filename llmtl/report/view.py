@@ -110,7 +110,7 @@ class View:
     money: Money | None
 
     def purpose(self, pair: Comparison | JudgedComparison) -> str:
-        """Return why two strategies were compared."""
+        """Say why two strategies were compared."""
         choice, names = self.content.decision.choice, {pair.a, pair.b}
         planned = (item for item in choice.comparisons if {item.a, item.b} == names)
         return next((sentences.purpose(item.purpose, choice.strategy) for item in planned), "")

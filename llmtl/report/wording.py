@@ -202,7 +202,7 @@ def target_state(decision: Decision) -> str:
 
 
 def rate(requests_per_second: float) -> str:
-    """Return a throughput in requests a second without its unit: `0.42`, `8.3`, `1,240`, `>100,000`."""
+    """Write a throughput in requests per second without its unit: `0.42`, `8.3`, `1,240`, `>100,000`."""
     if not _known(requests_per_second):
         return NOTHING
     if requests_per_second > _MOST_EXACT_RATE:

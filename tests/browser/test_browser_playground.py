@@ -115,9 +115,9 @@ def test_the_sliders_move_break_even_and_costs_live(visit, desk_run):
     costs, sliders = page.page.locator("#costs"), page.page.locator("#prices")
     costs.locator(".lt-figures").wait_for()
     before = costs.inner_text()
-    assert "100,000 requests a month" in before
+    assert "100,000 requests per month" in before
     sliders.get_by_label("Requests per month").fill("7")
-    costs.get_by_text("10,000,000 requests a month").first.wait_for()
+    costs.get_by_text("10,000,000 requests per month").first.wait_for()
     monthly = costs.locator(".lt-winner .lt-spare").nth(1)
     cheap = monthly.inner_text()
     sliders.get_by_label("CPU machine, USD per hour").fill("1")

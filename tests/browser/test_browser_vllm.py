@@ -108,6 +108,6 @@ def test_the_slider_moves_the_break_even_sentence(live, visit, power):
     headline = page.page.locator("#costs .lt-headline")
     before = headline.inner_text()
     page.page.get_by_label("Requests per month").fill(str(power))
-    page.page.locator("#costs").get_by_text(f"at {10**power:,} requests a month").last.wait_for()
+    page.page.locator("#costs").get_by_text(f"at {10**power:,} requests per month").last.wait_for()
     assert headline.inner_text() == expected.headline
     assert (headline.inner_text() != before) == (expected.crossing is not None)

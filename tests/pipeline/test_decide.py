@@ -107,7 +107,7 @@ def test_generation_with_several_references(tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"id": 1', "line 1: this is no JSON"),
+        ('{"id": 1', "line 1: this is not JSON"),
         ("[1]", "no JSON object"),
         ('{"id": 1, "reference": "a"}', "'prediction' is missing"),
         ('{"id": 1, "reference": "a", "prediction": "a", "cost": -1}', "'cost' is wrong"),
@@ -222,7 +222,7 @@ def test_whole_numbers_are_the_same_label_with_and_without_a_point(tmp_path):
 @pytest.mark.parametrize("field", ["reference", "prediction"])
 def test_not_a_number_is_no_label(tmp_path, field):
     good, bad = write(tmp_path, "good", 0.8, n=6), write(tmp_path, "bad", 0.8, n=6, **{field: float("nan")})
-    with pytest.raises(DataError, match=r"line 1: this is no JSON \(NaN is no value; write null"):
+    with pytest.raises(DataError, match=r"line 1: this is not JSON \(NaN is not a value; write null"):
         decide_predictions([good, bad])
 
 

@@ -69,7 +69,7 @@ def test_a_server_that_hangs_is_given_up(answering, endpoint, monkeypatch):
         (500, {"error": {"message": "engine died"}}, ServingError, r"failed \(500: engine died\)"),
         (503, b"<html>", ServingError, r"failed \(503: .*\); try again"),
         (200, b"{broken", ServingError, "llmtl"),
-        (200, {"data": 3}, ServingError, "is no task served by llmtl"),
+        (200, {"data": 3}, ServingError, "is not a task served by llmtl"),
     ],
 )
 def test_every_bad_answer_becomes_one_line(answering, endpoint, status, body, error, line):

@@ -24,7 +24,7 @@ def test_the_winner_breaks_even_where_both_lines_cross():
     assert view.crossing == pytest.approx(20_000)
     assert view.against == "few-shot"
     assert view.headline == (
-        "Above 20,000 requests in all qlora costs less than few-shot: 20 months at 1,000 requests a month."
+        "Above 20,000 requests in all qlora costs less than few-shot: 20 months at 1,000 requests per month."
     )
     rows = {row.priced.name: row for row in view.rows}
     assert rows["qlora"].in_all == pytest.approx(1 + 10_000 * 0.00001)

@@ -74,7 +74,7 @@ def test_a_row_without_an_answer_says_why_and_without_a_reason_is_none_of_ours()
             endpoint = Endpoint(url)
             try:
                 if error is None:
-                    with pytest.raises(ServingError, match="is no task served by llmtl"):
+                    with pytest.raises(ServingError, match="is not a task served by llmtl"):
                         endpoint.predict(["x"], "t")
                 else:
                     assert endpoint.predict(["x"], "t") == (Labelled("", {}, error),)

@@ -44,7 +44,7 @@ def bake(template: Template, demonstrations: Sequence[Example], own: str | None)
 def verify_baked(
     baked: str, wording: TokenizerWording, template: Template, texts: Sequence[str], shown: Sequence[Example]
 ) -> None:
-    """Return nothing when `baked` renders every text as `template` words it; raises `BundleError` otherwise."""
+    """Check that `baked` renders every text as `template` words it; raises `BundleError` otherwise."""
     for text in texts:
         turns = [{"role": "user", "content": text}]
         rendered = wording.tokenizer.apply_chat_template(

@@ -26,7 +26,7 @@ def write_hashes(folder: Path, progress: Progress) -> None:
 
 
 def check_hashes(folder: Path, progress: Progress) -> None:
-    """Return nothing when every file is there and as it was written, and no other is.
+    """Check that every file is there and as it was written, and no other is.
 
     Raises `BundleError` that names the first file which is missing, changed or extra.
     """

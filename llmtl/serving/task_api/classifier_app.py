@@ -245,7 +245,7 @@ async def _failed(_request: Request, _error: Exception) -> Response:
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
-    """Return something that nobody will read: the client left."""
+    """Answer a client that has left; the response is never read."""
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
