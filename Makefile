@@ -23,6 +23,7 @@ check: install
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tests/house_rules.py
 
 format: install
 	@$(BIN)/ruff format .

@@ -34,7 +34,7 @@ def _decide(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from llmtl.decision.config import DecisionConfig
-    from llmtl.pipeline.decide import PredictionTask, decide_predictions
+    from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
     from llmtl.report import print_verdict, summarize
     from llmtl.task_section import TaskConfig
 

@@ -7,7 +7,7 @@
 for the request. For generation `reference` may be a list of equally right texts; labels and spans may be JSON lists. A
 strategy is named after its file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one strategy.
 
-Not covered: making the decision (`llmtl.pipeline.decide`).
+Not covered: making the decision (`llmtl.pipeline.decide_files`).
 """
 
 import json
@@ -213,7 +213,7 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
     except json.JSONDecodeError as error:
         raise DataError(f"{where}: this is not JSON ({error.msg}); write one JSON object a line.") from None
     if not isinstance(value, dict):
-        raise DataError(f"{where}: this is not JSON object; write one JSON object a line.")
+        raise DataError(f"{where}: this is not a JSON object; write one JSON object a line.")
     return {key: part for key, part in value.items() if key != "split" or part is not None}
 
 

@@ -23,11 +23,10 @@ from llmtl.hardware import inspect
 from llmtl.pipeline.again import evaluate_on_test, write_noise
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.curve import write_curves
-from llmtl.pipeline.judge import check_judge, write_judging
+from llmtl.pipeline.dev_race import Measured, Raced, measure_dev
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared, prepare
-from llmtl.pipeline.racing import Measured, Raced, measure_dev
 from llmtl.pipeline.report import refresh_report
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import (
@@ -41,6 +40,7 @@ from llmtl.pipeline.run_format import (
     write_predictions,
 )
 from llmtl.pipeline.run_result import RunResult
+from llmtl.pipeline.second_opinion import check_judge, write_judging
 from llmtl.progress import Progress, Silent
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json

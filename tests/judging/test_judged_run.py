@@ -9,8 +9,8 @@ from llmtl.costs import Spent
 from llmtl.errors import HostedError
 from llmtl.judging.result import JUDGING
 from llmtl.kinds.generation import GENERATION
-from llmtl.pipeline.judge import judged_examples
 from llmtl.pipeline.report import summary_notes
+from llmtl.pipeline.second_opinion import judged_examples
 from llmtl.report.judging import judging_to_json, sentence
 from llmtl.settings import load_recipe
 from llmtl.store import read_json, read_json_lines

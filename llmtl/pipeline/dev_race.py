@@ -148,28 +148,18 @@ class _RaceScorer:
         )
         bench.progress.say(_told(ended, len(fixed), len(whole), metric.value))
         return {
-            "dropped": [
-                asdict(
-                    Dropped(
-                        name,
-                        drop.n_seen,
-                        len(whole),
-                        drop.against,
-                        drop.score,
-                        drop.against_score,
-                        ended.expected[name],
-                    )
-                )
-                for name, drop in ended.dropped.items()
-            ],
+            "dropped": _dropped(ended, len(whole)),
             "cheaper": {name: cheaper[name] for name in ended.dropped if name in cheaper},
-            "scored": {
-                name: {
-                    "predictions": _PREDICTIONS.dump_python(tuple(self.made[name]), mode="json"),
-                    "seconds": self.seconds[name],
-                }
-                for name in self.predictors
-            },
+            "scored": self._scored(),
+        }
+
+    def _scored(self) -> dict[str, Any]:
+        return {
+            name: {
+                "predictions": _PREDICTIONS.dump_python(tuple(self.made[name]), mode="json"),
+                "seconds": self.seconds[name],
+            }
+            for name in self.predictors
         }
 
     def _score(self, name: str, positions: slice) -> NDArray[np.float64]:
@@ -213,6 +203,14 @@ class _RaceScorer:
             alternatives=[example.alternatives for example in examples],
             labels=task.labels,
         )
+
+
+def _dropped(ended: Race, n: int) -> list[dict[str, Any]]:
+    """Return who left the race, as JSON values."""
+    return [
+        asdict(Dropped(name, drop.n_seen, n, drop.against, drop.score, drop.against_score, ended.expected[name]))
+        for name, drop in ended.dropped.items()
+    ]
 
 
 def _told(ended: Race, fixed: int, n: int, metric: str) -> str:

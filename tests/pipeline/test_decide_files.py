@@ -11,7 +11,7 @@ from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
 from llmtl.errors import DataError, InputError
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
-from llmtl.pipeline.decide import PredictionTask, decide_predictions
+from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
 from llmtl.report.decision_file import from_json
 from llmtl.report.sentences import summarize
 from llmtl.report.wording import verdict
@@ -108,7 +108,7 @@ def test_generation_with_several_references(tmp_path):
     ("line", "said"),
     [
         ('{"id": 1', "line 1: this is not JSON"),
-        ("[1]", "no JSON object"),
+        ("[1]", "not a JSON object"),
         ('{"id": 1, "reference": "a"}', "'prediction' is missing"),
         ('{"id": 1, "reference": "a", "prediction": "a", "cost": -1}', "'cost' is wrong"),
         ('{"id": 1, "reference": "a", "prediction": "a", "split": "train"}', "write dev or test"),
