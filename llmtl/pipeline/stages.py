@@ -68,7 +68,7 @@ def run(
 
     Labelled data is a file or the Hub name of a data set. `out` is the run folder (by default `runs/NAME`); what is
     already in it from the same inputs is reused. Raises `InputError` kin, with nothing written, for anything the user
-    has to mend.
+    has to fix.
     """
     if isinstance(source, Recipe):
         recipe = source

@@ -174,7 +174,7 @@ class Endpoint:
         )
 
     def predict(self, texts: Sequence[str], model: str) -> tuple[Labelled, ...]:
-        """Return one answer a text, in order; a label has the probabilities of all."""
+        """Ask for one answer per text, in order; a label has the probabilities of all."""
         body = {"inputs": list(texts), "model": model}
         limit = _limit(ANSWER_SECONDS if len(texts) == 1 else BATCH_SECONDS)
         raw = self._sent(lambda: self._client.post("/predict", body=body, cast_to=object, options={"timeout": limit}))

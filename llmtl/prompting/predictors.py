@@ -56,7 +56,7 @@ class Prompted:
     demonstrations: Demonstrations = no_demonstrations
 
     def predict(self, texts: Sequence[str], how: Asking[Result], advance: Advance) -> list[Prediction]:
-        """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure.
+        """Predict in order, one per text; a text whose prompt does not fit the context is a failure.
 
         Seconds of a prediction include finding the demonstrations and wording the prompt, since a server spends them
         too.
@@ -144,7 +144,7 @@ class LabelPredictor:
         self._answers = [template.answer(label) for label in task.labels]
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure."""
+        """Predict in order, one per text; a text whose prompt does not fit the context is a failure."""
         texts = texts_of(inputs)
         return self._prompted.predict(texts, Asking(self._score, self._read, self.prompt_room()), advance)
 
@@ -239,7 +239,7 @@ class TextPredictor:
         self._max_tokens = max_tokens
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Return one prediction a text, in order; a text whose prompt does not fit the context is a failure."""
+        """Predict in order, one per text; a text whose prompt does not fit the context is a failure."""
         texts = texts_of(inputs)
         return self._prompted.predict(texts, Asking(self._write, self._read, self.prompt_room()), advance)
 

@@ -56,7 +56,7 @@ def _from_elsewhere() -> tuple[tuple[type[AnyStrategy], ...], tuple[str, ...]]:
     for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         try:
             loaded = point.load()
-        except Exception as error:  # noqa: BLE001  whatever another package raises must not end llmtl
+        except (ImportError, AttributeError, SyntaxError, NameError, TypeError, ValueError) as error:
             problems.append(f"{_whose(point)} cannot be loaded ({type(error).__name__}: {error})")
             continue
         why = _why_not(loaded, {each.facts.name for each in (*OWN, *found)})
