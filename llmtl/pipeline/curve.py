@@ -93,9 +93,8 @@ def _plan(bench: Bench, own: Mapping[str, Evaluation]) -> _Plan:
         name: "the recipe does not run it, or it left the race on dev" for name in named if name not in own
     }
     if len(sizes) < FEWEST_POINTS:
-        few = (
-            f"{len(train):,} training examples make {len(sizes)} sizes worth measuring, and {FEWEST_POINTS} are needed"
-        )
+        made = "one size" if len(sizes) == 1 else f"{len(sizes)} sizes"
+        few = f"{len(train):,} training examples make {made} worth measuring, and {FEWEST_POINTS} are needed"
         return _Plan((), sizes, skipped | {strategy.name: few for strategy in wanted})
     left, chosen = _seconds(bench), []
     for strategy in wanted:
