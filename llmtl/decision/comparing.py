@@ -3,7 +3,7 @@
     right or wrong (accuracy, exact match)   exact McNemar test, Tango's score interval
     anything else, groups or several seeds   approximate randomisation, Bayesian bootstrap (`llmtl.metrics.summed`)
 
-Not covered: which comparisons are made (`choice`), correcting for their number (`evidence`).
+Not covered: which comparisons are made (`choice`), correcting for their number (`evidence`, `simultaneous`).
 """
 
 from dataclasses import replace
@@ -16,13 +16,16 @@ from llmtl.metrics.summed import Counts, clustered, compare_sums, counts_of, int
 from llmtl.task import RIGHT_OR_WRONG, Metric
 
 
-def compare_evaluations(a: Evaluation, b: Evaluation, metric: Metric, config: DecisionConfig) -> PairedDifference:
-    """Return how two evaluations of the same examples compare."""
+def compare_evaluations(
+    a: Evaluation, b: Evaluation, metric: Metric, config: DecisionConfig, *, comparisons: int = 1
+) -> PairedDifference:
+    """Return how two evaluations of the same examples compare, as one of so many comparisons."""
+    alpha = config.alpha / comparisons
     measure = a.measure(metric)
     first_scores, second_scores = (measure.each(answers_of(item)[0]) for item in (a, b))
     wins = int((first_scores > second_scores).sum()), int((second_scores > first_scores).sum())
     if metric in RIGHT_OR_WRONG and not (a.seed_predictions or b.seed_predictions or clustered(a.groups)):
-        return compare_counts(*wins, a.n)
+        return compare_counts(*wins, a.n, alpha=alpha)
     return compare_sums(
         measure.value,
         _counts(a, measure),
@@ -30,6 +33,7 @@ def compare_evaluations(a: Evaluation, b: Evaluation, metric: Metric, config: De
         wins=wins,
         resamples=config.resamples,
         seed=config.seed,
+        alpha=alpha,
     )
 
 

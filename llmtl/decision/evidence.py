@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Choice, Comparison, Decision, Planned
+from llmtl.decision.simultaneous import SimultaneousInterval, simultaneous
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.paired import PairedDifference, holm
@@ -66,9 +67,12 @@ def gather(choice: Choice, test: Mapping[str, Evaluation], *, metric: Metric, co
     for name in (name for item in planned for name in (item.a, item.b)):
         if name not in test:
             raise RunError(f"'{name}' has no evaluation on test, which its comparison needs; evaluate it.")
-    measured = tuple(compare_evaluations(test[item.a], test[item.b], metric, config) for item in planned)
+    measured = tuple(
+        compare_evaluations(test[item.a], test[item.b], metric, config, comparisons=len(planned)) for item in planned
+    )
     corrected = holm([item.p for item in measured])
-    comparisons = tuple(_comparison(*parts) for parts in zip(planned, measured, corrected, strict=True))
+    together = simultaneous(measured, corrected, alpha=config.alpha)
+    comparisons = tuple(_comparison(*parts) for parts in zip(planned, measured, corrected, together, strict=True))
     n = next(iter(test.values())).n if test else 0
     return Evidence(comparisons, choice.margin, config.alpha, n, measured)
 
@@ -78,7 +82,9 @@ def evidence_of(decision: Decision) -> Evidence:
     return Evidence(decision.comparisons, decision.choice.margin, decision.alpha, decision.n_test)
 
 
-def _comparison(planned: Planned, measured: PairedDifference, p_holm: float) -> Comparison:
+def _comparison(
+    planned: Planned, measured: PairedDifference, p_holm: float, together: SimultaneousInterval
+) -> Comparison:
     return Comparison(
         a=planned.a,
         b=planned.b,
@@ -90,4 +96,5 @@ def _comparison(planned: Planned, measured: PairedDifference, p_holm: float) -> 
         p_holm=p_holm,
         method=measured.method,
         at_least=measured.at_least,
+        ci_simultaneous=together,
     )

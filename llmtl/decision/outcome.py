@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.strategy import Role
 
 
@@ -127,7 +128,9 @@ class Comparison:
     """A paired comparison on test: `difference` is score(a) - score(b) in the decision metric.
 
     `p_holm` is corrected for all comparisons of the decision; `at_most` and `at_least` are the one-sided 95% bounds of
-    the difference: "not better by more than the margin" rests on the upper one.
+    the difference: "not better by more than the margin" rests on the upper one. `ci95` is of this comparison alone;
+    `ci_simultaneous` holds together with the others' and excludes 0 just where `p_holm` is at most alpha. It is None in
+    what earlier versions wrote.
     """
 
     a: str
@@ -140,6 +143,7 @@ class Comparison:
     p_holm: float
     method: str
     at_least: float | None = None
+    ci_simultaneous: SimultaneousInterval | None = None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 Shares of right answers use the exact McNemar test and Tango's score interval. A test and an interval of different
 construction can disagree right at the threshold; decisions take "shown better" from the test and "not better by more
-than the margin" from the one-sided bounds. Holm's correction is for p-values only: each reported interval
-has its level by itself.
+than the margin" from the one-sided bounds. Holm's correction is for p-values only; intervals that hold together and
+agree with it are made of `joint` (`llmtl.decision.simultaneous`).
 
 Not covered: other metrics, groups of examples and training seeds (`summed`).
 """
@@ -11,7 +11,7 @@ Not covered: other metrics, groups of examples and training seeds (`summed`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.special import bdtr
+from scipy.special import bdtr, ndtri
 
 from llmtl.metrics.intervals import Z_ONE_SIDED, tango
 
@@ -24,7 +24,8 @@ class PairedDifference:
 
     `low` and `high` end the 95% interval; `at_least` and `at_most` are one-sided 95% bounds. `only_a` and `only_b`
     count the examples that one of the two alone gets right (or that it scores higher on, where examples are not just
-    right or wrong). `standard_error` is that of the difference.
+    right or wrong). `standard_error` is that of the difference. `joint` ends the interval at the confidence asked for,
+    which is more than 95% where several comparisons are to hold together.
     """
 
     difference: float
@@ -38,6 +39,7 @@ class PairedDifference:
     only_b: int
     standard_error: float
     method: str
+    joint: tuple[float, float]
 
     @property
     def exact(self) -> bool:
@@ -58,9 +60,10 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     return min(1.0, 2.0 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def compare_counts(only_a: int, only_b: int, n: int) -> PairedDifference:
-    """Compare two accuracies by the discordant counts of n examples."""
+def compare_counts(only_a: int, only_b: int, n: int, *, alpha: float = 0.05) -> PairedDifference:
+    """Compare two accuracies by the discordant counts of n examples, with `joint` at confidence 1 - `alpha`."""
     two_sided, one_sided = tango(only_a, only_b, n), tango(only_a, only_b, n, z=Z_ONE_SIDED)
+    joint = tango(only_a, only_b, n, z=float(ndtri(1 - alpha / 2)))
     variance = ((only_a + only_b) - (only_a - only_b) ** 2 / n) / n**2
     return PairedDifference(
         difference=two_sided.value,
@@ -74,6 +77,7 @@ def compare_counts(only_a: int, only_b: int, n: int) -> PairedDifference:
         only_b=only_b,
         standard_error=max(0.0, variance) ** 0.5,
         method=MCNEMAR,
+        joint=(joint.low, joint.high),
     )
 
 

@@ -98,9 +98,19 @@ def interval_of(value: Value, counts: Counts, *, resamples: int = 2000, seed: in
 
 
 def compare_sums(
-    value: Value, a: Counts, b: Counts, *, wins: tuple[int, int], resamples: int = 10_000, seed: int = 0
+    value: Value,
+    a: Counts,
+    b: Counts,
+    *,
+    wins: tuple[int, int],
+    resamples: int = 10_000,
+    seed: int = 0,
+    alpha: float = 0.05,
 ) -> PairedDifference:
-    """Compare a with b on the same examples; `wins` says on how many each alone scores higher."""
+    """Compare a with b on the same examples; `wins` says on how many each alone scores higher.
+
+    `joint` of the result is at confidence 1 - `alpha`.
+    """
     first, second = (summed(item.each, a.codes) for item in (a, b))
     groups = first.shape[1]
     size = design_effect(value, [a.each, b.each], (1.0, -1.0), a.codes)
@@ -109,10 +119,10 @@ def compare_sums(
         System(second, size * np.stack([b.wrong, b.perfect])),
     ]
     found = spread(value, systems, (1.0, -1.0), resamples=resamples, seed=seed, rests_on=a.rests_on)
-    low, at_least, at_most, high = (
-        (min(1.0, max(-1.0, found.end(level))) for level in (0.025, 0.05, 0.95, 0.975))
+    low, at_least, at_most, high, *joint = (
+        (min(1.0, max(-1.0, found.end(level))) for level in (0.025, 0.05, 0.95, 0.975, alpha / 2, 1 - alpha / 2))
         if groups > 1
-        else (-1.0, -1.0, 1.0, 1.0)  # a single cluster tells nothing about the spread over clusters
+        else (-1.0, -1.0, 1.0, 1.0, -1.0, 1.0)  # a single cluster tells nothing about the spread over clusters
     )
     seeded = max(len(first), len(second)) > 1
     if seeded:
@@ -132,6 +142,7 @@ def compare_sums(
         only_b=wins[1],
         standard_error=found.standard_error,
         method=SEEDED if seeded else CLUSTERED if groups < a.n else RANDOMISED,
+        joint=(min(found.value, joint[0]), max(found.value, joint[1])),
     )
 
 

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llmtl.decision.outcome import Decision
+from llmtl.decision.simultaneous import simultaneous
 from llmtl.judging.opinion import Contradiction, contradictions
 from llmtl.judging.result import JUDGING, JudgedComparison, Judging
+from llmtl.metrics.paired import compare_counts
 from llmtl.report import wording
 
 WHY_SECOND = (
@@ -20,8 +22,9 @@ HOW = (
     "in both orders; a verdict that changes with the order is a tie (Zheng et al. 2023, 'Judging LLM-as-a-Judge', "
     "section 3.4), and consistent counts how many did not change. Identical outputs are ties without a question, a "
     "failed prediction loses to any output. A reply that could not be read is a failure and counts nowhere else. Wins "
-    "and win rate are those of the first strategy, ties half, with Tango's 95% interval; p: sign test of wins against "
-    "losses; p (Holm): the same, corrected for the number of comparisons."
+    "and win rate are those of the first strategy, ties half, with Tango's interval, simultaneous over the comparisons "
+    "and on one side of 0.5 just where p (Holm) shows a preference; p: sign test of wins against losses; p (Holm): the "
+    "same, corrected for the number of comparisons."
 )
 HEADINGS = ("Comparison", "Reading", "Win rate", "Wins", "Losses", "Ties", "Failures", "Consistent", "p", "p (Holm)")
 TEXT_COLUMNS = 2
@@ -96,17 +99,26 @@ def cells(item: JudgedComparison, judging: Judging) -> tuple[str, ...]:
     """Return one comparison's row, in the order of `HEADINGS`."""
     preferred = item.preferred(judging.alpha)
     rate = wording.NOTHING
-    if item.win_rate is not None and item.ci95 is not None:
-        rate = f"{wording.score(item.win_rate)} ({wording.interval(*item.ci95)})"
+    if item.win_rate is not None:
+        rate = f"{wording.score(item.win_rate)} ({wording.interval(*_ends(item, judging))})"
     return (
         f"{item.a} against {item.b}",
         f"{preferred} is preferred" if preferred else "no preference shown",
         rate,
         *map(wording.count, (item.wins, item.losses, item.ties, item.failures)),
         wording.NOTHING if item.consistency is None else wording.percent(item.consistency),
-        wording.p_value(item.p),
-        wording.p_value(item.p_holm),
+        wording.p_value(item.p, judging.alpha),
+        wording.p_value(item.p_holm, judging.alpha),
     )
+
+
+def _ends(item: JudgedComparison, judging: Judging) -> tuple[float, float]:
+    """Return the ends of the win rate's interval, which holds together with those of the judge's other comparisons."""
+    number = len(judging.opinion.comparisons) if judging.opinion else 1
+    n = item.wins + item.losses + item.ties
+    measured = compare_counts(item.wins, item.losses, n, alpha=judging.alpha / number)
+    [found] = simultaneous([measured], [item.p_holm], alpha=judging.alpha)
+    return (1 + found.low) / 2, (1 + found.high) / 2
 
 
 def facts(judging: Judging) -> Sequence[tuple[str, str]]:

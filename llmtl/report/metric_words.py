@@ -4,6 +4,7 @@ Not covered: the formats of tables and figures (`wording`).
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llmtl.decision.evidence import Evidence
@@ -48,21 +49,20 @@ class Words:
 
     def bare(self, value: float) -> str:
         """Return a difference without its unit: `2.0` or `0.020`."""
-        return f"{100 * value:.1f}" if self.metric in SHARES else f"{value:.3f}"
+        digits = f"{100 * value:.1f}" if self.metric in SHARES else f"{value:.3f}"
+        return digits if float(digits) else digits.removeprefix("-")
 
     def better(self, evidence: Evidence, a: str, b: str) -> str:
         """Return how a compares with b on test: `3.0 points better, 95% interval -1.2 to 7.2, p = 0.160`."""
         found, difference = evidence.about(a, b), evidence.difference(a, b)
         if found is None or difference is None:
             return "not compared"
-        low, high = _ends(found, a)
+        low, high = shown_ends(found)
+        low, high = (low, high) if found.a == a else (-high, -low)
+        shown = between(low, high, self.bare, open_at_zero=excludes_zero(found))
         word = "better" if difference >= 0 else "worse"
-        if difference == 0:
-            return f"no difference, 95% interval {self.bare(low)} to {self.bare(high)}, {p_value(found.p_holm)}"
-        return (
-            f"{self.gap(abs(difference))} {word}, 95% interval {self.bare(low)} to {self.bare(high)}, "
-            f"{p_value(found.p_holm)}"
-        )
+        gap = f"{self.gap(abs(difference))} {word}" if difference else "no difference"
+        return f"{gap}, {interval_name(found)} {shown}, p {p_text(found.p_holm, evidence.alpha)}"
 
     def against(self, a: StrategyResult, b: StrategyResult, title: str = "") -> str:
         """Return two test scores side by side: `qlora gets 91.0% right against 72.0% for tfidf, the best baseline`."""
@@ -71,9 +71,58 @@ class Words:
         return f"{a.name} {verb} {self.score(first)} against {self.plain(second)} for {b.name}{title}"
 
 
-def p_value(value: float) -> str:
-    """Return a corrected p-value: `p = 0.012`, `p < 0.001`."""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+def p_text(value: float, alpha: float = 0.05) -> str:
+    """Return a p-value with its sign: `= 0.012`, `< 0.001`."""
+    return "< 0.001" if value < 0.001 else f"= {p_digits(value, alpha)}"
+
+
+def p_digits(value: float, alpha: float = 0.05) -> str:
+    """Return a p-value of at least 0.001 with three decimals, or two significant digits below 0.1: `0.160`, `0.0052`.
+
+    Near `alpha` there are as many digits as it takes to see on which side it is.
+    """
+    decimals = 4 if value < 0.00995 else 3
+    while decimals < 12 and value != alpha and _hides_side(round(value, decimals), value, alpha):
+        decimals += 1
+    return f"{value:.{decimals}f}"
+
+
+def _hides_side(rounded: float, value: float, alpha: float) -> bool:
+    return rounded == alpha or (rounded < alpha) != (value < alpha)
+
+
+def shown_ends(found: Comparison) -> tuple[float, float]:
+    """Return the ends of the interval that is printed: simultaneous, but in what earlier versions wrote."""
+    together = found.ci_simultaneous
+    return found.ci95 if together is None else (together.low, together.high)
+
+
+def excludes_zero(found: Comparison) -> bool:
+    """Return whether an end at 0 of the printed interval does not belong to it."""
+    return found.ci_simultaneous is not None and found.ci_simultaneous.excludes_zero
+
+
+def interval_name(found: Comparison) -> str:
+    """Return what the printed interval is: `95% simultaneous interval`; that of the only comparison is just one."""
+    together = found.ci_simultaneous
+    if together is None:
+        return "95% interval"
+    kind = "interval" if math.isclose(together.each, together.confidence) else "simultaneous interval"
+    return f"{100 * together.confidence:g}% {kind}"
+
+
+def between(low: float, high: float, write: Callable[[float], str], *, open_at_zero: bool = False) -> str:
+    """Return the ends of an interval; one that rounds to 0 and excludes it is told: `above 0 to 7.2`."""
+    first, last = write(low), write(high)
+    if open_at_zero and low >= 0 and _is_zero(first):
+        return f"above 0 to {last}"
+    if open_at_zero and high <= 0 and _is_zero(last):
+        return f"{first} to below 0"
+    return f"{first} to {last}"
+
+
+def _is_zero(digits: str) -> bool:
+    return not any(digit in "123456789" for digit in digits)
 
 
 def usd(value: float) -> str:
@@ -88,8 +137,3 @@ def usd(value: float) -> str:
 def listed(names: list[str]) -> str:
     """Return names in a row: `a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _ends(found: Comparison, a: str) -> tuple[float, float]:
-    low, high = found.ci95
-    return (low, high) if found.a == a else (-high, -low)

@@ -19,8 +19,6 @@ from llmtl.report.disagreement import Disagreements, find_disagreements
 from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
 
-SIGNIFICANCE = 0.05
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -116,6 +114,11 @@ class View:
         return next((sentences.purpose(item.purpose, choice.strategy) for item in planned), "")
 
     @property
+    def intervals_are(self) -> str:
+        """Say which intervals of the differences are shown."""
+        return _intervals_are(self.content.decision)
+
+    @property
     def other_metric(self) -> str:
         """Return the metric that is shown beside the one decided on: the first other one of the kind of task."""
         return self.metrics[1]
@@ -165,9 +168,9 @@ def build_view(content: ReportContent) -> View:
     )
 
 
-def reading(comparison: Comparison) -> str:
+def reading(comparison: Comparison, alpha: float = 0.05) -> str:
     """Return what a comparison shows, in words: `qlora is better`, `no difference shown`."""
-    if comparison.p_holm > SIGNIFICANCE or comparison.difference == 0:
+    if comparison.p_holm > alpha or comparison.difference == 0:
         return "no difference shown"
     return f"{comparison.a if comparison.difference > 0 else comparison.b} is better"
 
@@ -292,12 +295,26 @@ def _measured(content: ReportContent) -> tuple[str, ...]:
         "A failed prediction counts as an error; none is dropped.",
         "The choice is the cheapest eligible strategy within the margin of "
         f"{wording.target(decision.margin)} of the best on dev.",
-        "Intervals are 95% confidence intervals. Comparisons are paired: both strategies answer the same examples. "
-        "Their p-values are corrected for their number (Holm).",
+        "Intervals of scores are 95% confidence intervals. Comparisons are paired: both strategies answer the same "
+        f"examples. Their p-values are corrected for their number (Holm); {_intervals_are(decision)}",
         *_seeds(decision),
         _sharpness(decision.minimum_detectable_difference),
         "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
         *([] if content.served is None else [serving.basis(content.served)]),
+    )
+
+
+def _intervals_are(decision: Decision) -> str:
+    """Say which intervals of the differences are shown, and how they go with the test."""
+    together = next((item.ci_simultaneous for item in decision.comparisons if item.ci_simultaneous), None)
+    if together is None:
+        return "the intervals of differences are 95% intervals, each by itself."
+    level = wording.percent(together.confidence)
+    if len(decision.comparisons) == 1:
+        return f"its interval is a {level} interval, and excludes 0 just where the test shows a difference."
+    return (
+        f"the intervals of differences are simultaneous: all {len(decision.comparisons)} hold together in {level} of "
+        f"tests (each at {100 * together.each:.1f}%), and one excludes 0 just where p (Holm) shows a difference."
     )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from llmtl.decision.outcome import Decision, Verdict
+from llmtl.decision.outcome import Comparison, Decision, Verdict
 from llmtl.kinds.kind import Kind
-from llmtl.report.metric_words import NAMES
+from llmtl.report.metric_words import NAMES, between, excludes_zero, p_digits, shown_ends
 from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
 
@@ -52,9 +52,9 @@ def difference(value: float, decimals: int = 3) -> str:
     return f"{'+' if value > 0 else _MINUS}{digits}"
 
 
-def difference_interval(low: float, high: float) -> str:
-    """Return the ends of an interval of differences: `+0.01 to +0.07`, which stays readable with minus signs."""
-    return f"{difference(low, 2)} to {difference(high, 2)}"
+def difference_interval(comparison: Comparison) -> str:
+    """Return the ends of a difference's interval: `+0.01 to +0.07`, which stays readable with minus signs."""
+    return between(*shown_ends(comparison), lambda end: difference(end, 2), open_at_zero=excludes_zero(comparison))
 
 
 def usd(value: float | None) -> str:
@@ -133,11 +133,11 @@ def memory(gib: float | None) -> str:
     return UNKNOWN if gib is None else f"{gib:.2f} GiB"
 
 
-def p_value(value: float) -> str:
-    """Return a p-value: `0.012`, `<0.001`."""
+def p_value(value: float, alpha: float = 0.05) -> str:
+    """Return a p-value: `0.012`, `<0.001`; near `alpha` with enough digits to see on which side it is."""
     if not _known(value):
         return NOTHING
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+    return "<0.001" if value < 0.001 else p_digits(value, alpha)
 
 
 def count(value: float) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from llmtl.judging.result import JudgedComparison, JudgeSpent, Judging, Opinion
-from llmtl.report.judging import judging_from_json, judging_to_json, notes, sentence, warnings
+from llmtl.report.judging import cells, judging_from_json, judging_to_json, notes, sentence, warnings
 from tests.support.report_factory import make_content
 
 DECISION = make_content().decision
@@ -67,3 +67,11 @@ def test_values_come_back_from_json_with_the_sentences_beside_them():
     assert document["sentence"] == sentence(found)
     old = {key: value for key, value in document.items() if key not in ("schema_version", "judged_itself")}
     assert judging_from_json(old | {"notes": ["models lean to their own"]}) == found
+
+
+def test_the_interval_of_the_win_rate_says_what_the_corrected_test_says():
+    for wins, losses, p in ((59, 41, 0.04), (62, 38, 0.2)):
+        found = judging("x", "y", wins, losses, p)
+        several = replace(found, opinion=replace(found.opinion, comparisons=found.opinion.comparisons * 3))
+        low = float(cells(several.opinion.comparisons[0], several)[2].split("(")[1].split("\u2013")[0])
+        assert low == 0.5  # 59 to 41 reaches below without the test, 62 to 38 stays above

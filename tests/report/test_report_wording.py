@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from llmtl.decision.outcome import Verdict
+from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.kinds.table import KINDS
 from llmtl.report import wording
 from tests.support.report_factory import make_content
@@ -76,12 +79,40 @@ def test_a_metric_keeps_its_own_spelling_at_the_beginning_of_a_line():
     ]
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.01, 0.1])
+def test_a_p_value_near_the_threshold_shows_on_which_side_it_is(alpha):
+    for step in range(-400, 401):
+        value = alpha * (1 + step / 20_000)
+        shown = float(wording.p_value(value, alpha))
+        assert (shown <= alpha) == (value <= alpha)
+        assert shown != alpha or value == alpha
+    assert [wording.p_value(value) for value in (0.048, 0.052, 0.04996, 0.05004)] == [
+        "0.048",
+        "0.052",
+        "0.04996",
+        "0.05004",
+    ]
+
+
+def test_an_interval_that_excludes_zero_never_seems_to_reach_it():
+    one = make_content().decision.comparisons[0]
+    ends = SimultaneousInterval(0.0, 0.07, 0.95, 0.9875, excludes_zero=True)
+    cut = replace(one, ci_simultaneous=ends)
+    assert wording.difference_interval(cut) == "above 0 to +0.07"
+    near = replace(one, ci_simultaneous=replace(ends, low=-0.07, high=-0.0004))
+    assert wording.difference_interval(near) == "\u22120.07 to below 0"
+    touching = replace(one, ci_simultaneous=replace(ends, excludes_zero=False))
+    assert wording.difference_interval(touching) == "0.00 to +0.07"
+    assert wording.difference_interval(replace(one, ci95=(-0.012, 0.07))) == "\u22120.01 to +0.07"
+
+
 def test_small_formats():
     assert wording.rate(98_159_178.0) == ">100,000"
     assert wording.interval(0.8444, 0.9) == "0.84\u20130.90"
-    assert wording.difference_interval(-0.012, 0.07) == "\u22120.01 to +0.07"
     assert wording.p_value(0.0004) == "<0.001"
     assert wording.p_value(0.0124) == "0.012"
+    assert wording.p_value(0.0034) == "0.0034"
+    assert wording.p_value(0.16) == "0.160"
     assert wording.target(0.85) == "0.85"
     assert wording.target(0.875) == "0.875"
     assert wording.usd_tick(0.00001) == "$0.00001"

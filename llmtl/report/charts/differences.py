@@ -6,13 +6,14 @@ from markupsafe import Markup
 
 from llmtl.decision.outcome import Comparison
 from llmtl.report import svg, wording
+from llmtl.report.metric_words import shown_ends
 
 _WIDTH, _HEIGHT = 150.0, 26.0
 
 
 def difference_strips(comparisons: Sequence[Comparison], margin: float) -> list[Markup]:
     """Draw one strip per comparison, in order, on a shared scale with zero in the middle and the margin shaded."""
-    ends = [abs(end) for comparison in comparisons for end in comparison.ci95]
+    ends = [abs(end) for comparison in comparisons for end in shown_ends(comparison)]
     reach = 1.1 * max([*ends, margin, 0.01])
     scale = svg.Scale(-reach, reach, 4, _WIDTH - 4)
     return [
@@ -22,9 +23,9 @@ def difference_strips(comparisons: Sequence[Comparison], margin: float) -> list[
 
 def _strip(comparison: Comparison, scale: svg.Scale, *, margin: float, name: str) -> Markup:
     middle = _HEIGHT / 2
-    low, high = (scale(end) for end in comparison.ci95)
+    low, high = (scale(end) for end in shown_ends(comparison))
     left, right = scale(-margin), scale(margin)
-    stated = f"{wording.difference(comparison.difference)}, {wording.difference_interval(*comparison.ci95)}"
+    stated = f"{wording.difference(comparison.difference)}, {wording.difference_interval(comparison)}"
     return svg.picture(
         (_WIDTH, _HEIGHT),
         name,
