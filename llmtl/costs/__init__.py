@@ -7,6 +7,7 @@
     usd.py           tokens and seconds at the recipe's prices
     pricing.py       what a measured strategy costs at them
     volume.py        cost over the request volume, and where strategies cross
+    error_cost.py    cost over what a wrong answer costs, and where strategies cross
     spending.py      what making a decision took
     ledger.py        what each step of that spent
 
@@ -14,6 +15,7 @@ Not covered: who is chosen for being cheap (`llmtl.decision`).
 """
 
 from llmtl.costs.config import PriceConfig
+from llmtl.costs.error_cost import ErrorCrossing, ErrorLine, cheapest_by_error_cost, error_crossings
 from llmtl.costs.ledger import Entry, Ledger, WorkKind
 from llmtl.costs.pricing import Pricing, StatedCost, Usage
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
@@ -41,6 +43,8 @@ __all__ = [
     "Crossing",
     "Device",
     "Entry",
+    "ErrorCrossing",
+    "ErrorLine",
     "Ledger",
     "MachinePrice",
     "ModelPrice",
@@ -55,8 +59,10 @@ __all__ = [
     "Usage",
     "WorkKind",
     "break_even",
+    "cheapest_by_error_cost",
     "cheapest_by_volume",
     "crossings",
+    "error_crossings",
     "gpu_hours",
     "known_total",
     "read_table",

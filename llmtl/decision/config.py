@@ -3,7 +3,10 @@
 Not covered: prices (`llmtl.costs`).
 """
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class DecisionConfig(BaseModel):
@@ -46,11 +49,35 @@ class DecisionConfig(BaseModel):
     max_vram_gib: float | None = Field(
         default=None, gt=0, description="The most GPU memory (torch's peak) that a strategy run on a GPU may use, GiB."
     )
+    usd_per_error: float | None = Field(
+        default=None,
+        ge=0,
+        description="What a wrong or failed answer costs, USD. With it the choice is the strategy with the lowest "
+        "expected total cost; unknown by default, and then the report says at which cost which strategy is the best.",
+    )
+    error_costs: Mapping[str, Mapping[str, Annotated[float, Field(ge=0)]]] = Field(
+        default_factory=dict,
+        description="What a wrong answer costs by label, USD: reference, answered label, amount. Pairs that are not "
+        "named cost usd_per_error. Only for tasks with one label per input.",
+    )
     private: bool = Field(
         default=False,
         description="Inputs may not leave this machine: no hosted model and no judge, unless its base_url has a "
         "loopback address (localhost, 127.0.0.1, [::1]).",
     )
+
+    @model_validator(mode="after")
+    def _costs_of_errors(self) -> Self:
+        """Refuse a table of errors without a cost for those it leaves out, and a price on right answers."""
+        if self.error_costs and self.usd_per_error is None:
+            raise ValueError(
+                "error_costs needs usd_per_error too, the cost of failed answers and of pairs that it does not name; "
+                "set both"
+            )
+        right = sorted(label for label, costs in self.error_costs.items() if label in costs)
+        if right:
+            raise ValueError(f"error_costs gives a cost to answering '{right[0]}' where that is right; remove it")
+        return self
 
     @property
     def constrained(self) -> bool:

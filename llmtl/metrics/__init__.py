@@ -9,6 +9,7 @@
     paired.py               the exact McNemar test of two strategies on the same examples; Holm
     summed.py               intervals and comparisons in any metric, examples in groups and training seeds included
     hierarchical.py         the resampling behind those
+    joint_posterior.py      the error rates of several strategies on the same examples, drawn together
     confidence_sequence.py  a comparison while examples still come in
     optimism.py             by how much the dev score of a chosen strategy flatters it
     power.py                what a test can find, and how many examples it takes

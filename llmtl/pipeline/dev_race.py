@@ -29,6 +29,8 @@ Measured = list[tuple[Evaluation, Path]]
 _PREDICTIONS = TypeAdapter(tuple[Prediction, ...])
 _FORM = 2
 """What the race keeps, counted up with every change to it, so that an older run folder is raced anew."""
+_READ = {"racing_block", "alpha", "margin"}
+"""What the race reads of the decision's section: nothing is scored again for a change of anything else."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def measure_dev(bench: Bench, strategies: list[AnyStrategy]) -> Raced:
         "form": _FORM,
         "fits": {strategy.name: bench.fit_folder(strategy).name for strategy in running},
         "rivals": {name: path.name for name, (_, path) in rivals.items()},
-        "decision": config.model_dump(mode="json"),
+        "decision": config.model_dump(mode="json", include=_READ),
         "order": [dev[position].id for position in order],
     }
     kept = bench.store.step("race", depends_on, lambda _: _RaceScorer(bench, order, running).run(rivals))
