@@ -15,7 +15,7 @@ How much being chosen flatters the dev score is estimated by repeating the rule 
 Not covered: that dev scores of strategies with more tuning on dev are more optimistic; that too is left to test.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -44,11 +44,13 @@ def choose(
     written_at: str,
     dropped: Sequence[Dropped] = (),
     left: Sequence[Evaluation] = (),
+    labels_used: Mapping[str, int] | None = None,
 ) -> Choice:
     """Return the strategy chosen on dev with the comparisons to make on test.
 
     `evaluations` are those of the strategies that saw all of dev. `dropped` left the race (`racing`), `left` are their
     evaluations on the part of dev that they saw: they cannot be chosen, but are compared as if they had seen all of it.
+    `labels_used` counts the labels that a strategy takes.
     Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
     """
     check(evaluations, split="dev")
@@ -78,6 +80,7 @@ def choose(
         dropped=tuple(dropped),
         optimism=_optimism(ranking, eligible, config),
         barred=broken,
+        labels_used=labels_used or {},
     )
 
 

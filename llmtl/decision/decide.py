@@ -4,6 +4,7 @@ Not covered: making the choice (`choice`), storing it, opening test, saying it i
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from llmtl.costs import PriceConfig, Pricing
 from llmtl.decision.changes import cautions, would_change
@@ -12,8 +13,10 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.detectable import break_evens, detectable_difference, more_test_examples
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
+from llmtl.decision.expected_cost import spending_of, value_of_accuracy
 from llmtl.decision.outcome import Caution, Choice, Decision, DevScore, StrategyResult, TestScore
 from llmtl.decision.ranking import Ranking
+from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
@@ -49,7 +52,8 @@ def decide(
     on_test = {item.strategy: over_seeds(item, task.metric, config) for item in test}
     evidence = gather(choice, on_test, metric=task.metric, config=config)
     ruling = rule(choice, evidence, ranking)
-    return _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, notes=notes)
+    found = _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, notes=notes)
+    return replace(found, value_of_accuracy=_value_of_accuracy(choice, ranking, on_test))
 
 
 def _decision(
@@ -90,6 +94,20 @@ def _decision(
         grouped=any(clustered(item.groups) for item in test.values()),
         changes=would_change(choice, ranking, ruling=ruling, more=more, points=points),
         cautions=(*notes, *own),
+    )
+
+
+def _value_of_accuracy(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation]) -> ValueOfAccuracy | None:
+    """Return which strategy is the best at which cost of an error, of those that were tested and may be chosen."""
+    spent = spending_of(ranking.evaluations, ranking.prices, choice.labels_used)
+    compared = [test[name] for name in ranking.names() if name in test and name in spent and name not in choice.barred]
+    there = {item.strategy for item in compared}
+    return value_of_accuracy(
+        compared,
+        spent,
+        metric=ranking.metric,
+        requests=ranking.prices.requests,
+        left_out=[name for name in ranking.names() if name not in there],
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmtl.costs import ErrorCrossing, ErrorLine, PriceConfig, Pricing, error_crossings
+from llmtl.costs import ErrorCrossing, ErrorLine, PriceConfig, Pricing, error_crossings, usd_total
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.totals import ErrorRate, ExpectedTotal, ExpectedTotals, Saving, Switch, ValueOfAccuracy
 from llmtl.errors import RecipeError, RunError
@@ -103,10 +103,18 @@ def check_error_costs(config: DecisionConfig, task: Task) -> None:
 def spending_of(
     evaluations: Sequence[Evaluation], prices: PriceConfig, labels_used: Mapping[str, int]
 ) -> dict[str, float]:
-    """Price everything but errors over the horizon, USD; a strategy whose cost is not known is missing."""
-    each = prices.usd_per_label or 0.0
-    known = {item.strategy: Pricing(prices).total(item) for item in evaluations}
-    return {name: usd + each * labels_used.get(name, 0) for name, usd in known.items() if usd is not None}
+    """Price everything but errors over the horizon, USD, where fitting that nobody priced counts as nothing.
+
+    A strategy whose requests have no known cost is missing.
+    """
+    pricing, each = Pricing(prices), prices.usd_per_label or 0.0
+    requests = {item.strategy: pricing.per_1k(item) for item in evaluations}
+    fitting = {item.strategy: pricing.fitting(item) or 0.0 for item in evaluations}
+    return {
+        name: usd_total(fitting[name], usd, prices) + each * labels_used.get(name, 0)
+        for name, usd in requests.items()
+        if usd is not None
+    }
 
 
 def joint_totals(

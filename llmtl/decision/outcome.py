@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from llmtl.decision.simultaneous import SimultaneousInterval
+from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.strategy import Role
 
 
@@ -172,6 +173,7 @@ class Choice:
     the margin of the best, of which the cheapest was chosen. `barred` maps the others to the constraints they break.
     `dropped` left the race on dev: they could not be chosen, but may be compared. `optimism` is by how much the dev
     score of the strategy flatters it because it was chosen on dev; None where that could not be estimated.
+    `labels_used` counts the labels of train and dev that a strategy takes, where that is known.
     """
 
     strategy: str
@@ -187,6 +189,7 @@ class Choice:
     dropped: tuple[Dropped, ...] = ()
     optimism: float | None = None
     barred: Mapping[str, tuple[Broken, ...]] = field(default_factory=dict)
+    labels_used: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -315,8 +318,8 @@ class Decision:
 
     `rule` led to the verdict, and `hangs_on` are the pairs (a, b) that it was applied to; `cheapest_tied` is the
     cheapest of the tied, whether or not it may win. `requests` are those expected over the horizon, `grouped` says
-    whether test examples come in groups. A decision of version 1 of `decision.json` has no rule: its sentences were
-    kept instead.
+    whether test examples come in groups. `value_of_accuracy` says which strategy is the best at which cost of an error.
+    A decision of version 1 of `decision.json` has no rule: its sentences were kept instead.
     """
 
     task: str
@@ -341,6 +344,7 @@ class Decision:
     grouped: bool = False
     changes: tuple[Change, ...] = ()
     cautions: tuple[Caution, ...] = ()
+    value_of_accuracy: ValueOfAccuracy | None = None
 
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""

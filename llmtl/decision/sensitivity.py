@@ -162,6 +162,7 @@ def without_suspects(
         written_at=decision.choice.written_at,
         dropped=dropped,
         left=left,
+        labels_used=decision.choice.labels_used,
     )
     redone = decide(task, choice, dev=dev_left, test=test_left, config=config, prices=prices, dropped=left)
     return _compared(decision, redone, found, suspects.refitted)

@@ -227,6 +227,7 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
                 written_at=now(),
                 dropped=raced.dropped,
                 left=[evaluation for evaluation, _ in raced.left],
+                labels_used=_labels_used(bench),
             )
         )
 
@@ -241,6 +242,15 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
     choice = choice_from_json(written)
     bench.progress.say(f"Chosen on dev, before test is opened: {choice.strategy}")
     return choice
+
+
+def _labels_used(bench: Bench) -> dict[str, int]:
+    """Count the labels of train and dev that each strategy takes."""
+    train, dev = len(bench.split.train), len(bench.split.dev)
+    return {
+        strategy.name: dev + (train if strategy.facts.learns_from_train else 0)
+        for strategy in bench.prepared.strategies
+    }
 
 
 def _tested(choice: Choice, raced: Raced) -> set[str]:
