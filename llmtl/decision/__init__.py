@@ -9,7 +9,9 @@
     choice.py       the choice on dev, and the comparisons on test it commits to
     evidence.py     those comparisons, measured and Holm-corrected
     verdict.py      adopt, tie, baseline or inconclusive
-    detectable.py        what test could find, further examples, break-even
+    simultaneous.py intervals of all comparisons that hold together and agree with the corrected test
+    detectable.py   what test could find, break-even
+    settling.py     how many further examples would settle it, and with what chance
     changes.py      what would change the verdict, and what to know before trusting it
     decide.py       all of it together
     sensitivity.py  the verdict without the labels that look wrong

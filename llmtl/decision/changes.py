@@ -11,6 +11,7 @@ from llmtl.decision.outcome import (
     Caution,
     Change,
     Choice,
+    EnoughForMargin,
     Failures,
     MoreExamples,
     MoreRequests,
@@ -22,6 +23,7 @@ from llmtl.decision.outcome import (
     WiderMargin,
 )
 from llmtl.decision.ranking import Ranking
+from llmtl.decision.settling import Settling
 from llmtl.decision.verdict import Ruling
 from llmtl.measured.evaluation import Evaluation
 
@@ -32,15 +34,16 @@ WIDEST_MARGIN = 0.10
 
 
 def would_change(
-    choice: Choice, ranking: Ranking, *, ruling: Ruling, more: int | None, points: Collection[BreakEven]
+    choice: Choice, ranking: Ranking, *, ruling: Ruling, settling: Settling, points: Collection[BreakEven]
 ) -> tuple[Change, ...]:
     """Return what would change the verdict or the choice: more labels, volume, margin, constraints.
 
-    `more` is the number of further test examples that would settle it, `points` are the break-even points.
+    `points` are the break-even points.
     """
     comparable = {*choice.within_margin, *chain(*ruling.pairs)}
     crossing = [point for point in points if {point.cheaper_below, point.cheaper_above} <= comparable]
-    found: list[Change] = [] if more is None else [MoreExamples(more)]
+    found: list[Change] = [] if settling.more is None else [MoreExamples(settling.more, settling.chance)]
+    found += [] if settling.for_margin is None else [EnoughForMargin(settling.for_margin)]
     found += map(MoreRequests, crossing)
     found += _wider(choice, ranking)
     found += _unconstrained(choice, ranking)

@@ -10,12 +10,13 @@ from llmtl.costs import PriceConfig, Pricing
 from llmtl.decision.changes import cautions, would_change
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
-from llmtl.decision.detectable import break_evens, detectable_difference, more_test_examples
+from llmtl.decision.detectable import break_evens, detectable_difference
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
 from llmtl.decision.expected_cost import spending_of, value_of_accuracy
 from llmtl.decision.outcome import Caution, Choice, Decision, DevScore, StrategyResult, TestScore
 from llmtl.decision.ranking import Ranking
+from llmtl.decision.settling import settling_of
 from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError
@@ -67,7 +68,7 @@ def _decision(
     notes: Sequence[Caution],
 ) -> Decision:
     """Return everything about a ruling."""
-    detectable, more = detectable_difference(evidence), more_test_examples(ruling, evidence)
+    detectable, settling = detectable_difference(evidence), settling_of(ruling, evidence)
     points = break_evens(ranking, _eligible(choice, ranking, test), ruling.winner)
     own = cautions(choice, ruling.verdict, detectable=detectable, n=evidence.n, test=test.values())
     winner = test.get(ruling.winner)
@@ -84,7 +85,7 @@ def _decision(
         strategies=tuple(_result(item, test, choice=choice, ranking=ranking) for item in ranking.evaluations),
         comparisons=evidence.comparisons,
         minimum_detectable_difference=detectable,
-        more_test_examples=more,
+        more_test_examples=settling.more,
         break_even=points,
         rule=ruling.rule,
         hangs_on=ruling.pairs,
@@ -92,7 +93,7 @@ def _decision(
         alpha=evidence.alpha,
         requests=ranking.prices.requests,
         grouped=any(clustered(item.groups) for item in test.values()),
-        changes=would_change(choice, ranking, ruling=ruling, more=more, points=points),
+        changes=would_change(choice, ranking, ruling=ruling, settling=settling, points=points),
         cautions=(*notes, *own),
     )
 

@@ -1,23 +1,15 @@
-"""What the test could find, how many more examples would settle it, and at what volume costs cross.
+"""What the test could find, and at what volume costs cross.
 
-Not covered: the race on dev (`racing`), learning curves.
+Not covered: how many more examples would settle a result (`settling`), the race on dev (`racing`).
 """
 
 from collections.abc import Sequence
 
 from llmtl.costs import break_even
 from llmtl.decision.evidence import Evidence
-from llmtl.decision.outcome import BreakEven, Rule
+from llmtl.decision.outcome import BreakEven
 from llmtl.decision.ranking import Ranking
-from llmtl.decision.verdict import Ruling
-from llmtl.metrics.paired import PairedDifference
-from llmtl.metrics.power import (
-    detectable_with_error,
-    minimum_detectable_difference,
-    required_examples,
-    required_to_rule_out,
-    scaled_examples,
-)
+from llmtl.metrics.power import detectable_with_error, minimum_detectable_difference
 
 ASSUMED_DISCORDANCE = 0.2
 """What is assumed before a run of how often exactly one of two strategies is right: 2 p (1 - p) (1 - r), for p = 0.85
@@ -47,47 +39,6 @@ def detectable_difference(evidence: Evidence) -> float:
     if measured.exact or exact == 1.0:
         return exact
     return detectable_with_error(measured.standard_error, alpha=evidence.alpha)
-
-
-def more_test_examples(ruling: Ruling, evidence: Evidence) -> int | None:
-    """Return how many further test examples would settle every open pair at 80% power if observed differences are true.
-
-    A pair is settled when a is shown better than b, at alpha divided by the number of comparisons, or shown not better
-    by more than the margin: whichever takes fewer. Exact where the McNemar test was made, else a normal approximation
-    from the standard error; more examples do not shrink the part of that which comes from training seeds, so with
-    several seeds it is the least number. None when nothing is open or it takes more than 100,000.
-    """
-    if ruling.rule not in (Rule.OPEN, Rule.TIED):
-        return None
-    further = []
-    for a, b in ruling.pairs:
-        if evidence.not_worth_more(a, b):
-            continue  # a tie: no better by more than the margin, which more examples would only repeat
-        found = evidence.about(a, b)
-        measured = None if found is None else evidence.measured[evidence.comparisons.index(found)]
-        needed = None if found is None or measured is None else _needed(measured, evidence, reverse=found.a != a)
-        if needed is None:
-            return None
-        further.append(max(1, needed - evidence.n))
-    return max(further, default=None)
-
-
-def _needed(measured: PairedDifference, evidence: Evidence, *, reverse: bool) -> int | None:
-    """Return the total number of examples that settle one comparison, or None."""
-    difference = -measured.difference if reverse else measured.difference
-    alpha = evidence.alpha / len(evidence.measured)
-    if measured.exact:
-        shown = required_examples(difference=difference, discordance=measured.discordance, alpha=alpha)
-        ruled_out = required_to_rule_out(
-            difference=difference, discordance=measured.discordance, margin=evidence.margin
-        )
-    else:
-        error = measured.standard_error
-        shown = scaled_examples(evidence.n, standard_error=error, distance=difference, alpha=alpha)
-        ruled_out = scaled_examples(
-            evidence.n, standard_error=error, distance=evidence.margin - difference, one_sided=True
-        )
-    return min((needed for needed in (shown, ruled_out) if needed is not None), default=None)
 
 
 def break_evens(ranking: Ranking, names: Sequence[str], winner: str) -> tuple[BreakEven, ...]:

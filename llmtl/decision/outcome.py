@@ -203,10 +203,22 @@ class BreakEven:
 
 @dataclass(frozen=True)
 class MoreExamples:
-    """About so many more test examples would settle the verdict."""
+    """So many more test examples would settle the verdict at 80% power if the observed differences are the true ones.
+
+    `chance` is the chance that they do, given what was observed; None in what earlier versions wrote.
+    """
 
     n: int
+    chance: float | None = None
     kind: Literal["more_examples"] = "more_examples"
+
+
+@dataclass(frozen=True)
+class EnoughForMargin:
+    """So many test examples in all show a true difference of one margin with 80% power."""
+
+    n: int
+    kind: Literal["enough_for_margin"] = "enough_for_margin"
 
 
 @dataclass(frozen=True)
@@ -244,7 +256,8 @@ class NarrowerMargin:
 
 
 Change = Annotated[
-    MoreExamples | MoreRequests | WiderMargin | Unconstrained | NarrowerMargin, Field(discriminator="kind")
+    MoreExamples | EnoughForMargin | MoreRequests | WiderMargin | Unconstrained | NarrowerMargin,
+    Field(discriminator="kind"),
 ]
 """What would change the verdict or the choice."""
 

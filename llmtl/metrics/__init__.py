@@ -13,6 +13,7 @@
     confidence_sequence.py  a comparison while examples still come in
     optimism.py             by how much the dev score of a chosen strategy flatters it
     power.py                what a test can find, and how many examples it takes
+    predictive.py           the chance that further examples settle a difference
     calibration.py          expected calibration error
     recalibration.py        probabilities corrected for a model's leaning to some labels
 

@@ -6,7 +6,8 @@ Not covered: the further reasons, warnings and what would change it (`sentences`
 from dataclasses import dataclass
 
 from llmtl.decision.evidence import Evidence, evidence_of
-from llmtl.decision.outcome import Decision, Rule
+from llmtl.decision.outcome import Decision, MoreExamples, Rule
+from llmtl.report import wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.strategy import Role
 from llmtl.task import Metric
@@ -79,7 +80,7 @@ def _tied(case: Case) -> tuple[str, str]:
         cheapest = winner == decision.cheapest_tied
         take += f" and shown better than {proof}" if cheapest else f" that is shown better than {proof}"
     more = decision.more_test_examples
-    settle = "" if more is None else f" About {more:,} more test examples would settle it."
+    settle = "" if more is None else f" {wording.capital(would_settle(case, more))}."
     other = winner if winner != chosen else rivals[0]
     shown = all(evidence.not_worth_more(chosen, rival) for rival in rivals)
     worth = f"{chosen} is not worth more than {listed(rivals)}"
@@ -116,15 +117,27 @@ def _open(case: Case) -> tuple[str, str]:
     a, b = decision.hangs_on[0]
     more = decision.more_test_examples
     advice = (
-        "no realistic number of further test examples would settle it"
-        if more is None
-        else f"about {more:,} more labelled test examples would settle it"
+        "no realistic number of further test examples would settle it" if more is None else would_settle(case, more)
     )
     return "Too close to call: ", (
         f"{case.on_test} {case.against(a, b)}, which neither shows it better nor rules out that it "
         f"is better by more than {case.words.gap(decision.choice.margin)}; {advice}. Until then: {decision.winner}, "
         "chosen on dev."
     )
+
+
+def would_settle(case: Case, more: int) -> str:
+    """Return under which condition so many more test examples settle it, and with what chance they do."""
+    pairs = len(case.decision.hangs_on)
+    if_true = "that is the true difference" if pairs == 1 else "the observed differences are the true ones"
+    chance = next((item.chance for item in case.decision.changes if isinstance(item, MoreExamples)), None)
+    told = "" if chance is None else f" ({settles(chance)})"
+    return f"if {if_true}, about {wording.plural(more, 'more labelled test example')} would settle it{told}"
+
+
+def settles(chance: float) -> str:
+    """Return the chance that further examples settle it, all uncertainty told."""
+    return f"given how uncertain that is, the chance is {wording.percent(chance)}"
 
 
 def _contradicted(case: Case) -> tuple[str, str]:

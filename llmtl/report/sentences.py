@@ -14,6 +14,7 @@ from llmtl.decision.outcome import (
     Constraint,
     Decision,
     Dropped,
+    EnoughForMargin,
     Failures,
     Halved,
     MoreExamples,
@@ -36,7 +37,7 @@ from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report import wording
 from llmtl.report.metric_words import Words, usd
-from llmtl.report.rules import Case, reason
+from llmtl.report.rules import Case, reason, settles
 from llmtl.task import RIGHT_OR_WRONG, Metric
 
 _TAKES = {
@@ -232,10 +233,16 @@ def _cost(decision: Decision) -> list[str]:
 def _change(case: Case, item: Change) -> str:
     words = case.words
     match item:
-        case MoreExamples(n):
+        case MoreExamples(n, chance):
+            further = wording.plural(n, "more labelled test example")
             return (
-                f"About {n:,} more labelled test examples would settle it, "
-                "if the differences observed are the true ones."
+                f"If the differences observed are the true ones, about {further} would settle it four times in five"
+                f"{'' if chance is None else '; ' + settles(chance)}."
+            )
+        case EnoughForMargin(n):
+            return (
+                f"A true difference of one margin, {words.gap(case.decision.choice.margin)}, is shown four times in "
+                f"five by about {wording.plural(n, 'test example')} in all; test has {case.evidence.n:,}."
             )
         case MoreRequests(point):
             return (

@@ -15,6 +15,7 @@ from llmtl.decision.evidence import evidence_of
 from llmtl.decision.outcome import (
     Broken,
     Constraint,
+    EnoughForMargin,
     Failures,
     MoreExamples,
     MoreRequests,
@@ -27,7 +28,8 @@ from llmtl.decision.outcome import (
 from llmtl.errors import RunError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.metrics.paired import mcnemar_exact
-from llmtl.metrics.power import minimum_detectable_difference
+from llmtl.metrics.power import minimum_detectable_difference, required_examples
+from llmtl.metrics.predictive import chance_by_counts
 from llmtl.task import Metric
 from tests.support.decision_worlds import CONFIG, PRICES, TASK, both, evaluation, evaluations, exactly, rulings, run
 
@@ -90,7 +92,12 @@ def test_too_few_examples_are_inconclusive_and_say_how_many_more():
     decision = run(*both(40, tfidf=0.75, qlora=0.85))
     assert (decision.verdict, decision.winner) == (Verdict.INCONCLUSIVE, "qlora")
     assert decision.more_test_examples > 40
-    assert MoreExamples(decision.more_test_examples) in decision.changes
+    more, for_margin = decision.changes[:2]
+    assert more == MoreExamples(decision.more_test_examples, more.chance)
+    # only qlora is right on 7 of 40, only tfidf on 3
+    chance = chance_by_counts(7, 3, 40, further=decision.more_test_examples, margin=0.02, alpha=0.05)
+    assert more.chance == chance < 0.8
+    assert for_margin == EnoughForMargin(required_examples(difference=0.02, discordance=0.25))
     assert TooSmallTest(40, decision.minimum_detectable_difference) in decision.cautions
 
 

@@ -115,9 +115,7 @@ def _verdict(facts: Card) -> Iterable[str]:
     if served != decision.winner:
         yield f"This bundle serves `{served}`, which was asked for; the run's winner is `{decision.winner}`."
     elif decision.verdict is Verdict.INCONCLUSIVE:
-        more = decision.more_test_examples
-        cure = f" About {wording.plural(more, 'more test example')} would settle it." if more else ""
-        yield f"The data could not tell, so `{served}` is provisional: it was chosen on dev.{cure}"
+        yield f"The data could not tell, so `{served}` is provisional."
 
 
 def _scores(facts: Card) -> Iterable[str]:

@@ -157,4 +157,4 @@ def test_the_card_says_that_an_inconclusive_winner_is_provisional(copied, tmp_pa
     decision = replace(copied.decision, verdict=Verdict.INCONCLUSIVE, winner="majority", more_test_examples=400)
     _, card = card_of(write_bundle(replace(source, decision=decision), tmp_path / "out"))
     assert "Too close to call" in card
-    assert "`majority` is provisional: it was chosen on dev. About 400 more test examples would settle it." in card
+    assert "`majority` is provisional." in card
