@@ -6,7 +6,7 @@ from llmtl.cli.command import Command
 from llmtl.cli.mirrored import add_mirrored, read_mirrored
 
 _TASK = ("kind", "metric", "target")
-_DECISION = ("margin", "alpha", "resamples", "max_usd_per_1k", "max_p95_ms")
+_DECISION = ("margin", "alpha", "resamples", "usd_per_error", "max_usd_per_1k", "max_p95_ms")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +36,7 @@ def _decide(options: argparse.Namespace) -> int:
     from llmtl.decision.config import DecisionConfig
     from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
     from llmtl.report import print_verdict, summarize
+    from llmtl.report.wrong_answers import advice
     from llmtl.task_section import TaskConfig
 
     task = read_mirrored(options, TaskConfig, _TASK)
@@ -47,7 +48,8 @@ def _decide(options: argparse.Namespace) -> int:
         config=read_mirrored(options, DecisionConfig, _DECISION),
         out=options.out,
     )
-    print_verdict(decision, summarize(decision), console=Console())
+    value = decision.value_of_accuracy
+    print_verdict(decision, summarize(decision), console=Console(), notes=[advice(value)] if value else [])
     return 0
 
 

@@ -28,6 +28,7 @@ from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.sentences import constraints_broken
+from llmtl.report.wrong_answers import advice
 from llmtl.store import read_json, write_text
 from llmtl.strategies.table import sending_away
 
@@ -69,9 +70,11 @@ def report_content(run: Run) -> ReportContent:
 
 
 def summary_notes(run: Run) -> tuple[str, ...]:
-    """Return one line each on more labels, doubtful labels and a judge, where the run has something to say on them."""
+    """Return one line each on what errors cost, more labels, doubtful labels and a judge, where there is one."""
     curves, noise, judging = run.result.curves, run.result.noise, run.result.judging
+    value = run.decision.value_of_accuracy
     lines = [
+        advice(value) if value else "",
         curves.sentence if curves else "",
         noise_words.sentence(noise, run.decision) if noise and noise.verdict and not noise.changed else "",
         judge_words.sentence(judging) if judging and judging.unjudged is None else "",

@@ -22,6 +22,7 @@ from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
 from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.charts.score_intervals import scores_chart
+from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import html_templates
@@ -83,6 +84,7 @@ def _sections(view: View) -> list[tuple[str, str]]:
         ("served", "As served", view.content.served is not None),
         ("labels", "How many labels", bool(view.content.curves and view.content.curves.sentence)),
         ("noise", "Doubtful labels", view.content.noise is not None),
+        ("wrong-answers", "What a wrong answer costs", view.wrong_answers is not None),
         ("money", "Money and time", view.money is not None),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
         ("mistakes", "Mistakes", bool(view.confusion or view.by_label or view.lowest)),
@@ -130,12 +132,17 @@ def _charts(view: View) -> dict[str, Any]:
     def volume(width: float, name: str) -> Markup | None:
         return volume_chart(view.money, width=width, name=name) if view.money else None
 
+    def value(width: float, name: str) -> Markup | None:
+        shown, prices = view.wrong_answers, view.content.prices
+        return value_chart(shown, months=prices.months, width=width, name=name) if shown and prices else None
+
     large = view.confusion if view.confusion and not view.confusion.small else None
     return {
         "scores": _both(scores, "scores"),
         "cost": _both(cost, "cost"),
         "learning": _both(learning, "learning"),
         "volume": _both(volume, "volume"),
+        "value": _both(value, "value"),
         "differences": difference_strips(decision.comparisons, decision.margin),
         "panels": _panels(view),
         "searches": _searches(view),

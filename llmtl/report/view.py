@@ -18,6 +18,7 @@ from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
 from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
+from llmtl.report.wrong_answers import WrongAnswers, wrong_answers_of
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class View:
     served_facts: tuple[tuple[str, str], ...]
     drift: str
     money: Money | None
+    wrong_answers: WrongAnswers | None = None
 
     def purpose(self, pair: Comparison | JudgedComparison) -> str:
         """Say why two strategies were compared."""
@@ -165,6 +167,7 @@ def build_view(content: ReportContent) -> View:
         served_facts=serving.facts(content.served) if content.served else (),
         drift=serving.drift(content.served) if content.served else "",
         money=money_of(content),
+        wrong_answers=wrong_answers_of(content.decision, kind),
     )
 
 

@@ -155,6 +155,17 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f}%" if _known(value) else NOTHING
 
 
+def share(value: float) -> str:
+    """Return a share in percent with one decimal: `8.3%`."""
+    return f"{100 * value:.1f}%" if _known(value) else NOTHING
+
+
+def shares(ends: tuple[float, float]) -> str:
+    """Return the ends of an interval of shares with an en dash between them and one percent sign."""
+    low, high = ends
+    return f"{100 * low:.1f}{_EN_DASH}{100 * high:.1f}%" if _known(low) and _known(high) else NOTHING
+
+
 def plural(number: float, noun: str) -> str:
     """Return a number with its noun: `1 example`, `96 examples`."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
@@ -233,6 +244,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "p_value": p_value,
     "count": count,
     "percent": percent,
+    "share": share,
+    "shares": shares,
     "plural": plural,
     "metric_name": metric_name,
     "role_name": role_name,

@@ -167,3 +167,13 @@ def written_count(value: float) -> str:
         if value >= size:
             return f"{value / size:g}{unit}"
     return f"{value:g}"
+
+
+def money_tick(value: float) -> str:
+    """Write a power of ten of USD in few characters: `$2M`, `$10`, `$0.01`, `$10⁻⁶`."""
+    if value >= 1e6:
+        return f"${value / 1e6:g}M"
+    if value >= 1e-4:
+        return wording.usd_tick(value)
+    power = int(f"{value:.0e}".split("e")[1])
+    return f"$10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"

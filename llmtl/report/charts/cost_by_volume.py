@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from llmtl.costs import CostLine, Crossing
 from llmtl.report import svg, wording
-from llmtl.report.charts.axes import Ending, Plot, written_count
+from llmtl.report.charts.axes import Ending, Plot, money_tick, written_count
 from llmtl.report.charts.placing import Box
 from llmtl.report.money import Money
 from llmtl.strategy import Role
@@ -32,7 +32,7 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
     return svg.picture(
         (width, height),
         name,
-        plot.left_axis("USD per month, logarithmic", plot.log_ticks_up(), _money_tick),
+        plot.left_axis("USD per month, logarithmic", plot.log_ticks_up(), money_tick),
         plot.bottom_axis("requests per month, logarithmic", plot.log_ticks_across(), written_count),
         plot.upright(expected, "expected", reach=0, above=8),
         *(_line(line, plot, months=months, role=roles[line.name], winner=line.name == winner) for line in lines),
@@ -48,17 +48,6 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
         title=title,
         description=f"{title}. {' '.join(money.facts)}",
     )
-
-
-def _money_tick(value: float) -> str:
-    if value >= 1e6:
-        return f"${value / 1e6:g}M"
-    return wording.usd_tick(value) if value >= 1e-4 else f"$10{_superscript(value)}"
-
-
-def _superscript(value: float) -> str:
-    power = f"{value:.0e}".split("e")[1]
-    return str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _line(line: CostLine, plot: Plot, *, months: float, role: Role, winner: bool) -> Markup:

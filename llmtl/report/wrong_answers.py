@@ -1,0 +1,156 @@
+"""What a wrong answer costs, in words: which strategy is the best at which cost of an error.
+
+Not covered: working it out (`llmtl.decision.expected_cost`), drawing it (`charts/value_of_accuracy`).
+"""
+
+from dataclasses import dataclass
+
+from llmtl.decision.outcome import Decision
+from llmtl.decision.totals import ErrorRate, Switch, ValueOfAccuracy
+from llmtl.kinds.kind import Kind
+from llmtl.report import wording
+from llmtl.report.metric_words import listed
+from llmtl.strategy import Role
+
+_LEAST_CENTS = 0.01
+"""Smaller amounts of cents are written as dollars per million."""
+
+
+@dataclass(frozen=True)
+class ValueRow:
+    """One strategy: what it costs without errors, its share of wrong answers, and where it is the best, in words."""
+
+    name: str
+    role: Role
+    usd_spent: float
+    wrong: float
+    ci95: tuple[float, float]
+    where: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class WrongAnswers:
+    """Everything about what a wrong answer costs that is shown."""
+
+    value: ValueOfAccuracy
+    headline: str
+    facts: tuple[str, ...]
+    rows: tuple[ValueRow, ...]
+
+
+def wrong_answers_of(decision: Decision, kind: Kind) -> WrongAnswers | None:
+    """Return what is said of the value of accuracy, or None where it is not known."""
+    value = decision.value_of_accuracy
+    if value is None:
+        return None
+    roles = {result.name: result.role for result in decision.strategies}
+    return WrongAnswers(
+        value=value,
+        headline=advice(value),
+        facts=(_basis(value, decision.metric, kind), *map(_band, value.switches), _how_read(), *_left_out(value)),
+        rows=tuple(_row(item, value, roles[item.strategy]) for item in value.strategies),
+    )
+
+
+def advice(value: ValueOfAccuracy) -> str:
+    """Return which strategy to use at which cost of an error, the dearest errors first, in one sentence."""
+    if not value.switches:
+        best = best_of(value)[0]
+        return (
+            f"Whatever a wrong answer costs, {best} costs least in all: nothing costs less, nothing makes fewer errors."
+        )
+    *lower, last = value.switches
+    parts = [f"If a wrong answer costs you more than {per_error(last.usd_per_error)}, use {last.above}{_doubt(last)}"]
+    parts += [f"below that, {last.below}"]
+    parts += [f"below {per_error(switch.usd_per_error)}, {switch.below}" for switch in reversed(lower)]
+    return f"{'; '.join(parts)}."
+
+
+def best_of(value: ValueOfAccuracy) -> list[str]:
+    """Name the strategies that are the best at some cost of an error, in the order of that cost."""
+    if value.switches:
+        return [value.switches[0].below, *(switch.above for switch in value.switches)]
+    return [min(value.strategies, key=lambda item: (item.usd_spent, item.wrong)).strategy]
+
+
+def per_error(usd: float) -> str:
+    """Return the cost of one error as a person says it: `$3.20`, `3.2 cents`, `$4.50 per million`."""
+    if usd >= 1:
+        return wording.usd(float(f"{usd:.2g}"))
+    cents = 100 * usd
+    if cents >= _LEAST_CENTS:
+        digits = f"{float(f'{cents:.2g}'):g}"
+        return f"{digits} cent{'' if digits == '1' else 's'}"
+    return f"{wording.usd(float(f'{1e6 * usd:.2g}'))} per million"
+
+
+def between(low: float, high: float) -> str:
+    """Return two costs of one error, a unit that they share once: `0.46 to 1.1 cents`."""
+    first, second = per_error(low), per_error(high)
+    unit = next((unit for unit in (" cents", " per million") if first.endswith(unit) and second.endswith(unit)), "")
+    return f"{first.removesuffix(unit)} to {second}"
+
+
+def _doubt(switch: Switch) -> str:
+    """Return a remark where it is not certain that accuracy pays at all."""
+    if switch.ci95[1] is not None:
+        return ""
+    return f" (if it makes fewer errors at all: {wording.percent(switch.pays)} likely)"
+
+
+def _basis(value: ValueOfAccuracy, metric: str, kind: Kind) -> str:
+    if value.graded:
+        wrong = f"An answer counts as the part of an error that its own {wording.metric_name(metric)} lacks"
+    elif kind.lists:
+        wrong = f"An answer is wrong when any of its {kind.noun}s is missing or too many"
+    else:
+        wrong = "An answer is wrong when it is not the reference"
+    return (
+        f"Measured on the {wording.plural(value.n, f'{value.split} example')}, for "
+        f"{wording.plural(value.requests, 'request')} in all. {wrong}; a failed answer is wrong."
+    )
+
+
+def _band(switch: Switch) -> str:
+    low, high = switch.ci95
+    at, name = per_error(switch.usd_per_error), f"{switch.above} in place of {switch.below}"
+    if high is None:
+        return (
+            f"{name} pays from about {at}, with 95% confidence not below {per_error(low)}. It may never pay: on these "
+            f"examples the chance that {switch.above} makes fewer errors is {wording.percent(switch.pays)}."
+        )
+    return f"{name} pays from about {at} (95% band {between(low, high)})."
+
+
+def _how_read() -> str:
+    return (
+        "These are expectations, whether or not a difference is shown; the verdict asks what is shown. Set "
+        "decision.usd_per_error to have the choice made by expected total cost."
+    )
+
+
+def _left_out(value: ValueOfAccuracy) -> list[str]:
+    if not value.left_out:
+        return []
+    return [
+        f"Left out: {listed(list(value.left_out))}, which could not be chosen, was not tested or has no known cost."
+    ]
+
+
+def _row(item: ErrorRate, value: ValueOfAccuracy, role: Role) -> ValueRow:
+    best = item.strategy in best_of(value)
+    return ValueRow(item.strategy, role, item.usd_spent, item.wrong, item.ci95, _where(item.strategy, value), best)
+
+
+def _where(name: str, value: ValueOfAccuracy) -> str:
+    """Return at which costs of an error a strategy is the best: `below 3 cents`, `never`."""
+    begins = next((item.usd_per_error for item in value.switches if item.above == name), None)
+    ends = next((item.usd_per_error for item in value.switches if item.below == name), None)
+    if begins is not None and ends is not None:
+        return between(begins, ends)
+    if begins is not None:
+        return f"above {per_error(begins)}"
+    if ends is not None:
+        return f"below {per_error(ends)}"
+    return "always" if [name] == best_of(value) else "never"
