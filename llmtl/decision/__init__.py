@@ -12,6 +12,7 @@
     simultaneous.py intervals of all comparisons that hold together and agree with the corrected test
     detectable.py   what test could find, break-even
     settling.py     how many further examples would settle it, and with what chance
+    capability.py   which models cannot do the task at all
     changes.py      what would change the verdict, and what to know before trusting it
     decide.py       all of it together
     sensitivity.py  the verdict without the labels that look wrong

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmtl.costs import PriceConfig, Pricing
+from llmtl.decision.capability import capability
 from llmtl.decision.changes import cautions, would_change
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
@@ -71,6 +72,7 @@ def _decision(
     detectable, settling = detectable_difference(evidence), settling_of(ruling, evidence)
     points = break_evens(ranking, _eligible(choice, ranking, test), ruling.winner)
     own = cautions(choice, ruling.verdict, detectable=detectable, n=evidence.n, test=test.values())
+    own += capability(test.values(), task.metric, margin=choice.margin)
     winner = test.get(ruling.winner)
     return Decision(
         task=task.name,
@@ -145,6 +147,7 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
         train_seconds=dev.train_seconds,
         train_gpu_hours=dev.train_gpu_hours,
         broken=broken,
+        model=dev.model,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.strategy import Role
@@ -98,7 +99,8 @@ class StrategyResult:
     """One strategy's row in the decision; costs at the recipe's prices. None is what was not measured.
 
     `usd_total` is training, once, and all requests over the horizon. Not eligible is who breaks a constraint
-    (`broken`), and who left the race on dev and was not tested (`Choice.dropped`).
+    (`broken`), and who left the race on dev and was not tested (`Choice.dropped`). `model` names the language model
+    that it runs on, where there is one and it is known.
     """
 
     name: str
@@ -113,6 +115,7 @@ class StrategyResult:
     train_seconds: float | None
     train_gpu_hours: float | None
     broken: tuple[Broken, ...] = ()
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -312,7 +315,10 @@ class NoLatency:
     kind: Literal["no_latency"] = "no_latency"
 
 
-Caution = Annotated[NoBaseline | TooSmallTest | Failures | Halved | NoCost | NoLatency, Field(discriminator="kind")]
+Caution = Annotated[
+    NoBaseline | TooSmallTest | Failures | Incapable | AllZero | Halved | NoCost | NoLatency,
+    Field(discriminator="kind"),
+]
 """What a reader must know before trusting the verdict."""
 
 

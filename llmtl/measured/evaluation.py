@@ -27,7 +27,8 @@ class Evaluation:
     `seconds` is the wall time of scoring all examples together, from which throughput follows; `p50_ms` and `p95_ms`
     are single-request latencies (one input at a time, warm prefix cache). `fitting_tokens` is what a provider was paid
     for while fitting, `stated` what prediction files say that it costs. Seconds, latency, training and memory are None
-    where nobody measured them: in prediction files made elsewhere.
+    where nobody measured them: in prediction files made elsewhere. `model` names the language model that it ran on; it
+    is empty where there is none, or nobody said.
     """
 
     strategy: str
@@ -53,6 +54,7 @@ class Evaluation:
     devices: int = 1
     fitting_tokens: Tokens = NO_TOKENS
     stated: StatedCost | None = None
+    model: str = ""
 
     @property
     def n(self) -> int:

@@ -25,6 +25,7 @@ class Subject:
     """What is evaluated: a fitted strategy, where it runs and what fitting it took.
 
     `fitting_tokens` is what a provider was paid for while fitting; `stated` what it charged, where only that was kept.
+    `model` names the language model that it runs on.
     """
 
     strategy: str
@@ -35,6 +36,7 @@ class Subject:
     devices: int = 1
     fitting_tokens: Tokens = NO_TOKENS
     stated: StatedCost | None = None
+    model: str = ""
 
 
 def evaluate(
@@ -86,6 +88,7 @@ def evaluate(
         devices=subject.devices,
         fitting_tokens=subject.fitting_tokens,
         stated=subject.stated,
+        model=subject.model,
     )
 
 

@@ -106,6 +106,7 @@ class Bench:
             devices=fitted.devices,
             fitting_tokens=fitted.paid_tokens,
             stated=fitted.stated,
+            model=self._model(strategy),
         )
         evaluation = evaluate(
             subject,
@@ -136,6 +137,16 @@ class Bench:
                 return "cpu"
             case Runs.BASE_MODEL:
                 return self.prepared.engines.load().device
+
+    def _model(self, strategy: AnyStrategy) -> str:
+        """Name the language model that a strategy runs on; empty for none."""
+        match strategy.facts.runs:
+            case Runs.PROVIDER:
+                return strategy.config.model or ""
+            case Runs.NOTHING:
+                return ""
+            case Runs.BASE_MODEL:
+                return self.prepared.recipe.model.name
 
     def _context(self, strategy: AnyStrategy, folder: Path) -> FitContext:
         seconds = self.plan.fit_seconds(strategy.name) if self.plan else None

@@ -5,9 +5,10 @@ Not covered: the further reasons, warnings and what would change it (`sentences`
 
 from dataclasses import dataclass
 
+from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.evidence import Evidence, evidence_of
 from llmtl.decision.outcome import Decision, MoreExamples, Rule
-from llmtl.report import wording
+from llmtl.report import claims, wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.strategy import Role
 from llmtl.task import Metric
@@ -35,6 +36,19 @@ class Case:
         """Return whether it is known what each of the strategies costs."""
         return all(self.decision.result(name).usd_per_1k_requests is not None for name in names)
 
+    def tested(self, baseline: str) -> list[str]:
+        """Return the strategies on test that are not baselines, but those shown better than this one."""
+        return [
+            item.name
+            for item in self.decision.strategies
+            if item.test and item.role is not Role.BASELINE and not self.evidence.shown_better(item.name, baseline)
+        ]
+
+    def unable(self, name: str) -> Incapable | None:
+        """Return what was found of the model of a strategy, if it cannot do the task."""
+        found = (item for item in self.decision.cautions if isinstance(item, Incapable))
+        return next((item for item in found if name in item.strategies), None)
+
     @property
     def on_test(self) -> str:
         """Return on how much evidence a sentence rests."""
@@ -43,6 +57,9 @@ class Case:
 
 def reason(case: Case, rule: Rule) -> tuple[str, str]:
     """Return the reason as its opening, which says no more than the verdict and may be empty, and the rest."""
+    nothing = next((item for item in case.decision.cautions if isinstance(item, AllZero)), None)
+    if nothing is not None:
+        return "", claims.all_zero(nothing, case.decision.winner)
     return {
         Rule.BETTER: _better,
         Rule.TIED: _tied,
@@ -96,11 +113,16 @@ def _not_worth_more(case: Case) -> tuple[str, str]:
     if evidence.shown_better(winner, llm):
         shown = "which is shown better"
     elif bound <= 0:
-        shown = "so it is no better"
+        shown = "so it is no better (one-sided 95% bound)"
     else:
-        margin = words.gap(decision.choice.margin)
-        shown = f"so it is at most {words.gap(bound)} better, within the margin of {margin}"
-    return "", f"No language model earns its keep, use {winner}: {case.on_test} {case.against(llm, winner)}, {shown}."
+        shown = f"so it is at most {words.gap(bound)} better (one-sided 95% bound)"
+    measured = f"{case.on_test} {case.against(llm, winner)}, {shown}"
+    unable = case.unable(llm)
+    if unable:
+        why = f"{claims.cannot(unable, words)}.{claims.nor(unable)} {wording.capital(measured)}"
+    else:
+        why = f"{claims.none_better(decision, case.tested(winner), words.gap(decision.choice.margin))}: {measured}"
+    return "", f"Use {winner}, as {why}."
 
 
 def _no_llm(case: Case) -> tuple[str, str]:

@@ -6,6 +6,7 @@ Not covered: the reason itself (`rules`), what a judge says (`judging`), doubtfu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.detectable import detectable_before
 from llmtl.decision.outcome import (
     Broken,
@@ -33,9 +34,9 @@ from llmtl.decision.outcome import (
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
+from llmtl.report import claims, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
-from llmtl.report import wording
 from llmtl.report.metric_words import Words, usd
 from llmtl.report.rules import Case, reason, settles
 from llmtl.task import RIGHT_OR_WRONG, Metric
@@ -85,7 +86,8 @@ def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judg
         reasons=_reasons(case),
         would_change=tuple(_change(case, item) for item in decision.changes),
         warnings=(
-            *(_caution(case, item) for item in decision.cautions),
+            # the reason may begin a warning's words in the middle of a sentence
+            *(told for item in decision.cautions if (told := _caution(case, item))[1:] not in rest),
             *([noise_words.sentence(noise, decision)] if noise and noise.changed else []),
             *(judge_words.warnings(judging, decision) if judging else ()),
         ),
@@ -274,6 +276,8 @@ def _caution(case: Case, item: Caution) -> str:
             return f"Test has only {n} examples: true differences below {least} mostly go unseen."
         case Failures(strategy, failed, n):
             return f"{strategy} failed on {failed} of {n} test examples; failures count as errors."
+        case Incapable() | AllZero():
+            return claims.warning(item, case.words, winner=case.decision.winner)
         case Halved() | NoCost() | NoLatency():
             return _of_files(item)
 

@@ -9,6 +9,7 @@ from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, Purpose
 from llmtl.metrics.power import minimum_detectable_difference
 from llmtl.report.sentences import constraints_broken, purpose, summarize, told_before
+from llmtl.strategy import Role
 from llmtl.task import Metric
 from tests.support.decision_worlds import CONFIG, PRICES, TASK, both, evaluation, evaluations, exactly, run
 
@@ -46,8 +47,55 @@ def test_a_rival_that_is_worth_no_more_is_said_to_be_just_that():
 
 def test_a_baseline_that_wins_is_no_worse():
     found = said(*both(200, majority=0.2, tfidf=0.97, zero_shot=0.6, qlora=0.93))
-    assert found.reason.startswith("No language model earns its keep, use tfidf: ")
+    assert found.reason.startswith(
+        "Use tfidf, as none of zero-shot and qlora is shown better by more than the margin of 2.0 points: "
+    )
     assert "which is shown better" in found.reason or "so it is" in found.reason
+
+
+def on_model(dev, test, model, **options):
+    """Return the sentences where every strategy but the baselines ran on a model."""
+    measured = []
+    for part, split in ((dev, "dev"), (test, "test")):
+        made = evaluations(part, split, **(options if split == "test" else {}))
+        measured.append([replace(item, model="" if item.role is Role.BASELINE else model) for item in made])
+    choice = choose(TASK, measured[0], config=CONFIG, prices=PRICES, written_at="then")
+    return summarize(decide(TASK, choice, dev=measured[0], test=measured[1], config=CONFIG, prices=PRICES))
+
+
+def test_what_is_said_of_strategies_names_the_model_they_ran_on():
+    found = on_model(*both(200, majority=0.25, tfidf=0.97, zero_shot=0.6, qlora=0.93), "org/Tiny-1B")
+    assert found.reason.startswith("Use tfidf, as none of zero-shot and qlora on Tiny-1B is shown better")
+
+
+def test_a_model_at_chance_cannot_do_the_task_and_nothing_is_said_of_others():
+    found = on_model(*both(200, majority=0.25, tfidf=0.97, zero_shot=0.2, qlora=0.23), "org/Tiny-1B")
+    assert found.reason.startswith(
+        "Use tfidf, as Tiny-1B cannot do this task: none of zero-shot and qlora does better on test than chance, "
+        "25.0% (the best of them reaches 23.0%). On 200 unseen examples"
+    )
+    assert not any("chance" in line for line in found.warnings)
+    assert "language model" not in found.reason
+
+
+def test_where_nothing_does_better_than_chance_the_labels_are_doubted():
+    found = on_model(*both(200, tfidf=0.26, zero_shot=0.2, qlora=0.23), "org/Tiny-1B")
+    told = [found.reason, *found.warnings]
+    assert sum("Nor does tfidf: the labels may not follow from the inputs." in line for line in told) == 1
+
+
+def test_a_model_that_fails_on_most_of_test_does_not_do_the_task():
+    dev, test = both(100, majority=0.25, tfidf=0.9, zero_shot=0.8)
+    found = on_model(dev, test, "Tiny-1B", failed=range(60))
+    assert "Tiny-1B cannot do this task: zero-shot failed on 60% of the test examples" in " ".join(
+        [found.reason, *found.warnings]
+    )
+
+
+def test_where_every_strategy_scores_zero_that_is_said():
+    found = on_model(*both(100, tfidf=0.0, zero_shot=0.0), "Tiny-1B")
+    assert found.reason.startswith("Every strategy scores 0 on 100 unseen examples")
+    assert not any("scores 0" in line for line in found.warnings)
 
 
 def test_what_is_too_close_to_call_says_how_many_more_examples_would_settle_it():

@@ -407,11 +407,11 @@ def only_baselines() -> ReportContent:
         ("majority", "tfidf"),
         verdict=Verdict.BASELINE,
         winner="tfidf",
-        reason="No language model was measured; tfidf is far better than always answering billing.",
+        reason="Use tfidf: no language-model strategy was measured. It is far better than always answering billing.",
         reasons=("tfidf scores 0.417 above majority.",),
         target_met=None,
         break_even=(),
-        would_change=("A model: give one to see whether prompting or tuning earns its keep.",),
+        would_change=("A model: give one to see whether prompting or tuning is worth more.",),
         warnings=(),
     )
 
