@@ -57,7 +57,7 @@ def evaluate(
     latencies_ms = measure_latency(subject.predictor, inputs)
     raw, seconds = scored or _predicted(subject, inputs, split=split, progress=progress or Silent())
     predictions = tuple(replace(item, id=example.id) for item, example in zip(raw, examples, strict=True))
-    tokens = mean_tokens(predictions)
+    tokens, answers = mean_tokens(predictions), [item.answer for item in predictions]
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
     return Evaluation(
         strategy=subject.strategy,
@@ -65,13 +65,7 @@ def evaluate(
         split=split,
         predictions=predictions,
         references=expected,
-        scores=task.kind.score(
-            expected,
-            [item.answer for item in predictions],
-            labels=task.labels,
-            alternatives=alternatives,
-            groups=groups,
-        ),
+        scores=task.kind.score(expected, answers, labels=task.labels, alternatives=alternatives, groups=groups),
         seconds=seconds,
         p50_ms=float(np.percentile(latencies_ms, 50)),
         p95_ms=float(np.percentile(latencies_ms, 95)),
