@@ -12,6 +12,7 @@ from markupsafe import Markup
 from llmtl.costs import PriceConfig
 from llmtl.playground.cost import cost_view
 from llmtl.playground.cost_chart import cost_curves
+from llmtl.playground.error_panel import USUAL, error_view
 from llmtl.playground.page_content import PlaygroundContent
 from llmtl.playground.pages import html, note, render
 from llmtl.report.charts.score_against_cost import cost_chart
@@ -25,7 +26,7 @@ _SLIDERS = """
 const round = (value) => value === 0 ? 0 : Number(value.toPrecision(2));
 const value = (input) => round(input.dataset.scale === 'log' ? 10 ** Number(input.value) : Number(input.value));
 const words = (input) => (input.dataset.unit === 'usd' ? '$' : '')
-  + value(input).toLocaleString('en-US', {maximumFractionDigits: 4});
+  + value(input).toLocaleString('en-US', {maximumFractionDigits: 6});
 element.addEventListener('input', (event) => {
   const moved = event.target;
   if (!moved.dataset.price) return;
@@ -56,7 +57,7 @@ def _build_costs(content: PlaygroundContent) -> None:
     costs = html(cost_page(content, content.prices), elem_id="costs")
 
     def moved(event: gr.EventData) -> str:
-        return cost_page(content, priced(content.prices, event))
+        return cost_page(content, priced(content.prices, event), sent(event, "usd_per_error"))
 
     controls.input(
         moved,
@@ -94,8 +95,8 @@ def figures_page(report: ReportContent) -> str:
     return render("figures", view=build_view(report), decision=report.decision, served=report.served)
 
 
-def cost_page(content: PlaygroundContent, prices: PriceConfig) -> str:
-    """Return break-even, curves and costs at these prices; the content must have a report."""
+def cost_page(content: PlaygroundContent, prices: PriceConfig, usd_per_error: float | None = None) -> str:
+    """Return break-even, curves and costs at these prices, and who is the best; the content must have a report."""
     if content.report is None:
         return ""
     view = cost_view(content.costs, winner=content.report.decision.winner, prices=prices)
@@ -105,17 +106,34 @@ def cost_page(content: PlaygroundContent, prices: PriceConfig) -> str:
     }
     priced_names = {cost.name for cost in content.costs}
     unpriced = [each.name for each in content.report.decision.strategies if each.name not in priced_names]
-    return render("costs", view=view, curves=curves, unpriced=unpriced)
+    at = _usd_per_error(content) if usd_per_error is None else usd_per_error
+    errors = error_view(content.costs, content.report.decision.value_of_accuracy, prices, at)
+    by_error = {
+        size: errors.chart(width=width, name=f"errors-{size}") if errors else ""
+        for size, width in (("wide", WIDE), ("narrow", NARROW))
+    }
+    return render("costs", view=view, curves=curves, unpriced=unpriced, errors=errors, by_error=by_error)
 
 
 def priced(prices: PriceConfig, event: Any) -> PriceConfig:
     """Return the prices that the sliders say, each kept where it was if the page sent no usable number."""
-    changes = {}
-    for name in ("requests_per_month", "usd_per_cpu_hour", "usd_per_gpu_hour", "months"):
-        value = event._data.get(name) if isinstance(event._data, dict) else None
-        if isinstance(value, (int, float)) and math.isfinite(value) and 0 < value < 1e12:
-            changes[name] = float(value)
-    return prices.model_copy(update=changes)
+    names = ("requests_per_month", "usd_per_cpu_hour", "usd_per_gpu_hour", "months")
+    changes = {name: sent(event, name) for name in names}
+    return prices.model_copy(update={name: value for name, value in changes.items() if value is not None})
+
+
+def sent(event: Any, name: str) -> float | None:
+    """Return the number that one slider says, or None where the page sent no usable one."""
+    value = event._data.get(name) if isinstance(event._data, dict) else None
+    if isinstance(value, (int, float)) and math.isfinite(value) and 0 < value < 1e12:
+        return float(value)
+    return None
+
+
+def _usd_per_error(content: PlaygroundContent) -> float:
+    """Return the cost of a wrong answer that the recipe says, or a usual one."""
+    limits = content.report.limits if content.report else None
+    return (limits.usd_per_error if limits else None) or USUAL
 
 
 def _controls(content: PlaygroundContent) -> str:
@@ -132,6 +150,9 @@ def _controls(content: PlaygroundContent) -> str:
         )
     months = {"price": "months", "label": "Months", "value": prices.months, "scale": "linear", "unit": "", "step": 1}
     sliders.append(months | {"at": prices.months, "low": 1, "high": 60})
+    if content.report and content.report.decision.value_of_accuracy:
+        at = _usd_per_error(content)
+        sliders.append(_slider("usd_per_error", "A wrong answer, USD", value=at, ends=(-5, 3)))
     served = content.report.served if content.report else None
     return render("controls", sliders=sliders, served=served, hosted="hosted" in devices)
 

@@ -33,8 +33,8 @@ def html(value: str, **settings: Any) -> gr.HTML:
 
 
 def amount(value: float, unit: str) -> str:
-    """Return a slider's value in words, as its script writes it: at most four decimals, USD with a dollar sign."""
-    digits = f"{value:,.4f}".rstrip("0").rstrip(".")
+    """Return a slider's value in words, as its script writes it: at most six decimals, USD with a dollar sign."""
+    digits = f"{value:,.6f}".rstrip("0").rstrip(".")
     return f"${digits}" if unit == "usd" else digits
 
 

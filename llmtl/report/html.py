@@ -134,7 +134,9 @@ def _charts(view: View) -> dict[str, Any]:
 
     def value(width: float, name: str) -> Markup | None:
         shown, prices = view.wrong_answers, view.content.prices
-        return value_chart(shown, months=prices.months, width=width, name=name) if shown and prices else None
+        return (
+            value_chart(shown.value, roles, months=prices.months, width=width, name=name) if shown and prices else None
+        )
 
     large = view.confusion if view.confusion and not view.confusion.small else None
     return {

@@ -7,10 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from llmtl.costs import PriceConfig
+from llmtl.decision.totals import ErrorRate, ValueOfAccuracy
 from llmtl.playground.cost import after, cost_view
 from llmtl.playground.cost_chart import cost_curves
-from llmtl.playground.decision_tab import priced
+from llmtl.playground.decision_tab import priced, sent
+from llmtl.playground.error_panel import error_view
 from llmtl.playground.page_content import StrategyCost
+from llmtl.report.wrong_answers import per_error
 
 PRICES = PriceConfig(usd_per_cpu_hour=0.36, usd_per_gpu_hour=3.6, requests_per_month=1000, months=10)
 TUNED = StrategyCost("qlora", "tuning", "cuda", "cuda", seconds_per_request=0.01, train_seconds=1000)
@@ -109,3 +112,42 @@ def test_a_page_that_sends_nonsense_changes_nothing(sent):
 def test_what_the_sliders_send_is_taken():
     moved = priced(PRICES, SimpleNamespace(_data={"requests_per_month": 5, "usd_per_gpu_hour": 2.5, "other": 1}))
     assert moved == PRICES.model_copy(update={"requests_per_month": 5.0, "usd_per_gpu_hour": 2.5})
+
+
+MEASURED = ValueOfAccuracy(
+    "test",
+    199,
+    1.0,
+    (ErrorRate("qlora", 0.0, 0.1, (0.05, 0.15)), ErrorRate("tfidf", 0.0, 0.3, (0.25, 0.35))),
+    switches=(),
+)
+
+
+def test_the_best_strategy_changes_where_fewer_errors_pay_for_what_they_cost():
+    # 10,000 requests: tfidf takes 1 USD and 3,000 errors, qlora 1 + 0.1 USD and 1,000 errors
+    [tfidf, qlora] = cost_view((TUNED, BAG), winner="qlora", prices=PRICES).rows
+    at = (qlora.in_all - tfidf.in_all) / 2000
+    below, above = (error_view((TUNED, BAG), MEASURED, PRICES, factor * at) for factor in (0.9, 1.1))
+    assert (below.best, above.best) == ("tfidf", "qlora")
+    assert above.usd_per_month == pytest.approx((qlora.in_all + 1000 * 1.1 * at) / 10)
+    assert above.usd_of_errors == pytest.approx(1000 * 1.1 * at / 10)
+    assert above.advice == f"If a wrong answer costs you more than {per_error(at)}, use qlora; below that, tfidf."
+    assert above.headline.startswith(f"If a wrong answer costs {per_error(1.1 * at)}, qlora costs least in all: $")
+
+
+def test_what_errors_cost_is_not_told_where_nobody_counted_them():
+    assert error_view((TUNED, BAG), None, PRICES, 0.01) is None
+    assert error_view((TUNED, PROMPTED), MEASURED, PRICES, 0.01) is None
+
+
+@pytest.mark.parametrize("width", [340, 928])
+def test_the_chart_of_errors_marks_the_slider(width):
+    drawing = error_view((TUNED, BAG), MEASURED, PRICES, 0.5).chart(width=width, name="e")
+    assert "yours" in drawing
+    assert drawing.count('class="crossing"') == 1
+
+
+def test_a_slider_that_sends_nonsense_is_not_heard():
+    assert sent(SimpleNamespace(_data={"usd_per_error": 0.25}), "usd_per_error") == 0.25
+    for data in ({"usd_per_error": "x"}, {"usd_per_error": -1}, {}, None):
+        assert sent(SimpleNamespace(_data=data), "usd_per_error") is None

@@ -14,6 +14,7 @@ from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.html import render_html
 from llmtl.report.markdown_text import markdown
 from llmtl.report.wrong_answers import advice, between, per_error, wrong_answers_of
+from llmtl.strategy import Role
 from tests.support.report_factory import make_content
 
 RATES = (
@@ -26,6 +27,7 @@ SWITCHES = (
     Switch("tfidf", "zero-shot", 0.001, (0.0007, 0.0021), 0.999),
     Switch("zero-shot", "qlora", 0.03, (0.02, 0.11), 1.0),
 )
+ROLES = {"tfidf": Role.BASELINE, "zero-shot": Role.PROMPTING, "few-shot": Role.PROMPTING, "qlora": Role.TUNING}
 VALUE = ValueOfAccuracy("test", 96, 1_200_000, RATES, SWITCHES)
 
 
@@ -119,14 +121,14 @@ def test_the_page_and_the_text_show_it_and_nothing_where_it_is_not_known():
     ],
 )
 def test_the_chart_stays_inside_its_width(value, width):
-    drawing = value_chart(shown(value), months=12, width=width, name="value", at=0.5)
+    drawing = value_chart(value, ROLES, months=12, width=width, name="value", at=0.5)
     for node in ET.fromstring(str(drawing)).iter():
         for name in ("x", "x1", "x2", "cx"):
             assert -1 <= float(node.get(name, 0)) <= width + 1
 
 
 def test_the_circle_of_a_switch_stands_where_both_lines_meet():
-    root = ET.fromstring(str(value_chart(shown(), months=12, width=928, name="value")))
+    root = ET.fromstring(str(value_chart(VALUE, ROLES, months=12, width=928, name="value")))
     circles = list(root.iter("circle"))
     assert len(circles) == 2
     left, right = (float(node.get("cx")) for node in circles)

@@ -3,6 +3,7 @@
 Not covered: what the strategies cost and how often they are wrong (`llmtl.decision.expected_cost`).
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 from markupsafe import Markup
@@ -11,7 +12,7 @@ from llmtl.decision.totals import ErrorRate, Switch, ValueOfAccuracy
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import Below, Ending, Plot, money_tick
 from llmtl.report.charts.placing import Box
-from llmtl.report.wrong_answers import WrongAnswers, best_of, per_error
+from llmtl.report.wrong_answers import advice, best_of, per_error
 from llmtl.strategy import Role
 
 _USUAL = (1e-3, 10.0)
@@ -23,9 +24,16 @@ _STRIP = 26.0
 _BELOW = Below(19, 42, strokes=True)
 
 
-def value_chart(shown: WrongAnswers, *, months: float, width: float, name: str, at: float | None = None) -> Markup:
+def value_chart(
+    value: ValueOfAccuracy,
+    roles: Mapping[str, Role],
+    *,
+    months: float,
+    width: float,
+    name: str,
+    at: float | None = None,
+) -> Markup:
     """Draw the chart; `at` is the known cost of an error, if there is one."""
-    value = shown.value
     narrow = width < 500
     height = 420.0 if narrow else 440.0
     room = max(svg.text_width(item.strategy, 13) for item in value.strategies) + 14
@@ -33,7 +41,6 @@ def value_chart(shown: WrongAnswers, *, months: float, width: float, name: str, 
     across = _across(value, at)
     up = _up(value, across, months)
     plot = Plot.of(frame, across, up, log_across=True, log_up=True)
-    roles = {row.name: row.role for row in shown.rows}
     best = best_of(value)
     title = "Expected cost per month against the cost of a wrong answer"
     return svg.picture(
@@ -56,7 +63,7 @@ def value_chart(shown: WrongAnswers, *, months: float, width: float, name: str, 
             for item in value.strategies
         ),
         title=title,
-        description=f"{title}. {shown.headline}",
+        description=f"{title}. {advice(value)}",
     )
 
 
@@ -91,7 +98,7 @@ def _pieces(value: ValueOfAccuracy, plot: Plot) -> list[tuple[str, float, float]
     return [(name, low, high) for name, (low, high) in zip(best_of(value), pairwise(ends), strict=True) if high > low]
 
 
-def _lowest(value: ValueOfAccuracy, plot: Plot, *, months: float, roles: dict[str, Role]) -> list[Markup]:
+def _lowest(value: ValueOfAccuracy, plot: Plot, *, months: float, roles: Mapping[str, Role]) -> list[Markup]:
     """Draw the lowest of all lines, heavy."""
     items = {item.strategy: item for item in value.strategies}
     drawn = []
@@ -104,7 +111,7 @@ def _lowest(value: ValueOfAccuracy, plot: Plot, *, months: float, roles: dict[st
     return drawn
 
 
-def _strip(value: ValueOfAccuracy, plot: Plot, *, roles: dict[str, Role]) -> list[Markup]:
+def _strip(value: ValueOfAccuracy, plot: Plot, *, roles: Mapping[str, Role]) -> list[Markup]:
     """Write above the frame who is the best where; a name that has no room is left to the tip."""
     top, drawn = plot.frame.top - _STRIP - 6, []
     for name, low, high in _pieces(value, plot):
