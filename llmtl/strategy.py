@@ -19,7 +19,7 @@ from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.findings import FitFinding
 from llmtl.kinds.kind import Kind
 from llmtl.progress import Advance, Progress, Silent
-from llmtl.task import Example, Input, Task
+from llmtl.task import Draw, Example, Input, Task
 
 if TYPE_CHECKING:
     from llmtl.metrics.recalibration import LabelCalibration
@@ -89,9 +89,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Budget:
-    """What fitting one strategy may spend; None means no limit."""
+    """What fitting and asking one strategy may spend; None means no limit but the recipe's."""
 
     train_seconds: float | None = None
+    usd: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ class FitContext:
     by the caller, so strategies never close them; one that needs the memory for itself calls `release_engines`, after
     which engines loaded before are unusable. `folder` is the strategy's own and exists. `device` is what fitting may
     compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections that the strategy's facts say
-    it reads, by strategy.
+    it reads, by strategy. `earlier` is what the first fit found where this is another draw (`Facts.draw`): what does
+    not depend on the draw, such as the wording of a prompt, may be taken from it and need not be searched again.
     """
 
     task: Task
@@ -119,6 +121,7 @@ class FitContext:
     device: str = "cpu"
     devices: int = 1
     others: Mapping[str, BaseModel] = field(default_factory=dict)
+    earlier: tuple[FitFinding, ...] = ()
 
 
 class Retrieval(StrEnum):
@@ -242,7 +245,8 @@ class Facts:
     prompts, long_prompts: what one request costs, in prompts of one input, and in prompts with demonstrations of its
         own (those that a prefix cache holds do not count).
     time_grows_with_train: whether fitting takes time in proportion to the number of training examples.
-    retrain_with_seeds: whether another seed gives another predictor that deserves to be measured.
+    draw: what another seed changes, so that finalists are fitted and tested with several (`llmtl.pipeline.draws`).
+    redraw: the part of the time for fitting that a further draw takes.
     races: whether it may be dropped on a part of dev; false where scoring costs next to nothing, and where taking turns
         with another model would cost more than it saves.
     curve: where its learning curve is measured by default.
@@ -265,7 +269,8 @@ class Facts:
     prompts: float = 0.0
     long_prompts: float = 0.0
     time_grows_with_train: bool = False
-    retrain_with_seeds: bool = False
+    draw: Draw = Draw.NONE
+    redraw: float = 1.0
     races: bool = False
     curve: Curve = Curve.NOWHERE
     reads: tuple[str, ...] = ()

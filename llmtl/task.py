@@ -10,6 +10,7 @@ from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
 from llmtl.values import (
     RIGHT_OR_WRONG,
+    Draw,
     Example,
     Image,
     Input,
@@ -22,6 +23,7 @@ from llmtl.values import (
 
 __all__ = [
     "RIGHT_OR_WRONG",
+    "Draw",
     "Example",
     "Image",
     "Input",

@@ -33,6 +33,16 @@ RIGHT_OR_WRONG = (Metric.ACCURACY, Metric.EXACT_MATCH)
 """The metrics that are a share of right answers."""
 
 
+class Draw(StrEnum):
+    """What chance decides when a strategy is fitted or asked once more: how its score varies on the same examples."""
+
+    NONE = "none"  # fitted and asked again it answers the same
+    TRAINING = "training"  # the seed of a training
+    DEMONSTRATIONS = "demonstrations"  # which examples are shown, and in which order
+    REPLIES = "replies"  # a model at its provider answers the same prompt differently
+    UNKNOWN = "unknown"  # predictions made elsewhere do not say
+
+
 class Message(TypedDict):
     """One turn of a conversation, in the form chat templates take."""
 

@@ -59,6 +59,7 @@ DECIDE = Command(
     _decide,
     _add_options,
     description="Decide on JSON Lines files of predictions, one file per strategy, named after it. A row has id, "
-    "reference and prediction, and may have cost (USD per request), latency_ms, seed, split (dev or test) and group. "
+    "reference and prediction, and may have cost (USD per request), latency_ms, seed, draw (what another "
+    "seed is: training, demonstrations, replies, or none), split (dev or test) and group. "
     "Without dev rows the choice is made on a random half of the examples and tested on the other half.",
 )

@@ -5,6 +5,7 @@
     eligibility.py  the constraints: who may be chosen, and which ones the others break
     ranking.py      cheapest and best
     racing.py       who need not be scored on all of dev
+    one_draw.py     what is not known of a strategy that was fitted or asked once
     comparing.py    two evaluations against each other, in any metric
     choice.py       the choice on dev, and the comparisons on test it commits to
     evidence.py     those comparisons, measured and Holm-corrected

@@ -3,14 +3,19 @@
     right or wrong (accuracy, exact match)   exact McNemar test, Tango's score interval
     anything else, groups or several seeds   approximate randomisation, Bayesian bootstrap (`llmtl.metrics.summed`)
 
+Where a draw matters and one of the two has one draw alone, the result is widened (`llmtl.metrics.between_draws`).
+
 Not covered: which comparisons are made (`choice`), correcting for their number (`evidence`, `simultaneous`).
 """
 
+import math
 from dataclasses import replace
 
 from llmtl.decision.config import DecisionConfig
+from llmtl.decision.one_draw import sd_of_one_draw
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import Measure
+from llmtl.metrics.between_draws import widen, widen_score
 from llmtl.metrics.paired import PairedDifference, compare_counts
 from llmtl.metrics.summed import Counts, clustered, compare_sums, counts_of, interval_of
 from llmtl.task import RIGHT_OR_WRONG, Metric
@@ -19,8 +24,16 @@ from llmtl.task import RIGHT_OR_WRONG, Metric
 def compare_evaluations(
     a: Evaluation, b: Evaluation, metric: Metric, config: DecisionConfig, *, comparisons: int = 1
 ) -> PairedDifference:
-    """Return how two evaluations of the same examples compare, as one of so many comparisons."""
+    """Return how two evaluations of the same examples compare, as one of so many comparisons, for further draws too."""
     alpha = config.alpha / comparisons
+    spread = math.hypot(*(sd_of_one_draw(item, metric) for item in (a, b)))
+    return widen(_compared(a, b, metric, config, alpha=alpha), spread, alpha=alpha)
+
+
+def _compared(
+    a: Evaluation, b: Evaluation, metric: Metric, config: DecisionConfig, *, alpha: float
+) -> PairedDifference:
+    """Return how the draws that were measured compare."""
     measure = a.measure(metric)
     first_scores, second_scores = (measure.each(answers_of(item)[0]) for item in (a, b))
     wins = int((first_scores > second_scores).sum()), int((second_scores > first_scores).sum())
@@ -38,11 +51,12 @@ def compare_evaluations(
 
 
 def over_seeds(evaluation: Evaluation, metric: Metric, config: DecisionConfig) -> Evaluation:
-    """Return the evaluation with its score the mean of all training seeds, and an interval for further ones."""
-    if not evaluation.seed_predictions:
-        return evaluation
-    measure = evaluation.measure(metric)
-    score = interval_of(measure.value, _counts(evaluation, measure), seed=config.seed)
+    """Return the evaluation with its score the mean of all draws, and an interval for further ones."""
+    if evaluation.seed_predictions:
+        measure = evaluation.measure(metric)
+        score = interval_of(measure.value, _counts(evaluation, measure), seed=config.seed)
+    else:
+        score = widen_score(evaluation.scores[metric.value], sd_of_one_draw(evaluation, metric))
     return replace(evaluation, scores={**evaluation.scores, metric.value: score})
 
 

@@ -34,12 +34,20 @@ class DecisionConfig(BaseModel):
         "means over examples are raced (accuracy, exact match, ROUGE-L), and only without constraints.",
     )
     racing_block: int = Field(default=50, ge=1, description="How many dev examples are scored between two looks.")
+    draws: int | None = Field(
+        default=None,
+        ge=1,
+        le=10,
+        description="How often a finalist is fitted and tested of which chance decides something: the seed of a "
+        "training, which examples are shown, what a provider's model answers. The intervals then hold for another time "
+        "too. By default 3, and 2 when the run has a time budget; with 1 the intervals are widened by what such a "
+        "draw is known to change elsewhere.",
+    )
     training_seeds: int | None = Field(
         default=None,
         ge=1,
         le=10,
-        description="How often a tuned finalist is trained, each time with another seed, so that the interval holds "
-        "for another training run too; by default 3, and 1 when the run has a time budget.",
+        description="The same for tuned finalists alone, of which every draw is a training; by default as 'draws'.",
     )
     max_usd_per_1k: float | None = Field(default=None, gt=0, description="The most that 1,000 requests may cost, USD.")
     max_p95_ms: float | None = Field(

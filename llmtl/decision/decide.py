@@ -15,6 +15,7 @@ from llmtl.decision.detectable import break_evens, detectable_difference
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
 from llmtl.decision.expected_cost import spending_of, value_of_accuracy
+from llmtl.decision.one_draw import sd_of_one_draw, single_draws
 from llmtl.decision.outcome import Caution, Choice, Decision, DevScore, StrategyResult, TestScore
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.settling import settling_of
@@ -24,7 +25,7 @@ from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
 from llmtl.metrics.summed import clustered
-from llmtl.task import Task
+from llmtl.task import Metric, Task
 
 
 def decide(
@@ -96,7 +97,7 @@ def _decision(
         requests=ranking.prices.requests,
         grouped=any(clustered(item.groups) for item in test.values()),
         changes=would_change(choice, ranking, ruling=ruling, settling=settling, points=points),
-        cautions=(*notes, *own),
+        cautions=(*notes, *own, *single_draws(test.values(), _compared(choice), task.metric)),
     )
 
 
@@ -112,6 +113,10 @@ def _value_of_accuracy(choice: Choice, ranking: Ranking, test: Mapping[str, Eval
         requests=ranking.prices.requests,
         left_out=[name for name in ranking.names() if name not in there],
     )
+
+
+def _compared(choice: Choice) -> set[str]:
+    return {choice.strategy, *(name for planned in choice.comparisons for name in (planned.a, planned.b))}
 
 
 def target_met(target: float | None, score: Interval | None) -> bool | None:
@@ -153,4 +158,12 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
 
 def _test_score(test: Evaluation, metric: str) -> TestScore:
     score = test.scores[metric]
-    return TestScore(score.value, (score.low, score.high), test.n, test.failed, 1 + len(test.seed_predictions))
+    return TestScore(
+        value=score.value,
+        ci95=(score.low, score.high),
+        n=test.n,
+        failed=test.failed,
+        seeds=1 + len(test.seed_predictions),
+        draw=test.draw,
+        draw_sd=sd_of_one_draw(test, Metric(metric)),
+    )

@@ -97,4 +97,5 @@ def _comparison(
         method=measured.method,
         at_least=measured.at_least,
         ci_simultaneous=together,
+        draw_sd=measured.draw_error,
     )

@@ -11,9 +11,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from llmtl.decision.capability import AllZero, Incapable
+from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.strategy import Role
+from llmtl.task import Draw
 
 
 class Verdict(StrEnum):
@@ -82,7 +84,10 @@ class DevScore:
 class TestScore:
     """The decision metric on test with its 95% interval, the number of examples and of failed predictions.
 
-    With several training `seeds` the value is their mean, and the interval holds for further examples and seeds.
+    With several draws, of which `seeds` is the number, the value is their mean, and the interval holds for further
+    examples and draws. `draw` is what a draw is (`none` with several seeds: trainings, of earlier versions). With one,
+    where a draw matters, the interval was widened for others, which move the score by a standard deviation of
+    `draw_sd`.
     """
 
     __test__ = False  # pytest must not collect it
@@ -92,6 +97,8 @@ class TestScore:
     n: int
     failed: int
     seeds: int = 1
+    draw: Draw = Draw.NONE
+    draw_sd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,8 @@ class Comparison:
     `p_holm` is corrected for all comparisons of the decision; `at_most` and `at_least` are the one-sided 95% bounds of
     the difference: "not better by more than the margin" rests on the upper one. `ci95` is of this comparison alone;
     `ci_simultaneous` holds together with the others' and excludes 0 just where `p_holm` is at most alpha. It is None in
-    what earlier versions wrote.
+    what earlier versions wrote. All were widened for other draws that move the difference by `draw_sd`, which is 0
+    where no draw matters and where several were measured.
     """
 
     a: str
@@ -148,6 +156,7 @@ class Comparison:
     method: str
     at_least: float | None = None
     ci_simultaneous: SimultaneousInterval | None = None
+    draw_sd: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -316,7 +325,7 @@ class NoLatency:
 
 
 Caution = Annotated[
-    NoBaseline | TooSmallTest | Failures | Incapable | AllZero | Halved | NoCost | NoLatency,
+    NoBaseline | TooSmallTest | Failures | Incapable | AllZero | Halved | NoCost | NoLatency | OneDraw | UnknownDraws,
     Field(discriminator="kind"),
 ]
 """What a reader must know before trusting the verdict."""

@@ -1,11 +1,13 @@
 """Prediction files made elsewhere, read into evaluations: one file a strategy, one JSON object a line.
 
     {"id": "17", "reference": "refund", "prediction": "refund", "cost": 0.0002, "latency_ms": 310, "seed": 0,
-     "split": "test", "group": "customer-4"}
+     "draw": "demonstrations", "split": "test", "group": "customer-4"}
 
 `id`, `reference` and `prediction` are needed; a `prediction` of null is a failure and counts as an error. `cost` is USD
-for the request. For generation `reference` may be a list of equally right texts; labels and spans may be JSON lists. A
-strategy is named after its file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one strategy.
+for the request. `seed` numbers draws, and `draw` says what another one would be: `training`, `demonstrations`,
+`replies` (the same question asked again), or `none` where nothing would change. For generation `reference` may be a
+list of equally right texts; labels and spans may be JSON lists. A strategy is named after its file; `NAME.dev.jsonl`
+and `NAME.test.jsonl` are two parts of one strategy.
 
 Not covered: making the decision (`llmtl.pipeline.decide_files`).
 """
@@ -24,6 +26,7 @@ from llmtl.errors import DataError, InputError, MissingFileError
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategy import Prediction, Role
+from llmtl.task import Draw
 
 SPLITS = ("dev", "test")
 MEASURED = ("cost", "latency_ms")
@@ -41,6 +44,7 @@ class PredictionRow(BaseModel):
     cost: float | None = Field(default=None, ge=0)
     latency_ms: float | None = Field(default=None, ge=0)
     seed: int | str | None = None
+    draw: Draw | None = None
     split: str | None = None
     group: str | int | None = None
 
@@ -62,6 +66,11 @@ class StrategyFile:
 
     name: str
     by_seed: tuple[tuple[FileAnswer, ...], ...]
+
+    @property
+    def draw(self) -> Draw:
+        """Return what a draw is, as all rows say."""
+        return self.first[0].row.draw or Draw.UNKNOWN
 
     @property
     def first(self) -> tuple[FileAnswer, ...]:
@@ -133,6 +142,7 @@ def evaluation_of(
         alternatives=alternatives,
         groups=groups,
         seed_predictions=tuple(predictions[1:]),
+        draw=item.draw,
         stated=StatedCost(usd_per_request=float(np.mean(costs))) if costs else None,
     )
 
@@ -234,6 +244,8 @@ def _by_seed(name: str, answers: Collection[FileAnswer]) -> tuple[tuple[FileAnsw
         if answer.id in run:
             raise DataError(f"'{name}' has two rows with the id '{answer.id}'; number seeds, or make ids unique.")
         run[answer.id] = answer
+    if len({answer.row.draw for answer in answers}) > 1:
+        raise DataError(f"The rows of '{name}' say several things of 'draw'; write the same in all of them.")
     first = next(iter(runs.values()))
     for seed, run in runs.items():
         if run.keys() != first.keys():

@@ -7,6 +7,7 @@ Not covered: finding suspects (`llmtl.checks.label_noise`); fitting again withou
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from statistics import mean, stdev
 from typing import TypeVar
 
 from pydantic import TypeAdapter
@@ -197,7 +198,9 @@ def _without(evaluation: Evaluation, marked: Collection[str], refitted: Evaluati
     left = [index for index, prediction in enumerate(evaluation.predictions) if prediction.id not in marked]
     predictions = _at(evaluation.predictions, left)
     seeds = tuple(_at(predictions, left) for predictions in evaluation.seed_predictions)
-    if refitted is not None:  # one training seed, and never a faster or cheaper strategy: those stay as measured
+    spread = None
+    if refitted is not None:  # one draw, and never a faster or cheaper strategy: those stay as measured
+        spread = _between_draws(evaluation)
         again = {prediction.id: prediction for prediction in refitted.predictions}
         predictions, seeds = tuple(again[prediction.id] for prediction in predictions), ()
     kept = replace(
@@ -207,6 +210,7 @@ def _without(evaluation: Evaluation, marked: Collection[str], refitted: Evaluati
         alternatives=_at(evaluation.alternatives, left),
         groups=_at(evaluation.groups, left),
         seed_predictions=seeds,
+        draw_sd=spread,
     )
     scores = kept.kind.score(
         kept.references,
@@ -216,6 +220,18 @@ def _without(evaluation: Evaluation, marked: Collection[str], refitted: Evaluati
         groups=kept.groups,
     )
     return replace(kept, scores=scores)
+
+
+def _between_draws(evaluation: Evaluation) -> float | None:
+    """Return the standard deviation of accuracy between the draws that there were; None for one.
+
+    What is fitted again once is judged by that, so that the verdict does not change for want of a second draw alone.
+    """
+    draws = (evaluation.predictions, *evaluation.seed_predictions)
+    if len(draws) == 1:
+        return None
+    shares = [mean(one.answer == true for one, true in zip(draw, evaluation.references, strict=True)) for draw in draws]
+    return stdev(shares)
 
 
 def _at(values: tuple[Value, ...], positions: Sequence[int]) -> tuple[Value, ...]:

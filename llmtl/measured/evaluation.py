@@ -13,7 +13,7 @@ from llmtl.kinds.table import KindByName
 from llmtl.metrics import Measure
 from llmtl.metrics.intervals import Interval
 from llmtl.strategy import Prediction, Role
-from llmtl.task import Metric
+from llmtl.task import Draw, Metric
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,14 @@ class Evaluation:
 
     `scores` maps the name of every metric of the task's kind to its value and 95% interval; failures count as errors.
     `references`, `alternatives` and `groups` are those of the examples, the last two empty where no example has any.
-    `seed_predictions` are those of further training seeds on the same examples; `predictions` and `scores` are of the
-    first one. `device` is where requests and fitting ran, `cpu`, `cuda` or `hosted`, and `devices` on how many of them.
-    `seconds` is the wall time of scoring all examples together, from which throughput follows; `p50_ms` and `p95_ms`
-    are single-request latencies (one input at a time, warm prefix cache). `fitting_tokens` is what a provider was paid
-    for while fitting, `stated` what prediction files say that it costs. Seconds, latency, training and memory are None
-    where nobody measured them: in prediction files made elsewhere. `model` names the language model that it ran on; it
-    is empty where there is none, or nobody said.
+    `seed_predictions` are those of further draws (training seeds, demonstrations, replies) on the same examples;
+    `predictions` and `scores` are of the first one. `draw` is what a draw is; `draw_sd` by how much another one moves
+    the score, where one alone is here and that was measured. `device` is where requests and fitting ran, `cpu`, `cuda`
+    or `hosted`, and `devices` on how many of them. `seconds` is the wall time of scoring all examples together, from
+    which throughput follows; `p50_ms` and `p95_ms` are single-request latencies (one input at a time, warm prefix
+    cache). `fitting_tokens` is what a provider was paid for while fitting, `stated` what prediction files say that it
+    costs. Seconds, latency, training and memory are None where nobody measured them: in prediction files made
+    elsewhere. `model` names the language model that it ran on; it is empty where there is none, or nobody said.
     """
 
     strategy: str
@@ -55,6 +56,8 @@ class Evaluation:
     fitting_tokens: Tokens = NO_TOKENS
     stated: StatedCost | None = None
     model: str = ""
+    draw: Draw = Draw.NONE
+    draw_sd: float | None = None
 
     @property
     def n(self) -> int:

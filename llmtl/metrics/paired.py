@@ -24,8 +24,9 @@ class PairedDifference:
 
     `low` and `high` end the 95% interval; `at_least` and `at_most` are one-sided 95% bounds. `only_a` and `only_b`
     count the examples that one of the two alone gets right (or that it scores higher on, where examples are not just
-    right or wrong). `standard_error` is that of the difference. `joint` ends the interval at the confidence asked for,
-    which is more than 95% where several comparisons are to hold together.
+    right or wrong). `standard_error` is that of the difference, and `draw_error` the part of it that is stated for one
+    draw (`between_draws`), which no number of examples makes smaller. `joint` ends the interval at the confidence asked
+    for, which is more than 95% where several comparisons are to hold together.
     """
 
     difference: float
@@ -40,6 +41,7 @@ class PairedDifference:
     standard_error: float
     method: str
     joint: tuple[float, float]
+    draw_error: float = 0.0
 
     @property
     def exact(self) -> bool:

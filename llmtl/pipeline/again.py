@@ -1,22 +1,19 @@
-"""Fitting again: tuned finalists with further seeds, and everybody without labels that look wrong.
+"""Fitting everybody again without labels that look wrong.
 
-With further seeds the verdict holds for another training run too; the seed that is served is the first. Labels that
-look wrong are asked for only after test was opened: suspects are found in test, dev and train together, each example
-judged by a classifier that was fitted without it. Without those of train, strategies that are quick to fit are fitted
-again always; of the others those that used a suspect, cheapest first, as long as the time lasts, for a fit of theirs
-can take as long as the run did. Every fit and evaluation is a step of the store. Not covered: what several seeds do to
-intervals and tests (`llmtl.metrics.hierarchical`), finding suspects (`llmtl.checks.label_noise`), the verdict without
-them (`llmtl.decision.sensitivity`).
+They are asked for only after test was opened: suspects are found in test, dev and train together, each example judged
+by a classifier that was fitted without it. Without those of train, strategies that are quick to fit are fitted again
+always; of the others those that used a suspect, cheapest first, as long as the time lasts, for a fit of theirs can take
+as long as the run did. Every fit and evaluation is a step of the store. Not covered: further draws of finalists
+(`llmtl.pipeline.draws`), finding suspects (`llmtl.checks.label_noise`), the verdict without them
+(`llmtl.decision.sensitivity`).
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from llmtl.checks.label_noise import check_label_noise
 from llmtl.costs import WorkKind
-from llmtl.decision.outcome import Choice, Decision
+from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import (
     NOISE_FILE,
     NoAnswer,
@@ -30,49 +27,15 @@ from llmtl.decision.sensitivity import (
 )
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.measure import Bench
-from llmtl.pipeline.run_format import EVALUATION
 from llmtl.progress import Silent
 from llmtl.report.noise import noise_to_json, why_unfitted
 from llmtl.store import write_json
 from llmtl.strategy import AnyStrategy, PromptServed, ProviderServed, Runs, Served
 from llmtl.task import Example, Split
 
-SEEDS = 3
 BUDGET_SHARE = 0.05
 """The part of the run's time budget that refits of language models may take by default."""
 UNLIMITED_MINUTES = 30.0
-
-
-def evaluate_on_test(bench: Bench, strategy: AnyStrategy, choice: Choice) -> tuple[Evaluation, Path]:
-    """Return the evaluation on test and its step's folder; a tuned finalist's with its further training seeds."""
-    measured = bench.evaluate(strategy, "test")
-    number = _seeds(bench)
-    finalists = {name for planned in choice.comparisons for name in (planned.a, planned.b)}
-    if not strategy.facts.retrain_with_seeds or strategy.name not in finalists or number == 1:
-        return measured
-    depends_on = {"first": measured[1].name, "seeds": number}
-    name = f"test-seeds-{strategy.name}"
-
-    # outside of the step, so that the ledger has what the fits spent where the step is kept, too
-    further = [_with_seed(bench, step).evaluate(strategy, "test")[0].predictions for step in range(1, number)]
-
-    def compute(_: Path) -> Any:
-        return EVALUATION.dump_python(replace(measured[0], seed_predictions=tuple(further)), mode="json")
-
-    value = bench.store.step(name, depends_on, compute)
-    return EVALUATION.validate_python(value), bench.store.step_folder(name, depends_on)
-
-
-def _seeds(bench: Bench) -> int:
-    """Return how often a finalist is trained: as the recipe says, or else 3 times, but once on a time budget."""
-    return bench.prepared.recipe.decision.training_seeds or (SEEDS if bench.plan is None else 1)
-
-
-def _with_seed(bench: Bench, step: int) -> Bench:
-    """Return the same bench, on the same split, with another training seed."""
-    recipe = bench.prepared.recipe
-    again = recipe.model_copy(update={"seed": recipe.seed + step})
-    return replace(bench, prepared=replace(bench.prepared, recipe=again), work=WorkKind.TRAINING_SEEDS)
 
 
 def write_noise(

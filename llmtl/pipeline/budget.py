@@ -8,7 +8,7 @@ from llmtl.engines import Engine
 from llmtl.prompting.predictors import answer_room, prompt_predictor
 from llmtl.prompting.template import Template
 from llmtl.strategy import Facts
-from llmtl.task import Example, Split, Task
+from llmtl.task import Draw, Example, Split, Task
 
 DEFAULT_CPU_MINUTES = 25.0
 """The budget of a run on a CPU when the recipe gives none."""
@@ -18,21 +18,26 @@ PROBES = 8
 PROBE_DEMONSTRATIONS = 8
 FEWEST = 50
 """Dev and test are never cut below this many examples: fewer could not carry any verdict."""
+DRAWS_IN_TIME = 2
+"""How many draws of a finalist are measured within a budget (`llmtl.pipeline.draws`): training is shortened, and test
+is cut, before one of the two is left out."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """What the budget allows: seconds for the whole run, and how many dev and test examples are scored.
 
-    `fitting` has the seconds that fitting may take, of each strategy that has a limit.
+    `fitting` has the seconds that fitting once may take, of each strategy that has a limit; `draws` is how often a
+    finalist is fitted and tested where the recipe does not say, 1 where even that is too much.
     """
 
     seconds: float
     dev: int
     test: int
     scoring_seconds: float = 0.0
-    """The forecast of scoring so many dev and test examples by all strategies."""
+    """The forecast of scoring so many dev examples by all strategies, and test examples as often as they are drawn."""
     fitting: Mapping[str, float] = field(default_factory=dict)
+    draws: int = DRAWS_IN_TIME
 
     @property
     def too_short(self) -> str | None:
@@ -54,27 +59,74 @@ class Plan:
         return replace(self, fitting={name: share * seconds for name, seconds in self.fitting.items()})
 
 
-def plan(seconds: float, split: Split, task: Task, strategies: Sequence[Facts], engine: Engine | None) -> Plan:
+def plan(
+    seconds: float,
+    split: Split,
+    task: Task,
+    strategies: Sequence[Facts],
+    engine: Engine | None,
+    *,
+    draws: Mapping[str, int] | None = None,
+) -> Plan:
     """Return the largest dev and test samples whose forecast fits the budget.
 
     The forecast for one example scored by all strategies is what each says that one request costs, in prompts of one
-    input and in prompts with demonstrations of their own, at the speeds of two probes on train texts.
+    input and in prompts with demonstrations of their own, at the speeds of two probes on train texts. `draws` is how
+    often a finalist is fitted and tested, by what a draw is: everybody may become one, so there is room for all. Where
+    the fewest examples take too long that way, one draw has to do.
     """
-    fitting = _fitting(FIT_SHARE * seconds, strategies)
-    prompts, long = sum(each.prompts for each in strategies), sum(each.long_prompts for each in strategies)
-    if engine is None or prompts + long == 0:
+    load = _load(strategies, split, task, engine)
+    made = _plan(seconds, split, strategies, load, {} if draws is None else draws)
+    if made.too_short is None:
+        return made
+    once = _plan(seconds, split, strategies, load, dict.fromkeys(Draw, 1))
+    return replace(once, draws=1)
+
+
+@dataclass(frozen=True)
+class _Load:
+    """Seconds of one prompt of one input, and of one with demonstrations of its own; 0 where nobody asks any."""
+
+    prompt: float = 0.0
+    long_prompt: float = 0.0
+
+    def of(self, facts: Facts) -> float:
+        """Forecast one request to a strategy."""
+        return facts.prompts * self.prompt + facts.long_prompts * self.long_prompt
+
+
+def _load(strategies: Sequence[Facts], split: Split, task: Task, engine: Engine | None) -> _Load:
+    """Time the prompts that strategies ask."""
+    if engine is None:
+        return _Load()
+    return _Load(
+        _probe(split, task, engine, shots=0) if any(each.prompts for each in strategies) else 0.0,
+        _probe(split, task, engine, shots=PROBE_DEMONSTRATIONS) if any(each.long_prompts for each in strategies) else 0,
+    )
+
+
+def _plan(seconds: float, split: Split, strategies: Sequence[Facts], load: _Load, draws: Mapping[str, int]) -> Plan:
+    """Plan for so many draws of those of which one matters."""
+    fitting = _fitting(FIT_SHARE * seconds, strategies, draws)
+    on_dev = sum(load.of(each) for each in strategies)
+    on_test = sum(_draws(each, draws) * load.of(each) for each in strategies)
+    if on_dev == 0:
         return Plan(seconds, len(split.dev), len(split.test), fitting=fitting)
-    per_example = prompts * _probe(split, task, engine, shots=0) if prompts else 0.0
-    per_example += long * _probe(split, task, engine, shots=PROBE_DEMONSTRATIONS) if long else 0.0
-    dev = _allowed(len(split.dev), DEV_SHARE * seconds / per_example)
-    test = _allowed(len(split.test), TEST_SHARE * seconds / per_example)
-    return Plan(seconds, dev, test, scoring_seconds=(dev + test) * per_example, fitting=fitting)
+    dev = _allowed(len(split.dev), DEV_SHARE * seconds / on_dev)
+    test = _allowed(len(split.test), TEST_SHARE * seconds / on_test)
+    return Plan(seconds, dev, test, scoring_seconds=dev * on_dev + test * on_test, fitting=fitting)
 
 
-def _fitting(seconds: float, strategies: Sequence[Facts]) -> dict[str, float]:
-    """Share the seconds for fitting by the weights of the strategies that run."""
+def _draws(facts: Facts, draws: Mapping[str, int]) -> int:
+    """Return how often a strategy is fitted and tested where it becomes a finalist."""
+    return 1 if facts.draw is Draw.NONE else draws.get(facts.draw, DRAWS_IN_TIME)
+
+
+def _fitting(seconds: float, strategies: Sequence[Facts], draws: Mapping[str, int]) -> dict[str, float]:
+    """Share the seconds for fitting by the weights of the strategies that run, further draws included."""
     weights = {facts.name: facts.fit_weight for facts in strategies if facts.fit_weight}
-    return {name: seconds * weight / sum(weights.values()) for name, weight in weights.items()}
+    together = sum(facts.fit_weight * (1 + (_draws(facts, draws) - 1) * facts.redraw) for facts in strategies)
+    return {name: seconds * weight / together for name, weight in weights.items()}
 
 
 def _allowed(available: int, affordable: float) -> int:

@@ -14,7 +14,7 @@ from llmtl.costs import NO_TOKENS, StatedCost, Tokens
 from llmtl.measured.evaluation import Evaluation
 from llmtl.progress import Progress, Silent
 from llmtl.strategy import Prediction, Predictor, Role
-from llmtl.task import Example, Input, Task, references
+from llmtl.task import Draw, Example, Input, Task, references
 
 LATENCY_REQUESTS = 20
 """Inputs that are sent one at a time to measure latency; two more go first to warm up."""
@@ -26,6 +26,7 @@ class Subject:
 
     `fitting_tokens` is what a provider was paid for while fitting; `stated` what it charged, where only that was kept.
     `model` names the language model that it runs on.
+    `draw` is what another seed would change.
     """
 
     strategy: str
@@ -37,6 +38,7 @@ class Subject:
     fitting_tokens: Tokens = NO_TOKENS
     stated: StatedCost | None = None
     model: str = ""
+    draw: Draw = Draw.NONE
 
 
 def evaluate(
@@ -83,6 +85,7 @@ def evaluate(
         fitting_tokens=subject.fitting_tokens,
         stated=subject.stated,
         model=subject.model,
+        draw=subject.draw,
     )
 
 

@@ -24,8 +24,8 @@ from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
 from llmtl.progress import Progress
 from llmtl.store import Store
-from llmtl.strategy import AnyStrategy, Budget, FitContext, Prediction, Predictor, Runs
-from llmtl.task import Example, Split
+from llmtl.strategy import AnyStrategy, Budget, Facts, FitContext, Prediction, Predictor, ProviderServed, Runs, Served
+from llmtl.task import Draw, Example, Split
 from llmtl.version import __version__
 
 
@@ -42,7 +42,8 @@ class Scored:
 class Bench:
     """Measures strategies of one run: `split` is already cut to what the budget allows.
 
-    What each step spent is noted in `ledger`, as `work` where that is given.
+    What each step spent is noted in `ledger`, as `work` where that is given. `first` is the bench of the first draw
+    where this one makes another (`llmtl.pipeline.draws`), which may cost `usd` at a provider.
     """
 
     prepared: Prepared
@@ -52,6 +53,8 @@ class Bench:
     progress: Progress
     ledger: Ledger = field(default_factory=Ledger)
     work: WorkKind | None = None
+    first: "Bench | None" = None
+    usd: float | None = None
 
     def fit(self, strategy: AnyStrategy) -> FitRecord:
         """Fit a strategy and keep its predictor; the record says what that took, or why it was skipped."""
@@ -97,16 +100,18 @@ class Bench:
         return evaluation, folder
 
     def _evaluate(self, strategy: AnyStrategy, fitted: FitRecord, split: str, scored: Scored | None) -> Any:
+        predictor = self._predictor(strategy)
         subject = Subject(
             strategy=strategy.name,
             role=strategy.role,
-            predictor=self._predictor(strategy),
+            predictor=predictor,
             device=fitted.device,
             train_seconds=fitted.train_seconds or 0.0,
             devices=fitted.devices,
             fitting_tokens=fitted.paid_tokens,
             stated=fitted.stated,
             model=self._model(strategy),
+            draw=draw_of(strategy.facts, predictor.served()),
         )
         evaluation = evaluate(
             subject,
@@ -161,9 +166,10 @@ class Bench:
             others=self.prepared.recipe.strategies.others(strategy.name),
             folder=folder,
             seed=self.prepared.recipe.seed,
-            budget=Budget(train_seconds=seconds),
+            budget=Budget(train_seconds=seconds, usd=self.usd),
             prices=self.prepared.recipe.prices,
             progress=self.progress,
+            earlier=self.first.fit(strategy).findings if self.first else (),
         )
 
     def _fit_depends_on(self, strategy: AnyStrategy) -> dict[str, Any]:
@@ -183,4 +189,11 @@ class Bench:
             "model": identity(recipe.model, self.prepared.source) if uses_model else None,
             "budget": self.plan.fit_seconds(strategy.name) if self.plan else None,
             "seed": recipe.seed,
+            **({"earlier": self.first.fit_folder(strategy).name} if self.first else {}),
         }
+
+
+def draw_of(facts: Facts, served: Served) -> Draw:
+    """Return what another draw of a fitted strategy is: of a provider's model that is shown examples, other ones."""
+    shown = isinstance(served, ProviderServed) and served.prompt.demonstrations
+    return Draw.DEMONSTRATIONS if facts.draw is Draw.REPLIES and shown else facts.draw

@@ -20,10 +20,11 @@ from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Choice
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
-from llmtl.pipeline.again import evaluate_on_test, write_noise
+from llmtl.pipeline.again import write_noise
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.curve import write_curves
 from llmtl.pipeline.dev_race import Measured, Raced, measure_dev
+from llmtl.pipeline.draws import draws_in_time, evaluate_on_test
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared, prepare
@@ -107,7 +108,8 @@ def _carry_out(
     choice = _choose(bench, raced)
     names = _tested(choice, raced)
     tested = [strategy for strategy in prepared.strategies if strategy.name in names]
-    test = [evaluate_on_test(bench, strategy, choice) for strategy in tested]
+    on_dev = {evaluation.strategy: evaluation for evaluation, _ in (*dev, *raced.left)}
+    test = [evaluate_on_test(bench, strategy, choice, on_dev) for strategy in tested]
     decision = decide(
         prepared.task,
         choice,
@@ -153,7 +155,7 @@ def _without_barred(prepared: Prepared) -> tuple[Prepared, dict[str, Skipped]]:
 
 def _plan(prepared: Prepared, store: Store, progress: Progress) -> Plan | None:
     """Return the budget's plan, made once for a run folder; None when nothing limits the run."""
-    minutes = prepared.recipe.budget.minutes
+    minutes, draws = prepared.recipe.budget.minutes, draws_in_time(prepared.recipe.decision)
     if minutes is None:
         minutes = None if inspect().gpus else DEFAULT_CPU_MINUTES
     if minutes is None:
@@ -165,13 +167,14 @@ def _plan(prepared: Prepared, store: Store, progress: Progress) -> Plan | None:
         "seed": prepared.recipe.seed,
         "model": identity(prepared.recipe.model, prepared.source),
         "strategies": [strategy.name for strategy in prepared.strategies],
+        "draws": draws,
     }
 
     def compute(_: Path) -> dict[str, Any]:
         progress.say("Timing the model")
         engine = prepared.engines.load() if prepared.needs_model else None
         facts = [strategy.facts for strategy in prepared.strategies]
-        made = plan(60 * minutes, prepared.split, prepared.task, facts, engine)
+        made = plan(60 * minutes, prepared.split, prepared.task, facts, engine, draws=draws)
         return asdict(made)
 
     return Plan(**store.step("plan", depends_on, compute))

@@ -6,17 +6,17 @@ Not covered: demonstrations chosen for an input (`llmtl.prompting.retrieval`), o
 from collections.abc import Sequence
 
 from llmtl.errors import ContextLengthError
-from llmtl.findings import FitFinding, LeftOutPrompt
+from llmtl.findings import FitFinding, LeftOutPrompt, SearchTrace, finding
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.prompting.calibrating import calibrate
 from llmtl.prompting.config import PromptConfig
 from llmtl.prompting.demonstrations import interleaved, stratified
 from llmtl.prompting.fitted import answer_finding
-from llmtl.prompting.instructions import wordings
+from llmtl.prompting.instructions import settled_wordings
 from llmtl.prompting.predictors import Asker
 from llmtl.prompting.prompts import Prompts
 from llmtl.prompting.search import Candidate, search
-from llmtl.strategy import PromptServed
+from llmtl.strategy import FitContext, PromptServed
 from llmtl.task import Example
 
 
@@ -66,6 +66,12 @@ class FixedShots:
         return None if needed <= room else f"{needed} tokens with the longest input, room for {room}"
 
 
+def settled_shots(context: FitContext, shots: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of demonstrations to try; for another draw the one that the first fit chose."""
+    settled = finding(context.earlier, SearchTrace)
+    return tuple(shots) if settled is None else (settled.shots,)
+
+
 def fit_fixed(
     shown: FixedShots, config: PromptConfig, *, shots: Sequence[int], name: str
 ) -> tuple[PromptServed, tuple[FitFinding, ...]]:
@@ -74,7 +80,7 @@ def fit_fixed(
     Raises `ContextLengthError` when no number leaves room for the longest input.
     """
     context = shown.context
-    told = wordings(context.task, config)
+    told = settled_wordings(context, config)
     fitting, too_long = _fitting(shown, shots, told[0], name)
 
     def further(best: Candidate) -> list[Candidate]:

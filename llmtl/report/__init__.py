@@ -14,6 +14,7 @@
     reliability.py    whether the winner's probabilities can be trusted
     noise.py          the verdict without the labels that look wrong
     judging.py        a judge's second opinion
+    draw_words.py     what strategies drawn once mean for the verdict
     svg.py, charts/   drawings, made by hand so that the page needs nothing from the network
     templates.py      how templates are filled; palette.py has the colours
     html.py           the page, from the templates beside it (*.jinja, charts.css, report.css, report.js)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.detectable import detectable_before
+from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import (
     Broken,
     Caution,
@@ -34,7 +35,7 @@ from llmtl.decision.outcome import (
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
-from llmtl.report import claims, wording
+from llmtl.report import claims, draw_words, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.metric_words import Words, usd
@@ -278,6 +279,8 @@ def _caution(case: Case, item: Caution) -> str:
             return f"{strategy} failed on {failed} of {n} test examples; failures count as errors."
         case Incapable() | AllZero():
             return claims.warning(item, case.words, winner=case.decision.winner)
+        case OneDraw() | UnknownDraws():
+            return draw_words.caution(item, case.words)
         case Halved() | NoCost() | NoLatency():
             return _of_files(item)
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from llmtl.prompting.config import SEEDS, PromptConfig, Shots
 from llmtl.strategy import Curve, Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
+from llmtl.task import Draw
 
 
 class FewShotConfig(PromptConfig):
@@ -38,6 +39,8 @@ class FewShot(Strategy[FewShotConfig]):
         fit_weight=12,
         prompts=1,
         races=True,
+        draw=Draw.DEMONSTRATIONS,
+        redraw=0.25,
         curve=Curve.ON_GPU,
         made_with="transformers",
         is_made_by="prompting the base model",
@@ -50,11 +53,12 @@ class FewShot(Strategy[FewShotConfig]):
         Raises `ContextLengthError` when no number of demonstrations leaves room for the longest input.
         """
         from llmtl.prompting.fitted import fixed
-        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
+        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, settled_shots
         from llmtl.prompting.prompts import Prompts
 
         shown = FixedShots(Prompts(context), seeds=self.config.seeds)
-        prompt, findings = fit_fixed(shown, self.config, shots=self.config.shots, name=self.name)
+        shots = settled_shots(context, self.config.shots)
+        prompt, findings = fit_fixed(shown, self.config, shots=shots, name=self.name)
         return Fitted(fixed(context, prompt), findings)
 
     def load(self, context: FitContext, folder: Path) -> Predictor:

@@ -17,6 +17,7 @@ from llmtl.errors import RecipeError
 from llmtl.findings import PaidFitting
 from llmtl.prompting.config import SEEDS, PromptConfig
 from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, ProviderServed, Role, Runs, Strategy
+from llmtl.task import Draw
 
 if TYPE_CHECKING:
     from llmtl.engines.openai.engine import OpenAIEngine
@@ -56,6 +57,8 @@ class Hosted(Strategy[HostedConfig]):
         runs=Runs.PROVIDER,
         default=False,
         races=True,
+        draw=Draw.REPLIES,
+        redraw=0.25,
         is_made_by="prompting a model at its provider",
         summary="A model at an OpenAI-compatible endpoint.",
     )
@@ -67,14 +70,15 @@ class Hosted(Strategy[HostedConfig]):
         """
         from llmtl.engines.openai.limits import tokens_of, usd_of
         from llmtl.engines.openai.replies import ReplyCache
-        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
+        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, settled_shots
         from llmtl.prompting.prompts import Prompts
 
         replies = ReplyCache(context.folder / REPLIES)
         model = self._model(context)
         engine = _engine(model, replies)
         shown = FixedShots(Prompts(context, engine), seeds=self.config.seeds)
-        prompt, findings = fit_fixed(shown, self.config, shots=self.config.shots, name=self.name)
+        shots = settled_shots(context, self.config.shots)
+        prompt, findings = fit_fixed(shown, self.config, shots=shots, name=self.name)
         # replies that an interrupted fit kept were paid for, too
         prompt_tokens, cached_tokens, completion_tokens = tokens_of(replies.replies)
         paid = PaidFitting(
@@ -118,7 +122,9 @@ class Hosted(Strategy[HostedConfig]):
         """Say which model is asked, and how."""
         if not self.config.model:
             raise RecipeError("The strategy 'hosted' needs a model; set strategies.hosted.model.")
-        return HostedModel(self.config, token_prices(context.prices), top_logprobs=self.config.top_logprobs)
+        limits = [usd for usd in (self.config.max_usd, context.budget.usd) if usd is not None]
+        config = self.config.model_copy(update={"max_usd": min(limits, default=None)})
+        return HostedModel(config, token_prices(context.prices), top_logprobs=config.top_logprobs)
 
 
 def _engine(model: HostedModel, replies: "ReplyCache") -> "OpenAIEngine":

@@ -13,6 +13,7 @@ from llmtl.errors import ContextLengthError
 from llmtl.prompting.config import SEEDS, PromptConfig
 from llmtl.strategies.few_shot import FewShotConfig
 from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
+from llmtl.task import Draw
 
 if TYPE_CHECKING:
     from llmtl.prompting.fixed_shots import FixedShots
@@ -43,6 +44,8 @@ class ManyShot(Strategy[ManyShotConfig]):
         fit_weight=10,
         prompts=1,
         races=True,
+        draw=Draw.DEMONSTRATIONS,
+        redraw=0.25,
         reads=("few-shot",),
         made_with="transformers",
         is_made_by="prompting the base model",
@@ -56,13 +59,13 @@ class ManyShot(Strategy[ManyShotConfig]):
         """
         from llmtl.prompting.fitted import fixed
         from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
-        from llmtl.prompting.instructions import wordings
+        from llmtl.prompting.instructions import settled_wordings
         from llmtl.prompting.prompts import Prompts
 
         few = context.others.get("few-shot")
         above = max(few.shots) if isinstance(few, FewShotConfig) else 0
         shown = FixedShots(Prompts(context), seeds=self.config.seeds)
-        told = wordings(context.task, self.config)
+        told = settled_wordings(context, self.config)
         most = min(self._most(shown, seed, wording) for seed in shown.seeds for wording in told)
         if most <= above:
             what = "train has" if most == len(context.train) else "the context has room for"

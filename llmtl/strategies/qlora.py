@@ -32,7 +32,7 @@ from llmtl.strategy import (
     Served,
     Strategy,
 )
-from llmtl.task import Input
+from llmtl.task import Draw, Input
 from llmtl.tuning.config import AdapterTrainingConfig
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Qlora(Strategy[QloraConfig]):
         fit_weight=35,
         prompts=1,
         time_grows_with_train=True,
-        retrain_with_seeds=True,
+        draw=Draw.TRAINING,
         curve=Curve.ON_GPU,
         made_with="peft",
         is_made_by="a LoRA adapter on the base model",

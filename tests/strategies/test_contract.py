@@ -13,7 +13,7 @@ from llmtl.findings import FIT_FINDINGS
 from llmtl.kinds.table import KINDS
 from llmtl.strategies.table import STRATEGIES, section_name
 from llmtl.strategy import FitContext, Runs
-from llmtl.task import Example, Task
+from llmtl.task import Draw, Example, Task
 
 WORDS = ("refund", "delivery", "login")
 SMALL = {"instructions": (), "built_in_instructions": False}
@@ -43,7 +43,7 @@ EACH = [
     pytest.param(kind, name, id=f"{kind}-{name}")
     for kind in KINDS
     for name, each in STRATEGIES.items()
-    if each.facts.serves(kind) and each.facts.runs is not Runs.PROVIDER and not each.facts.retrain_with_seeds
+    if each.facts.serves(kind) and each.facts.runs is not Runs.PROVIDER and each.facts.draw is not Draw.TRAINING
 ]
 
 

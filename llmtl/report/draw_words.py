@@ -1,0 +1,37 @@
+"""What strategies drawn once, or several times, mean for the verdict, in words.
+
+Not covered: by how much a draw moves a score (`llmtl.metrics.between_draws`).
+"""
+
+from llmtl.decision.one_draw import OneDraw, UnknownDraws
+from llmtl.report.metric_words import Words, listed
+from llmtl.task import Draw
+
+_OTHER = {
+    Draw.TRAINING: "another training",
+    Draw.DEMONSTRATIONS: "other demonstrations",
+    Draw.REPLIES: "the model's replies on another day",
+}
+"""What another draw of a strategy is."""
+_ONCE = {
+    Draw.TRAINING: "was trained once",
+    Draw.DEMONSTRATIONS: "was measured with one draw of demonstrations",
+    Draw.REPLIES: "was asked once",
+}
+
+
+def caution(item: OneDraw | UnknownDraws, words: Words) -> str:
+    """Return what to know of strategies that were drawn once."""
+    match item:
+        case OneDraw(strategy, draw, sd):
+            return (
+                f"{strategy} {_ONCE.get(draw, 'was drawn once')}: {_OTHER.get(draw, 'another draw')} would move its "
+                f"score by about {words.gap(sd)} (a standard deviation taken from elsewhere), so the intervals and "
+                "p-values of its comparisons are widened by that."
+            )
+        case UnknownDraws(strategies):
+            return (
+                f"Intervals and p-values hold for the given predictions of {listed(list(strategies))}, and not for "
+                "another training, other demonstrations or the same question asked again: give rows with several seeds "
+                "where those would change an answer, or a 'draw' of none where nothing would."
+            )
