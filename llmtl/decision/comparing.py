@@ -55,8 +55,10 @@ def over_seeds(evaluation: Evaluation, metric: Metric, config: DecisionConfig) -
     if evaluation.seed_predictions:
         measure = evaluation.measure(metric)
         score = interval_of(measure.value, _counts(evaluation, measure), seed=config.seed)
+    elif spread := sd_of_one_draw(evaluation, metric):
+        score = widen_score(evaluation.scores[metric.value], spread)
     else:
-        score = widen_score(evaluation.scores[metric.value], sd_of_one_draw(evaluation, metric))
+        return evaluation
     return replace(evaluation, scores={**evaluation.scores, metric.value: score})
 
 

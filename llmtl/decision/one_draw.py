@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llmtl.measured.evaluation import Evaluation
-from llmtl.metrics.between_draws import stated_sd
+from llmtl.metrics.between_draws import STATED, stated_sd
 from llmtl.task import Draw, Metric
 
 
@@ -43,6 +43,8 @@ def sd_of_one_draw(evaluation: Evaluation, metric: Metric) -> float:
         return 0.0
     if evaluation.draw_sd is not None:
         return evaluation.draw_sd
+    if evaluation.draw not in STATED:
+        return 0.0
     return stated_sd(evaluation.draw, evaluation.scores[metric.value].value, evaluation.n)
 
 

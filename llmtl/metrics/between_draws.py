@@ -9,9 +9,9 @@ score s, since no score moves far near 0 or 1.
                      "In-Context Learning with Long-Context Models"); `evals/aa.py` works it out. The median arm has
                      0.09, the worst 0.37. Demonstrations retrieved by similarity move nothing there.
     training         0.17: the root mean square of six published figures: 3 to 6 points at 8 examples per label of
-                     topics and sentiments, 7 at 32 and 64 of SST-5, 17 at 64 of emotion (RoBERTa-large; Tunstall et al. 2022,
-                     "Efficient Few-Shot Learning Without Prompts"), 2 of a student on Banking77, 0.1 BLEU of LoRA on
-                     E2E (Hu et al. 2022, "LoRA")
+                     topics and sentiments, 7 at 32 and 64 of SST-5, 17 at 64 of emotion (RoBERTa-large; Tunstall et
+                     al. 2022, "Efficient Few-Shot Learning Without Prompts"), 2 of a student on Banking77, 0.1 BLEU of
+                     LoRA on E2E (Hu et al. 2022, "LoRA")
     replies          0.05: 1.5 to 2 points between repeats of the same prompts, at about 0.85 right, as users of hosted
                      models and batched servers report
 
@@ -42,12 +42,12 @@ WIDENED = ", widened by a stated spread between draws"
 
 
 def stated_sd(draw: Draw, score: float, n: int) -> float:
-    """Look up the standard deviation between draws of a score on n examples; 0 where no draw matters.
+    """Look up the standard deviation between draws of a score on n examples, for a draw that matters.
 
     A score of 0 or 1 on few examples is not taken at its word: one example more is right and one wrong.
     """
     likely = (n * score + 1) / (n + 2)
-    return STATED.get(draw, 0.0) * math.sqrt(likely * (1 - likely))
+    return STATED[draw] * math.sqrt(likely * (1 - likely))
 
 
 def widen(found: PairedDifference, sd: float, *, alpha: float = 0.05) -> PairedDifference:

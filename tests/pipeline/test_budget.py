@@ -6,10 +6,11 @@ from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.pipeline.budget import FEWEST, plan
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, build
-from llmtl.task import Example, Split, Task
+from llmtl.task import Draw, Example, Split, Task
 
 TASK = Task("t", ("refund", "card lost"))
 FACTS = [strategy.facts for strategy in build(StrategiesConfig())]
+ONCE = dict.fromkeys(Draw, 1)
 TODAY = ("majority", "tfidf", "zero-shot", "few-shot", "many-shot", "knn-few-shot", "qlora")
 """The strategies whose shares of the time were chosen together."""
 
@@ -32,16 +33,40 @@ def test_an_ample_budget_keeps_everything_and_caps_training(tiny_llama):
     made = plan(36_000, split(40), TASK, FACTS, engine)
     assert (made.dev, made.test) == (40, 40)
     assert made.fit_seconds("tfidf") is None
-    assert sum(made.fitting.values()) == pytest.approx(0.73 * 36_000)
+    with_a_second_draw = {each.name: 1 + (each.draw is not Draw.NONE) * each.redraw for each in FACTS}
+    spent = sum(seconds * with_a_second_draw[name] for name, seconds in made.fitting.items())
+    assert spent == pytest.approx(0.73 * 36_000)
 
 
 def test_time_for_fitting_is_shared_by_weight_among_those_that_run():
-    made = plan(1000, split(40), TASK, [STRATEGIES[name].facts for name in TODAY], None)
+    made = plan(1000, split(40), TASK, [STRATEGIES[name].facts for name in TODAY], None, draws=ONCE)
     expected = {"qlora": 350, "zero-shot": 40, "few-shot": 120, "many-shot": 100, "knn-few-shot": 120}
     assert made.fitting == pytest.approx(expected)
-    alone = plan(1000, split(40), TASK, [STRATEGIES["qlora"].facts], None)
+    alone = plan(1000, split(40), TASK, [STRATEGIES["qlora"].facts], None, draws=ONCE)
     assert alone.fitting == {"qlora": pytest.approx(730)}
     assert alone.scaled(0.5).fit_seconds("qlora") == pytest.approx(365)
+
+
+def test_there_is_time_to_fit_twice_whoever_chance_decides_about():
+    """A second training takes as long as the first; other demonstrations a quarter of the search."""
+    made = plan(1000, split(40), TASK, [STRATEGIES[name].facts for name in TODAY], None)
+    share = 730 / (2 * 35 + 4 + 1.25 * (12 + 10) + 12)
+    expected = {"qlora": 35, "zero-shot": 4, "few-shot": 12, "many-shot": 10, "knn-few-shot": 12}
+    assert made.fitting == pytest.approx({name: share * weight for name, weight in expected.items()})
+    thrice = plan(1000, split(40), TASK, [STRATEGIES["qlora"].facts], None, draws={Draw.TRAINING: 3})
+    assert thrice.fitting == {"qlora": pytest.approx(730 / 3)}
+
+
+def test_test_is_cut_for_a_second_draw_and_a_second_draw_only_where_the_fewest_take_too_long(tiny_llama):
+    engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
+    facts = [STRATEGIES["few-shot"].facts]
+    seconds = 0.001
+    while (once := plan(seconds, split(4000), TASK, facts, engine, draws=ONCE)).test < 4 * FEWEST:
+        seconds *= 1.5
+    twice = plan(seconds, split(4000), TASK, facts, engine)
+    assert twice.draws == 2
+    assert twice.test < 0.8 * once.test
+    assert plan(0.0001, split(4000), TASK, facts, engine).draws == 1
 
 
 def test_without_a_model_nothing_is_cut():

@@ -7,6 +7,7 @@ import pytest
 
 from llmtl.cli import main
 from llmtl.decision.config import DecisionConfig
+from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
 from llmtl.errors import DataError, InputError
 from llmtl.kinds.generation import GENERATION
@@ -15,7 +16,7 @@ from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
 from llmtl.report.decision_file import from_json
 from llmtl.report.sentences import summarize
 from llmtl.report.wording import verdict
-from llmtl.task import Metric
+from llmtl.task import Draw, Metric
 
 LABELS = ("a", "b", "c")
 
@@ -45,7 +46,7 @@ def test_a_clear_winner_is_adopted_and_written(tmp_path, capsys):
     assert (decision.verdict, decision.winner) == ("adopt", "tuned")
     assert [item.test.n for item in decision.strategies] == [200, 200]
     assert decision.strategies[1].usd_per_1k_requests == pytest.approx(0.1)
-    assert decision.cautions == ()
+    assert decision.cautions == (UnknownDraws(("tfidf", "tuned")),)
 
 
 def test_without_dev_rows_it_says_that_it_halved_them_and_keeps_groups_together(tmp_path):
@@ -58,6 +59,35 @@ def test_without_dev_rows_it_says_that_it_halved_them_and_keeps_groups_together(
     assert "random half of the examples (200)" in summarize(decision).warnings[0]
     assert "no cost" in summarize(decision).warnings[1]
     assert "over groups" in decision.comparisons[0].method
+
+
+def test_one_draw_that_matters_is_widened_and_one_that_does_not_is_not(tmp_path):
+    base = write(tmp_path, "base", 0.6, split=halves, draw="none")
+    files = {
+        draw: write(tmp_path, name, 0.8, seed=1, split=halves, **({"draw": draw} if draw else {}))
+        for draw, name in ((None, "unsaid"), ("none", "fixed"), ("demonstrations", "shown"))
+    }
+    found = {draw: decide_predictions([base, path], baselines=("base",)) for draw, path in files.items()}
+    unsaid, fixed, shown = (found[draw].comparisons[0] for draw in (None, "none", "demonstrations"))
+    assert fixed.p == unsaid.p < 0.001 < shown.p
+    assert "exact McNemar" in fixed.method
+    assert (fixed.draw_sd, unsaid.draw_sd) == (0, 0)
+    assert shown.draw_sd == pytest.approx(0.17 * (0.8 * 0.2) ** 0.5, rel=0.05)
+    assert shown.ci95[1] - shown.ci95[0] > 2 * (fixed.ci95[1] - fixed.ci95[0])
+    assert found["none"].cautions == (NoCost(), NoLatency())
+    assert found[None].cautions[2:] == (UnknownDraws(("unsaid",)),)
+    assert found["demonstrations"].cautions[2:] == (OneDraw("shown", Draw.DEMONSTRATIONS, shown.draw_sd),)
+    [warning] = summarize(found["demonstrations"]).warnings[2:]
+    assert warning.startswith("shown was measured with one draw of demonstrations: other demonstrations would move")
+
+
+def test_rows_that_say_several_things_of_their_draw_are_refused(tmp_path):
+    odd = write(tmp_path, "odd", 0.8, split=halves, draw=lambda i: "none" if i else "training")
+    with pytest.raises(DataError, match="The rows of 'odd' say several things of 'draw'"):
+        decide_predictions([write(tmp_path, "base", 0.6, split=halves), odd])
+    wrong = write(tmp_path, "wrong", 0.8, split=halves, draw="luck")
+    with pytest.raises(DataError, match="line 1: 'draw' is wrong"):
+        decide_predictions([write(tmp_path, "base", 0.6, split=halves), wrong])
 
 
 def test_seeds_enter_the_interval(tmp_path):

@@ -6,7 +6,9 @@ import pytest
 
 import llmtl
 from llmtl.costs import UNKNOWN, Pricing, Spent
+from llmtl.decision.one_draw import OneDraw
 from llmtl.store import read_json
+from llmtl.task import Draw
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,35 @@ def test_a_tuned_finalist_is_trained_again(source):
     assert next(item.test.seeds for item in run.decision.strategies if item.name == "qlora") == 2
     assert "seeds" in run.decision.comparisons[0].method
     check_spending(run, tuned)
+
+
+def test_a_finalist_with_demonstrations_is_given_others(source):
+    run = llmtl.run(source / "recipe.yaml", out=source / "draws", overrides=["strategies.run=[tfidf, few-shot]"])
+    [shown] = [item for item in run.evaluations if (item.strategy, item.split) == ("few-shot", "test")]
+    result = next(item.test for item in run.decision.strategies if item.name == "few-shot")
+    assert (result.seeds, result.draw, result.draw_sd) == (3, Draw.DEMONSTRATIONS, 0.0)
+    assert [len(each) for each in shown.seed_predictions] == [shown.n, shown.n]
+    folders = sorted((run.folder / "steps").glob("fit-few-shot*"))
+    prompts = [read_json(folder / "prompt.json") for folder in folders]
+    assert len(folders) == 3
+    assert len({tuple(prompt["demonstrations"]) for prompt in prompts}) == 3
+    assert len({prompt["instruction"] for prompt in prompts}) == 1  # the wording is that of the first fit
+    own = run.folder / run.index.fits["few-shot"]
+    trace = {folder: read_json(folder / "result.json")["findings"][0] for folder in folders}
+    assert {len(found["tried"]) for folder, found in trace.items() if folder != own} == {1}
+    assert run.result.spending.training_seeds.seconds > 0
+    tfidf = next(item.test for item in run.decision.strategies if item.name == "tfidf")
+    assert (tfidf.seeds, tfidf.draw, tfidf.draw_sd) == (1, Draw.NONE, 0.0)
+    assert all(not isinstance(item, OneDraw) for item in run.decision.cautions)
+
+
+def test_one_draw_widens_the_verdict_and_says_so(source):
+    chosen = ["strategies.run=[tfidf, few-shot]", "decision.draws=1"]
+    run = llmtl.run(source / "recipe.yaml", out=source / "draws", overrides=chosen)
+    [once] = [item for item in run.decision.cautions if isinstance(item, OneDraw)]
+    assert (once.strategy, once.draw) == ("few-shot", Draw.DEMONSTRATIONS)
+    assert run.decision.comparisons[0].draw_sd == pytest.approx(once.sd)
+    assert any("few-shot was measured with one draw of demonstrations" in line for line in run.summary.warnings)
 
 
 def check_spending(run, tuned):

@@ -73,7 +73,15 @@ def test_the_demanded_fields_are_there_and_required():
     assert set(document) >= DEMANDED
     assert set(document["strategies"][0]) >= DEMANDED_OF_A_STRATEGY
     assert set(document["strategies"][0]["dev"]) == {"value", "ci95", "n"}
-    assert set(document["strategies"][0]["test"]) == {"value", "ci95", "n", "failed", "seeds"}
+    assert set(document["strategies"][0]["test"]) == {
+        "value",
+        "ci95",
+        "n",
+        "failed",
+        "seeds",
+        "draw",
+        "draw_sd",
+    }
     assert set(document["comparisons"][0]) >= {"a", "b", "difference", "ci95", "p", "p_holm", "method"}
     assert document["verdict"] in {"adopt", "tie", "baseline", "inconclusive"}
     assert set(schema()["required"]) >= DEMANDED
