@@ -62,12 +62,12 @@ def test_a_finalist_with_demonstrations_is_given_others(source):
     run = llmtl.run(source / "recipe.yaml", out=source / "draws", overrides=["strategies.run=[tfidf, few-shot]"])
     [shown] = [item for item in run.evaluations if (item.strategy, item.split) == ("few-shot", "test")]
     result = next(item.test for item in run.decision.strategies if item.name == "few-shot")
-    assert (result.seeds, result.draw, result.draw_sd) == (3, Draw.DEMONSTRATIONS, 0.0)
-    assert [len(each) for each in shown.seed_predictions] == [shown.n, shown.n]
+    assert (result.seeds, result.draw, result.draw_sd) == (2, Draw.DEMONSTRATIONS, 0.0)  # a CPU has a time budget
+    assert [len(each) for each in shown.seed_predictions] == [shown.n]
     folders = sorted((run.folder / "steps").glob("fit-few-shot*"))
     prompts = [read_json(folder / "prompt.json") for folder in folders]
-    assert len(folders) == 3
-    assert len({tuple(prompt["demonstrations"]) for prompt in prompts}) == 3
+    assert len(folders) == 2
+    assert len({tuple(prompt["demonstrations"]) for prompt in prompts}) == 2
     assert len({prompt["instruction"] for prompt in prompts}) == 1  # the wording is that of the first fit
     own = run.folder / run.index.fits["few-shot"]
     trace = {folder: read_json(folder / "result.json")["findings"][0] for folder in folders}
