@@ -277,12 +277,19 @@ def _caution(case: Case, item: Caution) -> str:
             return f"Test has only {n} examples: true differences below {least} mostly go unseen."
         case Failures(strategy, failed, n):
             return f"{strategy} failed on {failed} of {n} test examples; failures count as errors."
+        case Incapable() | AllZero() | OneDraw() | UnknownDraws():
+            return _of_strategies(case, item)
+        case Halved() | NoCost() | NoLatency():
+            return _of_files(item)
+
+
+def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws) -> str:
+    """Return what strategies cannot do, or what their draws leave open."""
+    match item:
         case Incapable() | AllZero():
             return claims.warning(item, case.words, winner=case.decision.winner)
         case OneDraw() | UnknownDraws():
             return draw_words.caution(item, case.words)
-        case Halved() | NoCost() | NoLatency():
-            return _of_files(item)
 
 
 def _of_files(item: Halved | NoCost | NoLatency) -> str:
