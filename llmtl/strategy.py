@@ -71,9 +71,10 @@ class Prediction:
     """One predicted canonical answer, or a recorded failure (`answer` None and `failure` saying why).
 
     `probabilities` has one entry per label of the task and sums to 1 (classification), or is empty: after a failure,
-    where the model tells none, and for other kinds of task. `dropped_spans` counts what a model extracted that is not
-    in the input. Token counts are 0 for strategies without a language model. `seconds` is this input's share of its
-    batch's wall time.
+    where the model tells none, and for other kinds of task. `confidence`, 0 to 1, is how sure of its answer a predictor
+    is that gives no such probabilities; None where it does not say. `dropped_spans` counts what a model extracted that
+    is not in the input. Token counts are 0 for strategies without a language model. `seconds` is this input's share of
+    its batch's wall time.
     """
 
     id: str
@@ -85,6 +86,14 @@ class Prediction:
     cached_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0.0
+    confidence: float | None = None
+
+    @property
+    def certainty(self) -> float | None:
+        """Give the probability of the answer, or else the confidence; None after a failure and where none is known."""
+        if self.answer is None:
+            return None
+        return self.probabilities.get(self.answer, self.confidence)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,13 @@ class DecisionConfig(BaseModel):
         le=10,
         description="The same for tuned finalists alone, of which every draw is a training; by default as 'draws'.",
     )
+    max_error_automated: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="The largest share of errors among the answers that are used without a person looking at them: the "
+        "report says what share of inputs can be left to each strategy that tells how sure it is.",
+    )
     max_usd_per_1k: float | None = Field(default=None, gt=0, description="The most that 1,000 requests may cost, USD.")
     max_p95_ms: float | None = Field(
         default=None, gt=0, description="The longest 95th-percentile latency of one request, milliseconds."

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
+from llmtl.decision.promise import Automated, Ladder
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.strategy import Role
@@ -186,6 +187,7 @@ class Choice:
     `dropped` left the race on dev: they could not be chosen, but may be compared. `optimism` is by how much the dev
     score of the strategy flatters it because it was chosen on dev; None where that could not be estimated.
     `labels_used` counts the labels of train and dev that a strategy takes, where that is known.
+    `ladders` are the thresholds of confidence that test may confirm.
     """
 
     strategy: str
@@ -202,6 +204,7 @@ class Choice:
     optimism: float | None = None
     barred: Mapping[str, tuple[Broken, ...]] = field(default_factory=dict)
     labels_used: Mapping[str, int] = field(default_factory=dict)
+    ladders: tuple[Ladder, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -348,6 +351,8 @@ class Decision:
     cheapest of the tied, whether or not it may win. `requests` are those expected over the horizon, `grouped` says
     whether test examples come in groups. `value_of_accuracy` says which strategy is the best at which cost of an error.
     A decision of version 1 of `decision.json` has no rule: its sentences were kept instead.
+    `automation` says how much can be left to each strategy alone at an error of at most
+    `max_error_automated`; earlier versions did not ask.
     """
 
     task: str
@@ -373,6 +378,8 @@ class Decision:
     changes: tuple[Change, ...] = ()
     cautions: tuple[Caution, ...] = ()
     value_of_accuracy: ValueOfAccuracy | None = None
+    max_error_automated: float | None = None
+    automation: tuple[Automated, ...] = ()
 
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""

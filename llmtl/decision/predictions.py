@@ -1,13 +1,14 @@
 """Prediction files made elsewhere, read into evaluations: one file a strategy, one JSON object a line.
 
     {"id": "17", "reference": "refund", "prediction": "refund", "cost": 0.0002, "latency_ms": 310, "seed": 0,
-     "draw": "demonstrations", "split": "test", "group": "customer-4"}
+     "draw": "demonstrations", "split": "test", "group": "customer-4", "confidence": 0.93}
 
 `id`, `reference` and `prediction` are needed; a `prediction` of null is a failure and counts as an error. `cost` is USD
-for the request. `seed` numbers draws, and `draw` says what another one would be: `training`, `demonstrations`,
-`replies` (the same question asked again), or `none` where nothing would change. For generation `reference` may be a
-list of equally right texts; labels and spans may be JSON lists. A strategy is named after its file; `NAME.dev.jsonl`
-and `NAME.test.jsonl` are two parts of one strategy.
+for the request. `confidence` (0 to 1, say the probability of the answer) is how sure the strategy is of it: it tells
+how much can be left to the strategy. `seed` numbers draws, and `draw` says what another one would be: `training`,
+`demonstrations`, `replies` (the same question asked again), or `none` where nothing would change. For generation
+`reference` may be a list of equally right texts; labels and spans may be JSON lists. A strategy is named after its
+file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one strategy.
 
 Not covered: making the decision (`llmtl.pipeline.decide_files`).
 """
@@ -47,6 +48,7 @@ class PredictionRow(BaseModel):
     draw: Draw | None = None
     split: str | None = None
     group: str | int | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1)
 
 
 @dataclass(frozen=True)
@@ -274,4 +276,9 @@ def _check_agree(a: str, ours: Mapping[str, FileAnswer], b: str, theirs: Mapping
 
 
 def _prediction(answer: FileAnswer) -> Prediction:
-    return Prediction(id=answer.id, answer=answer.answer, failure="no prediction" if answer.answer is None else None)
+    return Prediction(
+        id=answer.id,
+        answer=answer.answer,
+        failure="no prediction" if answer.answer is None else None,
+        confidence=answer.row.confidence,
+    )

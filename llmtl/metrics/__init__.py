@@ -15,6 +15,7 @@
     optimism.py             by how much the dev score of a chosen strategy flatters it
     power.py                what a test can find, and how many examples it takes
     predictive.py           the chance that further examples settle a difference
+    selective.py            how much can be left to answers that are sure enough
     calibration.py          expected calibration error
     recalibration.py        probabilities corrected for a model's leaning to some labels
 

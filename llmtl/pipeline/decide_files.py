@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from llmtl.costs import PriceConfig
+from llmtl.decision.automation import with_automation, with_ladders
 from llmtl.decision.choice import choose
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
@@ -76,10 +77,12 @@ def decide_predictions(
     if no_cost:
         measured["dev"].sort(key=lambda item: -item.scores[known.metric.value].value)
     choice = choose(known, measured["dev"], config=config, prices=prices, written_at=now())
+    choice = with_ladders(choice, measured["dev"], len(on_test), metric=known.metric, config=config)
     notes += _unknown(priced=not no_cost, untimed=no_latency, timed=len(no_latency) < len(found))
     decision = decide(
         known, choice, dev=measured["dev"], test=measured["test"], config=config, prices=prices, notes=notes
     )
+    decision = with_automation(decision, measured["test"], config=config)
     if out is not None:
         write_json(Path(out) / "decision.json", to_json(decision, summarize(decision)))
     return decision

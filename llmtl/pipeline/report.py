@@ -107,6 +107,8 @@ def as_served(run: Run, served: Served) -> tuple[Decision, Summary]:
     test = [item for item in run.evaluations if item.split == "test"]
     left = [_at(served, item, prices) for item in run.left]
     again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices, dropped=left)
+    kept = run.decision  # what can be left to a strategy does not hang on how it is served
+    again = replace(again, max_error_automated=kept.max_error_automated, automation=kept.automation)
     same = (again.verdict, again.winner) == (run.decision.verdict, run.decision.winner)
     eligible = [result.name for result in run.decision.strategies if result.eligible]
     broken = [found for item in dev if item.strategy == served.strategy and (found := broken_by(item, config, prices))]

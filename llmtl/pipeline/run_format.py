@@ -191,6 +191,7 @@ def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
             "reference": reference,
             "prediction": item.answer,
             "probabilities": dict(item.probabilities),
+            "confidence": item.certainty,
             "failure": item.failure,
             "dropped_spans": item.dropped_spans,
             "prompt_tokens": item.prompt_tokens,

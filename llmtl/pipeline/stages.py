@@ -15,6 +15,7 @@ from typing import Any
 
 from llmtl.data import subsample
 from llmtl.data.file_formats import is_table
+from llmtl.decision.automation import with_automation, with_ladders
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Choice
@@ -120,6 +121,7 @@ def _carry_out(
         dropped=[evaluation for evaluation, _ in raced.left],
     )
     dev_scored, test_scored = [item for item, _ in dev], [item for item, _ in test]
+    decision = with_automation(decision, test_scored, config=recipe.decision)
     curves = write_curves(bench, dev_scored)
     dev_all = [*dev_scored, *(evaluation for evaluation, _ in raced.left)]
     noise = write_noise(bench, decision, dev=dev_all, test=test_scored)
@@ -220,23 +222,26 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
     recipe = bench.prepared.recipe
 
     def compute(_: Path) -> dict[str, Any]:
-        evaluations = [evaluation for evaluation, _ in raced.finished]
+        evaluations, left = ([evaluation for evaluation, _ in part] for part in (raced.finished, raced.left))
+        choice = choose(
+            bench.prepared.task,
+            evaluations,
+            config=recipe.decision,
+            prices=recipe.prices,
+            written_at=now(),
+            dropped=raced.dropped,
+            left=left,
+            labels_used=_labels_used(bench),
+        )
+        n_test, metric = len(bench.split.test), bench.prepared.task.metric
         return choice_to_json(
-            choose(
-                bench.prepared.task,
-                evaluations,
-                config=recipe.decision,
-                prices=recipe.prices,
-                written_at=now(),
-                dropped=raced.dropped,
-                left=[evaluation for evaluation, _ in raced.left],
-                labels_used=_labels_used(bench),
-            )
+            with_ladders(choice, [*evaluations, *left], n_test, metric=metric, config=recipe.decision)
         )
 
     depends_on = {
         "format": SCHEMA_VERSION,
         "dev": [path.name for _, path in (*raced.finished, *raced.left)],
+        "test": len(bench.split.test),
         "decision": recipe.decision.model_dump(mode="json"),
         "prices": recipe.prices.model_dump(mode="json"),
     }

@@ -20,10 +20,12 @@ from llmtl.report.charts.differences import difference_strips
 from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
+from llmtl.report.charts.risk_coverage import risk_chart
 from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
+from llmtl.report.left_to_it import HOW, LeftToIt, left_to
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import html_templates
 from llmtl.report.view import View, build_view
@@ -40,7 +42,7 @@ def write_html(content: ReportContent, path: Path) -> None:
 
 def render_html(content: ReportContent) -> str:
     """Return the page as text."""
-    view = build_view(content)
+    view, left = build_view(content), left_to(content)
     script = files("llmtl.report").joinpath("report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
@@ -50,10 +52,12 @@ def render_html(content: ReportContent) -> str:
             view=view,
             content=content,
             decision=content.decision,
-            charts=_charts(view),
+            charts=_charts(view) | {"risk": _risk(left)},
+            left=left,
+            how_left=HOW,
             marks=_marks(),
             roles=[role for role in Role if any(row.result.role is role for row in view.rows)],
-            sections=_sections(view),
+            sections=_sections(view, left),
             judge=judging,
             no_limits=NO_LIMITS,
             noise_words=noise,
@@ -72,7 +76,7 @@ def _style() -> str:
     return f"{colours}@media print {{ :root {{ {light} }} }}\n{palette.chart_rules()}{page}"
 
 
-def _sections(view: View) -> list[tuple[str, str]]:
+def _sections(view: View, left: LeftToIt | None) -> list[tuple[str, str]]:
     shown = [
         ("verdict", "Verdict", True),
         ("why", "Why", True),
@@ -80,6 +84,7 @@ def _sections(view: View) -> list[tuple[str, str]]:
         ("cost", "Score against cost", any(row.result.usd_per_1k_requests is not None for row in view.rows)),
         ("strategies", "Strategies", True),
         ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
+        ("automation", "What can be left to it", left is not None),
         ("judge", "Second opinion", view.content.judging is not None),
         ("served", "As served", view.content.served is not None),
         ("labels", "How many labels", bool(view.content.curves and view.content.curves.sentence)),
@@ -152,6 +157,13 @@ def _charts(view: View) -> dict[str, Any]:
         "heat_map": heat_map(large, width=_HEAT_MAP, name="heat-map") if large else None,
         "reliability": reliability_chart(view.reliability, width=270, name="reliability") if view.reliability else None,
     }
+
+
+def _risk(left: LeftToIt | None) -> dict[str, Markup | None]:
+    def risk(width: float, name: str) -> Markup | None:
+        return risk_chart(left, width=width, name=name) if left else None
+
+    return _both(risk, "risk")
 
 
 def _searches(view: View) -> dict[str, Markup | None]:

@@ -8,6 +8,7 @@ from statistics import median, stdev
 
 from llmtl.report import judging, noise, wording
 from llmtl.report.content import ReportContent
+from llmtl.report.left_to_it import HOW, left_to
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import markdown_templates
 from llmtl.report.view import build_view
@@ -25,6 +26,8 @@ def markdown(content: ReportContent) -> str:
         content=content,
         judge=judging,
         noise_words=noise,
+        left=left_to(content),
+        how_left=HOW,
         no_limits=NO_LIMITS,
         nothing=wording.NOTHING,
         most_examples=_EXAMPLES,

@@ -35,7 +35,7 @@ from llmtl.decision.outcome import (
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
-from llmtl.report import claims, draw_words, wording
+from llmtl.report import claims, draw_words, promises, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.metric_words import Words, usd
@@ -158,6 +158,7 @@ def _reasons(case: Case) -> tuple[str, ...]:
     if note:
         lines.append(f"The target is {note}.")
     lines += _cost(decision)
+    lines += promises.sentences(decision)
     lines += [f"{name} could not be chosen: {constraints_broken(broken)}." for name, broken in choice.barred.items()]
     lines += [f"{drop.strategy}: {_why_dropped(drop, words)}." for drop in choice.dropped]
     found = decision.minimum_detectable_difference

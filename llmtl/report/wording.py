@@ -166,6 +166,14 @@ def shares(ends: tuple[float, float]) -> str:
     return f"{100 * low:.1f}{_EN_DASH}{100 * high:.1f}%" if _known(low) and _known(high) else NOTHING
 
 
+def small_share(value: float) -> str:
+    """Return a small share in percent with up to one decimal: `5%`, `1.6%`."""
+    if not _known(value):
+        return NOTHING
+    digits = f"{100 * value:.1f}"
+    return f"{digits.removesuffix('.0')}%"
+
+
 def plural(number: float, noun: str) -> str:
     """Return a number with its noun: `1 example`, `96 examples`."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
@@ -246,6 +254,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "percent": percent,
     "share": share,
     "shares": shares,
+    "small_share": small_share,
     "plural": plural,
     "metric_name": metric_name,
     "role_name": role_name,

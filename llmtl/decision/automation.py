@@ -1,0 +1,175 @@
+"""How much can be left to a strategy: the share of inputs that it may answer alone, wrong in at most x% of them.
+
+Dev fixes the thresholds to try, before test is opened; test says which of them holds, by the exact procedure of
+`llmtl.metrics.selective`. What is said of the strategy that dev chose is wrong in at most alpha of all cases. What is
+said of the others is wrong, of any of them together, in at most alpha too: they share it evenly (Bonferroni), so that
+bounds and tests agree.
+
+An answer is an error unless it is exactly right: every label, every span. A strategy whose confidence is not shown to
+be higher where it is right gets no threshold: it can be trusted with everything or with nothing.
+
+Not covered: words (`llmtl.report.automation`), serving the threshold (`llmtl.serving`).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from llmtl.decision.config import DecisionConfig
+from llmtl.decision.outcome import Choice, Decision
+from llmtl.decision.promise import Automated, Ladder, Promise, UnknownInputs
+from llmtl.measured.evaluation import Evaluation
+from llmtl.metrics.selective import (
+    Floats,
+    Marked,
+    answered,
+    build_ladder,
+    climb,
+    errors_among,
+    expected_share,
+    fewest_to_show,
+    separation,
+)
+from llmtl.strategy import Prediction
+from llmtl.values import RIGHT_OR_WRONG, Metric
+
+ORDERED = 0.05
+"""The largest p-value at which dev shows that right answers have more confidence than wrong ones."""
+
+
+def marked(evaluation: Evaluation) -> Marked:
+    """Return the confidence of each prediction, and whether it is exactly right."""
+    metric = next(item for item in evaluation.kind.metrics if item in RIGHT_OR_WRONG)
+    right = evaluation.measure(metric).each(evaluation.answers) == 1
+    return Marked.of(_certainties(evaluation.predictions), right, evaluation.groups)
+
+
+def with_ladders(
+    choice: Choice, dev: Sequence[Evaluation], n_test: int, *, metric: Metric, config: DecisionConfig
+) -> Choice:
+    """Return the choice with the thresholds that dev fixed, to be written down with it."""
+    ladders = fix_ladders(dev, n_test, metric=metric, chosen=choice.strategy, config=config)
+    return replace(choice, ladders=ladders)
+
+
+def with_automation(
+    decision: Decision,
+    test: Sequence[Evaluation],
+    *,
+    config: DecisionConfig,
+    unknown: Mapping[str, Sequence[Prediction]] | None = None,
+) -> Decision:
+    """Return the decision with what test shows about the thresholds of its choice."""
+    found = automated(decision.choice.ladders, {item.strategy: item for item in test}, config=config, unknown=unknown)
+    return replace(decision, max_error_automated=config.max_error_automated, automation=found)
+
+
+def fix_ladders(
+    dev: Sequence[Evaluation], n_test: int, *, metric: Metric, chosen: str, config: DecisionConfig
+) -> tuple[Ladder, ...]:
+    """Return the thresholds to try on test, by strategy: from dev alone, and the number of test examples."""
+    able = [item.strategy for item in dev if _why_unable(item, metric) is None and item.strategy != chosen]
+    shared = config.alpha / max(1, len(able))
+    return tuple(
+        _ladder(item, n_test, metric=metric, level=config.alpha if item.strategy == chosen else shared, config=config)
+        for item in dev
+    )
+
+
+def automated(
+    ladders: Sequence[Ladder],
+    test: Mapping[str, Evaluation],
+    *,
+    config: DecisionConfig,
+    unknown: Mapping[str, Sequence[Prediction]] | None = None,
+) -> tuple[Automated, ...]:
+    """Return what test shows, for every strategy that was tested; `unknown` are predictions on inputs of no label."""
+    return tuple(
+        _automated(ladder, test[ladder.strategy], config.max_error_automated, (unknown or {}).get(ladder.strategy, ()))
+        for ladder in ladders
+        if ladder.strategy in test
+    )
+
+
+def _why_unable(evaluation: Evaluation, metric: Metric) -> Promise | None:
+    if not evaluation.kind.has_labels and metric not in RIGHT_OR_WRONG:
+        return Promise.BY_DEGREES
+    if all(prediction.certainty is None for prediction in evaluation.predictions):
+        return Promise.NO_CONFIDENCE
+    return None
+
+
+def _ladder(dev: Evaluation, n_test: int, *, metric: Metric, level: float, config: DecisionConfig) -> Ladder:
+    unable = _why_unable(dev, metric)
+    if unable is not None:
+        return Ladder(dev.strategy, (), level, why_none=unable)
+    known, limit = marked(dev), config.max_error_automated
+    answers = np.isfinite(known.confidence)
+    found = separation(known.confidence[answers & known.right], known.confidence[answers & ~known.right])
+    ordered = found is not None and found.p <= ORDERED
+    rungs = build_ladder(known, n_test, limit=limit, level=level, all_or_none=not ordered)
+    why = None
+    if not rungs:
+        few = n_test < fewest_to_show(limit, level)
+        why = Promise.TOO_FEW if few else Promise.NO_THRESHOLD if ordered else Promise.UNORDERED
+    return Ladder(
+        strategy=dev.strategy,
+        thresholds=tuple(rung.threshold for rung in rungs),
+        level=level,
+        expected_share=expected_share(rungs),
+        auroc=None if found is None else found.auroc,
+        why_none=why,
+    )
+
+
+def _automated(ladder: Ladder, test: Evaluation, limit: float, unknown: Sequence[Prediction]) -> Automated:
+    needed = fewest_to_show(limit, ladder.level)
+    known = marked(test)
+    threshold, promise = None, ladder.why_none or Promise.NOT_SHOWN
+    if ladder.thresholds:
+        reached = climb(ladder.thresholds, known, limit=limit, level=ladder.level)
+        threshold = ladder.thresholds[0] if reached is None else reached
+        promise = Promise.NOT_SHOWN if reached is None else Promise.SHOWN
+    about_unknown = _unknown(known.confidence, unknown, threshold) if unknown else None
+    if threshold is None:
+        return Automated(
+            ladder.strategy, promise, test.n, ladder.level, needed, auroc=ladder.auroc, unknown=about_unknown
+        )
+    through, wrong = answered(known, threshold), errors_among(known, threshold)
+    share = through.interval()
+    return Automated(
+        strategy=ladder.strategy,
+        promise=promise,
+        n=test.n,
+        level=ladder.level,
+        needed=needed,
+        threshold=threshold,
+        answered=through.hits,
+        share=share.value,
+        share_ci95=(share.low, share.high),
+        errors=wrong.hits,
+        at_most=limit if promise is Promise.SHOWN else wrong.at_most(ladder.level),
+        auroc=ladder.auroc,
+        unknown=about_unknown,
+    )
+
+
+def _unknown(known: Floats, unknown: Sequence[Prediction], threshold: float | None) -> UnknownInputs:
+    there = Marked.of(_certainties(unknown), [False] * len(unknown))
+    # a failed prediction has no confidence at all: it counts as less than any other
+    found = separation(known, there.confidence) if np.isfinite(there.confidence).any() else None
+    if threshold is None:
+        return UnknownInputs(there.n, None if found is None else found.auroc, None, None)
+    through = answered(there, threshold).interval()
+    return UnknownInputs(
+        there.n,
+        None if found is None else found.auroc,
+        1 - through.value,
+        (1 - through.high, 1 - through.low),
+    )
+
+
+def _certainties(predictions: Sequence[Prediction]) -> list[float]:
+    return [-math.inf if item.certainty is None else item.certainty for item in predictions]
