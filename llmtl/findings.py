@@ -12,7 +12,10 @@ from pydantic import Field, TypeAdapter
 
 @dataclass(frozen=True)
 class TriedPrompt:
-    """A prompt's scores by metric on the dev examples of a search; `instruction` counts the wordings of the search."""
+    """A prompt's scores by metric on the dev examples of a search; `instruction` counts the wordings of the search.
+
+    `rotations` is in how many orders the labels were listed, each asked once.
+    """
 
     shots: int
     seed: int
@@ -20,6 +23,7 @@ class TriedPrompt:
     failed: int
     seconds: float
     instruction: int = 0
+    rotations: int = 1
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class LeftOutPrompt:
     seed: int
     reason: str
     instruction: int = 0
+    rotations: int = 1
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class SearchTrace:
     dev_examples: int
     tried: tuple[TriedPrompt, ...]
     left_out: tuple[LeftOutPrompt, ...] = ()
+    rotations: int = 1
     tag: Literal["search"] = "search"
 
 

@@ -161,7 +161,8 @@ class PromptServed:
 
     `instruction` is what the model is told, None for the task's own; `demonstrations` are shown before every input.
     `calibration` corrects the label probabilities and thereby the label. `max_tokens` is the most that an answer may
-    have where one is written, its end included; None where labels are scored.
+    have where one is written, its end included; None where labels are scored. The model is asked once for each of
+    `rotations` orders of the labels, and what it says is averaged (`llmtl.prompting.rotations`).
     """
 
     instruction: str | None = None
@@ -170,6 +171,7 @@ class PromptServed:
     calibration: "LabelCalibration | None" = None
     adapter: Path | None = None
     max_tokens: int | None = None
+    rotations: int = 1
 
 
 @dataclass(frozen=True)

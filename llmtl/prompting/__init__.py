@@ -3,6 +3,7 @@
     config.py          what a recipe may choose
     template.py        the wording of one task for one model
     predictors.py      predictors that prompt a model
+    rotations.py       the labels of a prompt in several orders, averaged
     instructions.py    wordings of the instruction
     demonstrations.py  balanced, interleaved demonstrations
     fixed_shots.py     the same demonstrations for every input

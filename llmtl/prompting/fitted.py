@@ -1,6 +1,7 @@
 """A prompt as it was chosen: kept as JSON, and asked through the engine that the run loads when it is first needed.
 
-    prompt.json    instruction, ids of demonstrations or how they are retrieved, calibration, room for an answer
+    prompt.json    instruction, ids of demonstrations or how they are retrieved, calibration, orders of the labels, room
+                   for an answer
 
 Not covered: choosing it (`search`), the adapter that it may be asked with (`llmtl.strategies.qlora`).
 """
@@ -73,7 +74,12 @@ def fixed(context: FitContext, prompt: PromptServed, *, adapter: Path | None = N
 def fixed_asker(context: FitContext, prompt: PromptServed, engine: Engine) -> Asker:
     """Make what asks an engine with the prompt's demonstrations before every input."""
     prompts = Prompts(context, engine, max_tokens=prompt.max_tokens)
-    return prompts.predictor(told(prompt, context), lambda text: prompt.demonstrations, calibration=prompt.calibration)
+    return prompts.predictor(
+        told(prompt, context),
+        lambda text: prompt.demonstrations,
+        calibration=prompt.calibration,
+        rotations=prompt.rotations,
+    )
 
 
 def told(prompt: PromptServed, context: FitContext) -> str:
@@ -89,6 +95,8 @@ def answer_finding(prompt: PromptServed) -> tuple[AnswerRoom, ...]:
 def kept_form(prompt: PromptServed) -> dict[str, Any]:
     """Describe a prompt in JSON values; examples are named by their ids in train."""
     kept: dict[str, Any] = {"instruction": prompt.instruction, "max_tokens": prompt.max_tokens}
+    if prompt.rotations > 1:
+        kept["rotations"] = prompt.rotations
     if prompt.retrieved is None:
         kept["demonstrations"] = [example.id for example in prompt.demonstrations]
     else:
@@ -117,6 +125,7 @@ def prompt_of(context: FitContext, kept: Mapping[str, Any]) -> PromptServed:
         retrieved=retrieved,
         calibration=_calibration(kept.get("calibration")),
         max_tokens=kept.get("max_tokens"),
+        rotations=int(kept.get("rotations", 1)),
     )
 
 

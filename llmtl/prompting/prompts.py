@@ -9,6 +9,7 @@ from dataclasses import replace
 from llmtl.engines.protocol import Engine
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.prompting.predictors import Asker, Demonstrations, answer_room, no_demonstrations, prompt_predictor
+from llmtl.prompting.rotations import RotatedPredictor, label_orders
 from llmtl.prompting.template import Template
 from llmtl.strategy import FitContext
 from llmtl.task import Example
@@ -24,14 +25,17 @@ class Prompts:
         self.context = context
         self.engine: Engine = engine if engine is not None else context.load_engine(None)
         self._given = max_tokens
-        self._templates: dict[str, Template] = {}
+        self._templates: dict[tuple[str, tuple[str, ...]], Template] = {}
         self._rooms: dict[str, int] = {}
 
-    def template(self, instruction: str) -> Template:
-        """Make the template that says `instruction`."""
-        if instruction not in self._templates:
-            self._templates[instruction] = Template(replace(self.context.task, instruction=instruction), self.engine)
-        return self._templates[instruction]
+    def template(self, instruction: str, labels: tuple[str, ...] | None = None) -> Template:
+        """Make the template that says `instruction` and lists `labels` in this order, the task's by default."""
+        listed = self.context.task.labels if labels is None else labels
+        key = instruction, listed
+        if key not in self._templates:
+            told = replace(self.context.task, instruction=instruction, labels=listed)
+            self._templates[key] = Template(told, self.engine)
+        return self._templates[key]
 
     def predictor(
         self,
@@ -39,13 +43,26 @@ class Prompts:
         demonstrations: Demonstrations = no_demonstrations,
         *,
         calibration: LabelCalibration | None = None,
+        rotations: int = 1,
     ) -> Asker:
-        """Make the predictor that says `instruction`."""
+        """Make the predictor that says `instruction` and asks with the labels in `rotations` orders."""
+        if rotations == 1:
+            return self._asker(self.template(instruction), demonstrations, calibration)
+        orders = label_orders(self.context.task.labels, rotations)
+        return RotatedPredictor(
+            [self._asker(self.template(instruction, order), demonstrations) for order in orders],
+            calibration=calibration,
+        )
+
+    def _asker(
+        self, template: Template, demonstrations: Demonstrations, calibration: LabelCalibration | None = None
+    ) -> Asker:
+        """Make the predictor of one template."""
         return prompt_predictor(
             self.context.task,
             self.engine,
-            self.template(instruction),
-            max_tokens=self.max_tokens(instruction),
+            template,
+            max_tokens=self.max_tokens(template.task.instruction),
             demonstrations=demonstrations,
             calibration=calibration,
         )

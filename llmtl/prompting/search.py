@@ -13,12 +13,16 @@ from llmtl.task import Example, Task, references
 
 @dataclass(frozen=True)
 class Candidate:
-    """A number of demonstrations, a seed and a wording of the instruction, with the predictor that uses them."""
+    """A number of demonstrations, a seed and a wording of the instruction, with the predictor that uses them.
+
+    `rotations` is in how many orders of the labels the predictor asks.
+    """
 
     shots: int
     seed: int
     predictor: Asker
     instruction: int = 0
+    rotations: int = 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Found:
             dev_examples=len(self.dev),
             tried=self.tried,
             left_out=(*too_long, *self.left_out),
+            rotations=self.best.rotations,
         )
 
 
@@ -69,9 +74,9 @@ def search(
 ) -> Found:
     """Return the candidate with the best decision metric on `dev`.
 
-    Equal scores go to fewer shots, then to the earlier wording, then to the lower seed. Candidates are scored in the
-    order given, those of `further` last, until another one as slow as the slowest so far would exceed the budget's
-    seconds; the first is always scored.
+    Equal scores go to fewer prompts per input, then to fewer shots, then to the earlier wording, then to the lower
+    seed. Candidates are scored in the order given, those of `further` last, until another one as slow as the slowest so
+    far would exceed the budget's seconds; the first is always scored.
     """
     race = _Race(context, tuple(dev))
     race.run(candidates, f"{name}: choosing demonstrations")
@@ -100,10 +105,17 @@ class _Race:
         limit = self._context.budget.train_seconds
         with self._context.progress.stage(stage, len(candidates) * len(self.dev)) as advance:
             for candidate in candidates:
-                slowest = max((scored.seconds for _, scored, _ in self.tried), default=0.0)
-                if self.tried and limit is not None and perf_counter() - self._start + slowest > limit:
-                    reason = f"the time limit of {limit:.0f} s was near"
-                    self.late.append(LeftOutPrompt(candidate.shots, candidate.seed, reason, candidate.instruction))
+                needed = self._forecast(candidate)
+                if self.tried and limit is not None and perf_counter() - self._start + needed > limit:
+                    self.late.append(
+                        LeftOutPrompt(
+                            candidate.shots,
+                            candidate.seed,
+                            f"the time limit of {limit:.0f} s was near",
+                            candidate.instruction,
+                            candidate.rotations,
+                        )
+                    )
                     advance(len(self.dev))
                 else:
                     self.tried.append(self._score(candidate, advance))
@@ -113,8 +125,24 @@ class _Race:
         metric = self._context.task.metric
         return min(
             self.tried,
-            key=lambda one: (-one[1].scores[metric], one[1].shots, one[1].instruction, one[1].seed),
+            key=lambda one: (
+                -one[1].scores[metric],
+                one[1].rotations,
+                one[1].shots,
+                one[1].instruction,
+                one[1].seed,
+            ),
         )
+
+    def _forecast(self, candidate: Candidate) -> float:
+        """Return the seconds that a candidate will take, as long per prompt as the slowest so far.
+
+        A run plans one prompt per input for scoring dev and test. What several take beyond that is counted here, with
+        as much test as dev, so that the run keeps to its time if the candidate wins.
+        """
+        slowest = max((scored.seconds / scored.rotations for _, scored, _ in self.tried), default=0.0)
+        later = 2 * len(self._context.dev) / len(self.dev)
+        return slowest * (candidate.rotations + (candidate.rotations - 1) * later)
 
     def _score(self, candidate: Candidate, advance: Advance) -> tuple[Candidate, TriedPrompt, tuple[Prediction, ...]]:
         """Return a candidate with its scores and predictions; failed predictions count as errors."""
@@ -124,7 +152,13 @@ class _Race:
         seconds = perf_counter() - start
         scores = _scores(self._context.task, self.dev, guesses)
         scored = TriedPrompt(
-            candidate.shots, candidate.seed, scores, guesses.count(None), seconds, candidate.instruction
+            candidate.shots,
+            candidate.seed,
+            scores,
+            guesses.count(None),
+            seconds,
+            candidate.instruction,
+            candidate.rotations,
         )
         return candidate, scored, tuple(predicted)
 

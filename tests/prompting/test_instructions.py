@@ -35,7 +35,7 @@ def test_the_tasks_own_comes_first_and_none_twice():
 
 def test_zero_shot_scores_each_wording_on_dev_and_keeps_the_best(make_context, engine):
     context = make_context(task=TASK)
-    fitted = ZeroShot(ZeroShotConfig(instructions=("Is it about money?",))).fit(context)
+    fitted = ZeroShot(ZeroShotConfig(instructions=("Is it about money?",), rotations=1)).fit(context)
     trace, truth = search_of(fitted), references(context.dev)
     texts = [example.text for example in context.dev]
     prompts = Prompts(context, engine)

@@ -11,7 +11,7 @@ from tests.support.fitted import again
 
 def test_prompts_hold_the_input_and_no_example(make_context, engine):
     context = make_context()
-    fitted = ZeroShot(ZeroShotConfig(built_in_instructions=False)).fit(context).predictor
+    fitted = ZeroShot(ZeroShotConfig(built_in_instructions=False, rotations=1)).fit(context).predictor
     engine.prompts.clear()
     predicted = fitted.predict(["my card is gone", "hello"])
     template = Template(context.task, engine)

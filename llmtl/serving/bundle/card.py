@@ -224,6 +224,12 @@ def _request_notes(facts: Card, winner: ServedStrategy) -> Iterable[str]:
             "The label probabilities are calibrated, which may change the label: `llmtl serve` answers with what was "
             "measured, stock vLLM with the uncalibrated label."
         )
+    if winner.rotations > 1:
+        yield (
+            f"It was measured with the labels listed in {winner.rotations} orders, one prompt each, their log-"
+            "probabilities averaged, which may change the label: `llmtl serve` answers so, stock vLLM from the first "
+            "order alone."
+        )
 
 
 def _contents(facts: Card) -> Iterable[str]:

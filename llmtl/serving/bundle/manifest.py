@@ -54,7 +54,8 @@ class ServedStrategy:
     retrieving strategy `retrieved` is how many are looked up for each input in the bundle's pool (the examples of
     `demonstrations.jsonl`, in index order) by the similarity that `retrieval` names, and `demonstrations` is empty.
     `instruction` is what the model is told, None for the task's own instruction; `calibration` corrects the label
-    probabilities and thereby the label, None for none.
+    probabilities and thereby the label, None for none. The model is asked once for each of `rotations` orders of the
+    labels, and what it says is averaged.
     """
 
     name: str
@@ -66,6 +67,12 @@ class ServedStrategy:
     retrieval: Retrieval = Retrieval.TFIDF
     instruction: str | None = None
     calibration: LabelCalibration | None = None
+    rotations: int = 1
+
+    @property
+    def by_scores(self) -> bool:
+        """Say whether the answer comes from the scores of all labels: decoding one prompt may give another."""
+        return self.calibration is not None or self.rotations > 1
 
     def told(self, task: Task) -> Task:
         """Return the task with the instruction of this strategy."""

@@ -88,4 +88,5 @@ def _strategy(measured: MeasuredStrategy, *, model: str, engine_model: str, weig
         retrieval=found.by if found else Retrieval.TFIDF,
         instruction=prompt.instruction,
         calibration=prompt.calibration,
+        rotations=prompt.rotations,
     )

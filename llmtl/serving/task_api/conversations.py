@@ -6,7 +6,7 @@ The same template, retriever and rule for dropping demonstrations as in measurin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from llmtl.engines.tokenizer import TokenizerWording
@@ -14,10 +14,11 @@ from llmtl.engines.tokens import AnswerTries, continuations, encode
 from llmtl.engines.trie import Trie
 from llmtl.kinds.kind import Read
 from llmtl.prompting.retrieval import Index
+from llmtl.prompting.rotations import label_orders
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy
 from llmtl.serving.task_api.requests import RequestError
-from llmtl.task import Example, Message
+from llmtl.task import Example, Message, Task
 
 _END_TOKENS = 1
 _SLACK_TOKENS = 16
@@ -49,15 +50,14 @@ class Conversations:
         self._form = bundle.output.form
         self._tokenizer = tokenizer
         self._context = bundle.base.context_length
-        self._templates = {each.model: Template(each.told(bundle.task), self._wording) for each in bundle.strategies}
-        self.template = self._templates[bundle.winner.model]
+        # of each strategy one template per order of the labels, the task's order first
+        self._templates = {each.model: self._orders(each.told(bundle.task), each) for each in bundle.strategies}
+        self.template = self._templates[bundle.winner.model][0]
         # the closed set of answers; empty where the model writes JSON or text
         self._answers = self.template.answers() if bundle.output.form == "label" else ()
         self._tries = AnswerTries(tokenizer, self._wording.end_id)
         self._index = index
-        self._fixed = {
-            each.model: self._count(self.prompt(each, "", each.demonstrations)) for each in bundle.strategies
-        }
+        self._fixed = {each.model: self._longest(each, "", each.demonstrations) for each in bundle.strategies}
         self._shown_tokens: dict[str, int] = {}
         longest = max(map(self._count, self._answers), default=0) + _END_TOKENS
         self.room = self._context - (bundle.output.max_tokens or longest)
@@ -73,12 +73,15 @@ class Conversations:
         return self._form == "text" and self._wording.chat_template is None
 
     def prompt(self, strategy: ServedStrategy, text: str, shown: Sequence[Example]) -> str:
-        """Return the finished prompt of a strategy, with its instruction and the demonstrations `shown`."""
-        return self._templates[strategy.model].prompt(text, shown)
+        """Return the finished prompt of a strategy, with its instruction and the demonstrations `shown`.
+
+        The labels stand in the task's order.
+        """
+        return self._templates[strategy.model][0].prompt(text, shown)
 
     def read(self, strategy: ServedStrategy, written: str, text: str) -> Read:
         """Return what the model of a strategy wrote for `text` as a canonical answer."""
-        return self._templates[strategy.model].read(written, text)
+        return self._templates[strategy.model][0].read(written, text)
 
     def demonstrations(self, strategy: ServedStrategy, text: str) -> tuple[Example, ...]:
         """Return the demonstrations for `text`: the strategy's own, or as many retrieved ones as fit."""
@@ -87,7 +90,7 @@ class Conversations:
         chosen = self._index.nearest(text, strategy.retrieved)
         if self._surely_fits(strategy, text, chosen):
             return chosen
-        while chosen and self._count(self.prompt(strategy, text, chosen)) > self.room:
+        while chosen and self._longest(strategy, text, chosen) > self.room:
             chosen = chosen[1:]
         return chosen
 
@@ -105,27 +108,45 @@ class Conversations:
         shown = self.demonstrations(strategy, text)
         if self._wording.chat_template is None:
             return [{"role": "user", "content": self.prompt(strategy, text, shown)}]
-        return self._templates[strategy.model].messages(text, shown)
+        return self._templates[strategy.model][0].messages(text, shown)
 
     def check_length(self, strategy: ServedStrategy, text: str, param: str) -> None:
         """Raise `RequestError` when the prompt for `text` does not fit the context."""
         if self._surely_fits(strategy, text):
             return
-        shown = self.demonstrations(strategy, text)
-        self._check(self._count(self.prompt(strategy, text, shown)), param)
+        self._check(self._longest(strategy, text, self.demonstrations(strategy, text)), param)
 
-    def tokens(self, strategy: ServedStrategy, text: str, param: str) -> TokenPrompt:
-        """Return the prompt for `text` as the measuring engine sees it; raises `RequestError` when it does not fit."""
-        prompt = self.prompt(strategy, text, self.demonstrations(strategy, text))
-        [ids] = encode(self._tokenizer, [prompt])
-        self._check(len(ids), param)
-        return TokenPrompt(tuple(ids), self._tries.after(prompt, ids, self._answers))
+    def tokens(self, strategy: ServedStrategy, text: str, param: str) -> tuple[TokenPrompt, ...]:
+        """Return the prompts for `text` as the measuring engine sees them, one per order of the labels.
+
+        Raises `RequestError` when one does not fit.
+        """
+        prompts = self._prompts(strategy, text, self.demonstrations(strategy, text))
+        encoded = encode(self._tokenizer, prompts)
+        self._check(max(map(len, encoded)), param)
+        return tuple(
+            TokenPrompt(tuple(ids), self._tries.after(prompt, ids, self._answers))
+            for prompt, ids in zip(prompts, encoded, strict=True)
+        )
 
     def answer_tokens(self, strategy: ServedStrategy, text: str) -> tuple[int, ...]:
         """Return the token ids that any answer may have after this very prompt, the end of the answer included."""
         prompt = self.prompt(strategy, text, self.demonstrations(strategy, text))
         paths = continuations(self._tokenizer, prompt, self._answers)
         return tuple(sorted({token for path in paths for token in path} | {self._wording.end_id}))
+
+    def _orders(self, told: Task, strategy: ServedStrategy) -> tuple[Template, ...]:
+        """Return the templates of a strategy."""
+        orders = label_orders(told.labels, strategy.rotations) if strategy.rotations > 1 else (told.labels,)
+        return tuple(Template(replace(told, labels=labels), self._wording) for labels in orders)
+
+    def _prompts(self, strategy: ServedStrategy, text: str, shown: Sequence[Example]) -> list[str]:
+        """Return the finished prompts of a strategy, one per order of the labels."""
+        return [template.prompt(text, shown) for template in self._templates[strategy.model]]
+
+    def _longest(self, strategy: ServedStrategy, text: str, shown: Sequence[Example]) -> int:
+        """Return the tokens of the longest of the prompts."""
+        return max(map(self._count, self._prompts(strategy, text, shown)))
 
     def _surely_fits(self, strategy: ServedStrategy, text: str, retrieved: Sequence[Example] = ()) -> bool:
         """Return whether the prompt fits whatever the tokens of a short plain text are: most are not tokenised here."""

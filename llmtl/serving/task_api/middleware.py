@@ -152,8 +152,8 @@ class TaskRoutes:
         request = chat_request(fields, self._limits)
         await self._look_up(strategy, [request.text])
         await self._check_length(strategy, request.text, "messages")
-        if strategy.calibration is not None:
-            await self._calibrated(strategy, request, scope, receive, send)
+        if strategy.by_scores:
+            await self._scored(strategy, request, scope, receive, send)
             return
         inner = self._rewriter.body(strategy, request)
         name = None if strategy is self._catalogue.bundle.winner else model
@@ -161,10 +161,10 @@ class TaskRoutes:
             send = rewriting(send, model=name, parse=self._parse)
         await self._app(with_json_body(scope, inner), replay(inner, receive), send)
 
-    async def _calibrated(
+    async def _scored(
         self, strategy: ServedStrategy, request: ChatRequest, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer a chat request with the label after calibration, which decoding does not know of."""
+        """Answer a chat request with the label that its scores give, which decoding one prompt does not know of."""
         work = self._predictor.predict(scope, strategy, [request.text])
         [row] = await unless_disconnected(receive, work)
         shown = self._conversations.demonstrations(strategy, request.text)

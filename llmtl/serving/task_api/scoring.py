@@ -2,9 +2,9 @@
 
 Every branch of the answer trie is one request for one token among the branch's children, for many inputs at once; the
 tokens are those of measuring (`llmtl.serving.task_api.conversations`), so that label and probabilities are the measured
-ones. A branch is asked after its parent, whose prompt vLLM then has in its prefix cache, and not at all where
-it cannot matter. Not covered: answers that are not labels (`llmtl.serving.task_api.generator`), errors of
-vLLM, which are passed on.
+ones; a strategy that lists the labels in several orders is asked in each. A branch is asked after its parent, whose
+prompt vLLM then has in its prefix cache, and not at all where it cannot matter. Not covered: answers that are not
+labels (`llmtl.serving.task_api.generator`), errors of vLLM, which are passed on.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Scope
 
 from llmtl.engines.trie import Trie
 from llmtl.engines.vllm.branches import Descent, path_to
-from llmtl.metrics.recalibration import LabelCalibration
+from llmtl.prompting.rotations import likeliest, mean_probabilities
 from llmtl.serving.bundle.manifest import ServedStrategy
 from llmtl.serving.task_api.asgi import WholeResponse, call, together
 from llmtl.serving.task_api.conversations import Conversations, TokenPrompt
@@ -44,18 +44,26 @@ class UpstreamError(RuntimeError):
 
 @dataclass(frozen=True)
 class _Descending:
-    """One input on its way down the trie."""
+    """One prompt on its way down the trie."""
 
     prompt: TokenPrompt
     way: Descent
 
-    def predicted(self, labels: Sequence[str], calibration: LabelCalibration | None) -> Predicted:
-        """Return the label and all probabilities: as decoded greedily or, with a calibration, after it."""
-        choice, row = self.way.result()
-        label, probabilities = labels[choice], dict(zip(labels, row, strict=True))
-        if calibration is not None:
-            label, probabilities = calibration.label(probabilities)
-        return labelled(label, probabilities, len(self.prompt.ids))
+
+def _predicted(strategy: ServedStrategy, prompts: Sequence[_Descending], labels: Sequence[str]) -> Predicted:
+    """Return the label and all probabilities of one input from its prompts, one per order of the labels.
+
+    The label is the one decoded greedily, or the likeliest after averaging and after a calibration.
+    """
+    results = [each.way.result() for each in prompts]
+    rows = [dict(zip(labels, row, strict=True)) for _, row in results]
+    label, probabilities = labels[results[0][0]], rows[0]
+    if len(rows) > 1:
+        probabilities = mean_probabilities(rows)
+        label = likeliest(probabilities)
+    if strategy.calibration is not None:
+        label, probabilities = strategy.calibration.label(probabilities)
+    return labelled(label, probabilities, sum(len(each.prompt.ids) for each in prompts))
 
 
 class Scorer:
@@ -74,21 +82,23 @@ class Scorer:
 
         Raises `RequestError` for a text that does not fit the context, before anything is asked, and `UpstreamError`.
         """
-        items: list[_Descending] = []
+        items: list[tuple[_Descending, ...]] = []
         for start in range(0, len(texts), AT_ONCE):
             chunk = texts[start : start + AT_ONCE]
             items += await asyncio.get_running_loop().run_in_executor(self._worker, self._word, strategy, chunk, start)
-        while waiting := _grouped(items):
+        # all inputs in one order of the labels, then in the next: neighbours share the longest prefix
+        prompts = [prompt for order in zip(*items, strict=True) for prompt in order]
+        while waiting := _grouped(prompts):
             await together(self._ask(scope, strategy, branch, group) for branch, group in waiting)
-        return [item.predicted(self._labels, strategy.calibration) for item in items]
+        return [_predicted(strategy, item, self._labels) for item in items]
 
-    def _word(self, strategy: ServedStrategy, texts: Sequence[str], start: int) -> list[_Descending]:
-        """Return the texts as tokens; `start` is the position of the first one."""
-        prompts = [
+    def _word(self, strategy: ServedStrategy, texts: Sequence[str], start: int) -> list[tuple[_Descending, ...]]:
+        """Return the prompts of each text as tokens; `start` is the position of the first text."""
+        worded = [
             self._conversations.tokens(strategy, text, f"inputs[{position}]")
             for position, text in enumerate(texts, start)
         ]
-        return [_Descending(prompt, Descent(prompt.trie)) for prompt in prompts]
+        return [tuple(_Descending(prompt, Descent(prompt.trie)) for prompt in prompts) for prompts in worded]
 
     async def _ask(self, scope: Scope, strategy: ServedStrategy, branch: int, group: Sequence[_Descending]) -> None:
         """Note what the model says at one branch for a group of items with the same trie."""

@@ -134,7 +134,7 @@ def test_the_quick_check_agrees_with_counting(bundle, tokenizer, text):
     length = len(encode(tokenizer, [conversations.template.prompt(text, bundle.winner.demonstrations)])[0])
     if length <= conversations.room:
         conversations.check_length(bundle.winner, text, "messages")
-        assert conversations.tokens(bundle.winner, text, "messages").ids
+        assert [len(each.ids) for each in conversations.tokens(bundle.winner, text, "messages")] == [length]
     else:
         for check in (conversations.check_length, conversations.tokens):
             with pytest.raises(RequestError, match=f"a prompt of {length} tokens"):
