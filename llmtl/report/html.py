@@ -25,6 +25,7 @@ from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
+from llmtl.report.label_orders import order_sentences
 from llmtl.report.left_to_it import HOW, LeftToIt, left_to
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import html_templates
@@ -187,7 +188,7 @@ def _search_caption(view: View) -> str:
         else "number of demonstrations"
     )
     filled = "; each strategy's choice is filled" if any(each.chosen for tried in searches for each in tried) else ""
-    return f"One dot a {what}{filled}."
+    return " ".join([f"One dot a {what}{filled}.", *order_sentences(view.candidates)])
 
 
 def _both(chart: Callable[[float, str], Markup | None], name: str) -> dict[str, Markup | None]:

@@ -8,6 +8,7 @@ from statistics import median, stdev
 
 from llmtl.report import judging, noise, wording
 from llmtl.report.content import ReportContent
+from llmtl.report.label_orders import order_sentences
 from llmtl.report.left_to_it import HOW, left_to
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import markdown_templates
@@ -28,6 +29,7 @@ def markdown(content: ReportContent) -> str:
         noise_words=noise,
         left=left_to(content),
         how_left=HOW,
+        order_sentences=order_sentences,
         no_limits=NO_LIMITS,
         nothing=wording.NOTHING,
         most_examples=_EXAMPLES,

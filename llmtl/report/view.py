@@ -76,7 +76,8 @@ class DrawnStep:
 class DrawnPrompt:
     """One count and seed of demonstrations, and wording of the instruction, with its score on dev.
 
-    The score is in the decision's metric, or in accuracy where a strategy kept only that.
+    The score is in the decision's metric, or in accuracy where a strategy kept only that. `rotations` counts the orders
+    in which the labels were listed.
     """
 
     shots: int
@@ -84,6 +85,7 @@ class DrawnPrompt:
     score: float
     chosen: bool
     instruction: int = 0
+    rotations: int = 1
 
 
 @dataclass(frozen=True)
@@ -374,14 +376,15 @@ def _candidates(findings: Sequence[FitFinding], metric: str) -> tuple[DrawnPromp
     searched = finding(findings, SearchTrace)
     if searched is None:
         return ()
-    chosen = (searched.shots, searched.seed, searched.instruction)
+    chosen = (searched.shots, searched.seed, searched.instruction, searched.rotations)
     return tuple(
         DrawnPrompt(
             shots=each.shots,
             seed=each.seed,
             score=each.scores[metric],
-            chosen=(each.shots, each.seed, each.instruction) == chosen,
+            chosen=(each.shots, each.seed, each.instruction, each.rotations) == chosen,
             instruction=each.instruction,
+            rotations=each.rotations,
         )
         for each in searched.tried
         if metric in each.scores

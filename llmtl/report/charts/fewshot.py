@@ -13,6 +13,7 @@ from markupsafe import Markup
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import PLAIN, Plot
 from llmtl.report.charts.placing import Box
+from llmtl.report.label_orders import in_orders
 from llmtl.report.view import DrawnPrompt
 
 _RADIUS = 4.5
@@ -112,7 +113,8 @@ def _mean(tried: Sequence[DrawnPrompt]) -> float:
 
 def _told(candidate: DrawnPrompt) -> str:
     worded = f", wording {candidate.instruction + 1}" if candidate.instruction else ""
-    return f"{candidate.shots} demonstrations, seed {candidate.seed}{worded}: {wording.score(candidate.score)}"
+    orders = f", {in_orders(candidate.rotations)}" if candidate.rotations > 1 else ""
+    return f"{candidate.shots} demonstrations, seed {candidate.seed}{worded}{orders}: {wording.score(candidate.score)}"
 
 
 def _column(tried: Sequence[DrawnPrompt], up: svg.Scale, *, x: float, width: float, bottom: float) -> Markup:
@@ -120,7 +122,7 @@ def _column(tried: Sequence[DrawnPrompt], up: svg.Scale, *, x: float, width: flo
     parts = [svg.text((x, bottom + 18), str(tried[0].shots), class_="tick", anchor="middle")]
     if len(tried) > 1:
         parts.append(svg.line((x - width / 2, mean), (x + width / 2, mean), class_="mean"))
-    ordered = sorted(tried, key=lambda candidate: (candidate.instruction, candidate.seed))
+    ordered = sorted(tried, key=lambda candidate: (candidate.rotations, candidate.instruction, candidate.seed))
     spread = min(_APART, (width - 2 * _RADIUS) / max(1, len(ordered) - 1))
     places = {id(each): x + (index - (len(ordered) - 1) / 2) * spread for index, each in enumerate(ordered)}
     for candidate in sorted(ordered, key=lambda each: each.chosen):  # the chosen one last, on top of the others
