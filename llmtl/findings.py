@@ -155,8 +155,39 @@ class AnswerRoom:
     tag: Literal["answer-room"] = "answer-room"
 
 
+@dataclass(frozen=True)
+class TriedThreshold:
+    """A threshold of a cascade, the share of dev that it passes on, and the cascade's dev score with it."""
+
+    threshold: float
+    passed_on: float
+    score: float
+
+
+@dataclass(frozen=True)
+class CascadeTrace:
+    """Which two strategies a cascade is made of, and how its threshold was chosen by `metric` on dev.
+
+    `first` answers what it gives a probability of at least `threshold`, `then` the rest. `first_score` and `then_score`
+    are those of the two alone.
+    """
+
+    first: str
+    then: str
+    threshold: float
+    passed_on: float
+    metric: str
+    dev_examples: int
+    first_score: float
+    then_score: float
+    tried: tuple[TriedThreshold, ...]
+    folds: int
+    tag: Literal["cascade"] = "cascade"
+
+
 FitFinding = Annotated[
-    SearchTrace | CalibrationTrace | TrainingCurve | GridTrace | PaidFitting | AnswerRoom, Field(discriminator="tag")
+    SearchTrace | CalibrationTrace | TrainingCurve | GridTrace | PaidFitting | AnswerRoom | CascadeTrace,
+    Field(discriminator="tag"),
 ]
 FIT_FINDINGS: TypeAdapter[tuple[FitFinding, ...]] = TypeAdapter(tuple[FitFinding, ...])
 

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """What a strategy stands for in the decision; `features` is a frozen model with a trained head."""
+    """What a strategy stands for in the decision.
+
+    `features` is a frozen model with a trained head, `cascade` two strategies of which the cheap one answers first.
+    """
 
     BASELINE = "baseline"
     PROMPTING = "prompting"
     FEATURES = "features"
     TUNING = "tuning"
+    CASCADE = "cascade"
 
 
 class Shape(StrEnum):
@@ -41,6 +45,7 @@ class Shape(StrEnum):
     CIRCLE = "circle"
     TRIANGLE = "triangle"
     DIAMOND = "diamond"
+    HEXAGON = "hexagon"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ LOOKS: Mapping[Role, Look] = {
     Role.PROMPTING: Look("prompting", 1, Shape.CIRCLE, colour="#0072b2", dark_colour="#56b4e9"),
     Role.FEATURES: Look("features", 2, Shape.TRIANGLE, colour="#7a5195", dark_colour="#b795d4"),
     Role.TUNING: Look("tuning", 3, Shape.DIAMOND, colour="#c95200", dark_colour="#f08c4a"),
+    Role.CASCADE: Look("cascade", 4, Shape.HEXAGON, colour="#0b7a5e", dark_colour="#4cc79a"),
 }
 """The one table that wording, charts, style sheets and the choice between equally cheap strategies read."""
 
@@ -195,8 +201,21 @@ class ProviderServed:
     prompt: PromptServed
 
 
-Served = PromptServed | LocalServed | ProviderServed
-"""How a predictor is served. A form that is added here must be implemented in `llmtl.serving`."""
+Alone = PromptServed | LocalServed | ProviderServed
+"""How a predictor is served that is not composed of others. A new form must be implemented in `llmtl.serving`."""
+
+
+@dataclass(frozen=True)
+class CascadeServed:
+    """Served by `first` where it gives its answer a probability of at least `threshold`, and by `then` otherwise."""
+
+    first: LocalServed
+    then: Alone
+    threshold: float
+
+
+Served = Alone | CascadeServed
+"""How a predictor is served."""
 
 
 class Predictor(Protocol):

@@ -17,7 +17,7 @@ Not covered: who is chosen for being cheap (`llmtl.decision`).
 from llmtl.costs.config import PriceConfig
 from llmtl.costs.error_cost import ErrorCrossing, ErrorLine, cheapest_by_error_cost, error_crossings
 from llmtl.costs.ledger import Entry, Ledger, WorkKind
-from llmtl.costs.pricing import Pricing, StatedCost, Usage
+from llmtl.costs.pricing import MemberUse, Pricing, StatedCost, Usage
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
 from llmtl.costs.token_prices import TokenPrices, token_prices
@@ -47,6 +47,7 @@ __all__ = [
     "ErrorLine",
     "Ledger",
     "MachinePrice",
+    "MemberUse",
     "ModelPrice",
     "PriceConfig",
     "PriceTable",

@@ -3,6 +3,7 @@
 What a provider charges is tokens times price, so that its bill follows a change of price too. Not covered: measuring.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,6 +69,36 @@ class Usage(Protocol):
     def stated(self) -> StatedCost | None:
         """What somebody else says."""
 
+    @property
+    def members(self) -> "Sequence[Usage]":
+        """What each member of a composed strategy used, of all requests; then that is priced, and their sum taken."""
+
+
+@dataclass(frozen=True)
+class MemberUse:
+    """What one member of a composed strategy used for the `n` requests of the whole, those it did not see included.
+
+    So the seconds and tokens of a member that saw a third of the requests are those of that third, spread over all.
+    """
+
+    strategy: str
+    n: int
+    seconds: float | None
+    train_seconds: float | None
+    device: str = "cpu"
+    devices: int = 1
+    prompt_tokens_per_request: float = 0.0
+    cached_tokens_per_request: float = 0.0
+    completion_tokens_per_request: float = 0.0
+    fitting_tokens: Tokens = NO_TOKENS
+    stated: StatedCost | None = None
+    peak_memory_gib: float | None = None
+
+    @property
+    def members(self) -> Sequence[Usage]:
+        """Nothing: a member is not itself composed."""
+        return ()
+
 
 @dataclass(frozen=True)
 class Pricing:
@@ -79,6 +110,8 @@ class Pricing:
         """Price 1,000 requests, USD; None where it is not known."""
         if used.stated is not None and used.stated.usd_per_request is not None:
             return 1000 * used.stated.usd_per_request
+        if used.members:
+            return _sum(self.per_1k(member) for member in used.members)
         if used.seconds is None:
             return None
         tokens = Tokens(
@@ -91,6 +124,8 @@ class Pricing:
         """Price fitting, once, USD; None where it is not known."""
         if used.stated is not None and used.stated.usd_fitting is not None:
             return used.stated.usd_fitting
+        if used.members:
+            return _sum(self.fitting(member) for member in used.members)
         if used.train_seconds is None:
             return None
         machine = usd_for_seconds(used.train_seconds, device=used.device, devices=used.devices, prices=self.prices)
@@ -107,3 +142,9 @@ class Pricing:
     def total(self, used: Usage) -> float | None:
         """Price fitting and all requests over the horizon, USD; None where one of the two is not known."""
         return known_total(self.fitting(used), self.per_1k(used), self.prices)
+
+
+def _sum(parts: Iterable[float | None]) -> float | None:
+    """Add up what is known; None where a part is not."""
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)

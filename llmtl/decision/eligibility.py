@@ -27,12 +27,11 @@ def broken_by(evaluation: Evaluation, config: DecisionConfig, prices: PriceConfi
 
     What was not measured keeps no limit.
     """
-    on_gpu = evaluation.device == "cuda" or evaluation.peak_memory_gib is None
     limits = (
         (Constraint.USD_PER_1K, config.max_usd_per_1k, Pricing(prices).per_1k(evaluation)),
         (Constraint.P95_MS, config.max_p95_ms, evaluation.p95_ms),
         (Constraint.MEMORY_GIB, config.max_memory_gib, evaluation.peak_memory_gib),
-        (Constraint.VRAM_GIB, config.max_vram_gib, evaluation.peak_memory_gib if on_gpu else 0.0),
+        (Constraint.VRAM_GIB, config.max_vram_gib, evaluation.vram_gib),
     )
     return tuple(
         Broken(constraint, limit, value)

@@ -7,7 +7,7 @@ comparing evaluations (`llmtl.decision`).
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llmtl.costs import NO_TOKENS, StatedCost, Tokens, gpu_hours
+from llmtl.costs import NO_TOKENS, MemberUse, StatedCost, Tokens, gpu_hours
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
 from llmtl.metrics import Measure
@@ -30,6 +30,10 @@ class Evaluation:
     cache). `fitting_tokens` is what a provider was paid for while fitting, `stated` what prediction files say that it
     costs. Seconds, latency, training and memory are None where nobody measured them: in prediction files made
     elsewhere. `model` names the language model that it ran on; it is empty where there is none, or nobody said.
+    `latencies_ms` are the single requests behind the two latencies, empty in runs of earlier versions.
+
+    Of a strategy that was composed of others `members` is what each of them used, cheapest first: what it costs is
+    their sum, and `seconds`, `device` and tokens are for a reader.
     """
 
     strategy: str
@@ -58,6 +62,8 @@ class Evaluation:
     model: str = ""
     draw: Draw = Draw.NONE
     draw_sd: float | None = None
+    latencies_ms: tuple[float, ...] = ()
+    members: tuple[MemberUse, ...] = ()
 
     @property
     def n(self) -> int:
@@ -69,7 +75,16 @@ class Evaluation:
         """Return what fitting took of GPUs, 0 where it ran on a CPU or at a provider."""
         if self.train_seconds is None:
             return None
-        return gpu_hours(self.train_seconds, gpus=self.devices) if self.device == "cuda" else 0.0
+        on_gpu = [part for part in self.members or (self,) if part.device == "cuda"]
+        return sum((gpu_hours(part.train_seconds or 0.0, gpus=part.devices) for part in on_gpu), start=0.0)
+
+    @property
+    def vram_gib(self) -> float | None:
+        """Return the most GPU memory that it took, 0 where it ran on a CPU or at a provider; None if not measured."""
+        if self.peak_memory_gib is None:
+            return None
+        on_gpu = [part.peak_memory_gib for part in self.members or (self,) if part.device == "cuda"]
+        return sum((part or 0.0 for part in on_gpu), start=0.0)
 
     @property
     def failed(self) -> int:

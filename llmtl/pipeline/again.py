@@ -26,6 +26,7 @@ from llmtl.decision.sensitivity import (
     without_suspects,
 )
 from llmtl.measured.evaluation import Evaluation
+from llmtl.pipeline.cascading import Cascades, composed_again
 from llmtl.pipeline.measure import Bench
 from llmtl.progress import Silent
 from llmtl.report.noise import noise_to_json, why_unfitted
@@ -39,16 +40,26 @@ UNLIMITED_MINUTES = 30.0
 
 
 def write_noise(
-    bench: Bench, decision: Decision, *, dev: Sequence[Evaluation], test: Sequence[Evaluation]
+    bench: Bench,
+    decision: Decision,
+    *,
+    dev: Sequence[Evaluation],
+    test: Sequence[Evaluation],
+    cascades: Cascades | None = None,
 ) -> NoiseSensitivity:
     """Return what becomes of the verdict without the suspects; write `noise.json`."""
-    found = noise_sensitivity(bench, decision, dev=dev, test=test)
+    found = noise_sensitivity(bench, decision, dev=dev, test=test, cascades=cascades)
     write_json(bench.store.folder / NOISE_FILE, noise_to_json(found, decision))
     return found
 
 
 def noise_sensitivity(
-    bench: Bench, decision: Decision, *, dev: Sequence[Evaluation], test: Sequence[Evaluation]
+    bench: Bench,
+    decision: Decision,
+    *,
+    dev: Sequence[Evaluation],
+    test: Sequence[Evaluation],
+    cascades: Cascades | None = None,
 ) -> NoiseSensitivity:
     """Return what becomes of the verdict without the suspects, those of train included where a refit is affordable."""
     task, recipe = bench.prepared.task, bench.prepared.recipe
@@ -63,6 +74,8 @@ def noise_sensitivity(
     whole = [item for item in dev if item.n == len(split.dev)]
     if not too_few_left(whole, test, suspects.ids):
         suspects = refitted(bench, suspects, dev=whole, test=test)
+        composed = composed_again(cascades or Cascades(), suspects.refitted, [*whole, *test])
+        suspects = replace(suspects, refitted=(*suspects.refitted, *composed))
     return without_suspects(
         task,
         decision,

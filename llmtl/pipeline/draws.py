@@ -7,14 +7,13 @@ limit leaves. Every fit and evaluation is a step of the store. Not covered: what
 (`llmtl.metrics.hierarchical`), and what is done without them (`llmtl.metrics.between_draws`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from llmtl.costs import Pricing, WorkKind
 from llmtl.decision.config import DecisionConfig
-from llmtl.decision.outcome import Choice
 from llmtl.engines.openai.config import EndpointConfig
 from llmtl.errors import SpendLimitError
 from llmtl.measured.evaluation import Evaluation
@@ -45,14 +44,13 @@ def draws_in_time(config: DecisionConfig) -> dict[str, int]:
 
 
 def evaluate_on_test(
-    bench: Bench, strategy: AnyStrategy, choice: Choice, dev: Mapping[str, Evaluation]
+    bench: Bench, strategy: AnyStrategy, finalists: Collection[str], dev: Mapping[str, Evaluation]
 ) -> tuple[Evaluation, Path]:
     """Return the evaluation on test and its step's folder; a finalist's with its further draws.
 
     `dev` has the evaluations on dev by strategy: at a provider they count against the recipe's limit.
     """
     measured = bench.evaluate(strategy, "test")
-    finalists = {choice.strategy, *(name for planned in choice.comparisons for name in (planned.a, planned.b))}
     default = bench.plan.draws if bench.plan else DRAWS
     number = number_of_draws(bench.prepared.recipe.decision, strategy.facts.draw, default)
     if strategy.name not in finalists or number == 1:

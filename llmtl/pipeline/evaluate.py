@@ -86,6 +86,7 @@ def evaluate(
         stated=subject.stated,
         model=subject.model,
         draw=subject.draw,
+        latencies_ms=tuple(latencies_ms),
     )
 
 

@@ -15,9 +15,10 @@ from llmtl.progress import Progress, Silent
 from llmtl.serving.bundle.manifest import FORMAT
 from llmtl.serving.bundle.provider import HostedWinner, hosted_winner
 from llmtl.serving.bundle.read import is_bundle, open_bundle
-from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
+from llmtl.serving.bundle.source import BundleSource, InFront, MeasuredStrategy
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
+from llmtl.strategies.cascade import facts_of_cascade
 from llmtl.strategies.table import STRATEGIES, sending_away
 from llmtl.strategy import ProviderServed, Runs
 from llmtl.version import __version__
@@ -56,10 +57,12 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
     winner = strategy or run.decision.winner
     if winner not in run.index.fits:
         raise BundleError(f"The run has no strategy '{winner}'; it measured {', '.join(run.index.fits)}.")
-    measured = tuple(_measured(run, name) for name in run.index.fits)
+    # a cascade is served as what its second member is, with the first in front; beside it only what was fitted
+    measured = tuple(_measured(run, name) for name in run.index.fits if name == winner or run.cascade(name) is None)
     served = next(each for each in measured if each.name == winner)
+    cascade = run.cascade(winner)
     if isinstance(served.served, ProviderServed):
-        _require_allowed(run, served)
+        _require_allowed(run, cascade.then if cascade else winner)
     elif served.facts.runs is Runs.BASE_MODEL:
         _require_same_model(run, served)
     return BundleSource(
@@ -77,21 +80,25 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
         made_from=_made_from(run, winner, folder, merge=merge),
         hosted=_hosted(run, served),
+        first=InFront(_measured(run, cascade.first), cascade.threshold, cascade.then) if cascade else None,
     )
 
 
 def _measured(run: Run, name: str) -> MeasuredStrategy:
     """Return one strategy of the run."""
     test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
-    return MeasuredStrategy(
-        STRATEGIES[name].facts, test, run.folder / run.index.fits[name], load=lambda: run.predictor(name)
-    )
+    cascade = run.cascade(name)
+    fitted = cascade.then if cascade else name
+    facts = STRATEGIES[fitted].facts
+    if cascade is not None:
+        facts = facts_of_cascade(cascade, STRATEGIES[cascade.first].facts, facts)
+    return MeasuredStrategy(facts, test, run.folder / run.index.fits[fitted], load=lambda: run.predictor(fitted))
 
 
-def _require_allowed(run: Run, served: MeasuredStrategy) -> None:
+def _require_allowed(run: Run, name: str) -> None:
     """Raise `BundleError` where inputs must stay private."""
-    if run.recipe.decision.private and served.name in sending_away(run.recipe.strategies):
-        raise BundleError(f"'{served.name}' sends inputs to its provider, which the recipe's decision.private forbids.")
+    if run.recipe.decision.private and name in sending_away(run.recipe.strategies):
+        raise BundleError(f"'{name}' sends inputs to its provider, which the recipe's decision.private forbids.")
 
 
 def _hosted(run: Run, served: MeasuredStrategy) -> HostedWinner | None:
@@ -120,12 +127,18 @@ def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
         "index": read_json(run.folder / INDEX),
         "decision": read_json(run.folder / "decision.json"),
         "model": run.recipe.model.model_dump(mode="json"),
-        "settings": run.recipe.strategies.of(winner).model_dump(mode="json"),
+        "settings": [run.recipe.strategies.of(name).model_dump(mode="json") for name in _fitted(run, winner)],
         "winner": winner,
         "merge": merge,
         "folder": str(folder.resolve()),  # stands in vllm.yaml
     }
     return digest(depends)
+
+
+def _fitted(run: Run, name: str) -> tuple[str, ...]:
+    """Return the fitted strategies that a measured one consists of: itself, or the members of a cascade."""
+    cascade = run.cascade(name)
+    return (name,) if cascade is None else (cascade.first, cascade.then)
 
 
 def _is_current(folder: Path, source: BundleSource, progress: Progress) -> bool:

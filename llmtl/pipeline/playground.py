@@ -5,7 +5,7 @@ Not covered: building the page (`llmtl.playground`).
 
 from dataclasses import replace
 
-from llmtl.costs import Pricing
+from llmtl.costs import Pricing, Usage
 from llmtl.decision.outcome import StrategyResult
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
@@ -82,12 +82,18 @@ def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
             name=f"{served.strategy}, served",
             device=served.device,
             seconds_per_request=1 / rate,
+            first=None if live.first is None else replace(live.first, seconds_per_request=0.0),
             paid_per_request=served.usd_per_1k_requests / 1000 if served.paid else 0.0,
         ),
     )
 
 
 def _cost(run: Run, result: StrategyResult, measured: Evaluation) -> StrategyCost:
+    *first, last = (_used(run, result, used) for used in measured.members or (measured,))
+    return replace(last, first=first[0]) if first else last
+
+
+def _used(run: Run, result: StrategyResult, measured: Usage) -> StrategyCost:
     pricing, hosted = Pricing(run.recipe.prices), measured.device == "hosted"
     usd = pricing.per_1k(measured) or 0.0
     return StrategyCost(

@@ -19,11 +19,12 @@ from llmtl.decision.eligibility import broken_by
 from llmtl.decision.outcome import Decision
 from llmtl.decision.ranking import Ranking
 from llmtl.errors import RunError
+from llmtl.findings import CascadeTrace, finding
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
-from llmtl.report import ReportContent, Summary, markdown, serving, summarize, write_html
+from llmtl.report import ReportContent, Summary, cascades, markdown, serving, summarize, write_html
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.content import Skipped, SkipReason
@@ -70,10 +71,12 @@ def report_content(run: Run) -> ReportContent:
 
 
 def summary_notes(run: Run) -> tuple[str, ...]:
-    """Return one line each on what errors cost, more labels, doubtful labels and a judge, where there is one."""
+    """Return one line each on a cascade that won, what errors cost, more labels, doubtful labels and a judge."""
     curves, noise, judging = run.result.curves, run.result.noise, run.result.judging
     value = run.decision.value_of_accuracy
+    trace = finding(run.fit(run.decision.winner).findings, CascadeTrace)
     lines = [
+        cascades.sentence(run.decision.winner, trace) if trace else "",
         advice(value) if value else "",
         curves.sentence if curves else "",
         noise_words.sentence(noise, run.decision) if noise and noise.verdict and not noise.changed else "",

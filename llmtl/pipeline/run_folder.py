@@ -10,6 +10,7 @@ from pathlib import Path
 
 from llmtl.decision.outcome import Decision
 from llmtl.errors import RunError
+from llmtl.findings import CascadeTrace, finding
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.fits import load_fit, read_fit
@@ -30,6 +31,7 @@ from llmtl.pipeline.run_format import (
 from llmtl.pipeline.run_result import RunResult
 from llmtl.report.sentences import Summary, summarize
 from llmtl.settings import Recipe, load_recipe
+from llmtl.strategies.cascade import Cascade, CascadePredictor
 from llmtl.strategies.table import make
 from llmtl.strategy import AnyStrategy, FitContext, Prediction, Predictor
 from llmtl.task import Input, Task
@@ -87,10 +89,21 @@ class Run:
             measured = ", ".join(self.index.fits)
             raise RunError(f"The run has no strategy '{name}'; it measured {measured}.")
         if name not in self._predictors:
-            folder = self.folder / self.index.fits[name]
-            strategy = make(name, self.recipe.strategies)
-            self._predictors[name] = load_fit(strategy, self._context(strategy, folder), folder)
+            self._predictors[name] = self._loaded(name)
         return self._predictors[name]
+
+    def cascade(self, name: str) -> Cascade | None:
+        """Return what the strategy of that name is composed of; None for one that was fitted."""
+        trace = finding(self.fit(name).findings, CascadeTrace)
+        return None if trace is None else Cascade(trace.first, trace.then, trace.threshold)
+
+    def _loaded(self, name: str) -> Predictor:
+        cascade = self.cascade(name)
+        if cascade is not None:
+            return CascadePredictor(self.predictor(cascade.first), self.predictor(cascade.then), cascade.threshold)
+        folder = self.folder / self.index.fits[name]
+        strategy = make(name, self.recipe.strategies)
+        return load_fit(strategy, self._context(strategy, folder), folder)
 
     def fit(self, name: str) -> FitRecord:
         """Return what fitting the strategy of that name took and found out."""

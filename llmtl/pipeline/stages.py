@@ -2,13 +2,13 @@
 
 1. prepare: load, split, check; nothing is written before this has passed
 2. plan: what the time budget allows
-3. fit every strategy on train, evaluate it on dev
+3. fit every strategy on train, evaluate it on dev; compose cascades of them
 4. choose on dev; `choice.json` is written
 5. open test once: evaluate every strategy on it
 6. decide, ask the judge if the recipe has one, report
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
 from llmtl.pipeline.again import write_noise
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
+from llmtl.pipeline.cascading import Cascades, compose_on_dev, compose_on_test
 from llmtl.pipeline.curve import write_curves
 from llmtl.pipeline.dev_race import Measured, Raced, measure_dev
 from llmtl.pipeline.draws import draws_in_time, evaluate_on_test
@@ -105,12 +106,14 @@ def _carry_out(
     progress.say(told_before(len(split.test), metric=prepared.task.metric, alpha=recipe.decision.alpha))
     bench = Bench(prepared, split, allowed, store, progress)
     skipped, raced = _measure_dev(bench)
-    dev = raced.finished
-    choice = _choose(bench, raced)
+    cascades, composed = compose_on_dev(bench, raced.finished)
+    dev = [*raced.finished, *composed]
+    choice = _choose(bench, replace(raced, finished=dev))
     names = _tested(choice, raced)
     tested = [strategy for strategy in prepared.strategies if strategy.name in names]
     on_dev = {evaluation.strategy: evaluation for evaluation, _ in (*dev, *raced.left)}
-    test = [evaluate_on_test(bench, strategy, choice, on_dev) for strategy in tested]
+    test = [evaluate_on_test(bench, strategy, _finalists(choice, cascades), on_dev) for strategy in tested]
+    test += compose_on_test(bench, cascades, test)
     decision = decide(
         prepared.task,
         choice,
@@ -120,11 +123,11 @@ def _carry_out(
         prices=recipe.prices,
         dropped=[evaluation for evaluation, _ in raced.left],
     )
-    dev_scored, test_scored = [item for item, _ in dev], [item for item, _ in test]
+    test_scored = [item for item, _ in test]
     decision = with_automation(decision, test_scored, config=recipe.decision)
-    curves = write_curves(bench, dev_scored)
-    dev_all = [*dev_scored, *(evaluation for evaluation, _ in raced.left)]
-    noise = write_noise(bench, decision, dev=dev_all, test=test_scored)
+    curves = write_curves(bench, [item for item, _ in raced.finished])
+    dev_all = [item for item, _ in (*dev, *raced.left)]
+    noise = write_noise(bench, decision, dev=dev_all, test=test_scored, cascades=cascades)
     judging = write_judging(bench, decision, test_scored)
     result = RunResult(decision, noise, judging, curves, bench.ledger.spending(recipe.prices))
     skipped = barred | skipped
@@ -134,7 +137,7 @@ def _carry_out(
         result,
         summary=summary,
         measured=[*dev, *test],
-        ran=tested,
+        fits={strategy.name: bench.fit_folder(strategy) for strategy in tested} | dict(cascades.steps),
         skipped=skipped,
         left=raced.left,
         started=started,
@@ -267,13 +270,19 @@ def _tested(choice: Choice, raced: Raced) -> set[str]:
     return planned | {evaluation.strategy for evaluation, _ in raced.finished}
 
 
+def _finalists(choice: Choice, cascades: Cascades) -> set[str]:
+    """Return the choice and whom it is compared with on test, the members of cascades included."""
+    planned = (name for pair in choice.comparisons for name in (pair.a, pair.b))
+    return cascades.with_members((choice.strategy, *planned))
+
+
 def _write_results(
     bench: Bench,
     result: RunResult,
     *,
     summary: Summary,
     measured: Measured,
-    ran: list[AnyStrategy],
+    fits: Mapping[str, Path],
     skipped: dict[str, Skipped],
     left: Measured,
     started: str,
@@ -284,7 +293,7 @@ def _write_results(
     write_json(folder / PROVENANCE, _provenance(bench, started))
     index = RunIndex(
         task=bench.prepared.task,
-        fits={strategy.name: str(bench.fit_folder(strategy).relative_to(folder)) for strategy in ran},
+        fits={name: str(path.relative_to(folder)) for name, path in fits.items()},
         evaluations=_paths(bench, measured),
         findings=bench.prepared.findings,
         skipped=skipped,

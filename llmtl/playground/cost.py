@@ -58,11 +58,15 @@ class CostView:
 
 def price(cost: StrategyCost, prices: PriceConfig) -> Priced:
     """Return a strategy's costs at these prices."""
+    first = price(cost.first, prices) if cost.first is not None else None
     return Priced(
         name=cost.name,
         role=cost.role,
-        fitting=cost.paid_for_fitting + usd_for_seconds(cost.train_seconds, device=cost.train_device, prices=prices),
-        per_request=cost.paid_per_request
+        fitting=(first.fitting if first else 0.0)
+        + cost.paid_for_fitting
+        + usd_for_seconds(cost.train_seconds, device=cost.train_device, prices=prices),
+        per_request=(first.per_request if first else 0.0)
+        + cost.paid_per_request
         + usd_for_seconds(cost.seconds_per_request, device=cost.device, prices=prices),
     )
 

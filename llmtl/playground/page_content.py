@@ -17,6 +17,7 @@ class StrategyCost:
 
     `device` and `train_device` are `cpu` or `cuda`: whose hourly price counts. Of a model at its provider (`hosted`)
     seconds cost nothing: `paid_per_request` and `paid_for_fitting` are the USD for its tokens at the recipe's prices.
+    `first` is what answers first in a cascade, for every request; the rest is then of its second member.
     """
 
     name: str
@@ -27,6 +28,7 @@ class StrategyCost:
     train_seconds: float
     paid_per_request: float = 0.0
     paid_for_fitting: float = 0.0
+    first: "StrategyCost | None" = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
     metric_words.py   scores and differences of one metric in running text
     decision_file.py  decision.json: values and sentences written out, read back, and their schema
     serving.py        what a live endpoint was measured to do, in words
+    cascades.py       what a cascade is, in words
     view.py           what every form of the report shows, worked out once
     wrong_answers.py  which strategy is the best at which cost of an error
     money.py          what each strategy costs at the expected volume, and the limits it breaks

@@ -277,7 +277,7 @@ def _limits(content: ReportContent) -> tuple[Limit, ...]:
     results, winner = content.decision.strategies, content.decision.winner
     dev = [item for item in content.evaluations if item.split == "dev"]
     memory = {item.strategy: item.peak_memory_gib for item in dev}
-    vram = {item.strategy: item.peak_memory_gib if item.device == "cuda" else 0.0 for item in dev}
+    vram = {item.strategy: item.vram_gib for item in dev}
     limits = [
         _limit("max_usd_per_1k", config.max_usd_per_1k, {r.name: r.usd_per_1k_requests for r in results}, winner),
         _limit("max_p95_ms", config.max_p95_ms, {r.name: r.p95_ms for r in results}, winner),

@@ -94,6 +94,11 @@ def mark(role: Role, at: Point, *, size: float = 5.5, class_: str = "solid") -> 
         case Shape.DIAMOND:
             reach = 1.3 * size
             return polygon([(x, y - reach), (x + reach, y), (x, y + reach), (x - reach, y)], class_)
+        case Shape.HEXAGON:
+            reach, half = 1.2 * size, 0.6 * size
+            across = 1.04 * size  # sin 60 degrees of the reach
+            ends = [(x - half, y - across), (x + half, y - across), (x + reach, y)]
+            return polygon([*ends, (x + half, y + across), (x - half, y + across), (x - reach, y)], class_)
 
 
 def text_width(content: str, size: float = 13) -> float:

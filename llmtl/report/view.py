@@ -11,7 +11,7 @@ from llmtl.decision.outcome import Comparison, Decision, MoreRequests, StrategyR
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import sentences, serving, wording
+from llmtl.report import cascades, sentences, serving, wording
 from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
@@ -296,6 +296,7 @@ def _measured(content: ReportContent) -> tuple[str, ...]:
         f"({wording.moment(decision.choice.written_at)}); "
         "test was opened once, after that.",
         *_race(decision),
+        *cascades.told(content.fit_findings),
         f"Metric: {wording.metric_name(metric)}, {wording.metric_meaning(metric, kind)}. "
         "A failed prediction counts as an error; none is dropped.",
         "The choice is the cheapest eligible strategy within the margin of "

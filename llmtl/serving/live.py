@@ -219,6 +219,8 @@ def _served(job: ServingJob, parity: Parity, *, loads: tuple[Load, ...], paid: P
 def _usd(loads: tuple[Load, ...], job: ServingJob, paid: Paid | None) -> float:
     """Return the USD of 1,000 requests: what a provider was paid, or the machine's at the best rate reached."""
     if job.hosted is not None:
-        return paid.usd_per_1k_requests if paid is not None else 1000 * job.hosted.usd_per_request
+        if paid is None or not paid.requests:
+            return 1000 * job.hosted.usd_per_request
+        return paid.usd_per_1k_requests * (1.0 if job.bundle.first is None else job.bundle.first.passed_on)
     best = max(load.requests_per_second for load in loads)
     return usd_per_1k_requests(1 / best, device=job.device, prices=job.prices)

@@ -29,7 +29,7 @@ from llmtl.strategies.nearest import Nearest
 from llmtl.strategies.qlora import Qlora
 from llmtl.strategies.tfidf import Tfidf
 from llmtl.strategies.zero_shot import ZeroShot
-from llmtl.strategy import AnyStrategy, Facts, Runs, Served, Strategy
+from llmtl.strategy import Alone, AnyStrategy, Facts, Runs, Strategy
 
 GROUP = "llmtl.strategies"
 OWN: tuple[type[AnyStrategy], ...] = (
@@ -80,8 +80,8 @@ def _why_not(loaded: object, taken: set[str]) -> str | None:
         return "has no facts"
     if loaded.facts.name in taken:
         return f"has the name '{loaded.facts.name}', which another strategy has"
-    if loaded.facts.served not in get_args(Served):
-        known = ", ".join(each.__name__ for each in get_args(Served))
+    if loaded.facts.served not in get_args(Alone):
+        known = ", ".join(each.__name__ for each in get_args(Alone))
         return f"is served as {getattr(loaded.facts.served, '__name__', loaded.facts.served)}, and llmtl serves {known}"
     return None
 
@@ -108,6 +108,11 @@ class _Strategies(BaseModel):
     run: Annotated[tuple[_Name, ...], Field(min_length=1)] | None = Field(
         default=None,
         description="The strategies to measure; by default all that serve the kind of task, but for hosted ones.",
+    )
+    cascade: bool = Field(
+        default=True,
+        description="Compose cascades of what was measured (classification): a strategy that costs little answers what "
+        "it is sure of, and a better one the rest.",
     )
 
     @model_validator(mode="after")

@@ -92,6 +92,11 @@ def _title(facts: Card) -> Iterable[str]:
         f"{_made_by(facts)}. Exported by llmtl {bundle.llmtl_version} on {bundle.created[:10]}."
     )
     yield f"Instruction: {escape(bundle.winner.told(bundle.task).instruction)}"
+    if bundle.first is not None:
+        yield (
+            f"`{bundle.first.name}` answers what it gives a probability of at least {bundle.first.threshold:.3g}, "
+            f"`{bundle.first.then}` the rest ({wording.percent(bundle.first.passed_on)} of test)."
+        )
     if bundle.task.labels:
         name = f"{bundle.task.kind.noun.capitalize()}s"
         yield f"{name}: {', '.join(escape(label) for label in bundle.task.labels)}"
@@ -191,6 +196,11 @@ def _serving(facts: Card) -> Iterable[str]:
         f"-d @{names.REQUEST}\n```"
     )
     yield from _request_notes(facts, winner)
+    if facts.bundle.first is not None and facts.bundle.on_vllm:
+        yield (
+            f"Stock vLLM does not know `{facts.bundle.first.name}` and answers everything by "
+            f"`{facts.bundle.first.then}`: the scores above hold under `llmtl serve`."
+        )
 
 
 def _key_note(facts: Card) -> Iterable[str]:
@@ -251,6 +261,8 @@ def _contents(facts: Card) -> Iterable[str]:
     elif bundle.winner.weights is Weights.CLASSIFIER:
         whole = ", and their references" if not bundle.task.kind.has_labels else ""
         lines.append(f"`{names.CLASSIFIER_FOLDER}/`: words and pieces of words of the training examples{whole}.")
+    if bundle.first is not None:
+        lines.append(f"`{names.FIRST_FOLDER}/`: words and pieces of words of the training examples.")
     lines.append(f"`{names.REQUEST}`: one test input.")
     yield "\n".join(f"- {line}" for line in lines)
     yield f"`sha256sum -c {names.CHECKSUMS}` compares every file with what was exported. {_weights(bundle)}"

@@ -2,6 +2,7 @@
 
     classifier/    what the strategy wrote; nothing in it can run code
     model/         the base model, where the winner reads its states; one from the Hub stays there
+    first/         what the first strategy of a cascade wrote
 
 Not covered: what the files of a strategy are (its own file in `llmtl.strategies`, or another package).
 """
@@ -60,9 +61,11 @@ def write_local(predictor: Predictor, folder: Path) -> None:
 
 
 def require_strategy(bundle: Bundle) -> None:
-    """Raise `BundleError` unless the strategy that loads the winner's files is installed."""
+    """Raise `BundleError` unless the strategies that load the winner's files are installed."""
     if bundle.winner.weights is Weights.CLASSIFIER:
-        _require(bundle.winner.name)
+        _require(bundle.run_by_weights)
+    if bundle.first is not None:
+        _require(bundle.first.name)
 
 
 def _require(strategy: str) -> None:

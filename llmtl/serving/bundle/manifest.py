@@ -14,11 +14,12 @@ from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
 
-FORMAT = 2
-READABLE = (1, FORMAT)
-"""Since format 2 a bundle may hold a base model that llmtl's own server runs; all else is as in format 1."""
+FORMAT = 3
+READABLE = (1, 2, FORMAT)
+"""Since format 2 a bundle may hold a base model that llmtl's own server runs, since format 3 a strategy that answers
+first; all else is as in format 1."""
 MANIFEST, CHECKSUMS = "bundle.json", "SHA256SUMS"
-MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER = "model", "adapter", "classifier"
+MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER, FIRST_FOLDER = "model", "adapter", "classifier", "first"
 RETRIEVAL_FOLDER = "retrieval"
 TOKENIZER_FOLDER = "tokenizer"
 """Holds the tokenizer's files where the weights come from the Hub; otherwise they are in the model's folder."""
@@ -80,6 +81,20 @@ class ServedStrategy:
 
 
 @dataclass(frozen=True)
+class AnswersFirst:
+    """The first strategy of a cascade, which runs in the server's process from the files in `first/`.
+
+    It answers where it gives its answer a probability of at least `threshold`; the strategy `then`, which the winner's
+    weights run, answers the rest, of test the share `passed_on`.
+    """
+
+    name: str
+    threshold: float
+    then: str
+    passed_on: float
+
+
+@dataclass(frozen=True)
 class BaseModel:
     """The language model: `source` is a folder in the bundle or, with `hub`, a Hub name at `revision`."""
 
@@ -117,7 +132,7 @@ class Bundle:
     that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
     different prompts, and where answers are not a single label. `end_token` is the id of the token that ends an answer.
     `base` is None for a hosted model, and for a classifier that needs none. `made_from` tells this bundle from one made
-    of something else.
+    of something else. Of a cascade `first` is what answers before the winner's weights are asked.
     """
 
     task: Task
@@ -133,12 +148,18 @@ class Bundle:
     output: Output = Output()
     end_token: int | None = None
     made_from: str = ""
+    first: AnswersFirst | None = None
     format: int = FORMAT
 
     @property
     def on_vllm(self) -> bool:
         """Say whether vLLM runs the winner; llmtl's own server does otherwise."""
         return self.winner.weights in (Weights.BASE, Weights.ADAPTER, Weights.MERGED)
+
+    @property
+    def run_by_weights(self) -> str:
+        """Return the measured strategy that the winner's weights run: the winner, of a cascade its second member."""
+        return self.winner.name if self.first is None else self.first.then
 
     @property
     def strategies(self) -> tuple[ServedStrategy, ...]:

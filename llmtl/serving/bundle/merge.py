@@ -64,7 +64,7 @@ def check_merged(folder: Path, source: BundleSource, *, dtype: Precision, progre
     Raises `BundleError` with the figures when a probability moved by more than the tolerance, or a label changed that
     was ahead by more than twice that; of answers without probabilities when more than 1 in 200 changed.
     """
-    recorded = zip(source.test, source.served.test.predictions, strict=True)
+    recorded = zip(source.test, source.run_by_weights.test.predictions, strict=True)
     pairs = [(example, then) for example, then in recorded if then.answer is not None][:CHECKED]
     served = _predict(folder, source, [example.text for example, _ in pairs], dtype=dtype, progress=progress)
     if not source.task.kind.one_label:

@@ -14,7 +14,7 @@ from llmtl.errors import BundleError, RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import Summary
 from llmtl.serving.bundle.provider import HostedWinner
-from llmtl.strategy import Facts, LocalServed, Predictor, PromptServed, Served
+from llmtl.strategy import CascadeServed, Facts, LocalServed, Predictor, PromptServed, Served
 from llmtl.task import Example, Task
 
 
@@ -58,7 +58,18 @@ class MeasuredStrategy:
         """Return how a language model is prompted; raises `BundleError` where none is."""
         if isinstance(self.served, LocalServed):
             raise BundleError(f"'{self.name}' prompts no language model; export it without --merge.")
+        if isinstance(self.served, CascadeServed):
+            raise BundleError(f"'{self.name}' is composed of others; export it by itself.")
         return self.served if isinstance(self.served, PromptServed) else self.served.prompt
+
+
+@dataclass(frozen=True)
+class InFront:
+    """The first strategy of a cascade with its threshold; `then` names the second one."""
+
+    strategy: MeasuredStrategy
+    threshold: float
+    then: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,8 @@ class BundleSource:
     `winner` names the strategy to serve; `strategies` are all that were measured. `model` says where the language model
     is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `hosted` is the winner's
     model, given when a provider has it. `provenance` are the run's name-value pairs, `sizes` the numbers of examples
-    per split. `made_from` tells this source from any other.
+    per split. `made_from` tells this source from any other. A winner that is a cascade has the test evaluation of the
+    cascade and the predictor of its second member; `first` is the first one.
     """
 
     task: Task
@@ -85,6 +97,12 @@ class BundleSource:
     sizes: Mapping[str, int]
     made_from: str
     hosted: HostedWinner | None = None
+    first: InFront | None = None
+
+    @property
+    def run_by_weights(self) -> MeasuredStrategy:
+        """Return the strategy that the bundle's weights run: the one to serve, of a cascade its second member."""
+        return self.served if self.first is None else self.strategy(self.first.then)
 
     @property
     def served(self) -> MeasuredStrategy:

@@ -9,7 +9,7 @@ from llmtl.errors import BundleError
 from llmtl.serving.bundle.lookup import too_large_to_embed
 from llmtl.serving.bundle.manifest import BaseModel, ServedStrategy, Weights
 from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
-from llmtl.strategy import LocalServed, PromptServed, ProviderServed, Retrieval, Retrieved
+from llmtl.strategy import CascadeServed, LocalServed, PromptServed, ProviderServed, Retrieval, Retrieved, Served
 
 
 def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
@@ -45,7 +45,13 @@ def served_others(source: BundleSource, base: BaseModel | None, winner: ServedSt
 
 def weights_of(measured: MeasuredStrategy) -> Weights:
     """Return what computes a measured strategy's answer."""
-    match measured.served:
+    return _weights(measured.served)
+
+
+def _weights(served: Served) -> Weights:
+    match served:
+        case CascadeServed(then=then):
+            return _weights(then)
         case LocalServed():
             return Weights.CLASSIFIER
         case ProviderServed():

@@ -29,7 +29,16 @@ from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_o
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.bundle.local import write_local
 from llmtl.serving.bundle.lookup import open_index, write_retrieval
-from llmtl.serving.bundle.manifest import BUNDLE, RECORDED_ROWS, BaseModel, Bundle, Output, Recorded, Weights
+from llmtl.serving.bundle.manifest import (
+    BUNDLE,
+    RECORDED_ROWS,
+    AnswersFirst,
+    BaseModel,
+    Bundle,
+    Output,
+    Recorded,
+    Weights,
+)
 from llmtl.serving.bundle.merge import MergeCheck, check_merged, write_merged
 from llmtl.serving.bundle.provider import write_hosted
 from llmtl.serving.bundle.read import EXAMPLES, is_bundle, load_bundle_tokenizer, read_pool
@@ -38,6 +47,7 @@ from llmtl.serving.bundle.strategies import retrieving, served_others, served_wi
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
+from llmtl.strategies.cascade import confidence
 from llmtl.strategy import LocalServed
 from llmtl.task import Message
 
@@ -113,6 +123,8 @@ def _write_files(job: Writing) -> None:
         bundle, check = _hosted(job), None
     else:
         bundle, check = _language_model(job)
+    if source.first is not None:
+        write_local(source.first.strategy.predictor, folder / names.FIRST_FOLDER)
     rows = _recorded(source)
     write_json_lines(folder / names.RECORDED, list(RECORDED_ROWS.dump_python(rows, mode="json")))
     write_json(folder / names.LABELS, _labels(bundle))
@@ -177,7 +189,17 @@ def _bundle(job: Writing, base: BaseModel | None) -> Bundle:
         llmtl_version=versions()["llmtl"],
         verdict=str(source.decision.verdict),
         made_from=source.made_from,
+        first=_first(source),
     )
+
+
+def _first(source: BundleSource) -> AnswersFirst | None:
+    """Return what answers before the winner's weights are asked, where the winner is a cascade."""
+    if source.first is None:
+        return None
+    first = source.first.strategy
+    passed_on = [confidence(item) < source.first.threshold for item in first.test.predictions]
+    return AnswersFirst(first.name, source.first.threshold, source.first.then, sum(passed_on) / len(passed_on))
 
 
 def _base_files(job: Writing, base: BaseModel) -> None:

@@ -14,6 +14,7 @@ from llmtl.serving.bundle.manifest import Bundle
 from llmtl.serving.bundle.provider import LIMIT_VARIABLE, HostedWinner, load_hosted
 from llmtl.serving.task_api.asgi import together
 from llmtl.serving.task_api.requests import RequestError
+from llmtl.serving.task_api.sure_answers import SureAnswers
 from llmtl.strategy import Prediction, Predictor
 
 
@@ -55,6 +56,34 @@ class Local:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class PassingOn:
+    """A cascade: what the first strategy is not sure of is passed on to the one who answers the rest."""
+
+    def __init__(self, first: SureAnswers, then: Answering) -> None:
+        self._first = first
+        self._then = then
+
+    async def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Return the predictions; only what is passed on can fail for want of a provider."""
+        found = await self._first.of(texts)
+        left = [text for text, answer in zip(texts, found, strict=True) if answer is None]
+        rest = iter(await self._then.predict(left) if left else ())
+        return [next(rest) if answer is None else answer for answer in found]
+
+    def prompt(self, text: str) -> str | None:
+        """Return what a language model is given for a text; None for one that the first strategy is sure of."""
+        return self._then.prompt(text) if self._first.now([text]) == [None] else None
+
+    @property
+    def paid(self) -> Paid | None:
+        """Return what a provider was paid so far for what was passed on."""
+        return self._then.paid
+
+    def close(self) -> None:
+        """Close connections."""
+        self._then.close()
 
 
 class Provider:

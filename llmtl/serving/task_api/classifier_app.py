@@ -35,7 +35,7 @@ from llmtl.serving.bundle.local import base_source, load_local
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, Weights
 from llmtl.serving.bundle.provider import read_hosted
 from llmtl.serving.bundle.read import open_bundle
-from llmtl.serving.task_api.answering import Answering, Local, Provider
+from llmtl.serving.task_api.answering import Answering, Local, PassingOn, Provider
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, unless_disconnected
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.gate import Gate
@@ -62,6 +62,7 @@ from llmtl.serving.task_api.requests import (
     requested_model,
 )
 from llmtl.serving.task_api.responses import Predicted, error_response, labelled, not_allowed, predictions_response
+from llmtl.serving.task_api.sure_answers import SureAnswers
 from llmtl.strategy import Prediction, Predictor
 
 
@@ -75,11 +76,7 @@ class ClassifierServer:
         self._limits = limits
         self._bundle = bundle
         self._catalogue = Catalogue(bundle)
-        self._answering: Answering = (
-            Provider(bundle, read_hosted(folder, environment))
-            if bundle.winner.weights is Weights.HOSTED
-            else Local(_loaded(bundle, folder))
-        )
+        self._answering = _answering(bundle, folder, environment)
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
         self._started = int(time())
 
@@ -210,9 +207,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _answering(bundle: Bundle, folder: Path, environment: Mapping[str, str]) -> Answering:
+    """Return who answers: the winner or, of a cascade, both of its members."""
+    winner = (
+        Provider(bundle, read_hosted(folder, environment))
+        if bundle.winner.weights is Weights.HOSTED
+        else Local(_loaded(bundle, folder))
+    )
+    first = SureAnswers.open(bundle, folder)
+    return winner if first is None else PassingOn(first, winner)
+
+
 def _loaded(bundle: Bundle, folder: Path) -> Predictor:
     """Load the winner that this process runs."""
-    return load_local(folder / CLASSIFIER_FOLDER, bundle.task, bundle.winner.name, base_source(bundle, folder))
+    return load_local(folder / CLASSIFIER_FOLDER, bundle.task, bundle.run_by_weights, base_source(bundle, folder))
 
 
 async def _health(_request: Request) -> Response:

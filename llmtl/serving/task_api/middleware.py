@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from starlette.responses import JSONResponse, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.errors import BundleError, LlmtlError
@@ -48,10 +48,11 @@ from llmtl.serving.task_api.requests import (
     requested_model,
     unknown_model,
 )
-from llmtl.serving.task_api.responses import error_response, not_allowed, predictions_response, rewriting
+from llmtl.serving.task_api.responses import error_response, labelled, not_allowed, predictions_response, rewriting
 from llmtl.serving.task_api.rewriting import ChatRewriter, without_wording
 from llmtl.serving.task_api.scoring import Scorer, UpstreamError
-from llmtl.strategy import Retrieval
+from llmtl.serving.task_api.sure_answers import SureAnswers
+from llmtl.strategy import Prediction, Retrieval
 
 _LONG_CHARACTERS = 20_000
 """Messages above this are tokenised in a thread: counting their tokens takes milliseconds."""
@@ -98,6 +99,7 @@ class TaskRoutes:
         self._conversations = Conversations(bundle, load_bundle_tokenizer(bundle, folder), open_index(bundle, folder))
         self._rewriter = ChatRewriter(bundle, self._conversations)
         self._predictor = self._make_predictor(bundle)
+        self._first = SureAnswers.open(bundle, folder)
         self._parse = self._conversations.template.parse if self._conversations.parsed else None
         # vLLM answers for the base model under the first name it was given, which is the task's for a prompting winner
         self._base_renamed = bundle.winner.weights is not Weights.ADAPTER
@@ -150,6 +152,11 @@ class TaskRoutes:
         if strategy is None:
             raise unknown_model(model, names)
         request = chat_request(fields, self._limits)
+        [sure] = await self._sure(strategy, [request.text])
+        if sure is not None:
+            completion = LabelCompletion(strategy.model, request, str(sure.answer), sure.probabilities)
+            await _respond(completion)(scope, receive, send)
+            return
         await self._look_up(strategy, [request.text])
         await self._check_length(strategy, request.text, "messages")
         if strategy.by_scores:
@@ -176,18 +183,32 @@ class TaskRoutes:
             prompt=self._conversations.prompt(strategy, request.text, shown),
             prompt_tokens=row.prompt_tokens,
         )
-        if request.stream:
-            await StreamingResponse(completion.events(), media_type="text/event-stream")(scope, receive, send)
-        else:
-            await JSONResponse(completion.whole())(scope, receive, send)
+        await _respond(completion)(scope, receive, send)
 
     async def _predict(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the answer to each input; labels have the probability of every label."""
         request = predict_request(parse_object(body), self._limits)
         strategy = self._catalogue.strategy(request.model)
-        await self._look_up(strategy, request.inputs)
-        rows = await unless_disconnected(receive, self._predictor.predict(scope, strategy, request.inputs))
+        found = await self._sure(strategy, request.inputs)
+        left = [position for position, sure in enumerate(found) if sure is None]
+        texts = [request.inputs[position] for position in left]
+        await self._look_up(strategy, texts)
+        try:
+            work = self._predictor.predict(scope, strategy, texts)
+            rest = iter(await unless_disconnected(receive, work))
+        except RequestError as error:
+            _renumber(error, left)
+            raise
+        rows = [
+            next(rest) if sure is None else labelled(str(sure.answer), dict(sure.probabilities), 0) for sure in found
+        ]
         await predictions_response(strategy.model, rows)(scope, receive, send)
+
+    async def _sure(self, strategy: ServedStrategy, texts: Sequence[str]) -> list[Prediction | None]:
+        """Return what the first strategy of a cascade is sure of; None for each text that vLLM has to answer."""
+        if self._first is None or strategy is not self._catalogue.bundle.winner:
+            return [None] * len(texts)
+        return await self._first.of(texts)
 
     async def _other(self, path: str, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request to any other route on, unless it names a task's model."""
@@ -237,6 +258,19 @@ class TaskRoutes:
         """Return the body of the chat request for one input."""
         self._conversations.check_length(strategy, text, param)
         return self._rewriter.body(strategy, ChatRequest(text, {}))
+
+
+def _renumber(error: RequestError, positions: Sequence[int]) -> None:
+    """Name a refused input by its place in the whole request, not among those that were passed on."""
+    places = {f"inputs[{place}]": f"inputs[{position}]" for place, position in enumerate(positions)}
+    error.param = places.get(error.param or "", error.param)
+
+
+def _respond(completion: LabelCompletion) -> Response:
+    """Return a completion as its client wants it, whole or in pieces."""
+    if completion.request.stream:
+        return StreamingResponse(completion.events(), media_type="text/event-stream")
+    return JSONResponse(completion.whole())
 
 
 def _fields(body: bytes) -> dict[str, Any]:
