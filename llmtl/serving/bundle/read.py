@@ -106,7 +106,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _formats() -> str:
-    return " and ".join(map(str, READABLE))
+    *before, last = map(str, READABLE)
+    return f"{', '.join(before)} and {last}"
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -39,7 +39,8 @@ class Catalogue:
         bundle = self.bundle
         told = {"schema": bundle.output.schema, "max_tokens": bundle.output.max_tokens}
         form = {name: value for name, value in told.items() if value is not None}
-        cascade = {"cascade": asdict(bundle.first)} if bundle.first else {}
+        first = bundle.first
+        cascade = {"first": first.name, "threshold": first.threshold, "then": first.then} if first else {}
         context = {"context_length": bundle.base.context_length} if bundle.base else {}
         return {
             "object": "task",
@@ -56,7 +57,7 @@ class Catalogue:
             "base_model": self.base,
             "output": bundle.output.form,
             **form,
-            **cascade,
+            **({"cascade": cascade} if cascade else {}),
             "limits": {**asdict(limits), **context},
             "verdict": bundle.verdict,
         }

@@ -57,5 +57,7 @@ def test_a_newer_format_is_refused(tmp_path):
     told = {"format": FORMAT + 1, "winner": {}}
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "bundle.json").write_text(json.dumps(told))
-    with pytest.raises(BundleError, match=rf"has format {FORMAT + 1}, and this version of llmtl reads 1 and {FORMAT};"):
+    with pytest.raises(
+        BundleError, match=rf"has format {FORMAT + 1}, and this version of llmtl reads 1, 2 and {FORMAT};"
+    ):
         open_bundle(tmp_path / "bundle")

@@ -109,9 +109,9 @@ def test_a_damaged_manifest(copied, content):
 
 def test_a_bundle_of_another_format(copied):
     document = json.loads((copied / "bundle.json").read_text())
-    (copied / "bundle.json").write_text(json.dumps(document | {"format": 3}))
+    (copied / "bundle.json").write_text(json.dumps(document | {"format": 4}))
     with pytest.raises(
-        BundleError, match="has format 3, and this version of llmtl reads 1 and 2; export the run again"
+        BundleError, match="has format 4, and this version of llmtl reads 1, 2 and 3; export the run again"
     ):
         open_bundle(copied)
 
