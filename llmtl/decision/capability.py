@@ -73,7 +73,7 @@ def capability(test: Iterable[Evaluation], metric: Metric, *, margin: float) -> 
     levels = {item.strategy: max(constant, dealt_out(item, metric)) for item in measured}
     by_model: dict[str, list[Evaluation]] = {}
     for item in measured:
-        if item.role is not Role.BASELINE:
+        if item.role not in (Role.BASELINE, Role.CASCADE):  # a cascade may do well by its first member alone
             by_model.setdefault(item.model, []).append(item)
     learned = [item for item in measured if item.role is Role.BASELINE and len(set(item.answers)) > 1]
     idle = all(_no_better(item, metric, level=levels[item.strategy], margin=margin) for item in learned)
