@@ -39,7 +39,10 @@ class LeftOutPrompt:
 
 @dataclass(frozen=True)
 class SearchTrace:
-    """A search for the best prompt on dev: the choice, by `metric`, and everything that was tried or left out."""
+    """A search for the best prompt on dev: the choice, by `metric`, and everything that was tried or left out.
+
+    `optimism` is by how much being the best of the tried flatters the choice's score; None where it is not known.
+    """
 
     shots: int
     seed: int
@@ -50,6 +53,7 @@ class SearchTrace:
     tried: tuple[TriedPrompt, ...]
     left_out: tuple[LeftOutPrompt, ...] = ()
     rotations: int = 1
+    optimism: float | None = None
     tag: Literal["search"] = "search"
 
 
@@ -122,10 +126,14 @@ class GridPoint:
 
 @dataclass(frozen=True)
 class GridTrace:
-    """A grid that was tried on dev, and its best point by the task's metric."""
+    """A grid that was tried on dev, and its best point by the task's metric.
+
+    `optimism` is by how much being the best of the grid flatters its score; None where it is not known.
+    """
 
     choice: Mapping[str, str | float]
     points: tuple[GridPoint, ...]
+    optimism: float | None = None
     tag: Literal["grid"] = "grid"
 
 

@@ -3,17 +3,20 @@
 Not covered: what a point is, and fitting it (the strategies).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from llmtl.errors import DataError
 from llmtl.findings import GridPoint, GridTrace
+from llmtl.metrics import Measure
+from llmtl.metrics.hierarchical import cluster_codes
+from llmtl.metrics.optimism import of_search
 from llmtl.strategy import FitContext, Predictor
 from llmtl.task import Example, references
 
 Candidate = TypeVar("Candidate")
-Scores = Mapping[str, float]
-"""Dev scores by metric."""
+Answers = Sequence[str | None]
+"""One answer per dev example, None for a failure."""
 
 
 def training_examples(context: FitContext) -> tuple[Example, ...]:
@@ -23,28 +26,35 @@ def training_examples(context: FitContext) -> tuple[Example, ...]:
     return context.train
 
 
-def dev_score(predictor: Predictor, context: FitContext) -> Scores:
-    """Score a predictor on dev by the task's metric."""
-    task = context.task
-    measure = task.kind.measure(task.metric, references(context.dev), labels=task.labels)
-    guesses = [prediction.answer for prediction in predictor.predict([example.input for example in context.dev])]
-    return {task.metric.value: measure.score(guesses)}
+def dev_answers(predictor: Predictor, context: FitContext) -> Answers:
+    """Return a predictor's answers on dev."""
+    return [prediction.answer for prediction in predictor.predict([example.input for example in context.dev])]
 
 
 def best_on_dev(
-    points: Iterable[tuple[Candidate, Mapping[str, Any], Scores]], context: FitContext, *, name: str, count: int
+    points: Iterable[tuple[Candidate, Mapping[str, Any], Answers]], context: FitContext, *, name: str, count: int
 ) -> tuple[Candidate, GridTrace]:
     """Keep what scores best by the task's metric on dev, the first of equals; the trace has all `count` points.
 
-    A point is a candidate with what was chosen for it and its dev scores.
+    A point is a candidate with what was chosen for it and its answers on dev.
     """
-    metric = context.task.metric.value
+    task, dev = context.task, context.dev
+    truth, metric = references(dev), task.metric.value
+    measures: dict[str, Measure] = {}
     best: list[Candidate] = []
     tried: list[GridPoint] = []
+    counts = []
     with context.progress.stage(f"{name}: fitting", count) as advance:
-        for candidate, choice, scores in points:
+        for candidate, choice, answers in points:
+            if not measures:  # not before: what is wrong with train, the points say better
+                measures = {
+                    each.value: task.kind.measure(each, truth, labels=task.labels) for each in task.kind.metrics
+                }
+            scores = {each: measure.score(answers) for each, measure in measures.items()}
             if all(scores[metric] > other.scores[metric] for other in tried):
                 best, chosen = [candidate], choice
             tried.append(GridPoint(dict(choice), scores))
+            counts.append(measures[metric].counts(answers))
             advance(1)
-    return best[0], GridTrace(dict(chosen), tuple(tried))
+    codes = cluster_codes([example.group for example in dev], len(dev))
+    return best[0], GridTrace(dict(chosen), tuple(tried), of_search(measures[metric].value, counts, codes))

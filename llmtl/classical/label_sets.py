@@ -22,7 +22,7 @@ from llmtl.classical.files import linear_arrays, linear_facts, write_parts
 from llmtl.classical.linear import LinearModel, path
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, LocalServed, Prediction
-from llmtl.task import Input, Metric, Task, references, texts_of
+from llmtl.task import Input, Task, references, texts_of
 
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Tried on dev: 0.05 to 0.95."""
@@ -74,16 +74,16 @@ def label_set_points(
     context: FitContext,
     vectorised: Mapping[Features, tuple[Vectoriser, Any]],
     strengths: Sequence[float],
-) -> Iterator[tuple[LabelSetPredictor, dict[str, float]]]:
-    """Yield each point of the grid, fitted on train, at its best threshold on dev, with its dev scores there."""
+) -> Iterator[tuple[LabelSetPredictor, list[str]]]:
+    """Yield each point of the grid, fitted on train, at its best threshold on dev, with its dev answers there."""
     task, chosen = context.task, [read_labels(each.reference) for each in context.train]
     for features, (vectoriser, rows) in vectorised.items():
         dev_rows = vectoriser.rows([example.text for example in context.dev])
         for c, model in zip(strengths, one_vs_rest(rows, chosen, task.labels, strengths), strict=True):
             predictor = LabelSetPredictor(task, vectoriser, model, choice={"features": features, "c": c})
-            threshold, scores = best_threshold(predictor.probabilities(dev_rows), context)
+            threshold, answers = best_threshold(predictor.probabilities(dev_rows), context)
             choice = {**predictor.choice, "threshold": threshold}
-            yield LabelSetPredictor(task, vectoriser, model, choice=choice), scores
+            yield LabelSetPredictor(task, vectoriser, model, choice=choice), answers
 
 
 def one_vs_rest(
@@ -109,15 +109,11 @@ def answers_of(task: Task, probabilities: NDArray[np.float64], threshold: float)
     return [write_labels(labels[row >= threshold], task.labels) for row in probabilities]
 
 
-def best_threshold(probabilities: NDArray[np.float64], context: FitContext) -> tuple[float, dict[str, float]]:
-    """Return the threshold of the best dev score, the nearest to 0.5 of equals, with all dev scores there."""
-    task, truth = context.task, references(context.dev)
-    measures = {each: task.kind.measure(each, truth, labels=task.labels) for each in task.kind.metrics}
-
-    def score(metric: Metric, threshold: float) -> float:
-        measure = measures[metric]
-        return measure.score(answers_of(task, probabilities, threshold))
-
-    tried = {threshold: score(task.metric, threshold) for threshold in THRESHOLDS}
-    best = max(THRESHOLDS, key=lambda threshold: (tried[threshold], -abs(threshold - 0.5)))
-    return best, {metric.value: score(metric, best) for metric in task.kind.metrics}
+def best_threshold(probabilities: NDArray[np.float64], context: FitContext) -> tuple[float, list[str]]:
+    """Return the threshold of the best dev score, the nearest to 0.5 of equals, with the dev answers there."""
+    task = context.task
+    measure = task.kind.measure(task.metric, references(context.dev), labels=task.labels)
+    tried = {each: answers_of(task, probabilities, each) for each in THRESHOLDS}
+    scores = {each: measure.score(answers) for each, answers in tried.items()}
+    best = max(THRESHOLDS, key=lambda threshold: (scores[threshold], -abs(threshold - 0.5)))
+    return best, tried[best]

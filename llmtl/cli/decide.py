@@ -36,7 +36,9 @@ def _decide(options: argparse.Namespace) -> int:
     from llmtl.decision.config import DecisionConfig
     from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
     from llmtl.report import print_verdict, summarize
+    from llmtl.report.sentences import told_before
     from llmtl.report.wrong_answers import advice
+    from llmtl.task import Metric
     from llmtl.task_section import TaskConfig
 
     task = read_mirrored(options, TaskConfig, _TASK)
@@ -49,7 +51,10 @@ def _decide(options: argparse.Namespace) -> int:
         out=options.out,
     )
     value = decision.value_of_accuracy
-    print_verdict(decision, summarize(decision), console=Console(), notes=[advice(value)] if value else [])
+    console = Console()
+    told = told_before(decision.n_test, metric=Metric(decision.metric), alpha=decision.alpha)
+    console.print(told, markup=False, highlight=False, soft_wrap=True)
+    print_verdict(decision, summarize(decision), console=console, notes=[advice(value)] if value else [])
     return 0
 
 

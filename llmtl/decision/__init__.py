@@ -1,6 +1,7 @@
 """The decision stage: which strategy to use, and what shows it. Sees `Evaluation` values, never models; pure.
 
     outcome.py      the values: codes and numbers, no sentences
+    outlook.py      what would change it, as values
     config.py       margin, error rate, constraints
     eligibility.py  the constraints: who may be chosen, and which ones the others break
     ranking.py      cheapest and best

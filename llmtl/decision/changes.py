@@ -6,20 +6,15 @@ Not covered: the words for them (`llmtl.report.sentences`).
 from collections.abc import Collection, Iterable
 from itertools import chain
 
-from llmtl.decision.outcome import (
+from llmtl.decision.outcome import Caution, Choice, Failures, NoBaseline, TooSmallTest, Verdict
+from llmtl.decision.outlook import (
     BreakEven,
-    Caution,
     Change,
-    Choice,
     EnoughForMargin,
-    Failures,
     MoreExamples,
     MoreRequests,
     NarrowerMargin,
-    NoBaseline,
-    TooSmallTest,
     Unconstrained,
-    Verdict,
     WiderMargin,
 )
 from llmtl.decision.ranking import Ranking

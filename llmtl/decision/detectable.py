@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from llmtl.costs import break_even
 from llmtl.decision.evidence import Evidence
-from llmtl.decision.outcome import BreakEven
+from llmtl.decision.outlook import BreakEven
 from llmtl.decision.ranking import Ranking
 from llmtl.metrics.power import detectable_with_error, minimum_detectable_difference
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
+from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ValueOfAccuracy
@@ -165,7 +166,8 @@ class Dropped:
     """A strategy that left the race on dev after `n_seen` of `n` examples, and both mean scores on those.
 
     By the lead of `against`, above all, it was shown that it would not be chosen. `expected` is the score that it could
-    be expected to have on all of dev.
+    be expected to have on all of dev. `tried` prompts had been scored on `searched` dev examples each before the
+    race, to find the strategy's own.
     """
 
     strategy: str
@@ -175,6 +177,8 @@ class Dropped:
     score: float
     against_score: float
     expected: float
+    tried: int = 0
+    searched: int = 0
 
 
 @dataclass(frozen=True)
@@ -186,8 +190,9 @@ class Choice:
     the margin of the best, of which the cheapest was chosen. `barred` maps the others to the constraints they break.
     `dropped` left the race on dev: they could not be chosen, but may be compared. `optimism` is by how much the dev
     score of the strategy flatters it because it was chosen on dev; None where that could not be estimated.
-    `labels_used` counts the labels of train and dev that a strategy takes, where that is known.
-    `ladders` are the thresholds of confidence that test may confirm.
+    `search_optimism` is the same for the strategy's own search on dev, for its prompt or the point of its grid; None
+    where it searched nothing. `labels_used` counts the labels of train and dev that a strategy takes, where that is
+    known. `ladders` are the thresholds of confidence that test may confirm.
     """
 
     strategy: str
@@ -202,79 +207,10 @@ class Choice:
     written_at: str
     dropped: tuple[Dropped, ...] = ()
     optimism: float | None = None
+    search_optimism: float | None = None
     barred: Mapping[str, tuple[Broken, ...]] = field(default_factory=dict)
     labels_used: Mapping[str, int] = field(default_factory=dict)
     ladders: tuple[Ladder, ...] = ()
-
-
-@dataclass(frozen=True)
-class BreakEven:
-    """The request volume above which `cheaper_above` costs less in all than `cheaper_below`."""
-
-    cheaper_below: str
-    cheaper_above: str
-    requests: float
-
-
-@dataclass(frozen=True)
-class MoreExamples:
-    """So many more test examples would settle the verdict at 80% power if the observed differences are the true ones.
-
-    `chance` is the chance that they do, given what was observed; None in what earlier versions wrote.
-    """
-
-    n: int
-    chance: float | None = None
-    kind: Literal["more_examples"] = "more_examples"
-
-
-@dataclass(frozen=True)
-class EnoughForMargin:
-    """So many test examples in all show a true difference of one margin with 80% power."""
-
-    n: int
-    kind: Literal["enough_for_margin"] = "enough_for_margin"
-
-
-@dataclass(frozen=True)
-class MoreRequests:
-    """Above so many requests in all another strategy is the cheaper one."""
-
-    point: BreakEven
-    kind: Literal["more_requests"] = "more_requests"
-
-
-@dataclass(frozen=True)
-class WiderMargin:
-    """With a margin of at least `gap`, dev would have chosen a cheaper strategy, such as this one."""
-
-    gap: float
-    strategy: str
-    kind: Literal["wider_margin"] = "wider_margin"
-
-
-@dataclass(frozen=True)
-class Unconstrained:
-    """Without the constraints this strategy, which scored best on dev of those they bar, could be chosen."""
-
-    strategy: str
-    kind: Literal["unconstrained"] = "unconstrained"
-
-
-@dataclass(frozen=True)
-class NarrowerMargin:
-    """With a margin below `gap`, dev would not have chosen this strategy."""
-
-    gap: float
-    strategy: str
-    kind: Literal["narrower_margin"] = "narrower_margin"
-
-
-Change = Annotated[
-    MoreExamples | EnoughForMargin | MoreRequests | WiderMargin | Unconstrained | NarrowerMargin,
-    Field(discriminator="kind"),
-]
-"""What would change the verdict or the choice."""
 
 
 @dataclass(frozen=True)

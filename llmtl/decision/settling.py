@@ -47,9 +47,9 @@ def settling_of(ruling: Ruling, evidence: Evidence) -> Settling:
     """Say what would settle the pairs that a ruling leaves open.
 
     A pair is settled when a is shown better than b, at alpha divided by the number of comparisons, or shown not better
-    by more than the margin. Exact where the McNemar test was made, else a normal approximation from the standard error;
-    more examples do not shrink the part of that which comes from training seeds, so with several seeds `more` is the
-    least number.
+    by more than the margin. Exact where the McNemar test was made, else a normal approximation from the standard error.
+    More examples do not shrink what is stated for a single draw; they do not shrink what comes from several measured
+    draws either, which we do not know apart, so with those `more` is the least number.
     """
     if ruling.rule not in (Rule.OPEN, Rule.TIED):
         return Settling()
@@ -88,9 +88,8 @@ def _needed(pair: _Pair) -> int | None:
         shown = required_examples(difference=difference, discordance=measured.discordance, alpha=pair.alpha)
         ruled_out = required_to_rule_out(difference=difference, discordance=measured.discordance, margin=pair.margin)
     else:
-        error, n = measured.standard_error, measured.n
-        shown = scaled_examples(n, standard_error=error, distance=difference, alpha=pair.alpha)
-        ruled_out = scaled_examples(n, standard_error=error, distance=pair.margin - difference, one_sided=True)
+        shown = _scaled(pair, difference)
+        ruled_out = _scaled(pair, pair.margin - difference, one_sided=True)
     return min((needed for needed in (shown, ruled_out) if needed is not None), default=None)
 
 
@@ -99,7 +98,20 @@ def _for_margin(pair: _Pair) -> int | None:
     measured = pair.measured
     if measured.exact:
         return required_examples(difference=pair.margin, discordance=measured.discordance, alpha=pair.alpha)
-    return scaled_examples(measured.n, standard_error=measured.standard_error, distance=pair.margin, alpha=pair.alpha)
+    return _scaled(pair, pair.margin)
+
+
+def _scaled(pair: _Pair, distance: float, *, one_sided: bool = False) -> int | None:
+    """Return how many examples settle a distance by the normal approximation, or None."""
+    measured = pair.measured
+    return scaled_examples(
+        measured.n,
+        standard_error=measured.standard_error,
+        distance=distance,
+        alpha=0.05 if one_sided else pair.alpha,
+        one_sided=one_sided,
+        lasting_error=measured.draw_error,
+    )
 
 
 def _chance(pair: _Pair, further: int) -> float:
@@ -114,4 +126,5 @@ def _chance(pair: _Pair, further: int) -> float:
         further=further,
         margin=pair.margin,
         alpha=pair.alpha,
+        lasting_error=measured.draw_error,
     )

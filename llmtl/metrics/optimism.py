@@ -6,10 +6,12 @@ Greasidou & Borboudakis (2018), "Bootstrapping the out-of-sample predictions for
 validation", Machine Learning 107 (BBC-CV). For every strategy we subtract the difference between its score on all
 examples and its mean out-of-sample score: that is the bias of metrics that are ratios, and otherwise chance.
 
-Not covered: the optimism of tuning on the same examples within a strategy (prompt search, early stopping).
+The same is done within a strategy for the search that found it on those examples: prompts, points of a grid.
+
+Not covered: the optimism of what is tuned while fitting (early stopping, thresholds, calibration).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,16 @@ from llmtl.metrics.hierarchical import Floats, Integers, Value, summed
 
 RESAMPLES = 200
 """Resamples of the choice; few are enough, since the effect of chance on each strategy alone is subtracted."""
+
+
+def of_search(value: Value, counts: Sequence[Floats], codes: Integers) -> float | None:
+    """Estimate how much the best of several candidates, each with counts (N, S), flatters itself by being the best.
+
+    The first of equals is taken; 0 where there was nothing to choose.
+    """
+    if len(counts) == 1:
+        return 0.0
+    return optimism(value, np.stack(counts), codes, pick=lambda scores: int(np.argmax(scores)))
 
 
 def optimism(

@@ -107,18 +107,28 @@ def required_to_rule_out(*, difference: float, discordance: float, margin: float
 
 
 def scaled_examples(
-    n: int, *, standard_error: float, distance: float, alpha: float = 0.05, one_sided: bool = False
+    n: int,
+    *,
+    standard_error: float,
+    distance: float,
+    alpha: float = 0.05,
+    one_sided: bool = False,
+    lasting_error: float = 0.0,
 ) -> int | None:
     """Compute how many examples settle a `distance` with 80% power, for any metric.
 
-    Normal approximation: the standard error seen on n examples shrinks with the root of their number. None when the
-    distance is not positive or more than `MOST_EXAMPLES` are needed.
+    Normal approximation: the standard error seen on n examples shrinks with the root of their number, but for
+    `lasting_error`, the part that does not come from the examples. None when the distance is not positive or more than
+    `MOST_EXAMPLES` are needed.
     """
     if distance <= 0:
         return None
     z = ndtri(1 - alpha) if one_sided else ndtri(1 - alpha / 2)
-    needed = n * ((float(z) + _Z_POWER) * standard_error / distance) ** 2
-    return max(1, math.ceil(needed)) if needed <= MOST_EXAMPLES else None
+    shrunk = (distance / (float(z) + _Z_POWER)) ** 2 - lasting_error**2
+    sampling = max(0.0, standard_error**2 - lasting_error**2)
+    if shrunk <= 0 or n * sampling / shrunk > MOST_EXAMPLES:
+        return None
+    return max(1, math.ceil(n * sampling / shrunk))
 
 
 def detectable_with_error(standard_error: float, *, alpha: float = 0.05) -> float:

@@ -18,10 +18,12 @@ from pydantic import TypeAdapter
 from llmtl.costs import Pricing, usd_per_1k_requests, usd_total
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
+from llmtl.findings import SearchTrace, finding
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import Measure
 from llmtl.pipeline.evaluate import mean_tokens
 from llmtl.pipeline.measure import Bench, Scored
+from llmtl.pipeline.searched import with_search
 from llmtl.strategy import AnyStrategy, Prediction, Predictor
 from llmtl.task import Example, references
 
@@ -59,7 +61,8 @@ def measure_dev(bench: Bench, strategies: list[AnyStrategy]) -> Raced:
         "order": [dev[position].id for position in order],
     }
     kept = bench.store.step("race", depends_on, lambda _: _RaceScorer(bench, order, running).run(rivals))
-    dropped = tuple(Dropped(**each) for each in kept["dropped"])
+    fits = {strategy.name: bench.fit(strategy) for strategy in running}
+    dropped = tuple(with_search(drop, fits[drop.strategy]) for drop in (Dropped(**each) for each in kept["dropped"]))
     raced = _evaluated(bench, strategies, rivals, kept=kept["scored"], dropped=dropped, order=order)
     _warn_of_prices(bench, raced, kept.get("cheaper", {}))
     return raced
@@ -148,7 +151,9 @@ class _RaceScorer:
             never_drop=tuple(fixed),
             cheaper=counted,
         )
-        bench.progress.say(_told(ended, len(fixed), len(whole), metric.value))
+        tried = [finding(bench.fit(strategy).findings, SearchTrace) for strategy in self.strategies]
+        before = sum(len(trace.tried) * trace.dev_examples for trace in tried if trace is not None)
+        bench.progress.say(_told(ended, len(fixed), len(whole), metric.value, before=before))
         return {
             "dropped": _dropped(ended, len(whole)),
             "cheaper": {name: cheaper[name] for name in ended.dropped if name in cheaper},
@@ -215,8 +220,10 @@ def _dropped(ended: Race, n: int) -> list[dict[str, Any]]:
     ]
 
 
-def _told(ended: Race, fixed: int, n: int, metric: str) -> str:
+def _told(ended: Race, fixed: int, n: int, metric: str, *, before: int) -> str:
+    """Say what the race saved of its own predictions; `before` were made on dev in searches for prompts."""
     saved = ended.evaluations_planned - ended.evaluations_used
     asked = ended.evaluations_planned - fixed * n
     dropped = ", ".join(f"{name} after {drop.n_seen}" for name, drop in ended.dropped.items()) or "nobody"
-    return f"Race on dev by {metric}: dropped {dropped}; {saved:,} of {asked:,} predictions saved"
+    searches = f", after {before:,} in searches for prompts" if before else ""
+    return f"Race on dev by {metric}: dropped {dropped}; {saved:,} of {asked:,} predictions saved{searches}"

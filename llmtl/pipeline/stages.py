@@ -43,6 +43,7 @@ from llmtl.pipeline.run_format import (
     write_predictions,
 )
 from llmtl.pipeline.run_result import RunResult
+from llmtl.pipeline.searched import with_search_optimism
 from llmtl.pipeline.second_opinion import check_judge, write_judging
 from llmtl.progress import Progress, Silent
 from llmtl.report.content import Skipped, SkipReason
@@ -237,9 +238,9 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
             labels_used=_labels_used(bench),
         )
         n_test, metric = len(bench.split.test), bench.prepared.task.metric
-        return choice_to_json(
-            with_ladders(choice, [*evaluations, *left], n_test, metric=metric, config=recipe.decision)
-        )
+        choice = with_ladders(choice, [*evaluations, *left], n_test, metric=metric, config=recipe.decision)
+        chosen = next(item for item in bench.prepared.strategies if item.name == choice.strategy)
+        return choice_to_json(with_search_optimism(choice, bench.fit(chosen)))
 
     depends_on = {
         "format": SCHEMA_VERSION,

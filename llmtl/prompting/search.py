@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from llmtl.findings import LeftOutPrompt, SearchTrace, TriedPrompt
+from llmtl.metrics.hierarchical import cluster_codes
+from llmtl.metrics.optimism import of_search
 from llmtl.progress import Advance
 from llmtl.prompting.predictors import Asker
 from llmtl.strategy import FitContext, Prediction
@@ -29,7 +31,8 @@ class Candidate:
 class Found:
     """What a search found: the best candidate with its predictions, every score, what was left out, on which examples.
 
-    `instructions` are the wordings that the candidates' `instruction` counts.
+    `instructions` are the wordings that the candidates' `instruction` counts. `optimism` is by how much being the best
+    flatters the best score.
     """
 
     best: Candidate
@@ -38,6 +41,7 @@ class Found:
     left_out: tuple[LeftOutPrompt, ...]
     dev: tuple[Example, ...]
     instructions: tuple[str, ...]
+    optimism: float | None = None
 
     @property
     def instruction(self) -> str:
@@ -56,6 +60,7 @@ class Found:
             tried=self.tried,
             left_out=(*too_long, *self.left_out),
             rotations=self.best.rotations,
+            optimism=self.optimism,
         )
 
 
@@ -87,7 +92,7 @@ def search(
         context.progress.say(f"{name}: {len(race.late)} of {total} candidates left out to keep the time limit")
     best, _, predictions = race.best()
     tried = tuple(tried for _, tried, _ in race.tried)
-    return Found(best, predictions, tried, tuple(race.late), race.dev, tuple(instructions))
+    return Found(best, predictions, tried, tuple(race.late), race.dev, tuple(instructions), race.optimism())
 
 
 class _Race:
@@ -122,17 +127,19 @@ class _Race:
 
     def best(self) -> tuple[Candidate, TriedPrompt, tuple[Prediction, ...]]:
         """Return the best candidate so far."""
-        metric = self._context.task.metric
-        return min(
-            self.tried,
-            key=lambda one: (
-                -one[1].scores[metric],
-                one[1].rotations,
-                one[1].shots,
-                one[1].instruction,
-                one[1].seed,
-            ),
-        )
+        metric = self._context.task.metric.value
+        return min(self.tried, key=lambda one: (-one[1].scores[metric], *_rank(one)))
+
+    def optimism(self) -> float | None:
+        """Estimate by how much being the best of all that were tried flatters the best score."""
+        task = self._context.task
+        alternatives = [example.alternatives for example in self.dev]
+        measure = task.kind.measure(task.metric, references(self.dev), alternatives=alternatives, labels=task.labels)
+        made = [
+            [prediction.answer for prediction in predictions] for _, _, predictions in sorted(self.tried, key=_rank)
+        ]
+        codes = cluster_codes([example.group for example in self.dev], len(self.dev))
+        return of_search(measure.value, [measure.counts(answers) for answers in made], codes)
 
     def _forecast(self, candidate: Candidate) -> float:
         """Return the seconds that a candidate will take, as long per prompt as the slowest so far.
@@ -161,6 +168,11 @@ class _Race:
             candidate.rotations,
         )
         return candidate, scored, tuple(predicted)
+
+
+def _rank(one: tuple[Candidate, TriedPrompt, tuple[Prediction, ...]]) -> tuple[int, int, int, int]:
+    """Return what decides between equal scores."""
+    return one[1].rotations, one[1].shots, one[1].instruction, one[1].seed
 
 
 def _scores(task: Task, dev: Sequence[Example], guesses: Sequence[str | None]) -> dict[str, float]:

@@ -4,7 +4,10 @@ Not covered: by how much a draw moves a score (`llmtl.metrics.between_draws`).
 """
 
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
+from llmtl.decision.outcome import StrategyResult
+from llmtl.report import wording
 from llmtl.report.metric_words import Words, listed
+from llmtl.strategy import Role
 from llmtl.task import Draw
 
 _OTHER = {
@@ -18,6 +21,23 @@ _ONCE = {
     Draw.DEMONSTRATIONS: "was measured with one draw of demonstrations",
     Draw.REPLIES: "was asked once",
 }
+
+
+def repeated(result: StrategyResult) -> str:
+    """Say how often a strategy was fitted or asked, and what its figures therefore hold for."""
+    draw, number = (result.test.draw, result.test.seeds) if result.test else (Draw.NONE, 1)
+    times = wording.plural(number, "time")
+    if draw is Draw.DEMONSTRATIONS:
+        done, again = f"asked with {wording.plural(number, 'draw')} of demonstrations", "other demonstrations"
+    elif draw is Draw.REPLIES:
+        done, again = f"asked {times}", "the model's replies on another day"
+    elif result.role is Role.TUNING:
+        done, again = f"trained {times}", "another training run"
+    elif draw is Draw.TRAINING:
+        done, again = f"fitted {times}", "another fit"
+    else:
+        done, again = f"measured {times}", "another such time"
+    return f"{result.name} was {done}: its test score is the mean, and its intervals and p-values hold for {again} too."
 
 
 def caution(item: OneDraw | UnknownDraws, words: Words) -> str:

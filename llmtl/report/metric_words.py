@@ -47,6 +47,10 @@ class Words:
             return f"{points} point{'' if points == '1.0' else 's'}"
         return f"{value:.3f}"
 
+    def about(self, value: float) -> str:
+        """Return a positive difference, never as nothing: `about 2.0 points`, `less than 0.1 points`."""
+        return f"less than {self.gap(0.001)}" if _is_zero(self.bare(value)) else f"about {self.gap(value)}"
+
     def bare(self, value: float) -> str:
         """Return a difference without its unit: `2.0` or `0.020`."""
         digits = f"{100 * value:.1f}" if self.metric in SHARES else f"{value:.3f}"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.evidence import Evidence, evidence_of
-from llmtl.decision.outcome import Decision, MoreExamples, Rule
+from llmtl.decision.outcome import Decision, Rule
+from llmtl.decision.outlook import MoreExamples
 from llmtl.report import claims, wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.strategy import Role
@@ -52,7 +53,7 @@ class Case:
     @property
     def on_test(self) -> str:
         """Return on how much evidence a sentence rests."""
-        return f"on {self.evidence.n:,} unseen example{'' if self.evidence.n == 1 else 's'}"
+        return f"on {wording.plural(self.evidence.n, 'unseen example')}"
 
 
 def reason(case: Case, rule: Rule) -> tuple[str, str]:

@@ -12,16 +12,11 @@ from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import (
     Broken,
     Caution,
-    Change,
     Constraint,
     Decision,
     Dropped,
-    EnoughForMargin,
     Failures,
     Halved,
-    MoreExamples,
-    MoreRequests,
-    NarrowerMargin,
     NoBaseline,
     NoCost,
     NoLatency,
@@ -29,6 +24,13 @@ from llmtl.decision.outcome import (
     StrategyResult,
     TestScore,
     TooSmallTest,
+)
+from llmtl.decision.outlook import (
+    Change,
+    EnoughForMargin,
+    MoreExamples,
+    MoreRequests,
+    NarrowerMargin,
     Unconstrained,
     WiderMargin,
 )
@@ -102,7 +104,7 @@ def told_before(n: int, *, metric: Metric, alpha: float) -> str:
     """Return what n test examples can show, as a sentence to read before anything is measured."""
     found = detectable_before(n, alpha=alpha)
     if found >= 1:
-        return f"Test has only {n:,} example{'' if n == 1 else 's'}: it cannot show any difference."
+        return f"Test has only {wording.plural(n, 'example')}: it cannot show any difference."
     rough = "" if metric in RIGHT_OR_WRONG else ", roughly (as if of accuracy)"
     return f"{n:,} test examples show a true difference of {Words(metric).gap(found)} four times in five{rough}."
 
@@ -140,14 +142,20 @@ def _broken(item: Broken) -> str:
 
 
 def _why_dropped(drop: Dropped, words: Words) -> str:
+    before = (
+        f" (before, to find its prompt, {wording.plural(drop.tried, 'prompt')} had been scored on "
+        f"{wording.plural(drop.searched, 'dev example')})"
+        if drop.tried
+        else ""
+    )
     return (
-        f"not scored further after {drop.n_seen:,} of {drop.n:,} dev examples, which show that it would not be chosen: "
-        f"{words.plain(drop.score)} against {words.plain(drop.against_score)} for {drop.against} on those"
+        f"left the race after {drop.n_seen:,} of {drop.n:,} dev examples, which show that it would not be chosen: "
+        f"{words.plain(drop.score)} against {words.plain(drop.against_score)} for {drop.against} on those{before}"
     )
 
 
 def _reasons(case: Case) -> tuple[str, ...]:
-    """Return the further reasons: the choice, every comparison, target, cost, and what test could not see."""
+    """Return the further reasons: the choice, every comparison, target and cost."""
     decision, choice, words = case.decision, case.decision.choice, case.words
     lines = [_chosen(case), *_flattery(case)]
     lines += [
@@ -161,9 +169,6 @@ def _reasons(case: Case) -> tuple[str, ...]:
     lines += promises.sentences(decision)
     lines += [f"{name} could not be chosen: {constraints_broken(broken)}." for name, broken in choice.barred.items()]
     lines += [f"{drop.strategy}: {_why_dropped(drop, words)}." for drop in choice.dropped]
-    found = decision.minimum_detectable_difference
-    if found < 1:
-        lines.append(f"Test shows a true difference of {words.gap(found)} four times in five, smaller ones less often.")
     return tuple(lines)
 
 
@@ -182,18 +187,16 @@ def _flattery(case: Case) -> list[str]:
     """Return the sentences on what the dev score and the interval of the choice leave out or take in."""
     decision, choice, words = case.decision, case.decision.choice, case.words
     lines = []
-    if choice.optimism is not None and choice.optimism > 0:
+    chosen, searched = (max(0.0, part or 0.0) for part in (choice.optimism, choice.search_optimism))
+    if chosen + searched > 0:
         score = words.plain(decision.dev_score(choice.strategy))
+        both = f": {words.about(searched)} its own search there, {words.about(chosen)} the choice among strategies"
         lines.append(
-            f"Being chosen on dev flatters the dev score of {choice.strategy}, {score}, "
-            f"by about {words.gap(choice.optimism)} (the choice repeated on resamples of dev); test is free of that."
+            f"Being chosen on dev flatters the dev score of {choice.strategy}, {score}, by "
+            f"{words.about(chosen + searched)}{both if chosen and searched else ''} "
+            f"({'the search' if searched else 'the choice'} repeated on resamples of dev); test is free of that."
         )
-    lines += [
-        f"{item.name} was trained {item.test.seeds} times; its test score is the mean, and its "
-        "intervals and p-values hold for another training run too."
-        for item in decision.strategies
-        if item.test and item.test.seeds > 1
-    ]
+    lines += [draw_words.repeated(item) for item in decision.strategies if item.test and item.test.seeds > 1]
     if decision.grouped:
         lines.append("Test examples come in groups; intervals and tests resample whole groups.")
     return lines
@@ -272,10 +275,9 @@ def _caution(case: Case, item: Caution) -> str:
                 "tfidf."
             )
         case TooSmallTest(n, detectable) if detectable >= 1:
-            return f"Test has only {n} example{'' if n == 1 else 's'}: no difference can be shown."
-        case TooSmallTest(n, detectable):
-            least = case.words.gap(detectable)
-            return f"Test has only {n} examples: true differences below {least} mostly go unseen."
+            return f"Test has only {wording.plural(n, 'example')}: no difference can be shown."
+        case TooSmallTest(n):
+            return f"Test has only {wording.plural(n, 'example')}: most true differences go unseen."
         case Failures(strategy, failed, n):
             return f"{strategy} failed on {failed} of {n} test examples; failures count as errors."
         case Incapable() | AllZero() | OneDraw() | UnknownDraws():

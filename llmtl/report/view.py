@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmtl.costs import Pricing
-from llmtl.decision.outcome import Comparison, Decision, MoreRequests, StrategyResult, Verdict
+from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
+from llmtl.decision.outlook import MoreRequests
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import cascades, sentences, serving, wording
+from llmtl.report import how_measured, sentences, serving, wording
 from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
@@ -120,7 +121,7 @@ class View:
     @property
     def intervals_are(self) -> str:
         """Say which intervals of the differences are shown."""
-        return _intervals_are(self.content.decision)
+        return how_measured.intervals_are(self.content.decision)
 
     @property
     def other_metric(self) -> str:
@@ -158,7 +159,7 @@ def build_view(content: ReportContent) -> View:
         changes=_changes(content),
         figures=_figures(content),
         rows=rows,
-        measured=_measured(content),
+        measured=how_measured.lines(content),
         learning_curves={name: points for name, points in curves.items() if points},
         candidates={name: tried for name, tried in candidates.items() if tried},
         confusion=confusion_of(winner, labels) if winner and kind.one_label else None,
@@ -195,7 +196,7 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
     badge = ("for now" if decision.verdict is Verdict.INCONCLUSIVE else "winner") if winner else ""
     left = next((drop for drop in decision.choice.dropped if drop.strategy == result.name), None)
     if left is not None:
-        standing = f"left the race, {wording.count(left.n_seen)} of {wording.count(left.n)} seen"
+        standing = f"left the race after {wording.count(left.n_seen)} of {wording.count(left.n)}"
     elif not result.eligible:
         standing = _barred(result)
     elif winner and result.name == decision.chosen_before_test:
@@ -283,77 +284,6 @@ def _target_figure(content: ReportContent) -> Figure:
     }[decision.target_met]
     note = f"{wording.target(decision.target)} {wording.metric_name(decision.metric)}: {reached}"
     return Figure("Target", wording.capital(state), note, state.replace(" ", "-"))
-
-
-def _measured(content: ReportContent) -> tuple[str, ...]:
-    decision, metric = content.decision, content.decision.metric
-    sizes = ", ".join(f"{wording.count(size)} {name.replace('_', ' ')}" for name, size in content.sizes.items())
-    kind, labels = content.task.kind, content.task.labels
-    return (
-        f"Examples: {sizes}{f'; {wording.plural(len(labels), kind.noun)}' if labels else ''}.",
-        "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
-        f"The choice of {decision.chosen_before_test} was written down on dev "
-        f"({wording.moment(decision.choice.written_at)}); "
-        "test was opened once, after that.",
-        *_race(decision),
-        *cascades.told(content.fit_findings),
-        f"Metric: {wording.metric_name(metric)}, {wording.metric_meaning(metric, kind)}. "
-        "A failed prediction counts as an error; none is dropped.",
-        "The choice is the cheapest eligible strategy within the margin of "
-        f"{wording.target(decision.margin)} of the best on dev.",
-        "Intervals of scores are 95% confidence intervals. Comparisons are paired: both strategies answer the same "
-        f"examples. Their p-values are corrected for their number (Holm); {_intervals_are(decision)}",
-        *_seeds(decision),
-        _sharpness(decision.minimum_detectable_difference),
-        "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
-        *([] if content.served is None else [serving.basis(content.served)]),
-    )
-
-
-def _intervals_are(decision: Decision) -> str:
-    """Say which intervals of the differences are shown, and how they go with the test."""
-    together = next((item.ci_simultaneous for item in decision.comparisons if item.ci_simultaneous), None)
-    if together is None:
-        return "the intervals of differences are 95% intervals, each by itself."
-    level = wording.percent(together.confidence)
-    if len(decision.comparisons) == 1:
-        return f"its interval is a {level} interval, and excludes 0 just where the test shows a difference."
-    return (
-        f"the intervals of differences are simultaneous: all {len(decision.comparisons)} hold together in {level} of "
-        f"tests (each at {100 * together.each:.1f}%), and one excludes 0 just where p (Holm) shows a difference."
-    )
-
-
-def _race(decision: Decision) -> list[str]:
-    """Return what became of the race on dev, if anybody left it."""
-    dropped = decision.choice.dropped
-    if not dropped:
-        return []
-    left = ", ".join(f"{drop.strategy} after {wording.count(drop.n_seen)}" for drop in dropped)
-    return [
-        f"Prompting strategies raced on dev, in one random order of the {wording.plural(dropped[0].n, 'example')}: "
-        f"{left} left, once it was shown that they would not be chosen (anytime-valid bounds). What left was not "
-        "scored on the rest of dev."
-    ]
-
-
-def _seeds(decision: Decision) -> list[str]:
-    """Return which strategies were trained with several seeds, if any were."""
-    return [
-        f"{result.name} was trained {result.test.seeds} times with different seeds, being a finalist: its test score "
-        "is the mean of all, and its intervals and p-values hold for another training run too. The first one is served."
-        for result in decision.strategies
-        if result.test and result.test.seeds > 1
-    ]
-
-
-def _sharpness(detectable: float) -> str:
-    if detectable >= 1:
-        return "This test is too small to tell any two strategies apart."
-    return (
-        f"Two strategies that truly differ by {wording.score(detectable)} or more would be told apart by this test in "
-        "80 of 100 repetitions; smaller differences may go unseen."
-    )
 
 
 def _curve(findings: Sequence[FitFinding]) -> tuple[DrawnStep, ...]:

@@ -29,8 +29,8 @@ MODEL_FILE = "model.crfsuite"
 Features = list[str]
 Labelled = tuple[list[list[Features]], list[list[str]]]
 """The features of the words of each text, and their BIO tags."""
-Point = tuple[tuple[Path, dict[str, float]], dict[str, float], Mapping[str, float]]
-"""The file and the choice of a model, the choice again, and its dev scores."""
+Point = tuple[tuple[Path, dict[str, float]], dict[str, float], Sequence[str | None]]
+"""The file and the choice of a model, the choice again, and its dev answers."""
 
 
 class CrfConfig(BaseModel):
@@ -132,12 +132,12 @@ class Crf(Strategy[CrfConfig]):
         self, context: FitContext, data: Labelled, strengths: Sequence[tuple[float, float]], folder: Path
     ) -> Iterator[Point]:
         """Yield the file and the choice of each model, fitted and kept in `folder`, and its point of the grid."""
-        from llmtl.classical.grid import dev_score
+        from llmtl.classical.grid import dev_answers
 
         for number, (c1, c2) in enumerate(strengths):
             file, choice = folder / f"{number}-{MODEL_FILE}", {"c1": c1, "c2": c2}
             predictor = CrfPredictor(self._train(data, file, c1=c1, c2=c2), choice, file)
-            yield (file, choice), choice, dev_score(predictor, context)
+            yield (file, choice), choice, dev_answers(predictor, context)
 
     def _train(self, data: Labelled, file: Path, *, c1: float, c2: float) -> Any:
         """Fit a model that is kept in `file`."""

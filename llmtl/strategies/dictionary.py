@@ -82,11 +82,11 @@ class Dictionary(Strategy[DictionaryConfig]):
 
     def fit(self, context: FitContext) -> Fitted:
         """Keep the precision that scores best on dev. Raises `DataError` without training examples."""
-        from llmtl.classical.grid import best_on_dev, dev_score
+        from llmtl.classical.grid import best_on_dev, dev_answers
 
         precisions = sorted(set(self.config.precision), reverse=True)
         tried = (learned(context, precision) for precision in precisions)
-        points = ((each, {"precision": each.precision}, dev_score(each, context)) for each in tried)
+        points = ((each, {"precision": each.precision}, dev_answers(each, context)) for each in tried)
         best, trace = best_on_dev(points, context, name=self.name, count=len(precisions))
         return Fitted(best, (trace,))
 

@@ -189,7 +189,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         known, states = _train_states(reader, context, start)
         layers = _spread(states.shape[1], self.config.layers)
         points = _points(reader, known, (states, dev), layers, strengths)
-        tried = ((each, each.choice, scores) for each, scores in _in_time(points, context, start))
+        tried = ((each, each.choice, answers) for each, answers in _in_time(points, context, start))
         best, trace = best_on_dev(tried, context, name=self.name, count=len(layers) * len(POSITIONS) * len(strengths))
         calibrated, calibrations = _calibrated(best, context, best.probabilities(best.rows(dev)))
         return Fitted(calibrated, (trace, *calibrations))
@@ -270,8 +270,8 @@ def _points(
     states: tuple[Any, Any],
     layers: Sequence[int],
     strengths: Sequence[float],
-) -> Iterator[tuple[LinearProbePredictor, Mapping[str, float]]]:
-    """Yield each point of the grid, fitted on train, with its dev scores; `states` are train's and dev's."""
+) -> Iterator[tuple[LinearProbePredictor, list[str]]]:
+    """Yield each point of the grid, fitted on train, with its dev answers; `states` are train's and dev's."""
     for layer in layers:
         for position, name in enumerate(POSITIONS):
             # (N, layers, 2, width) -> (N, width)
@@ -282,7 +282,7 @@ def _points(
             for c, model in zip(strengths, models, strict=True):
                 choice = {"layer": layer, "position": name, "c": c, "train_examples": len(train)}
                 predictor = LinearProbePredictor(reader, _on_plain_states(model, mean, spread), choice)
-                yield _scored(predictor, dev_rows)
+                yield _answering(predictor, dev_rows)
 
 
 def _path(task: Task, rows: Any, train: Sequence[Example], strengths: Sequence[float]) -> "Iterator[LinearModel]":
@@ -308,23 +308,21 @@ def _on_plain_states(model: "LinearModel", mean: Any, spread: Any) -> "LinearMod
     )
 
 
-def _scored(predictor: LinearProbePredictor, dev_rows: Any) -> tuple[LinearProbePredictor, Mapping[str, float]]:
-    """Score a predictor on dev, at the best threshold where an answer has several labels."""
+def _answering(predictor: LinearProbePredictor, dev_rows: Any) -> tuple[LinearProbePredictor, list[str]]:
+    """Return a predictor, at the best threshold where an answer has several labels, and its answers on dev."""
     from llmtl.classical.label_sets import best_threshold
 
     context = predictor.reader.context
     task, found = context.task, predictor.probabilities(dev_rows)
     if task.kind.lists:
-        threshold, scores = best_threshold(found, context)
-        return replace(predictor, choice={**predictor.choice, "threshold": threshold}), scores
-    guesses, truth = [task.labels[at] for at in found.argmax(axis=1)], references(context.dev)
-    measures = {each.value: task.kind.measure(each, truth, labels=task.labels) for each in task.kind.metrics}
-    return predictor, {name: measure.score(guesses) for name, measure in measures.items()}
+        threshold, answers = best_threshold(found, context)
+        return replace(predictor, choice={**predictor.choice, "threshold": threshold}), answers
+    return predictor, [task.labels[at] for at in found.argmax(axis=1)]
 
 
 def _in_time(
-    points: Iterator[tuple[LinearProbePredictor, Mapping[str, float]]], context: FitContext, start: float
-) -> Iterator[tuple[LinearProbePredictor, Mapping[str, float]]]:
+    points: Iterator[tuple[LinearProbePredictor, list[str]]], context: FitContext, start: float
+) -> Iterator[tuple[LinearProbePredictor, list[str]]]:
     """Yield points until the time for fitting is used up, but at least one."""
     limit = context.budget.train_seconds
     for point in points:

@@ -12,19 +12,8 @@ from llmtl.costs import PriceConfig
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.evidence import evidence_of
-from llmtl.decision.outcome import (
-    Broken,
-    Constraint,
-    EnoughForMargin,
-    Failures,
-    MoreExamples,
-    MoreRequests,
-    NoBaseline,
-    Rule,
-    TooSmallTest,
-    Unconstrained,
-    Verdict,
-)
+from llmtl.decision.outcome import Broken, Constraint, Failures, NoBaseline, Rule, TooSmallTest, Verdict
+from llmtl.decision.outlook import EnoughForMargin, MoreExamples, MoreRequests, Unconstrained
 from llmtl.errors import RunError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.metrics.paired import mcnemar_exact

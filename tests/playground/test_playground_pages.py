@@ -175,7 +175,7 @@ def test_what_left_the_race_is_said_to_have_no_price_and_no_test_score(report):
     choice = replace(report.decision.choice, dropped=(left,))
     decision = replace(report.decision, strategies=(replace(majority, test=None), tfidf), choice=choice)
     raced = replace(report, decision=decision)
-    assert '<small class="lt-narrow-note">left the race, 50 of 64 seen</small>' in figures_page(raced)
+    assert '<small class="lt-narrow-note">left the race after 50 of 64</small>' in figures_page(raced)
     assert "lt-narrow-note" not in figures_page(report)
     one = StrategyCost("tfidf", "baseline", "cpu", "cpu", seconds_per_request=0.001, train_seconds=1)
     content = PlaygroundContent("http://x/v1", TASK, report=raced, costs=(one,))

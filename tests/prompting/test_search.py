@@ -2,12 +2,13 @@
 
 from time import sleep
 
+import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
 from llmtl.prompting.search import Candidate, search
 from llmtl.strategy import Budget, Prediction
-from llmtl.task import Metric, Task, references
+from llmtl.task import Example, Metric, Task, references
 
 
 class Answering:
@@ -101,3 +102,23 @@ def test_equal_scores_go_to_the_earlier_wording(make_context):
     context = make_context()
     candidates = [Candidate(4, 0, Answering(ALL_FIRST), instruction=index) for index in (2, 0, 1)]
     assert search(candidates, context.dev, context, name="x", instructions=("a", "b", "c")).instruction == "a"
+
+
+def test_the_optimism_of_a_search_is_what_its_best_candidate_loses_on_further_examples(make_context):
+    rng = np.random.default_rng(1)
+    context = make_context(dev=[Example(str(i), "a text", LABELS[i % 3]) for i in range(90)])
+    truth = references(context.dev)
+
+    def guessing():
+        right = rng.random(len(truth)) < 0.7
+        return Answering([label if ok else "billing" for label, ok in zip(truth, right, strict=True)])
+
+    lost, estimated = [], []
+    for _ in range(40):
+        candidates = [Candidate(shots, seed, guessing()) for shots in (4, 8) for seed in range(8)]
+        found = search(candidates, context.dev, context, name="x", instructions=("tell",))
+        # every candidate is right on 70%, and by chance on a third of the others
+        lost.append(max(tried.scores["accuracy"] for tried in found.tried) - 0.8)
+        estimated.append(found.trace("accuracy").optimism)
+    assert np.mean(estimated) == pytest.approx(np.mean(lost), abs=0.01)
+    assert search(candidates[:1], context.dev, context, name="x", instructions=("tell",)).optimism == 0

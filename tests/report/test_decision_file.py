@@ -6,7 +6,8 @@ from dataclasses import replace
 import jsonschema
 import pytest
 
-from llmtl.decision.outcome import MoreRequests, Verdict
+from llmtl.decision.outcome import Verdict
+from llmtl.decision.outlook import MoreRequests
 from llmtl.errors import RunError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.report.decision_file import choice_from_json, choice_to_json, from_json, kept_summary, schema, to_json

@@ -16,6 +16,7 @@ from llmtl.metrics.calibration import expected_calibration_error
 from llmtl.report.confusion import FAILED, confusion_of
 from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements, in_words
 from llmtl.report.reliability import BINS, reliability_of
+from llmtl.report.sentences import why_not
 from llmtl.report.view import build_view, reading
 from llmtl.task import Example, Metric
 from tests.support.report_factory import (
@@ -173,7 +174,7 @@ def raced(content):
 
 def test_who_could_not_be_chosen_has_a_short_standing_and_the_whole_reason():
     row = next(row for row in build_view(raced(make_content())).rows if row.result.name == "knn-few-shot")
-    assert row.standing == "left the race, 50 of 200 seen"
+    assert row.standing == "left the race after 50 of 200"
     assert row.why == ""  # the decision's reasons tell
     content = with_failures()
     row = next(row for row in build_view(content).rows if not row.result.eligible)
@@ -186,6 +187,22 @@ def test_the_race_and_the_training_seeds_are_told_only_where_they_happened():
     assert "qlora was trained 3 times" in told
     assert "raced" not in plain
     assert "trained" not in plain
+    assert "What left was not asked about the rest of dev." in told
+
+
+def test_what_the_searches_for_prompts_had_scored_before_the_race_is_counted():
+    content = raced(make_content())
+    choice = content.decision.choice
+    searched = replace(choice, dropped=(replace(choice.dropped[0], tried=12, searched=200),))
+    decision = replace(content.decision, choice=searched)
+    told = " ".join(build_view(replace(content, decision=decision)).measured)
+    assert (
+        "What left was not asked about the rest of dev again; before, the searches for their prompts had scored "
+        "12 prompts there, with 2,400 predictions."
+    ) in told
+    why = why_not(decision, replace(decision.result("knn-few-shot"), test=None))
+    assert why.startswith("left the race after 50 of 200 dev examples")
+    assert why.endswith("(before, to find its prompt, 12 prompts had been scored on 200 dev examples)")
 
 
 def answering(kind, references, answers, labels=("city", "date")):

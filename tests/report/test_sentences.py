@@ -10,7 +10,7 @@ from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
 from llmtl.metrics.power import minimum_detectable_difference
 from llmtl.report.sentences import constraints_broken, purpose, summarize, told_before
 from llmtl.strategy import Role
-from llmtl.task import Metric
+from llmtl.task import Draw, Metric
 from tests.support.decision_worlds import CONFIG, PRICES, TASK, both, evaluation, evaluations, exactly, run
 
 
@@ -105,7 +105,9 @@ def test_what_is_too_close_to_call_says_how_many_more_examples_would_settle_it()
     assert found.reason.startswith("Too close to call: ")
     assert found.below_verdict.startswith("On 40 unseen examples")
     assert f"about {more} more labelled test examples" in found.reason
-    assert any("true differences below" in line for line in found.warnings)
+    assert "Test has only 40 examples: most true differences go unseen." in found.warnings
+    # what test can find is told once, before the result
+    assert not any("four times in five, smaller" in line for line in found.reasons)
 
 
 def test_dev_and_test_that_contradict_each_other_are_told():
@@ -175,6 +177,46 @@ def test_the_target_note_says_which_and_why(target, note):
     assert note in found.target_note
     assert f"The target is {found.target_note}." in found.reasons
     assert said(*both(150, tfidf=0.5, qlora=0.9)).target_note is None
+
+
+@pytest.mark.parametrize(
+    ("chosen", "searched", "told"),
+    [
+        (0.012, None, "by about 1.2 points (the choice repeated"),
+        (0.012, 0.02, "by about 3.2 points: about 2.0 points its own search there, about 1.2 points the choice among"),
+        (0.0003, -0.01, "by less than 0.1 points (the choice repeated"),
+        (-0.01, 0.004, "by about 0.4 points (the search repeated"),
+        (0.0, 0.0, None),
+        (None, None, None),
+    ],
+)
+def test_what_flatters_the_dev_score_is_never_nothing(chosen, searched, told):
+    decision = run(*both(150, tfidf=0.5, qlora=0.9))
+    choice = replace(decision.choice, optimism=chosen, search_optimism=searched)
+    lines = [line for line in summarize(replace(decision, choice=choice)).reasons if "flatters" in line]
+    assert [told in line for line in lines] == ([] if told is None else [True])
+    assert not any("0.0 points" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "draw", "done"),
+    [
+        ("qlora", Draw.TRAINING, "trained 3 times"),
+        ("qlora", Draw.NONE, "trained 3 times"),
+        ("tfidf", Draw.TRAINING, "fitted 3 times"),
+        ("few-shot", Draw.DEMONSTRATIONS, "asked with 3 draws of demonstrations"),
+        ("zero-shot", Draw.REPLIES, "asked 3 times"),
+        ("zero-shot", Draw.UNKNOWN, "measured 3 times"),
+    ],
+)
+def test_what_was_repeated_is_told_as_what_it_is(name, draw, done):
+    decision = run(*both(150, tfidf=0.5, zero_shot=0.6, few_shot=0.7, qlora=0.9))
+    repeats = [
+        replace(item, test=replace(item.test, seeds=3, draw=draw)) if item.name == name else item
+        for item in decision.strategies
+    ]
+    reasons = summarize(replace(decision, strategies=tuple(repeats))).reasons
+    assert sum(f"{name} was {done}: its test score is the mean" in line for line in reasons) == 1
 
 
 def test_the_volume_where_costs_cross_is_told_with_the_expected_one():

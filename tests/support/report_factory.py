@@ -10,20 +10,19 @@ from statsmodels.stats.proportion import proportion_confint
 from llmtl.checks.finding import Finding, Level
 from llmtl.costs import StatedCost
 from llmtl.decision.outcome import (
-    BreakEven,
     Broken,
     Choice,
     Comparison,
     Constraint,
     Decision,
     DevScore,
-    MoreRequests,
     Planned,
     Purpose,
     StrategyResult,
     TestScore,
     Verdict,
 )
+from llmtl.decision.outlook import BreakEven, MoreRequests
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, TrainingPoint, TriedPrompt
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval

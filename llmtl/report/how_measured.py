@@ -1,0 +1,90 @@
+"""How everything was measured, in sentences: what was fitted on what, the race, intervals, repeats, what test can find.
+
+Not covered: what came out (`sentences`, `rules`).
+"""
+
+from llmtl.decision.outcome import Decision
+from llmtl.report import cascades, draw_words, serving, wording
+from llmtl.report.content import ReportContent
+
+
+def lines(content: ReportContent) -> tuple[str, ...]:
+    """Return how everything was measured, in reading order."""
+    decision, metric = content.decision, content.decision.metric
+    sizes = ", ".join(f"{wording.count(size)} {name.replace('_', ' ')}" for name, size in content.sizes.items())
+    kind, labels = content.task.kind, content.task.labels
+    return (
+        f"Examples: {sizes}{f'; {wording.plural(len(labels), kind.noun)}' if labels else ''}.",
+        "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
+        f"The choice of {decision.chosen_before_test} was written down on dev "
+        f"({wording.moment(decision.choice.written_at)}); "
+        "test was opened once, after that.",
+        *_race(decision),
+        *cascades.told(content.fit_findings),
+        f"Metric: {wording.metric_name(metric)}, {wording.metric_meaning(metric, kind)}. "
+        "A failed prediction counts as an error; none is dropped.",
+        "The choice is the cheapest eligible strategy within the margin of "
+        f"{wording.target(decision.margin)} of the best on dev.",
+        "Intervals of scores are 95% confidence intervals. Comparisons are paired: both strategies answer the same "
+        f"examples. Their p-values are corrected for their number (Holm); {intervals_are(decision)}",
+        *_repeats(decision),
+        *_sharpness(decision),
+        "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
+        *([] if content.served is None else [serving.basis(content.served)]),
+    )
+
+
+def intervals_are(decision: Decision) -> str:
+    """Say which intervals of the differences are shown, and how they go with the test."""
+    together = next((item.ci_simultaneous for item in decision.comparisons if item.ci_simultaneous), None)
+    if together is None:
+        return "the intervals of differences are 95% intervals, each by itself."
+    level = wording.percent(together.confidence)
+    if len(decision.comparisons) == 1:
+        return f"its interval is a {level} interval, and excludes 0 just where the test shows a difference."
+    return (
+        f"the intervals of differences are simultaneous: all {len(decision.comparisons)} hold together in {level} of "
+        f"tests (each at {100 * together.each:.1f}%), and one excludes 0 just where p (Holm) shows a difference."
+    )
+
+
+def _race(decision: Decision) -> list[str]:
+    """Return what became of the race on dev, if anybody left it."""
+    dropped = decision.choice.dropped
+    if not dropped:
+        return []
+    left = ", ".join(f"{drop.strategy} after {wording.count(drop.n_seen)}" for drop in dropped)
+    return [
+        f"Prompting strategies raced on dev, in one random order of the {wording.plural(dropped[0].n, 'example')}: "
+        f"{left} left, once it was shown that they would not be chosen (anytime-valid bounds). What left was not asked "
+        f"about the rest of dev{_searched(decision)}."
+    ]
+
+
+def _searched(decision: Decision) -> str:
+    """Return what had been scored on dev before the race, by those that left it."""
+    prompts = sum(drop.tried for drop in decision.choice.dropped)
+    asked = sum(drop.tried * drop.searched for drop in decision.choice.dropped)
+    if not prompts:
+        return ""
+    return (
+        f" again; before, the searches for their prompts had scored {wording.plural(prompts, 'prompt')} there, with "
+        f"{wording.plural(asked, 'prediction')}"
+    )
+
+
+def _repeats(decision: Decision) -> list[str]:
+    """Return which strategies were measured several times, if any were."""
+    several = (item for item in decision.strategies if item.test and item.test.seeds > 1)
+    return [f"{draw_words.repeated(item)} The first one is served." for item in several]
+
+
+def _sharpness(decision: Decision) -> list[str]:
+    """Return what test could find; a warning says it where that is nothing."""
+    found = decision.minimum_detectable_difference
+    if found >= 1:
+        return []
+    return [
+        f"Two strategies that truly differ by {wording.score(found)} or more would be told apart by this test in 80 of "
+        "100 repetitions; smaller differences may go unseen."
+    ]
