@@ -9,13 +9,13 @@ from llmtl.errors import ContextLengthError
 from llmtl.findings import FitFinding, LeftOutPrompt, SearchTrace, finding
 from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.prompting.calibrating import calibrate
-from llmtl.prompting.config import PromptConfig
+from llmtl.prompting.config import CalibrationChoice, PromptConfig
 from llmtl.prompting.demonstrations import interleaved, stratified
 from llmtl.prompting.fitted import answer_finding
 from llmtl.prompting.instructions import settled_wordings
 from llmtl.prompting.predictors import Asker
 from llmtl.prompting.prompts import Prompts
-from llmtl.prompting.search import Candidate, search
+from llmtl.prompting.search import Candidate, Found, search
 from llmtl.strategy import FitContext, PromptServed
 from llmtl.task import Example
 
@@ -93,7 +93,10 @@ def fit_fixed(
         ]
 
     dev = stratified(context.dev, count=config.dev_examples, seed=context.seed, kind=context.task.kind)
-    found = search(fitting, dev, context, name=name, instructions=told, further=further)
+    if context.earlier and len(fitting) == 1 and config.calibration is CalibrationChoice.OFF:
+        found = Found(fitting[0], (), (), (), (), told)  # another draw, with nothing to choose: dev is not asked for it
+    else:
+        found = search(fitting, dev, context, name=name, instructions=told, further=further)
     chosen = shown.shown(found.best.seed, found.best.shots)
     context.progress.say(f"{name}: {found.best.shots} demonstrations, seed {found.best.seed}")
     ids = {example.id for example in chosen}

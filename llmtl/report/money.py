@@ -136,7 +136,7 @@ def _spent(content: ReportContent) -> tuple[Work, ...]:
         return ()
     kinds = (
         ("fitting every strategy once, search on dev included", spending.fitting),
-        ("training finalists again with other seeds, and testing them", spending.training_seeds),
+        ("fitting finalists again for further draws and testing them", spending.training_seeds),
         ("scoring dev", spending.dev),
         ("scoring test", spending.test),
         ("learning curves: fitting and scoring on parts of train", spending.learning_curves),

@@ -123,7 +123,7 @@ def test_what_deciding_cost_is_a_table_of_its_own():
     money = money_of(made)
     assert [(work.name.split(",")[0], work.time, work.usd) for work in money.spent] == [
         ("fitting every strategy once", "4 min 00 s", "$0.020"),
-        ("training finalists again with other seeds", "6 min 40 s", "$0.030"),
+        ("fitting finalists again for further draws and testing them", "6 min 40 s", "$0.030"),
         ("scoring dev", "1 min 00 s", "$1.25"),
         ("loading models", "unknown", "unknown"),
         ("in all", "11 min 40 s", "$1.30"),

@@ -7,6 +7,7 @@ import pytest
 
 import llmtl
 from llmtl.costs import PriceConfig, Pricing
+from llmtl.decision.one_draw import OneDraw
 from llmtl.errors import HostedError, RecipeError
 from llmtl.findings import PaidFitting, finding
 from llmtl.prompting.fitted import PROMPT_FILE
@@ -14,7 +15,7 @@ from llmtl.store import write_json
 from llmtl.strategies.hosted import Hosted, HostedConfig
 from llmtl.strategies.table import StrategiesConfig, build
 from llmtl.strategy import Role
-from llmtl.task import references
+from llmtl.task import Draw, references
 from tests.support.fitted import again, search_of
 from tests.support.hosted_server import completion, error, hosted_server
 from tests.support.routing_task import labelled
@@ -127,6 +128,27 @@ def test_a_whole_run_without_loading_the_local_model(server, tmp_path):
     assert {body["model"] for body in server.bodies} == {"m"}
     assert len({json.dumps(body) for body in server.bodies}) == asked
     assert run.predictor("hosted").predict(["charged"])[0].answer == "billing"
+
+
+def test_a_finalist_is_asked_twice_within_its_spend_limit(server, tmp_path):
+    source = recipe(tmp_path, server.url, private=False)
+    plain = ["strategies.hosted.shots=[0]"]
+    run = llmtl.run(source, overrides=plain, out=tmp_path / "twice")
+    hosted = run.decision.result("hosted").test
+    assert (hosted.seeds, hosted.draw, hosted.draw_sd) == (2, Draw.REPLIES, 0.0)
+    repeated = run.result.spending.training_seeds.usd
+    assert repeated == pytest.approx(hosted.n * (2 * 50 * 0.5 + 2 * 1.5) / 1e6)  # test once more, and nothing on dev
+    charged = sum(50 * len(body["messages"]) * 0.5 + 2 * 1.5 for body in server.bodies) / 1e6
+    assert run.result.spending.total.usd == pytest.approx(charged, rel=0.02)  # machines take a little
+    server.bodies.clear()
+    limit = charged - repeated / 2
+    once = llmtl.run(source, overrides=[*plain, f"strategies.hosted.max_usd={limit}"], out=tmp_path / "once")
+    [caution] = [item for item in once.decision.cautions if isinstance(item, OneDraw)]
+    assert (caution.strategy, caution.draw) == ("hosted", Draw.REPLIES)
+    assert once.decision.result("hosted").test.seeds == 1
+    assert once.decision.comparisons[0].draw_sd == pytest.approx(caution.sd) != 0
+    assert once.result.spending.training_seeds.usd == 0
+    assert len(server.bodies) * (2 * 50 * 0.5 + 2 * 1.5) / 1e6 < limit
 
 
 def test_private_inputs_are_sent_to_no_other_machine(server, tmp_path):
