@@ -163,6 +163,11 @@ class AnswerRoom:
     tag: Literal["answer-room"] = "answer-room"
 
 
+def cascade_name(first: str, then: str) -> str:
+    """Name a strategy composed of two; the name is safe in file names and shells."""
+    return f"{first}-else-{then}"
+
+
 @dataclass(frozen=True)
 class TriedThreshold:
     """A threshold of a cascade, the share of dev that it passes on, and the cascade's dev score with it."""
@@ -191,6 +196,11 @@ class CascadeTrace:
     tried: tuple[TriedThreshold, ...]
     folds: int
     tag: Literal["cascade"] = "cascade"
+
+    @property
+    def name(self) -> str:
+        """Name the composed strategy."""
+        return cascade_name(self.first, self.then)
 
 
 FitFinding = Annotated[

@@ -22,6 +22,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="a strategy without a language model; repeat for more",
     )
+    parser.add_argument(
+        "--no-cascades",
+        action="store_true",
+        help="compose no strategies of two, of which the cheap one answers where it is sure (its rows have confidence)",
+    )
     parser.add_argument("--name", default="predictions", help="the task's name")
     parser.add_argument("--out", metavar="DIR", help="write decision.json there")
     for name in _TASK:
@@ -35,7 +40,7 @@ def _decide(options: argparse.Namespace) -> int:
 
     from llmtl.decision.config import DecisionConfig
     from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
-    from llmtl.report import print_verdict, summarize
+    from llmtl.report import cascades, print_verdict, summarize
     from llmtl.report.sentences import told_before
     from llmtl.report.wrong_answers import advice
     from llmtl.task import Metric
@@ -44,7 +49,7 @@ def _decide(options: argparse.Namespace) -> int:
     task = read_mirrored(options, TaskConfig, _TASK)
     decision = decide_predictions(
         options.predictions,
-        task=PredictionTask(task.kind, task.metric, task.target, options.name),
+        task=PredictionTask(task.kind, task.metric, task.target, options.name, cascades=not options.no_cascades),
         dev=options.dev,
         baselines=options.baseline,
         config=read_mirrored(options, DecisionConfig, _DECISION),
@@ -54,7 +59,8 @@ def _decide(options: argparse.Namespace) -> int:
     console = Console()
     told = told_before(decision.n_test, metric=Metric(decision.metric), alpha=decision.alpha)
     console.print(told, markup=False, highlight=False, soft_wrap=True)
-    print_verdict(decision, summarize(decision), console=console, notes=[advice(value)] if value else [])
+    notes = [cascades.of_winner(decision), advice(value) if value else ""]
+    print_verdict(decision, summarize(decision), console=console, notes=[note for note in notes if note])
     return 0
 
 

@@ -16,6 +16,7 @@ from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ValueOfAccuracy
+from llmtl.findings import CascadeTrace
 from llmtl.strategy import Role
 from llmtl.task import Draw
 
@@ -192,7 +193,8 @@ class Choice:
     score of the strategy flatters it because it was chosen on dev; None where that could not be estimated.
     `search_optimism` is the same for the strategy's own search on dev, for its prompt or the point of its grid; None
     where it searched nothing. `labels_used` counts the labels of train and dev that a strategy takes, where that is
-    known. `ladders` are the thresholds of confidence that test may confirm.
+    known. `ladders` are the thresholds of confidence that test may confirm, `cascades` the strategies that
+    were composed.
     """
 
     strategy: str
@@ -211,6 +213,7 @@ class Choice:
     barred: Mapping[str, tuple[Broken, ...]] = field(default_factory=dict)
     labels_used: Mapping[str, int] = field(default_factory=dict)
     ladders: tuple[Ladder, ...] = ()
+    cascades: tuple[CascadeTrace, ...] = ()
 
 
 @dataclass(frozen=True)

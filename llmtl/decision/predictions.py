@@ -146,6 +146,7 @@ def evaluation_of(
         seed_predictions=tuple(predictions[1:]),
         draw=item.draw,
         stated=StatedCost(usd_per_request=float(np.mean(costs))) if costs else None,
+        latencies_ms=tuple(answer.row.latency_ms or 0.0 for answer in answers) if latencies else (),
     )
 
 

@@ -5,8 +5,8 @@ the examples (of their groups) and tested on the other half, and the decision sa
 never tested on it. Not covered: reading the files (`llmtl.decision.predictions`).
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Caution, Decision, Halved, NoCost, NoLatency
 from llmtl.decision.predictions import FileAnswer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
+from llmtl.findings import CascadeTrace
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
@@ -27,6 +28,7 @@ from llmtl.metrics.hierarchical import cluster_codes
 from llmtl.report import summarize
 from llmtl.report.decision_file import to_json
 from llmtl.store import now, write_json
+from llmtl.strategies.cascade import Composing, compose
 from llmtl.strategy import Role
 from llmtl.task import Metric, Task
 
@@ -35,12 +37,16 @@ FEWEST = 2
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """What prediction files are about: the kind of task, the metric (by default the kind's first) and the target."""
+    """What prediction files are about: the kind of task, the metric (by default the kind's first) and the target.
+
+    `cascades` says whether strategies are composed of those in the files.
+    """
 
     kind: Kind = CLASSIFICATION
     metric: Metric | None = None
     target: float | None = None
     name: str = "predictions"
+    cascades: bool = True
 
 
 def decide_predictions(
@@ -76,7 +82,9 @@ def decide_predictions(
     measured["dev"] = [over_seeds(item, known.metric, config) for item in measured["dev"]]
     if no_cost:
         measured["dev"].sort(key=lambda item: -item.scores[known.metric.value].value)
+    cascades = _composed(known, measured, config, prices) if task.cascades else ()
     choice = choose(known, measured["dev"], config=config, prices=prices, written_at=now())
+    choice = replace(choice, cascades=cascades)
     choice = with_ladders(choice, measured["dev"], len(on_test), metric=known.metric, config=config)
     notes += _unknown(priced=not no_cost, untimed=no_latency, timed=len(no_latency) < len(found))
     decision = decide(
@@ -86,6 +94,21 @@ def decide_predictions(
     if out is not None:
         write_json(Path(out) / "decision.json", to_json(decision, summarize(decision)))
     return decision
+
+
+def _composed(
+    task: Task, measured: Mapping[str, list[Evaluation]], config: DecisionConfig, prices: PriceConfig
+) -> tuple[CascadeTrace, ...]:
+    """Add the cascades of strategies whose rows say how sure they are and what they cost to what was measured."""
+    rules = Composing(task.metric, config.margin, prices, may_be_first=lambda name: True, seed=config.seed)
+    composed = compose(measured["dev"], rules)
+    by_name = {split: {item.strategy: item for item in items} for split, items in measured.items()}
+    for each in composed:
+        members = each.cascade.first, each.cascade.then
+        on_dev = each.dev(*(by_name["dev"][name] for name in members))
+        measured["dev"].append(over_seeds(on_dev, task.metric, config))
+        measured["test"].append(each.cascade.of(*(by_name["test"][name] for name in members)))
+    return tuple(each.trace for each in composed)
 
 
 def _task(task: PredictionTask, found: Sequence[StrategyFile]) -> Task:

@@ -19,7 +19,6 @@ from llmtl.decision.eligibility import broken_by
 from llmtl.decision.outcome import Decision
 from llmtl.decision.ranking import Ranking
 from llmtl.errors import RunError
-from llmtl.findings import CascadeTrace, finding
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import Run, load_run
@@ -74,9 +73,8 @@ def summary_notes(run: Run) -> tuple[str, ...]:
     """Return one line each on a cascade that won, what errors cost, more labels, doubtful labels and a judge."""
     curves, noise, judging = run.result.curves, run.result.noise, run.result.judging
     value = run.decision.value_of_accuracy
-    trace = finding(run.fit(run.decision.winner).findings, CascadeTrace)
     lines = [
-        cascades.sentence(run.decision.winner, trace) if trace else "",
+        cascades.of_winner(run.decision),
         advice(value) if value else "",
         curves.sentence if curves else "",
         noise_words.sentence(noise, run.decision) if noise and noise.verdict and not noise.changed else "",

@@ -109,7 +109,7 @@ def _carry_out(
     skipped, raced = _measure_dev(bench)
     cascades, composed = compose_on_dev(bench, raced.finished)
     dev = [*raced.finished, *composed]
-    choice = _choose(bench, replace(raced, finished=dev))
+    choice = _choose(bench, replace(raced, finished=dev), cascades)
     names = _tested(choice, raced)
     tested = [strategy for strategy in prepared.strategies if strategy.name in names]
     on_dev = {evaluation.strategy: evaluation for evaluation, _ in (*dev, *raced.left)}
@@ -221,7 +221,7 @@ def _measure_dev(bench: Bench) -> tuple[dict[str, Skipped], Raced]:
     return skipped, measure_dev(bench, fit)
 
 
-def _choose(bench: Bench, raced: Raced) -> Choice:
+def _choose(bench: Bench, raced: Raced, cascades: Cascades) -> Choice:
     """Return the choice made on dev, written to `choice.json` before test is opened."""
     recipe = bench.prepared.recipe
 
@@ -235,8 +235,9 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
             written_at=now(),
             dropped=raced.dropped,
             left=left,
-            labels_used=_labels_used(bench),
+            labels_used=_labels_used(bench, cascades),
         )
+        choice = replace(choice, cascades=tuple(each.trace for each in cascades.composed))
         n_test, metric = len(bench.split.test), bench.prepared.task.metric
         choice = with_ladders(choice, [*evaluations, *left], n_test, metric=metric, config=recipe.decision)
         chosen = next(item for item in bench.prepared.strategies if item.name == choice.strategy)
@@ -256,13 +257,14 @@ def _choose(bench: Bench, raced: Raced) -> Choice:
     return choice
 
 
-def _labels_used(bench: Bench) -> dict[str, int]:
+def _labels_used(bench: Bench, cascades: Cascades) -> dict[str, int]:
     """Count the labels of train and dev that each strategy takes."""
     train, dev = len(bench.split.train), len(bench.split.dev)
-    return {
+    used = {
         strategy.name: dev + (train if strategy.facts.learns_from_train else 0)
         for strategy in bench.prepared.strategies
     }
+    return used | {name: max(used[member] for member in members) for name, members in cascades.members.items()}
 
 
 def _tested(choice: Choice, raced: Raced) -> set[str]:

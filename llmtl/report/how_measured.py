@@ -20,7 +20,7 @@ def lines(content: ReportContent) -> tuple[str, ...]:
         f"({wording.moment(decision.choice.written_at)}); "
         "test was opened once, after that.",
         *_race(decision),
-        *cascades.told(content.fit_findings),
+        *cascades.told(decision),
         f"Metric: {wording.metric_name(metric)}, {wording.metric_meaning(metric, kind)}. "
         "A failed prediction counts as an error; none is dropped.",
         "The choice is the cheapest eligible strategy within the margin of "

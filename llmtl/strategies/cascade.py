@@ -6,7 +6,7 @@ Jones 2001, "Rapid Object Detection using a Boosted Cascade of Simple Features";
 2023, "FrugalGPT"). It is not in the table of strategies, for nothing is fitted; it is tested like any of them.
 
 Which pairs are tried: each of the `MOST` best strategies on dev that are no baselines, after the best on dev of those
-that have probabilities and cost at most half as much per request. So at most `MOST` strategies are added.
+that say how sure they are and cost at most half as much per request. So at most `MOST` strategies are added.
 
 The threshold: nine are tried, which pass on a tenth to nine tenths of dev. Taken is the one that passes on least among
 those whose dev score is at most half a margin below the best of all, both members alone included: the other half of the
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.costs import MemberUse, PriceConfig, Pricing, StatedCost
-from llmtl.findings import CascadeTrace, TriedThreshold
+from llmtl.findings import CascadeTrace, TriedThreshold, cascade_name
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
 from llmtl.progress import Advance, unwatched
@@ -56,8 +56,8 @@ class Cascade:
 
     @property
     def name(self) -> str:
-        """Return the name of the composed strategy; it is safe in file names and shells."""
-        return f"{self.first}-else-{self.then}"
+        """Return the name of the composed strategy."""
+        return cascade_name(self.first, self.then)
 
     def of(self, first: Evaluation, then: Evaluation) -> Evaluation:
         """Compose the evaluations of the members on the same examples."""
@@ -106,7 +106,7 @@ def pairs(dev: Sequence[Evaluation], rules: Composing) -> list[tuple[Evaluation,
         return low is not None and high is not None and CHEAPER * low <= high
 
     seconds = sorted((item for item in dev if item.role is not Role.BASELINE), key=score, reverse=True)[:MOST]
-    sure = [item for item in dev if rules.may_be_first(item.strategy) and _has_probabilities(item)]
+    sure = [item for item in dev if rules.may_be_first(item.strategy) and _knows_how_sure(item)]
     found = []
     for then in seconds:
         firsts = [item for item in sure if item.strategy != then.strategy and much_cheaper(item, then)]
@@ -115,9 +115,9 @@ def pairs(dev: Sequence[Evaluation], rules: Composing) -> list[tuple[Evaluation,
     return found
 
 
-def _has_probabilities(evaluation: Evaluation) -> bool:
+def _knows_how_sure(evaluation: Evaluation) -> bool:
     answered = [item for item in evaluation.predictions if item.answer is not None]
-    return bool(answered) and all(item.probabilities for item in answered)
+    return bool(answered) and all(item.certainty is not None for item in answered)
 
 
 def _composed(first: Evaluation, then: Evaluation, rules: Composing) -> Composed | None:
@@ -207,8 +207,8 @@ def _between(sure: Floats) -> list[float]:
 
 
 def confidence(prediction: Prediction) -> float:
-    """Return the probability of the answer, -1 where there is none."""
-    return -1.0 if prediction.answer is None else prediction.probabilities.get(prediction.answer, -1.0)
+    """Return how sure a prediction is of its answer, -1 where that is not known."""
+    return -1.0 if prediction.certainty is None else prediction.certainty
 
 
 def _answers(first: Evaluation, then: Evaluation, threshold: float) -> list[str | None]:
@@ -226,8 +226,8 @@ def joined(cascade: Cascade, first: Evaluation, then: Evaluation, at: Sequence[f
     further = zip_longest(first.seed_predictions, then.seed_predictions)
     runs += [(a or first.predictions, b or then.predictions) for a, b in further]
     made = [tuple(map(_either, *run, at)) for run in runs]
-    used = _uses(cascade, first, then)
-    passed_on = float(np.mean([confidence(item) < cascade.threshold for item in first.predictions]))
+    passed_on = np.array([confidence(item) < cascade.threshold for item in first.predictions])
+    used = _use(first, np.ones(first.n, dtype=bool)), _use(then, passed_on)
     return replace(
         then,
         strategy=cascade.name,
@@ -243,8 +243,8 @@ def joined(cascade: Cascade, first: Evaluation, then: Evaluation, at: Sequence[f
         ),
         seconds=_sum(used[0].seconds, used[1].seconds),
         train_seconds=_sum(first.train_seconds, then.train_seconds),
-        p50_ms=_latency(first, then, passed_on=passed_on, level=0.5),
-        p95_ms=_latency(first, then, passed_on=passed_on, level=0.95),
+        p50_ms=_latency(first, then, passed_on, level=0.5),
+        p95_ms=_latency(first, then, passed_on, level=0.95),
         prompt_tokens_per_request=sum(each.prompt_tokens_per_request for each in used),
         cached_tokens_per_request=sum(each.cached_tokens_per_request for each in used),
         completion_tokens_per_request=sum(each.completion_tokens_per_request for each in used),
@@ -267,12 +267,6 @@ def _either(first: Prediction, then: Prediction, threshold: float) -> Prediction
         completion_tokens=first.completion_tokens + then.completion_tokens,
         seconds=first.seconds + then.seconds,
     )
-
-
-def _uses(cascade: Cascade, first: Evaluation, then: Evaluation) -> tuple[MemberUse, MemberUse]:
-    """Return what the members use: the first for every request, the second for those that are passed on."""
-    passed_on = np.array([confidence(item) < cascade.threshold for item in first.predictions])
-    return _use(first, np.ones(first.n, dtype=bool)), _use(then, passed_on)
 
 
 def _use(member: Evaluation, seen: NDArray[np.bool_]) -> MemberUse:
@@ -304,22 +298,26 @@ def _use(member: Evaluation, seen: NDArray[np.bool_]) -> MemberUse:
     )
 
 
-def _latency(first: Evaluation, then: Evaluation, *, passed_on: float, level: float) -> float | None:
-    """Return a quantile of the latency: single requests of both members, weighed by the share that is passed on.
+def _latency(first: Evaluation, then: Evaluation, passed_on: NDArray[np.bool_], *, level: float) -> float | None:
+    """Return a quantile of the latency of single requests: of each example where all were timed.
 
-    Where only quantiles were kept, an upper bound: those of both members added where what is passed on reaches so far.
+    Where some were timed, those of both members count by the share that is passed on. Where only quantiles were kept,
+    the result is an upper bound: those of both members are added where what is passed on reaches so far.
     """
+    share = float(passed_on.mean())
     if first.latencies_ms and then.latencies_ms:
         fast = np.array(first.latencies_ms)
         size = min(len(fast), len(then.latencies_ms))
         slow = fast[:size] + np.array(then.latencies_ms)[:size]
-        weights = np.concatenate([np.full(len(fast), (1 - passed_on) / len(fast)), np.full(size, passed_on / size)])
+        if size == len(fast) == first.n:
+            return float(np.percentile(np.where(passed_on, slow, fast), 100 * level))
+        weights = np.concatenate([np.full(len(fast), (1 - share) / len(fast)), np.full(size, share / size)])
         both = np.concatenate([fast, slow])
         order = both.argsort()
-        reached = np.searchsorted(weights[order].cumsum(), level - 1e-12)
-        return float(both[order][min(int(reached), len(both) - 1)])
+        reached = int(np.searchsorted(weights[order].cumsum(), level - 1e-12))
+        return float(both[order][min(reached, len(both) - 1)])
     quick, more = (first.p50_ms, then.p50_ms) if level == 0.5 else (first.p95_ms, then.p95_ms)
-    return quick if 1 - passed_on >= level else _sum(quick, more)
+    return quick if 1 - share >= level else _sum(quick, more)
 
 
 def _sum(a: float | None, b: float | None) -> float | None:

@@ -302,3 +302,52 @@ def test_without_baselines_the_cheapest_is_said_to_be_just_that(tmp_path):
     assert (decision.verdict, decision.winner) == ("adopt", "one")
     assert summarize(decision).reason.startswith("Adopt one, the cheapest: ")
     assert "nothing dearer is shown to be worth more" in summarize(decision).reason
+
+
+def sure_and_dear(folder, *, n=1600, **fields):
+    """Return a cheap strategy that is right where it is sure, six times of ten, and a dear one that is right on 90%."""
+    rng = np.random.default_rng(5)
+    easy = rng.random(n) < 0.6
+    sure = np.where(easy, rng.uniform(0.8, 1, n), rng.uniform(0.3, 0.7, n))
+    cheap = write(folder, "words", 1.0, n=n, cost=1e-6, latency_ms=2, split=halves, draw="none", **fields)
+    dear = write(folder, "prompt", 0.9, n=n, seed=2, cost=1e-4, latency_ms=300, split=halves, draw="none", **fields)
+    rows = [json.loads(line) for line in cheap.read_text().splitlines()]
+    for row, knows, confidence in zip(rows, easy, sure, strict=True):
+        row["confidence"] = float(confidence)
+        if not knows:
+            row["prediction"] = LABELS[int(rng.integers(0, 3))]
+    cheap.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return cheap, dear
+
+
+def test_a_cascade_of_two_files_wins_and_is_said(tmp_path, capsys):
+    cheap, dear = sure_and_dear(tmp_path)
+    arguments = ["decide", "--predictions", str(cheap), str(dear), "--baseline", "words", "--out", str(tmp_path)]
+    assert main(arguments) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "words-else-prompt: words answers what it gives a probability of at least 0." in shown
+    decision = from_json(json.loads((tmp_path / "decision.json").read_text(encoding="utf-8")))
+    assert (decision.verdict, decision.winner) == ("adopt", "words-else-prompt")
+    [trace] = decision.choice.cascades
+    cheaply, dearly = ([json.loads(line) for line in path.read_text().splitlines()] for path in (cheap, dear))
+    tested = [pair for pair in zip(cheaply, dearly, strict=True) if pair[0]["split"] == "test"]
+    kept = [c["confidence"] >= trace.threshold for c, _ in tested]
+    right = [(c if k else d)["prediction"] == c["reference"] for (c, d), k in zip(tested, kept, strict=True)]
+    assert decision.result("words-else-prompt").test.value == pytest.approx(np.mean(right))
+    on_dev = [row["confidence"] < trace.threshold for row in cheaply if row["split"] == "dev"]
+    result = decision.result("words-else-prompt")
+    assert trace.passed_on == pytest.approx(np.mean(on_dev))
+    assert result.usd_per_1k_requests == pytest.approx(1000 * (1e-6 + np.mean(on_dev) * 1e-4))
+    assert (result.p50_ms, result.p95_ms) == (2, 302)
+    assert main([*arguments, "--no-cascades"]) == 0
+    assert "words-else-prompt" not in capsys.readouterr().out
+
+
+def test_without_a_cost_or_without_confidence_nothing_is_composed(tmp_path):
+    cheap, dear = sure_and_dear(tmp_path)
+    for field in ("confidence", "cost"):
+        for path in (cheap, dear):
+            rows = [json.loads(line) for line in path.read_text().splitlines()]
+            path.write_text("".join(json.dumps({k: v for k, v in row.items() if k != field}) + "\n" for row in rows))
+        assert decide_predictions([cheap, dear], baselines=("words",)).choice.cascades == ()
+        cheap, dear = sure_and_dear(tmp_path)
