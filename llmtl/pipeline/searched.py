@@ -3,7 +3,7 @@
 Not covered: the search itself (`llmtl.prompting.search`, `llmtl.classical.grid`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmtl.decision.outcome import Choice, Dropped
@@ -17,9 +17,18 @@ def with_search(drop: Dropped, fitted: FitRecord) -> Dropped:
     return drop if trace is None else replace(drop, tried=len(trace.tried), searched=trace.dev_examples)
 
 
-def with_search_optimism(choice: Choice, fitted: FitRecord) -> Choice:
-    """Note by how much the choice's own search on dev flatters its dev score."""
-    return replace(choice, search_optimism=_optimism(fitted.findings))
+def with_search_optimism(choice: Choice, fits: Mapping[str, FitRecord]) -> Choice:
+    """Note by how much the choice's own search on dev flatters its dev score; `fits` are those of all strategies.
+
+    In a cascade each member's search counts by the share of dev that the member answers.
+    """
+    shares = {choice.strategy: 1.0}
+    for cascade in choice.cascades:
+        if cascade.name == choice.strategy:
+            shares = {cascade.first: 1 - cascade.passed_on, cascade.then: cascade.passed_on}
+    found = [(share, _optimism(fits[name].findings)) for name, share in shares.items()]
+    known = [share * optimism for share, optimism in found if optimism is not None]
+    return replace(choice, search_optimism=sum(known) if known else None)
 
 
 def _optimism(findings: Sequence[FitFinding]) -> float | None:

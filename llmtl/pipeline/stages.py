@@ -240,8 +240,8 @@ def _choose(bench: Bench, raced: Raced, cascades: Cascades) -> Choice:
         choice = replace(choice, cascades=tuple(each.trace for each in cascades.composed))
         n_test, metric = len(bench.split.test), bench.prepared.task.metric
         choice = with_ladders(choice, [*evaluations, *left], n_test, metric=metric, config=recipe.decision)
-        chosen = next(item for item in bench.prepared.strategies if item.name == choice.strategy)
-        return choice_to_json(with_search_optimism(choice, bench.fit(chosen)))
+        fits = {strategy.name: bench.fit(strategy) for strategy in bench.prepared.strategies}
+        return choice_to_json(with_search_optimism(choice, fits))
 
     depends_on = {
         "format": SCHEMA_VERSION,
