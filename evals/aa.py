@@ -310,7 +310,7 @@ def _table(table: Mapping[str, Json]) -> list[str]:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare strategies with themselves.")
     parser.add_argument("--logs", type=Path, default=LOGS, help="real logs; skipped where they are not there")
-    parser.add_argument("--pairs", type=int, default=500, help="simulated pairs of every spread, size and difference")
+    parser.add_argument("--pairs", type=int, default=300, help="simulated pairs of every spread, size and difference")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--name", default="aa", help="the name of the result")

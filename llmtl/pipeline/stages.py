@@ -192,6 +192,11 @@ def _cut(prepared: Prepared, allowed: Plan | None, progress: Progress) -> Split:
     kind = prepared.task.kind
     if allowed is not None and allowed.too_short:
         progress.say(f"Warning: {allowed.too_short}")
+    if allowed is not None and allowed.draws == 1 and prepared.recipe.decision.draws is None:
+        progress.say(
+            "Warning: there is no time to fit and test finalists twice, so that chance in a single draw widens their "
+            "intervals; raise --budget-minutes, or set decision.draws."
+        )
     split = subsample(split, dev=data.max_dev, test=data.max_test, seed=seed, kind=kind)
     if allowed is None or (allowed.dev >= len(split.dev) and allowed.test >= len(split.test)):
         return split

@@ -57,16 +57,20 @@ def test_there_is_time_to_fit_twice_whoever_chance_decides_about():
     assert thrice.fitting == {"qlora": pytest.approx(730 / 3)}
 
 
-def test_test_is_cut_for_a_second_draw_and_a_second_draw_only_where_the_fewest_take_too_long(tiny_llama):
+def test_test_is_cut_for_a_second_draw_and_that_is_left_out_only_where_the_fewest_take_too_long(
+    tiny_llama, monkeypatch
+):
+    monkeypatch.setattr("llmtl.pipeline.budget._probe", lambda *_, shots: 0.1)
     engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
-    facts = [STRATEGIES["few-shot"].facts]
-    seconds = 0.001
-    while (once := plan(seconds, split(4000), TASK, facts, engine, draws=ONCE)).test < 4 * FEWEST:
-        seconds *= 1.5
-    twice = plan(seconds, split(4000), TASK, facts, engine)
-    assert twice.draws == 2
-    assert twice.test < 0.8 * once.test
-    assert plan(0.0001, split(4000), TASK, facts, engine).draws == 1
+    facts = [STRATEGIES[name].facts for name in ("few-shot", "zero-shot")]
+    once = plan(1000, split(4000), TASK, facts, engine, draws=ONCE)
+    twice = plan(1000, split(4000), TASK, facts, engine)
+    assert (once.dev, once.test) == (500, 750)
+    assert (twice.dev, twice.draws) == (500, 2)
+    assert twice.test == pytest.approx(500, abs=1)  # zero-shot is asked once
+    assert twice.scoring_seconds == pytest.approx(twice.dev * 0.2 + twice.test * 0.3)
+    assert plan(25, split(4000), TASK, facts, engine).draws == 2
+    assert plan(22, split(4000), TASK, facts, engine).draws == 1
 
 
 def test_without_a_model_nothing_is_cut():
