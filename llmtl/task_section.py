@@ -45,6 +45,13 @@ class TaskConfig(BaseModel):
         "reference in train.",
     )
 
+    abstain_text: str = Field(
+        default="I am not sure; please ask a person.",
+        min_length=1,
+        description="What a served chat says instead of an answer that is not sure enough, where the request asks for "
+        "it (abstain: true).",
+    )
+
     @model_validator(mode="after")
     def _suit_the_kind(self) -> "TaskConfig":
         if self.metric not in (None, *self.kind.metrics):

@@ -6,7 +6,7 @@ from llmtl.cli.command import Command
 from llmtl.cli.mirrored import add_mirrored, read_mirrored
 
 _TASK = ("kind", "metric", "target")
-_DECISION = ("margin", "alpha", "resamples", "usd_per_error", "max_usd_per_1k", "max_p95_ms")
+_DECISION = ("margin", "alpha", "resamples", "usd_per_error", "max_error_automated", "max_usd_per_1k", "max_p95_ms")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +71,7 @@ DECIDE = Command(
     _add_options,
     description="Decide on JSON Lines files of predictions, one file per strategy, named after it. A row has id, "
     "reference and prediction, and may have cost (USD per request), latency_ms, seed, draw (what another "
-    "seed is: training, demonstrations, replies, or none), split (dev or test) and group. "
+    "seed is: training, demonstrations, replies, or none), split (dev or test), group and confidence "
+    "(0 to 1: how sure the strategy is, from which follows how much can be left to it). "
     "Without dev rows the choice is made on a random half of the examples and tested on the other half.",
 )

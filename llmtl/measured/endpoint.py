@@ -46,7 +46,9 @@ class Parity:
 
     `passed`: at least `required` of the labels agree and every disagreement is close. `largest_difference` is the
     largest absolute difference between a recorded and a served probability of any label, and `compared_probabilities`
-    says whether there was any to compare.
+    says whether there was any to compare. `abstentions_differ` counts the inputs that were left to a person in one of
+    the two and not in the other, though the measured confidence was not close to the threshold; None where no threshold
+    was shown. With one of them nothing is passed.
     """
 
     compared: int
@@ -56,6 +58,7 @@ class Parity:
     largest_difference: float
     disagreements: tuple[Disagreement, ...] = ()
     compared_probabilities: bool = True
+    abstentions_differ: int | None = None
 
     @property
     def agreement(self) -> float:

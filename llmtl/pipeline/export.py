@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.costs import token_prices
+from llmtl.decision.promise import Promise
 from llmtl.errors import BundleError
 from llmtl.pipeline.models import identity, source_of
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
 from llmtl.progress import Progress, Silent
-from llmtl.serving.bundle.manifest import FORMAT
+from llmtl.serving.bundle.manifest import FORMAT, Abstaining
 from llmtl.serving.bundle.provider import HostedWinner, hosted_winner
 from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.source import BundleSource, InFront, MeasuredStrategy
@@ -81,7 +82,18 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         made_from=_made_from(run, winner, folder, merge=merge),
         hosted=_hosted(run, served),
         first=InFront(_measured(run, cascade.first), cascade.threshold, cascade.then) if cascade else None,
+        abstaining=_abstaining(run),
     )
+
+
+def _abstaining(run: Run) -> dict[str, Abstaining]:
+    """Return by strategy when it leaves an input to a person; nothing of those for which test showed no threshold."""
+    decision, text = run.decision, run.recipe.task.abstain_text
+    return {
+        item.strategy: Abstaining(item.threshold, decision.max_error_automated, text)
+        for item in decision.automation
+        if item.promise is Promise.SHOWN and item.threshold is not None and decision.max_error_automated is not None
+    }
 
 
 def _measured(run: Run, name: str) -> MeasuredStrategy:
@@ -128,6 +140,7 @@ def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
         "decision": read_json(run.folder / "decision.json"),
         "model": run.recipe.model.model_dump(mode="json"),
         "settings": [run.recipe.strategies.of(name).model_dump(mode="json") for name in _fitted(run, winner)],
+        "abstain_text": run.recipe.task.abstain_text,
         "winner": winner,
         "merge": merge,
         "folder": str(folder.resolve()),  # stands in vllm.yaml

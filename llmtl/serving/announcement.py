@@ -57,9 +57,13 @@ def python_snippet(endpoint: LiveEndpoint, text: str) -> list[str]:
 def parity_line(parity: Parity, *, labels: bool = True) -> str:
     """Return the parity check in one line; without `labels` answers are of another kind."""
     found = f"Parity: {parity.agreed} of {parity.compared} recorded {'labels' if labels else 'answers'}"
-    if not parity.compared_probabilities:
-        return found
-    return f"{found}, probabilities within {parity.largest_difference:.1g} of what was measured"
+    if parity.compared_probabilities:
+        found = f"{found}, probabilities within {parity.largest_difference:.1g} of what was measured"
+    if parity.abstentions_differ:
+        found = (
+            f"{found}; {wording.plural(parity.abstentions_differ, 'input')} left to a person otherwise than measured"
+        )
+    return found
 
 
 def load_line(load: Load) -> str:

@@ -47,6 +47,22 @@ class Weights(StrEnum):
 
 
 @dataclass(frozen=True)
+class Abstaining:
+    """When a strategy leaves an input to a person: below `threshold`, the probability of its answer.
+
+    Test showed that above it at most `max_error` of the answers are wrong. A chat that asks for it is told `text` then.
+    """
+
+    threshold: float
+    max_error: float
+    text: str
+
+    def leaves(self, certainty: float | None) -> bool:
+        """Say whether an answer of this certainty goes to a person; None is that of a failure."""
+        return certainty is None or certainty < self.threshold
+
+
+@dataclass(frozen=True)
 class ServedStrategy:
     """A measured strategy that the server can run.
 
@@ -56,7 +72,8 @@ class ServedStrategy:
     `demonstrations.jsonl`, in index order) by the similarity that `retrieval` names, and `demonstrations` is empty.
     `instruction` is what the model is told, None for the task's own instruction; `calibration` corrects the label
     probabilities and thereby the label, None for none. The model is asked once for each of `rotations` orders of the
-    labels, and what it says is averaged.
+    labels, and what it says is averaged. `abstains` says when an input is left to a person, None where test showed no
+    threshold for that.
     """
 
     name: str
@@ -68,6 +85,7 @@ class ServedStrategy:
     retrieval: Retrieval = Retrieval.TFIDF
     instruction: str | None = None
     calibration: LabelCalibration | None = None
+    abstains: Abstaining | None = None
     rotations: int = 1
 
     @property

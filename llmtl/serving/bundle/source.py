@@ -4,7 +4,7 @@ Not covered: taking them from a run (`llmtl.pipeline.export`).
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError, RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import Summary
+from llmtl.serving.bundle.manifest import Abstaining
 from llmtl.serving.bundle.provider import HostedWinner
 from llmtl.strategy import CascadeServed, Facts, LocalServed, Predictor, PromptServed, Served
 from llmtl.task import Example, Task
@@ -80,7 +81,8 @@ class BundleSource:
     is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `hosted` is the winner's
     model, given when a provider has it. `provenance` are the run's name-value pairs, `sizes` the numbers of examples
     per split. `made_from` tells this source from any other. A winner that is a cascade has the test evaluation of the
-    cascade and the predictor of its second member; `first` is the first one.
+    cascade and the predictor of its second member; `first` is the first one. `abstaining` says by strategy when it
+    leaves an input to a person, where test showed a threshold for that.
     """
 
     task: Task
@@ -98,6 +100,7 @@ class BundleSource:
     made_from: str
     hosted: HostedWinner | None = None
     first: InFront | None = None
+    abstaining: Mapping[str, Abstaining] = field(default_factory=dict)
 
     @property
     def run_by_weights(self) -> MeasuredStrategy:

@@ -21,7 +21,8 @@ def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
     if merge and weights is Weights.ADAPTER:
         weights = Weights.MERGED
     name = source.task.name
-    return _strategy(measured, model=name, engine_model=name, weights=weights)
+    served = _strategy(measured, model=name, engine_model=name, weights=weights)
+    return replace(served, abstains=source.abstaining.get(measured.name))
 
 
 def served_others(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
@@ -39,7 +40,8 @@ def served_others(source: BundleSource, base: BaseModel | None, winner: ServedSt
             continue
         model = f"{source.task.name}/{measured.name}"
         engine_model = model if weights is Weights.ADAPTER else base.name
-        found.append(_strategy(measured, model=model, engine_model=engine_model, weights=weights))
+        served = _strategy(measured, model=model, engine_model=engine_model, weights=weights)
+        found.append(replace(served, abstains=source.abstaining.get(measured.name)))
     return tuple(found)
 
 

@@ -40,12 +40,14 @@ _NOT_ASKED = (402, 502)
 class Replayed:
     """What the live server said about one input: the answer by chat, answer and probabilities by `/v1/predict`.
 
-    None and {} where it refused the input or said what is not an answer.
+    None and {} where it refused the input or said what is not an answer. `abstain` is whether `/v1/predict` left it to
+    a person, None where it did not say.
     """
 
     chat: str | None = None
     predict: str | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
+    abstain: bool | None = None
 
     def against(self, recorded: str | None) -> str | None:
         """Return the answer that both routes gave, or the one that differs from the recorded answer."""
@@ -69,13 +71,16 @@ def check_parity(
     if not recorded:
         raise ServingError("The bundle holds no recorded test inputs, so nothing can be checked; export it again.")
     answers = asyncio.run(_ask_all(_Question(endpoint, reading), recorded, advance))
-    return judge(recorded, answers, ties=reading.has_probabilities)
+    return judge(recorded, answers, ties=reading.has_probabilities, threshold=reading.threshold)
 
 
-def judge(recorded: Sequence[Recorded], answers: Sequence[Replayed], *, ties: bool = True) -> Parity:
+def judge(
+    recorded: Sequence[Recorded], answers: Sequence[Replayed], *, ties: bool = True, threshold: float | None = None
+) -> Parity:
     """Return the verdict over the answers to the recorded inputs, in the same order.
 
-    With `ties` every disagreement must be a near tie.
+    With `ties` every disagreement must be a near tie. What is surer than `threshold`, and nothing else, must not be
+    left to a person.
     """
     pairs = list(zip(recorded, answers, strict=True))
     disagreements = tuple(
@@ -84,16 +89,26 @@ def judge(recorded: Sequence[Recorded], answers: Sequence[Replayed], *, ties: bo
         if row.prediction != answer.against(row.prediction)
     )
     agreed = len(pairs) - len(disagreements)
+    differ = None if threshold is None else sum(_abstains_otherwise(row, answer, threshold) for row, answer in pairs)
     enough = agreed / len(pairs) >= REQUIRED - _ROUNDING
     return Parity(
         compared=len(pairs),
         agreed=agreed,
         required=REQUIRED,
-        passed=enough and (not ties or all(item.close for item in disagreements)),
+        passed=enough and not differ and (not ties or all(item.close for item in disagreements)),
         largest_difference=max((_difference(row, answer) for row, answer in pairs), default=0.0),
         disagreements=disagreements,
         compared_probabilities=any(_both(row, answer) for row, answer in pairs),
+        abstentions_differ=differ,
     )
+
+
+def _abstains_otherwise(row: Recorded, answer: Replayed, threshold: float) -> bool:
+    """Return whether an input was left to a person that should not have been, or the reverse, by more than rounding."""
+    if row.prediction is None or answer.predict is None:
+        return False  # it failed here or there: the answers say so
+    certainty = row.probabilities.get(row.prediction, 0.0)
+    return answer.abstain != (certainty < threshold) and abs(certainty - threshold) > TOLERANCE + _ROUNDING
 
 
 def _disagreement(row: Recorded, answer: Replayed, *, ties: bool) -> Disagreement:
@@ -180,6 +195,7 @@ async def _ask(question: _Question, chat: openai.AsyncOpenAI, plain: httpx.Async
         chat=None if content is None else question.reading.chat(content, row),
         predict=None if found is None else question.reading.row(found),
         probabilities={} if found is None else found.get("probabilities", {}),
+        abstain=None if found is None else found.get("abstain"),
     )
 
 

@@ -20,11 +20,13 @@ from llmtl.task import Task
 class Reading:
     """How the answers of one task are read.
 
-    `chat` turns what a chat said about a recorded input into a canonical answer, None where it is none.
+    `chat` turns what a chat said about a recorded input into a canonical answer, None where it is none. `threshold` is
+    the confidence below which an input is left to a person, None where there is none.
     """
 
     task: Task
     chat: Callable[[str, Recorded], str | None]
+    threshold: float | None = None
 
     @property
     def has_probabilities(self) -> bool:
@@ -38,9 +40,9 @@ class Reading:
 
 def reading_of(bundle: Bundle, folder: Path) -> Reading:
     """Return how the answers of a bundle's server are read."""
-    task = bundle.task
+    task, abstains = bundle.task, bundle.winner.abstains
     if task.kind.one_label:
-        return Reading(task, lambda content, row: content)
+        return Reading(task, lambda content, row: content, abstains.threshold if abstains else None)
     if not bundle.on_vllm:
         return Reading(task, lambda content, row: _plain(task, content, row))
     template = Template(bundle.winner.told(task), TokenizerWording(load_bundle_tokenizer(bundle, folder)))

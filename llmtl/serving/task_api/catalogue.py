@@ -60,4 +60,5 @@ class Catalogue:
             **({"cascade": cascade} if cascade else {}),
             "limits": {**asdict(limits), **context},
             "verdict": bundle.verdict,
+            "abstains": None if bundle.winner.abstains is None else asdict(bundle.winner.abstains),
         }

@@ -32,7 +32,7 @@ from llmtl.errors import BundleError, LlmtlError
 from llmtl.kinds.kind import Read
 from llmtl.measured.endpoint import Paid
 from llmtl.serving.bundle.local import base_source, load_local
-from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, Weights
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Abstaining, Bundle, Weights
 from llmtl.serving.bundle.provider import read_hosted
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.answering import Answering, Local, PassingOn, Provider
@@ -61,7 +61,14 @@ from llmtl.serving.task_api.requests import (
     predict_request,
     requested_model,
 )
-from llmtl.serving.task_api.responses import Predicted, error_response, labelled, not_allowed, predictions_response
+from llmtl.serving.task_api.responses import (
+    Predicted,
+    error_response,
+    labelled,
+    no_threshold,
+    not_allowed,
+    predictions_response,
+)
 from llmtl.serving.task_api.sure_answers import SureAnswers
 from llmtl.strategy import Prediction, Predictor
 
@@ -95,16 +102,13 @@ class ClassifierServer:
         fields = parse_object(await read_body(request.scope, request.receive, self._limits))
         strategy = self._catalogue.strategy(requested_model(fields, self._catalogue.names))
         asked = chat_request(fields, self._limits)
+        if asked.abstain and strategy.abstains is None:
+            raise no_threshold(strategy.model)
         [prediction] = await unless_disconnected(request.receive, self._answering.predict([asked.text]))
-        if prediction.failure is not None:
-            raise RequestError(prediction.failure, status=422, param="messages", code="no_answer")
-        written = said(self._bundle.task, prediction.answer or "")
-        told = prediction.probabilities if self._bundle.output.form == "label" else {}
         completion = LabelCompletion(
             strategy.model,
             asked,
-            written,
-            told,
+            *self._said(prediction, strategy.abstains if asked.abstain else None),
             prompt=self._answering.prompt(asked.text) if asked.passed.get("return_prompt_text") else None,
             prompt_tokens=prediction.prompt_tokens,
         )
@@ -119,7 +123,7 @@ class ClassifierServer:
         strategy = self._catalogue.strategy(asked.model)
         # nobody is paid for answers that nobody waits for
         predictions = await unless_disconnected(request.receive, self._answering.predict(asked.inputs))
-        return predictions_response(strategy.model, [self._row(each) for each in predictions])
+        return predictions_response(strategy, [self._row(each) for each in predictions])
 
     @asynccontextmanager
     async def running(self, _app: Starlette) -> AsyncIterator[None]:
@@ -131,13 +135,23 @@ class ClassifierServer:
         """Return what a provider was paid so far, if there is one."""
         return self._answering.paid
 
+    def _said(self, prediction: Prediction, abstains: Abstaining | None) -> tuple[str, Mapping[str, float]]:
+        """Return what a chat says, with the probability of every label; raises `RequestError` (422) for a failure."""
+        if abstains is not None and abstains.leaves(prediction.certainty):
+            return abstains.text, {}
+        if prediction.failure is not None:
+            raise RequestError(prediction.failure, status=422, param="messages", code="no_answer")
+        told = prediction.probabilities if self._bundle.output.form == "label" else {}
+        return said(self._bundle.task, prediction.answer or ""), told
+
     def _row(self, prediction: Prediction) -> Predicted:
         """Return a prediction as a row of `/v1/predict`."""
         tokens = prediction.prompt_tokens
         if self._bundle.output.form == "label" and prediction.answer is not None:
             return labelled(prediction.answer, dict(prediction.probabilities), tokens)
         read = Read(prediction.answer, prediction.dropped_spans)
-        return Predicted(self._bundle.task.kind.fields(read, error=prediction.failure or ""), tokens)
+        fields = self._bundle.task.kind.fields(read, error=prediction.failure or "")
+        return Predicted(fields, tokens, certainty=prediction.certainty)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,15 @@ from llmtl.serving.task_api.requests import (
     requested_model,
     unknown_model,
 )
-from llmtl.serving.task_api.responses import error_response, labelled, not_allowed, predictions_response, rewriting
+from llmtl.serving.task_api.responses import (
+    Predicted,
+    error_response,
+    labelled,
+    no_threshold,
+    not_allowed,
+    predictions_response,
+    rewriting,
+)
 from llmtl.serving.task_api.rewriting import ChatRewriter, without_wording
 from llmtl.serving.task_api.scoring import Scorer, UpstreamError
 from llmtl.serving.task_api.sure_answers import SureAnswers
@@ -152,14 +160,17 @@ class TaskRoutes:
         if strategy is None:
             raise unknown_model(model, names)
         request = chat_request(fields, self._limits)
+        if request.abstain and strategy.abstains is None:
+            raise no_threshold(model)
         [sure] = await self._sure(strategy, [request.text])
         if sure is not None:
-            completion = LabelCompletion(strategy.model, request, str(sure.answer), sure.probabilities)
+            row = labelled(str(sure.answer), dict(sure.probabilities), 0)
+            completion = LabelCompletion(strategy.model, request, *_told(row, strategy, request))
             await _respond(completion)(scope, receive, send)
             return
         await self._look_up(strategy, [request.text])
         await self._check_length(strategy, request.text, "messages")
-        if strategy.by_scores:
+        if strategy.by_scores or request.abstain:
             await self._scored(strategy, request, scope, receive, send)
             return
         inner = self._rewriter.body(strategy, request)
@@ -171,15 +182,17 @@ class TaskRoutes:
     async def _scored(
         self, strategy: ServedStrategy, request: ChatRequest, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer a chat request with the label that its scores give, which decoding one prompt does not know of."""
+        """Answer a chat request with the label that its scores give, or not at all where they are not sure enough.
+
+        Decoding one prompt knows of neither.
+        """
         work = self._predictor.predict(scope, strategy, [request.text])
         [row] = await unless_disconnected(receive, work)
         shown = self._conversations.demonstrations(strategy, request.text)
         completion = LabelCompletion(
             strategy.model,
             request,
-            row.fields["label"],
-            row.fields["probabilities"],
+            *_told(row, strategy, request),
             prompt=self._conversations.prompt(strategy, request.text, shown),
             prompt_tokens=row.prompt_tokens,
         )
@@ -202,7 +215,7 @@ class TaskRoutes:
         rows = [
             next(rest) if sure is None else labelled(str(sure.answer), dict(sure.probabilities), 0) for sure in found
         ]
-        await predictions_response(strategy.model, rows)(scope, receive, send)
+        await predictions_response(strategy, rows)(scope, receive, send)
 
     async def _sure(self, strategy: ServedStrategy, texts: Sequence[str]) -> list[Prediction | None]:
         """Return what the first strategy of a cascade is sure of; None for each text that vLLM has to answer."""
@@ -271,6 +284,13 @@ def _respond(completion: LabelCompletion) -> Response:
     if completion.request.stream:
         return StreamingResponse(completion.events(), media_type="text/event-stream")
     return JSONResponse(completion.whole())
+
+
+def _told(row: Predicted, strategy: ServedStrategy, request: ChatRequest) -> tuple[str, dict[str, float]]:
+    """Return the label and the probability of each, or what is said instead of an answer that is not sure enough."""
+    if request.abstain and strategy.abstains is not None and strategy.abstains.leaves(row.certainty):
+        return strategy.abstains.text, {}
+    return row.fields["label"], row.fields["probabilities"]
 
 
 def _fields(body: bytes) -> dict[str, Any]:

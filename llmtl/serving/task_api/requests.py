@@ -25,7 +25,7 @@ PASSED = (
 )
 """The fields of a chat request that reach vLLM; what steers the sampling is the task's, not the client's."""
 
-_BOOLEANS = ("stream", "logprobs", "return_prompt_text", "return_token_ids", "return_tokens_as_token_ids")
+_BOOLEANS = ("abstain", "stream", "logprobs", "return_prompt_text", "return_token_ids", "return_tokens_as_token_ids")
 
 _KINDS: tuple[tuple[str, type, str], ...] = (
     ("seed", int, "a whole number"),
@@ -56,10 +56,14 @@ class RequestError(InputError):
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """A chat request to a task: the message, and the fields of `PASSED` that the client set."""
+    """A chat request to a task: the message, and the fields of `PASSED` that the client set.
+
+    With `abstain` an answer that is not sure enough is replaced by the task's text for that.
+    """
 
     text: str
     passed: dict[str, Any]
+    abstain: bool = False
 
     @property
     def stream(self) -> bool:
@@ -113,7 +117,8 @@ def chat_request(body: dict[str, Any], limits: RequestLimits) -> ChatRequest:
     _check_options(body)
     text = _message(body.get("messages"))
     check_text(text, "messages", limits)
-    return ChatRequest(text, {name: body[name] for name in PASSED if body.get(name) is not None})
+    passed = {name: body[name] for name in PASSED if body.get(name) is not None}
+    return ChatRequest(text, passed, abstain=bool(body.get("abstain")))
 
 
 def predict_request(body: dict[str, Any], limits: RequestLimits) -> PredictRequest:

@@ -13,6 +13,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.types import Message, Send
 
+from llmtl.serving.bundle.manifest import Abstaining, ServedStrategy
 from llmtl.serving.task_api.requests import RequestError
 
 Parse = Callable[[str], str | None]
@@ -27,15 +28,33 @@ _EVENT_END = b"\n\n"
 
 @dataclass(frozen=True)
 class Predicted:
-    """The answer to one input of `/v1/predict`: fields beside `index`, and the tokens of its prompt."""
+    """The answer to one input of `/v1/predict`: fields beside `index`, the tokens of its prompt, and how sure it is."""
 
     fields: dict[str, Any]
     prompt_tokens: int
+    certainty: float | None = None
+
+    def row(self, abstains: Abstaining | None) -> dict[str, Any]:
+        """Return the fields of the response, with whether a person should answer instead where that is known."""
+        if abstains is None:
+            return self.fields
+        return {**self.fields, "confidence": self.certainty, "abstain": abstains.leaves(self.certainty)}
 
 
 def labelled(label: str, probabilities: dict[str, float], prompt_tokens: int) -> Predicted:
     """Return a label with the probability of every label."""
-    return Predicted({"label": label, "probabilities": probabilities}, prompt_tokens)
+    fields = {"label": label, "probabilities": probabilities}
+    return Predicted(fields, prompt_tokens, certainty=probabilities.get(label))
+
+
+def no_threshold(model: str) -> RequestError:
+    """Return the error for a chat that asks to abstain where test showed no threshold."""
+    return RequestError(
+        f"'{model}' cannot abstain: test showed no confidence above which few enough answers are wrong; leave "
+        "'abstain' out.",
+        param="abstain",
+        code="no_threshold",
+    )
 
 
 def error_response(error: RequestError) -> JSONResponse:
@@ -50,14 +69,14 @@ def not_allowed(path: str, allowed: str) -> RequestError:
     return RequestError(f"{path} takes {allowed} requests.", status=405, code="method_not_allowed")
 
 
-def predictions_response(model: str, rows: Sequence[Predicted]) -> JSONResponse:
-    """Return the answer to `/v1/predict`."""
+def predictions_response(strategy: ServedStrategy, rows: Sequence[Predicted]) -> JSONResponse:
+    """Return the answer of a strategy to `/v1/predict`."""
     tokens = sum(row.prompt_tokens for row in rows)
     return JSONResponse(
         {
             "object": "list",
-            "model": model,
-            "data": [{"index": index, **row.fields} for index, row in enumerate(rows)],
+            "model": strategy.model,
+            "data": [{"index": index, **row.row(strategy.abstains)} for index, row in enumerate(rows)],
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
         }
     )

@@ -51,6 +51,7 @@ def source(winner, model=SMALL):
         "train": TRAIN,
         "model": model,
         "device": "cpu",
+        "abstaining": {},
     }
     return BundleSource(**{field.name: given.get(field.name) for field in fields(BundleSource)})
 

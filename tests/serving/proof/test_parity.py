@@ -98,3 +98,18 @@ def test_only_probabilities_that_were_compared_are_spoken_of():
     untold = judge([row(0)], [answers("a", {})])  # a provider may have stopped telling them
     assert parity_line(untold) == "Parity: 1 of 1 recorded labels"
     assert not untold.compared_probabilities
+
+
+@pytest.mark.parametrize(
+    ("abstain", "probabilities", "differs"),
+    [(False, SURE, 0), (True, SURE, 1), (True, {"a": 0.795, "b": 0.2, "c": 0.005}, 0)],
+)
+def test_what_is_left_to_a_person_must_be_what_was_measured_but_for_rounding(abstain, probabilities, differs):
+    served = Replayed("a", "a", probabilities, abstain=abstain)
+    parity = judge([row(0, probabilities=probabilities)], [served], threshold=0.79)
+    assert (parity.abstentions_differ, parity.passed) == (differs, not differs)
+    assert ("otherwise than measured" in parity_line(parity)) == bool(differs)
+
+
+def test_without_a_threshold_nothing_is_said_of_abstaining():
+    assert judge([row(0)], [answers("a")]).abstentions_differ is None

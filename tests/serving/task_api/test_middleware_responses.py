@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from llmtl.serving.bundle.manifest import ServedStrategy, Weights
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.serving.task_api.responses import error_response, labelled, predictions_response, rewriting
 
@@ -111,7 +112,7 @@ def test_errors_have_openais_form():
 
 def test_predictions_are_numbered_and_tokens_added_up():
     rows = [labelled("a", {"a": 0.75, "b": 0.25}, 10), labelled("b", {"a": 0.0, "b": 1.0}, 5)]
-    assert json.loads(predictions_response("m", rows).body) == {
+    assert json.loads(predictions_response(ServedStrategy("few-shot", "m", "m", Weights.BASE), rows).body) == {
         "object": "list",
         "model": "m",
         "data": [
