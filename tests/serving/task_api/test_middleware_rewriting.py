@@ -116,4 +116,5 @@ def test_the_names_and_the_task():
         "output": "label",
         "limits": {"max_body_bytes": 2**20, "max_inputs": 2, "max_characters": 100_000, "context_length": 512},
         "verdict": "adopt",
+        "abstains": None,
     }
