@@ -6,6 +6,7 @@
     token_prices.py  what a hosted model's tokens cost
     usd.py           tokens and seconds at the recipe's prices
     pricing.py       what a measured strategy costs at them
+    timing.py        how exactly seconds, and so costs, are known
     volume.py        cost over the request volume, and where strategies cross
     error_cost.py    cost over what a wrong answer costs, and where strategies cross
     spending.py      what making a decision took
@@ -20,6 +21,7 @@ from llmtl.costs.ledger import Entry, Ledger, WorkKind
 from llmtl.costs.pricing import MemberUse, Pricing, StatedCost, Usage
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
+from llmtl.costs.timing import cost_noise, timing_noise
 from llmtl.costs.token_prices import TokenPrices, token_prices
 from llmtl.costs.usd import (
     NO_TOKENS,
@@ -62,11 +64,13 @@ __all__ = [
     "break_even",
     "cheapest_by_error_cost",
     "cheapest_by_volume",
+    "cost_noise",
     "crossings",
     "error_crossings",
     "gpu_hours",
     "known_total",
     "read_table",
+    "timing_noise",
     "token_prices",
     "usd_for_seconds",
     "usd_per_1k_requests",

@@ -5,6 +5,8 @@
     config.py       margin, error rate, constraints
     eligibility.py  the constraints: who may be chosen, and which ones the others break
     ranking.py      cheapest and best
+    beliefs.py      what is believed about the true scores, and the expected regret of each strategy
+    bets.py         what to use where test shows nothing
     racing.py       who need not be scored on all of dev
     one_draw.py     what is not known of a strategy that was fitted or asked once
     comparing.py    two evaluations against each other, in any metric

@@ -6,6 +6,7 @@ Not covered: the words for them (`llmtl.report.sentences`).
 from collections.abc import Collection, Iterable
 from itertools import chain
 
+from llmtl.decision.beliefs import believe, least
 from llmtl.decision.outcome import Caution, Choice, Failures, NoBaseline, TooSmallTest, Verdict
 from llmtl.decision.outlook import (
     BreakEven,
@@ -26,25 +27,30 @@ WIDE = 0.15
 """A minimum detectable difference above this earns a warning: no test that blunt can weigh the usual gaps."""
 WIDEST_MARGIN = 0.10
 """Wider margins are not proposed: nobody gives up that much to save a little."""
+MARGIN_STEP = 0.005
+"""How finely other margins are tried."""
 
 
 def would_change(
-    choice: Choice, ranking: Ranking, *, ruling: Ruling, settling: Settling, points: Collection[BreakEven]
+    choice: Choice,
+    ranking: Ranking,
+    *,
+    ruling: Ruling,
+    settling: Settling,
+    points: Collection[BreakEven],
+    seed: int,
 ) -> tuple[Change, ...]:
-    """Return what would change the verdict or the choice: more labels, volume, margin, constraints.
+    """List what would change the verdict or the choice: more labels, volume, margin, constraints.
 
-    `points` are the break-even points.
+    `points` are the break-even points, `seed` is that of the beliefs that the choice rests on.
     """
     comparable = {*choice.within_margin, *chain(*ruling.pairs)}
     crossing = [point for point in points if {point.cheaper_below, point.cheaper_above} <= comparable]
     found: list[Change] = [] if settling.more is None else [MoreExamples(settling.more, settling.chance)]
     found += [] if settling.for_margin is None else [EnoughForMargin(settling.for_margin)]
     found += map(MoreRequests, crossing)
-    found += _wider(choice, ranking)
+    found += _other_margins(choice, ranking, seed=seed)
     found += _unconstrained(choice, ranking)
-    if choice.strategy != choice.best_on_dev:
-        gap = ranking.score(choice.best_on_dev) - ranking.score(choice.strategy)
-        found.append(NarrowerMargin(gap, choice.strategy))
     return tuple(found)
 
 
@@ -60,15 +66,26 @@ def cautions(
     )
 
 
-def _wider(choice: Choice, ranking: Ranking) -> list[Change]:
-    """Return the wider margin at which dev would have chosen a cheaper strategy, if any is near."""
-    out = {*choice.barred, *choice.within_margin}
-    cheaper = [name for name in ranking.names() if name not in out and ranking.cheaper(name, choice.strategy)]
-    nearest = ranking.best(cheaper)
-    if nearest is None:
-        return []
-    gap = ranking.score(choice.best_on_dev) - ranking.score(nearest)
-    return [] if gap > WIDEST_MARGIN else [WiderMargin(gap, nearest)]
+def _other_margins(choice: Choice, ranking: Ranking, *, seed: int) -> list[Change]:
+    """Find the nearest margins, in steps of `MARGIN_STEP`, at which dev would have chosen another strategy."""
+    eligible = [name for name in ranking.names() if name in choice.expected_regret]
+    if choice.strategy not in eligible:
+        return []  # a choice of before, which was not made by expected regret
+    beliefs = believe([ranking[name] for name in eligible], ranking.metric, seed=seed)
+
+    def chosen(margin: float) -> str:
+        return ranking.cheapest(least(beliefs.expected_regrets(ranking.cheaper, margin), eligible))
+
+    steps = round(WIDEST_MARGIN / MARGIN_STEP)
+    margins = [MARGIN_STEP * step for step in range(steps + 1)]
+    wider = ((margin, chosen(margin)) for margin in margins if margin > choice.margin)
+    found: list[Change] = []
+    found += [WiderMargin(margin, name) for margin, name in wider if name != choice.strategy][:1]
+    narrower = ((margin, chosen(margin)) for margin in reversed(margins) if margin < choice.margin)
+    first = next((margin for margin, name in narrower if name != choice.strategy), None)
+    if first is not None:
+        found.append(NarrowerMargin(first, choice.strategy))
+    return found
 
 
 def _unconstrained(choice: Choice, ranking: Ranking) -> list[Change]:

@@ -1,13 +1,13 @@
 """The choice on dev, and the comparisons on test that it commits to: both are written down before test is opened.
 
-The rule: among the eligible strategies take the cheapest (training and requests over the horizon) whose dev score is
-within the margin of the best one's. That is "not shown worse than the best by more than the margin" with one more
-demand. A strategy counts as shown worse when the one-sided 95% lower bound of best - s exceeds the margin; on a small
-dev set almost nothing is shown worse, and the cheapest strategy, which is the majority label, would be chosen for want
-of evidence. So the point estimate must lie within the margin too: s must be more likely than not good enough. With a
-large dev set the two demands become one. The price of the second is that of two equal strategies the dearer is
-sometimes chosen, when luck on dev puts it ahead by more than the margin; the verdict on test catches that, since a
-strategy is only adopted when it is shown better than the cheaper ones it is compared with.
+The rule: of the eligible strategies take the one with the least expected regret on dev (`beliefs`): what its score is
+expected to fall short of the best one's, plus the margin as far as a cheaper strategy probably lies within the margin
+of the best. So a cheaper strategy is taken where dev makes it likely enough that it is as good, and a dearer one where
+it is not; neither for want of evidence. (Taking the cheapest whose point estimate lies within the margin gives accuracy
+away where longer prompts cost more and score better: `evals/real_logs.py`.)
+
+The comparisons on test depend on the choice and on dev scores only, never on what was cheaper by the clock, so that two
+runs that score alike correct for the same number of comparisons.
 
 How much being chosen flatters the dev score is estimated by repeating the rule on resamples of dev
 (`llmtl.metrics.optimism`) and written down with the choice.
@@ -16,12 +16,12 @@ Not covered: that dev scores of strategies with more tuning on dev are more opti
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.costs import PriceConfig
+from llmtl.decision.beliefs import believe, least, regrets
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import barred, check
@@ -46,12 +46,12 @@ def choose(
     left: Sequence[Evaluation] = (),
     labels_used: Mapping[str, int] | None = None,
 ) -> Choice:
-    """Return the strategy chosen on dev with the comparisons to make on test.
+    """Choose a strategy on dev, and plan the comparisons to make on test.
 
     `evaluations` are those of the strategies that saw all of dev. `dropped` left the race (`racing`), `left` are their
     evaluations on the part of dev that they saw: they cannot be chosen, but are compared as if they had seen all of it.
-    `labels_used` counts the labels that a strategy takes.
-    Raises `RunError` for evaluations that cannot be compared and `RecipeError` when no strategy meets the constraints.
+    `labels_used` counts the labels that a strategy takes. Raises `RunError` for evaluations that cannot be compared and
+    `RecipeError` when no strategy meets the constraints.
     """
     check(evaluations, split="dev")
     broken = barred(evaluations, config, prices)
@@ -62,7 +62,9 @@ def choose(
     best = ranking.best(eligible) or eligible[0]
     plausible = [name for name in eligible if not _shown_worse(ranking, name, best, config)]
     within = [name for name in plausible if ranking.score(best) - ranking.score(name) <= config.margin + 1e-12]
-    chosen = ranking.cheapest(within)
+    beliefs = believe([ranking[name] for name in eligible], task.metric, seed=config.seed)
+    regret = beliefs.expected_regrets(ranking.cheaper, config.margin)
+    chosen = ranking.cheapest(least(regret, eligible))
     baseline = field.best(field.names(baseline=True, among=compared))
     llm = field.best(field.names(baseline=False, among=compared))
     runner_up = field.best([name for name in compared if name != chosen])
@@ -81,19 +83,18 @@ def choose(
         optimism=_optimism(ranking, eligible, config),
         barred=broken,
         labels_used=labels_used or {},
+        expected_regret=regret,
     )
 
 
 def _optimism(ranking: Ranking, eligible: Sequence[str], config: DecisionConfig) -> float | None:
-    """Return by how much the dev score of the choice flatters it; the rule repeated is that of the point estimates."""
+    """Estimate by how much the dev score of the choice flatters it; repeated is the regret at the point estimates."""
     first = ranking[eligible[0]]
     measure = first.measure(ranking.metric)
-    cheapest = cache(ranking.cheapest)
+    cheaper = np.array([[ranking.cheaper(a, b) for b in eligible] for a in eligible], dtype=bool)
 
     def pick(scores: NDArray[np.float64]) -> int:
-        least = scores.max() - config.margin - 1e-12
-        within = [name for name, score in zip(eligible, scores, strict=True) if score >= least]
-        return eligible.index(cheapest(tuple(within)))
+        return int(regrets(scores, cheaper, config.margin).argmin())
 
     return optimism(
         measure.value,
@@ -123,8 +124,7 @@ def _plan(
     """Return the comparisons to make on test, a strategy that is not a baseline first where only one of the two is.
 
     The chosen strategy meets the best baseline, zero-shot and the runner-up. For the verdict `baseline` the best
-    language-model strategy meets a baseline too, and for a tie each cheaper rival does, because a rival may only win
-    the tie when it is itself shown to beat the baseline.
+    language-model strategy meets a baseline too.
     """
     zero_shot = ZERO_SHOT if ZERO_SHOT in compared else None
     wanted = [
@@ -134,8 +134,6 @@ def _plan(
     ]
     if ranking.is_baseline(chosen):
         return _distinct(ranking, [(chosen, llm, Purpose.LLM_AGAINST_CHOICE), *wanted])
-    rivals = [name for name in (zero_shot, runner_up) if name and ranking.cheaper(name, chosen)]
-    wanted += [(name, baseline, Purpose.CHEAPER_RIVAL) for name in rivals if not ranking.is_baseline(name)]
     wanted.append((llm or chosen, baseline, Purpose.LLM_AGAINST_BASELINE))
     return _distinct(ranking, wanted)
 

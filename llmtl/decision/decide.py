@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmtl.costs import PriceConfig, Pricing
+from llmtl.decision.bets import place_bets
 from llmtl.decision.capability import capability
 from llmtl.decision.changes import cautions, would_change
 from llmtl.decision.comparing import over_seeds
@@ -54,9 +55,15 @@ def decide(
         raise RunError(f"The choice '{choice.strategy}' has no dev evaluation; choose again.")
     on_test = {item.strategy: over_seeds(item, task.metric, config) for item in test}
     evidence = gather(choice, on_test, metric=task.metric, config=config)
-    ruling = rule(choice, evidence, ranking)
-    found = _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, notes=notes)
-    return replace(found, value_of_accuracy=_value_of_accuracy(choice, ranking, on_test))
+    bets = place_bets(ranking, choice, {item.strategy: item for item in test}, seed=config.seed)
+    ruling = rule(choice, evidence, ranking, bets)
+    found = _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, seed=config.seed)
+    return replace(
+        found,
+        cautions=(*notes, *found.cautions),
+        expected_regret=bets.expected_regret,
+        value_of_accuracy=_value_of_accuracy(choice, ranking, on_test),
+    )
 
 
 def _decision(
@@ -67,7 +74,7 @@ def _decision(
     test: Mapping[str, Evaluation],
     evidence: Evidence,
     ruling: Ruling,
-    notes: Sequence[Caution],
+    seed: int,
 ) -> Decision:
     """Return everything about a ruling."""
     detectable, settling = detectable_difference(evidence), settling_of(ruling, evidence)
@@ -96,8 +103,8 @@ def _decision(
         alpha=evidence.alpha,
         requests=ranking.prices.requests,
         grouped=any(clustered(item.groups) for item in test.values()),
-        changes=would_change(choice, ranking, ruling=ruling, settling=settling, points=points),
-        cautions=(*notes, *own, *single_draws(test.values(), _compared(choice), task.metric)),
+        changes=would_change(choice, ranking, ruling=ruling, settling=settling, points=points, seed=seed),
+        cautions=(*own, *single_draws(test.values(), _compared(choice), task.metric)),
     )
 
 

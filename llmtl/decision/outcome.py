@@ -49,7 +49,7 @@ class Purpose(StrEnum):
     ZERO_SHOT = "zero_shot"  # the choice against zero-shot
     RUNNER_UP = "runner_up"  # the choice against the runner-up on dev
     LLM_AGAINST_CHOICE = "llm_against_choice"  # dev chose a baseline: is the best language model better?
-    CHEAPER_RIVAL = "cheaper_rival"  # a cheaper rival of the choice against the best baseline: may it win a tie?
+    CHEAPER_RIVAL = "cheaper_rival"  # a cheaper rival of the choice against the best baseline; no longer planned
     LLM_AGAINST_BASELINE = "llm_against_baseline"  # the best language model on dev against the best baseline
 
 
@@ -188,7 +188,9 @@ class Choice:
 
     `best_llm` is the best eligible strategy that is not a baseline. `not_shown_worse` are the strategies that dev does
     not show to be worse than the best by more than the margin; `within_margin` those of them that also scored within
-    the margin of the best, of which the cheapest was chosen. `barred` maps the others to the constraints they break.
+    the margin of the best. `expected_regret` is what using each eligible strategy is expected to forgo, in units of the
+    metric, of which the least was chosen (`beliefs`); empty in choices of before. `barred` maps strategies that may not
+    be chosen to the constraints they break.
     `dropped` left the race on dev: they could not be chosen, but may be compared. `optimism` is by how much the dev
     score of the strategy flatters it because it was chosen on dev; None where that could not be estimated.
     `search_optimism` is the same for the strategy's own search on dev, for its prompt or the point of its grid; None
@@ -214,6 +216,7 @@ class Choice:
     labels_used: Mapping[str, int] = field(default_factory=dict)
     ladders: tuple[Ladder, ...] = ()
     cascades: tuple[CascadeTrace, ...] = ()
+    expected_regret: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -277,8 +280,9 @@ Caution = Annotated[
 class Decision:
     """The verdict with everything it rests on.
 
-    `winner` is what to use: the chosen strategy after `adopt`, the cheapest of the tied after `tie`, a baseline after
-    `baseline`, and after `inconclusive` the strategy chosen on dev, provisionally. `chosen_before_test` names the
+    `winner` is what to use: the chosen strategy after `adopt`, a baseline after `baseline`; after `tie`, of the tied,
+    and after `inconclusive`, provisionally, the one with the least `expected_regret`: that of each tested strategy on
+    dev and test together. `chosen_before_test` names the
     strategy written down before test was opened. `target_met` is true when the 95% interval of the winner's test score
     lies at or above the target, false when the score itself is below it, and null in between or without a target.
     `more_test_examples`: how many further test examples would settle an inconclusive or tied result at 80% power, if
@@ -319,6 +323,7 @@ class Decision:
     value_of_accuracy: ValueOfAccuracy | None = None
     max_error_automated: float | None = None
     automation: tuple[Automated, ...] = ()
+    expected_regret: Mapping[str, float] = field(default_factory=dict)
 
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""

@@ -48,7 +48,7 @@ class MoreRequests:
 
 @dataclass(frozen=True)
 class WiderMargin:
-    """With a margin of at least `gap`, dev would have chosen a cheaper strategy, such as this one."""
+    """With a margin of `gap`, wider than the recipe's, dev would have chosen this strategy."""
 
     gap: float
     strategy: str
@@ -65,7 +65,7 @@ class Unconstrained:
 
 @dataclass(frozen=True)
 class NarrowerMargin:
-    """With a margin below `gap`, dev would not have chosen this strategy."""
+    """With a margin of `gap`, narrower than the recipe's, dev would not have chosen this strategy."""
 
     gap: float
     strategy: str

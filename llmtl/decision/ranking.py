@@ -3,16 +3,17 @@
 Not covered: whether a difference between them is real (`choice`, `verdict`).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llmtl.costs import PriceConfig, Pricing, usd_total
+from llmtl.costs import PriceConfig, Pricing, cost_noise, usd_total
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
 
 COST_NOISE = 0.10
-"""Costs closer than this share count as equal: they come from one timing, which is not more exact."""
+"""Costs closer than this share count as equal, however exactly they are known: nobody changes a model for less."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,22 @@ class Ranking:
         return usd_total(self.usd_fitting(name) or 0.0, self.usd_per_1k(name) or 0.0, self.prices)
 
     def cheapest(self, names: Sequence[str]) -> str:
-        """Return the cheapest strategy in all; of those within 10% of it the simplest role, then the first listed."""
-        limit = min(self.usd_total(name) for name in names) * (1 + COST_NOISE)
-        level = self.names(among=[name for name in names if self.usd_total(name) <= limit])
+        """Find the cheapest strategy in all; of those level within noise the simplest role, then the first listed."""
+        level = self.names(among=[a for a in names if not any(self.surely_cheaper(b, a) for b in names)])
         return min(level, key=lambda name: LOOKS[self[name].role].simplicity)
 
+    def surely_cheaper(self, a: str, b: str) -> bool:
+        """Say whether a costs less than b in all by more than the noise of what their costs rest on."""
+        return self.usd_total(a) * (1 + self._noise(a, b)) < self.usd_total(b)
+
     def cheaper(self, a: str, b: str) -> bool:
-        """Return whether a is cheaper than b, or as cheap and simpler."""
-        return a != b and self.cheapest([a, b]) == a
+        """Say whether a is cheaper than b, or as cheap within noise and of a simpler role."""
+        simpler = LOOKS[self[a].role].simplicity < LOOKS[self[b].role].simplicity
+        return self.surely_cheaper(a, b) or (simpler and not self.surely_cheaper(b, a))
+
+    def _noise(self, a: str, b: str) -> float:
+        """Give the share by which the costs of two strategies must differ to be told apart."""
+        return max(COST_NOISE, math.hypot(*(cost_noise(self[name]) for name in (a, b))))
 
     def may_be_cheaper(self, a: str, b: str) -> bool:
         """Say whether a is cheaper than b, or the cost of one is not known."""

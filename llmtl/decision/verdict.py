@@ -7,20 +7,28 @@ p-value of at most alpha:
                   (one-sided 95% upper bound), or B is better; W a baseline: the same for L against W; or no language
                   model could be chosen
     adopt         W is a language-model strategy, better than B, and better than every cheaper rival it was compared
-                  with, by what may be more than the margin
-    tie           W is better than B, but a cheaper rival is not shown worse; the winner is the cheapest of the tied
-                  that is itself better than B; a rival counts as cheaper, too, where a cost is not known
-    inconclusive  everything else; the winner is W, provisionally
+                  with, by what may be more than the margin. Without a baseline: better than a rival, or the cheapest
+                  and no rival is better by more than the margin; never with nothing shown
+    tie           W is better than B, but a cheaper rival is not shown worse; a rival counts as cheaper, too, where a
+                  cost is not known
+    inconclusive  everything else
+
+What to use after `tie` and `inconclusive` is not what test shows, since it shows nothing there, but the better bet:
+the least expected regret on dev and test together (`beliefs`). "Not shown worse" alone is not a reason to move to a
+cheaper strategy. After a tie the winner is W or one of the tied of which it is believed, with the probability that
+`alpha` leaves, that it is better than B; after `inconclusive` any that was tested.
 
 A strategy that is shown better than the choice, and by more than the margin, contradicts it: inconclusive, because
-picking that one now would be choosing on test. Without a baseline the
-demands on B fall away and a warning says so.
+picking that one now as if test had shown it would be choosing on test. Without a baseline the demands on B fall away
+and a warning says so.
 
 Not covered: the words for it (`llmtl.report`), what would settle it (`power`, `changes`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llmtl.decision.bets import Bets
 from llmtl.decision.evidence import Evidence
 from llmtl.decision.outcome import Choice, Rule, Verdict
 from llmtl.decision.ranking import Ranking
@@ -31,7 +39,7 @@ class Ruling:
     """A verdict, the strategy to use, the rule that led there, and the comparisons (a, b) that it hangs on.
 
     After `OPEN` and `TIED` the pairs are those that more test examples would settle. `cheapest_tied` is the cheapest of
-    the tied, which is not the winner where it is not itself shown better than the baseline.
+    the tied, which need not be the winner.
     """
 
     verdict: Verdict
@@ -41,28 +49,33 @@ class Ruling:
     cheapest_tied: str | None = None
 
 
-def rule(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
-    """Return the verdict."""
+def rule(choice: Choice, evidence: Evidence, ranking: Ranking, bets: Bets) -> Ruling:
+    """Rule on the choice."""
     if ranking.is_baseline(choice.strategy):
-        return _rule_on_baseline(choice, evidence, ranking)
-    return _rule_on_llm(choice, evidence, ranking)
+        return _rule_on_baseline(choice, evidence, ranking, bets)
+    return _rule_on_llm(choice, evidence, ranking, bets)
 
 
-def _rule_on_baseline(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
-    """Return the verdict when dev chose a baseline."""
+def _open(pairs: Sequence[tuple[str, str]], bets: Bets, why: Rule = Rule.OPEN) -> Ruling:
+    """Rule that nothing is shown: use the better bet."""
+    return Ruling(Verdict.INCONCLUSIVE, bets.best(bets.beliefs.names), why, tuple(pairs))
+
+
+def _rule_on_baseline(choice: Choice, evidence: Evidence, ranking: Ranking, bets: Bets) -> Ruling:
+    """Rule where dev chose a baseline."""
     chosen, llm = choice.strategy, choice.best_llm
     contradicting = _contradicting(evidence, ranking, chosen)
     if contradicting:
-        return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.CONTRADICTED, ((contradicting[0], chosen),))
+        return _open([(contradicting[0], chosen)], bets, Rule.CONTRADICTED)
     if llm is None:
         return Ruling(Verdict.BASELINE, chosen, Rule.NO_LLM)
     if evidence.not_worth_more(llm, chosen):
         return Ruling(Verdict.BASELINE, chosen, Rule.NOT_WORTH_MORE, ((llm, chosen),))
-    return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.OPEN, ((llm, chosen),))
+    return _open([(llm, chosen)], bets)
 
 
-def _rule_on_llm(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
-    """Return the verdict when dev chose a prompting or tuning strategy."""
+def _rule_on_llm(choice: Choice, evidence: Evidence, ranking: Ranking, bets: Bets) -> Ruling:
+    """Rule where dev chose a strategy that is not a baseline."""
     chosen, baseline = choice.strategy, choice.best_baseline
     if baseline is not None:
         candidates = list(dict.fromkeys([chosen, choice.best_llm or chosen]))
@@ -71,19 +84,19 @@ def _rule_on_llm(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling
                 Verdict.BASELINE, baseline, Rule.NOT_WORTH_MORE, tuple((name, baseline) for name in candidates)
             )
         if not evidence.shown_better(chosen, baseline) or _trivial(evidence, chosen, baseline):
-            pairs = tuple((name, baseline) for name in candidates if not evidence.not_worth_more(name, baseline))
-            return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.OPEN, pairs)
+            unsettled = [(name, baseline) for name in candidates if not evidence.not_worth_more(name, baseline)]
+            return _open(unsettled, bets)
     elif not evidence.comparisons:
         return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.ALONE)
-    return _rule_among_llms(choice, evidence, ranking)
+    return _rule_among_llms(choice, evidence, ranking, bets)
 
 
-def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ruling:
-    """Return the verdict for a choice that beats the best baseline: is it worth more than its rivals?"""
+def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking, bets: Bets) -> Ruling:
+    """Rule on a choice that beats the best baseline, if there is one: is it worth more than its rivals?"""
     chosen, baseline = choice.strategy, choice.best_baseline
     contradicting = _contradicting(evidence, ranking, chosen)
     if contradicting:
-        return Ruling(Verdict.INCONCLUSIVE, chosen, Rule.CONTRADICTED, ((contradicting[0], chosen),))
+        return _open([(contradicting[0], chosen)], bets, Rule.CONTRADICTED)
     rivals = [name for name in ranking.names(baseline=False) if evidence.about(name, chosen)]
     tied = [
         name
@@ -91,12 +104,14 @@ def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking) -> Ru
         if ranking.may_be_cheaper(name, chosen)
         and (not evidence.shown_better(chosen, name) or _trivial(evidence, chosen, name))
     ]
-    if not tied:
-        return Ruling(Verdict.ADOPT, chosen, Rule.BETTER, tuple((chosen, name) for name in rivals))
-    proven = [name for name in tied if baseline is None or evidence.shown_better(name, baseline)]
-    winner = ranking.cheapest([chosen, *proven])
-    pairs = tuple((chosen, name) for name in tied)
-    return Ruling(Verdict.TIE, winner, Rule.TIED, pairs, ranking.cheapest([chosen, *tied]))
+    if tied:
+        winner = bets.best([chosen, *bets.better(tied, baseline, alpha=evidence.alpha)])
+        pairs = tuple((chosen, name) for name in tied)
+        return Ruling(Verdict.TIE, winner, Rule.TIED, pairs, ranking.cheapest([chosen, *tied]))
+    undecided = [name for name in rivals if not evidence.not_worth_more(name, chosen)]
+    if baseline is None and undecided and not any(evidence.shown_better(chosen, name) for name in rivals):
+        return _open([(name, chosen) for name in undecided], bets)
+    return Ruling(Verdict.ADOPT, chosen, Rule.BETTER, tuple((chosen, name) for name in rivals))
 
 
 def _trivial(evidence: Evidence, a: str, b: str) -> bool:

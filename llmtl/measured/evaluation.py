@@ -28,7 +28,8 @@ class Evaluation:
     or `hosted`, and `devices` on how many of them. `seconds` is the wall time of scoring all examples together, from
     which throughput follows; `p50_ms` and `p95_ms` are single-request latencies (one input at a time, warm prefix
     cache). `fitting_tokens` is what a provider was paid for while fitting, `stated` what prediction files say that it
-    costs. Seconds, latency, training and memory are None where nobody measured them: in prediction files made
+    costs. `timings` are the parts of `seconds` in order: examples and seconds of each, from which follows how exactly
+    those are known. Seconds, latency, training and memory are None where nobody measured them: in prediction files made
     elsewhere. `model` names the language model that it ran on; it is empty where there is none, or nobody said.
     `latencies_ms` are the single requests behind the two latencies, empty in runs of earlier versions.
 
@@ -64,6 +65,7 @@ class Evaluation:
     draw_sd: float | None = None
     latencies_ms: tuple[float, ...] = ()
     members: tuple[MemberUse, ...] = ()
+    timings: tuple[tuple[int, float], ...] = ()
 
     @property
     def n(self) -> int:

@@ -21,8 +21,8 @@ from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
 from llmtl.findings import SearchTrace, finding
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics import Measure
-from llmtl.pipeline.evaluate import mean_tokens
-from llmtl.pipeline.measure import Bench, Scored
+from llmtl.pipeline.evaluate import Pass, mean_tokens
+from llmtl.pipeline.measure import Bench, RacedPass
 from llmtl.pipeline.searched import with_search
 from llmtl.strategy import AnyStrategy, Prediction, Predictor
 from llmtl.task import Example, references
@@ -104,7 +104,8 @@ def _evaluated(
         made = _PREDICTIONS.validate_python(row["predictions"])
         seen = sorted(zip(order.tolist(), made, strict=False), key=lambda pair: pair[0])
         examples = tuple(bench.split.dev[position] for position, _ in seen)
-        scored = Scored(examples, tuple(item for _, item in seen), row["seconds"])
+        timings = tuple((int(n), float(seconds)) for n, seconds in row.get("timings", ()))
+        scored = RacedPass(examples, Pass(tuple(item for _, item in seen), row["seconds"], timings))
         measured = bench.evaluate(strategy, "dev", scored=scored)
         (left if strategy.name in {drop.strategy for drop in dropped} else finished).append(measured)
     return Raced(finished, left, dropped)
@@ -119,7 +120,7 @@ class _RaceScorer:
     strategies: list[AnyStrategy]
     predictors: dict[str, Predictor] = field(default_factory=dict)
     made: dict[str, list[Prediction]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
+    timings: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
 
     def run(self, rivals: dict[str, tuple[Evaluation, Path]]) -> dict[str, Any]:
         """Return the race as JSON values."""
@@ -164,7 +165,8 @@ class _RaceScorer:
         return {
             name: {
                 "predictions": _PREDICTIONS.dump_python(tuple(self.made[name]), mode="json"),
-                "seconds": self.seconds[name],
+                "seconds": self._seconds(name),
+                "timings": self.timings[name],
             }
             for name in self.predictors
         }
@@ -174,7 +176,7 @@ class _RaceScorer:
         with self.bench.progress.stage(f"{name}: dev, from {positions.start + 1}", len(examples)) as advance:
             start = time.perf_counter()
             made = self.predictors[name].predict([example.input for example in examples], advance=advance)
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.timings.setdefault(name, []).append((len(examples), time.perf_counter() - start))
         named = [replace(item, id=example.id) for item, example in zip(made, examples, strict=True)]
         self.made.setdefault(name, []).extend(named)
         return np.asarray(self._measure(examples).each([item.answer for item in made]), dtype=np.float64)
@@ -192,13 +194,16 @@ class _RaceScorer:
 
         return lambda a, b: SURELY_CHEAPER * total(a) <= total(b)
 
+    def _seconds(self, name: str) -> float:
+        return sum(seconds for _, seconds in self.timings[name])
+
     def _usd_total(self, name: str) -> float:
         """Return what a strategy would cost over the horizon, going by what was scored so far."""
         prices = self.bench.prepared.recipe.prices
         fitted = self.bench.fit(next(item for item in self.strategies if item.name == name))
         made = self.made[name]
         request = usd_per_1k_requests(
-            self.seconds[name] / len(made), device=fitted.device, prices=prices, tokens=mean_tokens(made)
+            self._seconds(name) / len(made), device=fitted.device, prices=prices, tokens=mean_tokens(made)
         )
         return usd_total(fitted.usd(prices) or 0.0, request, prices)
 

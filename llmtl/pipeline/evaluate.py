@@ -20,6 +20,19 @@ LATENCY_REQUESTS = 20
 """Inputs that are sent one at a time to measure latency; two more go first to warm up."""
 
 
+PARTS = 10
+"""Parts of a pass that are timed by themselves; fewer where batches are large."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Predictions of inputs in one pass, the seconds that they took, and inputs and seconds of its parts in order."""
+
+    predictions: tuple[Prediction, ...]
+    seconds: float
+    timings: tuple[tuple[int, float], ...] = ()
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is evaluated: a fitted strategy, where it runs and what fitting it took.
@@ -48,18 +61,18 @@ def evaluate(
     *,
     split: str,
     progress: Progress | None = None,
-    scored: tuple[Sequence[Prediction], float] | None = None,
+    scored: Pass | None = None,
 ) -> Evaluation:
-    """Return the evaluation of a fitted strategy on `examples`, or of the predictions `scored` with their seconds.
+    """Evaluate a fitted strategy on `examples`, or what was `scored` before.
 
     Throughput is the wall time of one call with all examples; latency the wall time of up to 20 calls with one. On a
     CPU `peak_memory_gib` is the process's resident memory after scoring, on a GPU the most memory torch allocated.
     """
     inputs = [example.input for example in examples]
     latencies_ms = measure_latency(subject.predictor, inputs)
-    raw, seconds = scored or _predicted(subject, inputs, split=split, progress=progress or Silent())
-    predictions = tuple(replace(item, id=example.id) for item, example in zip(raw, examples, strict=True))
-    tokens, answers = mean_tokens(predictions), [item.answer for item in predictions]
+    made = scored or _predicted(subject, inputs, split=split, progress=progress or Silent())
+    predictions = tuple(replace(item, id=example.id) for item, example in zip(made.predictions, examples, strict=True))
+    answers, tokens = [item.answer for item in predictions], mean_tokens(predictions)
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
     return Evaluation(
         strategy=subject.strategy,
@@ -68,7 +81,7 @@ def evaluate(
         predictions=predictions,
         references=expected,
         scores=task.kind.score(expected, answers, labels=task.labels, alternatives=alternatives, groups=groups),
-        seconds=seconds,
+        seconds=made.seconds,
         p50_ms=float(np.percentile(latencies_ms, 50)),
         p95_ms=float(np.percentile(latencies_ms, 95)),
         train_seconds=subject.train_seconds,
@@ -87,17 +100,34 @@ def evaluate(
         model=subject.model,
         draw=subject.draw,
         latencies_ms=tuple(latencies_ms),
+        timings=made.timings,
     )
 
 
-def _predicted(
-    subject: Subject, inputs: Sequence[Input], *, split: str, progress: Progress
-) -> tuple[Sequence[Prediction], float]:
-    """Return the predictions and the seconds that they took."""
+def _predicted(subject: Subject, inputs: Sequence[Input], *, split: str, progress: Progress) -> Pass:
+    """Predict, with a timing whenever the predictor tells of progress."""
     with progress.stage(f"{subject.strategy}: {split}", len(inputs)) as advance:
         start = time.perf_counter()
-        raw = subject.predictor.predict(inputs, advance=advance)
-        return raw, time.perf_counter() - start
+        ticks: list[tuple[int, float]] = []
+
+        def tick(units: int) -> None:
+            ticks.append((units, time.perf_counter() - start))
+            advance(units)
+
+        raw = subject.predictor.predict(inputs, advance=tick)
+        return Pass(tuple(raw), time.perf_counter() - start, _parts(ticks, len(inputs)))
+
+
+def _parts(ticks: Sequence[tuple[int, float]], n: int) -> tuple[tuple[int, float], ...]:
+    """Cut a pass over n inputs into at most `PARTS` parts of whole batches: inputs and seconds of each."""
+    parts: list[tuple[int, float]] = []
+    units, since = 0, 0.0
+    for more, now in ticks:
+        units += more
+        if units * PARTS >= n:
+            parts.append((units, now - since))
+            units, since = 0, now
+    return tuple(parts)
 
 
 def measure_latency(predictor: Predictor, inputs: Sequence[Input]) -> list[float]:

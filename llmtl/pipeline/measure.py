@@ -16,7 +16,7 @@ from llmtl.hardware import inspect
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.budget import Plan
-from llmtl.pipeline.evaluate import Subject, evaluate
+from llmtl.pipeline.evaluate import Pass, Subject, evaluate
 from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
 from llmtl.pipeline.ledger_entries import fitting_entry, scoring_entry
 from llmtl.pipeline.models import identity
@@ -24,18 +24,17 @@ from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
 from llmtl.progress import Progress
 from llmtl.store import Store
-from llmtl.strategy import AnyStrategy, Budget, Facts, FitContext, Prediction, Predictor, ProviderServed, Runs, Served
+from llmtl.strategy import AnyStrategy, Budget, Facts, FitContext, Predictor, ProviderServed, Runs, Served
 from llmtl.task import Draw, Example, Split
 from llmtl.version import __version__
 
 
 @dataclass(frozen=True)
-class Scored:
-    """Predictions made before, on which examples, and the seconds that they took."""
+class RacedPass:
+    """What was scored in the race, and on which examples of dev."""
 
     examples: tuple[Example, ...]
-    predictions: tuple[Prediction, ...]
-    seconds: float
+    made: Pass
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,10 @@ class Bench:
         self.fit(strategy)
         return self._predictor(strategy)
 
-    def evaluate(self, strategy: AnyStrategy, split: str, *, scored: Scored | None = None) -> tuple[Evaluation, Path]:
-        """Return the evaluation on `dev` or `test`, or of what was scored before, and the step's folder."""
+    def evaluate(
+        self, strategy: AnyStrategy, split: str, *, scored: RacedPass | None = None
+    ) -> tuple[Evaluation, Path]:
+        """Evaluate on `dev` or `test`, or what was scored in the race; gives the step's folder too."""
         examples = scored.examples if scored else self._examples(split)
         name = f"{split}-{strategy.name}"
         depends_on = {
@@ -99,7 +100,7 @@ class Bench:
         self.ledger.note(folder.name, scoring_entry(self.work or WorkKind(split), evaluation, fitted))
         return evaluation, folder
 
-    def _evaluate(self, strategy: AnyStrategy, fitted: FitRecord, split: str, scored: Scored | None) -> Any:
+    def _evaluate(self, strategy: AnyStrategy, fitted: FitRecord, split: str, scored: RacedPass | None) -> Any:
         predictor = self._predictor(strategy)
         subject = Subject(
             strategy=strategy.name,
@@ -119,7 +120,7 @@ class Bench:
             scored.examples if scored else self._examples(split),
             split=split,
             progress=self.progress,
-            scored=(scored.predictions, scored.seconds) if scored else None,
+            scored=scored.made if scored else None,
         )
         return EVALUATION.dump_python(evaluation, mode="json")
 

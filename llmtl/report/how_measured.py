@@ -23,14 +23,25 @@ def lines(content: ReportContent) -> tuple[str, ...]:
         *cascades.told(decision),
         f"Metric: {wording.metric_name(metric)}, {wording.metric_meaning(metric, kind)}. "
         "A failed prediction counts as an error; none is dropped.",
-        "The choice is the cheapest eligible strategy within the margin of "
-        f"{wording.target(decision.margin)} of the best on dev.",
+        *_rule_of_choice(decision),
         "Intervals of scores are 95% confidence intervals. Comparisons are paired: both strategies answer the same "
         f"examples. Their p-values are corrected for their number (Holm); {intervals_are(decision)}",
         *_repeats(decision),
         *_sharpness(decision),
         "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
         *([] if content.served is None else [serving.basis(content.served)]),
+    )
+
+
+def _rule_of_choice(decision: Decision) -> tuple[str, ...]:
+    """Say by what rule dev chose, and what is used where test shows nothing."""
+    margin = wording.target(decision.margin)
+    if not decision.choice.expected_regret:
+        return (f"The choice is the cheapest eligible strategy within the margin of {margin} of the best on dev.",)
+    return (
+        "The choice is the eligible strategy with the least expected regret on dev: what its true score falls short of "
+        f"the best one's, plus the margin of {margin} where a cheaper strategy lies within it, weighed by how likely "
+        "each is (Bayesian bootstrap). Where test shows nothing, the same on dev and test together says what to use.",
     )
 
 

@@ -81,8 +81,8 @@ def _better(case: Case) -> tuple[str, str]:
     title = ", the best baseline" if baseline else ""
     if not baseline and not beaten:
         return "", (
-            f"Adopt {winner}, the cheapest: {case.on_test} {case.against(winner, against)}, so nothing dearer is shown "
-            "to be worth more."
+            f"Adopt {winner}, the cheapest: {case.on_test} {case.against(winner, against)}, and nothing that it was "
+            f"compared with is better by more than {case.words.gap(decision.choice.margin)}."
         )
     return f"Adopt {winner}: ", f"{case.on_test} {case.against(winner, against, title)}.{tail}"
 
@@ -91,12 +91,9 @@ def _tied(case: Case) -> tuple[str, str]:
     decision, evidence = case.decision, case.evidence
     winner, chosen, baseline = decision.winner, decision.choice.strategy, decision.choice.best_baseline
     rivals = [rival for _, rival in decision.hangs_on]
-    known = case.known_cost(chosen, *rivals)
-    take = f"Take {winner}, {'the cheapest of them' if known else 'the best of them on dev'}"
-    if baseline is not None:
-        proof = f"{baseline}, the best baseline ({case.words.better(evidence, winner, baseline)})"
-        cheapest = winner == decision.cheapest_tied
-        take += f" and shown better than {proof}" if cheapest else f" that is shown better than {proof}"
+    take = f"Take {winner}, {_better_bet(case)}"
+    if baseline is not None and winner == chosen:
+        take += f" and shown better than {baseline}, the best baseline"
     more = decision.more_test_examples
     settle = "" if more is None else f" {wording.capital(would_settle(case, more))}."
     other = winner if winner != chosen else rivals[0]
@@ -145,7 +142,7 @@ def _open(case: Case) -> tuple[str, str]:
     return "Too close to call: ", (
         f"{case.on_test} {case.against(a, b)}, which neither shows it better nor rules out that it "
         f"is better by more than {case.words.gap(decision.choice.margin)}; {advice}. Until then: {decision.winner}, "
-        "chosen on dev."
+        f"{_better_bet(case)}."
     )
 
 
@@ -166,9 +163,18 @@ def settles(chance: float) -> str:
 def _contradicted(case: Case) -> tuple[str, str]:
     a, b = case.decision.hangs_on[0]
     return "", (
-        f"Dev and test disagree: dev chose {b}, but {case.on_test} {case.against(a, b)}. Choosing {a} now would be "
-        f"choosing on test; label more examples and decide again. Until then: {case.decision.winner}."
+        f"Dev and test disagree: dev chose {b}, but {case.on_test} {case.against(a, b)}. Taking {a} for shown now "
+        "would be choosing on test; label more examples and decide again. Until then: "
+        f"{case.decision.winner}, {_better_bet(case)}."
     )
+
+
+def _better_bet(case: Case) -> str:
+    """Say why a strategy is used though nothing is shown; decisions of before took the cheapest of the tied."""
+    decision = case.decision
+    if not decision.expected_regret:
+        return "the cheapest of them" if decision.rule is Rule.TIED else "chosen on dev"
+    return "the better bet on dev and test together"
 
 
 def _alone(case: Case) -> tuple[str, str]:

@@ -174,6 +174,13 @@ def _reasons(case: Case) -> tuple[str, ...]:
 
 def _chosen(case: Case) -> str:
     choice, words = case.decision.choice, case.words
+    if choice.expected_regret:
+        return (
+            f"Before test was opened, dev chose {choice.strategy}, of {len(choice.expected_regret)} strategies the one "
+            f"that is expected to forgo least: {words.gap(choice.expected_regret[choice.strategy])}, where a strategy "
+            f"forgoes what its score falls short of the best one's, and {words.gap(choice.margin)} if a cheaper one is "
+            "nearly as good."
+        )
     number = len(choice.within_margin)
     how = "the only strategy" if number == 1 else f"the cheapest of {number} strategies"
     best = words.plain(case.decision.dev_score(choice.best_on_dev))
@@ -257,14 +264,13 @@ def _change(case: Case, item: Change) -> str:
                 f"{point.cheaper_below}; {case.decision.requests or 0:,.0f} are expected."
             )
         case WiderMargin(gap, strategy):
-            wide = words.gap(gap)
-            return f"With a margin of at least {wide}, dev would have chosen a cheaper strategy, such as {strategy}."
+            return f"With a margin of {words.gap(gap)}, dev would have chosen {strategy}."
         case Unconstrained(strategy):
             return (
                 f"{strategy} scored best on dev among those the constraints exclude; without them it could be chosen."
             )
         case NarrowerMargin(gap, strategy):
-            return f"With a margin below {words.gap(gap)}, dev would not have chosen {strategy}."
+            return f"With a margin of {words.gap(gap)}, dev would not have chosen {strategy}."
 
 
 def _caution(case: Case, item: Caution) -> str:

@@ -205,8 +205,7 @@ def verdict(decision: Decision) -> str:
         case Verdict.ADOPT:
             return f"Adopt {decision.winner}"
         case Verdict.TIE:
-            known = all(item.usd_per_1k_requests is not None for item in decision.strategies)
-            return f"Tie: take {'the cheapest, ' if known else ''}{decision.winner}"
+            return f"Tie: take {decision.winner}"
         case Verdict.BASELINE:
             return f"Use the baseline: {decision.winner}"
         case Verdict.INCONCLUSIVE:

@@ -82,8 +82,8 @@ def test_who_left_the_race_is_compared_again_with_what_is_left_of_its_examples()
     found = without_suspects(
         TASK, before, dev=[*dev[:2], part], test=test, suspects=suspects, config=CONFIG, prices=PRICES
     )
-    assert (before.verdict, before.winner) == (Verdict.TIE, "zero-shot")
-    assert (found.verdict, found.winner, found.changed) == (Verdict.TIE, "zero-shot", False)
+    assert (before.verdict, before.winner) == (Verdict.TIE, "qlora")
+    assert (found.verdict, found.winner, found.changed) == (Verdict.TIE, "qlora", False)
 
 
 def test_refits_take_the_place_of_what_had_learned_from_suspects_and_cost_the_same():

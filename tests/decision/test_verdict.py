@@ -36,22 +36,30 @@ def test_the_cheap_prompt_is_adopted_when_nothing_dearer_is_needed():
     assert (decision.verdict, decision.winner) == (Verdict.ADOPT, "zero-shot")
 
 
-def test_a_cheaper_rival_that_is_not_shown_worse_makes_a_tie_that_it_wins():
+def test_a_cheaper_rival_that_is_not_shown_worse_makes_a_tie():
+    """Not shown worse is not as good: on dev and test together zero-shot is 6.5 points behind, so qlora is used."""
     dev = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.8, 100), "qlora": exactly(0.9, 100)}
     test = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.87, 100, offset=3), "qlora": exactly(0.9, 100)}
     decision = run(dev, test)
-    assert (decision.verdict, decision.winner, decision.chosen_before_test) == (Verdict.TIE, "zero-shot", "qlora")
+    assert (decision.verdict, decision.winner, decision.chosen_before_test) == (Verdict.TIE, "qlora", "qlora")
     assert decision.more_test_examples > 100
     assert (decision.rule, decision.cheapest_tied) == (Rule.TIED, "zero-shot")
+    assert decision.expected_regret["qlora"] < decision.expected_regret["zero-shot"]
 
 
-def test_a_tied_rival_that_does_not_itself_beat_the_baseline_cannot_win():
-    n = 60
-    dev = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.7, n), "qlora": exactly(0.85, n)}
-    test = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.71, n, offset=15), "qlora": exactly(0.85, n)}
+def test_a_tie_is_won_by_the_cheaper_rival_where_dev_and_test_together_make_it_the_better_bet():
+    dev = {"tfidf": exactly(0.5, 100), "zero-shot": exactly(0.85, 100), "qlora": exactly(0.9, 100)}
+    test = {"tfidf": exactly(0.5, 300), "zero-shot": exactly(0.91, 300, offset=3), "qlora": exactly(0.9, 300)}
     decision = run(dev, test)
-    assert (decision.verdict, decision.winner) == (Verdict.TIE, "qlora")
-    assert decision.cheapest_tied == "zero-shot"
+    assert (decision.verdict, decision.winner, decision.chosen_before_test) == (Verdict.TIE, "zero-shot", "qlora")
+
+
+def test_a_tied_rival_that_is_not_believed_to_beat_the_baseline_cannot_win():
+    n = 60
+    dev = {"tfidf": exactly(0.78, n), "zero-shot": exactly(0.78, n, offset=3), "qlora": exactly(0.9, n)}
+    test = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.71, n, offset=15), "qlora": exactly(0.85, n)}
+    decision = run(dev, test, config=CONFIG.model_copy(update={"margin": 0.3}))
+    assert (decision.verdict, decision.winner) != (Verdict.TIE, "zero-shot")
 
 
 def test_the_baseline_wins_when_no_language_model_is_better_by_the_margin():
@@ -121,7 +129,8 @@ def test_dev_and_test_that_contradict_each_other_are_inconclusive():
         {"tfidf": exactly(0.9, 60), "qlora": exactly(0.8, 60)},
         {"tfidf": exactly(0.6, 100), "qlora": exactly(0.9, 100)},
     )
-    assert (decision.verdict, decision.winner) == (Verdict.INCONCLUSIVE, "tfidf")
+    assert (decision.verdict, decision.chosen_before_test) == (Verdict.INCONCLUSIVE, "tfidf")
+    assert decision.winner == "qlora"  # for now: 14 points ahead on dev and test together
     assert (decision.rule, decision.hangs_on) == (Rule.CONTRADICTED, (("qlora", "tfidf"),))
     assert decision.more_test_examples is None
 
@@ -131,7 +140,7 @@ def test_a_dearer_runner_up_shown_much_better_contradicts_the_choice():
         {"tfidf": exactly(0.5, 60), "zero-shot": exactly(0.9, 60), "qlora": exactly(0.9, 60)},
         {"tfidf": exactly(0.4, 100), "zero-shot": exactly(0.7, 100), "qlora": exactly(0.95, 100)},
     )
-    assert (decision.verdict, decision.winner) == (Verdict.INCONCLUSIVE, "zero-shot")
+    assert (decision.verdict, decision.chosen_before_test) == (Verdict.INCONCLUSIVE, "zero-shot")
 
 
 def test_no_language_model_strategy_at_all():
@@ -158,6 +167,13 @@ def test_without_a_baseline_rivals_decide_and_a_warning_says_what_is_missing():
     decision = run(*both(150, zero_shot=0.6, qlora=0.9))
     assert (decision.verdict, decision.winner) == (Verdict.ADOPT, "qlora")
     assert NoBaseline() in decision.cautions
+
+
+def test_without_a_baseline_nothing_is_adopted_that_shows_nothing():
+    """The cheapest of two equal strategies: only ruling out that the dearer one is worth more is a reason to adopt."""
+    assert run(*both(60, zero_shot=0.9, qlora=0.9)).verdict is Verdict.INCONCLUSIVE
+    decision = run(*(dict.fromkeys(("zero-shot", "qlora"), exactly(0.9, 400)) for _ in range(2)))
+    assert (decision.verdict, decision.winner) == (Verdict.ADOPT, "zero-shot")
 
 
 def test_a_single_strategy_has_nothing_to_be_compared_with():
@@ -302,8 +318,8 @@ def test_an_inferior_language_model_is_usually_ruled_out():
 def test_an_equal_rival_is_rarely_shown_worse():
     """zero-shot equals qlora and costs less: qlora is adopted over it at most 5% of the time."""
     decisions = rulings({"tfidf": 0.5, "zero-shot": 0.85, "qlora": 0.85}, worlds=300, n_dev=60, n_test=150, seed=36)
-    assert sum(decision.winner == "qlora" for decision in decisions) <= 24
-    assert sum(decision.winner == "zero-shot" and decision.verdict in LLM_VERDICTS for decision in decisions) >= 260
+    assert sum(decision.verdict is Verdict.ADOPT and decision.winner == "qlora" for decision in decisions) <= 24
+    assert sum(decision.winner == "zero-shot" and decision.verdict in LLM_VERDICTS for decision in decisions) >= 210
 
 
 def test_a_tie_shown_to_be_within_the_margin_asks_for_no_more_examples():

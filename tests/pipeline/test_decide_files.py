@@ -289,19 +289,21 @@ def test_without_costs_and_baselines_nothing_is_adopted_that_is_not_shown_better
     assert decision.comparisons[0].p > 0.05
     assert (decision.verdict, decision.winner) == ("tie", decision.choice.best_on_dev)
     assert "cannot be told apart" in summarize(decision).reason
-    assert "the best of them on dev" in summarize(decision).reason
+    assert "the better bet on dev and test together" in summarize(decision).reason
     assert "cheapest" not in verdict(decision)
     assert decision.more_test_examples
     clear = decide_predictions([one, write(tmp_path, "three", 0.2, n=100)])
     assert (clear.verdict, clear.winner) == ("adopt", "one")
 
 
-def test_without_baselines_the_cheapest_is_said_to_be_just_that(tmp_path):
+def test_without_baselines_the_cheapest_is_adopted_where_nothing_dearer_is_worth_more(tmp_path):
     one = write(tmp_path, "one", 0.9, cost=1e-5, split=halves)
-    decision = decide_predictions([one, write(tmp_path, "two", 0.89, seed=1, cost=1e-3, split=halves)])
+    close = decide_predictions([one, write(tmp_path, "two", 0.89, seed=1, cost=1e-3, split=halves)])
+    assert close.verdict == "inconclusive"  # nothing is shown, so nothing is adopted
+    decision = decide_predictions([one, write(tmp_path, "three", 0.9, cost=1e-3, split=halves)])
     assert (decision.verdict, decision.winner) == ("adopt", "one")
     assert summarize(decision).reason.startswith("Adopt one, the cheapest: ")
-    assert "nothing dearer is shown to be worth more" in summarize(decision).reason
+    assert "nothing that it was compared with is better by more than 2.0 points" in summarize(decision).reason
 
 
 def sure_and_dear(folder, *, n=1600, **fields):

@@ -153,7 +153,7 @@ def test_banner_says_verdict_score_target_cost_and_latency(pages):
     ("variant", "words"),
     [
         ("few-rows", "Too close to call"),
-        ("tie", "Tie: take the cheapest, zero-shot"),
+        ("tie", "Tie: take zero-shot"),
         ("only-baselines", "Use the baseline: tfidf"),
     ],
 )

@@ -124,7 +124,7 @@ def test_small_formats():
     ("verdict", "words"),
     [
         (Verdict.ADOPT, "Adopt qlora"),
-        (Verdict.TIE, "Tie: take the cheapest, qlora"),
+        (Verdict.TIE, "Tie: take qlora"),
         (Verdict.BASELINE, "Use the baseline: qlora"),
         (Verdict.INCONCLUSIVE, "Too close to call"),
     ],

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from llmtl.costs import PriceConfig, StatedCost
+from llmtl.decision.bets import place_bets
 from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
@@ -131,4 +132,7 @@ def _ruling(dev, test, task):
     on_dev, on_test = (evaluations(*part, intervals=intervals) for part in ((dev, "dev"), (test, "test")))
     choice = choose(task, on_dev, config=CONFIG, prices=PRICES, written_at="then")
     evidence = gather(choice, {item.strategy: item for item in on_test}, metric=task.metric, config=CONFIG)
-    return rule(choice, evidence, Ranking(tuple(on_dev), task.metric, PRICES))
+    ranking = Ranking(tuple(on_dev), task.metric, PRICES)
+    return rule(
+        choice, evidence, ranking, place_bets(ranking, choice, {item.strategy: item for item in on_test}, seed=0)
+    )
