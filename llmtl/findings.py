@@ -163,9 +163,13 @@ class AnswerRoom:
     tag: Literal["answer-room"] = "answer-room"
 
 
+CASCADE_JOINT = "-else-"
+"""Stands between the names of a cascade's members."""
+
+
 def cascade_name(first: str, then: str) -> str:
     """Name a strategy composed of two; the name is safe in file names and shells."""
-    return f"{first}-else-{then}"
+    return f"{first}{CASCADE_JOINT}{then}"
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,12 @@ from rich.table import Table
 from rich.text import Text
 
 from llmtl.decision.outcome import Decision, StrategyResult, Verdict
+from llmtl.findings import CASCADE_JOINT
 from llmtl.measured.endpoint import Served
 from llmtl.progress import Advance
 from llmtl.report import serving, wording
 from llmtl.report.sentences import Summary
+from llmtl.strategy import Role
 
 _SPEED_WINDOW_SECONDS = 300.0
 _MARKS = {"*": "winner", "-": "left the race on dev", "x": "not eligible"}
@@ -180,8 +182,10 @@ def _cells(result: StrategyResult) -> list[str]:
     test = (
         f"{wording.score(result.test.value)} {wording.interval(*result.test.ci95)}" if result.test else wording.NOTHING
     )
+    # in two lines a cascade's name leaves room for the figures
+    name = result.name.replace(CASCADE_JOINT, f"{CASCADE_JOINT}\n") if result.role is Role.CASCADE else result.name
     return [
-        result.name,
+        name,
         test,
         wording.score(result.dev.value),
         wording.usd(result.usd_per_1k_requests),

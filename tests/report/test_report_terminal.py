@@ -1,11 +1,13 @@
 import io
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from llmtl.progress import Progress
 from llmtl.report import TerminalProgress, print_verdict
+from llmtl.strategy import Role
 from tests.support.report_factory import VARIANTS, hostile, make_content
 
 
@@ -27,6 +29,18 @@ def test_verdict_fits_eighty_columns_and_names_every_strategy(variant):
     assert "\u2026" not in text
     for result in content.decision.strategies:
         assert result.name in text
+
+
+def test_a_cascade_has_its_name_in_two_lines():
+    content = make_content()
+    results = tuple(
+        replace(each, name="tfidf-else-knn-few-shot", role=Role.CASCADE) if each.name == "few-shot" else each
+        for each in content.decision.strategies
+    )
+    text = printed(replace(content, decision=replace(content.decision, strategies=results)))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\u2026" not in text
+    assert re.search(r"tfidf-else- .*\n +knn-few-shot", text)
 
 
 def test_verdict_shows_score_interval_target_and_reasons():

@@ -40,6 +40,8 @@ def served_others(source: BundleSource, base: BaseModel | None, winner: ServedSt
             continue
         model = f"{source.task.name}/{measured.name}"
         engine_model = model if weights is Weights.ADAPTER else base.name
+        if weights is winner.weights is Weights.ADAPTER:  # the second member of the cascade that wins
+            engine_model = winner.engine_model
         served = _strategy(measured, model=model, engine_model=engine_model, weights=weights)
         found.append(replace(served, abstains=source.abstaining.get(measured.name)))
     return tuple(found)

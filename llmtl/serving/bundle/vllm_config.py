@@ -77,7 +77,7 @@ def _model(base: BaseModel, root: Path) -> dict[str, Any]:
 
 def _lora(bundle: Bundle, root: Path) -> dict[str, Any]:
     """Return the arguments that load the adapter, if the bundle has one."""
-    adapted = [each for each in bundle.strategies if each.weights is Weights.ADAPTER]
+    adapted = dict.fromkeys(each.engine_model for each in bundle.strategies if each.weights is Weights.ADAPTER)
     if not adapted:
         return {}
     rank = lora_room(bundle.lora_rank)
@@ -91,5 +91,5 @@ def _lora(bundle: Bundle, root: Path) -> dict[str, Any]:
         "max-lora-rank": rank,
         "max-loras": 1,
         # as JSON: in the short form, name=path, a path may hold no comma
-        "lora-modules": [json.dumps({"name": each.engine_model, "path": path}) for each in adapted],
+        "lora-modules": [json.dumps({"name": name, "path": path}) for name in adapted],
     }

@@ -110,3 +110,9 @@ def test_relative_paths_need_a_working_directory_inside(tmp_path: Path):
     assert (arguments["model"], arguments["chat-template"]) == ("model", "chat_template.jinja")
     assert json.loads(arguments["lora-modules"][0]) == {"name": "t", "path": "adapter"}
     assert str(tmp_path) not in str(arguments)
+
+
+def test_the_second_member_of_a_cascade_shares_its_adapter():
+    member = ServedStrategy("qlora", "t/qlora", "t", Weights.ADAPTER)
+    bundle = replace(BUNDLE, winner=replace(BUNDLE.winner, name="tfidf-else-qlora"), others=(member,))
+    assert len(vllm_arguments(bundle, Path("/bundle"))["lora-modules"]) == 1
