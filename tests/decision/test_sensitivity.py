@@ -7,6 +7,7 @@ from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Dropped, Verdict
 from llmtl.decision.sensitivity import NOISE, NoAnswer, NotRefitted, Suspects, Unchecked, Unfitted, without_suspects
+from llmtl.task import Draw
 from tests.support.decision_worlds import CONFIG, PRICES, TASK, evaluation
 
 N = 200
@@ -116,6 +117,20 @@ def test_a_refit_with_fewer_seeds_than_the_verdict_rests_on_is_marked():
     assert rows == {"tfidf": (False, 1, 1), "qlora": (True, 3, 1)}
     assert found.refits == Spent(9.0, 0.5)
     assert NOISE.validate_json(NOISE.dump_json(found)) == found
+
+
+def test_one_refit_is_judged_by_the_spread_of_the_draws_that_there_were():
+    """By the stated spread, which is wider, the verdict would change for want of a second draw alone."""
+    fifth, tenth = np.arange(N) % 5 > 0, np.arange(N) % 10 > 0
+    dev, test = (world(fifth, tenth, split) for split in ("dev", "test"))
+    seeds = tuple(evaluation("qlora", np.arange(N) % k > 0, split="test").predictions for k in (9, 11))
+    test[1] = replace(test[1], seed_predictions=seeds, draw=Draw.TRAINING)
+    refits = tuple(replace(evaluation("qlora", tenth, split=split), draw=Draw.TRAINING) for split in ("dev", "test"))
+    before = decided(dev, test)
+    found = sensitivity(dev, test, ["train-1"], in_train=1, refitted=refits)
+    assert (before.verdict, found.verdict, found.changed) == (Verdict.ADOPT, Verdict.ADOPT, False)
+    once = [test[0], replace(refits[1], draw_sd=None)]
+    assert decided(dev, once).verdict is Verdict.INCONCLUSIVE
 
 
 def test_what_was_not_fitted_again_is_kept_with_its_reason():

@@ -52,7 +52,7 @@ def test_the_decision_file_follows_its_schema_and_holds_what_is_promised(run: ll
             row
         )
         assert {"train_seconds", "train_gpu_hours"} <= set(row)
-        assert set(row["test"]) == {"value", "ci95", "n", "failed", "seeds"}
+        assert set(row["test"]) == {"value", "ci95", "n", "failed", "seeds", "draw", "draw_sd"}
     for row in document["comparisons"]:
         assert {"a", "b", "difference", "ci95", "p", "p_holm", "method"} <= set(row)
 
