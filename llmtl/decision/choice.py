@@ -6,6 +6,8 @@ of the best. So a cheaper strategy is taken where dev makes it likely enough tha
 it is not; neither for want of evidence. (Taking the cheapest whose point estimate lies within the margin gives accuracy
 away where longer prompts cost more and score better: `evals/real_logs.py`.)
 
+Where it is known what an error costs, the choice is the lowest expected total cost instead (`expected_cost`).
+
 The comparisons on test depend on the choice and on dev scores only, never on what was cheaper by the clock, so that two
 runs that score alike correct for the same number of comparisons.
 
@@ -25,6 +27,7 @@ from llmtl.decision.beliefs import believe, least, regrets
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import barred, check
+from llmtl.decision.expected_cost import JointTotals, described, totals_if_priced
 from llmtl.decision.outcome import Choice, Dropped, Planned, Purpose
 from llmtl.decision.ranking import Ranking
 from llmtl.measured.evaluation import Evaluation
@@ -62,9 +65,7 @@ def choose(
     best = ranking.best(eligible) or eligible[0]
     plausible = [name for name in eligible if not _shown_worse(ranking, name, best, config)]
     within = [name for name in plausible if ranking.score(best) - ranking.score(name) <= config.margin + 1e-12]
-    beliefs = believe([ranking[name] for name in eligible], task.metric, seed=config.seed)
-    regret = beliefs.expected_regrets(ranking.cheaper, config.margin)
-    chosen = ranking.cheapest(least(regret, eligible))
+    chosen, regret, totals = _pick(ranking, eligible, config=config, labels_used=labels_used or {})
     baseline = field.best(field.names(baseline=True, among=compared))
     llm = field.best(field.names(baseline=False, among=compared))
     runner_up = field.best([name for name in compared if name != chosen])
@@ -80,11 +81,23 @@ def choose(
         margin=config.margin,
         written_at=written_at,
         dropped=tuple(dropped),
-        optimism=_optimism(ranking, eligible, config),
+        optimism=_optimism(ranking, eligible, config) if totals is None else None,
         barred=broken,
         labels_used=labels_used or {},
         expected_regret=regret,
+        expected_totals=described(totals, field.names()),
     )
+
+
+def _pick(
+    ranking: Ranking, eligible: Sequence[str], *, config: DecisionConfig, labels_used: Mapping[str, int]
+) -> tuple[str, dict[str, float], JointTotals | None]:
+    """Pick by expected total cost where errors have a price, and else by expected regret; return both as well."""
+    mine = [ranking[name] for name in eligible]
+    regret = believe(mine, ranking.metric, seed=config.seed).expected_regrets(ranking.cheaper, config.margin)
+    totals = totals_if_priced(mine, labels_used, metric=ranking.metric, config=config, prices=ranking.prices)
+    chosen = ranking.cheapest(least(regret, eligible)) if totals is None else totals.best(eligible)
+    return chosen, regret, totals
 
 
 def _optimism(ranking: Ranking, eligible: Sequence[str], config: DecisionConfig) -> float | None:

@@ -12,6 +12,7 @@ from llmtl.decision.capability import capability
 from llmtl.decision.changes import cautions, would_change
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
+from llmtl.decision.cost_verdict import by_cost, rule_by_cost, totals_on_test
 from llmtl.decision.detectable import break_evens, detectable_difference
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
@@ -56,14 +57,18 @@ def decide(
     on_test = {item.strategy: over_seeds(item, task.metric, config) for item in test}
     evidence = gather(choice, on_test, metric=task.metric, config=config)
     bets = place_bets(ranking, choice, {item.strategy: item for item in test}, seed=config.seed)
-    ruling = rule(choice, evidence, ranking, bets)
+    totals = totals_on_test(choice, ranking, on_test, config)
+    ruling = (
+        rule(choice, evidence, ranking, bets) if totals is None else rule_by_cost(choice, evidence, ranking, totals)
+    )
     found = _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, seed=config.seed)
-    return replace(
+    found = replace(
         found,
         cautions=(*notes, *found.cautions),
         expected_regret=bets.expected_regret,
         value_of_accuracy=_value_of_accuracy(choice, ranking, on_test),
     )
+    return found if totals is None else by_cost(found, totals)
 
 
 def _decision(

@@ -11,7 +11,7 @@ Not covered: noise in measured seconds; what errors cost that depend on each oth
 examples look better on them (test is free of that).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,9 +44,10 @@ class ErrorCosts:
 
 @dataclass(frozen=True)
 class JointTotals:
-    """The totals of K strategies, drawn together: `spent`, and the `expected` cost of errors with its `draws`, USD.
+    """The totals of K strategies on the same examples of a split, drawn together, USD.
 
-    `spent` and `expected` are (K,), `draws` (B, K) of the totals; `errors` (K,) counts the expected errors.
+    `spent` and `expected`, the expected cost of errors, are (K,), `draws` (B, K) of the totals; `errors` (K,) counts
+    the expected errors over so many `requests`.
     """
 
     names: tuple[str, ...]
@@ -54,11 +55,15 @@ class JointTotals:
     errors: Floats
     expected: Floats
     draws: Floats
+    split: str
+    n: int
+    requests: float
+    costs: ErrorCosts
 
-    def best(self, names: Sequence[str]) -> str:
-        """Name the strategy with the lowest expected total of these, the first of equal ones."""
-        totals = self.spent + self.expected
-        return min(names, key=lambda name: float(totals[self.names.index(name)]))
+    def best(self, among: Collection[str]) -> str:
+        """Name the strategy with the lowest expected total, the first of equal ones."""
+        totals = dict(zip(self.names, (self.spent + self.expected).tolist(), strict=True))
+        return min((name for name in self.names if name in among), key=lambda name: totals[name])
 
     def saving(self, a: str, b: str) -> Saving:
         """Compare the totals of two strategies."""
@@ -68,17 +73,28 @@ class JointTotals:
         low, high = np.quantile(saved, _BAND).tolist()
         return Saving(a, b, float(totals[second] - totals[first]), (low, high), float((saved > 0).mean()))
 
-    def rows(self) -> tuple[ExpectedTotal, ...]:
+    def spends_less(self, a: str, b: str) -> bool:
+        """Say whether a costs less than b without errors."""
+        return bool(self.spent[self.names.index(a)] < self.spent[self.names.index(b)])
+
+    def described(self, *, left_out: Sequence[str] = (), savings: Sequence[Saving] = ()) -> ExpectedTotals:
         """Describe every strategy; where totals are equal in a draw, each counts as the cheapest in part."""
         lowest = self.draws == self.draws.min(axis=1, keepdims=True)
         cheapest = (lowest / lowest.sum(axis=1, keepdims=True)).mean(axis=0)
         low, high = np.quantile(self.draws, _BAND, axis=0)
-        columns = (self.spent, self.errors, self.expected, low, high, cheapest)
-        return tuple(
-            ExpectedTotal(name, spent, errors, expected, (least, most), chance)
-            for name, (spent, errors, expected, least, most, chance) in zip(
-                self.names, np.stack(columns, axis=1).tolist(), strict=True
-            )
+        columns = np.stack((self.spent, self.errors, self.expected, low, high, cheapest), axis=1).tolist()
+        return ExpectedTotals(
+            split=self.split,
+            n=self.n,
+            requests=self.requests,
+            usd_per_error=self.costs.usd,
+            by_label=bool(self.costs.by_label),
+            strategies=tuple(
+                ExpectedTotal(name, spent, errors, expected, (least, most), chance)
+                for name, (spent, errors, expected, least, most, chance) in zip(self.names, columns, strict=True)
+            ),
+            left_out=tuple(left_out),
+            savings=tuple(savings),
         )
 
 
@@ -117,6 +133,27 @@ def spending_of(
     }
 
 
+def totals_if_priced(
+    evaluations: Sequence[Evaluation],
+    labels_used: Mapping[str, int],
+    *,
+    metric: Metric,
+    config: DecisionConfig,
+    prices: PriceConfig,
+) -> JointTotals | None:
+    """Draw the totals of these strategies; None where it is not known what an error costs."""
+    costs = ErrorCosts.of(config)
+    if costs is None:
+        return None
+    spent = spending_of(evaluations, prices, labels_used)
+    return joint_totals(evaluations, spent, costs, metric=metric, requests=prices.requests)
+
+
+def described(totals: JointTotals | None, names: Sequence[str]) -> ExpectedTotals | None:
+    """Describe totals, if there are any, with who of these is left out."""
+    return None if totals is None else totals.described(left_out=[name for name in names if name not in totals.names])
+
+
 def joint_totals(
     evaluations: Sequence[Evaluation], spent: Mapping[str, float], costs: ErrorCosts, *, metric: Metric, requests: float
 ) -> JointTotals:
@@ -135,28 +172,10 @@ def joint_totals(
         errors=requests * posterior_means(each, codes),
         expected=requests * posterior_means(priced, codes, worst=worst),
         draws=usd + requests * posterior_draws(priced, codes, worst=worst),
-    )
-
-
-def expected_totals(
-    totals: JointTotals,
-    costs: ErrorCosts,
-    evaluations: Sequence[Evaluation],
-    *,
-    requests: float,
-    left_out: Sequence[str] = (),
-    savings: Sequence[Saving] = (),
-) -> ExpectedTotals:
-    """Describe totals that were drawn from these evaluations."""
-    return ExpectedTotals(
-        split=evaluations[0].split,
-        n=evaluations[0].n,
+        split=known[0].split,
+        n=known[0].n,
         requests=requests,
-        usd_per_error=costs.usd,
-        by_label=bool(costs.by_label),
-        strategies=totals.rows(),
-        left_out=tuple(left_out),
-        savings=tuple(savings),
+        costs=costs,
     )
 
 

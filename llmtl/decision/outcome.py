@@ -15,7 +15,7 @@ from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
 from llmtl.decision.simultaneous import SimultaneousInterval
-from llmtl.decision.totals import ValueOfAccuracy
+from llmtl.decision.totals import ExpectedTotals, ValueOfAccuracy
 from llmtl.findings import CascadeTrace
 from llmtl.strategy import Role
 from llmtl.task import Draw
@@ -40,6 +40,10 @@ class Rule(StrEnum):
     OPEN = "open"
     CONTRADICTED = "contradicted"
     ALONE = "alone"
+    LOWER_TOTAL = "lower_total"
+    TOTALS_TIED = "totals_tied"
+    TOTALS_OPEN = "totals_open"
+    TOTAL_CONTRADICTED = "total_contradicted"
 
 
 class Purpose(StrEnum):
@@ -196,7 +200,8 @@ class Choice:
     `search_optimism` is the same for the strategy's own search on dev, for its prompt or the point of its grid; None
     where it searched nothing. `labels_used` counts the labels of train and dev that a strategy takes, where that is
     known. `ladders` are the thresholds of confidence that test may confirm, `cascades` the strategies that
-    were composed.
+    were composed. With
+    `expected_totals` the choice is the lowest of them, and not the one that the margin leads to.
     """
 
     strategy: str
@@ -217,6 +222,7 @@ class Choice:
     ladders: tuple[Ladder, ...] = ()
     cascades: tuple[CascadeTrace, ...] = ()
     expected_regret: Mapping[str, float] = field(default_factory=dict)
+    expected_totals: ExpectedTotals | None = None
 
 
 @dataclass(frozen=True)
@@ -292,7 +298,8 @@ class Decision:
 
     `rule` led to the verdict, and `hangs_on` are the pairs (a, b) that it was applied to; `cheapest_tied` is the
     cheapest of the tied, whether or not it may win. `requests` are those expected over the horizon, `grouped` says
-    whether test examples come in groups. `value_of_accuracy` says which strategy is the best at which cost of an error.
+    whether test examples come in groups. `value_of_accuracy` says which strategy is the best at which cost of an
+    error; the verdict rests on `expected_totals` where the choice did.
     A decision of version 1 of `decision.json` has no rule: its sentences were kept instead.
     `automation` says how much can be left to each strategy alone at an error of at most
     `max_error_automated`; earlier versions did not ask.
@@ -324,6 +331,7 @@ class Decision:
     max_error_automated: float | None = None
     automation: tuple[Automated, ...] = ()
     expected_regret: Mapping[str, float] = field(default_factory=dict)
+    expected_totals: ExpectedTotals | None = None
 
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""

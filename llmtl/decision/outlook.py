@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from llmtl.decision.totals import ErrorCostChange
+
 
 @dataclass(frozen=True)
 class BreakEven:
@@ -73,7 +75,7 @@ class NarrowerMargin:
 
 
 Change = Annotated[
-    MoreExamples | EnoughForMargin | MoreRequests | WiderMargin | Unconstrained | NarrowerMargin,
+    MoreExamples | EnoughForMargin | MoreRequests | WiderMargin | Unconstrained | NarrowerMargin | ErrorCostChange,
     Field(discriminator="kind"),
 ]
 """What would change the verdict or the choice."""

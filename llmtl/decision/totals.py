@@ -4,6 +4,7 @@ Not covered: working them out (`expected_cost`).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -103,3 +104,13 @@ class ValueOfAccuracy:
     switches: tuple[Switch, ...]
     graded: bool = False
     left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ErrorCostChange:
+    """Above (or else below) this cost of an error, USD, another strategy has the lowest expected total on test."""
+
+    usd_per_error: float
+    strategy: str
+    above: bool
+    kind: Literal["error_cost"] = "error_cost"

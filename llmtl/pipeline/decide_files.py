@@ -17,6 +17,7 @@ from llmtl.decision.choice import choose
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
+from llmtl.decision.expected_cost import check_error_costs
 from llmtl.decision.outcome import Caution, Decision, Halved, NoCost, NoLatency
 from llmtl.decision.predictions import FileAnswer, StrategyFile, evaluation_of, labels_of, lacking, read_files
 from llmtl.errors import DataError, InputError
@@ -73,6 +74,7 @@ def decide_predictions(
         raise InputError(f"There is no prediction file of the baseline '{unknown[0]}'; given are {', '.join(names)}.")
     notes, on_dev, on_test = _parts(found, config.seed)
     known = _task(task, found)
+    check_error_costs(config, known)
     no_cost, no_latency = _lacking_cost(found), lacking(found, "latency_ms")
     _check_limits(config, priced=not no_cost, timed=len(no_latency) < len(found))
     measured = {
@@ -182,6 +184,10 @@ def _check_limits(config: DecisionConfig, *, priced: bool, timed: bool) -> None:
         raise DataError(f"decision.{name} is set, and prediction files say nothing that it could be held to; unset it.")
     if config.max_usd_per_1k is not None and not priced:
         raise DataError("The cost is limited, and the files give none; add 'cost' (USD a request) to every row.")
+    if config.usd_per_error is not None and not priced:
+        raise DataError(
+            "Errors have a cost, and the files give none of requests; add 'cost' (USD a request) to every row."
+        )
     if config.max_p95_ms is not None and not timed:
         raise DataError("The latency is limited, and the files give none; add 'latency_ms' to every row.")
 

@@ -10,6 +10,7 @@ from typing import Any
 from llmtl.checks import run_checks
 from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning, fingerprint, load_examples, split_examples
+from llmtl.decision.expected_cost import check_error_costs
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError
@@ -51,6 +52,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     progress.say(f"Reading {recipe.data.path}")
     loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind)
     task = task_of(recipe, loaded.labels)
+    check_error_costs(recipe.decision, task)
     split = split_examples(loaded, recipe.data, seed=recipe.seed)
     source = source_of(recipe.model)
     engines = EngineCache(source, recipe.model.engine, say=progress.say)

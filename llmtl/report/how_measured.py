@@ -35,6 +35,8 @@ def lines(content: ReportContent) -> tuple[str, ...]:
 
 def _rule_of_choice(decision: Decision) -> tuple[str, ...]:
     """Say by what rule dev chose, and what is used where test shows nothing."""
+    if decision.choice.expected_totals is not None:
+        return ("The choice is the eligible strategy with the lowest expected total cost on dev, errors included.",)
     margin = wording.target(decision.margin)
     if not decision.choice.expected_regret:
         return (f"The choice is the cheapest eligible strategy within the margin of {margin} of the best on dev.",)

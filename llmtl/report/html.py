@@ -140,9 +140,10 @@ def _charts(view: View) -> dict[str, Any]:
 
     def value(width: float, name: str) -> Markup | None:
         shown, prices = view.wrong_answers, view.content.prices
-        return (
-            value_chart(shown.value, roles, months=prices.months, width=width, name=name) if shown and prices else None
-        )
+        if shown is None or prices is None:
+            return None
+        at = shown.usd_per_error
+        return value_chart(shown.value, roles, months=prices.months, width=width, name=name, at=at)
 
     large = view.confusion if view.confusion and not view.confusion.small else None
     return {

@@ -9,7 +9,7 @@ from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.evidence import Evidence, evidence_of
 from llmtl.decision.outcome import Decision, Rule
 from llmtl.decision.outlook import MoreExamples
-from llmtl.report import claims, wording
+from llmtl.report import claims, total_words, wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.strategy import Role
 from llmtl.task import Metric
@@ -69,6 +69,10 @@ def reason(case: Case, rule: Rule) -> tuple[str, str]:
         Rule.OPEN: _open,
         Rule.CONTRADICTED: _contradicted,
         Rule.ALONE: _alone,
+        Rule.LOWER_TOTAL: total_words.lower_total,
+        Rule.TOTALS_TIED: total_words.totals_tied,
+        Rule.TOTALS_OPEN: total_words.totals_open,
+        Rule.TOTAL_CONTRADICTED: total_words.total_contradicted,
     }[rule](case)
 
 

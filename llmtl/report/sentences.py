@@ -35,6 +35,7 @@ from llmtl.decision.outlook import (
     WiderMargin,
 )
 from llmtl.decision.sensitivity import NoiseSensitivity
+from llmtl.decision.totals import ErrorCostChange
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
 from llmtl.report import claims, draw_words, promises, wording
@@ -42,6 +43,7 @@ from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.metric_words import Words, usd
 from llmtl.report.rules import Case, reason, settles
+from llmtl.report.total_words import chosen_by_total, error_cost_change
 from llmtl.task import RIGHT_OR_WRONG, Metric
 
 _TAKES = {
@@ -174,6 +176,8 @@ def _reasons(case: Case) -> tuple[str, ...]:
 
 def _chosen(case: Case) -> str:
     choice, words = case.decision.choice, case.words
+    if choice.expected_totals is not None:
+        return chosen_by_total(case.decision, choice.expected_totals)
     if choice.expected_regret:
         return (
             f"Before test was opened, dev chose {choice.strategy}, of {len(choice.expected_regret)} strategies the one "
@@ -258,11 +262,8 @@ def _change(case: Case, item: Change) -> str:
                 f"A true difference of one margin, {words.gap(case.decision.choice.margin)}, is shown four times in "
                 f"five by about {wording.plural(n, 'test example')} in all; test has {case.evidence.n:,}."
             )
-        case MoreRequests(point):
-            return (
-                f"Above {point.requests:,.0f} requests in all, {point.cheaper_above} is cheaper than "
-                f"{point.cheaper_below}; {case.decision.requests or 0:,.0f} are expected."
-            )
+        case MoreRequests() | ErrorCostChange():
+            return _other_cost(case, item)
         case WiderMargin(gap, strategy):
             return f"With a margin of {words.gap(gap)}, dev would have chosen {strategy}."
         case Unconstrained(strategy):
@@ -271,6 +272,16 @@ def _change(case: Case, item: Change) -> str:
             )
         case NarrowerMargin(gap, strategy):
             return f"With a margin of {words.gap(gap)}, dev would not have chosen {strategy}."
+
+
+def _other_cost(case: Case, item: MoreRequests | ErrorCostChange) -> str:
+    if isinstance(item, ErrorCostChange):
+        return error_cost_change(item)
+    point = item.point
+    return (
+        f"Above {point.requests:,.0f} requests in all, {point.cheaper_above} is cheaper than "
+        f"{point.cheaper_below}; {case.decision.requests or 0:,.0f} are expected."
+    )
 
 
 def _caution(case: Case, item: Caution) -> str:

@@ -155,6 +155,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.0f}%" if _known(value) else NOTHING
 
 
+def chance(value: float) -> str:
+    """Return a probability in whole percent that never claims certainty: `92%`, `>99%`, `<1%`."""
+    return ">99%" if value > 0.99 else "<1%" if value < 0.01 else percent(value)
+
+
 def share(value: float) -> str:
     """Return a share in percent with one decimal: `8.3%`."""
     return f"{100 * value:.1f}%" if _known(value) else NOTHING
@@ -251,6 +256,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "p_value": p_value,
     "count": count,
     "percent": percent,
+    "chance": chance,
     "share": share,
     "shares": shares,
     "small_share": small_share,

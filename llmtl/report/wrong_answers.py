@@ -6,7 +6,7 @@ Not covered: working it out (`llmtl.decision.expected_cost`), drawing it (`chart
 from dataclasses import dataclass
 
 from llmtl.decision.outcome import Decision
-from llmtl.decision.totals import ErrorRate, Switch, ValueOfAccuracy
+from llmtl.decision.totals import ErrorRate, ExpectedTotals, Switch, ValueOfAccuracy
 from llmtl.kinds.kind import Kind
 from llmtl.report import wording
 from llmtl.report.metric_words import listed
@@ -14,6 +14,9 @@ from llmtl.strategy import Role
 
 _LEAST_CENTS = 0.01
 """Smaller amounts of cents are written as dollars per million."""
+
+_NOTHING = 1e-8
+"""No error costs less than a cent per million, so what would be the best there is not told, USD."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class WrongAnswers:
     headline: str
     facts: tuple[str, ...]
     rows: tuple[ValueRow, ...]
+    totals: ExpectedTotals | None = None
+
+    @property
+    def usd_per_error(self) -> float | None:
+        """Return the known cost of every error, if there is one."""
+        return None if self.totals is None or self.totals.by_label else self.totals.usd_per_error
 
 
 def wrong_answers_of(decision: Decision, kind: Kind) -> WrongAnswers | None:
@@ -48,8 +57,14 @@ def wrong_answers_of(decision: Decision, kind: Kind) -> WrongAnswers | None:
     return WrongAnswers(
         value=value,
         headline=advice(value),
-        facts=(_basis(value, decision.metric, kind), *map(_band, value.switches), _how_read(), *_left_out(value)),
+        facts=(
+            _basis(value, decision.metric, kind),
+            *(_band(item) for item in value.switches if item.usd_per_error >= _NOTHING),
+            _how_read(decision.expected_totals),
+            *_left_out(value),
+        ),
         rows=tuple(_row(item, value, roles[item.strategy]) for item in value.strategies),
+        totals=decision.expected_totals,
     )
 
 
@@ -60,7 +75,10 @@ def advice(value: ValueOfAccuracy) -> str:
         return (
             f"Whatever a wrong answer costs, {best} costs least in all: nothing costs less, nothing makes fewer errors."
         )
-    *lower, last = value.switches
+    told = [switch for switch in value.switches if switch.usd_per_error >= _NOTHING]
+    if not told:
+        return f"If a wrong answer costs you anything, use {value.switches[-1].above}."
+    *lower, last = told
     parts = [f"If a wrong answer costs you more than {per_error(last.usd_per_error)}, use {last.above}{_doubt(last)}"]
     parts += [f"below that, {last.below}"]
     parts += [f"below {per_error(switch.usd_per_error)}, {switch.below}" for switch in reversed(lower)]
@@ -123,7 +141,13 @@ def _band(switch: Switch) -> str:
     return f"{name} pays from about {at} (95% band {between(low, high)})."
 
 
-def _how_read() -> str:
+def _how_read(totals: ExpectedTotals | None) -> str:
+    if totals is not None:
+        priced = "by label" if totals.by_label else f"at {per_error(totals.usd_per_error)}"
+        return (
+            f"The recipe prices a wrong answer {priced}, so choice and verdict rest on expected total cost. Chances of "
+            "being the cheapest are of these examples' posterior, all strategies drawn together."
+        )
     return (
         "These are expectations, whether or not a difference is shown; the verdict asks what is shown. Set "
         "decision.usd_per_error to have the choice made by expected total cost."

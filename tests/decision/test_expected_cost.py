@@ -11,7 +11,6 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.expected_cost import (
     ErrorCosts,
     check_error_costs,
-    expected_totals,
     joint_totals,
     spending_of,
     value_of_accuracy,
@@ -88,7 +87,7 @@ def test_the_lowest_expected_total_changes_at_the_switching_point(usd, best):
 def test_a_total_is_what_is_spent_and_the_expected_errors_at_their_cost():
     costs = ErrorCosts(2.0, {})
     totals = joint_totals(pair(), SPENT, costs, metric=ACCURACY, requests=REQUESTS)
-    found = expected_totals(totals, costs, pair(), requests=REQUESTS)
+    found = totals.described()
     tfidf = found.of("tfidf")
     assert tfidf.errors == pytest.approx(REQUESTS * 40.5 / 200)
     assert tfidf.usd_total == pytest.approx(10 + 2 * REQUESTS * 40.5 / 200)
@@ -101,7 +100,7 @@ def test_a_total_is_what_is_spent_and_the_expected_errors_at_their_cost():
 def test_equal_strategies_are_each_the_cheapest_with_even_chances():
     twins = [evaluation("tfidf", right(40)), evaluation("qlora", right(40, offset=90))]
     totals = joint_totals(twins, {"tfidf": 1.0, "qlora": 1.0}, ErrorCosts(1.0, {}), metric=ACCURACY, requests=REQUESTS)
-    assert [row.cheapest for row in totals.rows()] == pytest.approx([0.5, 0.5], abs=0.03)
+    assert [row.cheapest for row in totals.described().strategies] == pytest.approx([0.5, 0.5], abs=0.03)
     assert totals.saving("tfidf", "qlora").usd == pytest.approx(0.0)
     assert totals.saving("tfidf", "qlora").probability == pytest.approx(0.5, abs=0.03)
 

@@ -9,7 +9,7 @@ from llmtl.cli import main
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
-from llmtl.errors import DataError, InputError
+from llmtl.errors import DataError, InputError, RecipeError
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
@@ -353,3 +353,20 @@ def test_without_a_cost_or_without_confidence_nothing_is_composed(tmp_path):
             path.write_text("".join(json.dumps({k: v for k, v in row.items() if k != field}) + "\n" for row in rows))
         assert decide_predictions([cheap, dear], baselines=("words",)).choice.cascades == ()
         cheap, dear = sure_and_dear(tmp_path)
+
+
+def test_a_cost_of_errors_decides_and_needs_the_cost_of_requests(tmp_path, capsys):
+    weak = write(tmp_path, "tfidf", 0.6, cost=1e-6, split=halves)
+    strong = write(tmp_path, "tuned", 0.9, seed=1, cost=1e-4, split=halves)
+    arguments = ["decide", "--predictions", str(weak), str(strong), "--baseline", "tfidf"]
+    assert main([*arguments, "--usd-per-error", "0.0001"]) == 0
+    assert "Use the baseline: tfidf" in capsys.readouterr().out
+    assert main(arguments) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    # a request costs 0.000099 USD more and is right 0.395 more often on test: 0.025 cents
+    assert "If a wrong answer costs you more than 0.025 cents, use tuned; below that, tfidf." in said
+    unpriced = [write(tmp_path, name, 0.6, split=halves) for name in ("one", "two")]
+    with pytest.raises(DataError, match="Errors have a cost, and the files give none of requests"):
+        decide_predictions(unpriced, config=DecisionConfig(usd_per_error=1))
+    with pytest.raises(RecipeError, match="names 'z', which is not a label of the task; use a, b, c"):
+        decide_predictions([weak, strong], config=DecisionConfig(usd_per_error=1, error_costs={"z": {"a": 2}}))

@@ -9,7 +9,9 @@ import pytest
 
 import llmtl
 from llmtl.costs import Pricing
+from llmtl.errors import RecipeError
 from llmtl.measured.evaluation import Evaluation
+from llmtl.pipeline.run_format import read_examples
 from llmtl.strategies.majority import Majority
 from llmtl.strategies.tfidf import Tfidf
 
@@ -62,6 +64,8 @@ def test_no_price_volume_or_currency_scores_anything_again(recipe: Path, predict
         "prices.months=36",
         "prices.usd_per_label=0.2",
         "prices.gpu=g5.xlarge",
+        "decision.usd_per_error=0.03",
+        "decision={usd_per_error: 2, error_costs: {refund: {lost: 50}}}",
     ):
         started = time.process_time()
         again = llmtl.run(recipe, out=recipe.parent / "run", overrides=[override])
@@ -87,3 +91,34 @@ def test_what_is_shown_follows_the_price(recipe: Path):
 
 def test_an_evaluation_holds_no_money():
     assert not [field.name for field in fields(Evaluation) if "usd" in field.name]
+
+
+def test_the_choice_follows_the_cost_of_an_error(recipe: Path):
+    unpriced, free, dear = (
+        llmtl.run(recipe, out=recipe.parent / "run", overrides=list(overrides))
+        for overrides in ((), ("decision.usd_per_error=0",), ("decision.usd_per_error=5",))
+    )
+    assert unpriced.decision.expected_totals is None
+    assert free.decision.choice.expected_totals.of("majority").usd_errors == 0
+    assert (
+        free.decision.choice.strategy
+        == min(free.decision.choice.expected_totals.strategies, key=lambda item: item.usd_spent).strategy
+    )
+    assert dear.decision.choice.strategy == "tfidf"
+    assert dear.decision.value_of_accuracy == free.decision.value_of_accuracy
+    labels = dear.decision.choice.labels_used
+    assert (
+        labels["majority"]
+        == labels["tfidf"]
+        == len(read_examples(dear.folder, "train")) + len(read_examples(dear.folder, "dev"))
+    )
+
+
+def test_a_table_of_errors_that_names_no_label_of_the_data_is_refused_before_anything_is_measured(recipe: Path):
+    with pytest.raises(RecipeError, match="names 'complaint', which is not a label of the task; use lost, refund"):
+        llmtl.run(
+            recipe,
+            out=recipe.parent / "run",
+            overrides=["decision={usd_per_error: 1, error_costs: {complaint: {lost: 2}}}"],
+        )
+    assert not (recipe.parent / "run").exists()

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from llmtl.costs import PriceConfig
-from llmtl.decision.totals import ErrorRate, Switch, ValueOfAccuracy
+from llmtl.decision.totals import ErrorRate, ExpectedTotal, ExpectedTotals, Switch, ValueOfAccuracy
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
@@ -70,6 +70,14 @@ def test_the_advice_names_each_strategy_where_it_is_the_best():
     assert [row.where for row in shown().rows] == ["below 0.1 cents", "0.1 to 3 cents", "never", "above 3 cents"]
 
 
+def test_what_would_be_the_best_at_less_than_a_cent_per_million_errors_is_not_told():
+    tiny = replace(SWITCHES[0], usd_per_error=3e-9, ci95=(2e-9, 5e-9))
+    assert advice(replace(VALUE, switches=(tiny,))) == "If a wrong answer costs you anything, use zero-shot."
+    both = replace(VALUE, switches=(tiny, SWITCHES[1]))
+    assert advice(both) == "If a wrong answer costs you more than 3 cents, use qlora; below that, zero-shot."
+    assert not [fact for fact in shown(both).facts if "tfidf" in fact]
+
+
 def test_a_switch_that_may_never_pay_says_so_with_its_chance():
     doubtful = replace(VALUE, switches=(replace(SWITCHES[1], ci95=(0.02, None), pays=0.81),))
     assert "use qlora (if it makes fewer errors at all: 81% likely); below that, zero-shot." in advice(doubtful)
@@ -109,6 +117,7 @@ def test_the_page_and_the_text_show_it_and_nothing_where_it_is_not_known():
         assert "What a wrong answer costs" not in written
 
 
+@pytest.mark.parametrize("at", [None, 0.0, 0.5])
 @pytest.mark.parametrize("width", [928.0, 358.0])
 @pytest.mark.parametrize(
     "value",
@@ -120,8 +129,8 @@ def test_the_page_and_the_text_show_it_and_nothing_where_it_is_not_known():
         replace(VALUE, strategies=(replace(RATES[0], usd_spent=0.0), *RATES[1:])),
     ],
 )
-def test_the_chart_stays_inside_its_width(value, width):
-    drawing = value_chart(value, ROLES, months=12, width=width, name="value", at=0.5)
+def test_the_chart_stays_inside_its_width(value, width, at):
+    drawing = value_chart(value, ROLES, months=12, width=width, name="value", at=at)
     for node in ET.fromstring(str(drawing)).iter():
         for name in ("x", "x1", "x2", "cx"):
             assert -1 <= float(node.get(name, 0)) <= width + 1
@@ -136,3 +145,20 @@ def test_the_circle_of_a_switch_stands_where_both_lines_meet():
     per_decade = ticks["$0.1"] - ticks["$0.01"]
     assert left == pytest.approx(ticks["$0.001"], abs=0.2)
     assert right == pytest.approx(ticks["$0.01"] + 0.4771 * per_decade, abs=0.2)
+
+
+def test_where_errors_have_a_price_totals_are_shown_with_their_chances():
+    rows = tuple(
+        ExpectedTotal(rate.strategy, rate.usd_spent, 100.0, 200.0, (150.0, 4000.0), chance)
+        for rate, chance in zip(RATES, (0.997, 0.0, 0.001, 0.002), strict=True)
+    )
+    made = content()
+    totals = ExpectedTotals("test", 96, 1_200_000, 2.0, False, rows)
+    priced = replace(made, decision=replace(made.decision, expected_totals=totals))
+    page, text = render_html(priced), markdown(priced)
+    assert "yours" in page
+    assert "| tfidf | $1.00 | $200.00 | $201.00 ($150.00 to $4,000) | \\>99% |" in text
+    assert "The recipe prices a wrong answer at $2.00" in text
+    by_label = replace(priced, decision=replace(priced.decision, expected_totals=replace(totals, by_label=True)))
+    assert "yours" not in render_html(by_label)
+    assert "The recipe prices a wrong answer by label" in markdown(by_label)

@@ -53,7 +53,7 @@ def value_chart(
         *_lowest(value, plot, months=months, roles=roles),
         *_strip(value, plot, roles=roles),
         *(_switch(switch, value, plot, months=months) for switch in value.switches),
-        *([] if at is None else [plot.upright(at, "yours", reach=0, above=-14)]),
+        *([plot.upright(at, "yours", reach=0, above=-14)] if at and at >= across[0] else []),
         *plot.names(
             Ending(
                 plot.up(min(up[1], _usd_per_month(item, value, across[1], months))),
