@@ -4,7 +4,7 @@ Not covered: by how much a draw moves a score (`llmtl.metrics.between_draws`).
 """
 
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
-from llmtl.decision.outcome import StrategyResult
+from llmtl.decision.outcome import Decision, StrategyResult
 from llmtl.report import wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.strategy import Role
@@ -38,6 +38,15 @@ def repeated(result: StrategyResult) -> str:
     else:
         done, again = f"measured {times}", "another such time"
     return f"{result.name} was {done}: its test score is the mean, and its intervals and p-values hold for {again} too."
+
+
+def drawn_once(decision: Decision) -> list[str]:
+    """Say whose intervals are widened, since they have one draw: in no comparison there is no need for a second."""
+    names = [item.name for item in decision.strategies if item.test and item.test.draw_sd > 0]
+    if not names:
+        return []
+    were, their = ("was", "Its interval is") if len(names) == 1 else ("were", "Their intervals are")
+    return [f"{listed(names)} {were} drawn once. {their} widened by what another draw was seen to move elsewhere."]
 
 
 def caution(item: OneDraw | UnknownDraws, words: Words) -> str:

@@ -87,9 +87,10 @@ def _searched(decision: Decision) -> str:
 
 
 def _repeats(decision: Decision) -> list[str]:
-    """Return which strategies were measured several times, if any were."""
+    """Return which strategies were measured several times, and which once though chance decides a part of them."""
     several = (item for item in decision.strategies if item.test and item.test.seeds > 1)
-    return [f"{draw_words.repeated(item)} The first one is served." for item in several]
+    repeats = [f"{draw_words.repeated(item)} The first one is served." for item in several]
+    return repeats + draw_words.drawn_once(decision)
 
 
 def _sharpness(decision: Decision) -> list[str]:

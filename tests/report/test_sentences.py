@@ -8,6 +8,7 @@ from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, Purpose
 from llmtl.metrics.power import minimum_detectable_difference
+from llmtl.report.draw_words import drawn_once
 from llmtl.report.sentences import constraints_broken, purpose, summarize, told_before
 from llmtl.strategy import Role
 from llmtl.task import Draw, Metric
@@ -218,6 +219,20 @@ def test_what_was_repeated_is_told_as_what_it_is(name, draw, done):
     ]
     reasons = summarize(replace(decision, strategies=tuple(repeats))).reasons
     assert sum(f"{name} was {done}: its test score is the mean" in line for line in reasons) == 1
+
+
+def test_whose_interval_is_widened_for_other_draws_is_told():
+    decision = run(*both(150, tfidf=0.5, few_shot=0.7, qlora=0.9))
+    assert drawn_once(decision) == []
+    once = [
+        item if item.name == "tfidf" else replace(item, test=replace(item.test, draw_sd=0.05))
+        for item in decision.strategies
+    ]
+    assert drawn_once(replace(decision, strategies=tuple(once[:2]))) == [
+        f"{once[1].name} was drawn once. Its interval is widened by what another draw was seen to move elsewhere."
+    ]
+    [both_told] = drawn_once(replace(decision, strategies=tuple(once)))
+    assert "few-shot and qlora were drawn once. Their intervals are widened" in both_told
 
 
 def test_the_volume_where_costs_cross_is_told_with_the_expected_one():
