@@ -6,7 +6,7 @@ covered: writing text (`llmtl.engines.transformers.writing`), several GPUs, quan
 
 import gc
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Self
@@ -35,13 +35,19 @@ _MASK_CELLS = 2**26
 _CHUNK = 512
 """Prompts held as tokens at once: bounds the memory of scoring any number of them."""
 
+_KEPT_PREFIXES, _KEPT_TOKENS = 8, 2048
+"""Prefixes kept beside the one in use, and their tokens together: prompts of several orders of labels take turns."""
+
+_WORTH_EXTENDING = 16
+"""Tokens by which single prompts must go on alike for a longer prefix: extending it takes a pass of its own."""
+
 _logger = logging.getLogger(__name__)
 
 
 class TransformersEngine:
     """A LLaMA- or Mistral-family model, in evaluation mode, held in this process; implements `llmtl.engines.Engine`.
 
-    Keeps the key-value cache of one prompt prefix from call to call.
+    Keeps the key-value caches of a few prompt prefixes from call to call.
     """
 
     name = "transformers"
@@ -62,7 +68,8 @@ class TransformersEngine:
         self._writer = Writer(model, tokenizer, end=wording.end_id)
         self._budget = token_budget or TOKEN_BUDGET.get(self.device, TOKEN_BUDGET["cpu"])
         self._prefix = Prefix()
-        self._last_prompt: tuple[int, ...] = ()
+        self._kept: list[Prefix] = []
+        self._recent: deque[tuple[int, ...]] = deque(maxlen=_KEPT_PREFIXES)
 
     @classmethod
     def load(cls, source: ModelSource, *, device: str | None = None, token_budget: int | None = None) -> Self:
@@ -132,7 +139,7 @@ class TransformersEngine:
         """Free the model's memory; the engine cannot be used afterwards."""
         self._model = None
         del self._forward, self._writer
-        self._prefix = Prefix()
+        self._prefix, self._kept = Prefix(), []
         gc.collect()
         if self.device == "cuda":
             torch.cuda.empty_cache()
@@ -140,16 +147,20 @@ class TransformersEngine:
     def _share_prefix(self, prompts: Sequence[tuple[int, ...]]) -> int:
         """Keep the prefix that these prompts share, and return how many of its tokens were known before.
 
-        A single prompt does not say what later ones will share; what it has in common with the prompt before it does.
+        A single prompt does not say what later ones will share; what it has in common with the last few does.
         """
+        self._take_up(prompts[0])
         known = shared_length([self._prefix.ids, prompts[0]])
         wanted = shared_length(prompts)
         if len(prompts) == 1:
-            wanted = max(known, shared_length([self._last_prompt, prompts[0]]))
+            alike = max((shared_length([each, prompts[0]]) for each in self._recent), default=0)
+            wanted = alike if alike >= known + _WORTH_EXTENDING else known
         wanted = min(wanted, min(map(len, prompts)) - 1)  # a token must be left to predict from
         known = min(known, wanted)
+        if known < len(self._prefix.ids):
+            self._keep(self._prefix)
         self._prefix = self._prefix.first(known)
-        self._last_prompt = prompts[-1]
+        self._recent.append(prompts[-1])
         if wanted > known:
             try:
                 # keys and values of `prompts[0][:known]` are kept; only the tokens after them are computed
@@ -159,6 +170,20 @@ class TransformersEngine:
                     raise
                 raise _exhausted(wanted) from error
         return known
+
+    def _take_up(self, prompt: tuple[int, ...]) -> None:
+        """Put the kept prefix that `prompt` follows the furthest in use, and keep the one that was."""
+        best = max((self._prefix, *self._kept), key=lambda prefix: shared_length([prefix.ids, prompt]))
+        if best is not self._prefix:
+            self._kept = [prefix for prefix in self._kept if prefix is not best]
+            self._keep(self._prefix)
+            self._prefix = best
+
+    def _keep(self, prefix: Prefix) -> None:
+        """Keep a prefix, and let the ones that were not used for longest go."""
+        self._kept += [prefix] if prefix.ids else []
+        while len(self._kept) > _KEPT_PREFIXES or sum(len(each.ids) for each in self._kept) > _KEPT_TOKENS:
+            del self._kept[0]
 
     def _batches(
         self, items: Sequence[PromptTokens]

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llmtl.engines import ModelSource
+from llmtl.engines.tokens import encode, shared_length
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import ContextLengthError, ModelError
 from llmtl.prompting.template import Template
@@ -383,3 +384,31 @@ def test_closed_engine_frees_its_model(tiny_llama):
     engine.close()
     gc.collect()
     assert watched() is None
+
+
+def test_single_requests_that_take_turns_between_prefixes_find_each_of_them(tiny_llama):
+    engine = load(tiny_llama)
+    labels = tuple(f"{word} {place}" for word in ("billing", "card lost", "refund") for place in ("here", "abroad"))
+    orders = [(*labels[start:], *labels[:start]) for start in (0, 2, 4)]
+    asked = [worded(engine, TEXTS[:4], labels=order)[0] for order in orders]
+    _, answers = worded(engine, labels=labels)
+    found = []
+    for position in range(4):
+        for prompts in asked:
+            [score] = engine.score([prompts[position]], answers)
+            check(engine, tiny_llama, [prompts[position]], answers, [score])
+            found.append(score.cached_tokens)
+    shared = [shared_length([tuple(ids) for ids in encode(engine.tokenizer, prompts)]) for prompts in asked]
+    # the second turn of an order computes what it shares with the first, the third finds it
+    assert found[6:9] == found[9:12] == shared
+    assert max(found[:6]) < min(shared)
+
+
+def test_no_more_prefixes_are_kept_than_their_tokens_allow(tiny_llama):
+    engine = load(tiny_llama)
+    _, answers = worded(engine)
+    for turn in range(12):
+        start = f"<|bos|>{turn} " + "card lost billing refund " * 20
+        engine.score([f"{start}one", f"{start}two"], answers)
+    assert 1 < len(engine._kept) <= 8
+    assert sum(len(prefix.ids) for prefix in engine._kept) <= 2048
