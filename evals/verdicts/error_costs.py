@@ -33,7 +33,7 @@ written_results = import_module("written_results")
 
 NAME = "error_costs"
 SEED = 20261127
-WORLDS = 1000
+WORLDS = 600
 USD_PER_ERROR = (1e-6, 1e-1)
 """The cost of an error, log-uniform: at its ends nearly always the cheapest strategy, or the most accurate, is best."""
 BINS = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
