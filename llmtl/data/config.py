@@ -31,6 +31,13 @@ class DataConfig(BaseModel):
         min_length=1,
         description="A separate test set in the same form, used whole as test; near-duplicates of it leave the rest.",
     )
+    unknown: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A file of inputs that have no right answer (out of scope), in the same text column: the report "
+        "says how well confidence tells them apart, and what share of them is left to a person. Not asked: models at "
+        "a provider.",
+    )
     hub_subset: str | None = Field(
         default=None, min_length=1, description="The subset of a Hub data set, if it has any."
     )

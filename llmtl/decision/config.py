@@ -4,7 +4,7 @@ Not covered: prices (`llmtl.costs`).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -48,6 +48,12 @@ class DecisionConfig(BaseModel):
         ge=1,
         le=10,
         description="The same for tuned finalists alone, of which every draw is a training; by default as 'draws'.",
+    )
+    goal: Literal["score"] = Field(
+        default="score",
+        description="What the choice is made by: the score. It cannot be made by the share of inputs that can be left "
+        "to a strategy; the report and `automation` in decision.json say that share for each, and these promises hold "
+        "together, so that the largest may be picked from them.",
     )
     max_error_automated: float = Field(
         default=0.05,

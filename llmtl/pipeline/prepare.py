@@ -10,6 +10,7 @@ from typing import Any
 from llmtl.checks import run_checks
 from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning, fingerprint, load_examples, split_examples
+from llmtl.data.unknown import load_unknown
 from llmtl.decision.expected_cost import check_error_costs
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
@@ -23,7 +24,7 @@ from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
 from llmtl.strategies.table import build
 from llmtl.strategy import AnyStrategy, Runs
-from llmtl.task import Split, Task
+from llmtl.task import Example, Split, Task
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Prepared:
     source: ModelSource
     engines: EngineCache
     fingerprint: str
+    unknown: tuple[Example, ...] = ()
 
     @property
     def needs_model(self) -> bool:
@@ -65,6 +67,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         source=source,
         engines=engines,
         fingerprint=fingerprint((*split.train, *split.dev, *split.test)),
+        unknown=load_unknown(recipe.data),
     )
     if prepared.needs_model:
         inspect_checkpoint(source.name, source.revision)

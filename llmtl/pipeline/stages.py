@@ -45,6 +45,7 @@ from llmtl.pipeline.run_format import (
 from llmtl.pipeline.run_result import RunResult
 from llmtl.pipeline.searched import with_search_optimism
 from llmtl.pipeline.second_opinion import check_judge, write_judging
+from llmtl.pipeline.unknown_inputs import score_unknown
 from llmtl.progress import Progress, Silent
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json
@@ -125,7 +126,8 @@ def _carry_out(
         dropped=[evaluation for evaluation, _ in raced.left],
     )
     test_scored = [item for item, _ in test]
-    decision = with_automation(decision, test_scored, config=recipe.decision)
+    unknown = score_unknown(bench, tested, choice)
+    decision = with_automation(decision, test_scored, config=recipe.decision, unknown=unknown)
     curves = write_curves(bench, [item for item, _ in raced.finished])
     dev_all = [item for item, _ in (*dev, *raced.left)]
     noise = write_noise(bench, decision, dev=dev_all, test=test_scored, cascades=cascades)

@@ -63,7 +63,7 @@ class ServedTask:
 class ServedAnswer:
     """The answer to one message: `milliseconds` from sending to the whole answer, `prompt` as the engine saw it.
 
-    `label` and `error` are as in `Labelled`.
+    `label`, `error`, `confidence` and `abstain` are as in `Labelled`.
     """
 
     label: str
@@ -71,18 +71,23 @@ class ServedAnswer:
     milliseconds: float
     prompt: str | None
     error: str = ""
+    confidence: float | None = None
+    abstain: bool | None = None
 
 
 @dataclass(frozen=True)
 class Labelled:
     """The label of one input and the probability of every label; for other kinds of task the canonical answer.
 
-    Where there is none, `error` says why.
+    Where there is none, `error` says why. `abstain` says whether a person should answer instead, because the confidence
+    is too low; None where the server knows no threshold.
     """
 
     label: str
     probabilities: Mapping[str, float]
     error: str = ""
+    confidence: float | None = None
+    abstain: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,8 @@ class _Row:
     text: str | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
+    confidence: float | None = None
+    abstain: bool | None = None
 
     @property
     def answer(self) -> str | None:
@@ -171,6 +178,8 @@ class Endpoint:
             milliseconds=milliseconds,
             prompt=completion.prompt_text,
             error=row.error,
+            confidence=row.confidence,
+            abstain=row.abstain,
         )
 
     def predict(self, texts: Sequence[str], model: str) -> tuple[Labelled, ...]:
@@ -183,7 +192,9 @@ class Endpoint:
             raise ServingError(f"The server answered {len(predicted)} of {len(texts)} inputs; look at its log.")
         if any(row.answer is None and not row.error for row in predicted):
             raise self._stranger()
-        return tuple(Labelled(row.answer or "", row.probabilities, row.error) for row in predicted)
+        return tuple(
+            Labelled(row.answer or "", row.probabilities, row.error, row.confidence, row.abstain) for row in predicted
+        )
 
     def _sent(self, request: Callable[[], T]) -> T:
         """Return what a request brings back; every failure becomes a `ServingError`."""

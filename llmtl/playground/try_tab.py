@@ -127,6 +127,8 @@ def _answers(
                 "strategy": strategy,
                 "answer": shown(kind, answer.label, text),
                 "error": answer.error,
+                "abstain": answer.abstain,
+                "confidence": answer.confidence,
                 "milliseconds": answer.milliseconds,
                 "right": None if reference is None else answer.label == reference and not answer.error,
                 "reference": None if reference is None else shown(kind, reference, text),

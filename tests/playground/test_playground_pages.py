@@ -71,6 +71,19 @@ def texts(page):
     return re.findall(r'class="lt-text">([^<]*)<', page)
 
 
+def test_what_is_not_sure_enough_is_sent_to_a_person():
+    class Unsure(Known):
+        def answer(self, text, model):
+            return ServedAnswer("b", {"a": 0.45, "b": 0.55}, 12.0, None, confidence=0.55, abstain=text == "odd")
+
+    content = PlaygroundContent("http://h/v1", TASK)
+    ask = asking(content, Unsure())
+    assert "Send to a person: it is only 55.0% sure" in list(ask("odd", "nothing"))[-1]
+    sure = list(ask("clear", "nothing"))[-1]
+    assert "Send to a person" not in sure
+    assert "without a person" in sure
+
+
 def test_wrong_predictions_are_listed_with_the_surest_first():
     page = errors_page(ROWS)
     assert texts(page) == ["a pillow", "the Wifi &lt;b&gt;", "cut off"]

@@ -39,8 +39,10 @@ def run(tmp_path_factory):
         rows.append((f"{' '.join(words)} case {number}", label))
     with (folder / "messages.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
+    unknown = [f"weather sunny {number}" for number in range(60)]
+    (folder / "unknown.csv").write_text("\n".join(["text", *unknown, unknown[0]]) + "\n")
     (folder / "recipe.yaml").write_text(
-        f"name: unsure\ndata: {{path: messages.csv}}\nmodel: {{name: pocket-llama}}\n"
+        f"name: unsure\ndata: {{path: messages.csv, unknown: unknown.csv}}\nmodel: {{name: pocket-llama}}\n"
         f"task: {{abstain_text: '{TEXT}'}}\nstrategies: {{run: [majority, tfidf]}}\n"
     )
     return llmtl.run(folder / "recipe.yaml", out=folder / "run")
@@ -75,6 +77,14 @@ def test_the_bundle_keeps_the_threshold_that_test_showed(folder, shown):
     assert shown.promise is Promise.SHOWN
     assert 0.5 < shown.share < 1
     assert open_bundle(folder).winner.abstains == Abstaining(shown.threshold, 0.05, TEXT)
+
+
+def test_inputs_without_a_right_answer_are_left_to_a_person_and_told_apart(run, shown):
+    assert shown.unknown.n == 60  # one was there twice
+    assert shown.unknown.rejected == 1
+    assert shown.unknown.auroc > 0.7
+    silent = next(item for item in run.decision.automation if item.strategy == "majority")
+    assert (silent.promise, silent.threshold) == (Promise.UNORDERED, None)
 
 
 def test_predict_leaves_to_a_person_what_the_measurement_did(client, folder, shown):
