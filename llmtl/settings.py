@@ -89,7 +89,8 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     data = document.get("data")
     if isinstance(data, dict):
         document["data"] = {
-            key: _beside(file, value) if key in ("path", "test_path") else value for key, value in data.items()
+            key: _beside(file, value) if key in ("path", "test_path", "unknown") else value
+            for key, value in data.items()
         }
     prices = document.get("prices")
     if isinstance(prices, dict) and "table" in prices:
