@@ -178,12 +178,14 @@ def _chosen(case: Case) -> str:
     choice, words = case.decision.choice, case.words
     if choice.expected_totals is not None:
         return chosen_by_total(case.decision, choice.expected_totals)
+    if len(choice.expected_regret) == 1:
+        return f"Before test was opened, dev chose {choice.strategy}, the only strategy that could be chosen."
     if choice.expected_regret:
+        least = words.about(choice.expected_regret[choice.strategy])
         return (
             f"Before test was opened, dev chose {choice.strategy}, of {len(choice.expected_regret)} strategies the one "
-            f"that is expected to forgo least: {words.gap(choice.expected_regret[choice.strategy])}, where a strategy "
-            f"forgoes what its score falls short of the best one's, and {words.gap(choice.margin)} if a cheaper one is "
-            "nearly as good."
+            f"that is expected to forgo least: {least}, where a strategy forgoes what its score falls short of the best "
+            f"one's, and {words.gap(choice.margin)} if a cheaper one is nearly as good."
         )
     number = len(choice.within_margin)
     how = "the only strategy" if number == 1 else f"the cheapest of {number} strategies"
