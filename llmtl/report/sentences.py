@@ -184,8 +184,8 @@ def _chosen(case: Case) -> str:
         least = words.about(choice.expected_regret[choice.strategy])
         return (
             f"Before test was opened, dev chose {choice.strategy}, of {len(choice.expected_regret)} strategies the one "
-            f"that is expected to forgo least: {least}, where a strategy forgoes what its score falls short of the best "
-            f"one's, and {words.gap(choice.margin)} if a cheaper one is nearly as good."
+            f"that is expected to forgo least: {least}, where a strategy forgoes what its score falls short of the "
+            f"best one's, and {words.gap(choice.margin)} if a cheaper one is nearly as good."
         )
     number = len(choice.within_margin)
     how = "the only strategy" if number == 1 else f"the cheapest of {number} strategies"
