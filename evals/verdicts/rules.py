@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 from truth import Verdict
 from worlds import REQUESTS, Codes, Floats, World
 
-from llmtl import Decision, Evaluation, Prediction, Task
+from llmtl import Decision, Evaluation, Prediction, Role, Task
 from llmtl.costs import PriceConfig, StatedCost
 from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
@@ -18,7 +19,8 @@ from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Race, race
 from llmtl.metrics import score
 from llmtl.metrics.intervals import Interval, wilson
-from llmtl.task import Metric
+from llmtl.metrics.paired import mcnemar_exact
+from llmtl.task import Draw, Metric
 
 PRICES = PriceConfig(requests_per_month=REQUESTS / 12, months=12)
 CONFIG = DecisionConfig()
@@ -29,12 +31,13 @@ _Z = float(ndtri(0.975))
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of all strategies on one split with the ends of their 95% intervals, (K,) each."""
+    """Scores of all strategies on one split with the ends of their 95% intervals, (K,) each, and `right` (K, n)."""
 
     value: Floats
     low: Floats
     high: Floats
     n: int
+    right: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,12 @@ def task_of(world: World) -> Task:
 
 
 def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[Evaluation, ...]:
-    """Make one evaluation per strategy; seconds, tokens and memory are constants that no rule looks at."""
+    """Make one evaluation per strategy; seconds, tokens and memory are constants that no rule looks at.
+
+    Answers beyond those of the strategies are of further draws of those that are tuned, in the same order.
+    """
     references, answers = drawn
+    number = len(world.names)
     truths = tuple(_label(code) for code in references.tolist())
     made = []
     for i, name in enumerate(world.names):
@@ -81,6 +88,12 @@ def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[E
                 completion_tokens_per_request=0.0,
                 peak_memory_gib=1.0,
                 stated=StatedCost(float(world.usd_per_1k[i]) / 1000, float(world.train_usd[i])),
+                draw=Draw.TRAINING if world.draw_sd and world.roles[i] is Role.TUNING else Draw.NONE,
+                seed_predictions=tuple(
+                    tuple(_pool(split, code)[at] for at, code in enumerate(answers[:, j].tolist()))
+                    for j in range(i + number, answers.shape[1], number)
+                    if world.roles[i] is Role.TUNING
+                ),
             )
         )
     return tuple(made)
@@ -143,6 +156,7 @@ def naive(world: World, dev: Scores, test: Scores) -> Mapping[str, Verdict]:
         "highest dev mean": _use(world, _highest(dev, np.arange(len(world.names)))),
         "highest test mean": _use(world, _highest(test, np.arange(len(world.names)))),
         "unpaired z-test": _use(world, _by_z_test(world, test)),
+        "plain McNemar test": _use(world, _by_mcnemar(world, test)),
         "non-overlapping intervals": _use(world, _by_intervals(world, test)),
     }
 
@@ -151,7 +165,8 @@ def scores_of(world: World, made: Sequence[Evaluation]) -> Scores:
     """Compute the scores that the naive rules look at."""
     found = [item.scores[world.metric.value] for item in made]
     columns = ([item.value for item in found], [item.low for item in found], [item.high for item in found])
-    return Scores(*(np.array(column) for column in columns), n=made[0].n)
+    right = np.array([[p.answer == r for p, r in zip(i.predictions, i.references, strict=True)] for i in made])
+    return Scores(*(np.array(column) for column in columns), n=made[0].n, right=right)
 
 
 def _claims(world: World, decision: Decision) -> tuple[int, ...]:
@@ -168,9 +183,29 @@ def _claims(world: World, decision: Decision) -> tuple[int, ...]:
     )
 
 
+def _baseline(world: World, test: Scores) -> int:
+    """Find the best baseline; where there is none, the cheapest strategy takes its place."""
+    found = np.flatnonzero(world.is_baseline)
+    return _highest(test, found) if len(found) else int(np.argmin(world.usd_total))
+
+
+def _by_mcnemar(world: World, test: Scores) -> int:
+    """Choose the highest of those better than the best baseline by an exact McNemar test, or that baseline."""
+    baseline = _baseline(world, test)
+    better = np.array(
+        [
+            test.value[i] > test.value[baseline]
+            and mcnemar_exact(int((each & ~test.right[baseline]).sum()), int((test.right[baseline] & ~each).sum()))
+            <= 0.05
+            for i, each in enumerate(test.right)
+        ]
+    )
+    return _highest(test, np.flatnonzero(better & ~world.is_baseline), otherwise=baseline)
+
+
 def _by_z_test(world: World, test: Scores) -> int:
     """Choose the highest of those significantly better than the best baseline, or that baseline."""
-    baseline = _highest(test, np.flatnonzero(world.is_baseline))
+    baseline = _baseline(world, test)
     if world.metric is Metric.ACCURACY:
         pooled = (test.value + test.value[baseline]) / 2
         error = np.sqrt(np.maximum(2 * pooled * (1 - pooled) / test.n, 1e-12))
@@ -183,7 +218,7 @@ def _by_z_test(world: World, test: Scores) -> int:
 
 def _by_intervals(world: World, test: Scores) -> int:
     """Choose the highest language-model strategy if its interval lies above the best baseline's, or that baseline."""
-    baseline = _highest(test, np.flatnonzero(world.is_baseline))
+    baseline = _baseline(world, test)
     best = _highest(test, np.flatnonzero(~world.is_baseline))
     return best if test.low[best] > test.high[baseline] else baseline
 

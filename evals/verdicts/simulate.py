@@ -81,7 +81,8 @@ def outcome(order: Order) -> summary.Outcome:
     """Make one world and judge every rule in it."""
     rng = np.random.default_rng(order.seed)
     world = worlds.make_world(order.kind, order.metric, rng)
-    drawn = {"dev": worlds.draw(world, world.n_dev, rng), "test": worlds.draw(world, world.n_test, rng)}
+    once, several = worlds.redrawn(world, rng) if world.draw_sd else (world, world)
+    drawn = {"dev": worlds.draw(once, world.n_dev, rng), "test": worlds.draw(several, world.n_test, rng)}
     dev, test = (rules.evaluations(world, split, drawn[split]) for split in ("dev", "test"))
     config = rules.config_of(world)
     said = {
@@ -102,6 +103,8 @@ def outcome(order: Order) -> summary.Outcome:
         spread_out=truth.is_spread_out(world),
         power=truth.power(world, config.margin, config.alpha),
         evaluations=None if race is None else rules.evaluations_of(world, race),
+        rising=world.rising,
+        drawn=world.draw_sd > 0,
         judged={name: truth.judge(world, verdict, config.margin) for name, verdict in said.items()},
     )
 
@@ -112,6 +115,9 @@ def _design(options: argparse.Namespace) -> Mapping[str, Any]:
         "accuracy_worlds": options.worlds,
         "macro_f1_worlds": options.macro_f1_worlds,
         "kinds": worlds.KINDS,
+        "share_with_costs_that_rise_with_score": worlds.RISING,
+        "share_with_other_scores_when_tuned_again": worlds.DRAWN,
+        "sd_of_a_score_over_training_draws": worlds.DRAW_SD,
         "strategies": worlds.STRATEGIES,
         "examples_dev_and_test": worlds.EXAMPLES,
         "phi_correlation": worlds.CORRELATION,

@@ -14,8 +14,10 @@ from llmtl.task import Metric
 
 LLMTL = "llmtl"
 RACED = "llmtl with racing"
-FALSE_ADOPT_BAR = 0.05
-REGRET_BAR_POINTS = 0.5
+FALSE_ADOPT_BAR = 0.01
+KEPT_BAR = 0.05
+"""A naive rule with more false adopts than this is not one to compare regret with."""
+RAW_REGRET_BAR_POINTS = 1.0
 SAVED_BAR = 2.0
 Json = dict[str, Any]
 
@@ -37,12 +39,14 @@ class Outcome:
     spread_out: bool
     power: float | None
     evaluations: Evaluations | None
+    rising: bool
+    drawn: bool
     judged: Mapping[str, Judged]
 
 
 def summarise(found: Sequence[Outcome]) -> Json:
     """Compute everything that is reported."""
-    figures = {name: _rule(found, name) for name in found[0].judged if name != RACED}
+    figures = rule_figures(found)
     racing = _racing(found)
     return {
         "worlds": len(found),
@@ -54,6 +58,8 @@ def summarise(found: Sequence[Outcome]) -> Json:
         "llmtl_by": {
             "kind": {kind: _brief([item for item in found if item.kind == kind]) for kind in KINDS},
             "metric": {str(each): _brief([item for item in found if item.metric is each]) for each in _metrics(found)},
+            "costs_rise_with_score": {str(way): _brief([i for i in found if i.rising is way]) for way in (True, False)},
+            "training_draws_differ": {str(way): _brief([i for i in found if i.drawn is way]) for way in (True, False)},
             "n_test": _by_size(found, lambda item: item.n_test),
             "n_dev": _by_size(found, lambda item: item.n_dev),
             "strategies": {
@@ -64,25 +70,37 @@ def summarise(found: Sequence[Outcome]) -> Json:
     }
 
 
+def rule_figures(found: Sequence[Outcome]) -> dict[str, Json]:
+    """Compute the figures of each rule."""
+    return {name: _rule(found, name) for name in found[0].judged if name != RACED}
+
+
 def text(result: Json) -> str:
     """Write the result as a few lines to read."""
-    lines = [f"{result['worlds']} worlds, {result['seconds']} s"]
-    lines += [f"{'':27}{'false adopt':>12}{'regret':>8}{'raw':>8}{'charged':>9}{'dearer':>8}"]
-    for name, row in result["rules"].items():
+    racing = result["racing"]
+    return "\n".join(
+        [
+            f"{result['worlds']} worlds, {result['seconds']} s",
+            *rule_lines(result["rules"]),
+            f"racing saves {racing['saved_spread_out']}x when spread out ({racing['saved_spread_out_llm']}x of language "
+            f"models' predictions); worse {racing['worse']['count']}, better {racing['better']['count']} "
+            f"of {racing['worlds']}",
+            *(f"{'met ' if met else 'MISSED'} {bar}" for bar, met in result["bars"].items()),
+        ]
+    )
+
+
+def rule_lines(rules: Mapping[str, Json]) -> list[str]:
+    """Write one line for each rule."""
+    lines = [f"{'':27}{'false adopt':>12}{'regret':>8}{'raw':>8}{'charged':>9}{'dearer':>8}"]
+    for name, row in rules.items():
         share = row["false_adopt"]["strict"]["rate"]
         lines.append(
             f"{name:27}{100 * share:11.2f}%{row['regret_points']['mean']:8.2f}{row['raw_regret_points']['mean']:8.2f}"
             f"{row['regret_with_the_margin_charged_points']['mean']:9.2f}"
             f"{100 * row['dearer_than_needed']['rate']:7.1f}%"
         )
-    racing = result["racing"]
-    lines += [
-        f"racing saves {racing['saved_spread_out']}x when spread out ({racing['saved_spread_out_llm']}x of language "
-        f"models' predictions); worse {racing['worse']['count']}, better {racing['better']['count']} "
-        f"of {racing['worlds']}"
-    ]
-    lines += [f"{'met ' if met else 'MISSED'} {bar}" for bar, met in result["bars"].items()]
-    return "\n".join(lines)
+    return lines
 
 
 def rate(hits: Iterable[bool]) -> Json:
@@ -111,27 +129,27 @@ def mean(values: Iterable[float]) -> Json:
     }
 
 
-def beats(ours: Json, theirs: Json) -> bool:
-    """Tell whether llmtl meets both bars, and the other rule misses one of them or does worse on both figures."""
-
-    def figures(row: Json) -> tuple[float, float]:
-        return row["false_adopt"]["strict"]["rate"], row["regret_points"]["mean"]
-
-    bars = (FALSE_ADOPT_BAR, REGRET_BAR_POINTS)
-    met = all(figure <= bar for figure, bar in zip(figures(ours), bars, strict=True))
-    missed = any(figure > bar for figure, bar in zip(figures(theirs), bars, strict=True))
-    worse = all(their > our for our, their in zip(figures(ours), figures(theirs), strict=True))
-    return met and (missed or worse)
+def rule_bars(figures: Mapping[str, Json]) -> dict[str, bool]:
+    """Tell which bars llmtl meets: false adopts, raw regret, and both regrets against the naive rules."""
+    ours, others = figures[LLMTL], {name: row for name, row in figures.items() if name != LLMTL}
+    charged, raw = "regret_with_the_margin_charged_points", "raw_regret_points"
+    kept = {name: row for name, row in others.items() if row["false_adopt"]["strict"]["rate"] <= KEPT_BAR}
+    return {
+        "false adopt at most 1%": ours["false_adopt"]["strict"]["rate"] <= FALSE_ADOPT_BAR,
+        "mean raw regret at most 1.0 point": ours[raw]["mean"] <= RAW_REGRET_BAR_POINTS,
+        **{f"less raw regret than {name}": ours[raw]["mean"] < row[raw]["mean"] for name, row in kept.items()},
+        **{
+            f"less charged regret than {name}": ours[charged]["mean"] < row[charged]["mean"]
+            for name, row in others.items()
+        },
+    }
 
 
 def _bars(figures: Mapping[str, Json], racing: Json) -> dict[str, bool]:
-    ours = figures[LLMTL]
     return {
-        "false adopt at most 5%": ours["false_adopt"]["strict"]["rate"] <= FALSE_ADOPT_BAR,
-        "mean regret at most 0.5 points": ours["regret_points"]["mean"] <= REGRET_BAR_POINTS,
+        **rule_bars(figures),
         "racing saves at least 2x when spread out": racing["saved_spread_out"] >= SAVED_BAR,
         "racing never gives a worse verdict": racing["worse"]["count"] == 0,
-        **{f"beats {name}": beats(ours, row) for name, row in figures.items() if name != LLMTL},
     }
 
 

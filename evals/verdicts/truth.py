@@ -83,7 +83,9 @@ def right_strategy(world: World, margin: float) -> int:
 
 
 def llm_is_better(world: World) -> bool:
-    """Tell whether some language-model strategy is truly better than the best baseline."""
+    """Tell whether some language-model strategy is truly better than the best baseline; yes where there is none."""
+    if not world.is_baseline.any():
+        return True
     return bool(world.truth[~world.is_baseline].max() > world.truth[world.is_baseline].max() + SAME)
 
 
@@ -102,7 +104,10 @@ def power(world: World, margin: float, alpha: float) -> float | None:
         best = int(others[np.argmax(world.truth[others])])
         return _power_not_worth_more(world, best, winner, margin)
     rivals = [int(i) for i in others if world.usd_total[i] < world.usd_total[winner]]
-    rivals.append(int(baselines[np.argmax(world.truth[baselines])]))
+    if len(baselines):
+        rivals.append(int(baselines[np.argmax(world.truth[baselines])]))
+    if not rivals:
+        return None  # the cheapest of all without a baseline: there is no question to settle
     return min(_power_better(world, winner, rival, margin, alpha) for rival in rivals)
 
 

@@ -3,7 +3,7 @@
 The README beside this file states the design.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,26 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
 KINDS = {
-    "wide": 0.30,
-    "narrow": 0.20,
+    "wide": 0.25,
+    "narrow": 0.15,
     "level": 0.10,
     "level-baseline": 0.15,
-    "level-rival": 0.15,
+    "level-rival": 0.10,
     "near-margin": 0.10,
+    "no-baseline": 0.10,
+    "level-no-baseline": 0.05,
 }
+NO_BASELINE = ("no-baseline", "level-no-baseline")
+RISING = 0.5
+"""The share of worlds in which what costs more tends to score more."""
+RISING_NOISE = 0.03
+"""The standard deviation by which scores are out of the order of costs there."""
+DRAWN = 0.5
+"""The share of worlds in which tuning again gives another score."""
+DRAW_SD = (0.005, 0.03)
+"""The standard deviation of a score over training draws."""
+DRAWS = 2
+"""Draws of a tuned strategy on test, as a finalist has at least."""
 STRATEGIES = (2, 10)
 EXAMPLES = (100, 2000)
 CORRELATION = (0.4, 0.7)
@@ -62,6 +75,8 @@ class World:
     n_dev: int
     n_test: int
     answers: Answers
+    rising: bool = False
+    draw_sd: float = 0.0
 
     @property
     def usd_total(self) -> Floats:
@@ -82,7 +97,11 @@ def make_world(kind: str, metric: Metric, rng: np.random.Generator) -> World:
     # table order: roles, cheapest first within a role
     order = sorted(range(len(roles)), key=lambda i: (_ORDER[roles[i]], total[i]))
     roles, usd_per_1k, train_usd, total = [roles[i] for i in order], usd_per_1k[order], train_usd[order], total[order]
-    truth = rng.uniform(*BEST) - _gaps(kind, np.array([role is Role.BASELINE for role in roles]), total, rng)
+    baseline = np.array([role is Role.BASELINE for role in roles])
+    truth = rng.uniform(*BEST) - _gaps(kind, baseline, total, rng)
+    rising = bool(kind != "level-rival" and rng.random() < RISING)
+    if rising:
+        truth = _in_order_of_cost(truth, total, np.flatnonzero(~baseline), rng)
     return World(
         kind=kind,
         metric=metric,
@@ -95,7 +114,22 @@ def make_world(kind: str, metric: Metric, rng: np.random.Generator) -> World:
         n_dev=_log_whole(EXAMPLES, rng),
         n_test=_log_whole(EXAMPLES, rng),
         answers=_two_labels(truth) if metric is Metric.ACCURACY else several_labels(truth, _shares(rng), rng),
+        rising=rising,
+        draw_sd=float(rng.uniform(*DRAW_SD)) if metric is Metric.ACCURACY and rng.random() < DRAWN else 0.0,
     )
+
+
+def redrawn(world: World, rng: np.random.Generator) -> tuple[World, World]:
+    """Train what is tuned `DRAWS` times: the world of the first draw, and that of all, strategies in order by draw.
+
+    The true score of a strategy stays that of all possible draws.
+    """
+    tuned = np.array([role is Role.TUNING for role in world.roles])
+    moved = np.clip(world.truth + world.draw_sd * rng.standard_normal((DRAWS, len(tuned))) * tuned, 0.01, 0.99)
+    everything = replace(
+        world, answers=_two_labels(moved.reshape(-1)), latent=np.tile(world.latent, DRAWS), names=world.names * DRAWS
+    )
+    return replace(world, answers=_two_labels(moved[0])), everything
 
 
 def draw(world: World, n: int, rng: np.random.Generator) -> tuple[Codes, Codes]:
@@ -137,7 +171,7 @@ def macro_f1(shares: Floats, right: Floats, confusion: Floats) -> Floats:
 def _roles(kind: str, rng: np.random.Generator) -> list[Role]:
     least = max(STRATEGIES[0], 3) if kind == "level-rival" else STRATEGIES[0]
     number = int(rng.integers(least, STRATEGIES[1] + 1))
-    baselines = int(rng.integers(1, 3)) if number >= 4 else 1
+    baselines = 0 if kind in NO_BASELINE else int(rng.integers(1, 3)) if number >= 4 else 1
     others = [Role.TUNING if rng.random() < 1 / 3 else Role.PROMPTING for _ in range(number - baselines)]
     return [Role.BASELINE] * baselines + others
 
@@ -157,7 +191,7 @@ def _gaps(kind: str, is_baseline: NDArray[np.bool_], usd_total: Floats, rng: np.
     number = len(is_baseline)
     baselines, others = np.flatnonzero(is_baseline), np.flatnonzero(~is_baseline)
     gaps = rng.uniform(0, NARROW_GAP if kind == "narrow" else WIDEST_GAP, size=number)
-    if kind == "level":
+    if kind in ("level", "level-no-baseline"):
         gaps[:] = 0
     elif kind == "level-baseline":
         gaps[[rng.choice(baselines), rng.choice(others)]] = 0
@@ -172,6 +206,14 @@ def _gaps(kind: str, is_baseline: NDArray[np.bool_], usd_total: Floats, rng: np.
     else:
         gaps[rng.integers(number)] = 0
     return gaps
+
+
+def _in_order_of_cost(truth: Floats, usd_total: Floats, others: Codes, rng: np.random.Generator) -> Floats:
+    """Give the higher scores of the language-model strategies to the dearer ones, but for some noise."""
+    found = truth.copy()
+    noisy = truth[others] + rng.normal(0, RISING_NOISE, size=len(others))
+    found[others[np.argsort(usd_total[others])]] = truth[others[np.argsort(noisy)]]
+    return found
 
 
 def _names(roles: list[Role]) -> tuple[str, ...]:
