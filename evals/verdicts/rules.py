@@ -60,13 +60,18 @@ def task_of(world: World) -> Task:
     return Task("world", tuple(_label(code) for code in range(len(world.answers.shares))), metric=world.metric)
 
 
-def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[Evaluation, ...]:
+def evaluations(
+    world: World, split: str, drawn: tuple[Codes, Codes], *, draw: Draw | None = None
+) -> tuple[Evaluation, ...]:
     """Make one evaluation per strategy; seconds, tokens and memory are constants that no rule looks at.
 
-    Answers beyond those of the strategies are of further draws of those that are tuned, in the same order.
+    Answers beyond those of the strategies are of further draws of them, in the same order. `draw` says what a draw is
+    for all strategies; without it, it is a training draw of those that are tuned.
     """
     references, answers = drawn
     number = len(world.names)
+    tuned = [Draw.TRAINING if world.draw_sd and role is Role.TUNING else Draw.NONE for role in world.roles]
+    drawn_as = tuned if draw is None else [draw] * number
     truths = tuple(_label(code) for code in references.tolist())
     made = []
     for i, name in enumerate(world.names):
@@ -88,11 +93,11 @@ def evaluations(world: World, split: str, drawn: tuple[Codes, Codes]) -> tuple[E
                 completion_tokens_per_request=0.0,
                 peak_memory_gib=1.0,
                 stated=StatedCost(float(world.usd_per_1k[i]) / 1000, float(world.train_usd[i])),
-                draw=Draw.TRAINING if world.draw_sd and world.roles[i] is Role.TUNING else Draw.NONE,
+                draw=drawn_as[i],
                 seed_predictions=tuple(
                     tuple(_pool(split, code)[at] for at, code in enumerate(answers[:, j].tolist()))
                     for j in range(i + number, answers.shape[1], number)
-                    if world.roles[i] is Role.TUNING
+                    if drawn_as[i] is not Draw.NONE
                 ),
             )
         )

@@ -82,8 +82,8 @@ def text(result: Json) -> str:
         [
             f"{result['worlds']} worlds, {result['seconds']} s",
             *rule_lines(result["rules"]),
-            f"racing saves {racing['saved_spread_out']}x when spread out ({racing['saved_spread_out_llm']}x of language "
-            f"models' predictions); worse {racing['worse']['count']}, better {racing['better']['count']} "
+            f"racing saves {racing['saved_spread_out']}x when spread out ({racing['saved_spread_out_llm']}x of "
+            f"language models' predictions); worse {racing['worse']['count']}, better {racing['better']['count']} "
             f"of {racing['worlds']}",
             *(f"{'met ' if met else 'MISSED'} {bar}" for bar, met in result["bars"].items()),
         ]

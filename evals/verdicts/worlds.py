@@ -111,9 +111,9 @@ def make_world(kind: str, metric: Metric, rng: np.random.Generator) -> World:
         latent=latent_correlation(truth, rng.uniform(*CORRELATION, size=len(roles))),
         usd_per_1k=usd_per_1k,
         train_usd=train_usd,
-        n_dev=_log_whole(EXAMPLES, rng),
-        n_test=_log_whole(EXAMPLES, rng),
-        answers=_two_labels(truth) if metric is Metric.ACCURACY else several_labels(truth, _shares(rng), rng),
+        n_dev=log_whole(EXAMPLES, rng),
+        n_test=log_whole(EXAMPLES, rng),
+        answers=two_labels(truth) if metric is Metric.ACCURACY else several_labels(truth, _shares(rng), rng),
         rising=rising,
         draw_sd=float(rng.uniform(*DRAW_SD)) if metric is Metric.ACCURACY and rng.random() < DRAWN else 0.0,
     )
@@ -127,9 +127,9 @@ def redrawn(world: World, rng: np.random.Generator) -> tuple[World, World]:
     tuned = np.array([role is Role.TUNING for role in world.roles])
     moved = np.clip(world.truth + world.draw_sd * rng.standard_normal((DRAWS, len(tuned))) * tuned, 0.01, 0.99)
     everything = replace(
-        world, answers=_two_labels(moved.reshape(-1)), latent=np.tile(world.latent, DRAWS), names=world.names * DRAWS
+        world, answers=two_labels(moved.reshape(-1)), latent=np.tile(world.latent, DRAWS), names=world.names * DRAWS
     )
-    return replace(world, answers=_two_labels(moved[0])), everything
+    return replace(world, answers=two_labels(moved[0])), everything
 
 
 def draw(world: World, n: int, rng: np.random.Generator) -> tuple[Codes, Codes]:
@@ -226,7 +226,7 @@ def _names(roles: list[Role]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _two_labels(truth: Floats) -> Answers:
+def two_labels(truth: Floats) -> Answers:
     return Answers(np.full(2, 0.5), np.repeat(truth[:, None], 2, axis=1), np.eye(2)[::-1])
 
 
@@ -258,5 +258,5 @@ def _log_uniform(ends: tuple[float, float], rng: np.random.Generator) -> float:
     return float(np.exp(rng.uniform(*np.log(ends))))
 
 
-def _log_whole(ends: tuple[int, int], rng: np.random.Generator) -> int:
+def log_whole(ends: tuple[int, int], rng: np.random.Generator) -> int:
     return round(_log_uniform((float(ends[0]), float(ends[1])), rng))
