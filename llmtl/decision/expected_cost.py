@@ -213,7 +213,7 @@ def value_of_accuracy(
 
 
 def wrong_metric(kind: Kind, metric: Metric) -> Metric:
-    """Name the metric by which an answer of this kind is right or wrong, or right by degrees."""
+    """Name the metric by which answers are right or wrong, or right by degrees."""
     if metric in RIGHT_OR_WRONG or not kind.has_labels:
         return metric
     return next(item for item in kind.metrics if item in RIGHT_OR_WRONG)
