@@ -2,6 +2,9 @@
 
 from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning
+from llmtl.data.cleaning import RareLabels
+from llmtl.data.config import Rare
+from llmtl.data.table import quoted
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
 
@@ -17,6 +20,8 @@ def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Find
         places = ", ".join(cleaning.incomplete[:3])
         dropped = f"{_rows(cleaning.incomplete, cleaning)} without text or {noun} dropped"
         findings.append(Finding("incomplete", Level.WARNING, f"{dropped} (first: {places}); fill them in."))
+    if cleaning.rare:
+        findings.append(_rare(cleaning.rare, cleaning, kind))
     told = (
         ("duplicates", Level.INFO, cleaning.duplicates, f"dropped as copies of an earlier text with the same {noun}."),
         (
@@ -42,6 +47,23 @@ def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Find
         Finding(code, level, f"{_rows(rows, cleaning)} {what}", rows) for code, level, rows, what in told if rows
     ]
     return findings
+
+
+def _rare(rare: RareLabels, cleaning: Cleaning, kind: Kind) -> Finding:
+    """Say which labels are not the task's because of their few examples, and what became of their rows."""
+    one = len(rare.labels) == 1
+    few = "a single example" if rare.least == 2 else f"fewer than {rare.least} examples"
+    each = " has" if one else "s have"
+    which = f"{len(rare.labels):,} {kind.noun}{each} {few}{'' if one else ' each'} ({quoted(list(rare.labels), 5)})"
+    if rare.into is not None:
+        became = f"and became '{rare.into}'"
+    else:
+        rows = f"{_rows(rare.dropped, cleaning)}" if rare.dropped else "no row"
+        became = (
+            f"and {'was' if one else 'were'} dropped, with {rows}: no strategy can answer {'it' if one else 'them'}"
+        )
+    cure = f"label more of {'it' if one else 'them'}, or set data.rare_labels ({', '.join(Rare)})"
+    return Finding("rare-labels", Level.WARNING, f"{which} {became}; {cure}.", rare.rows)
 
 
 def _rows(dropped: tuple[str, ...], cleaning: Cleaning) -> str:

@@ -9,6 +9,7 @@ from llmtl.data.cleaning import Cleaning
 from llmtl.data.config import DataConfig
 from llmtl.data.examples import LoadedData, load_examples
 from llmtl.data.inputs import read_inputs
+from llmtl.data.rare_labels import without_rare_labels
 from llmtl.data.splitting import split_examples, subsample
 from llmtl.data.table import fingerprint
 
@@ -21,4 +22,5 @@ __all__ = [
     "read_inputs",
     "split_examples",
     "subsample",
+    "without_rare_labels",
 ]

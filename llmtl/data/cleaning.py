@@ -14,13 +14,27 @@ from llmtl.values import Example
 
 
 @dataclass(frozen=True)
+class RareLabels:
+    """Labels with fewer than `least` examples, the rows that named one, and those of them that were dropped for it.
+
+    `into` is the label that they became, None where they were dropped.
+    """
+
+    labels: tuple[str, ...]
+    least: int
+    rows: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+    into: str | None = None
+
+
+@dataclass(frozen=True)
 class Cleaning:
     """What reading dropped, out of `rows` rows, by example id; `llmtl.checks` turns it into findings.
 
     `incomplete`: rows without text or reference, by place such as "line 7". `duplicates`: later copies of the same text
     with the same reference. `conflicts`: texts that carry different references. `leaked`: training examples that equal
     or nearly equal one of a separate test set, or belong to the group of one. `merged`: rows whose reference became a
-    further one of an earlier row with the same input; they are not lost.
+    further one of an earlier row with the same input; they are not lost. `rare`: labels that are no longer the task's.
     """
 
     rows: int
@@ -29,6 +43,7 @@ class Cleaning:
     conflicts: tuple[str, ...] = ()
     leaked: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
+    rare: RareLabels | None = None
 
     def __add__(self, other: "Cleaning") -> "Cleaning":
         """Return both together."""
@@ -39,6 +54,7 @@ class Cleaning:
             self.conflicts + other.conflicts,
             self.leaked + other.leaked,
             self.merged + other.merged,
+            self.rare or other.rare,
         )
 
 

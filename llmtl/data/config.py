@@ -1,11 +1,21 @@
 """The `data` section of a recipe. Not covered: the seed, which is the recipe's, and the label list, the task's."""
 
+from enum import StrEnum
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 NEAR_DUPLICATE_JACCARD = 0.8
 """Texts at least this alike are near-duplicates: the threshold of Lee et al. (2022), "Deduplicating Training Data Makes
 Language Models Better", section 4.2 (https://arxiv.org/abs/2107.06499). They compare word 5-grams of long documents;
 on short messages `near_duplicates` compares character 3-grams, where 0.8 means one short word differs."""
+
+
+class Rare(StrEnum):
+    """What becomes of a label with too few examples to be split."""
+
+    DROP = "drop"
+    MERGE = "merge"
+    STOP = "stop"
 
 
 class DataConfig(BaseModel):
@@ -64,6 +74,11 @@ class DataConfig(BaseModel):
     dev_fraction: float = Field(default=0.2, gt=0, lt=1, description="The share of examples for choosing (dev).")
     test_fraction: float = Field(
         default=0.3, gt=0, lt=1, description="The share of examples for the final test; unused with test_path."
+    )
+    rare_labels: Rare = Field(
+        default=Rare.DROP,
+        description="What becomes of labels (types) with a single example, which cannot be both learned and tested: "
+        "drop them (a row without another label goes too), merge them into one label 'other', or stop.",
     )
     near_duplicate_threshold: float = Field(
         default=NEAR_DUPLICATE_JACCARD,

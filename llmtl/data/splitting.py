@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from llmtl.data.config import DataConfig
 from llmtl.data.examples import LoadedData
 from llmtl.data.near_duplicates import canonical, clusters
+from llmtl.data.rare_labels import fewest_per_label, rare_labels
 from llmtl.data.table import quoted
 from llmtl.errors import DataError
 from llmtl.kinds.classification import CLASSIFICATION
@@ -48,7 +49,7 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     separate test), or when there are too few clusters of near-duplicates to fill every part.
     """
     examples, test = loaded.examples, loaded.test
-    _require_enough(examples, loaded.kind, least=1 if test is not None else 2)
+    _require_enough(loaded)
     labels = sorted({label for example in examples for label in loaded.kind.strata(example.reference)})
     groups = _clusters(loaded, labels, config.near_duplicate_threshold, seed=seed)
     parts = _assign(groups, np.array(config.fractions))
@@ -123,15 +124,14 @@ def _first_of_labels(examples: tuple[Example, ...], kind: Kind, *, seed: int) ->
     return first
 
 
-def _require_enough(examples: Sequence[Example], kind: Kind, *, least: int) -> None:
-    counts = Counter(label for example in examples for label in kind.named(example.reference))
-    short = sorted(label for label, count in counts.items() if count < least)
+def _require_enough(loaded: LoadedData) -> None:
+    least = fewest_per_label(loaded)
+    short, no_labels = rare_labels(loaded.examples, loaded.kind, least=least)
     if short:
-        mostly = kind.one_label and len(short) > len(counts) / 2
-        hint = " For lists or texts set task.kind to multi-label, extraction or generation." if mostly else ""
+        hint = " For lists or texts set task.kind to multi-label, extraction or generation." if no_labels else ""
         raise DataError(
             f"Too few examples to split for {quoted(short, 5)}: at least {least} a label are needed after removing "
-            f"duplicates; add examples, or merge or remove the label.{hint}"
+            f"duplicates; add examples, or set data.rare_labels to drop or merge.{hint}"
         )
 
 

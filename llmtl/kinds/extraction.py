@@ -6,7 +6,7 @@ A model writes types and texts only. Not covered: nested and discontinuous spans
 
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -114,6 +114,12 @@ class ExtractionKind(Kind):
     def meaning(self, reference: str, plain: Show) -> Hashable:
         """Compare types and texts: places differ between copies that differ in white space."""
         return tuple((span.type, plain(span.text)) for span in read_spans(reference))
+
+    def renamed(self, reference: str, names: Mapping[str, str | None], labels: Sequence[str]) -> str:
+        """Rename the types of spans; spans of a type that is named None go."""
+        del labels
+        found = ((span, names.get(span.type, span.type)) for span in read_spans(reference))
+        return write_spans(replace(span, type=name) for span, name in found if name is not None)
 
     def in_words(self, answer: str) -> str:
         """List types and texts: `date: Friday; people: 4`."""

@@ -243,6 +243,14 @@ class Kind(ABC):
         del plain
         return reference
 
+    def renamed(self, reference: str, names: Mapping[str, str | None], labels: Sequence[str]) -> str | None:
+        """Give labels their new names and take out those named None; None where that leaves no answer.
+
+        `labels` are the task's afterwards, in order.
+        """
+        del labels
+        return names.get(reference, reference)
+
     def in_words(self, answer: str) -> str:
         """Put an answer in a line that a person reads."""
         return answer

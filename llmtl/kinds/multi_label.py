@@ -81,6 +81,11 @@ class MultiLabelKind(Kind):
         """List the labels in the task's order."""
         return read_labels(answer)
 
+    def renamed(self, reference: str, names: Mapping[str, str | None], labels: Sequence[str]) -> str:
+        """Rename within the set."""
+        found = (names.get(label, label) for label in read_labels(reference))
+        return write_labels([label for label in found if label is not None], labels)
+
     def in_words(self, answer: str) -> str:
         """List the labels: `late, rude`."""
         return ", ".join(read_labels(answer)) or "(no label)"

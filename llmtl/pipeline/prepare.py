@@ -9,7 +9,7 @@ from typing import Any
 
 from llmtl.checks import run_checks
 from llmtl.checks.finding import Finding, Level
-from llmtl.data import Cleaning, fingerprint, load_examples, split_examples
+from llmtl.data import Cleaning, fingerprint, load_examples, split_examples, without_rare_labels
 from llmtl.data.unknown import load_unknown
 from llmtl.decision.expected_cost import check_error_costs
 from llmtl.engines import ModelSource
@@ -53,6 +53,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     _require_packages(recipe, strategies)
     progress.say(f"Reading {recipe.data.path}")
     loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind)
+    loaded = without_rare_labels(loaded, recipe.data)
     task = task_of(recipe, loaded.labels)
     check_error_costs(recipe.decision, task)
     split = split_examples(loaded, recipe.data, seed=recipe.seed)
