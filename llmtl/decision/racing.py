@@ -2,8 +2,9 @@
 
 All strategies are scored on the same blocks of dev, in one random order fixed before. After every block, a strategy is
 dropped when it is shown that it cannot be the choice on the *whole* of dev, whatever the remaining examples bring. The
-choice (`choice`) has the least expected regret, of which the margin is the most that being dearer can add. So a strategy
-is out once another is sure to beat it by more than the margin, or a cheaper one at all. The survivors see all of dev.
+choice (`choice`) has the least expected regret, of which the margin is the most that being dearer can add. So a
+strategy is out once another is sure to beat it by more than the margin, or a cheaper one at all. The survivors see all
+of dev.
 
 The evidence against a strategy is the mean, over its rivals, of the wealth of anytime-valid bets
 (`llmtl.metrics.confidence_sequence`) that the rival is better: by more than the margin or, if it is cheaper, at all.
