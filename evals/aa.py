@@ -12,8 +12,6 @@ Not covered: the verdict (`verdicts/`), which corrects for the number of compari
 import argparse
 import gzip
 import json
-import multiprocessing
-import os
 import sys
 import time
 from collections import defaultdict
@@ -27,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
-from written_results import circumstances, write_result
+from written_results import circumstances, in_processes, write_result
 
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
@@ -73,15 +71,10 @@ class Order:
 def main() -> int:
     """Measure and write the result; the exit code is 1 where a way that llmtl goes misses the bar."""
     options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
     logs = measured_on_logs(read_logs(options.logs)) if options.logs.is_file() else None
     wanted = orders(options.pairs, options.seed)
-    if options.workers == 1:
-        found = [simulated(order) for order in wanted]
-    else:
-        with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-            found = pool.map(simulated, wanted, chunksize=20)
+    found = in_processes(simulated, wanted, workers=options.workers, chunksize=20)
     result = {
         "what": "how often a strategy is called different from itself (p <= 0.05), by how many draws are compared",
         **circumstances(["evals/aa.py", *sys.argv[1:]], packages=("numpy", "scipy")),

@@ -20,8 +20,6 @@ tuned models, and metrics other than accuracy.
 import argparse
 import gzip
 import json
-import multiprocessing
-import os
 import sys
 import time
 from collections import defaultdict
@@ -40,7 +38,7 @@ import rules
 import summary
 import truth
 import worlds
-from written_results import circumstances, write_result
+from written_results import circumstances, in_processes, write_result
 
 from llmtl import Evaluation, Role
 from llmtl.task import Draw, Metric
@@ -66,6 +64,16 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Order:
+    """One problem to make from the logs and judge."""
+
+    logs: Path
+    kind: str
+    seed: int
+    number: int
+
+
+@dataclass(frozen=True)
 class Problem:
     """What is decided, and the answers on dev and test: right or wrong, (K, n) on dev, (D, K, n) on test."""
 
@@ -80,11 +88,9 @@ def main() -> int:
     if not options.logs.is_file():
         print(f"There are no logs at {options.logs}; nothing is judged. Give their path with --logs.")
         return 0
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
-    wanted = [(str(options.logs), kind, options.seed, at) for kind in KINDS for at in range(options.problems)]
-    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-        found = pool.starmap(outcome, wanted, chunksize=10)
+    wanted = [Order(options.logs, kind, options.seed, at) for kind in KINDS for at in range(options.problems)]
+    found = in_processes(outcome, wanted, workers=options.workers)
     figures = summary.rule_figures(found)
     result = {
         "what": "llmtl's verdicts and naive rules on real answers of Llama-2-7B, by in-context learning",
@@ -105,10 +111,10 @@ def main() -> int:
     return 0 if all(result["bars"].values()) else 1
 
 
-def outcome(logs: str, kind: str, seed: int, number: int) -> summary.Outcome:
+def outcome(order: Order) -> summary.Outcome:
     """Make one problem and judge every rule on it."""
-    rng = np.random.default_rng((seed, KINDS.index(kind), number))
-    problem = make_problem(kind, read_arms(Path(logs)), rng)
+    rng = np.random.default_rng((order.seed, KINDS.index(order.kind), order.number))
+    problem = make_problem(order.kind, read_arms(order.logs), rng)
     dev, test = evaluations(problem)
     said = {
         summary.LLMTL: rules.llmtl(problem.world, dev, test),
@@ -116,8 +122,8 @@ def outcome(logs: str, kind: str, seed: int, number: int) -> summary.Outcome:
     }
     world = problem.world
     return summary.Outcome(
-        number=number,
-        kind=kind,
+        number=order.number,
+        kind=order.kind,
         metric=world.metric,
         strategies=len(world.names),
         n_dev=world.n_dev,
@@ -127,7 +133,7 @@ def outcome(logs: str, kind: str, seed: int, number: int) -> summary.Outcome:
         power=None,
         evaluations=None,
         rising=True,
-        drawn=kind == "two-draws",
+        drawn=order.kind == "two-draws",
         judged={name: truth.judge(world, verdict, rules.CONFIG.margin) for name, verdict in said.items()},
     )
 

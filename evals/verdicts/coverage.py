@@ -5,8 +5,6 @@ its own seed, so that it is the same whatever the number of workers.
 """
 
 import argparse
-import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -70,14 +68,10 @@ class Sampled:
 def main() -> int:
     """Measure and write the result; the exit code is always 0, the README discusses the figures."""
     options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
     wanted = orders(options.worlds, options.seed)
-    if options.workers == 1:
-        found = [sample for order in wanted for sample in sampled(order)]
-    else:
-        with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-            found = [sample for samples in pool.map(sampled, wanted, chunksize=4) for sample in samples]
+    samples = written_results.in_processes(sampled, wanted, workers=options.workers, chunksize=4)
+    found = [sample for each in samples for sample in each]
     result = {
         "what": "coverage of the intervals and level of the test of macro-F1, in worlds whose truth is known",
         **written_results.circumstances(["evals/verdicts/coverage.py", *sys.argv[1:]], packages=("numpy", "scipy")),

@@ -8,8 +8,6 @@ world draws from its own seed, so that it is the same whatever the number of wor
 
 import argparse
 import math
-import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -78,14 +76,9 @@ class Decided:
 def main() -> int:
     """Measure and write the result; the exit code is 1 where an interval contradicts its test."""
     options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
     wanted = orders(options.worlds, options.macro_f1_worlds, options.seed)
-    if options.workers == 1:
-        found = [decided(order) for order in wanted]
-    else:
-        with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-            found = pool.map(decided, wanted, chunksize=10)
+    found = written_results.in_processes(decided, wanted, workers=options.workers)
     result = {
         "what": "simultaneous coverage of the intervals of differences, and whether the chances to settle come true",
         **written_results.circumstances(

@@ -5,8 +5,6 @@ that it is the same whatever the number of workers.
 """
 
 import argparse
-import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -77,11 +75,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--name", default=NAME, help="the name of the result")
     options = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     start = time.perf_counter()
     seeds = [(options.seed, number) for number in range(options.worlds)]
-    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-        found = pool.map(outcome, seeds, chunksize=10)
+    found = written_results.in_processes(outcome, seeds, workers=options.workers)
     result = {
         "what": "llmtl's choice by expected total cost in worlds whose truth is known, against simpler rules",
         **written_results.circumstances(["evals/verdicts/error_costs.py", *sys.argv[1:]], packages=("numpy", "scipy")),

@@ -7,8 +7,6 @@ file explains the design. Every task draws from its own seed, so that it is the 
 """
 
 import argparse
-import multiprocessing
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -137,14 +135,9 @@ KINDS: dict[str, Callable[[Floats, float, np.random.Generator], tuple[Floats, Fl
 def main() -> int:
     """Measure and write the result; the exit code says whether the bars are met."""
     options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
     wanted = orders(options.tasks, options.seed)
-    if options.workers == 1:
-        found = [judged(order) for order in wanted]
-    else:
-        with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
-            found = pool.map(judged, wanted, chunksize=8)
+    found = written_results.in_processes(judged, wanted, workers=options.workers, chunksize=8)
     result = {
         "what": "promises about the error of what is left to a strategy, in tasks whose truth is known",
         **written_results.circumstances(["evals/verdicts/selective.py", *sys.argv[1:]], packages=("numpy", "scipy")),
@@ -267,11 +260,11 @@ def _evaluation(name: str, split: str, drawn: Drawn, part: slice, groups: NDArra
 def _flattered(dev: Evaluation, rng: np.random.Generator) -> Evaluation:
     from dataclasses import replace
 
-    mended = tuple(
+    fixed = tuple(
         replace(item, answer="right") if item.answer == "wrong" and rng.random() < 1 / 3 else item
         for item in dev.predictions
     )
-    return replace(dev, predictions=mended)
+    return replace(dev, predictions=fixed)
 
 
 def _truth(population: Drawn, threshold: float | None) -> Said:

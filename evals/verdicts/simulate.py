@@ -5,22 +5,15 @@ the number of workers.
 """
 
 import argparse
-import json
-import multiprocessing
-import os
-import platform
-import shlex
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import rules
 import summary
 import truth
@@ -28,7 +21,9 @@ import worlds
 
 from llmtl.task import Metric
 
-RESULT = Path(__file__).parents[1] / "results" / "verdicts.json"
+sys.path.append(str(Path(__file__).parents[1]))
+written_results = import_module("written_results")
+
 SEED = 20261123
 
 
@@ -44,18 +39,18 @@ class Order:
 def main() -> int:
     """Judge all worlds and write the result; exit code 0 if all bars are met."""
     options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # the workers, which are new processes, inherit it
     start = time.perf_counter()
-    found = run(orders(options.worlds, options.macro_f1_worlds, options.seed), workers=options.workers)
+    wanted = orders(options.worlds, options.macro_f1_worlds, options.seed)
+    found = written_results.in_processes(outcome, wanted, workers=options.workers)
     result = {
-        "what": "llmtl's verdicts in worlds whose truth is known, against four naive rules",
-        **_circumstances(sys.argv, time.perf_counter() - start),
+        "what": "llmtl's verdicts in worlds whose truth is known, against five naive rules",
+        **written_results.circumstances(["evals/verdicts/simulate.py", *sys.argv[1:]], packages=("numpy", "scipy")),
+        "seconds": round(time.perf_counter() - start, 1),
         "design": _design(options),
         **summary.summarise(found),
     }
-    options.out.parent.mkdir(exist_ok=True)
-    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(summary.text(result))
+    print(written_results.write_result(options.name, result).name)
     return 0 if all(result["bars"].values()) else 1
 
 
@@ -67,14 +62,6 @@ def orders(accuracy: int, macro_f1: int, seed: int) -> list[Order]:
         kinds = [list(worlds.KINDS)[int(np.searchsorted(ends, at, side="right"))] for at in range(number)]
         made += [Order(kind, metric, (seed, len(made) + at)) for at, kind in enumerate(kinds)]
     return made
-
-
-def run(wanted: list[Order], *, workers: int) -> list[summary.Outcome]:
-    """Judge the worlds; outcomes come in order."""
-    if workers == 1:
-        return [outcome(order) for order in wanted]
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        return pool.map(outcome, wanted, chunksize=10)
 
 
 def outcome(order: Order) -> summary.Outcome:
@@ -129,25 +116,13 @@ def _design(options: argparse.Namespace) -> Mapping[str, Any]:
     }
 
 
-def _circumstances(command: list[str], seconds: float) -> dict[str, Any]:
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(["python", "evals/verdicts/simulate.py", *command[1:]]),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("llmtl", "numpy", "scipy")},
-        "device": f"CPU, {psutil.cpu_count()} cores",
-        "load_average": [round(value, 2) for value in psutil.getloadavg()],
-        "seconds": round(seconds, 1),
-    }
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Judge the verdict in worlds whose truth is known.")
     parser.add_argument("--worlds", type=int, default=2400, help="worlds scored by accuracy")
     parser.add_argument("--macro-f1-worlds", type=int, default=240, help="further worlds scored by macro-F1")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--out", type=Path, default=RESULT, help="the file to write the result to")
+    parser.add_argument("--name", default="verdicts", help="the name of the result")
     return parser.parse_args()
 
 

@@ -85,7 +85,7 @@ def automated(
     config: DecisionConfig,
     unknown: Mapping[str, Sequence[Prediction]] | None = None,
 ) -> tuple[Automated, ...]:
-    """Return what test shows, for every strategy that was tested; `unknown` are predictions on inputs of no label."""
+    """Say what test shows, for every strategy that was tested; `unknown` are predictions on inputs of no label."""
     return tuple(
         _automated(ladder, test[ladder.strategy], config.max_error_automated, (unknown or {}).get(ladder.strategy, ()))
         for ladder in ladders

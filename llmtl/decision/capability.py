@@ -107,7 +107,7 @@ def _incapable(
     margin: float,
     nor: tuple[str, ...],
 ) -> Incapable | None:
-    """Return what is found of one model, or None where one of its strategies works."""
+    """Say what is found of one model, or None where one of its strategies works."""
     silent = [item.failed / item.n >= MOST_FAILED for item in items]
     idle = [_no_better(item, metric, level=levels[item.strategy], margin=margin) for item in items]
     if not all(fails or no_better for fails, no_better in zip(silent, idle, strict=True)):

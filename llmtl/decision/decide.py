@@ -114,7 +114,7 @@ def _decision(
 
 
 def _value_of_accuracy(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation]) -> ValueOfAccuracy | None:
-    """Return which strategy is the best at which cost of an error, of those that were tested and may be chosen."""
+    """Say which strategy is the best at which cost of an error, of those that were tested and may be chosen."""
     spent = spending_of(ranking.evaluations, ranking.prices, choice.labels_used)
     compared = [test[name] for name in ranking.names() if name in test and name in spent and name not in choice.barred]
     there = {item.strategy for item in compared}

@@ -242,7 +242,7 @@ def _priced(evaluation: Evaluation, wrong: Floats, costs: ErrorCosts) -> Floats:
 
 
 def _worst(wrong: Sequence[Floats], priced: Sequence[Floats], usd: float) -> float:
-    """Return what an unknown error costs: as much as those seen did on average, or `usd` where none was."""
+    """Say what an unknown error costs: as much as those seen did on average, or `usd` where none was."""
     errors = sum(float(each.sum()) for each in wrong)
     return sum(float(each.sum()) for each in priced) / errors if errors else usd
 

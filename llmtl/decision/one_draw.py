@@ -51,7 +51,7 @@ def sd_of_one_draw(evaluation: Evaluation, metric: Metric) -> float:
 def single_draws(
     test: Iterable[Evaluation], compared: Collection[str], metric: Metric
 ) -> tuple[OneDraw | UnknownDraws, ...]:
-    """Return what to say of those that are compared and were drawn once."""
+    """Say what to say of those that are compared and were drawn once."""
     once = [item for item in test if item.strategy in compared and not item.seed_predictions]
     spreads = ((item, sd_of_one_draw(item, metric)) for item in once)
     found: list[OneDraw | UnknownDraws] = [OneDraw(item.strategy, item.draw, sd) for item, sd in spreads if sd > 0]

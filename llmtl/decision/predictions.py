@@ -71,7 +71,7 @@ class StrategyFile:
 
     @property
     def draw(self) -> Draw:
-        """Return what a draw is, as all rows say."""
+        """Say what a draw is, as all rows say."""
         return self.first[0].row.draw or Draw.UNKNOWN
 
     @property

@@ -105,7 +105,7 @@ class _Allowed:
 def _allowed(
     bench: Bench, strategy: AnyStrategy, measured: tuple[Evaluation, Path], number: int, dev: Evaluation | None
 ) -> _Allowed:
-    """Return what draws the recipe's spend limit leaves room for; kept, so that no change of price draws again."""
+    """Say what draws the recipe's spend limit leaves room for; kept, so that no change of price draws again."""
     config, wanted = strategy.config, number - 1
     if strategy.facts.runs is not Runs.PROVIDER or not isinstance(config, EndpointConfig) or config.max_usd is None:
         return _Allowed(wanted)
@@ -129,5 +129,5 @@ def _allowed(
 
 
 def _usd(pricing: Pricing, evaluation: Evaluation) -> float:
-    """Return what a provider was paid for the answers of an evaluation."""
+    """Say what a provider was paid for the answers of an evaluation."""
     return (pricing.per_1k(evaluation) or 0.0) * evaluation.n / 1000

@@ -195,6 +195,6 @@ class Bench:
 
 
 def draw_of(facts: Facts, served: Served) -> Draw:
-    """Return what another draw of a fitted strategy is: of a provider's model that is shown examples, other ones."""
+    """Say what another draw of a fitted strategy is: of a provider's model that is shown examples, other ones."""
     shown = isinstance(served, ProviderServed) and served.prompt.demonstrations
     return Draw.DEMONSTRATIONS if facts.draw is Draw.REPLIES and shown else facts.draw

@@ -93,7 +93,7 @@ class Run:
         return self._predictors[name]
 
     def cascade(self, name: str) -> Cascade | None:
-        """Return what the strategy of that name is composed of; None for one that was fitted."""
+        """Say what the strategy of that name is composed of; None for one that was fitted."""
         trace = finding(self.fit(name).findings, CascadeTrace)
         return None if trace is None else Cascade(trace.first, trace.then, trace.threshold)
 

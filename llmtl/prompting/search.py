@@ -171,7 +171,7 @@ class _Race:
 
 
 def _rank(one: tuple[Candidate, TriedPrompt, tuple[Prediction, ...]]) -> tuple[int, int, int, int]:
-    """Return what decides between equal scores."""
+    """Say what decides between equal scores."""
     return one[1].rotations, one[1].shots, one[1].instruction, one[1].seed
 
 

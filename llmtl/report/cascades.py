@@ -9,7 +9,7 @@ from llmtl.report import wording
 
 
 def sentence(trace: CascadeTrace) -> str:
-    """Return who answers what."""
+    """Say who answers what."""
     answered = wording.percent(1 - trace.passed_on)
     return (
         f"{trace.name}: {trace.first} answers what it gives a probability of at least {trace.threshold:.3g} "
@@ -18,12 +18,12 @@ def sentence(trace: CascadeTrace) -> str:
 
 
 def of_winner(decision: Decision) -> str:
-    """Return who answers what in the winner; empty where it is not a cascade."""
+    """Say who answers what in the winner; empty where it is not a cascade."""
     return next((sentence(trace) for trace in decision.choice.cascades if trace.name == decision.winner), "")
 
 
 def told(decision: Decision) -> tuple[str, ...]:
-    """Return who answers what in each cascade, and how all of them were composed and measured; nothing without any."""
+    """Say who answers what in each cascade, and how all of them were composed and measured; nothing without any."""
     traces = decision.choice.cascades
     if not traces:
         return ()

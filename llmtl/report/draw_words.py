@@ -50,7 +50,7 @@ def drawn_once(decision: Decision) -> list[str]:
 
 
 def caution(item: OneDraw | UnknownDraws, words: Words) -> str:
-    """Return what to know of strategies that were drawn once."""
+    """Say what to know of strategies that were drawn once."""
     match item:
         case OneDraw(strategy, draw, sd):
             return (

@@ -62,7 +62,7 @@ def intervals_are(decision: Decision) -> str:
 
 
 def _race(decision: Decision) -> list[str]:
-    """Return what became of the race on dev, if anybody left it."""
+    """Say what became of the race on dev, if anybody left it."""
     dropped = decision.choice.dropped
     if not dropped:
         return []
@@ -75,7 +75,7 @@ def _race(decision: Decision) -> list[str]:
 
 
 def _searched(decision: Decision) -> str:
-    """Return what had been scored on dev before the race, by those that left it."""
+    """Say what had been scored on dev before the race, by those that left it."""
     prompts = sum(drop.tried for drop in decision.choice.dropped)
     asked = sum(drop.tried * drop.searched for drop in decision.choice.dropped)
     if not prompts:
@@ -87,14 +87,14 @@ def _searched(decision: Decision) -> str:
 
 
 def _repeats(decision: Decision) -> list[str]:
-    """Return which strategies were measured several times, and which once though chance decides a part of them."""
+    """Say which strategies were measured several times, and which once though chance decides a part of them."""
     several = (item for item in decision.strategies if item.test and item.test.seeds > 1)
     repeats = [f"{draw_words.repeated(item)} The first one is served." for item in several]
     return repeats + draw_words.drawn_once(decision)
 
 
 def _sharpness(decision: Decision) -> list[str]:
-    """Return what test could find; a warning says it where that is nothing."""
+    """Say what test could find; a warning says it where that is nothing."""
     found = decision.minimum_detectable_difference
     if found >= 1:
         return []

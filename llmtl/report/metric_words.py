@@ -102,12 +102,12 @@ def shown_ends(found: Comparison) -> tuple[float, float]:
 
 
 def excludes_zero(found: Comparison) -> bool:
-    """Return whether an end at 0 of the printed interval does not belong to it."""
+    """Say whether an end at 0 of the printed interval does not belong to it."""
     return found.ci_simultaneous is not None and found.ci_simultaneous.excludes_zero
 
 
 def interval_name(found: Comparison) -> str:
-    """Return what the printed interval is: `95% simultaneous interval`; that of the only comparison is just one."""
+    """Say what the printed interval is: `95% simultaneous interval`; that of the only comparison is just one."""
     together = found.ci_simultaneous
     if together is None:
         return "95% interval"

@@ -46,7 +46,7 @@ class Case:
         ]
 
     def unable(self, name: str) -> Incapable | None:
-        """Return what was found of the model of a strategy, if it cannot do the task."""
+        """Say what was found of the model of a strategy, if it cannot do the task."""
         found = (item for item in self.decision.cautions if isinstance(item, Incapable))
         return next((item for item in found if name in item.strategies), None)
 

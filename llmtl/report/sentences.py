@@ -306,7 +306,7 @@ def _caution(case: Case, item: Caution) -> str:
 
 
 def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws) -> str:
-    """Return what strategies cannot do, or what their draws leave open."""
+    """Say what strategies cannot do, or what their draws leave open."""
     match item:
         case Incapable() | AllZero():
             return claims.warning(item, case.words, winner=case.decision.winner)

@@ -49,7 +49,7 @@ class WrongAnswers:
 
 
 def wrong_answers_of(decision: Decision, kind: Kind) -> WrongAnswers | None:
-    """Return what is said of the value of accuracy, or None where it is not known."""
+    """Say what is said of the value of accuracy, or None where it is not known."""
     value = decision.value_of_accuracy
     if value is None:
         return None
@@ -69,7 +69,7 @@ def wrong_answers_of(decision: Decision, kind: Kind) -> WrongAnswers | None:
 
 
 def advice(value: ValueOfAccuracy) -> str:
-    """Return which strategy to use at which cost of an error, the dearest errors first, in one sentence."""
+    """Say which strategy to use at which cost of an error, the dearest errors first, in one sentence."""
     if not value.switches:
         best = best_of(value)[0]
         return (

@@ -95,7 +95,7 @@ def compose(dev: Sequence[Evaluation], rules: Composing) -> tuple[Composed, ...]
 
 
 def pairs(dev: Sequence[Evaluation], rules: Composing) -> list[tuple[Evaluation, Evaluation]]:
-    """Return whose cascades are tried, the best second member first."""
+    """Say whose cascades are tried, the best second member first."""
     pricing = Pricing(rules.prices)
 
     def score(item: Evaluation) -> float:
@@ -270,7 +270,7 @@ def _either(first: Prediction, then: Prediction, threshold: float) -> Prediction
 
 
 def _use(member: Evaluation, seen: NDArray[np.bool_]) -> MemberUse:
-    """Return what a member uses for the requests that it sees, spread over all."""
+    """Say what a member uses for the requests that it sees, spread over all."""
     share = float(seen.mean())
     seconds = np.array([item.seconds for item in member.predictions])
     # of the seconds of all together, its share by the examples' own, since longer inputs take longer
@@ -354,7 +354,7 @@ class CascadePredictor:
 
 
 def facts_of_cascade(cascade: Cascade, first: Facts, then: Facts) -> Facts:
-    """Return what a cascade says about itself."""
+    """Say what a cascade says about itself."""
     return Facts(
         name=cascade.name,
         role=Role.CASCADE,

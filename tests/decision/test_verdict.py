@@ -54,14 +54,6 @@ def test_a_tie_is_won_by_the_cheaper_rival_where_dev_and_test_together_make_it_t
     assert (decision.verdict, decision.winner, decision.chosen_before_test) == (Verdict.TIE, "zero-shot", "qlora")
 
 
-def test_a_tied_rival_that_is_not_believed_to_beat_the_baseline_cannot_win():
-    n = 60
-    dev = {"tfidf": exactly(0.78, n), "zero-shot": exactly(0.78, n, offset=3), "qlora": exactly(0.9, n)}
-    test = {"tfidf": exactly(0.6, n), "zero-shot": exactly(0.71, n, offset=15), "qlora": exactly(0.85, n)}
-    decision = run(dev, test, config=CONFIG.model_copy(update={"margin": 0.3}))
-    assert (decision.verdict, decision.winner) != (Verdict.TIE, "zero-shot")
-
-
 def test_the_baseline_wins_when_no_language_model_is_better_by_the_margin():
     decision = run(*both(200, majority=0.2, tfidf=0.97, zero_shot=0.6, qlora=0.93))
     assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
@@ -319,6 +311,7 @@ def test_an_equal_rival_is_rarely_shown_worse():
     """zero-shot equals qlora and costs less: qlora is adopted over it at most 5% of the time."""
     decisions = rulings({"tfidf": 0.5, "zero-shot": 0.85, "qlora": 0.85}, worlds=300, n_dev=60, n_test=150, seed=36)
     assert sum(decision.verdict is Verdict.ADOPT and decision.winner == "qlora" for decision in decisions) <= 24
+    # used all the same in 78% of them, since a dearer one that is ahead by luck stays in play: 210 is 3 errors below
     assert sum(decision.winner == "zero-shot" and decision.verdict in LLM_VERDICTS for decision in decisions) >= 210
 
 

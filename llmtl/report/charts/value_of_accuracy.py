@@ -92,7 +92,7 @@ def _line(item: ErrorRate, value: ValueOfAccuracy, plot: Plot, *, months: float,
 
 
 def _pieces(value: ValueOfAccuracy, plot: Plot) -> list[tuple[str, float, float]]:
-    """Return who is the best between which costs, within the axis."""
+    """Say who is the best between which costs, within the axis."""
     inside = [min(max(switch.usd_per_error, plot.across.low), plot.across.high) for switch in value.switches]
     ends = [plot.across.low, *inside, plot.across.high]
     return [(name, low, high) for name, (low, high) in zip(best_of(value), pairwise(ends), strict=True) if high > low]

@@ -194,7 +194,7 @@ def _bundle(job: Writing, base: BaseModel | None) -> Bundle:
 
 
 def _first(source: BundleSource) -> AnswersFirst | None:
-    """Return what answers before the winner's weights are asked, where the winner is a cascade."""
+    """Say what answers before the winner's weights are asked, where the winner is a cascade."""
     if source.first is None:
         return None
     first = source.first.strategy

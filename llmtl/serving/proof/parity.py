@@ -104,7 +104,7 @@ def judge(
 
 
 def _abstains_otherwise(row: Recorded, answer: Replayed, threshold: float) -> bool:
-    """Return whether an input was left to a person that should not have been, or the reverse, by more than rounding."""
+    """Say whether an input was left to a person that should not have been, or the reverse, by more than rounding."""
     if row.prediction is None or answer.predict is None:
         return False  # it failed here or there: the answers say so
     certainty = row.probabilities.get(row.prediction, 0.0)

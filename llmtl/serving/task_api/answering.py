@@ -73,12 +73,12 @@ class PassingOn:
         return [next(rest) if answer is None else answer for answer in found]
 
     def prompt(self, text: str) -> str | None:
-        """Return what a language model is given for a text; None for one that the first strategy is sure of."""
+        """Say what a language model is given for a text; None for one that the first strategy is sure of."""
         return self._then.prompt(text) if self._first.now([text]) == [None] else None
 
     @property
     def paid(self) -> Paid | None:
-        """Return what a provider was paid so far for what was passed on."""
+        """Say what a provider was paid so far for what was passed on."""
         return self._then.paid
 
     def close(self) -> None:

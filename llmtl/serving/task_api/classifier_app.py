@@ -136,7 +136,7 @@ class ClassifierServer:
         return self._answering.paid
 
     def _said(self, prediction: Prediction, abstains: Abstaining | None) -> tuple[str, Mapping[str, float]]:
-        """Return what a chat says, with the probability of every label; raises `RequestError` (422) for a failure."""
+        """Say what a chat says, with the probability of every label; raises `RequestError` (422) for a failure."""
         if abstains is not None and abstains.leaves(prediction.certainty):
             return abstains.text, {}
         if prediction.failure is not None:
@@ -222,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answering(bundle: Bundle, folder: Path, environment: Mapping[str, str]) -> Answering:
-    """Return who answers: the winner or, of a cascade, both of its members."""
+    """Say who answers: the winner or, of a cascade, both of its members."""
     winner = (
         Provider(bundle, read_hosted(folder, environment))
         if bundle.winner.weights is Weights.HOSTED

@@ -218,7 +218,7 @@ class TaskRoutes:
         await predictions_response(strategy, rows)(scope, receive, send)
 
     async def _sure(self, strategy: ServedStrategy, texts: Sequence[str]) -> list[Prediction | None]:
-        """Return what the first strategy of a cascade is sure of; None for each text that vLLM has to answer."""
+        """Say what the first strategy of a cascade is sure of; None for each text that vLLM has to answer."""
         if self._first is None or strategy is not self._catalogue.bundle.winner:
             return [None] * len(texts)
         return await self._first.of(texts)
