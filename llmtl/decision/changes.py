@@ -45,7 +45,16 @@ def would_change(
     `points` are the break-even points, `seed` is that of the beliefs that the choice rests on.
     """
     comparable = {*choice.within_margin, *chain(*ruling.pairs)}
-    crossing = [point for point in points if {point.cheaper_below, point.cheaper_above} <= comparable]
+    crossing = [
+        point
+        for point in points
+        if {point.cheaper_below, point.cheaper_above} <= comparable
+        # at the expected volume, costs within noise of each other are the same: neither is called cheaper
+        and (
+            ranking.surely_cheaper(point.cheaper_below, point.cheaper_above)
+            or ranking.surely_cheaper(point.cheaper_above, point.cheaper_below)
+        )
+    ]
     found: list[Change] = [] if settling.more is None else [MoreExamples(settling.more, settling.chance)]
     found += [] if settling.for_margin is None else [EnoughForMargin(settling.for_margin)]
     found += map(MoreRequests, crossing)

@@ -252,6 +252,18 @@ def test_break_even_names_the_volume_where_total_costs_cross():
     assert run(*both(150, tfidf=0.5, few_shot=0.9, qlora=0.9), prices=many).winner == "qlora"
 
 
+def test_of_costs_that_cannot_be_told_apart_neither_is_called_cheaper():
+    """5 USD of training pay off after 167,000 requests, and after 180,000 the totals are still within noise."""
+    outcomes = both(150, tfidf=0.5, few_shot=0.9, qlora=0.9)
+    near, far = (
+        run(*outcomes, prices=PriceConfig(requests_per_month=requests / 12, months=12))
+        for requests in (180_000, 1_200_000)
+    )
+    assert [item.requests for item in near.break_even] == [item.requests for item in far.break_even]
+    assert not any(isinstance(item, MoreRequests) for item in near.changes)
+    assert any(isinstance(item, MoreRequests) for item in far.changes)
+
+
 def test_a_missing_test_evaluation_is_an_error():
     dev, test = both(50, tfidf=0.5, qlora=0.9)
     on_dev, on_test = evaluations(dev, "dev"), evaluations({"qlora": test["qlora"]}, "test")
