@@ -8,7 +8,7 @@ bounds and tests agree.
 An answer is an error unless it is exactly right: every label, every span. A strategy whose confidence is not shown to
 be higher where it is right gets no threshold: it can be trusted with everything or with nothing.
 
-Not covered: words (`llmtl.report.automation`), serving the threshold (`llmtl.serving`).
+Not covered: words (`llmtl.report.promises`), serving the threshold (`llmtl.serving`).
 """
 
 import math

@@ -24,6 +24,7 @@ from llmtl.task import RIGHT_OR_WRONG, Metric
 MOST_FAILED = 0.5
 """A strategy that fails on this share of test or more does not answer."""
 BLUNT = 0.10
+"""By how much an interval may reach above chance: a wider one leaves room for a model that works."""
 SHUFFLES = 5
 """Each deals out all answers, so the mean over a few varies little."""
 
