@@ -119,12 +119,19 @@ def outcome(seed: tuple[int, int]) -> Outcome:
         regret_share={name: usd / float(truth.min()) for name, usd in regret.items()},
         best={name: usd <= 1e-9 * float(truth.min()) for name, usd in regret.items()},
         verdict=decided.verdict.value,
-        false_adopt=decided.verdict is Verdict.ADOPT and bool(truth[picks[0]] >= truth[world.is_baseline].min()),
+        false_adopt=decided.verdict is Verdict.ADOPT and _not_better(world, picks[0], truth),
         false_baseline=decided.verdict is Verdict.BASELINE and bool(truth[picks[0]] > truth[~world.is_baseline].min()),
         stated=_stated(world, decided, truth),
         totals=_totals_held(world, decided, truth),
         switches=_switches_held(world, unaware),
     )
+
+
+def _not_better(world: worlds.World, winner: int, truth: worlds.Floats) -> bool:
+    """Say whether a baseline's true total is as low; the cheapest to use takes its place where there is no baseline."""
+    rivals = world.is_baseline if world.is_baseline.any() else world.usd_total == world.usd_total.min()
+    others = rivals & (np.arange(len(truth)) != winner)
+    return bool((truth[winner] >= truth[others]).any())
 
 
 def _decide(world: worlds.World, made: Mapping[str, Sequence[Any]], config: DecisionConfig) -> Decision:
