@@ -23,6 +23,7 @@ from llmtl.engines.transformers.quiet import own_randomness, quiet
 from llmtl.errors import TrainingError
 from llmtl.findings import TrainingPoint
 from llmtl.progress import Progress
+from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.config import AdapterTrainingConfig
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
 from llmtl.tuning.tokenized import TokenizedExample
@@ -82,7 +83,7 @@ def train(job: TrainingJob) -> TrainingOutcome:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     while True:
-        with quiet(), own_randomness():
+        with quiet(), own_randomness(), answers_only():
             outcome = _attempt(job, batch, math.ceil(whole / batch))
         _free_memory()
         if outcome is not None:
