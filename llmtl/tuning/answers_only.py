@@ -1,8 +1,8 @@
 """Score only the tokens of answers while training on a CPU.
 
-TRL 1.16 puts every position of a batch through the output head where Triton is missing, prompts included, and drops their
-losses afterwards (`trl.trainer.utils.add_fused_lm_head`): with short answers and a small model that takes more than half
-of a step. Not covered: GPUs, on which TRL leaves the prompts out itself.
+Where Triton is missing, TRL 1.16 puts every position of a batch through the output head, prompts included, and drops
+their losses afterwards (`trl.trainer.utils.add_fused_lm_head`): with short answers and a small model that takes more
+than half of a step. Not covered: GPUs, on which TRL leaves the prompts out itself.
 """
 
 from collections.abc import Iterator
