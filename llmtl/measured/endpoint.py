@@ -101,5 +101,10 @@ class Served:
     accepted_drift: bool = False
     paid: Paid | None = None
 
+    @property
+    def alone(self) -> Load | None:
+        """Pick the load of one request at a time; None where it was not measured."""
+        return self.loads[0] if self.loads and self.loads[0].concurrency == 1 else None
+
 
 SERVED = TypeAdapter(Served)

@@ -1,8 +1,7 @@
 """The report of a finished run, made from what its folder holds: one way to make it, after the run and after serving.
 
-Once the run has been served (`serving.json`), the cost and latency of the served strategy are those of the live
-endpoint, and what follows from them (totals, break-even) is worked out again; `decision.json` stays as it was written.
-Not covered: measuring a live endpoint (`llmtl.serving`).
+The decision is final. Once the run has been served (`serving.json`), what the live endpoint takes stands beside what
+was measured offline, and enters no comparison. Not covered: measuring a live endpoint (`llmtl.serving`).
 """
 
 from collections.abc import Mapping
@@ -12,22 +11,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llmtl.checks.finding import Finding
-from llmtl.costs import PriceConfig, Pricing, StatedCost
-from llmtl.decision.decide import decide
-from llmtl.decision.detectable import break_evens
-from llmtl.decision.eligibility import broken_by
-from llmtl.decision.outcome import Decision
-from llmtl.decision.ranking import Ranking
+from llmtl.decision.config import DecisionConfig
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
-from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
-from llmtl.report import ReportContent, Summary, cascades, markdown, serving, summarize, write_html
+from llmtl.report import ReportContent, Summary, cascades, markdown, serving, write_html
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.content import Skipped, SkipReason
-from llmtl.report.sentences import constraints_broken
 from llmtl.report.wrong_answers import advice
 from llmtl.store import read_json, write_text
 from llmtl.strategies.table import sending_away
@@ -44,14 +36,13 @@ def refresh_report(folder: Path) -> None:
 
 
 def report_content(run: Run) -> ReportContent:
-    """Return what the report of a run shows; its `decision` has the served cost and latency if the run was served."""
+    """Gather what the report of a run shows."""
     findings, skipped = _kept(run)
     served = read_served(run)
-    decision, summary = as_served(run, served) if served else (run.decision, run.summary)
     return ReportContent(
         task=run.task,
-        decision=decision,
-        summary=summary,
+        decision=run.decision,
+        summary=_with_serving(run.summary, served, run.recipe.decision) if served else run.summary,
         evaluations=(*run.evaluations, *run.left),
         test_examples=read_examples(run.folder, "test"),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
@@ -97,51 +88,13 @@ def read_served(run: Run) -> Served | None:
     return served if served.task == run.task.name and served.strategy in known else None
 
 
-def as_served(run: Run, served: Served) -> tuple[Decision, Summary]:
-    """Return the decision with the served strategy's cost and latency, what follows from them, and its sentences.
-
-    Verdict and winner stay: they were decided once, on what was measured offline. Where the served cost would have
-    decided otherwise, or breaks a limit of the recipe, a warning says so.
-    """
-    config, prices = run.recipe.decision, run.recipe.prices
-    dev = [_at(served, item, prices) for item in run.evaluations if item.split == "dev"]
-    test = [item for item in run.evaluations if item.split == "test"]
-    left = [_at(served, item, prices) for item in run.left]
-    again = decide(run.task, run.decision.choice, dev=dev, test=test, config=config, prices=prices, dropped=left)
-    kept = run.decision  # what can be left to a strategy does not hang on how it is served
-    again = replace(again, max_error_automated=kept.max_error_automated, automation=kept.automation)
-    same = (again.verdict, again.winner) == (run.decision.verdict, run.decision.winner)
-    eligible = [result.name for result in run.decision.strategies if result.eligible]
-    broken = [found for item in dev if item.strategy == served.strategy and (found := broken_by(item, config, prices))]
-    sentences = summarize(again) if same else run.summary
-    decision = replace(
-        run.decision,
-        strategies=again.strategies,
-        break_even=break_evens(Ranking((*dev, *left), run.task.metric, prices), eligible, run.decision.winner),
-        changes=again.changes if same else run.decision.changes,
-    )
-    summary = replace(
-        sentences,
-        reasons=(*sentences.reasons, serving.basis(served)),
-        warnings=(
-            *run.summary.warnings,
-            *([] if same else [serving.otherwise(served, again)]),
-            *(f"As served, {served.strategy} could not have been chosen: {constraints_broken(it)}." for it in broken),
-        ),
-    )
-    return decision, summary
-
-
-def _at(served: Served, evaluation: Evaluation, prices: PriceConfig) -> Evaluation:
-    """Return the evaluation with what was measured of the live endpoint, if it is the served strategy's."""
-    if evaluation.strategy != served.strategy:
-        return evaluation
-    alone = served.loads[0] if served.loads and served.loads[0].concurrency == 1 else None
+def _with_serving(summary: Summary, served: Served, limits: DecisionConfig) -> Summary:
+    """Add what the live endpoint takes to the reasons, and a warning where that breaks a limit of the recipe."""
+    broken = serving.limit_broken(served, limits)
     return replace(
-        evaluation,
-        stated=StatedCost(served.usd_per_1k_requests / 1000, Pricing(prices).fitting(evaluation)),
-        p50_ms=alone.p50_ms if alone else evaluation.p50_ms,
-        p95_ms=alone.p95_ms if alone else evaluation.p95_ms,
+        summary,
+        reasons=(*summary.reasons, serving.basis(served)),
+        warnings=(*summary.warnings, *([broken] if broken else [])),
     )
 
 

@@ -44,8 +44,8 @@ class ReportContent:
     `summary` says the decision in sentences. `evaluations` holds dev and test evaluations of every strategy that ran;
     `fit_findings` what fitting each one found out, by name; `skipped` the strategies that did not run and why;
     `provenance` name-value pairs (model, versions, device, seeds, fingerprints, times). `served` is what the live
-    endpoint was measured to do, if there was one; the decision's cost and latency of that strategy are then those of
-    the endpoint. `prices` and `limits` are the recipe's; `curves` and `noise` what labelling more would bring, and
+    endpoint was measured to do, if there was one; the decision's costs and latencies are measured offline all the same.
+    `prices` and `limits` are the recipe's; `curves` and `noise` what labelling more would bring, and
     whether wrong labels decided; `judging` a judge's second opinion on the comparisons;
     `spending` what making the decision took.
     """

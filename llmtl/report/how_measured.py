@@ -4,7 +4,7 @@ Not covered: what came out (`sentences`, `rules`).
 """
 
 from llmtl.decision.outcome import Decision
-from llmtl.report import cascades, draw_words, serving, wording
+from llmtl.report import cascades, draw_words, wording
 from llmtl.report.content import ReportContent
 
 
@@ -29,7 +29,6 @@ def lines(content: ReportContent) -> tuple[str, ...]:
         *_repeats(decision),
         *_sharpness(decision),
         "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
-        *([] if content.served is None else [serving.basis(content.served)]),
     )
 
 

@@ -182,7 +182,7 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
         prompt_tokens=dev.prompt_tokens_per_request,
         cached_tokens=dev.cached_tokens_per_request,
         completion_tokens=dev.completion_tokens_per_request,
-        requests_per_second=_throughput(content, result.name, dev),
+        requests_per_second=_throughput(dev),
         fitting_usd=fitting,
         labels=labels,
         labels_usd=labels_usd,
@@ -192,11 +192,8 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
     )
 
 
-def _throughput(content: ReportContent, name: str, dev: Evaluation) -> float | None:
-    """Return requests a second: the live endpoint's best if it was served, else those of scoring dev at once."""
-    served = content.served
-    if served is not None and served.strategy == name and served.loads:
-        return max(load.requests_per_second for load in served.loads)
+def _throughput(dev: Evaluation) -> float | None:
+    """Return requests a second of scoring dev at once."""
     seconds = sum(prediction.seconds for prediction in dev.predictions)
     return dev.n / seconds if seconds > 0 else None
 

@@ -3,9 +3,11 @@
 Not covered: the tables of load and of differing answers, which each form draws itself.
 """
 
-from llmtl.decision.outcome import Decision
+from llmtl.decision.config import DecisionConfig
+from llmtl.decision.outcome import Broken, Constraint
 from llmtl.measured.endpoint import Served
 from llmtl.report import wording
+from llmtl.report.sentences import constraints_broken
 
 HOSTED = "hosted"
 """The device of what a provider computes."""
@@ -73,18 +75,33 @@ def drift(served: Served) -> str:
 
 
 def basis(served: Served) -> str:
-    """Return whose cost and latency are the live endpoint's and whose are not."""
+    """Say what the live endpoint takes, and that no comparison of costs rests on it."""
     return (
-        f"Cost and latency of {served.strategy} are those of the live endpoint ({_by(served)}, "
-        f"{wording.moment(served.measured_at)}); those of the other strategies were measured offline."
+        f"As served ({_by(served)}, {wording.moment(served.measured_at)}), {served.strategy} takes "
+        f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests{_alone(served)}. The verdict and all "
+        "comparisons of costs rest on what was measured offline, for every strategy alike."
     )
 
 
-def otherwise(served: Served, again: Decision) -> str:
-    """Return what the verdict would be at the served cost, where that is another one."""
-    cost = f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests"
-    would = wording.verdict(again)
-    return (
-        f"The verdict rests on costs measured offline. At the {cost} that {served.strategy} takes as served it would "
-        f"be: {would[:1].lower()}{would[1:]}."
+def _alone(served: Served) -> str:
+    """Tell the latency of one request at a time, where it was measured."""
+    if served.alone is None:
+        return ""
+    p50, p95 = (wording.milliseconds(value) for value in (served.alone.p50_ms, served.alone.p95_ms))
+    return f", {p50} at the median and {p95} at the 95th percentile"
+
+
+def limit_broken(served: Served, limits: DecisionConfig) -> str:
+    """Warn of limits of the recipe that the live endpoint breaks; empty where it keeps them."""
+    measured = (
+        (Constraint.USD_PER_1K, limits.max_usd_per_1k, served.usd_per_1k_requests),
+        (Constraint.P95_MS, limits.max_p95_ms, served.alone.p95_ms if served.alone else None),
     )
+    broken = [
+        Broken(constraint, limit, value)
+        for constraint, limit, value in measured
+        if limit is not None and value is not None and value > limit
+    ]
+    if not broken:
+        return ""
+    return f"As served, {served.strategy} could not have been chosen: {constraints_broken(broken)}."

@@ -11,6 +11,7 @@ from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
 from llmtl.decision.outlook import MoreRequests
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
+from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import how_measured, sentences, serving, wording
 from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
@@ -38,7 +39,7 @@ class StrategyRow:
 
     `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
     one that could, and for one that left the race, of which the decision's reasons tell); `badge` is a word for the
-    winner and empty for the others. `served` says that cost and latency were measured on a live endpoint.
+    winner and empty for the others. `served` is what a live endpoint was measured to take.
     """
 
     result: StrategyResult
@@ -48,7 +49,7 @@ class StrategyRow:
     badge: str
     standing: str
     why: str = ""
-    served: bool = False
+    served: Served | None = None
     usd_fitting: float | None = None
 
     @property
@@ -208,7 +209,7 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
     else:
         standing = "eligible"
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
-    served = content.served is not None and content.served.strategy == result.name
+    served = content.served if content.served and content.served.strategy == result.name else None
     why = "" if result.eligible or left else content.summary.why_not.get(result.name) or "no reason was recorded"
     used = test or dev
     fitting = None if used is None or content.prices is None else Pricing(content.prices).fitting(used)
@@ -258,17 +259,19 @@ def _figures(content: ReportContent) -> tuple[Figure, ...]:
 
 
 def _running_figures(content: ReportContent, result: StrategyResult) -> tuple[Figure, Figure]:
-    """Return cost and latency of the winner, as served where it was."""
-    cost, p95 = wording.usd(result.usd_per_1k_requests), wording.milliseconds(result.p95_ms)
-    offline = _evaluation(content, result.name, split="dev")
-    served = content.served is not None and content.served.strategy == result.name
-    if served and offline and content.prices is not None:
-        priced = f"as served; {wording.usd(Pricing(content.prices).per_1k(offline))} measured offline"
-    else:
-        priced = "as served" if served else "at the prices of the recipe"
+    """Give cost and latency of the winner, measured offline; what it takes as served stands in the notes."""
+    served = content.served if content.served and content.served.strategy == result.name else None
+    alone = served.alone if served else None
+    priced = f"; {wording.usd(served.usd_per_1k_requests)} as served" if served else ""
+    timed = (
+        f"; as served {wording.milliseconds(alone.p50_ms)}, p95 {wording.milliseconds(alone.p95_ms)}" if alone else ""
+    )
+    latency = f"median; p95 {wording.milliseconds(result.p95_ms)}{timed}"
     return (
-        Figure("Cost per 1,000 requests", cost, priced),
-        Figure("Latency", wording.milliseconds(result.p50_ms), f"median{' as served' if served else ''}; p95 {p95}"),
+        Figure(
+            "Cost per 1,000 requests", wording.usd(result.usd_per_1k_requests), f"at the prices of the recipe{priced}"
+        ),
+        Figure("Latency", wording.milliseconds(result.p50_ms), latency),
     )
 
 

@@ -1,4 +1,4 @@
-"""The report made again from a run folder: the same without serving, the served figures with it."""
+"""The report made again from a run folder: the decision as it was made, and beside it what was served."""
 
 import csv
 import json
@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 import llmtl
-from llmtl.decision.outcome import Verdict
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
-from llmtl.pipeline.report import as_served, read_served, refresh_report, report_content
+from llmtl.pipeline.report import read_served, refresh_report, report_content
 from llmtl.store import read_json, write_json
 
 REPORTS = ("report.html", "report.md")
@@ -78,45 +77,36 @@ def read_lines(run: llmtl.Run, split: str) -> list[str]:
     return (run.folder / "data" / f"{split}.jsonl").read_text().splitlines()
 
 
-def test_the_served_cost_stands_everywhere_and_the_decision_file_stays(run: llmtl.Run):
+def test_the_served_figures_stand_beside_a_decision_that_stays(run: llmtl.Run):
     decided = (run.folder / "decision.json").read_bytes()
     serve(run, served(run))
     assert (run.folder / "decision.json").read_bytes() == decided
     for text in texts(run):
         assert "As served" in text
         assert "$0.25" in text
-        assert "0.25 USD per 1,000 requests" in text
+        assert "tfidf takes $0.25 per 1,000 requests, 3.2 ms at the median and 4.5 ms at the 95th percentile" in text
     content = report_content(run)
-    by_name = {result.name: result for result in content.decision.strategies}
-    offline = {result.name: result for result in run.decision.strategies}
-    assert (by_name["tfidf"].usd_per_1k_requests, by_name["tfidf"].p50_ms, by_name["tfidf"].p95_ms) == (0.25, 3.25, 4.5)
-    requests = run.recipe.prices.requests
-    trained = offline["tfidf"].usd_total - offline["tfidf"].usd_per_1k_requests * requests / 1000
-    assert by_name["tfidf"].usd_total == pytest.approx(trained + 0.25 * requests / 1000)
-    assert by_name["majority"] == offline["majority"]
-    assert content.decision.comparisons == run.decision.comparisons
+    assert content.decision == run.decision
+    assert content.summary.reasons[:-1] == run.summary.reasons
+    assert content.served == served(run)
 
 
 def test_a_limit_that_the_server_breaks_is_a_warning(run: llmtl.Run):
-    slow = served(run, loads=(Load(1, 50, 0, 300.0, 900.0, 3.0),))
-    assert "decision.max_p95_ms is 500" not in " ".join(as_served(run, served(run))[1].warnings)
-    assert "decision.max_p95_ms is 500" in " ".join(as_served(run, slow)[1].warnings)
+    serve(run, served(run))
+    assert report_content(run).summary.warnings == run.summary.warnings
+    serve(run, served(run, loads=(Load(1, 50, 0, 300.0, 900.0, 3.0),)))
+    assert report_content(run).summary.warnings == (
+        *run.summary.warnings,
+        "As served, tfidf could not have been chosen: it takes 900 ms at the 95th percentile, and decision.max_p95_ms "
+        "is 500.",
+    )
 
 
-def test_a_cost_that_would_have_decided_otherwise_changes_no_verdict_but_is_told(run: llmtl.Run):
-    decision = run.decision
-    assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
-    other = replace(run, result=replace(run.result, decision=replace(decision, verdict=Verdict.INCONCLUSIVE)))
-    shown, summary = as_served(other, served(run))
-    assert (shown.verdict, shown.winner, summary.reason) == (Verdict.INCONCLUSIVE, "tfidf", other.summary.reason)
-    assert summary.reasons[:-1] == other.summary.reasons
-    assert "it would be: use the baseline: tfidf." in summary.warnings[-1]
-
-
-def test_latency_stays_offline_where_none_was_measured_alone(run: llmtl.Run):
-    shown, _ = as_served(run, served(run, loads=(Load(8, 50, 0, 300.0, 900.0, 3.0),)))
-    offline = next(result for result in run.decision.strategies if result.name == "tfidf")
-    assert next(result.p95_ms for result in shown.strategies if result.name == "tfidf") == offline.p95_ms
+def test_latency_is_not_told_where_none_was_measured_alone(run: llmtl.Run):
+    serve(run, served(run, loads=(Load(8, 50, 0, 300.0, 900.0, 3.0),)))
+    content = report_content(run)
+    assert "at the median" not in content.summary.reasons[-1]
+    assert content.summary.warnings == run.summary.warnings
 
 
 @pytest.mark.parametrize("change", [{"task": "another"}, {"strategy": "qlora"}])

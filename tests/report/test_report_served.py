@@ -10,6 +10,7 @@ from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity, Served
 from llmtl.report import markdown, print_verdict
 from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.html import render_html
+from llmtl.report.money import money_of
 from llmtl.report.view import build_view
 from llmtl.report.wording import probability, rate
 from tests.report.test_report_html import Page
@@ -47,15 +48,7 @@ def drifted() -> Served:
 
 
 def content_served(measured=None):
-    """Return a content as `llmtl.pipeline.report` makes it: the served figures already stand in the decision."""
-    content, measured = make_content(), measured or served()
-    results = tuple(
-        replace(result, usd_per_1k_requests=measured.usd_per_1k_requests, p50_ms=28.1, p95_ms=40.3)
-        if result.name == measured.strategy
-        else result
-        for result in content.decision.strategies
-    )
-    return replace(content, decision=replace(content.decision, strategies=results), served=measured)
+    return replace(make_content(), served=measured or served())
 
 
 def section(text: str) -> str:
@@ -113,24 +106,29 @@ def test_markdown_says_the_same():
     assert "| **billing** (billing 0.900) | **(failed)** | drift |" in text
 
 
-def test_figures_and_tables_mark_what_was_measured_on_the_endpoint():
+def test_what_the_endpoint_takes_stands_beside_what_was_measured_offline():
     content = replace(content_served(), prices=PriceConfig())
     text = Page(render_html(content)).text
-    assert "$0.0021 as served; $0.0011 measured offline" in text
-    assert "28 ms median as served; p95 40 ms" in text
+    assert "$0.0011 at the prices of the recipe; $0.0021 as served" in text
+    assert "13 ms median; p95 18 ms; as served 28 ms, p95 40 ms" in text
     rows = build_view(content).rows
     assert [row.result.name for row in rows if row.served] == ["qlora"]
-    assert "$0.0021 served 28 ms served 40 ms served" in text
-    assert "| $0.0021 served | 28 ms served | 40 ms served |" in markdown(content)
-    assert "those of the other strategies were measured offline" in text
+    assert "$0.0011 $0.0021 served 13 ms 28 ms served 18 ms 40 ms served" in text
+    assert "| $0.0011 ($0.0021 served) | 13 ms (28 ms served) | 18 ms (40 ms served) |" in markdown(content)
 
 
-def test_the_cost_chart_places_the_winner_at_its_served_cost():
+def test_no_cost_is_computed_from_a_served_figure():
+    priced = replace(make_content(), prices=PriceConfig())
+    assert money_of(replace(priced, served=served())) == money_of(priced)
+
+
+def test_the_cost_chart_compares_offline_costs_and_notes_the_served_one():
     content = content_served()
     chart = cost_chart(build_view(content).rows, metric="accuracy", width=900, name="cost")
     assert "qlora (winner, served)" in chart
-    assert "$0.0021 per 1,000 requests as served" in chart
-    assert "$0.0011 per 1,000 requests as served" not in chart
+    assert "at $0.0011 per 1,000 requests ($0.0021 as served)" in chart
+    unserved = cost_chart(build_view(make_content()).rows, metric="accuracy", width=900, name="cost")
+    assert unserved.count("as served") == 0
 
 
 def test_the_terminal_has_one_line_more():

@@ -122,7 +122,8 @@ def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[f
 
 def _point(row: StrategyRow, at: tuple[float, float], *, place: Place, label: str, efficient: bool) -> Markup:
     result = row.result
-    price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests{' as served' if row.served else ''}"
+    served = f" ({wording.usd(row.served.usd_per_1k_requests)} as served)" if row.served else ""
+    price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests{served}"
     tip = f"{result.name}: {wording.score(_value(result))} at {price}"
     parts = []
     if place.leader:
