@@ -7,6 +7,7 @@ Not covered: masks of allowed tokens, which XGrammar makes of a grammar for one 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Any
 
 from llmtl.engines.protocol import Generation
@@ -37,10 +38,11 @@ class Endings:
         self._tokenizer = tokenizer
         self.tokens = sorted({end, tokenizer.eos_token_id} - {None})
 
-    def read(self, ids: Sequence[int], stop: str | None, asked: "Asked") -> Generation:
+    def read(self, ids: Sequence[int], logprobs: Sequence[float], stop: str | None, asked: "Asked") -> Generation:
         """Decode the token `ids` written after a prompt, up to the first ending; the rest is padding.
 
         The text `stop` also ends an answer, where a model has no token for that; it is not part of the answer.
+        `logprobs` are the tokens' log-probabilities, of which those up to the end are added.
         """
         length = next((place for place, token in enumerate(ids) if token in self.tokens), len(ids))
         text = str(
@@ -55,6 +57,7 @@ class Endings:
             cached_tokens=asked.cached_tokens,
             completion_tokens=length + ended,
             seconds=asked.seconds,
+            logprob=fsum(logprobs[: length + ended]),
         )
 
 

@@ -58,7 +58,9 @@ class LabelScores:
 class Generation:
     """Text written after one prompt, by greedy decoding, without the end of the answer.
 
-    `finished` is false when it was cut off at the token limit. Token counts and seconds as in `LabelScores`.
+    `finished` is false when it was cut off at the token limit. Token counts and seconds as in `LabelScores`. `logprob`
+    is the natural logarithm of the sequence's probability: the sum over all tokens written, the one that ends the
+    answer included, each among those that the schema allows there. None where a hosted model does not say.
     """
 
     text: str
@@ -67,6 +69,7 @@ class Generation:
     cached_tokens: int
     completion_tokens: int
     seconds: float
+    logprob: float | None = None
 
 
 class Engine(Protocol):

@@ -5,6 +5,7 @@ If a server refuses a feature (log-probabilities, JSON schemas), it is not asked
 Not covered: streaming, other routes, tools.
 """
 
+import math
 import os
 import re
 import time
@@ -41,7 +42,8 @@ _FEATURES = {
 class Question:
     """One request: the conversation, the most tokens to write, a JSON schema of the answer or None.
 
-    The text `stop` ends an answer.
+    The text `stop` ends an answer. `logprobs` asks for the probabilities of the written tokens, `likeliest` for those
+    of the likeliest ones at each place, too.
     """
 
     messages: Sequence[Message]
@@ -49,6 +51,7 @@ class Question:
     schema: Mapping[str, Any] | None = None
     stop: str | None = None
     logprobs: bool = False
+    likeliest: bool = False
 
 
 class HostedClient:
@@ -160,7 +163,7 @@ class HostedClient:
         if question.stop is not None:
             body["stop"] = question.stop
         if question.logprobs and self.supports("logprobs"):
-            body |= {"logprobs": True, "top_logprobs": self._model.top_logprobs}
+            body |= {"logprobs": True} | ({"top_logprobs": self._model.top_logprobs} if question.likeliest else {})
         if question.schema is not None and self.supports("schema"):
             form = {"name": "answer", "schema": dict(question.schema), "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -196,14 +199,16 @@ def _reply(completion: ChatCompletion, seconds: float) -> Reply:
     choice, usage = completion.choices[0], completion.usage
     details = usage.prompt_tokens_details if usage else None
     content = (choice.logprobs.content if choice.logprobs else None) or ()
+    listed = content if any(each.top_logprobs for each in content) else ()
     return Reply(
         text=choice.message.content or "",
         finished=choice.finish_reason != "length",
-        steps=tuple(Step(each.token, {top.token: top.logprob for top in each.top_logprobs}) for each in content),
+        steps=tuple(Step(each.token, {top.token: top.logprob for top in each.top_logprobs}) for each in listed),
         prompt_tokens=usage.prompt_tokens if usage else 0,
         cached_tokens=(details.cached_tokens or 0) if details else 0,
         completion_tokens=usage.completion_tokens if usage else 0,
         seconds=seconds,
+        logprob=math.fsum(each.logprob for each in content) if content else None,
     )
 
 

@@ -64,7 +64,7 @@ class OpenAIEngine:
         `answers`; replies are kept, so that asking for the others again costs nothing.
         """
         most = max(len(answer.encode()) for answer in answers) + _ANSWER_TOKENS
-        questions = [Question(_turns(prompt), most, logprobs=True) for prompt in prompts]
+        questions = [Question(_turns(prompt), most, logprobs=True, likeliest=True) for prompt in prompts]
         return [_scores(reply, answers) for reply in self._client.ask(questions, advance)]
 
     def generate(
@@ -82,7 +82,7 @@ class OpenAIEngine:
         it. Raises `ContextLengthError` and `HostedError`.
         """
         wrapped = None if schema is None else _wrapped(schema)
-        questions = [Question(_turns(prompt), max_tokens, wrapped, stop) for prompt in prompts]
+        questions = [Question(_turns(prompt), max_tokens, wrapped, stop, logprobs=True) for prompt in prompts]
         replies = self._client.ask(questions, advance)
         return [_generation(reply, unwrap=schema is not None) for reply in replies]
 
@@ -132,6 +132,7 @@ def _generation(reply: Reply, *, unwrap: bool) -> Generation:
         cached_tokens=reply.cached_tokens,
         completion_tokens=reply.completion_tokens,
         seconds=reply.seconds,
+        logprob=reply.logprob,
     )
 
 

@@ -25,6 +25,7 @@ class Reply:
 
     `finished` is false when it was cut off at the token limit. `steps` is empty where the server reports no
     log-probabilities. `seconds` is the time from sending to the whole reply, retries and their pauses included.
+    `logprob` is the sum of the log-probabilities of all written tokens, None where the server reports none.
     """
 
     text: str
@@ -34,6 +35,7 @@ class Reply:
     cached_tokens: int
     completion_tokens: int
     seconds: float
+    logprob: float | None = None
 
 
 _REPLY = TypeAdapter(Reply)

@@ -2,8 +2,9 @@
 
 A prefix that all prompts of a call share is computed once. With a sliding window, only if everything fits the window:
 padding stands between prefix and prompt, and the window of transformers counts it. Masks of allowed tokens come from
-XGrammar (Dong et al. 2024, arXiv:2411.15100). Not covered: sampling, beams, several devices, continuous batching: a
-batch lasts as long as its longest answer.
+XGrammar (Dong et al. 2024, arXiv:2411.15100). The probability of each token is noted on the way: keeping all scores, as
+`generate` can, would take steps x rows x vocabulary. Not covered: sampling, beams, several devices, continuous
+batching: a batch lasts as long as its longest answer.
 """
 
 import logging
@@ -15,7 +16,7 @@ from typing import Any
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
-from transformers import DynamicCache, GenerationConfig, LogitsProcessorList, PreTrainedModel
+from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from llmtl.engines.endings import Asked, Endings, json_grammar
 from llmtl.engines.protocol import Generation
@@ -50,6 +51,27 @@ class _Limits:
     max_tokens: int
     grammar: Any
     stop: str | None
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The tokens written after one prompt with the log-probability of each, padding behind them."""
+
+    ids: list[int]
+    logprobs: list[float]
+
+
+class _Noting(LogitsProcessor):
+    """Notes the log-probability of the token that greedy decoding takes; it must be the last of the processors."""
+
+    def __init__(self) -> None:
+        self.steps: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Note (B,) of the scores (B, vocabulary), which are -inf for what a grammar forbids; change nothing."""
+        # the largest score is subtracted first, so that the probability of a near-certain token keeps its digits
+        self.steps.append(-(scores - scores.max(dim=-1, keepdim=True).values).logsumexp(dim=-1))
+        return scores
 
 
 class Writer:
@@ -92,10 +114,10 @@ class Writer:
         results: dict[int, Generation] = {}
         limits = _Limits(max_tokens, self._grammar(schema), stop)
         for batch, rows, seconds in self._batches(items, prefix, limits):
-            for item, ids in zip(batch, rows, strict=True):
+            for item, row in zip(batch, rows, strict=True):
                 cached = shared if item.position else 0
                 asked = Asked(len(item.ids), cached, overhead + seconds / len(batch))
-                results[item.position] = self._endings.read(ids, stop, asked)
+                results[item.position] = self._endings.read(row.ids, row.logprobs, stop, asked)
             advance(len(batch))
         return [results[position] for position in range(len(items))]
 
@@ -133,8 +155,8 @@ class Writer:
 
     def _batches(
         self, items: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits
-    ) -> Iterator[tuple[list[_Item], list[list[int]], float]]:
-        """Yield batches, the token ids written after each prompt, and seconds; longest first: memory runs out early."""
+    ) -> Iterator[tuple[list[_Item], list[_Row], float]]:
+        """Yield batches, what was written after each prompt, and seconds; longest first: memory runs out early."""
         waiting = sorted(items, key=lambda item: -len(item.ids))
         while waiting:
             size = max(1, min(MOST_ROWS, self._cells // (len(waiting[0].ids) + limits.max_tokens)))
@@ -148,8 +170,8 @@ class Writer:
             waiting = waiting[size:]
 
     @torch.inference_mode()
-    def _write_batch(self, batch: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits) -> list[list[int]]:
-        """Write after B prompts; one row of token ids per prompt, with padding behind the end of its answer."""
+    def _write_batch(self, batch: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits) -> list[_Row]:
+        """Write after B prompts; one row per prompt, with padding behind the end of its answer."""
         cache = None
         shared = prefix.get_seq_length() if prefix is not None else 0
         if prefix is not None:
@@ -162,17 +184,18 @@ class Writer:
         padding = [[self._end] * (width - len(item.ids)) for item in batch]
         rows = [[*item.ids[:shared], *pad, *item.ids[shared:]] for item, pad in zip(batch, padding, strict=True)]
         mask = [[1] * shared + [0] * len(pad) + [1] * (width - shared - len(pad)) for pad in padding]
+        noting = _Noting()
         written: Any = self._model.generate(  # type: ignore[operator]
             input_ids=torch.tensor(rows, device=self._model.device),
             attention_mask=torch.tensor(mask, device=self._model.device),
             past_key_values=cache,
-            logits_processor=_held_to(limits.grammar),
+            logits_processor=LogitsProcessorList([*_held_to(limits.grammar), noting]),
             generation_config=self._settings(limits),
             tokenizer=self._tokenizer if limits.stop else None,
         )
         # (B, width + written): the prompt comes back in front of what was written
-        rows_written: list[list[int]] = written[:, width:].tolist()
-        return rows_written
+        logprobs = torch.stack(noting.steps, dim=1)  # (B, written)
+        return list(map(_Row, written[:, width:].tolist(), logprobs.tolist()))
 
     def _settings(self, limits: _Limits) -> GenerationConfig:
         """Set greedy decoding, with both endings of an answer."""
@@ -201,10 +224,10 @@ class Writer:
             torch.cuda.empty_cache()
 
 
-def _held_to(grammar: Any) -> LogitsProcessorList:
-    """Make the processor that masks the tokens that `grammar` forbids; it serves a single batch."""
+def _held_to(grammar: Any) -> list[Any]:
+    """Make the processor that masks the tokens that `grammar` forbids, if there is one; it serves a single batch."""
     if grammar is None:
-        return LogitsProcessorList()
-    from xgrammar.contrib.hf import LogitsProcessor
+        return []
+    from xgrammar.contrib import hf
 
-    return LogitsProcessorList([LogitsProcessor(grammar)])
+    return [hf.LogitsProcessor(grammar)]

@@ -96,7 +96,9 @@ class VllmEngine:
             seconds = (perf_counter() - began) / len(chunk)
             for output in outputs:
                 asked = Asked(len(output.prompt_token_ids), int(output.num_cached_tokens or 0), seconds)
-                written.append(self._endings.read(output.outputs[0].token_ids, stop, asked))
+                answer = output.outputs[0]
+                logprobs = [step[token].logprob for token, step in zip(answer.token_ids, answer.logprobs, strict=True)]
+                written.append(self._endings.read(answer.token_ids, logprobs, stop, asked))
             advance(len(chunk))
         return written
 
@@ -164,6 +166,7 @@ class VllmEngine:
             stop=stop,
             stop_token_ids=self._endings.tokens,
             structured_outputs=held,
+            logprobs=0,  # those of the written tokens alone
             detokenize=stop is not None,  # vLLM looks for the stop in the text
         )
 

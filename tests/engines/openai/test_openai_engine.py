@@ -1,5 +1,6 @@
 """The openai engine against a real HTTP server: what is sent, retried, cached, limited and read."""
 
+import math
 import threading
 import time
 
@@ -186,7 +187,21 @@ def test_text_and_json_are_written(server, make_engine):
         True,
         7,
     )
-    assert "logprobs" not in server.bodies[0]
+    assert server.bodies[0]["logprobs"] is True
+    assert "top_logprobs" not in server.bodies[0]  # the written tokens' own are enough
+    assert (plain.logprob, json.logprob) == (None, None)
+
+
+def test_a_text_has_the_probability_of_all_its_tokens_where_the_server_tells(server, make_engine, tmp_path):
+    steps = [("so", {"so": 0.5, "as": 0.3}), (" it", {" it": 0.4}), (" is", {" is": 0.9})]
+    server.answer = lambda body: completion("so it is", steps=steps if body.get("logprobs") else ())
+    engine = make_engine(ReplyCache(tmp_path / "replies.jsonl"))
+    [written] = engine.generate(["x"], max_tokens=7)
+    assert math.exp(written.logprob) == pytest.approx(0.5 * 0.4 * 0.9)
+    again = make_engine(ReplyCache(tmp_path / "replies.jsonl"))
+    assert again.generate(["x"], max_tokens=7) == [written]
+    quiet = make_engine(top_logprobs=0)
+    assert quiet.generate(["x"], max_tokens=7)[0].logprob is None
 
 
 def test_a_server_without_schemas_is_asked_without(server, make_engine):

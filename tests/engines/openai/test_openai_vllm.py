@@ -128,6 +128,7 @@ def test_text_and_json_under_a_schema(make_engine, local):
     [prompt], [same] = (worded(engine)[0][:1] for engine in (hosted, local))
     [written], [expected] = (e.generate([p], max_tokens=8) for e, p in ((hosted, prompt), (local, same)))
     assert (written.text, written.finished) == (expected.text, expected.finished)
+    assert written.logprob == pytest.approx(expected.logprob, abs=0.01)
     schema = {"type": "array", "items": {"enum": list(TASK.labels)}, "minItems": 1, "maxItems": 2}
     [listed] = hosted.generate([prompt], max_tokens=60, schema=schema)
     assert listed.text.startswith('["')

@@ -5,9 +5,11 @@ import json
 import jsonschema
 import pytest
 import torch
+import xgrammar
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from llmtl.engines import ModelSource
+from llmtl.engines.endings import json_grammar
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.engines.transformers.writing import Writer
 from llmtl.errors import ContextLengthError, ModelError
@@ -83,6 +85,55 @@ def test_batch_equals_generate_of_the_model(engine, max_tokens):
     assert written[0].cached_tokens == 0
     assert {each.cached_tokens for each in written[1:]} == {written[1].cached_tokens}
     assert all(each.seconds > 0 for each in written)
+
+
+def teacher_forced(engine, prompt, answer, *, grammar=None):
+    """Return the log-probability of an answer after a prompt by one forward pass, over what `grammar` allows."""
+    folder = engine.tokenizer.name_or_path
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    written = [*tokenizer(prompt + answer, add_special_tokens=False)["input_ids"][len(before) :], tokenizer.eos_token_id]
+    with torch.inference_mode():
+        logits = model(torch.tensor([before + written])).logits[0, len(before) - 1 : -1].double()
+    total = 0.0
+    for row, token in zip(logits, written, strict=True):
+        if grammar is not None:
+            mask = xgrammar.allocate_token_bitmask(1, len(row))
+            grammar.fill_next_token_bitmask(mask)
+            allowed = torch.tensor([bool(mask[0, at // 32] >> (at % 32) & 1) for at in range(len(row))])
+            row = row.masked_fill(~allowed, -torch.inf)
+            assert grammar.accept_token(token)
+        total += float(row.log_softmax(-1)[token])
+    return total
+
+
+def test_the_probability_of_an_answer_is_that_of_a_teacher_forced_pass(engine):
+    texts = prompts(engine)
+    written = [each for each in zip(texts, engine.generate(texts, max_tokens=60), strict=True) if each[1].finished]
+    assert written
+    for prompt, each in written:
+        assert each.logprob < 0
+        assert each.logprob == pytest.approx(teacher_forced(engine, prompt, each.text), abs=1e-3)
+
+
+def test_under_a_schema_it_is_the_probability_among_what_is_allowed(engine):
+    texts = prompts(engine)
+    info = xgrammar.TokenizerInfo.from_huggingface(engine.tokenizer, stop_token_ids=[engine.tokenizer.eos_token_id])
+    form = xgrammar.GrammarCompiler(info).compile_grammar(json_grammar(SPANS))
+    written = engine.generate(texts, max_tokens=60, schema=SPANS)
+    [prompt, each] = next(pair for pair in zip(texts, written, strict=True) if pair[1].finished)
+    held = teacher_forced(engine, prompt, each.text, grammar=xgrammar.GrammarMatcher(form))
+    assert each.logprob == pytest.approx(held, abs=1e-3)
+    assert each.logprob > teacher_forced(engine, prompt, each.text)
+
+
+def test_what_is_cut_off_or_stopped_has_the_probability_of_what_was_written(engine):
+    [prompt] = prompts(engine)[:1]
+    [cut], [whole] = (engine.generate([prompt], max_tokens=most) for most in (3, 40))
+    assert not cut.finished
+    assert whole.logprob < cut.logprob < 0
+    [stopped] = engine.generate([prompt], max_tokens=40, stop=whole.text[4:7])
+    assert whole.logprob < stopped.logprob < 0
 
 
 def test_shared_prefix_is_computed_once_and_changes_nothing(engine):

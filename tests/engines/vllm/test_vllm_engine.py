@@ -101,6 +101,9 @@ def test_text_is_that_of_transformers_and_json_follows_its_schema(engine, expect
         same = sum(a.text == b.text and a.finished == b.finished for a, b in zip(found, again, strict=True))
         assert same >= len(prompts) - 1  # a near-tie between two tokens may fall either way
         assert all(score.completion_tokens > 0 and score.seconds > 0 for score in found)
+        for mine, theirs in zip(found, again, strict=True):
+            if mine.text == theirs.text:
+                assert mine.logprob == pytest.approx(theirs.logprob, abs=0.01)
     assert any(each.finished for each in found)
     for each in found:
         if each.finished:
