@@ -22,7 +22,7 @@ from llmtl.progress import Advance, Progress, Silent
 from llmtl.task import Draw, Example, Input, Task
 
 if TYPE_CHECKING:
-    from llmtl.metrics.recalibration import LabelCalibration
+    from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
 
 
 class Role(StrEnum):
@@ -78,9 +78,10 @@ class Prediction:
 
     `probabilities` has one entry per label of the task and sums to 1 (classification), or is empty: after a failure,
     where the model tells none, and for other kinds of task. `confidence`, 0 to 1, is how sure of its answer a predictor
-    is that gives no such probabilities; None where it does not say. `dropped_spans` counts what a model extracted that
-    is not in the input. Token counts are 0 for strategies without a language model. `seconds` is this input's share of
-    its batch's wall time.
+    is that gives no such probabilities; None where it does not say. `logprob` is the log-probability of a written
+    answer, or of a sequence of tags, as a whole: not yet a confidence, which needs a calibration; None where there is
+    none. `dropped_spans` counts what a model extracted that is not in the input. Token counts are 0 for strategies
+    without a language model. `seconds` is this input's share of its batch's wall time.
     """
 
     id: str
@@ -93,6 +94,7 @@ class Prediction:
     completion_tokens: int = 0
     seconds: float = 0.0
     confidence: float | None = None
+    logprob: float | None = None
 
     @property
     def certainty(self) -> float | None:
@@ -100,6 +102,13 @@ class Prediction:
         if self.answer is None:
             return None
         return self.probabilities.get(self.answer, self.confidence)
+
+    def certainty_by(self, calibration: "SequenceCalibration | None") -> float | None:
+        """Give the certainty or, of a written answer, the chance that the calibration makes of its log-probability."""
+        known = self.certainty
+        if known is not None or self.answer is None or self.logprob is None or calibration is None:
+            return known
+        return calibration.chance(self.logprob)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ bounds and tests agree.
 An answer is an error unless it is exactly right: every label, every span. A strategy whose confidence is not shown to
 be higher where it is right gets no threshold: it can be trusted with everything or with nothing.
 
+The confidence of a written answer is the probability of all its tokens, turned on dev into the chance that the answer
+is right (`llmtl.metrics.recalibration`). On test the confidences of every strategy are tested for being such chances.
+No promise about errors rests on that: the procedure holds for any score, however badly calibrated.
+
 Not covered: words (`llmtl.report.promises`), serving the threshold (`llmtl.serving`).
 """
 
@@ -21,7 +25,10 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Choice, Decision
 from llmtl.decision.promise import Automated, Ladder, Promise, UnknownInputs
 from llmtl.measured.evaluation import Evaluation
+from llmtl.metrics.calibration import CalibrationTest, calibration_test
+from llmtl.metrics.recalibration import SequenceCalibration, sequence_calibration
 from llmtl.metrics.selective import (
+    Bools,
     Floats,
     Marked,
     answered,
@@ -39,11 +46,17 @@ ORDERED = 0.05
 """The largest p-value at which dev shows that right answers have more confidence than wrong ones."""
 
 
-def marked(evaluation: Evaluation) -> Marked:
-    """Return the confidence of each prediction, and whether it is exactly right."""
+def marked(evaluation: Evaluation, calibration: SequenceCalibration | None = None) -> Marked:
+    """Return the confidence of each prediction, and whether it is exactly right.
+
+    Written answers have a confidence only with a calibration.
+    """
+    return Marked.of(_certainties(evaluation.predictions, calibration), _right(evaluation), evaluation.groups)
+
+
+def _right(evaluation: Evaluation) -> Bools:
     metric = next(item for item in evaluation.kind.metrics if item in RIGHT_OR_WRONG)
-    right = evaluation.measure(metric).each(evaluation.answers) == 1
-    return Marked.of(_certainties(evaluation.predictions), right, evaluation.groups)
+    return np.asarray(evaluation.measure(metric).each(evaluation.answers) == 1)
 
 
 def with_ladders(
@@ -96,16 +109,36 @@ def automated(
 def _why_unable(evaluation: Evaluation, metric: Metric) -> Promise | None:
     if not evaluation.kind.has_labels and metric not in RIGHT_OR_WRONG:
         return Promise.BY_DEGREES
-    if all(prediction.certainty is None for prediction in evaluation.predictions):
+    if all(item.certainty is None and not _uncalibrated(item) for item in evaluation.predictions):
         return Promise.NO_CONFIDENCE
     return None
+
+
+def _uncalibrated(prediction: Prediction) -> bool:
+    """Say whether all that is known of an answer's confidence is its log-probability."""
+    return prediction.answer is not None and prediction.certainty is None and prediction.logprob is not None
+
+
+def _calibration(dev: Evaluation) -> SequenceCalibration | None:
+    """Fit the confidence of written answers on dev; None where there is nothing to calibrate."""
+    known = [
+        (item.logprob, right) for item, right in zip(dev.predictions, _right(dev), strict=True) if _uncalibrated(item)
+    ]
+    return sequence_calibration(*zip(*known, strict=True)) if known else None
+
+
+def _tested(known: Marked) -> CalibrationTest | None:
+    """Test whether confidences are chances; None where nothing has one."""
+    has = np.isfinite(known.confidence)
+    return calibration_test(known.confidence[has], known.right[has], known.codes[has]) if has.any() else None
 
 
 def _ladder(dev: Evaluation, n_test: int, *, metric: Metric, level: float, config: DecisionConfig) -> Ladder:
     unable = _why_unable(dev, metric)
     if unable is not None:
         return Ladder(dev.strategy, (), level, why_none=unable)
-    known, limit = marked(dev), config.max_error_automated
+    calibration = _calibration(dev)
+    known, limit = marked(dev, calibration), config.max_error_automated
     answers = np.isfinite(known.confidence)
     found = separation(known.confidence[answers & known.right], known.confidence[answers & ~known.right])
     ordered = found is not None and found.p <= ORDERED
@@ -121,43 +154,46 @@ def _ladder(dev: Evaluation, n_test: int, *, metric: Metric, level: float, confi
         expected_share=expected_share(rungs),
         auroc=None if found is None else found.auroc,
         why_none=why,
+        calibration=calibration,
     )
 
 
 def _automated(ladder: Ladder, test: Evaluation, limit: float, unknown: Sequence[Prediction]) -> Automated:
     needed = fewest_to_show(limit, ladder.level)
-    known = marked(test)
+    known, calibration = marked(test, ladder.calibration), ladder.calibration
     threshold, promise = None, ladder.why_none or Promise.NOT_SHOWN
     if ladder.thresholds:
         reached = climb(ladder.thresholds, known, limit=limit, level=ladder.level)
         threshold = ladder.thresholds[0] if reached is None else reached
         promise = Promise.NOT_SHOWN if reached is None else Promise.SHOWN
-    about_unknown = _unknown(known.confidence, unknown, threshold) if unknown else None
-    if threshold is None:
-        return Automated(
-            ladder.strategy, promise, test.n, ladder.level, needed, auroc=ladder.auroc, unknown=about_unknown
-        )
-    through, wrong = answered(known, threshold), errors_among(known, threshold)
-    share = through.interval()
-    return Automated(
+    there = Marked.of(_certainties(unknown, calibration), [False] * len(unknown))
+    found = Automated(
         strategy=ladder.strategy,
         promise=promise,
         n=test.n,
         level=ladder.level,
         needed=needed,
+        auroc=ladder.auroc,
+        unknown=_unknown(known.confidence, there, threshold) if unknown else None,
+        calibration=calibration,
+        calibrated=None if promise is Promise.BY_DEGREES else _tested(known),
+    )
+    if threshold is None:
+        return found
+    through, wrong = answered(known, threshold), errors_among(known, threshold)
+    share = through.interval()
+    return replace(
+        found,
         threshold=threshold,
         answered=through.hits,
         share=share.value,
         share_ci95=(share.low, share.high),
         errors=wrong.hits,
         at_most=limit if promise is Promise.SHOWN else wrong.at_most(ladder.level),
-        auroc=ladder.auroc,
-        unknown=about_unknown,
     )
 
 
-def _unknown(known: Floats, unknown: Sequence[Prediction], threshold: float | None) -> UnknownInputs:
-    there = Marked.of(_certainties(unknown), [False] * len(unknown))
+def _unknown(known: Floats, there: Marked, threshold: float | None) -> UnknownInputs:
     # a failed prediction has no confidence at all: it counts as less than any other
     found = separation(known, there.confidence) if np.isfinite(there.confidence).any() else None
     if threshold is None:
@@ -171,5 +207,6 @@ def _unknown(known: Floats, unknown: Sequence[Prediction], threshold: float | No
     )
 
 
-def _certainties(predictions: Sequence[Prediction]) -> list[float]:
-    return [-math.inf if item.certainty is None else item.certainty for item in predictions]
+def _certainties(predictions: Sequence[Prediction], calibration: SequenceCalibration | None) -> list[float]:
+    known = (item.certainty_by(calibration) for item in predictions)
+    return [-math.inf if value is None else value for value in known]

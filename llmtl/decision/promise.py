@@ -6,6 +6,9 @@ Not covered: how they are reached (`automation`).
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llmtl.metrics.calibration import CalibrationTest
+from llmtl.metrics.recalibration import SequenceCalibration
+
 
 class Promise(StrEnum):
     """What can be promised about the errors of a strategy that answers alone."""
@@ -24,7 +27,8 @@ class Ladder:
     """What dev fixed for one strategy: thresholds to try in this order, at this level, or why there are none.
 
     `auroc` is the chance that a right answer on dev has more confidence than a wrong one; None where all or none are
-    right. `expected_share` predicts the share of inputs that test will show can be left to the strategy.
+    right. `expected_share` predicts the share of inputs that test will show can be left to the strategy. Where answers
+    are written, `calibration` makes confidences of their log-probabilities, and thresholds are of these.
     """
 
     strategy: str
@@ -33,6 +37,7 @@ class Ladder:
     expected_share: float = 0.0
     auroc: float | None = None
     why_none: Promise | None = None
+    calibration: SequenceCalibration | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,9 @@ class Automated:
     `at_most` bounds the true share of errors among them, with confidence 1 - `level`: the limit where that is shown,
     and else the exact bound at the first threshold tried. `needed` answers without any error would show the limit.
     Numbers are None where nothing could be tried.
+
+    `calibration` is the ladder's. `calibrated` says whether confidences on test are the chances of being right, None
+    where there are none: the bound needs no such thing, but whoever reads a confidence as a chance does.
     """
 
     strategy: str
@@ -71,6 +79,8 @@ class Automated:
     at_most: float | None = None
     auroc: float | None = None
     unknown: UnknownInputs | None = None
+    calibration: SequenceCalibration | None = None
+    calibrated: CalibrationTest | None = None
 
     @property
     def error(self) -> float | None:

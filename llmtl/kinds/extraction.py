@@ -88,8 +88,8 @@ class ExtractionKind(Kind):
     hub = HubWords(
         pipeline="token-classification",
         gives="the spans of its types that are in them",
-        limit="It finds only texts that stand in the input letter for letter, and no probability says how sure it is; "
-        "where words repeat, the place of a span may be another's.",
+        limit="It finds only texts that stand in the input letter for letter; where words repeat, the place of a span "
+        "may be another's.",
     )
     fewest_labels = 1
     noun = "type"

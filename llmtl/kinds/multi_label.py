@@ -73,7 +73,7 @@ class MultiLabelKind(Kind):
     hub = HubWords(
         pipeline="text-classification",
         gives="those of its labels that apply",
-        limit="It knows no other labels than its own, and no probability says how sure it is.",
+        limit="It knows no other labels than its own.",
     )
     reference_noun = "labels"
 

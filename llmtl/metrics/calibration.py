@@ -1,11 +1,14 @@
-"""Measure how far probabilities can be trusted: the expected calibration error.
+"""Measure how far probabilities can be trusted: the expected calibration error, and a test of calibration.
 
 Not covered: correcting them (`recalibration`).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from llmtl.errors import DataError
 
@@ -25,9 +28,57 @@ def expected_calibration_error(references: Sequence[str], probabilities: Probabi
     top = [max(row.items(), key=lambda item: item[1], default=(None, 0.0)) for row in probabilities]
     confidence = np.array([value for _, value in top])
     right = np.array([label == truth for (label, _), truth in zip(top, references, strict=True)], dtype=float)
+    return _mean_gap(confidence, right, bins)
+
+
+@dataclass(frozen=True)
+class CalibrationTest:
+    """Whether confidences are the chances of being right: `z` of Spiegelhalter with its two-sided `p`, and the ECE.
+
+    `confidence` is the mean of the `n` confidences, `right` the share that is right.
+    """
+
+    n: int
+    confidence: float
+    right: float
+    ece: float
+    z: float
+    p: float
+
+
+CLIP = 1e-6
+"""Confidences count as this far from 0 and 1 at least: a single error at a confidence of 1 would be impossible."""
+
+
+def calibration_test(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], codes: NDArray[np.int64]
+) -> CalibrationTest:
+    """Test that N confidences are the chances of being right, against any other; N is at least 1.
+
+    Spiegelhalter (1986), "Probabilistic Prediction in Patient Management and Clinical Trials", as in Rufibach (2010),
+    "Use of Brier score to assess binary predictions": the part of the Brier score that is 0 on average under perfect
+    calibration, over its standard deviation there. Examples of one group (`codes`) may be right or wrong together: then
+    the standard deviation is that of the sums of groups. It sees nothing where all confidences are 0.5.
+    """
+    chance, hits = np.clip(confidence, CLIP, 1 - CLIP), right.astype(float)
+    parts, weights = (hits - chance) * (1 - 2 * chance), (1 - 2 * chance) ** 2 * chance * (1 - chance)
+    sums = np.bincount(codes, weights=parts)
+    spread = float(np.sqrt(weights.sum() if len(np.unique(codes)) == len(codes) else (sums**2).sum()))
+    z = float(parts.sum()) / spread if spread > 0 else 0.0
+    return CalibrationTest(
+        n=len(hits),
+        confidence=float(confidence.mean()),
+        right=float(hits.mean()),
+        ece=_mean_gap(confidence, hits, BINS),
+        z=z,
+        p=float(2 * ndtr(-abs(z))),
+    )
+
+
+def _mean_gap(confidence: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> float:
     position = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     gaps = np.bincount(position, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(references))
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def _check(references: Sequence[str], probabilities: Probabilities) -> None:

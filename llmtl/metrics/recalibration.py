@@ -1,11 +1,20 @@
-"""Correct label probabilities for a model's bias towards some labels: batch calibration and vector scaling.
+"""Correct label probabilities for a model's bias towards some labels, and turn those of written answers into chances.
 
-Both are one affine map of the log-probabilities, renormalised:
+Batch calibration and vector scaling are one affine map of the labels' log-probabilities, renormalised:
 
     log q(y) = scale(y) log p(y) + bias(y) - log Z
 
-A bias alone may change the label; that is its purpose. Not covered: measuring calibration (`calibration`), deciding
-whether to use one (`llmtl.prompting.calibrating`), matrix scaling (C x C parameters need thousands of labels).
+A bias alone may change the label; that is its purpose. The probability of a written answer, a product over its tokens,
+is mapped to the chance that the answer is right by the same on the log-odds (Platt scaling):
+
+    logit q = scale logit p + bias
+
+It is the plain probability of the sequence, not that of its mean token (both in Malinin & Gales 2021, "Uncertainty
+Estimation in Autoregressive Structured Prediction", section 3): right means that the whole answer is right, and of a
+greedy answer the plain one is enough (Aichberger, Schweighofer & Hochreiter 2024, arXiv:2412.15176).
+
+Not covered: measuring calibration (`calibration`), deciding whether to use one for labels
+(`llmtl.prompting.calibrating`), matrix scaling (C x C parameters need thousands of labels).
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,6 +109,58 @@ def affine_calibration(probabilities: ArrayLike, truth: ArrayLike, *, penalty: f
 
     fitted = minimize(loss, start, jac=True, method="L-BFGS-B").x
     return LabelCalibration(Method.AFFINE, tuple(fitted[:labels].tolist()), tuple(fitted[labels:].tolist()))
+
+
+@dataclass(frozen=True)
+class SequenceCalibration:
+    """From the log-probability of a written answer to the chance that it is right; `scale` is above 0."""
+
+    scale: float
+    bias: float
+
+    def chance(self, logprob: float) -> float:
+        """Compute the chance for one answer."""
+        return float(self.chances([logprob])[0])
+
+    def chances(self, logprobs: ArrayLike) -> Floats:
+        """Compute the chance for each of N answers."""
+        from scipy.special import expit
+
+        return np.asarray(expit(self.scale * _log_odds(logprobs) + self.bias))
+
+
+LEAST_SCALE = 0.01
+"""Keeps the order of answers, whatever the examples say: an order that is no good shows in the AUROC."""
+
+
+def sequence_calibration(logprobs: ArrayLike, right: ArrayLike, *, penalty: float = PENALTY) -> SequenceCalibration:
+    """Fit the map on N answers with whether each is right.
+
+    Platt (1999), "Probabilistic Outputs for Support Vector Machines", drawn to the identity by `penalty` as in
+    `affine_calibration`, so that it is finite where all answers are right, or all wrong.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
+    odds, truth = _log_odds(logprobs), np.asarray(right, dtype=float)
+    start = np.array([1.0, 0.0])
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        """Compute the penalised negative log-likelihood and its gradient."""
+        found = values[0] * odds + values[1]
+        total = np.logaddexp(0, found) - truth * found
+        error, distance = expit(found) - truth, values - start
+        slope = np.array([error @ odds, error.sum()])
+        return float(total.sum() + penalty / 2 * distance @ distance), slope + penalty * distance
+
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(LEAST_SCALE, None), (None, None)]).x
+    return SequenceCalibration(float(fitted[0]), float(fitted[1]))
+
+
+def _log_odds(logprobs: ArrayLike) -> Floats:
+    """Turn log-probabilities into log-odds; a probability above 1 - `FLOOR`, where rounding decides, counts as that."""
+    logs = np.minimum(np.asarray(logprobs, dtype=float), np.log1p(-FLOOR))
+    return np.asarray(logs - np.log(-np.expm1(logs)))
 
 
 def _log(probabilities: ArrayLike) -> Floats:

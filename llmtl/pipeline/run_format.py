@@ -192,6 +192,7 @@ def _rows(evaluation: Evaluation) -> list[dict[str, Any]]:
             "prediction": item.answer,
             "probabilities": dict(item.probabilities),
             "confidence": item.certainty,
+            "logprob": item.logprob,
             "failure": item.failure,
             "dropped_spans": item.dropped_spans,
             "prompt_tokens": item.prompt_tokens,

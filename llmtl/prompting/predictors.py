@@ -263,7 +263,9 @@ class TextPredictor:
         """Return the answer that was written for the input `text`, or why it is none."""
         read = self._prompted.template.read(result.text, text)
         failure = None if read.answer is not None else self._failure(result)
-        return Prediction(id="", answer=read.answer, failure=failure, dropped_spans=read.dropped)
+        return Prediction(
+            id="", answer=read.answer, failure=failure, dropped_spans=read.dropped, logprob=result.logprob
+        )
 
     def _failure(self, result: Generation) -> str:
         """Return why the output is not an answer."""

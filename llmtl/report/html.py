@@ -26,7 +26,7 @@ from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
 from llmtl.report.label_orders import order_sentences
-from llmtl.report.left_to_it import HOW, LeftToIt, left_to
+from llmtl.report.left_to_it import LeftToIt, left_to
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.templates import html_templates
 from llmtl.report.view import View, build_view
@@ -55,7 +55,6 @@ def render_html(content: ReportContent) -> str:
             decision=content.decision,
             charts=_charts(view) | {"risk": _risk(left)},
             left=left,
-            how_left=HOW,
             marks=_marks(),
             roles=[role for role in Role if any(row.result.role is role for row in view.rows)],
             sections=_sections(view, left),

@@ -12,7 +12,7 @@ from llmtl.decision.promise import Automated, Promise, UnknownInputs
 from llmtl.metrics.selective import risk_curve
 from llmtl.report import wording
 from llmtl.report.content import ReportContent
-from llmtl.report.promises import sentences, threshold, why
+from llmtl.report.promises import as_chance, sentences, threshold, why
 from llmtl.strategy import Role
 
 _FEWEST = 20
@@ -49,13 +49,14 @@ class RiskLine:
 
 @dataclass(frozen=True)
 class LeftToIt:
-    """The section: the sentence on the winner, further sentences, one row and at most one curve per strategy."""
+    """The section: the sentence on the winner, further ones, how it was found, a row and maybe a curve per strategy."""
 
     limit: float
     sentence: str
     further: tuple[str, ...]
     rows: tuple[LeftRow, ...]
     lines: tuple[RiskLine, ...]
+    how: str
 
     @property
     def unknown(self) -> bool:
@@ -64,10 +65,15 @@ class LeftToIt:
 
 
 HOW = (
-    "Confidence is the probability that a strategy gives its answer. Dev fixed the thresholds to try; test says which "
-    "hold, by exact binomial tests in a fixed order (Learn then Test, Angelopoulos et al. 2021). An answer is an error "
-    "unless it is exactly right, and a failed one goes to a person. What is said holds with 95% confidence for the "
-    "strategy chosen on dev, and with 95% for all others together."
+    "Confidence is the probability that a strategy gives its answer. {written}Dev fixed the thresholds to "
+    "try; test says which hold, by exact binomial tests in a fixed order (Learn then Test, Angelopoulos et al. 2021). "
+    "An answer is an error unless it is exactly right, and a failed one goes to a person. What is said holds with "
+    "95% confidence for the strategy chosen on dev, and with 95% for all others together; it does not need confidences "
+    "to be true chances."
+)
+WRITTEN = (
+    "That of a written answer is the probability of all its tokens together, which dev turned into the chance that the "
+    "whole answer is right (Platt scaling). "
 )
 
 
@@ -84,6 +90,7 @@ def left_to(content: ReportContent) -> LeftToIt | None:
         further=tuple(_further(decision, found)),
         rows=tuple(_row(item, decision) for item in found),
         lines=tuple(_lines(content, found)),
+        how=HOW.format(written=WRITTEN if any(item.calibration for item in found) else ""),
     )
 
 
@@ -127,6 +134,8 @@ def _further(decision: Decision, found: Sequence[Automated]) -> list[str]:
         share = wording.percent(most.share or 0)
         lines.append(f"Most can be left to {most.strategy}: {share} of inputs, on the same terms.")
     winner = next((item for item in found if item.strategy == decision.winner), None)
+    if winner and winner.calibrated:
+        lines.append(as_chance(winner.strategy, winner.calibrated))
     if winner and winner.unknown and winner.unknown.rejected is not None:
         lines.append(
             f"Of {wording.plural(winner.unknown.n, 'input')} without a right answer, {winner.strategy} leaves "
@@ -145,6 +154,8 @@ def _lines(content: ReportContent, found: Sequence[Automated]) -> list[RiskLine]
             continue
         shown = item.promise is Promise.SHOWN and item.share is not None and item.error is not None
         stands = (item.share or 0.0, item.error or 0.0) if shown else None
-        points = tuple((share, risk) for share, risk in risk_curve(marked(test)) if share * test.n >= _FEWEST)
+        points = tuple(
+            (share, risk) for share, risk in risk_curve(marked(test, item.calibration)) if share * test.n >= _FEWEST
+        )
         drawn.append(RiskLine(item.strategy, test.role, points, stands))
     return [line for line in drawn if len(line.points) > 1]

@@ -5,6 +5,7 @@ Not covered: working it out (`llmtl.decision.automation`), the section with its 
 
 from llmtl.decision.outcome import Decision
 from llmtl.decision.promise import Automated, Promise
+from llmtl.metrics.calibration import CalibrationTest
 from llmtl.report import wording
 
 
@@ -29,6 +30,21 @@ def _sentence(item: Automated, limit: float) -> str:
         f"confidence of at least {threshold(item.threshold)}: at most {at_most} of these answers are wrong, with "
         f"{sure} ({test}). The rest go to a person."
     )
+
+
+MISCALIBRATED = 0.05
+"""The largest p-value at which test shows that confidences are not the chances of being right."""
+
+
+def as_chance(name: str, found: CalibrationTest) -> str:
+    """Say whether a strategy's confidence can be read as the chance of being right."""
+    saw = (
+        f"on test {wording.percent(found.confidence)} on average, and {wording.percent(found.right)} of answers are "
+        f"right (Spiegelhalter's test of calibration, p = {wording.p_value(found.p)})"
+    ).replace("p = <", "p < ")
+    if found.p <= MISCALIBRATED:
+        return f"Do not read the confidence of {name} as its chance of being right: it is {saw}."
+    return f"Nothing speaks against reading the confidence of {name} as its chance of being right: it is {saw}."
 
 
 def threshold(value: float | None) -> str:

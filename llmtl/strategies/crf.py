@@ -2,7 +2,7 @@
 
 Lafferty, McCallum & Pereira (2001), "Conditional Random Fields"; features in `llmtl.classical.word_features`.
 Regularisation is chosen on dev; the model is fitted on train alone. Not covered: gazetteers, embeddings, overlapping
-spans (of those the first is learned), probabilities.
+spans (of those the first is learned), the probability of single spans.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import log
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -25,6 +26,8 @@ from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, P
 from llmtl.task import Input, texts_of
 
 MODEL_FILE = "model.crfsuite"
+LEAST_PROBABILITY = 1e-300
+"""What a sequence of tags counts as whose probability is too small for a floating-point number."""
 
 Features = list[str]
 Labelled = tuple[list[list[Features]], list[list[str]]]
@@ -63,7 +66,7 @@ class CrfPredictor:
     sha256: str = ""
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Find the spans of each text, without probabilities."""
+        """Find the spans of each text, with the log-probability of all tags together."""
         texts = texts_of(inputs)
         from llmtl.classical.word_features import features_of
         from llmtl.classical.words import to_spans, words_of
@@ -74,7 +77,9 @@ class CrfPredictor:
             words = words_of(text)
             tags = self.model.predict_single(features_of(words)) if words else []
             answer = write_spans(to_spans(text, words, tags))
-            results.append(Prediction(id=str(position), answer=answer, seconds=perf_counter() - start))
+            logprob = log(max(self.model.tagger_.probability(tags), LEAST_PROBABILITY)) if words else 0.0
+            seconds = perf_counter() - start
+            results.append(Prediction(id=str(position), answer=answer, logprob=logprob, seconds=seconds))
             advance(1)
         return results
 

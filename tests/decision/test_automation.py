@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from llmtl.answers import Span, write_spans
@@ -136,3 +137,60 @@ def test_unknown_inputs_are_told_apart_and_rejected():
     assert low < row.unknown.rejected < high
     scores = [item.certainty or -1 for item in (*test.predictions, *unknown)]
     assert row.unknown.auroc == pytest.approx(roc_auc_score([1] * 600 + [0] * 201, scores))
+
+
+def written(name, n, *, split, scale=0.5, bias=2.0, seed=0):
+    """Return an evaluation of written answers, right by the odds that their log-probabilities have after a scaling."""
+    rng = np.random.default_rng([seed, split == "test"])
+    odds = rng.normal(1, 4, n)
+    made = evaluation(name, rng.random(n) < expit(scale * odds + bias), split=split)
+    told = zip(made.predictions, -np.logaddexp(0, -odds), strict=True)
+    predictions = tuple(replace(item, probabilities={}, logprob=float(value)) for item, value in told)
+    return replace(made, predictions=predictions)
+
+
+def test_the_probability_of_a_written_answer_becomes_a_confidence_on_dev():
+    # so much dev that the error of the calibration is small beside that of the test
+    ladder, row = only(written("qlora", 20_000, split="dev"), written("qlora", 2_000, split="test"))
+    assert row.promise is Promise.SHOWN
+    assert 0.5 < row.threshold < 1
+    assert (ladder.calibration, ladder.auroc) == (row.calibration, row.auroc)
+    assert ladder.calibration.scale == pytest.approx(0.5, abs=0.05)
+    assert row.calibrated.p > 0.05
+    assert row.calibrated.ece < 0.05
+    assert row.calibrated.confidence == pytest.approx(row.calibrated.right, abs=0.03)
+
+
+def test_a_failed_answer_has_no_confidence_however_likely_its_tokens_were():
+    test = written("qlora", 400, split="test")
+    failed = tuple(replace(item, answer=None, failure="cut off") for item in test.predictions[:100])
+    ladder, row = only(
+        written("qlora", 400, split="dev"), replace(test, predictions=(*failed, *test.predictions[100:]))
+    )
+    assert row.calibrated.n == 300
+    assert row.answered <= 300
+    nothing = replace(test, split="dev", predictions=failed * 4)
+    ladder, row = only(nothing, test)
+    assert (ladder.why_none, ladder.calibration, row.calibrated) == (Promise.NO_CONFIDENCE, None, None)
+
+
+def test_the_bound_needs_no_calibration_and_the_confidence_of_labels_is_tested_too():
+    _, row = only(sure("qlora", 600, split="dev"), sure("qlora", 600, split="test"))
+    assert row.calibration is None
+    assert row.calibrated.n == 600
+    assert row.calibrated.p < 0.05  # 0.9 or 0.6, and nearly always right, or wrong
+    assert row.promise is Promise.SHOWN
+
+
+def test_unknown_inputs_are_rejected_by_the_confidence_of_what_is_written():
+    unknown = {"qlora": tuple(Prediction(str(at), "a", logprob=-8.0) for at in range(50))}
+    _, row = only(written("qlora", 600, split="dev"), written("qlora", 800, split="test"), unknown=unknown)
+    assert row.unknown.rejected == 1
+    assert row.unknown.auroc > 0.9
+
+
+def test_where_a_text_is_better_or_worse_nothing_is_tested():
+    dev = replace(written("qlora", 200, split="dev"), kind=GENERATION)
+    ladders = fix_ladders([dev], 200, metric=Metric.CHRF, chosen="qlora", config=CONFIG)
+    (row,) = automated(ladders, {"qlora": replace(dev, split="test")}, config=CONFIG)
+    assert (row.promise, row.calibration, row.calibrated) == (Promise.BY_DEGREES, None, None)

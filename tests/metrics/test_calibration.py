@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from llmtl.errors import DataError
-from llmtl.metrics.calibration import expected_calibration_error
+from llmtl.metrics.calibration import calibration_test, expected_calibration_error
 
 LABELS = ["a", "b", "c"]
 
@@ -41,3 +42,44 @@ def test_a_failure_is_confident_in_nothing():
 def test_unequal_lengths_are_refused():
     with pytest.raises(DataError, match="one row of probabilities"):
         expected_calibration_error(["a"], [])
+
+
+def test_spiegelhalters_z_is_that_of_a_published_example():
+    # Rufibach (2010), table 1: two forecasts and the outcomes (1, 0)
+    for chances, z in (((0.2, 0.2), 1.06), ((0.4, 0.5), 1.22)):
+        found = calibration_test(np.array(chances), np.array([True, False]), np.arange(2))
+        assert found.z == pytest.approx(z, abs=0.005)
+        assert found.p == pytest.approx(2 * norm.sf(z), abs=0.005)
+
+
+def drawn(seed, n=400, stretch=1.0, groups=1):
+    """Return confidences and outcomes whose log-odds are `stretch` times as large; `groups` examples share one."""
+    rng = np.random.default_rng(seed)
+    odds, draws = rng.normal(1, 1.5, n // groups), rng.random(n // groups)
+    rows = [odds, draws < 1 / (1 + np.exp(-odds)), np.arange(n // groups)]
+    odds, right, codes = (np.repeat(row, groups) for row in rows)
+    return 1 / (1 + np.exp(-stretch * odds)), right, codes
+
+
+def test_it_rejects_what_is_calibrated_in_5_of_100_and_sees_overconfidence():
+    rejected = np.mean([calibration_test(*drawn(seed)).p <= 0.05 for seed in range(1000)])
+    assert 0.03 < rejected < 0.07
+    assert np.mean([calibration_test(*drawn(seed, stretch=2)).p <= 0.05 for seed in range(100)]) > 0.9
+
+
+def test_examples_that_are_right_or_wrong_together_count_as_one():
+    grouped = np.mean([calibration_test(*drawn(seed, groups=4)).p <= 0.05 for seed in range(1000)])
+    alone = np.mean([calibration_test(*drawn(seed, groups=4)[:2], np.arange(400)).p <= 0.05 for seed in range(1000)])
+    assert grouped < 0.08
+    assert alone > 0.2
+
+
+def test_the_test_tells_means_and_the_expected_calibration_error():
+    references, table, rows = random_rows(1)
+    right = np.array([LABELS[i] for i in table.argmax(axis=1)]) == np.array(references)
+    found = calibration_test(table.max(axis=1), right, np.arange(len(right)))
+    assert (found.n, found.confidence, found.right) == (200, table.max(axis=1).mean(), right.mean())
+    assert found.ece == pytest.approx(expected_calibration_error(references, rows))
+    certain = calibration_test(np.ones(3), np.array([True, True, False]), np.arange(3))
+    assert certain.p < 0.001
+    assert calibration_test(np.full(4, 0.5), np.array([True] * 4), np.arange(4)).p == 1  # what it cannot see

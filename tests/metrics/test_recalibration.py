@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from llmtl.errors import DataError
@@ -11,8 +11,10 @@ from llmtl.metrics.recalibration import (
     FLOOR,
     LabelCalibration,
     Method,
+    SequenceCalibration,
     affine_calibration,
     batch_calibration,
+    sequence_calibration,
     train_prior,
 )
 
@@ -89,3 +91,31 @@ def test_the_prior_is_laplaces():
 def test_another_number_of_labels_is_an_error():
     with pytest.raises(DataError, match="for 2 labels got 3"):
         LabelCalibration(Method.BATCH, (1.0, 1.0), (0.0, 0.0)).apply([0.2, 0.3, 0.5])
+
+
+def written(count, *, scale, bias, seed=0):
+    """Return log-probabilities of written answers, and whether each is right: by these odds."""
+    draw = np.random.default_rng(seed)
+    odds = draw.normal(-1, 3, size=count)
+    return -np.logaddexp(0, -odds), draw.random(count) < expit(scale * odds + bias)
+
+
+def test_platt_scaling_of_written_answers_is_logistic_regression_on_the_log_odds():
+    logprobs, right = written(500, scale=0.5, bias=1)
+    found = sequence_calibration(logprobs, right, penalty=0)
+    odds = logprobs - np.log(-np.expm1(logprobs))
+    expected = LogisticRegression(C=np.inf).fit(odds[:, None], right)
+    assert found.scale == pytest.approx(expected.coef_[0, 0], rel=1e-3)
+    assert found.bias == pytest.approx(expected.intercept_[0], rel=1e-3)
+    assert found.chances(logprobs) == pytest.approx(expected.predict_proba(odds[:, None])[:, 1], abs=1e-3)
+    assert found.chance(float(logprobs[0])) == found.chances(logprobs)[0]
+
+
+def test_without_examples_to_the_contrary_a_probability_is_its_own_chance_and_order_is_kept():
+    same = SequenceCalibration(1.0, 0.0)
+    assert same.chances(np.log([0.2, 0.7])) == pytest.approx([0.2, 0.7])
+    logprobs = np.array([-800.0, -30.0, -2.0, -1e-9, 0.0])
+    for right in ([True] * 5, [False] * 5, [True, True, False, False, False]):
+        found = sequence_calibration(logprobs, right)
+        assert np.isfinite([found.scale, found.bias]).all()
+        assert (np.diff(found.chances(logprobs)) >= 0).all()

@@ -9,6 +9,7 @@ import pytest
 
 import llmtl
 from llmtl.answers import read_labels, read_spans
+from llmtl.decision.promise import Promise
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.kind import Kind
@@ -106,6 +107,20 @@ def test_predictions_are_canonical_answers_or_failures(measured):
             assert (row["prediction"] is None) == (row["failure"] is not None)
             if row["prediction"] is not None:
                 read(row["prediction"])
+            written = file.name.split(".")[0] in (*PROMPTS, "crf")
+            assert (row["logprob"] is not None and row["logprob"] <= 0) == written
+
+
+def test_what_writes_answers_that_are_right_or_wrong_gets_a_confidence(measured):
+    kind, run = measured
+    for row in run.decision.automation:
+        if kind is GENERATION:
+            assert row.promise is Promise.BY_DEGREES
+        elif row.strategy in (*PROMPTS, "crf"):
+            assert row.calibration.scale > 0
+            assert 0 <= row.calibrated.p <= 1
+        else:
+            assert (row.promise, row.calibration, row.calibrated) == (Promise.NO_CONFIDENCE, None, None)
 
 
 def test_a_finished_run_predicts_as_it_was_measured(measured):

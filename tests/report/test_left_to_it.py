@@ -8,11 +8,13 @@ import pytest
 from llmtl.decision.automation import with_automation, with_ladders
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.promise import Automated, Promise, UnknownInputs
+from llmtl.metrics.calibration import CalibrationTest
+from llmtl.metrics.recalibration import SequenceCalibration
 from llmtl.report import wording
 from llmtl.report.html import render_html
 from llmtl.report.left_to_it import left_to
 from llmtl.report.markdown_text import markdown
-from llmtl.report.promises import sentences, threshold
+from llmtl.report.promises import as_chance, sentences, threshold
 from llmtl.task import Metric
 from tests.support.report_factory import make_content
 
@@ -115,3 +117,27 @@ def test_unknown_inputs_have_a_column_where_there_are_any():
     assert "88% (83% to 92%), AUROC 0.930" in text
     assert "Of 200 inputs without a right answer, qlora leaves 88% to a person." in text
     assert "Unknown inputs rejected" in render_html(content)
+
+
+def test_whether_a_confidence_is_a_chance_is_said_of_the_winner():
+    found = CalibrationTest(n=426, confidence=0.84, right=0.83, ece=0.02, z=0.4, p=0.69)
+    assert as_chance("qlora", found) == (
+        "Nothing speaks against reading the confidence of qlora as its chance of being right: it is on test 84% on "
+        "average, and 83% of answers are right (Spiegelhalter's test of calibration, p = 0.690)."
+    )
+    assert as_chance("qlora", replace(found, right=0.6, p=1e-6)).startswith(
+        "Do not read the confidence of qlora as its chance of being right: it is on test 84% on average, and 60% of"
+    )
+    assert "p < 0.001" in as_chance("qlora", replace(found, p=1e-6))
+    content = with_promises(make_content())
+    said = next(item for item in content.decision.automation if item.strategy == content.decision.winner)
+    assert as_chance(said.strategy, said.calibrated) in left_to(content).further
+
+
+def test_how_written_answers_get_a_confidence_is_said_where_there_are_any():
+    content = with_promises(make_content())
+    assert "Platt scaling" not in markdown(content)
+    rows = [replace(item, calibration=SequenceCalibration(1.0, 0.0)) for item in content.decision.automation]
+    written = replace(content, decision=replace(content.decision, automation=tuple(rows)))
+    for text in (markdown(written), render_html(written)):
+        assert "turned into the chance that the whole answer is right (Platt scaling)" in text

@@ -1,7 +1,10 @@
 """The conditional random field against sklearn-crfsuite used directly, and its file."""
 
 import json
+import math
+from itertools import product
 
+import pycrfsuite
 import pytest
 import sklearn_crfsuite
 from pydantic import ValidationError
@@ -53,6 +56,22 @@ def test_agrees_with_sklearn_crfsuite_at_every_point_of_the_grid(context):
             mine = answers(fitted.predictor, [each.text for each in context.dev])
             assert [read_spans(each) for each in mine] == [read_spans(each) for each in guesses]
             assert expected > 0.5
+
+
+def test_the_probability_of_an_answer_is_that_of_its_tags_among_all_sequences(context):
+    fitted = Crf(SMALL).fit(context).predictor
+    text = context.dev[0].text
+    words = words_of(text)
+    [made] = fitted.predict([text])
+    tagger = pycrfsuite.Tagger()
+    tagger.open(str(fitted.file))
+    tagger.set(features_of(words))
+    best = tagger.tag()
+    assert math.exp(made.logprob) == pytest.approx(tagger.probability(best))
+    tagger.set(features_of(words)[:3])
+    every = product(tagger.labels(), repeat=3)
+    assert sum(tagger.probability(list(tags)) for tags in every) == pytest.approx(1)
+    assert fitted.predict([""])[0].logprob == 0
 
 
 def test_the_best_of_dev_is_kept(context):

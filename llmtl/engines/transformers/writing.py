@@ -54,7 +54,7 @@ class _Limits:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _Written:
     """The tokens written after one prompt with the log-probability of each, padding behind them."""
 
     ids: list[int]
@@ -155,7 +155,7 @@ class Writer:
 
     def _batches(
         self, items: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits
-    ) -> Iterator[tuple[list[_Item], list[_Row], float]]:
+    ) -> Iterator[tuple[list[_Item], list[_Written], float]]:
         """Yield batches, what was written after each prompt, and seconds; longest first: memory runs out early."""
         waiting = sorted(items, key=lambda item: -len(item.ids))
         while waiting:
@@ -170,7 +170,7 @@ class Writer:
             waiting = waiting[size:]
 
     @torch.inference_mode()
-    def _write_batch(self, batch: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits) -> list[_Row]:
+    def _write_batch(self, batch: Sequence[_Item], prefix: DynamicCache | None, limits: _Limits) -> list[_Written]:
         """Write after B prompts; one row per prompt, with padding behind the end of its answer."""
         cache = None
         shared = prefix.get_seq_length() if prefix is not None else 0
@@ -195,7 +195,7 @@ class Writer:
         )
         # (B, width + written): the prompt comes back in front of what was written
         logprobs = torch.stack(noting.steps, dim=1)  # (B, written)
-        return list(map(_Row, written[:, width:].tolist(), logprobs.tolist()))
+        return list(map(_Written, written[:, width:].tolist(), logprobs.tolist()))
 
     def _settings(self, limits: _Limits) -> GenerationConfig:
         """Set greedy decoding, with both endings of an answer."""

@@ -92,18 +92,21 @@ def teacher_forced(engine, prompt, answer, *, grammar=None):
     folder = engine.tokenizer.name_or_path
     tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
     before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    written = [*tokenizer(prompt + answer, add_special_tokens=False)["input_ids"][len(before) :], tokenizer.eos_token_id]
+    written = [
+        *tokenizer(prompt + answer, add_special_tokens=False)["input_ids"][len(before) :],
+        tokenizer.eos_token_id,
+    ]
     with torch.inference_mode():
         logits = model(torch.tensor([before + written])).logits[0, len(before) - 1 : -1].double()
     total = 0.0
     for row, token in zip(logits, written, strict=True):
+        allowed = torch.ones(len(row), dtype=torch.bool)
         if grammar is not None:
             mask = xgrammar.allocate_token_bitmask(1, len(row))
             grammar.fill_next_token_bitmask(mask)
             allowed = torch.tensor([bool(mask[0, at // 32] >> (at % 32) & 1) for at in range(len(row))])
-            row = row.masked_fill(~allowed, -torch.inf)
             assert grammar.accept_token(token)
-        total += float(row.log_softmax(-1)[token])
+        total += float(row.masked_fill(~allowed, -torch.inf).log_softmax(-1)[token])
     return total
 
 
