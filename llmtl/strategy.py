@@ -289,6 +289,8 @@ class Facts:
     races: whether it may be dropped on a part of dev; false where scoring costs next to nothing, and where taking turns
         with another model would cost more than it saves.
     curve: where its learning curve is measured by default.
+    plain_prompt: whether it asks the model with an instruction alone: what every choice is compared with.
+    usual_baseline: whether it is the baseline to add first, where a task has none.
     reads: the strategies whose sections of the recipe it reads, too.
     made_with: the library that it is made with, by the Hub's name (https://huggingface.co/docs/hub/models-libraries).
     is_made_by: what follows "It is made by" on a model card.
@@ -312,6 +314,8 @@ class Facts:
     redraw: float = 1.0
     races: bool = False
     curve: Curve = Curve.NOWHERE
+    plain_prompt: bool = False
+    usual_baseline: bool = False
     reads: tuple[str, ...] = ()
     made_with: str = "llmtl"
     is_made_by: str = "a baseline that is not a language model"

@@ -33,9 +33,8 @@ from llmtl.decision.ranking import Ranking
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
 from llmtl.metrics.optimism import optimism
+from llmtl.strategies.table import facts_of
 from llmtl.task import Task
-
-ZERO_SHOT = "zero-shot"
 
 
 def choose(
@@ -139,7 +138,7 @@ def _plan(
     The chosen strategy meets the best baseline, zero-shot and the runner-up. For the verdict `baseline` the best
     language-model strategy meets a baseline too.
     """
-    zero_shot = ZERO_SHOT if ZERO_SHOT in compared else None
+    zero_shot = next((name for name in compared if (facts := facts_of(name)) and facts.plain_prompt), None)
     wanted = [
         (chosen, baseline, Purpose.BEST_BASELINE),
         (chosen, zero_shot, Purpose.ZERO_SHOT),

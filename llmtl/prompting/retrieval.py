@@ -78,7 +78,7 @@ def build_index(examples: Sequence[Example], by: Retrieval, engine: Engine, *, s
         return EmbeddingRetriever(examples, sentence_embed(sentence_model))
     if not isinstance(engine, Embedder):
         raise ModelError(
-            f"The engine '{engine.name}' gives no embeddings; set strategies.knn_few_shot.retrieval to "
+            f"The engine '{engine.name}' gives no embeddings; set the strategy's 'retrieval' to "
             f"'{Retrieval.TFIDF}' or '{Retrieval.SENTENCES}'."
         )
     return EmbeddingRetriever(examples, engine.embed)
@@ -102,7 +102,7 @@ def load_sentence_model(name: str, *, device: str | None = None) -> Any:
         return SentenceTransformer(name, trust_remote_code=False, device=device)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"The sentence model '{name}' cannot be loaded; check strategies.knn_few_shot.sentence_model."
+            f"The sentence model '{name}' cannot be loaded; check the strategy's 'sentence_model'."
         ) from error
 
 

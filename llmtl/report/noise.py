@@ -23,7 +23,7 @@ from llmtl.report.metric_words import listed
 HOW = (
     "Suspects were found by confident learning over test, dev and train, each example judged by a bag-of-words "
     "classifier fitted without it. Such a classifier doubts what it would itself get wrong, so leaving its suspects "
-    "out flatters tfidf."
+    "out flatters strategies like it."
 )
 
 

@@ -11,6 +11,7 @@ from llmtl.decision.outcome import Decision, Rule
 from llmtl.decision.outlook import MoreExamples
 from llmtl.report import claims, total_words, wording
 from llmtl.report.metric_words import Words, listed
+from llmtl.strategies.table import usual_baselines
 from llmtl.strategy import Role
 from llmtl.task import Metric
 
@@ -49,6 +50,11 @@ class Case:
         """Say what was found of the model of a strategy, if it cannot do the task."""
         found = (item for item in self.decision.cautions if isinstance(item, Incapable))
         return next((item for item in found if name in item.strategies), None)
+
+    @property
+    def usual_baseline(self) -> str:
+        """Name a baseline to add, or one per kind of task where the metric judges several."""
+        return " or ".join(usual_baselines(self.words.metric))
 
     @property
     def on_test(self) -> str:
@@ -182,4 +188,4 @@ def _better_bet(case: Case) -> str:
 
 
 def _alone(case: Case) -> tuple[str, str]:
-    return "", f"There is nothing to compare {case.decision.winner} with; add a baseline such as tfidf."
+    return "", f"There is nothing to compare {case.decision.winner} with; add a baseline such as {case.usual_baseline}."

@@ -291,7 +291,7 @@ def _caution(case: Case, item: Caution) -> str:
         case NoBaseline():
             return (
                 "No baseline is among them, so whether a language model is needed at all is not known; add one, say "
-                "tfidf."
+                f"{case.usual_baseline}."
             )
         case TooSmallTest(n, detectable) if detectable >= 1:
             return f"Test has only {wording.plural(n, 'example')}: no difference can be shown."

@@ -77,6 +77,7 @@ class Dictionary(Strategy[DictionaryConfig]):
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset({AnswerShape.SPANS}),
+        usual_baseline=True,
         summary="The words that were spans in train (extraction).",
     )
 

@@ -71,6 +71,7 @@ class Nearest(Strategy[NoChoices]):
         served=LocalServed,
         answers=frozenset({AnswerShape.TEXT}),
         made_with="sklearn",
+        usual_baseline=True,
         summary="The reference of the most similar training input (generation).",
     )
 

@@ -16,7 +16,7 @@ from llmtl.engines.openai.config import EndpointConfig
 from llmtl.errors import RecipeError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
-from llmtl.kinds.table import kind_named
+from llmtl.kinds.table import KINDS, kind_named
 from llmtl.strategies.crf import Crf
 from llmtl.strategies.dictionary import Dictionary
 from llmtl.strategies.few_shot import FewShot
@@ -30,6 +30,7 @@ from llmtl.strategies.qlora import Qlora
 from llmtl.strategies.tfidf import Tfidf
 from llmtl.strategies.zero_shot import ZeroShot
 from llmtl.strategy import Alone, AnyStrategy, Facts, Runs, Strategy
+from llmtl.task import Metric
 
 GROUP = "llmtl.strategies"
 OWN: tuple[type[AnyStrategy], ...] = (
@@ -154,6 +155,13 @@ else:
 def facts_of(name: str) -> Facts | None:
     """Return the facts of a strategy; None for a name that is not in the table, as prediction files may have."""
     return STRATEGIES[name].facts if name in STRATEGIES else None
+
+
+def usual_baselines(metric: Metric) -> list[str]:
+    """Name the baselines to add first where a task has none, of all kinds of task that the metric judges."""
+    judged = [kind for kind in KINDS if metric in kind.metrics]
+    usual = [each.facts for each in STRATEGIES.values() if each.facts.usual_baseline]
+    return [facts.name for facts in usual if any(facts.serves(kind) for kind in judged)]
 
 
 def sending_away(config: StrategiesConfig) -> dict[str, str]:

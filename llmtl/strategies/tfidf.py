@@ -104,6 +104,7 @@ class Tfidf(Strategy[TfidfConfig]):
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS}),
         curve=Curve.EVERYWHERE,
+        usual_baseline=True,
         made_with="sklearn",
         summary="TF-IDF and logistic regression.",
     )

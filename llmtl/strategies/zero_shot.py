@@ -45,6 +45,7 @@ class ZeroShot(Strategy[ZeroShotConfig]):
         fit_weight=4,
         prompts=1,
         races=True,
+        plain_prompt=True,
         made_with="transformers",
         is_made_by="prompting the base model",
         summary="The instruction and the labels.",

@@ -71,7 +71,7 @@ def fitting(
 def require_answers(kept: Sequence[TokenizedExample], *, total: int, max_length: int, context_length: int) -> None:
     """Raise `TrainingError` if there is no example, or none whose answer fits."""
     if total == 0:
-        raise TrainingError("There is no training example; give 'qlora' at least one, or leave it out.")
+        raise TrainingError("There is no training example; give at least one, or leave tuning out.")
     if kept:
         return
     cure = (

@@ -13,8 +13,9 @@ from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.kinds.table import KINDS
 from llmtl.recipe import json_schema, validate
-from llmtl.strategies.table import STRATEGIES, StrategiesConfig, build
+from llmtl.strategies.table import STRATEGIES, StrategiesConfig, build, usual_baselines
 from llmtl.strategy import Role
+from llmtl.task import Metric
 
 PROMPTS = ("zero-shot", "few-shot", "many-shot", "knn-few-shot")
 ORDER = ("majority", "tfidf", *PROMPTS, "qlora")
@@ -95,3 +96,23 @@ def test_reading_a_recipe_section_loads_neither_torch_nor_scikit_learn():
     heavy = {"torch", "sklearn", "sklearn_crfsuite", "transformers", "openai"}
     code = f"import sys, llmtl.strategies.table; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_kind_has_one_usual_baseline_and_there_is_one_plain_prompt():
+    for kind in KINDS:
+        serving = [each.facts for each in STRATEGIES.values() if each.facts.serves(kind)]
+        assert sum(facts.usual_baseline for facts in serving) == 1
+        assert [facts.name for facts in serving if facts.plain_prompt] == ["zero-shot"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "named"),
+    [
+        (Metric.ACCURACY, ["tfidf"]),
+        (Metric.MICRO_F1, ["tfidf", "dictionary"]),
+        (Metric.FIELD_F1, ["dictionary"]),
+        (Metric.CHRF, ["nearest"]),
+    ],
+)
+def test_the_baseline_to_add_is_of_the_kinds_that_the_metric_judges(metric, named):
+    assert usual_baselines(metric) == named

@@ -59,7 +59,7 @@ def too_large_to_embed(model: ModelSource, dtype: Precision) -> str | None:
         return None
     return (
         f"to retrieve by the model's embeddings the server holds its {gib:.1f} GiB once more, on the CPU, and llmtl "
-        f"does that up to {LARGEST_GIB:g} GiB; set strategies.knn_few_shot.retrieval to '{Retrieval.TFIDF}' or "
+        f"does that up to {LARGEST_GIB:g} GiB; set the strategy's 'retrieval' to '{Retrieval.TFIDF}' or "
         f"'{Retrieval.SENTENCES}' and run again, or export another strategy with --strategy"
     )
 
