@@ -116,7 +116,10 @@ def llmtl(world: World, dev: Sequence[Evaluation], test: Sequence[Evaluation], *
     choice = choose(
         task, whole, config=config, prices=PRICES, written_at="2026-11-23T00:00:00Z", dropped=dropped, left=left
     )
-    decision = decide(task, choice, dev=whole, test=test, config=config, prices=PRICES, dropped=left)
+    planned = {name for pair in choice.comparisons for name in (pair.a, pair.b)}
+    asked = planned | {item.strategy for item in whole}
+    tested = [item for item in test if item.strategy in asked]
+    decision = decide(task, choice, dev=whole, test=tested, config=config, prices=PRICES, dropped=left)
     return Verdict(
         verdict=decision.verdict.value,
         winner=world.names.index(decision.winner),

@@ -4,7 +4,12 @@ Beliefs are draws from the Bayesian bootstrap (Rubin 1981) over examples, the sa
 what they get right together stays together. One pseudo-example that all get right and one that all get wrong keep a
 strategy without a single error from being certain. Between several training or prompt draws of a strategy the mean
 is taken, and its standard error over them is added; where there is one draw, the standard deviation that is stated for
-its kind (`one_draw`).
+its kind (`one_draw`). Then differences are shrunk as far as they may be chance, since strategies are often as good as
+each other (`llmtl.metrics.shrinkage`).
+
+Who left the race on dev was scored on a part of the examples. What is believed of it rests on those: the score of the
+best of the others, plus the difference between the two where both were scored. That the race stopped because of that
+difference does not change what it says (Berger & Wolpert 1988, "The Likelihood Principle").
 
 The regret of using strategy s, if the true scores were known, is
 
@@ -28,7 +33,9 @@ from numpy.typing import NDArray
 from llmtl.decision.comparing import answers_of
 from llmtl.decision.one_draw import sd_of_one_draw
 from llmtl.measured.evaluation import Evaluation
+from llmtl.metrics import Measure
 from llmtl.metrics.hierarchical import cluster_codes, distinct_rows, summed
+from llmtl.metrics.shrinkage import shrunk
 from llmtl.task import Metric
 
 Floats = NDArray[np.float64]
@@ -91,28 +98,58 @@ def together(dev: Evaluation, test: Evaluation) -> Evaluation:
 
 
 def believe(evaluations: Sequence[Evaluation], metric: Metric, *, seed: int, draws: int = DRAWS) -> Beliefs:
-    """Draw the true scores of strategies that were evaluated on the same examples."""
-    first = evaluations[0]
+    """Draw the true scores of strategies that were evaluated on the same examples, or on a part of them."""
+    first = max(evaluations, key=lambda item: item.n)
     measure = first.measure(metric)
     codes = cluster_codes(first.groups, first.n)
     perfect = measure.counts(first.references).mean(axis=0)
     pseudo = np.stack([perfect, measure.without_hits(perfect)])
-    each = [np.stack([measure.counts(answers) for answers in answers_of(item)]) for item in evaluations]
+    each, seen = zip(*(_counted(item, first, measure) for item in evaluations), strict=True)
     means = [summed(counts.mean(axis=0)[None], codes)[0] for counts in each]  # (G, S) of each strategy
+    best = max(
+        (at for at, part in enumerate(seen) if part.all()), key=lambda at: float(measure.value(means[at].sum(0)))
+    )
+    parts = {
+        at: summed((each[best].mean(axis=0) * part[:, None])[None], codes)[0]
+        for at, part in enumerate(seen)
+        if not part.all()
+    }
     # clusters alike for all strategies share one weight: a gamma as large as their number
-    rows, times = distinct_rows(np.concatenate(means, axis=1))
+    rows, times = distinct_rows(np.concatenate([*means, *parts.values()], axis=1))
     rng = np.random.default_rng(seed)
     weights = rng.standard_gamma(np.concatenate([times, np.ones(len(pseudo))]), (draws, len(times) + len(pseudo)))
-    found = np.stack([measure.value(weights @ np.concatenate([mean[rows], pseudo])) for mean in means], axis=1)
+
+    def drawn(sums: Floats) -> Floats:
+        return measure.value(weights @ np.concatenate([sums[rows], pseudo]))
+
+    found = np.stack([drawn(mean) for mean in means], axis=1)
+    for at, part in parts.items():
+        found[:, at] += found[:, best] - drawn(part)
     errors = np.array(
         [
             _error_over_draws(measure.value(counts.sum(axis=1))) or sd_of_one_draw(item, metric)
             for item, counts in zip(evaluations, each, strict=True)
         ]
     )
-    return Beliefs(
-        tuple(item.strategy for item in evaluations), found + errors * rng.standard_normal((draws, len(errors)))
-    )
+    found += errors * rng.standard_normal((draws, len(errors)))
+    return Beliefs(tuple(item.strategy for item in evaluations), shrunk(found, rng))
+
+
+def _counted(item: Evaluation, whole: Evaluation, measure: Measure) -> tuple[Floats, NDArray[np.bool_]]:
+    """Count the answers to all examples, (R, N, S), with nothing for those it was not asked, and say which it was."""
+    if item.n == whole.n:
+        return np.stack([measure.counts(answers) for answers in answers_of(item)]), np.ones(item.n, dtype=bool)
+    at = {prediction.id: position for position, prediction in enumerate(whole.predictions)}
+    asked = [at[prediction.id] for prediction in item.predictions]
+    counts = []
+    for answers in answers_of(item):
+        given: list[str | None] = [None] * whole.n
+        for position, answer in zip(asked, answers, strict=True):
+            given[position] = answer
+        counts.append(measure.counts(given))
+    seen = np.zeros(whole.n, dtype=bool)
+    seen[asked] = True
+    return np.stack(counts) * seen[:, None], seen
 
 
 def _joined(

@@ -14,7 +14,7 @@ from llmtl.measured.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class Bets:
-    """Beliefs from dev and test together, and the expected regrets by them."""
+    """Beliefs from dev and test together, and by them the expected regrets of those that may be used."""
 
     beliefs: Beliefs
     expected_regret: dict[str, float]
@@ -33,9 +33,12 @@ class Bets:
 
 
 def place_bets(ranking: Ranking, choice: Choice, test: Mapping[str, Evaluation], *, seed: int) -> Bets:
-    """Form beliefs on who may be used and was tested; who left the race saw a part of dev only and stays out."""
-    out = {*choice.barred, *(item.strategy for item in choice.dropped)}
-    names = [name for name in ranking.names() if name in test and name not in out]
-    pooled = [together(ranking[name], test[name]) for name in names] or [ranking[choice.strategy]]
+    """Form beliefs on whoever is not barred; only who was tested may be used.
+
+    Who left the race has the part of dev that it saw, and test where it was compared there.
+    """
+    names = [name for name in ranking.names() if name not in choice.barred]
+    pooled = [together(ranking[name], test[name]) if name in test else ranking[name] for name in names]
     beliefs = believe(pooled, ranking.metric, seed=seed)
-    return Bets(beliefs, beliefs.expected_regrets(ranking.cheaper, choice.margin), ranking)
+    expected = beliefs.expected_regrets(ranking.cheaper, choice.margin)
+    return Bets(beliefs, {name: expected[name] for name in names if name in test}, ranking)

@@ -80,7 +80,8 @@ def _other_margins(choice: Choice, ranking: Ranking, *, seed: int) -> list[Chang
     eligible = [name for name in ranking.names() if name in choice.expected_regret]
     if choice.strategy not in eligible:
         return []  # a choice of before, which was not made by expected regret
-    beliefs = believe([ranking[name] for name in eligible], ranking.metric, seed=seed)
+    known = [*eligible, *(item.strategy for item in choice.dropped)]
+    beliefs = believe([ranking[name] for name in known], ranking.metric, seed=seed)
 
     def chosen(margin: float) -> str:
         return ranking.cheapest(least(beliefs.expected_regrets(ranking.cheaper, margin), eligible))

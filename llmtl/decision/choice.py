@@ -2,9 +2,9 @@
 
 The rule: of the eligible strategies take the one with the least expected regret on dev (`beliefs`): what its score is
 expected to fall short of the best one's, plus the margin as far as a cheaper strategy probably lies within the margin
-of the best. So a cheaper strategy is taken where dev makes it likely enough that it is as good, and a dearer one where
-it is not; neither for want of evidence. (Taking the cheapest whose point estimate lies within the margin gives accuracy
-away where longer prompts cost more and score better: `evals/real_logs.py`.)
+of the best; who left the race counts among these. So a cheaper strategy is taken where dev makes it likely enough that
+it is as good, and a dearer one where it is not; neither for want of evidence. (Taking the cheapest whose point estimate
+lies within the margin gives accuracy away where longer prompts cost more and score better: `evals/real_logs.py`.)
 
 Where it is known what an error costs, the choice is the lowest expected total cost instead (`expected_cost`).
 
@@ -64,7 +64,7 @@ def choose(
     best = ranking.best(eligible) or eligible[0]
     plausible = [name for name in eligible if not _shown_worse(ranking, name, best, config)]
     within = [name for name in plausible if ranking.score(best) - ranking.score(name) <= config.margin + 1e-12]
-    chosen, regret, totals = _pick(ranking, eligible, config=config, labels_used=labels_used or {})
+    chosen, regret, totals = _pick(ranking, eligible, left=left, config=config, labels_used=labels_used or {})
     baseline = field.best(field.names(baseline=True, among=compared))
     llm = field.best(field.names(baseline=False, among=compared))
     runner_up = field.best([name for name in compared if name != chosen])
@@ -89,11 +89,19 @@ def choose(
 
 
 def _pick(
-    ranking: Ranking, eligible: Sequence[str], *, config: DecisionConfig, labels_used: Mapping[str, int]
+    ranking: Ranking,
+    eligible: Sequence[str],
+    *,
+    left: Sequence[Evaluation],
+    config: DecisionConfig,
+    labels_used: Mapping[str, int],
 ) -> tuple[str, dict[str, float], JointTotals | None]:
     """Pick by expected total cost where errors have a price, and else by expected regret; return both as well."""
     mine = [ranking[name] for name in eligible]
-    regret = believe(mine, ranking.metric, seed=config.seed).expected_regrets(ranking.cheaper, config.margin)
+    field = Ranking((*mine, *left), ranking.metric, ranking.prices)
+    beliefs = believe(field.evaluations, ranking.metric, seed=config.seed)
+    known = beliefs.expected_regrets(field.cheaper, config.margin)
+    regret = {name: known[name] for name in eligible}
     totals = totals_if_priced(mine, labels_used, metric=ranking.metric, config=config, prices=ranking.prices)
     chosen = ranking.cheapest(least(regret, eligible)) if totals is None else totals.best(eligible)
     return chosen, regret, totals

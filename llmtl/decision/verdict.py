@@ -58,7 +58,7 @@ def rule(choice: Choice, evidence: Evidence, ranking: Ranking, bets: Bets) -> Ru
 
 def _open(pairs: Sequence[tuple[str, str]], bets: Bets, why: Rule = Rule.OPEN) -> Ruling:
     """Rule that nothing is shown: use the better bet."""
-    return Ruling(Verdict.INCONCLUSIVE, bets.best(bets.beliefs.names), why, tuple(pairs))
+    return Ruling(Verdict.INCONCLUSIVE, bets.best([*bets.expected_regret]), why, tuple(pairs))
 
 
 def _rule_on_baseline(choice: Choice, evidence: Evidence, ranking: Ranking, bets: Bets) -> Ruling:
