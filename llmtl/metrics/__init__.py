@@ -10,6 +10,7 @@
     summed.py               intervals and comparisons in any metric, examples in groups and training seeds included
     hierarchical.py         the resampling behind those
     joint_posterior.py      the error rates of several strategies on the same examples, drawn together
+    shrinkage.py            how far differences between strategies may be chance
     between_draws.py        what one draw of a training or of demonstrations leaves open
     confidence_sequence.py  a comparison while examples still come in
     optimism.py             by how much the dev score of a chosen strategy flatters it

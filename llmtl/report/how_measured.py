@@ -42,7 +42,8 @@ def _rule_of_choice(decision: Decision) -> tuple[str, ...]:
     return (
         "The choice is the eligible strategy with the least expected regret on dev: what its true score falls short of "
         f"the best one's, plus the margin of {margin} where a cheaper strategy lies within it, weighed by how likely "
-        "each is (Bayesian bootstrap). Where test shows nothing, the same on dev and test together says what to use.",
+        "each is (Bayesian bootstrap, differences shrunk as far as they may be chance). Where test shows nothing, the "
+        "same on dev and test together says what to use.",
     )
 
 
