@@ -85,6 +85,7 @@ def main() -> int:
             ["evals/verdicts/coverage_together.py", *sys.argv[1:]], packages=("numpy", "scipy")
         ),
         "seconds": round(time.perf_counter() - start, 1),
+        "processor_seconds": written_results.processor_seconds(),
         "design": {
             "seed": options.seed,
             "accuracy_worlds": options.worlds,

@@ -82,6 +82,7 @@ def main() -> int:
         "what": "llmtl's choice by expected total cost in worlds whose truth is known, against simpler rules",
         **written_results.circumstances(["evals/verdicts/error_costs.py", *sys.argv[1:]], packages=("numpy", "scipy")),
         "seconds": round(time.perf_counter() - start, 1),
+        "processor_seconds": written_results.processor_seconds(),
         "design": {"worlds": options.worlds, "seed": options.seed, "usd_per_error": USD_PER_ERROR},
         **summarised(found),
     }

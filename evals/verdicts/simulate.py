@@ -46,6 +46,7 @@ def main() -> int:
         "what": "llmtl's verdicts in worlds whose truth is known, against five naive rules",
         **written_results.circumstances(["evals/verdicts/simulate.py", *sys.argv[1:]], packages=("numpy", "scipy")),
         "seconds": round(time.perf_counter() - start, 1),
+        "processor_seconds": written_results.processor_seconds(),
         "design": _design(options),
         **summary.summarise(found),
     }
