@@ -13,7 +13,7 @@ import llmtl
 from llmtl.answers import read_labels, write_labels
 from llmtl.engines.protocol import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
-from llmtl.errors import ContextLengthError
+from llmtl.errors import ContextLengthError, ModelError
 from llmtl.findings import CalibrationTrace, GridTrace, finding
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.prompting.template import Template
@@ -217,3 +217,31 @@ def test_a_run_with_it_is_exported_and_served_in_our_own_server(tmp_path, tiny_l
     assert written == expected[0].answer
     for row, prediction in zip(said, expected, strict=True):
         assert row["probabilities"] == pytest.approx(prediction.probabilities, abs=1e-4)
+
+
+class Cramped:
+    """A forward pass that has room for three prompts only, failing in the allocator's words."""
+
+    def __init__(self, real, room=3):
+        self.real, self.room, self.sizes = real, room, []
+
+    def extended(self, ids):
+        return self.real.extended(ids)
+
+    def states(self, prefix, suffixes, starts):
+        self.sizes.append(len(suffixes))
+        if len(suffixes) > self.room:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+        return self.real.states(prefix, suffixes, starts)
+
+
+def test_out_of_memory_reads_fewer_states_at_once(engine, monkeypatch):
+    prompts, head = worded(engine, Task("t", LABELS, "Route it."), examples(10, "x"))
+    expected = engine.states(prompts, head=head)
+    cramped = Cramped(engine._forward)
+    monkeypatch.setattr(engine, "_forward", cramped)
+    np.testing.assert_allclose(engine.states(prompts, head=head), expected, atol=2e-3, rtol=2e-3)
+    assert cramped.sizes[:3] == [10, 5, 2]
+    monkeypatch.setattr(engine, "_forward", Cramped(cramped.real, room=0))
+    with pytest.raises(ModelError, match="exhausts the memory"):
+        engine.states(prompts, head=head)

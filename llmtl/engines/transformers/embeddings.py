@@ -31,13 +31,21 @@ def embed_texts(model: Any, tokenizer: Any, texts: Sequence[str], *, context_len
 
     Tokens beyond `context_length` are left out.
     """
+    from llmtl.engines.transformers.memory import fewer_at_once  # loads torch
+
     rows = [ids[:context_length] for ids in encode(tokenizer, texts)]
     found = np.zeros((len(rows), int(model.config.hidden_size)))
     waiting = sorted((position for position, ids in enumerate(rows) if ids), key=lambda each: len(rows[each]))
+    budget = BATCH_TOKENS
     while waiting:
-        size = max(1, BATCH_TOKENS // len(rows[waiting[-1]]))
-        batch, waiting = waiting[-size:], waiting[:-size]
-        found[batch] = _means(model, [rows[position] for position in batch])
+        longest = len(rows[waiting[-1]])
+        batch = waiting[-max(1, budget // longest) :]
+        try:
+            found[batch] = _means(model, [rows[position] for position in batch])
+        except RuntimeError as error:
+            budget = fewer_at_once(error, len(batch), tokens=longest) * longest
+            continue
+        waiting = waiting[: -len(batch)]
     return found
 
 

@@ -5,14 +5,12 @@ covered: writing text (`llmtl.engines.transformers.writing`), several GPUs, quan
 """
 
 import gc
-import logging
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Self
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 from transformers import PreTrainedModel
 
 from llmtl.engines.protocol import Generation, LabelScores, ModelSource
@@ -21,9 +19,9 @@ from llmtl.engines.tokens import AnswerTries, PromptTokens, prompt_tokens, share
 from llmtl.engines.transformers.attention import Prefix, TreeForward
 from llmtl.engines.transformers.embeddings import Floats, embed_texts
 from llmtl.engines.transformers.loading import load_model, load_tokenizer
+from llmtl.engines.transformers.memory import fewer_at_once
 from llmtl.engines.transformers.states import States, read_states
 from llmtl.engines.transformers.writing import Writer
-from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
 
 TOKEN_BUDGET = {"cpu": 512, "cuda": 4096}
@@ -40,8 +38,6 @@ _KEPT_PREFIXES, _KEPT_TOKENS = 8, 2048
 
 _WORTH_EXTENDING = 16
 """Tokens by which single prompts must go on alike for a longer prefix: extending it takes a pass of its own."""
-
-_logger = logging.getLogger(__name__)
 
 
 class TransformersEngine:
@@ -166,9 +162,7 @@ class TransformersEngine:
                 # keys and values of `prompts[0][:known]` are kept; only the tokens after them are computed
                 self._prefix = self._forward.extend(self._prefix, prompts[0][known:wanted])
             except RuntimeError as error:
-                if not should_reduce_batch_size(error):
-                    raise
-                raise _exhausted(wanted) from error
+                fewer_at_once(error, 1, tokens=wanted)  # raises: a prefix is computed by itself
         return known
 
     def _take_up(self, prompt: tuple[int, ...]) -> None:
@@ -223,17 +217,5 @@ class TransformersEngine:
 
     def _spend_less(self, error: RuntimeError, batch: Sequence[PromptTokens]) -> None:
         """Halve the token budget after running out of memory; re-raise any other error."""
-        if not should_reduce_batch_size(error):
-            raise error
-        if len(batch) == 1:
-            raise _exhausted(len(batch[0].ids)) from error
         queries = len(batch[0].ids) - len(self._prefix.ids) + len(batch[0].trie.tokens)
-        self._budget = max(1, len(batch) // 2) * queries
-        _logger.warning("Out of memory with %d prompts at once; going on with %d.", len(batch), len(batch) // 2)
-        if self.device == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _exhausted(tokens: int) -> ModelError:
-    """Make the error for one prompt, or shared prefix, that is too long for the memory."""
-    return ModelError(f"A prompt of {tokens} tokens exhausts the memory; use fewer demonstrations or a smaller model.")
+        self._budget = fewer_at_once(error, len(batch), tokens=len(batch[0].ids)) * queries

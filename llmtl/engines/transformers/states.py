@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.engines.tokens import encode, prompts_to_continue, shared_length
-from llmtl.engines.transformers.attention import TreeForward
+from llmtl.engines.transformers.attention import Prefix, TreeForward
+from llmtl.engines.transformers.memory import fewer_at_once
 
 States = NDArray[np.float16]
 
@@ -41,15 +42,26 @@ def read_states(
     [begin] = encode(tokenizer, [head])
     starts = [min(shared_length([tuple(begin), ids]), len(ids) - 1) for ids in rows]
     shared = min(starts, default=0)
-    prefix = forward.extended(rows[0][:shared] if rows else ())
+    prefix = _prefix(forward, rows[0][:shared] if rows else ())
     found: dict[int, States] = {}
-    waiting = sorted(range(len(rows)), key=lambda each: len(rows[each]))
+    waiting, budget = sorted(range(len(rows)), key=lambda each: len(rows[each])), BATCH_TOKENS
     while waiting:
-        size = max(1, BATCH_TOKENS // (len(rows[waiting[-1]]) - shared))
-        batch, waiting = waiting[-size:], waiting[:-size]
-        suffixes = [rows[at][shared:] for at in batch]
-        for at, states in zip(
-            batch, forward.states(prefix, suffixes, [starts[at] - shared for at in batch]), strict=True
-        ):
-            found[at] = states
+        longest = len(rows[waiting[-1]])
+        batch = waiting[-max(1, budget // (longest - shared)) :]
+        suffixes, begun = [rows[at][shared:] for at in batch], [starts[at] - shared for at in batch]
+        try:
+            found.update(zip(batch, forward.states(prefix, suffixes, begun), strict=True))
+        except RuntimeError as error:
+            budget = fewer_at_once(error, len(batch), tokens=longest) * (longest - shared)
+            continue
+        waiting = waiting[: -len(batch)]
     return np.stack([found[at] for at in range(len(rows))]) if rows else np.zeros((0, 0, 2, 0), np.float16)
+
+
+def _prefix(forward: TreeForward, ids: Sequence[int]) -> Prefix:
+    """Compute the tokens that all prompts begin with; raise `ModelError` where they alone exhaust the memory."""
+    try:
+        return forward.extended(ids)
+    except RuntimeError as error:
+        fewer_at_once(error, 1, tokens=len(ids))
+        raise

@@ -7,7 +7,6 @@ XGrammar (Dong et al. 2024, arXiv:2411.15100). The probability of each token is 
 batching: a batch lasts as long as its longest answer.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from accelerate.utils.memory import should_reduce_batch_size
 from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList, PreTrainedModel
 
 from llmtl.engines.endings import Asked, Endings, json_grammar
 from llmtl.engines.protocol import Generation
 from llmtl.engines.tokens import prompts_to_continue, shared_length
-from llmtl.errors import ModelError
+from llmtl.engines.transformers.memory import fewer_at_once
 from llmtl.progress import Advance, unwatched
 
 CACHE_TOKENS = {"cpu": 16_384, "cuda": 131_072}
@@ -32,8 +30,6 @@ MOST_ROWS = 64
 
 _LEAST_SHARED = 16
 """Shared prefixes shorter than this are computed again for each row: copying a cache costs as much."""
-
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -210,18 +206,8 @@ class Writer:
 
     def _spend_less(self, error: RuntimeError, batch: Sequence[_Item], max_tokens: int) -> None:
         """Halve the batch after running out of memory; re-raise any other error."""
-        if not should_reduce_batch_size(error):
-            raise error
         tokens = len(batch[0].ids) + max_tokens
-        if len(batch) == 1:
-            raise ModelError(
-                f"A prompt and answer of {tokens} tokens exhaust the memory; use fewer demonstrations or a smaller "
-                "model."
-            ) from error
-        self._cells = len(batch) // 2 * tokens
-        _logger.warning("Out of memory with %d prompts at once; going on with %d.", len(batch), len(batch) // 2)
-        if self._model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._cells = fewer_at_once(error, len(batch), tokens=tokens) * tokens
 
 
 def _held_to(grammar: Any) -> list[Any]:
