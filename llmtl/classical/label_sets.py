@@ -103,10 +103,10 @@ def _against_no(model: LinearModel) -> tuple[NDArray[np.float32], np.float32]:
     return model.weights[1] - model.weights[0], model.intercepts[1] - model.intercepts[0]
 
 
-def answers_of(task: Task, probabilities: NDArray[np.float64], threshold: float) -> list[str]:
-    """Return the canonical answer of each row of probabilities."""
+def answers_of(task: Task, probabilities: NDArray[np.float64], threshold: float | Sequence[float]) -> list[str]:
+    """Write the canonical answer of each row of probabilities: labels of at least the threshold, or each its own."""
     labels = np.array(task.labels, dtype=object)
-    return [write_labels(labels[row >= threshold], task.labels) for row in probabilities]
+    return [write_labels(labels[row >= np.asarray(threshold)], task.labels) for row in probabilities]
 
 
 def best_threshold(probabilities: NDArray[np.float64], context: FitContext) -> tuple[float, list[str]]:

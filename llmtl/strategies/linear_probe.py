@@ -3,8 +3,8 @@
 After Alain & Bengio (2017), "Understanding intermediate layers using linear classifier probes". The model reads the
 prompt of zero-shot with the task's own instruction, and writes nothing. Layer, position and regularisation are chosen
 on dev; states of all layers are held in float16, in memory and only while fitting. Labels' probabilities get vector
-scaling, fitted on dev, where cross-validation says that it helps. Not covered: calibrating the probabilities of label
-sets, whose threshold is chosen on dev; engines that give the last layer only, such as vLLM.
+scaling, and those of label sets the same for each label, fitted on dev where cross-validation says that it helps. The
+threshold of label sets is chosen on dev. Not covered: engines that give the last layer only, such as vLLM.
 """
 
 import random
@@ -191,7 +191,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         points = _points(reader, known, (states, dev), layers, strengths)
         tried = ((each, each.choice, answers) for each, answers in _in_time(points, context, start))
         best, trace = best_on_dev(tried, context, name=self.name, count=len(layers) * len(POSITIONS) * len(strengths))
-        calibrated, calibrations = _calibrated(best, context, best.probabilities(best.rows(dev)))
+        calibrated, calibrations = _calibrated(best, context, best.rows(dev))
         return Fitted(calibrated, (trace, *calibrations))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
@@ -345,23 +345,40 @@ def _probabilities(task: Task, model: "LinearModel", rows: Any) -> Any:
 
 
 def _calibrated(
-    best: LinearProbePredictor, context: FitContext, found: Any
+    best: LinearProbePredictor, context: FitContext, rows: Any
 ) -> "tuple[LinearProbePredictor, tuple[CalibrationTrace, ...]]":
-    """Add vector scaling where it helps in cross-validation on dev, whose probabilities are `found`."""
+    """Calibrate where that helps in cross-validation on dev; `rows`, (N, width), are dev's states."""
     from llmtl.metrics.recalibration import Method, affine_calibration
     from llmtl.prompting.calibrating import FEWEST, Known, better
 
     task, labels = context.task, context.task.labels
     if task.kind.lists:
-        return best, ()
+        return _calibrated_sets(best, context, rows)
     predictions = [
         Prediction(str(at), labels[int(row.argmax())], dict(zip(labels, row.tolist(), strict=True)))
-        for at, row in enumerate(found)
+        for at, row in enumerate(best.probabilities(rows))
     ]
     known = Known.of(task, context.dev, predictions)
     enough = len(known.truth) >= FEWEST[Method.AFFINE]
     calibration, traces = better(known, {Method.AFFINE: affine_calibration} if enough else {}, seed=context.seed)
     return replace(best, calibration=calibration), traces
+
+
+def _calibrated_sets(
+    best: LinearProbePredictor, context: FitContext, rows: Any
+) -> "tuple[LinearProbePredictor, tuple[CalibrationTrace, ...]]":
+    """Calibrate each label where that helps; its threshold moves along."""
+    from llmtl.classical.set_calibration import calibrate_sets
+    from llmtl.findings import CalibrationTrace
+    from llmtl.metrics.recalibration import Method
+    from llmtl.prompting.calibrating import FEWEST
+
+    if len(rows) < FEWEST[Method.AFFINE]:
+        return best, (CalibrationTrace(None, len(rows)),)
+    model, thresholds, trace = calibrate_sets(
+        best.model, best.model.logits(rows), threshold=best.choice["threshold"], context=context
+    )
+    return replace(best, model=model, choice={**best.choice, "threshold": thresholds}), (trace,)
 
 
 def _too_long(tokens: int, room: int) -> str:

@@ -245,3 +245,21 @@ def test_out_of_memory_reads_fewer_states_at_once(engine, monkeypatch):
     monkeypatch.setattr(engine, "_forward", Cramped(cramped.real, room=0))
     with pytest.raises(ModelError, match="exhausts the memory"):
         engine.states(prompts, head=head)
+
+
+def test_label_sets_are_calibrated_and_kept_with_a_threshold_for_each_label(make, tmp_path):
+    task = Task("t", LABELS, "Route it.", MULTI_LABEL.metrics[0], kind=MULTI_LABEL)
+    context = make(sets(30, "train"), sets(120, "dev"), task=task)
+    fitted = LinearProbe(LinearProbeConfig(layers=1, c=(0.001,))).fit(context)
+    trace = finding(fitted.findings, CalibrationTrace)
+    assert (trace.chosen, trace.examples) == ("affine", 120)  # strong regularisation makes a model too little sure
+    assert trace.tried[0].nll < trace.uncalibrated.nll
+    fitted.predictor.save(tmp_path)
+    inputs = [each.input for each in sets(6, "new")]
+    for mine, theirs in zip(
+        LinearProbe().load(context, tmp_path).predict(inputs), fitted.predictor.predict(inputs), strict=True
+    ):
+        assert (mine.answer, mine.probabilities) == (theirs.answer, pytest.approx(theirs.probabilities))
+        thresholds = zip(theirs.probabilities.items(), fitted.predictor.choice["threshold"], strict=True)
+        above = [label for (label, value), least in thresholds if value >= least]
+        assert theirs.answer == write_labels(above, LABELS)
