@@ -72,6 +72,7 @@ DECIDE = Command(
     description="Decide on JSON Lines files of predictions, one file per strategy, named after it. A row has id, "
     "reference and prediction, and may have cost (USD per request), latency_ms, seed, draw (what another "
     "seed is: training, demonstrations, replies, or none), split (dev or test), group and confidence "
-    "(0 to 1: how sure the strategy is, from which follows how much can be left to it). "
+    "(0 to 1: how sure the strategy is, from which follows how much can be left to it; or logprob, the sum of the "
+    "log-probabilities of a written answer's tokens). "
     "Without dev rows the choice is made on a random half of the examples and tested on the other half.",
 )

@@ -5,10 +5,11 @@
 
 `id`, `reference` and `prediction` are needed; a `prediction` of null is a failure and counts as an error. `cost` is USD
 for the request. `confidence` (0 to 1, say the probability of the answer) is how sure the strategy is of it: it tells
-how much can be left to the strategy. `seed` numbers draws, and `draw` says what another one would be: `training`,
-`demonstrations`, `replies` (the same question asked again), or `none` where nothing would change. For generation
-`reference` may be a list of equally right texts; labels and spans may be JSON lists. A strategy is named after its
-file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one strategy.
+how much can be left to the strategy. `logprob`, at most 0, may stand in its place: the sum of the log-probabilities of
+all tokens of a written answer, of which dev makes a confidence. `seed` numbers draws, and `draw` says what another one
+would be: `training`, `demonstrations`, `replies` (the same question asked again), or `none` where nothing would change.
+For generation `reference` may be a list of equally right texts; labels and spans may be JSON lists. A strategy is named
+after its file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one strategy.
 
 Not covered: making the decision (`llmtl.pipeline.decide_files`).
 """
@@ -49,6 +50,7 @@ class PredictionRow(BaseModel):
     split: str | None = None
     group: str | int | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
+    logprob: float | None = Field(default=None, le=0)
 
 
 @dataclass(frozen=True)
@@ -282,4 +284,5 @@ def _prediction(answer: FileAnswer) -> Prediction:
         answer=answer.answer,
         failure="no prediction" if answer.answer is None else None,
         confidence=answer.row.confidence,
+        logprob=answer.row.logprob,
     )

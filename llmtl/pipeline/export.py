@@ -90,7 +90,7 @@ def _abstaining(run: Run) -> dict[str, Abstaining]:
     """Return by strategy when it leaves an input to a person; nothing of those for which test showed no threshold."""
     decision, text = run.decision, run.recipe.task.abstain_text
     return {
-        item.strategy: Abstaining(item.threshold, decision.max_error_automated, text)
+        item.strategy: Abstaining(item.threshold, decision.max_error_automated, text, item.calibration)
         for item in decision.automation
         if item.promise is Promise.SHOWN and item.threshold is not None and decision.max_error_automated is not None
     }

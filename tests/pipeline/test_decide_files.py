@@ -9,6 +9,7 @@ from llmtl.cli import main
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
+from llmtl.decision.promise import Promise
 from llmtl.errors import DataError, InputError, RecipeError
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
@@ -370,3 +371,18 @@ def test_a_cost_of_errors_decides_and_needs_the_cost_of_requests(tmp_path, capsy
         decide_predictions(unpriced, config=DecisionConfig(usd_per_error=1))
     with pytest.raises(RecipeError, match="names 'z', which is not a label of the task; use a, b, c"):
         decide_predictions([weak, strong], config=DecisionConfig(usd_per_error=1, error_costs={"z": {"a": 2}}))
+
+
+def test_the_log_probability_of_a_written_answer_becomes_a_confidence(tmp_path):
+    """Right answers have a mean token probability of about 0.9 over ten tokens, wrong ones of about 0.7."""
+    drawn = np.random.default_rng(0).random(4000) < 0.9
+    told = np.where(drawn, 10 * np.log(0.9), 10 * np.log(0.7)) * np.random.default_rng(1).uniform(0.5, 1.5, 4000)
+    tuned = write(tmp_path, "tuned", 0.9, n=4000, split=halves, logprob=lambda i: float(told[i]))
+    plain = write(tmp_path, "plain", 0.6, n=4000, seed=1, split=halves)
+    shown = {item.strategy: item for item in decide_predictions([plain, tuned]).automation}
+    assert (shown["tuned"].promise, shown["plain"].promise) == (Promise.SHOWN, Promise.NO_CONFIDENCE)
+    assert shown["tuned"].share > 0.5
+    assert shown["tuned"].calibrated.n == 2000
+    bad = write(tmp_path, "bad", 0.6, n=4000, split=halves, logprob=0.1)
+    with pytest.raises(DataError, match=r"line 1: 'logprob' is wrong \(input should be less than or equal to 0\)"):
+        decide_predictions([plain, bad])

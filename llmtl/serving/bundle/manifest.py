@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from llmtl.engines.protocol import Precision
-from llmtl.metrics.recalibration import LabelCalibration
+from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
 from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
 
@@ -48,14 +48,16 @@ class Weights(StrEnum):
 
 @dataclass(frozen=True)
 class Abstaining:
-    """When a strategy leaves an input to a person: below `threshold`, the probability of its answer.
+    """When a strategy leaves an input to a person: below `threshold`, a confidence in its answer.
 
-    Test showed that above it at most `max_error` of the answers are wrong. A chat that asks for it is told `text` then.
+    That is the answer's probability or, of a written answer, what `calibration` makes of it. Test showed that above it
+    at most `max_error` of the answers are wrong. A chat that asks for it is told `text` then.
     """
 
     threshold: float
     max_error: float
     text: str
+    calibration: SequenceCalibration | None = None
 
     def leaves(self, certainty: float | None) -> bool:
         """Say whether an answer of this certainty goes to a person; None is that of a failure."""
@@ -187,13 +189,17 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A test example with what was measured on it: one row of `recorded.jsonl`."""
+    """A test example with what was measured on it: one row of `recorded.jsonl`.
+
+    `confidence` is that of the prediction where the strategy abstains and answers are written.
+    """
 
     id: str
     text: str
     reference: str
     prediction: str | None
     probabilities: dict[str, float]
+    confidence: float | None = None
 
 
 BUNDLE = TypeAdapter(Bundle)

@@ -269,8 +269,17 @@ def _worded(job: Writing, bundle: Bundle) -> Bundle:
 
 def _recorded(source: BundleSource) -> tuple[Recorded, ...]:
     """Return the test examples with the winner's recorded predictions."""
+    abstains = source.abstaining.get(source.winner)
+    calibration = abstains.calibration if abstains else None
     return tuple(
-        Recorded(example.id, example.text, example.reference, prediction.answer, dict(prediction.probabilities))
+        Recorded(
+            id=example.id,
+            text=example.text,
+            reference=example.reference,
+            prediction=prediction.answer,
+            probabilities=dict(prediction.probabilities),
+            confidence=prediction.certainty_by(calibration) if calibration else None,
+        )
         for example, prediction in zip(source.test, source.served.test.predictions, strict=True)
     )
 

@@ -26,6 +26,8 @@ REQUIRED = 0.995
 """The least share of equal answers: one in 200 may fall the other way in a near tie."""
 TOLERANCE = 0.01
 """Labels whose measured probabilities are this close may swap: other kernels and batch shapes round otherwise."""
+TOLERANCE_WRITTEN = 0.05
+"""The same of the confidence of a written answer: rounding adds up over its tokens."""
 SEED = 0
 _CONCURRENCY = 8
 _REQUEST_SECONDS = 120.0
@@ -80,7 +82,7 @@ def judge(
     """Return the verdict over the answers to the recorded inputs, in the same order.
 
     With `ties` every disagreement must be a near tie. What is surer than `threshold`, and nothing else, must not be
-    left to a person.
+    left to a person; an answer that was written otherwise has a confidence of its own, and counts as a disagreement.
     """
     pairs = list(zip(recorded, answers, strict=True))
     disagreements = tuple(
@@ -89,7 +91,9 @@ def judge(
         if row.prediction != answer.against(row.prediction)
     )
     agreed = len(pairs) - len(disagreements)
-    differ = None if threshold is None else sum(_abstains_otherwise(row, answer, threshold) for row, answer in pairs)
+    differ = (
+        None if threshold is None else sum(_abstains_otherwise(row, answer, threshold, ties) for row, answer in pairs)
+    )
     enough = agreed / len(pairs) >= REQUIRED - _ROUNDING
     return Parity(
         compared=len(pairs),
@@ -103,12 +107,13 @@ def judge(
     )
 
 
-def _abstains_otherwise(row: Recorded, answer: Replayed, threshold: float) -> bool:
+def _abstains_otherwise(row: Recorded, answer: Replayed, threshold: float, ties: bool) -> bool:
     """Say whether an input was left to a person that should not have been, or the reverse, by more than rounding."""
-    if row.prediction is None or answer.predict is None:
-        return False  # it failed here or there: the answers say so
-    certainty = row.probabilities.get(row.prediction, 0.0)
-    return answer.abstain != (certainty < threshold) and abs(certainty - threshold) > TOLERANCE + _ROUNDING
+    if row.prediction is None or answer.predict is None or not (ties or row.prediction == answer.predict):
+        return False  # it failed here or there, or something else was written: the answers say so
+    certainty = row.probabilities.get(row.prediction, row.confidence or 0.0)
+    tolerance = TOLERANCE if ties else TOLERANCE_WRITTEN
+    return answer.abstain != (certainty < threshold) and abs(certainty - threshold) > tolerance + _ROUNDING
 
 
 def _disagreement(row: Recorded, answer: Replayed, *, ties: bool) -> Disagreement:

@@ -41,12 +41,13 @@ class Reading:
 def reading_of(bundle: Bundle, folder: Path) -> Reading:
     """Return how the answers of a bundle's server are read."""
     task, abstains = bundle.task, bundle.winner.abstains
+    threshold = abstains.threshold if abstains else None
     if task.kind.one_label:
-        return Reading(task, lambda content, row: content, abstains.threshold if abstains else None)
+        return Reading(task, lambda content, row: content, threshold)
     if not bundle.on_vllm:
-        return Reading(task, lambda content, row: _plain(task, content, row))
+        return Reading(task, lambda content, row: _plain(task, content, row), threshold)
     template = Template(bundle.winner.told(task), TokenizerWording(load_bundle_tokenizer(bundle, folder)))
-    return Reading(task, lambda content, row: template.parse(content, row.text))
+    return Reading(task, lambda content, row: template.parse(content, row.text), threshold)
 
 
 def _plain(task: Task, content: str, row: Recorded) -> str | None:

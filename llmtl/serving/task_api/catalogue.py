@@ -11,6 +11,9 @@ from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
 from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import unknown_model
 
+_ABSTAINS = ("threshold", "max_error", "text")
+"""What clients are told of when inputs are left to a person."""
+
 
 class Catalogue:
     """What a bundle serves, by the names that clients ask for.
@@ -36,7 +39,7 @@ class Catalogue:
 
     def describe(self, engine: str, limits: RequestLimits) -> dict[str, Any]:
         """Return the answer to `GET /v1/task`; `engine` is the server's name with its version."""
-        bundle = self.bundle
+        bundle, abstains = self.bundle, self.bundle.winner.abstains
         told = {"schema": bundle.output.schema, "max_tokens": bundle.output.max_tokens}
         form = {name: value for name, value in told.items() if value is not None}
         first = bundle.first
@@ -60,5 +63,5 @@ class Catalogue:
             **({"cascade": cascade} if cascade else {}),
             "limits": {**asdict(limits), **context},
             "verdict": bundle.verdict,
-            "abstains": None if bundle.winner.abstains is None else asdict(bundle.winner.abstains),
+            "abstains": None if abstains is None else {name: getattr(abstains, name) for name in _ABSTAINS},
         }

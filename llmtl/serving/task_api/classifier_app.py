@@ -123,7 +123,7 @@ class ClassifierServer:
         strategy = self._catalogue.strategy(asked.model)
         # nobody is paid for answers that nobody waits for
         predictions = await unless_disconnected(request.receive, self._answering.predict(asked.inputs))
-        return predictions_response(strategy, [self._row(each) for each in predictions])
+        return predictions_response(strategy, [self._row(each, strategy.abstains) for each in predictions])
 
     @asynccontextmanager
     async def running(self, _app: Starlette) -> AsyncIterator[None]:
@@ -137,21 +137,21 @@ class ClassifierServer:
 
     def _said(self, prediction: Prediction, abstains: Abstaining | None) -> tuple[str, Mapping[str, float]]:
         """Say what a chat says, with the probability of every label; raises `RequestError` (422) for a failure."""
-        if abstains is not None and abstains.leaves(prediction.certainty):
+        if abstains is not None and abstains.leaves(prediction.certainty_by(abstains.calibration)):
             return abstains.text, {}
         if prediction.failure is not None:
             raise RequestError(prediction.failure, status=422, param="messages", code="no_answer")
         told = prediction.probabilities if self._bundle.output.form == "label" else {}
         return said(self._bundle.task, prediction.answer or ""), told
 
-    def _row(self, prediction: Prediction) -> Predicted:
+    def _row(self, prediction: Prediction, abstains: Abstaining | None) -> Predicted:
         """Return a prediction as a row of `/v1/predict`."""
         tokens = prediction.prompt_tokens
         if self._bundle.output.form == "label" and prediction.answer is not None:
             return labelled(prediction.answer, dict(prediction.probabilities), tokens)
         read = Read(prediction.answer, prediction.dropped_spans)
         fields = self._bundle.task.kind.fields(read, error=prediction.failure or "")
-        return Predicted(fields, tokens, certainty=prediction.certainty)
+        return Predicted(fields, tokens, certainty=prediction.certainty_by(abstains.calibration if abstains else None))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ Not covered: labels (`llmtl.serving.task_api.scoring`).
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import fsum
+from typing import Any
 
 from starlette.types import ASGIApp, Scope
 
@@ -55,8 +57,22 @@ class Generator:
         [choice] = completion["choices"]
         written = choice["message"]["content"] or ""
         error = _unreadable(written, finished=choice["finish_reason"] != "length")
-        fields = self._kind.fields(self._read(strategy, written, text), error=error)
-        return Predicted(fields, completion["usage"]["prompt_tokens"])
+        read, usage = self._read(strategy, written, text), completion["usage"]
+        return Predicted(
+            self._kind.fields(read, error=error),
+            usage["prompt_tokens"],
+            certainty=None if read.answer is None else _certainty(strategy, choice),
+            written=written,
+            completion_tokens=usage.get("completion_tokens", 0),
+            finish_reason=choice["finish_reason"],
+        )
+
+
+def _certainty(strategy: ServedStrategy, choice: Mapping[str, Any]) -> float | None:
+    """Return how sure a written answer is, from the log-probabilities of all its tokens; None where nobody asked."""
+    calibration = strategy.abstains.calibration if strategy.abstains else None
+    told = (choice.get("logprobs") or {}).get("content")
+    return calibration.chance(fsum(each["logprob"] for each in told)) if calibration and told else None
 
 
 def _unreadable(written: str, *, finished: bool) -> str:

@@ -1,6 +1,7 @@
 """A label as a chat completion, whole or streamed: one token, the label, with its log-probability.
 
-Other answers of what is not a language model go the same way; they have no probabilities.
+Other answers of what is not a language model go the same way, and written ones that may be held back for not being
+sure enough; they have no probabilities.
 
 The same fields as vLLM's, so that clients notice no difference. Not covered: predicting the label, vLLM's own answers.
 """
@@ -16,7 +17,6 @@ from uuid import uuid4
 from llmtl.serving.task_api.requests import ChatRequest
 
 _LOWEST_LOGPROB = -9999.0  # what vLLM reports for a probability of zero, which JSON cannot say
-_ANSWER_TOKENS = 1
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,13 @@ class LabelCompletion:
     created: int = field(default_factory=lambda: int(time()))
     prompt: str | None = None
     prompt_tokens: int = 0
+    completion_tokens: int = 1
+    finish_reason: str = "stop"
 
     def whole(self) -> dict[str, Any]:
         """Return the chat completion."""
         message = {"role": "assistant", "content": self.label}
-        choice = {"index": 0, "message": message, "logprobs": self._logprobs(), "finish_reason": "stop"}
+        choice = {"index": 0, "message": message, "logprobs": self._logprobs(), "finish_reason": self.finish_reason}
         return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage(), **self._prompt()}
 
     def events(self) -> Iterator[str]:
@@ -48,7 +50,7 @@ class LabelCompletion:
         continuous = {"usage": self._usage()} if options.get("continuous_usage_stats") else {}
         opening = _choice({"role": "assistant", "content": ""}, logprobs=None, finish_reason=None)
         yield _event({**head, "choices": [opening], **self._prompt(), **continuous})
-        answer = _choice({"content": self.label}, logprobs=self._logprobs(), finish_reason="stop")
+        answer = _choice({"content": self.label}, logprobs=self._logprobs(), finish_reason=self.finish_reason)
         yield _event({**head, "choices": [answer], **continuous})
         if options.get("include_usage"):
             yield _event({**head, "choices": [], "usage": self._usage()})
@@ -60,8 +62,8 @@ class LabelCompletion:
 
     def _usage(self) -> dict[str, int]:
         """Return the tokens."""
-        total = self.prompt_tokens + _ANSWER_TOKENS
-        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": _ANSWER_TOKENS, "total_tokens": total}
+        prompt, completion = self.prompt_tokens, self.completion_tokens
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
     def _prompt(self) -> dict[str, str]:
         """Return the prompt if it was asked for; the message where there is no other wording."""

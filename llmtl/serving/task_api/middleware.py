@@ -49,6 +49,7 @@ from llmtl.serving.task_api.requests import (
     unknown_model,
 )
 from llmtl.serving.task_api.responses import (
+    Parse,
     Predicted,
     error_response,
     labelled,
@@ -182,9 +183,9 @@ class TaskRoutes:
     async def _scored(
         self, strategy: ServedStrategy, request: ChatRequest, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer a chat request with the label that its scores give, or not at all where they are not sure enough.
+        """Answer a chat request with the label that its scores give, or not at all where it is not sure enough.
 
-        Decoding one prompt knows of neither.
+        Decoding one prompt knows of neither, and what is written is known to be sure only when all of it is there.
         """
         work = self._predictor.predict(scope, strategy, [request.text])
         [row] = await unless_disconnected(receive, work)
@@ -192,9 +193,11 @@ class TaskRoutes:
         completion = LabelCompletion(
             strategy.model,
             request,
-            *_told(row, strategy, request),
+            *_told(row, strategy, request, parse=self._parse),
             prompt=self._conversations.prompt(strategy, request.text, shown),
             prompt_tokens=row.prompt_tokens,
+            completion_tokens=row.completion_tokens,
+            finish_reason=row.finish_reason,
         )
         await _respond(completion)(scope, receive, send)
 
@@ -270,7 +273,7 @@ class TaskRoutes:
     def _worded(self, strategy: ServedStrategy, text: str, param: str) -> bytes:
         """Return the body of the chat request for one input."""
         self._conversations.check_length(strategy, text, param)
-        return self._rewriter.body(strategy, ChatRequest(text, {}))
+        return self._rewriter.body(strategy, ChatRequest(text, {"logprobs": True} if strategy.abstains else {}))
 
 
 def _renumber(error: RequestError, positions: Sequence[int]) -> None:
@@ -286,11 +289,18 @@ def _respond(completion: LabelCompletion) -> Response:
     return JSONResponse(completion.whole())
 
 
-def _told(row: Predicted, strategy: ServedStrategy, request: ChatRequest) -> tuple[str, dict[str, float]]:
-    """Return the label and the probability of each, or what is said instead of an answer that is not sure enough."""
+def _told(
+    row: Predicted, strategy: ServedStrategy, request: ChatRequest, *, parse: Parse | None = None
+) -> tuple[str, dict[str, float]]:
+    """Return the label and the probability of each, or what is said instead of an answer that is not sure enough.
+
+    A written answer is said as a chat says it that does not ask: as it stands or, with `parse`, what it means.
+    """
     if request.abstain and strategy.abstains is not None and strategy.abstains.leaves(row.certainty):
         return strategy.abstains.text, {}
-    return row.fields["label"], row.fields["probabilities"]
+    if "label" in row.fields:
+        return row.fields["label"], row.fields["probabilities"]
+    return (parse and parse(row.written)) or row.written, {}
 
 
 def _fields(body: bytes) -> dict[str, Any]:

@@ -28,11 +28,17 @@ _EVENT_END = b"\n\n"
 
 @dataclass(frozen=True)
 class Predicted:
-    """The answer to one input of `/v1/predict`: fields beside `index`, the tokens of its prompt, and how sure it is."""
+    """The answer to one input of `/v1/predict`: fields beside `index`, the tokens of its prompt, and how sure it is.
+
+    Of an answer that a language model wrote `written` is the whole text, with its tokens and why it ended.
+    """
 
     fields: dict[str, Any]
     prompt_tokens: int
     certainty: float | None = None
+    written: str = ""
+    completion_tokens: int = 1
+    finish_reason: str = "stop"
 
     def row(self, abstains: Abstaining | None) -> dict[str, Any]:
         """Return the fields of the response, with whether a person should answer instead where that is known."""

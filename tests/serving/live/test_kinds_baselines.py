@@ -19,6 +19,7 @@ from llmtl.serving.bundle.local import load_local
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.task_api.classifier_app import create_app
+from tests.support.kind_checks import assert_abstains_as_measured, promised
 from tests.support.kind_runs import NAMES, make_kind_run
 
 BASELINES = {
@@ -37,6 +38,8 @@ def folders(tmp_path_factory):
         run = make_kind_run(tmp_path_factory.mktemp(kind), kind, strategies=strategies)
         for strategy in strategies:
             made[kind, strategy] = export(run, tmp_path_factory.mktemp("bundle") / "bundle", strategy=strategy)
+        if "crf" in strategies:
+            made[kind, "crf", "promised"] = export(promised(run), tmp_path_factory.mktemp("sure") / "b", strategy="crf")
     return made
 
 
@@ -111,6 +114,11 @@ def test_the_forms_of_the_answers(folders):
     assert set(written.json()["data"][0]) == {"index", "text"}
 
 
+def test_a_server_leaves_to_a_person_what_the_tags_are_not_sure_of(folders):
+    folder = folders["extraction", "crf", "promised"]
+    assert_abstains_as_measured(folder, lambda path, body: asked(folder, (path, body))[0])
+
+
 def test_a_stream_says_the_same(folders):
     text = "A table for 12 people, Friday at noon, please"
     whole, stream = asked(folders["extraction", "crf"], chat("extraction", text), chat("extraction", text, stream=True))
@@ -168,7 +176,7 @@ def test_the_card_speaks_of_the_kind(folders, kind, strategy, words, hub):
 
 
 def test_recorded_answers_are_canonical(folders):
-    for (kind, _), folder in folders.items():
+    for (kind, *_), folder in folders.items():
         for row in read_recorded(folder):
             if kind == EXTRACTION:
                 assert all(row.text[span.start : span.end] == span.text for span in read_spans(row.prediction))

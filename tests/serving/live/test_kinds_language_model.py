@@ -23,7 +23,7 @@ from llmtl.serving.bundle.merge import MergeCheck, _same_answers
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.task_api.middleware import TaskMiddleware
 from llmtl.strategy import Prediction
-from tests.support.kind_checks import assert_answers_as_measured, chat_of
+from tests.support.kind_checks import assert_abstains_as_measured, assert_answers_as_measured, chat_of, promised
 from tests.support.kind_runs import NAMES, make_kind_run
 
 KINDS = ("multi-label", "generation")
@@ -31,11 +31,12 @@ KINDS = ("multi-label", "generation")
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
-    """Return the bundle of few-shot of each kind."""
+    """Return the bundle of few-shot of each kind, and the same where test showed a threshold."""
     made = {}
     for kind in KINDS:
         run = make_kind_run(tmp_path_factory.mktemp(kind), kind, strategies=("majority", "zero-shot", "few-shot"))
         made[kind] = export(run, tmp_path_factory.mktemp("bundle") / "bundle", strategy="few-shot")
+        made[kind, "promised"] = export(promised(run), tmp_path_factory.mktemp("sure") / "bundle", strategy="few-shot")
     return made
 
 
@@ -56,8 +57,10 @@ def behind(folder, write):
         prompt = tokenizer.apply_chat_template(
             asked["messages"], chat_template=baked, tokenize=False, **asked.get("chat_template_kwargs", {})
         )
-        said, reason = write(prompt, asked)
+        said, reason, *logprob = write(prompt, asked)
         choice = {"index": 0, "message": {"role": "assistant", "content": said}, "finish_reason": reason}
+        if asked.get("logprobs"):
+            choice["logprobs"] = {"content": [{"token": said, "logprob": value} for value in logprob]}
         return JSONResponse({"model": asked["model"], "choices": [choice], "usage": {"prompt_tokens": 1}})
 
     app = TaskMiddleware(
@@ -83,9 +86,21 @@ def test_both_routes_answer_as_measured(folders, engine, kind):
         assert asked.get("structured_outputs", {}) == held.get("structured_outputs", {})
         assert (asked["max_tokens"], asked["temperature"]) == (output.max_tokens, 0)
         [made] = engine.generate([prompt], max_tokens=asked["max_tokens"], schema=output.schema)
-        return made.text, "stop" if made.finished else "length"
+        # over two tokens, of which the sum counts
+        return made.text, "stop" if made.finished else "length", made.logprob - 1, 1.0
 
     assert_answers_as_measured(folders[kind], behind(folders[kind], write))
+    assert_abstains_as_measured(folders[kind, "promised"], behind(folders[kind, "promised"], write))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_cannot_be_read_is_left_to_a_person(folders, kind):
+    folder = folders[kind, "promised"]
+    post = behind(folder, lambda prompt, asked: (" ", "stop", -0.001))
+    [row] = post("/v1/predict", {"inputs": ["hello"]}).json()["data"]
+    assert (row["confidence"], row["abstain"]) == (None, True)
+    spoken = post("/v1/chat/completions", chat_of(NAMES[kind], "hello", abstain=True)).json()
+    assert spoken["choices"][0]["message"]["content"] == open_bundle(folder).winner.abstains.text
 
 
 @pytest.mark.parametrize(

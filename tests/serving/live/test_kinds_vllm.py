@@ -10,10 +10,12 @@ from llmtl.serving.proof.parity import check_parity
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.proof.target import LiveEndpoint
 from tests.support.kind_checks import (
+    assert_abstains_as_measured,
     assert_answers_as_measured,
     assert_strategy_answers_as_measured,
     assert_streams_as_it_answers,
     chat_of,
+    promised,
 )
 from tests.support.kind_runs import make_kind_run, write_sentence_model
 from tests.support.live_bundle import KEY, client_of, live_server
@@ -38,7 +40,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(run, tmp_path_factory):
-    return export(run, tmp_path_factory.mktemp("bundle") / "bundle", strategy="few-shot")
+    return export(promised(run), tmp_path_factory.mktemp("bundle") / "bundle", strategy="few-shot")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,11 @@ def test_the_other_strategies_answer_as_measured_too(run, folder, http, strategy
 
 
 def test_the_parity_gate_passes(folder, url):
-    assert_passes(folder, url)
+    assert assert_passes(folder, url).abstentions_differ == 0
+
+
+def test_both_routes_leave_to_a_person_what_the_measurement_did(folder, http):
+    assert_abstains_as_measured(folder, lambda path, body: http.post(path, json=body))
 
 
 def assert_passes(folder, url):
@@ -72,6 +78,7 @@ def assert_passes(folder, url):
     endpoint = LiveEndpoint(url, bundle.winner.model, KEY)
     parity = check_parity(endpoint, read_recorded(folder), reading_of(bundle, folder))
     assert (parity.passed, parity.agreed) == (True, parity.compared)
+    return parity
 
 
 def test_a_stream_says_the_same(folder, http):

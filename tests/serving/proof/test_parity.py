@@ -1,5 +1,7 @@
 """The rule of the parity check, by hand-made answers; the check over a live endpoint is in test_serve_classifier."""
 
+from dataclasses import replace
+
 import pytest
 
 from llmtl.serving.announcement import parity_line
@@ -109,6 +111,16 @@ def test_what_is_left_to_a_person_must_be_what_was_measured_but_for_rounding(abs
     parity = judge([row(0, probabilities=probabilities)], [served], threshold=0.79)
     assert (parity.abstentions_differ, parity.passed) == (differs, not differs)
     assert ("otherwise than measured" in parity_line(parity)) == bool(differs)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said", "differs"), [(0.9, "a", 1), (0.82, "a", 0), (0.7, "a", 0), (0.9, "another", 0)]
+)
+def test_a_written_answer_is_left_to_a_person_as_measured_but_for_rounding_over_its_tokens(confidence, said, differs):
+    written = replace(row(0, probabilities={}), confidence=confidence)
+    parity = judge([written], [Replayed(said, said, abstain=True)], ties=False, threshold=0.79)
+    assert parity.abstentions_differ == differs
+    assert parity.passed is (said == "a" and not differs)
 
 
 def test_without_a_threshold_nothing_is_said_of_abstaining():
