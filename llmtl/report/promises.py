@@ -40,7 +40,8 @@ def as_chance(name: str, found: CalibrationTest) -> str:
     """Say whether a strategy's confidence can be read as the chance of being right."""
     saw = (
         f"on test {wording.percent(found.confidence)} on average, and {wording.percent(found.right)} of answers are "
-        f"right (Spiegelhalter's test of calibration, p = {wording.p_value(found.p)})"
+        f"right (expected calibration error {wording.percent(found.ece)}; Spiegelhalter's test, "
+        f"p = {wording.p_value(found.p)})"
     ).replace("p = <", "p < ")
     if found.p <= MISCALIBRATED:
         return f"Do not read the confidence of {name} as its chance of being right: it is {saw}."

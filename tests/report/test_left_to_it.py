@@ -123,7 +123,7 @@ def test_whether_a_confidence_is_a_chance_is_said_of_the_winner():
     found = CalibrationTest(n=426, confidence=0.84, right=0.83, ece=0.02, z=0.4, p=0.69)
     assert as_chance("qlora", found) == (
         "Nothing speaks against reading the confidence of qlora as its chance of being right: it is on test 84% on "
-        "average, and 83% of answers are right (Spiegelhalter's test of calibration, p = 0.690)."
+        "average, and 83% of answers are right (expected calibration error 2%; Spiegelhalter's test, p = 0.690)."
     )
     assert as_chance("qlora", replace(found, right=0.6, p=1e-6)).startswith(
         "Do not read the confidence of qlora as its chance of being right: it is on test 84% on average, and 60% of"
