@@ -15,6 +15,14 @@ from llmtl.serving.server.server_command import server_command
 
 START_SECONDS = 480
 KEY = "a key for tests"
+QUICK_START = {
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+}
+"""Environment of a vLLM that starts with a third less work: its worker is in the engine's process, which otherwise
+starts another one that imports everything again. One thread needs no process of its own."""
 
 
 def free_port():
@@ -28,7 +36,7 @@ def live_server(folder, log, *, key=KEY, **options):
     """Yield the URL of the server of a bundle, without `llmtl serve` around it."""
     given = ServeOptions(port=free_port(), api_key=key, **options)
     command = server_command(folder, open_bundle(folder), given, device="cpu")
-    environment = os.environ | command.environment | {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = os.environ | QUICK_START | command.environment
     with log.open("wb") as output:
         process = subprocess.Popen(
             command.argv, cwd=command.folder, env=environment, stdout=output, stderr=output, start_new_session=True

@@ -21,6 +21,7 @@ from llmtl.errors import ContextLengthError, HostedError, UnreadableAnswerError
 from llmtl.pocket import resolve
 from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
+from tests.support.live_bundle import QUICK_START
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.slow
@@ -48,7 +49,7 @@ def url(tmp_path_factory):
     command += ["--served-model-name", "pocket", "--host", "127.0.0.1", "--port", str(port), "--api-key", "secret"]
     command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--generation-config", "vllm"]
     command += ["--structured-outputs-config", json.dumps({"backend": "xgrammar", "disable_any_whitespace": True})]
-    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | QUICK_START | {"HF_HUB_OFFLINE": "1"}
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
     try:

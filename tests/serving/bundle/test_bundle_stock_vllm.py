@@ -22,17 +22,11 @@ from llmtl.pipeline.export import bundle_source
 from llmtl.pocket import resolve
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.bundle.write import write_bundle
+from tests.support.live_bundle import QUICK_START
 
 pytestmark = pytest.mark.slow
 START_SECONDS = 480
-ENVIRONMENT = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "HF_HUB_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1",
-    "DO_NOT_TRACK": "1",
-    "OMP_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+ENVIRONMENT = QUICK_START | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 
 
 def free_port() -> int:

@@ -1,4 +1,7 @@
-"""Cascades served: reopened from the run, in one process of llmtl, in front of vLLM, in front of a provider."""
+"""Cascades served: reopened from the run, in one process of llmtl, in front of vLLM, in front of a provider.
+
+The prompted member is calibrated: what vLLM is asked comes back as the measured, calibrated label.
+"""
 
 import json
 from collections import Counter
@@ -16,16 +19,18 @@ from llmtl.report.decision_file import from_json, to_json
 from llmtl.serving.bundle.manifest import AnswersFirst, Weights
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.classifier_app import create_app
+from llmtl.store import read_json
 from llmtl.strategies.cascade import confidence
 from llmtl.strategy import CascadeServed
 from tests.support.front_desk import write_messages
 from tests.support.hosted_server import completion, hosted_server
 from tests.support.live_bundle import client_of, live_server
-from tests.support.live_checks import assert_chats_as_measured, assert_predicts_as_measured, measured, user
+from tests.support.live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, measured, user
 from tests.support.serve_process import serving
 
 pytestmark = pytest.mark.slow
 LOCAL, PROMPTED = "tfidf-else-linear-probe", "tfidf-else-zero-shot"
+CALIBRATED = "front-desk/zero-shot"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,8 @@ def run(tmp_path_factory):
     (folder / "recipe.yaml").write_text(
         "name: front-desk\ndata: {path: messages.csv}\nmodel: {name: pocket-llama, engine: transformers}\n"
         "task: {instruction: 'Say what the message is about.'}\n"
-        "strategies: {run: [majority, tfidf, linear-probe, zero-shot]}\n"
+        "strategies:\n  run: [majority, tfidf, linear-probe, zero-shot]\n"
+        "  zero_shot: {calibration: auto, dev_examples: 40}\n"
         "learning_curve: {enabled: false}\ndecision: {resamples: 1000}\n"
     )
     return llmtl.run(folder / "recipe.yaml", out=folder / "run")
@@ -44,6 +50,11 @@ def run(tmp_path_factory):
 
 def evaluation(run, name, split="test"):
     return next(each for each in run.evaluations if (each.strategy, each.split) == (name, split))
+
+
+def kept_prompt(run):
+    """Return what the run kept of zero-shot."""
+    return read_json(run.folder / run.index.fits["zero-shot"] / "prompt.json")
 
 
 def passed_on(run, name):
@@ -110,7 +121,9 @@ def test_vllm_is_asked_only_what_the_first_member_is_not_sure_of(run, tmp_path):
     with live_server(folder, tmp_path / "log.txt") as url, client_of(url) as client:
         assert_predicts_as_measured(client, run, PROMPTED, "front-desk")
         assert_chats_as_measured(client, run, PROMPTED, "front-desk")
-        assert_predicts_as_measured(client, run, "zero-shot", "front-desk/zero-shot")
+        assert_predicts_as_measured(client, run, "zero-shot", CALIBRATED)
+        assert_chats_as_measured(client, run, "zero-shot", CALIBRATED)
+        assert kept_prompt(run)["instruction"] in chat(client, CALIBRATED, "x", return_prompt_text=True)["prompt_text"]
         texts, _ = measured(run, PROMPTED)
         sure = texts[passed_on(run, PROMPTED).index(False)]
         asked = {"model": "front-desk", "messages": user(sure), "stream": True}
@@ -121,6 +134,13 @@ def test_vllm_is_asked_only_what_the_first_member_is_not_sure_of(run, tmp_path):
         refused = client.post("/v1/predict", json={"inputs": [sure, unsure, f"{unsure} so " * 4000]})
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "inputs[2]")
         assert client.get("/v1/task").json()["cascade"]["then"] == "zero-shot"
+
+
+def test_a_calibrated_winner_is_exported_with_its_calibration(run, tmp_path):
+    assert kept_prompt(run)["calibration"]["method"] in ("batch", "affine")
+    folder = export(run, tmp_path / "bundle", strategy="zero-shot")
+    assert open_bundle(folder).winner.calibration is not None
+    assert "stock vLLM with the uncalibrated label" in (folder / "README.md").read_text()
 
 
 TROUBLES = {"lost": "card", "money": "refund", "charged": "billing"}

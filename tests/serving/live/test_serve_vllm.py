@@ -12,9 +12,10 @@ import pytest
 
 from llmtl.cli import main
 from llmtl.measured.endpoint import SERVED
+from tests.support.live_bundle import QUICK_START
 from tests.support.serve_process import serving
 
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+ENVIRONMENT = os.environ | QUICK_START
 RESTART_SECONDS = 600.0
 
 

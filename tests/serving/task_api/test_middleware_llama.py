@@ -1,4 +1,4 @@
-"""The task middleware in real vLLM processes with pocket-llama: adapter (and what its base model runs), merged, knn."""
+"""The task middleware in a real vLLM process with pocket-llama: an adapter, and what its base model runs beside it."""
 
 import json
 import re
@@ -205,22 +205,3 @@ def test_a_client_that_leaves_ends_its_work(url, http):
         wait_until(lambda: metric(http, "vllm:num_requests_running"))
     wait_until(lambda: not metric(http, "vllm:num_requests_running") + metric(http, "vllm:num_requests_waiting"))
     assert metric(http, "vllm:prompt_tokens_total") - before < 40 * 800
-
-
-def test_a_merged_checkpoint(llama_run, bundle_of, tmp_path):
-    folder = bundle_of(llama_run, "qlora", merge=True)
-    with live_server(folder, tmp_path / "log.txt") as url, client_of(url) as client:
-        assert_predicts_as_measured(client, llama_run, "qlora", TASK)
-        assert_chats_as_measured(client, llama_run, "qlora", TASK)
-        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == [TASK]
-        task = client.get("/v1/task").json()
-        assert (task["base_model"], [each["weights"] for each in task["strategies"]]) == (None, ["merged"])
-        error_of(client.post(CHAT, json={"model": BASE, "messages": user("x")}), 404)
-
-
-def test_a_retrieving_winner(llama_run, bundle_of, tmp_path):
-    folder = bundle_of(llama_run, "knn-few-shot")
-    with live_server(folder, tmp_path / "log.txt") as url, client_of(url) as client:
-        assert_predicts_as_measured(client, llama_run, "knn-few-shot", TASK)
-        assert_chats_as_measured(client, llama_run, "knn-few-shot", TASK)
-        assert chat(client, BASE, "my card", max_tokens=1)["model"] == BASE

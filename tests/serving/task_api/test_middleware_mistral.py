@@ -1,16 +1,16 @@
-"""The task middleware in real vLLM processes with pocket-mistral: prompting winner, adapter, merged checkpoint."""
+"""The task middleware in real vLLM processes with pocket-mistral: a retrieving winner, adapter, merged checkpoint."""
 
 import pytest
 
-from tests.support.live_bundle import client_of, live_server
+from tests.support.live_bundle import client_of, error_of, live_server
 from tests.support.live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, user
 
 pytestmark = pytest.mark.slow
 TASK, BASE = "front-desk", "pocket-mistral"
 MODELS = {
-    "few-shot": TASK,
+    "knn-few-shot": TASK,
+    "few-shot": f"{TASK}/few-shot",
     "zero-shot": f"{TASK}/zero-shot",
-    "knn-few-shot": f"{TASK}/knn-few-shot",
     "qlora": f"{TASK}/qlora",
 }
 
@@ -18,7 +18,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def http(mistral_run, bundle_of, tmp_path_factory):
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    with live_server(bundle_of(mistral_run, "few-shot"), log) as url, client_of(url) as client:
+    with live_server(bundle_of(mistral_run, "knn-few-shot"), log) as url, client_of(url) as client:
         yield client
 
 
@@ -50,3 +50,7 @@ def test_a_merged_checkpoint(mistral_run, bundle_of, tmp_path):
     with live_server(folder, tmp_path / "log.txt") as url, client_of(url) as client:
         assert_predicts_as_measured(client, mistral_run, "qlora", TASK)
         assert_chats_as_measured(client, mistral_run, "qlora", TASK)
+        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == [TASK]
+        task = client.get("/v1/task").json()
+        assert (task["base_model"], [each["weights"] for each in task["strategies"]]) == (None, ["merged"])
+        error_of(client.post("/v1/chat/completions", json={"model": BASE, "messages": user("x")}), 404)
