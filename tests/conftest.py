@@ -40,15 +40,44 @@ SLOW_PLACES = (
 )
 """Parts of the tests that make runs, train models or start processes."""
 
+LONGEST = (
+    "serving/live/test_kinds_vllm.py",
+    "serving/task_api/test_middleware_llama.py",
+    "serving/live/test_serve_vllm.py",
+    "serving/task_api/test_middleware_mistral.py",
+    "serving/bundle/test_bundle_stock_vllm.py",
+    "engines/vllm/test_vllm_run.py",
+    "browser/test_browser_vllm.py",
+    "engines/openai/test_openai_vllm.py",
+    "serving/live/test_serve_classifier.py",
+    "serving/live/test_serve_cascade.py",
+    "serving/task_api/test_middleware_answers.py",
+    "pipeline/test_run_kinds.py",
+    "browser/test_browser_playground.py",
+    "engines/vllm/test_vllm_engine.py",
+)
+"""The files that take longest, the longest first: started last, one of them would keep one worker alone at the end.
+
+`--no-loadscope-reorder` keeps pytest-xdist from starting with those that have the most tests.
+"""
+
+
+def _place(item: pytest.Item) -> str:
+    tests = Path(__file__).parent
+    return item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
+
+
+def _rank(item: pytest.Item) -> tuple[int, bool]:
+    place = _place(item)
+    return LONGEST.index(place) if place in LONGEST else len(LONGEST), item.get_closest_marker("slow") is None
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what is slow, and begin with it, so that no worker is left with it alone at the end."""
-    tests = Path(__file__).parent
     for item in items:
-        place = item.path.relative_to(tests).as_posix() if item.path.is_relative_to(tests) else ""
-        if place.startswith(SLOW_PLACES) or WHOLE_RUNS & set(getattr(item, "fixturenames", ())):
+        if _place(item).startswith(SLOW_PLACES) or WHOLE_RUNS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=_rank)
 
 
 CHAT_TEMPLATE = (

@@ -7,7 +7,6 @@ import pytest
 
 from llmtl.pipeline.playground import playground_content
 from llmtl.playground.cost import cost_view
-from tests.support.front_desk import make_run
 from tests.support.pages import KEY, running
 
 pytestmark = [
@@ -18,14 +17,13 @@ TEXT = "my card was declined at the shop"
 
 
 @pytest.fixture(scope="module")
-def live(chromium, tmp_path_factory):
+def live(chromium, llama_run):
     """Return the addresses of endpoint and playground of a served adapter; skips where there is no browser."""
-    run = make_run(tmp_path_factory.mktemp("live"), "pocket-llama", strategies="  run: [tfidf, few-shot, qlora]\n")
-    command = ("-m", "llmtl.cli", "serve", str(run.folder), "--port", "0", "--playground-port", "0")
+    command = ("-m", "llmtl.cli", "serve", str(llama_run.folder), "--port", "0", "--playground-port", "0")
     choices = ("--strategy", "qlora", "--no-measure", "--gate", "5", "--accept-drift")
     says = r"is served by vllm .*? at (http\S+).*\nPlayground: (http\S+)"
     with running(*command, *choices, says=says, seconds=420) as match:
-        yield match.group(1), match.group(2), run
+        yield match.group(1), match.group(2), llama_run
 
 
 def asked(endpoint, model):

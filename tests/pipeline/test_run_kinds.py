@@ -68,6 +68,9 @@ def recipe(folder: Path, kind: Kind, model: str, strategies: dict, data: dict) -
         "model": {"name": model},
         "budget": {"minutes": 5},
         "strategies": strategies | {"run": [*BASELINES[kind], *PROMPTS]},
+        "decision": {"training_seeds": 1, "resamples": 1000},
+        "learning_curve": {"enabled": False},
+        "label_noise": {"refit_minutes": 0},
     }
     path = folder / "recipe.yaml"
     path.write_text(json.dumps(document))

@@ -7,6 +7,11 @@ from pathlib import Path
 import llmtl
 
 STRATEGIES = ("majority", "tfidf", "zero-shot", "few-shot", "knn-few-shot", "qlora")
+QUICKLY = (
+    "learning_curve: {enabled: false}\nlabel_noise: {refit_minutes: 0}\n"
+    "decision: {training_seeds: 1, resamples: 1000}\n"
+)
+"""What a recipe says that is not there to test learning curves, doubtful labels or seeds: they take half of a run."""
 LABELS = {
     "card": "cards/card_problems",  # the beginning of another label
     "card payment": "cards/payments",
@@ -47,6 +52,6 @@ def make_run(
         f"name: {name}\ndata: {{path: messages.csv}}\nmodel: {{name: '{model}', engine: {engine}}}\n"
         "task: {instruction: 'Say what the message is about.', target: 0.9}\n"
         "strategies:\n  qlora: {max_epochs: 3}\n  few_shot: {shots: [4], seeds: 1}\n  knn_few_shot: {shots: [4]}\n"
-        f"{run}{strategies}"
+        f"{run}{strategies}{QUICKLY}"
     )
     return llmtl.run(folder / "recipe.yaml", out=folder / "run")

@@ -19,7 +19,7 @@ from llmtl.serving.proof.parity import check_parity
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.proof.target import LiveEndpoint
 from llmtl.store import read_json, write_json
-from tests.support.front_desk import write_messages
+from tests.support.front_desk import QUICKLY, write_messages
 from tests.support.live_bundle import KEY, client_of, live_server
 from tests.support.live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, measured, user
 
@@ -44,6 +44,7 @@ def run(tmp_path_factory):
         "task: {instruction: 'Say what the message is about.'}\n"
         "strategies:\n  run: [majority, tfidf, zero-shot, few-shot]\n  few_shot: {shots: [4], seeds: 1}\n"
         "  zero_shot: {built_in_instructions: false, rotations: 1, dev_examples: 20}\n"
+        f"{QUICKLY}"
     )
     made = llmtl.run(folder / "recipe.yaml", out=folder / "run")
     kept = made.folder / made.index.fits["zero-shot"] / "prompt.json"
