@@ -157,6 +157,7 @@ def test_a_small_train_sample_keeps_every_label():
     assert len(set(references(train))) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BANKING77.is_dir(), reason="the real data are not here")
 def test_real_messages_split_within_one_example_a_label():
     config = DataConfig(path=str(BANKING77 / "train.csv"), label="category")

@@ -37,7 +37,7 @@ def excluded(interval):
 def test_an_interval_excludes_zero_just_where_the_corrected_test_shows_a_difference():
     rng = np.random.default_rng(12)
     shown = cut = extended = 0
-    for _ in range(20_000):
+    for _ in range(4_000):
         alpha, measured = counted(rng)
         corrected = holm([item.p for item in measured])
         for item, p, found in zip(measured, corrected, simultaneous(measured, corrected, alpha=alpha), strict=True):
@@ -47,8 +47,8 @@ def test_an_interval_excludes_zero_just_where_the_corrected_test_shows_a_differe
             cut += found.excludes_zero and 0.0 in (found.low, found.high)
             extended += not found.excludes_zero and (item.joint[0] > 0 or item.joint[1] < 0)
     # both kinds of disagreement occur, so both are tested
-    assert shown > 5000
-    assert min(cut, extended) > 100
+    assert shown > 1000
+    assert min(cut, extended) > 20
 
 
 def test_where_test_and_interval_agree_it_is_that_of_bonferroni():

@@ -245,11 +245,11 @@ def test_training_again_moves_what_is_tuned_and_nothing_else(sim):
 
 
 def test_a_small_simulation(sim):
-    wanted = sim.simulate.orders(40, 3, 11)
-    assert [order.kind for order in wanted].count("wide") == 11
+    wanted = sim.simulate.orders(20, 2, 11)
+    assert [order.kind for order in wanted].count("wide") == 5
     found = [sim.simulate.outcome(order) for order in wanted]
     result = sim.summary.summarise(found)
-    assert result["worlds"] == 43
+    assert result["worlds"] == 22
     assert set(result["rules"]) == {
         "llmtl",
         "highest dev mean",
@@ -261,7 +261,7 @@ def test_a_small_simulation(sim):
     shares = result["rules"]["llmtl"]["verdicts"]
     assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
     raced = [item for item in found if item.evaluations is not None]
-    assert len(raced) == 40
+    assert len(raced) == 20
     assert all(0 < item.evaluations.used <= item.evaluations.planned for item in raced)
     # a world depends on its own number only
     assert sim.simulate.outcome(wanted[-1]) == found[-1]

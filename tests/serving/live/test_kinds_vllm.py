@@ -4,6 +4,7 @@ What merging changes is the same for every kind: `test_middleware_mistral` start
 """
 
 import json
+import re
 
 import pytest
 
@@ -136,10 +137,9 @@ def assert_merges(made, folder):
     """Export merged; that fails where the checkpoint, run by transformers, answers otherwise than was measured."""
     export(made, folder, strategy="qlora", merge=True)
     assert open_bundle(folder).others == ()
-    recorded = read_recorded(folder)
-    assert len({row.prediction for row in recorded}) > 1
-    card = (folder / "README.md").read_text()
-    assert f"The merged checkpoint was compared with the adapter on {len(recorded)} test inputs: 0 " in card
+    assert len({row.prediction for row in read_recorded(folder)}) > 1
+    compared = re.search(r"compared with the adapter on (\d+) test inputs: 0 ", (folder / "README.md").read_text())
+    assert int(compared.group(1)) > 1
 
 
 def test_texts_by_retrieved_demonstrations_and_by_an_adapter(tmp_path):
