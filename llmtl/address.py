@@ -12,13 +12,13 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
 def url(host: str, port: int) -> str:
-    """Return the URL at which this machine reaches a server bound to `host`, without a slash at its end."""
+    """Write the URL at which this machine reaches a server bound to `host`, without a slash at its end."""
     reached = _WILDCARDS.get(host, host)
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach a server bound to `host`."""
+    """Say whether only this machine can reach a server bound to `host`."""
     if host == "localhost":
         return True
     try:
@@ -28,7 +28,7 @@ def is_loopback(host: str) -> bool:
 
 
 def free_port(host: str, port: int, *, option: str) -> int:
-    """Return `port`, or any free one for 0, after checking that a server could listen there.
+    """Take `port`, or any free one for 0, and check that a server could listen there.
 
     Raises `ServingError` for a port in use and `InputError` for a host or port that cannot be bound; `option` is what
     the user would change.

@@ -31,13 +31,13 @@ class Span:
 
 
 def write_labels(labels: Iterable[str], order: Sequence[str]) -> str:
-    """Return a set of labels as canonical text: each once, in the task's order."""
+    """Write a set of labels as canonical text: each once, in the task's order."""
     chosen = set(labels)
     return json.dumps([label for label in order if label in chosen], ensure_ascii=False)
 
 
 def read_labels(answer: str) -> tuple[str, ...]:
-    """Return the labels of a canonical multi-label answer; raises `InputError` for anything else."""
+    """Read the labels of a canonical multi-label answer; raises `InputError` for anything else."""
     labels = _list(answer, "labels")
     if not all(isinstance(label, str) for label in labels):
         raise InputError(f"'{answer:.60}' is not a list of labels; write a JSON list of strings.")
@@ -45,7 +45,7 @@ def read_labels(answer: str) -> tuple[str, ...]:
 
 
 def write_spans(spans: Iterable[Span]) -> str:
-    """Return spans as canonical text, ordered by position."""
+    """Write spans as canonical text, ordered by position."""
     return json.dumps(
         [{name: asdict(span)[name] for name in ("type", "text", "start", "end")} for span in sorted(spans)],
         ensure_ascii=False,
@@ -53,7 +53,7 @@ def write_spans(spans: Iterable[Span]) -> str:
 
 
 def read_spans(answer: str) -> tuple[Span, ...]:
-    """Return the spans of a canonical extraction answer; raises `InputError` for anything else."""
+    """Read the spans of a canonical extraction answer; raises `InputError` for anything else."""
     try:
         return tuple(
             Span(int(row["start"]), int(row["end"]), row["type"], row["text"]) for row in _list(answer, "spans")

@@ -74,7 +74,7 @@ class Recipe(BaseModel):
 
 
 def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
-    """Return the recipe in a `recipe.yaml`, or in the folder that holds one, with dotted overrides applied.
+    """Read the recipe in a `recipe.yaml`, or in the folder that holds one, and apply dotted overrides.
 
     A relative data path is taken from the recipe's folder. From a recipe that a run kept, strategies that are not known
     here or do not serve its kind of task are dropped. Raises `RecipeError` or `MissingFileError`.
@@ -115,7 +115,7 @@ def _beside(file: Path, value: Any) -> Any:
 
 
 def recipe_for_data(path: Path | str, *, text: str, label: str, model: str, overrides: Iterable[str] = ()) -> Recipe:
-    """Return the recipe for one labelled file or Hub data set with every other choice at its default."""
+    """Make the recipe for one labelled file or Hub data set, every other choice at its default."""
     if not Path(path).exists() and Path(path).suffix:
         raise MissingFileError(f"There is no file '{path}'; check the path.")
     name = "".join(char if char.isalnum() or char in "._-" else "-" for char in _subject(Path(path))).strip("-._")

@@ -353,12 +353,12 @@ class Strategy(ABC, Generic[Section]):
 
     @property
     def name(self) -> str:
-        """Return the name in `facts`."""
+        """Give the name in `facts`."""
         return self.facts.name
 
     @property
     def role(self) -> Role:
-        """Return the role in `facts`."""
+        """Give the role in `facts`."""
         return self.facts.role
 
     def require_packages(self) -> None:

@@ -42,7 +42,7 @@ def run_checks(
     near_duplicate_threshold: float = NEAR_DUPLICATE_JACCARD,
     seed: int = 0,
 ) -> list[Finding]:
-    """Return the findings of all checks, the slowest check last.
+    """Run all checks, the slowest last, and list what they find.
 
     Give `cleaning` for what reading dropped. The context is checked when `count_prompt_tokens` and `context_length` are
     given; raises `ContextLengthError` when the longest example does not fit. Labels of test are only counted. Label

@@ -22,7 +22,7 @@ FEWEST_PER_LABEL = 5
 
 
 def check_imbalance(split: Split, task: Task) -> list[Finding]:
-    """Return one finding when the commonest label of train has 3 times the examples of the rarest, or more.
+    """Report when the commonest label of train has 3 times the examples of the rarest, or more.
 
     It is a warning that names the majority share and macro-F1 when the task decides on accuracy and that label has at
     least a fifth of the examples, else information.
@@ -52,7 +52,7 @@ def check_imbalance(split: Split, task: Task) -> list[Finding]:
 
 
 def check_size(split: Split, task: Task) -> list[Finding]:
-    """Return warnings for labels with fewer than 5 training examples, and for labels that test never asks for.
+    """Warn of labels with fewer than 5 training examples, and of labels that test never asks for.
 
     For extraction the labels are the types of spans; generation has none, and nothing is said.
     """
@@ -83,7 +83,7 @@ def check_size(split: Split, task: Task) -> list[Finding]:
 
 
 def check_spelling(task: Task) -> list[Finding]:
-    """Return a warning for labels that differ only in case, spaces, `_` or `-`: mostly one label, written in two ways.
+    """Warn of labels that differ only in case, spaces, `_` or `-`: mostly one label, written in two ways.
 
     They stay different labels: only the owner of the data knows whether they mean the same.
     """

@@ -22,7 +22,7 @@ def check_context(
     answer_tokens: int,
     context_length: int,
 ) -> list[Finding]:
-    """Return a warning when some examples leave no room for 4 demonstrations of median length.
+    """Warn when some examples leave no room for 4 demonstrations of median length.
 
     `count_prompt_tokens(text)` is the length of the whole zero-shot prompt for an input; `answer_tokens` that of the
     longest answer with its end token. A demonstration is taken to cost what its text adds to an empty prompt, plus the

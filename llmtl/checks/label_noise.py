@@ -32,7 +32,7 @@ WARNING_SHARE = 0.03
 
 
 def check_label_noise(examples: Sequence[Example], *, seed: int = 0) -> list[Finding]:
-    """Return a finding whose ids are the suspects, most suspicious first; nothing when there are none.
+    """Report the suspects, by id, most suspicious first; nothing when there are none.
 
     Give train and dev; of more than 10,000 examples the first are taken. Labels with fewer than 5 examples (one a fold)
     are left out. Returns information that the check was skipped when fewer than two labels remain, or when the
@@ -70,7 +70,7 @@ def check_label_noise(examples: Sequence[Example], *, seed: int = 0) -> list[Fin
 
 
 def confident_suspects(given: NDArray[np.int64], probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return positions of probably wrong labels, most suspicious first.
+    """Find the positions of probably wrong labels, most suspicious first.
 
     `given`: N class numbers; `probabilities`: held-out, shape (N, C). The threshold of class j is the mean probability
     of j over examples labelled j. An example is counted for the likeliest class whose threshold it reaches, and is

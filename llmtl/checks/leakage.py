@@ -19,7 +19,7 @@ FEWEST_TEXTS = 4
 
 
 def check_leakage(split: Split, *, threshold: float) -> list[Finding]:
-    """Return a stop when a dev or test text equals one learned from, a warning when one nearly does.
+    """Find leaks: a stop where a dev or test text equals one learned from, a warning where one nearly does.
 
     Dev is compared with train, test with train and dev. `threshold` is the Jaccard similarity from which texts count as
     near-duplicates.
@@ -58,7 +58,7 @@ def _shared(
 
 
 def check_label_names(examples: Sequence[Example]) -> list[Finding]:
-    """Return a warning that lists the labels whose own texts mostly name them, at least twice as often as other texts.
+    """Warn of the labels whose own texts mostly name them, at least twice as often as other texts.
 
     Names are compared as whole words after `canonical`, with `_` and `-` read as spaces. Such a text may come from a
     template or a header that new inputs will lack.

@@ -23,22 +23,22 @@ class Vectoriser:
     parts: tuple[TfidfVectorizer, ...]
 
     def rows(self, texts: Sequence[str]) -> Any:
-        """Return a sparse matrix, N texts x features."""
+        """Turn texts into a sparse matrix, N texts x features."""
         return side_by_side([part.transform(texts) for part in self.parts], count=len(texts))
 
     @property
     def size(self) -> int:
-        """Return the number of features."""
+        """Count the features."""
         return sum(len(part.vocabulary_) for part in self.parts)
 
 
 def side_by_side(blocks: Sequence[Any], *, count: int) -> Any:
-    """Return sparse blocks of `count` rows as one sparse matrix; without blocks it has no columns."""
+    """Join sparse blocks of `count` rows to one sparse matrix; without blocks it has no columns."""
     return hstack(blocks, format="csr") if blocks else csr_array((count, 0))
 
 
 def fit_vectorisers(texts: Sequence[str], wanted: Sequence[Features]) -> dict[Features, tuple[Vectoriser, Any]]:
-    """Return for each wanted set of features its vectoriser and the sparse rows of `texts`.
+    """Fit the vectoriser of each wanted set of features, and give it with the sparse rows of `texts`.
 
     What two sets share is fitted once. Term frequencies are sublinear (1 + log tf), since one text rarely repeats a
     word for a reason.

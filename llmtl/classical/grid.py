@@ -20,14 +20,14 @@ Answers = Sequence[str | None]
 
 
 def training_examples(context: FitContext) -> tuple[Example, ...]:
-    """Return train; raises `DataError` when it is empty."""
+    """Take train; raise `DataError` when it is empty."""
     if not context.train:
         raise DataError("There are no training examples; label some, or make the train share larger.")
     return context.train
 
 
 def dev_answers(predictor: Predictor, context: FitContext) -> Answers:
-    """Return a predictor's answers on dev."""
+    """Collect a predictor's answers on dev."""
     return [prediction.answer for prediction in predictor.predict([example.input for example in context.dev])]
 
 

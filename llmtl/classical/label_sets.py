@@ -57,7 +57,7 @@ class LabelSetPredictor:
         ]
 
     def probabilities(self, rows: Any) -> NDArray[np.float64]:
-        """Return an array, N TF-IDF rows x C labels in the task's order; rows do not sum to 1."""
+        """Compute an array, N TF-IDF rows x C labels in the task's order; rows do not sum to 1."""
         return np.asarray(expit(self.model.logits(rows)))
 
     def save(self, folder: Path) -> None:
@@ -110,7 +110,7 @@ def answers_of(task: Task, probabilities: NDArray[np.float64], threshold: float 
 
 
 def best_threshold(probabilities: NDArray[np.float64], context: FitContext) -> tuple[float, list[str]]:
-    """Return the threshold of the best dev score, the nearest to 0.5 of equals, with the dev answers there."""
+    """Find the threshold of the best dev score, the nearest to 0.5 of equals, with the dev answers there."""
     task = context.task
     measure = task.kind.measure(task.metric, references(context.dev), labels=task.labels)
     tried = {each: answers_of(task, probabilities, each) for each in THRESHOLDS}

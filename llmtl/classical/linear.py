@@ -33,16 +33,16 @@ class LinearModel:
     intercepts: npt.NDArray[np.float32]
 
     def probabilities(self, rows: Any) -> npt.NDArray[np.float64]:
-        """Return N x K probabilities of N sparse rows; each row sums to 1."""
+        """Compute N x K probabilities of N sparse rows; each row sums to 1."""
         return np.asarray(softmax(self.logits(rows), axis=1))
 
     def logits(self, rows: Any) -> npt.NDArray[np.float64]:
-        """Return N x K scores of N sparse rows."""
+        """Compute N x K scores of N sparse rows."""
         return np.asarray(rows @ self.weights.T.astype(np.float64) + self.intercepts)
 
 
 def prior(truth: Sequence[str], *, features: int) -> LinearModel:
-    """Return the model that ignores its features: every row gets the frequencies of the labels."""
+    """Make the model that ignores its features: every row gets the frequencies of the labels."""
     counts = Counter(truth)
     labels = tuple(sorted(counts))
     shares = np.array([counts[label] / len(truth) for label in labels])

@@ -27,11 +27,11 @@ class Entries:
     by_level: tuple[Mapping[Key, str], ...]
 
     def longest(self) -> int:
-        """Return the number of words of the longest key, 0 without any."""
+        """Count the words of the longest key, 0 without any."""
         return max((len(key) for level in self.by_level for key in level), default=0)
 
     def find(self, text: str) -> list[Span]:
-        """Return the spans of a text: the longest runs first, of equal ones the exact, then from left to right.
+        """Find the spans of a text: the longest runs first, of equal ones the exact, then from left to right.
 
         Spans do not overlap.
         """
@@ -81,7 +81,7 @@ class _Read:
 
 
 def key_of(words: Sequence[Word], window: range, level: int) -> Key:
-    """Return what a run of words looks like at a level."""
+    """Write a run of words as it looks at a level."""
     return tuple(_seen(words[at].text, level) for at in window)
 
 
@@ -94,7 +94,7 @@ def _seen(word: str, level: int) -> str:
 
 
 def learn(examples: Sequence[tuple[str, Sequence[Span]]], *, precision: float) -> Entries:
-    """Return the entries of texts with their spans: keys that are spans of one type at least `precision` of the time.
+    """Learn the entries of texts with their spans: keys that are spans of one type at least `precision` of the time.
 
     Each level is learned by itself: every span of train is known word by word, which would leave the general levels
     nothing to learn from.

@@ -16,12 +16,12 @@ AFFIXES = (1, 2, 3)
 
 
 def shape(word: str) -> str:
-    """Return the word with X for capitals, x for other letters and 9 for digits: `Ann` as `Xxx`."""
+    """Write a word with X for capitals, x for other letters and 9 for digits: `Ann` as `Xxx`."""
     return "".join(map(_class, word))
 
 
 def features_of(words: Sequence[Word]) -> list[list[str]]:
-    """Return the names of the features that hold of each word, as CRFsuite takes them."""
+    """Name the features that hold of each word, as CRFsuite takes them."""
     lower, shapes = [word.text.lower() for word in words], [shape(word.text) for word in words]
     return [
         ["bias", *_own(words, at), *_around("word", lower, at), *_around("shape", shapes, at), *_pairs(lower, at)]

@@ -26,18 +26,18 @@ class Word:
 
 
 def words_of(text: str) -> tuple[Word, ...]:
-    """Return the words of a text, in order."""
+    """List the words of a text, in order."""
     return tuple(Word(match.group(), match.start(), match.end()) for match in _WORD.finditer(text))
 
 
 def covered(words: Sequence[Word], span: Span) -> tuple[int, int] | None:
-    """Return the first word of a span and the one behind its last, or None for a span without words."""
+    """Find the first word of a span and the one behind its last; None for a span without words."""
     inside = [place for place, word in enumerate(words) if word.start < span.end and span.start < word.end]
     return (inside[0], inside[-1] + 1) if inside else None
 
 
 def to_tags(words: Sequence[Word], spans: Sequence[Span]) -> list[str]:
-    """Return one BIO tag a word (Ramshaw & Marcus 1995, "Text Chunking using Transformation-Based Learning")."""
+    """Give each word a BIO tag (Ramshaw & Marcus 1995, "Text Chunking using Transformation-Based Learning")."""
     tags = [OUTSIDE] * len(words)
     for span in sorted(spans):
         places = covered(words, span)
@@ -48,7 +48,7 @@ def to_tags(words: Sequence[Word], spans: Sequence[Span]) -> list[str]:
 
 
 def to_spans(text: str, words: Sequence[Word], tags: Sequence[str]) -> list[Span]:
-    """Return the spans that BIO tags mark in `text`; an `I-` that continues nothing starts a span."""
+    """Read the spans that BIO tags mark in `text`; an `I-` that continues nothing starts a span."""
     spans: list[Span] = []
     before = OUTSIDE
     for word, tag in zip(words, tags, strict=True):

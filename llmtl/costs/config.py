@@ -66,7 +66,7 @@ class PriceConfig(BaseModel):
 
     @property
     def requests(self) -> float:
-        """Return the number of requests over the horizon."""
+        """Count the requests over the horizon."""
         return self.requests_per_month * self.months
 
 

@@ -19,7 +19,7 @@ class Spent:
     usd: float | None = 0.0
 
     def __add__(self, other: "Spent") -> "Spent":
-        """Return both together, unknown where one of them is."""
+        """Add up seconds and USD, unknown where one of the two is."""
         return Spent(_both(self.seconds, other.seconds), _both(self.usd, other.usd))
 
 
@@ -48,7 +48,7 @@ class Spending:
 
     @property
     def total(self) -> Spent:
-        """Return everything that is known together; at least so much was spent."""
+        """Add up everything that is known; at least so much was spent."""
         parts = [getattr(self, field.name) for field in fields(self)]
         return Spent(_known(part.seconds for part in parts), _known(part.usd for part in parts))
 

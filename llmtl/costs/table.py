@@ -52,16 +52,16 @@ class PriceTable(BaseModel):
     models: dict[str, ModelPrice] = Field(default_factory=dict, description="Hosted models.")
 
     def machine(self, name: str) -> MachinePrice:
-        """Return the price of a machine; raises `RecipeError` for a name that the table lacks."""
+        """Look up the price of a machine; raises `RecipeError` for a name that the table lacks."""
         return _found(self.machines, name, "machine")
 
     def model(self, name: str) -> ModelPrice:
-        """Return the price of a hosted model; raises `RecipeError` for a name that the table lacks."""
+        """Look up the price of a hosted model; raises `RecipeError` for a name that the table lacks."""
         return _found(self.models, name, "hosted model")
 
 
 def read_table(path: str | None = None) -> PriceTable:
-    """Return the table in a YAML file, or llmtl's own.
+    """Read the table in a YAML file, or llmtl's own.
 
     Raises `MissingFileError` when there is no such file and `RecipeError` when it is not a price table.
     """

@@ -15,12 +15,12 @@ class TokenPrices:
     completion: float
 
     def usd(self, *, prompt: float, cached: float, completion: float) -> float:
-        """Return the USD of one request; `cached` tokens are a part of `prompt`."""
+        """Price one request, USD; `cached` tokens are a part of `prompt`."""
         return ((prompt - cached) * self.prompt + cached * self.cached + completion * self.completion) / 1e6
 
 
 def token_prices(prices: PriceConfig) -> TokenPrices:
-    """Return what the recipe says that tokens cost; raises `RecipeError` when it says nothing."""
+    """Take from the recipe what tokens cost; raises `RecipeError` when it says nothing."""
     prompt, completion = prices.usd_per_million_prompt_tokens, prices.usd_per_million_completion_tokens
     if prompt is None or completion is None:
         raise RecipeError(

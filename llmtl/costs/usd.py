@@ -30,7 +30,7 @@ NO_TOKENS = Tokens()
 
 
 def usd_for_seconds(seconds: float, *, device: Device | str, prices: PriceConfig, devices: int = 1) -> float:
-    """Return what `seconds` of a machine cost, on a GPU of one machine per device; a hosted model's cost nothing."""
+    """Price `seconds` of a machine, USD, on a GPU of one machine per device; a hosted model's cost nothing."""
     hourly = {"cpu": prices.usd_per_cpu_hour, "cuda": prices.usd_per_gpu_hour, "hosted": 0.0}
     if device not in hourly:
         raise RecipeError(f"There is no price for device '{device}'; use one of {', '.join(hourly)}.")
@@ -45,7 +45,7 @@ def usd_per_1k_requests(
     tokens: Tokens | None = None,
     devices: int = 1,
 ) -> float:
-    """Return the USD of 1,000 requests: machine time at the measured throughput, or tokens when `device` is `hosted`.
+    """Price 1,000 requests, USD: machine time at the measured throughput, or tokens when `device` is `hosted`.
 
     Raises `RecipeError` for a hosted model without token prices.
     """
@@ -56,22 +56,22 @@ def usd_per_1k_requests(
 
 
 def usd_total(train_usd: float, usd_per_1k: float, prices: PriceConfig) -> float:
-    """Return training plus all requests over the horizon, in USD."""
+    """Add up training and all requests over the horizon, USD."""
     return train_usd + usd_per_1k * prices.requests / 1000
 
 
 def known_total(train_usd: float | None, usd_per_1k: float | None, prices: PriceConfig) -> float | None:
-    """Return training plus all requests over the horizon, in USD; None where one of the two is not known."""
+    """Add up training and all requests over the horizon, USD; None where one of the two is not known."""
     return None if train_usd is None or usd_per_1k is None else usd_total(train_usd, usd_per_1k, prices)
 
 
 def gpu_hours(seconds: float, *, gpus: int) -> float:
-    """Return GPU-hours: wall-clock seconds times GPUs, in hours."""
+    """Turn wall-clock seconds on a number of GPUs into GPU-hours."""
     return seconds * gpus / SECONDS_PER_HOUR
 
 
 def break_even(fixed_a: float, per_request_a: float, *, fixed_b: float, per_request_b: float) -> float | None:
-    """Return the number of requests at which a and b cost the same in all; None where one is cheaper at every volume.
+    """Find the number of requests at which a and b cost the same in all; None where one is cheaper at every volume.
 
     fixed_a + n per_request_a = fixed_b + n per_request_b, for n > 0. All in USD.
     """

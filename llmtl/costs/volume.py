@@ -19,7 +19,7 @@ class CostLine:
     usd_per_1k_requests: float
 
     def usd_per_month(self, requests_per_month: float, *, months: float) -> float:
-        """Return the cost of one month at a volume, the fixed sum spread over the months."""
+        """Price one month at a volume, USD, the fixed sum spread over the months."""
         return self.fixed_usd / months + requests_per_month * self.usd_per_1k_requests / 1000
 
 
@@ -34,7 +34,7 @@ class Crossing:
 
 
 def crossings(lines: Sequence[CostLine], of: str, *, months: float) -> tuple[Crossing, ...]:
-    """Return where the strategy named `of` costs as much as each other one, by rising volume."""
+    """Find the volumes at which the strategy named `of` costs as much as each other one, by rising volume."""
     one = next(line for line in lines if line.name == of)
     found = []
     for other in lines:
@@ -47,7 +47,7 @@ def crossings(lines: Sequence[CostLine], of: str, *, months: float) -> tuple[Cro
 
 
 def cheapest_by_volume(lines: Sequence[CostLine], requests_per_month: float, *, months: float) -> str:
-    """Return the name of the strategy that costs least at a volume, the first of equal ones."""
+    """Name the strategy that costs least at a volume, the first of equal ones."""
     return min(lines, key=lambda line: line.usd_per_month(requests_per_month, months=months)).name
 
 

@@ -7,7 +7,7 @@ from llmtl.errors import DataError
 
 
 def text_of(row: Row, column: str, source: str) -> str | None:
-    """Return the text as it stands; None for nothing but white space. Raises `DataError` for anything but text."""
+    """Read a text as it stands; None for nothing but white space. Raises `DataError` for anything but text."""
     value = row.values.get(column)
     if missing(value) or (isinstance(value, str) and not value.strip()):
         return None
@@ -20,7 +20,7 @@ def text_of(row: Row, column: str, source: str) -> str | None:
 
 
 def name_of(row: Row, column: str, source: str) -> str | None:
-    """Return a label, an id or a group as a string without outer space; None if missing. Raises `DataError`."""
+    """Read a label, an id or a group as a string without outer space; None if missing. Raises `DataError`."""
     value = row.values.get(column)
     if missing(value):
         return None
@@ -32,7 +32,7 @@ def name_of(row: Row, column: str, source: str) -> str | None:
 
 
 def as_name(value: str | float | bool, row: Row, source: str) -> str:
-    """Return `true`, `3` (also for 3.0) or the text without outer space."""
+    """Write a value as `true`, `3` (also for 3.0) or the text without outer space."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -41,12 +41,12 @@ def as_name(value: str | float | bool, row: Row, source: str) -> str:
 
 
 def missing(value: object) -> bool:
-    """Return whether there is no value; pandas writes a missing value of any type as a not-a-number."""
+    """Say whether there is no value; pandas writes a missing value of any type as a not-a-number."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def encodable(value: str, row: Row, source: str) -> str:
-    """Return the value; JSON can smuggle in half of a surrogate pair, which no tokenizer takes."""
+    """Check that the value can be encoded; JSON can smuggle in half of a surrogate pair, which no tokenizer takes."""
     try:
         value.encode()
     except UnicodeEncodeError:

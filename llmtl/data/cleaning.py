@@ -46,7 +46,7 @@ class Cleaning:
     rare: RareLabels | None = None
 
     def __add__(self, other: "Cleaning") -> "Cleaning":
-        """Return both together."""
+        """Add up what both left out."""
         return Cleaning(
             self.rows + other.rows,
             self.incomplete + other.incomplete,
@@ -69,7 +69,7 @@ class Deduplicated:
 
 
 def deduplicate(examples: Sequence[Example], kind: Kind = CLASSIFICATION) -> Deduplicated:
-    """Return the examples with one copy of each text, and without texts that carry different references.
+    """Keep one copy of each text, and leave out texts that carry different references.
 
     Texts are compared after `canonical`. All copies of a contradictory text go: the data do not say which reference is
     right, so that in train it teaches nothing and in test it charges every strategy with the same toss of a coin.
@@ -113,7 +113,7 @@ def _merge(first: Example, others: Sequence[Example]) -> tuple[Example, set[str]
 def without_leaks(
     examples: Sequence[Example], test: Sequence[Example], *, threshold: float
 ) -> tuple[tuple[Example, ...], tuple[str, ...]]:
-    """Return the examples unlike every test example and of no test example's group, and the ids of the others.
+    """Keep the examples unlike every test example and of no test example's group; list the ids of the others.
 
     The test set stays whole, so that scores on it compare with those published for it.
     """

@@ -97,6 +97,6 @@ class DataConfig(BaseModel):
 
     @property
     def fractions(self) -> tuple[float, float, float]:
-        """Return the shares of train, dev and test, which sum to 1; with `test_path` the share of test is 0."""
+        """Give the shares of train, dev and test, which sum to 1; with `test_path` the share of test is 0."""
         test = 0.0 if self.test_path else self.test_fraction
         return 1 - self.dev_fraction - test, self.dev_fraction, test

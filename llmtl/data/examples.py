@@ -42,7 +42,7 @@ class LoadedData:
 def load_examples(
     config: DataConfig, labels: Sequence[str] | None = None, *, kind: Kind = CLASSIFICATION
 ) -> LoadedData:
-    """Return the clean examples of the configured source; with `labels`, examples may name no others.
+    """Load the clean examples of the configured source; with `labels`, examples may name no others.
 
     Raises `MissingFileError`, and `DataError` for a missing column, an empty source, too few labels for the kind, more
     than 5% incomplete rows, a label that is not listed, and whatever cannot be read; all exit with code 2.

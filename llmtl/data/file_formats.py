@@ -20,19 +20,19 @@ _OTHER_SUFFIXES = (".txt", ".xlsx", ".xls", ".gz", ".zip")
 
 
 def is_local(name: str) -> bool:
-    """Return whether `name` means a file: it exists, has a known suffix or is spelled as a path."""
+    """Say whether `name` means a file: it exists, has a known suffix or is spelled as a path."""
     path = Path(name).expanduser()
     known = path.suffix.lower() in (*_READERS, *_OTHER_SUFFIXES)
     return known or path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1
 
 
 def is_table(name: str) -> bool:
-    """Return whether the name ends as that of a file that `read_file` reads."""
+    """Say whether the name ends as that of a file that `read_file` reads."""
     return Path(name).suffix.lower() in _READERS
 
 
 def read_file(name: str) -> Table:
-    """Return the rows of a local file.
+    """Read the rows of a local file.
 
     Raises `MissingFileError` when there is none, and `DataError` for an unknown suffix, bytes that are not UTF-8,
     broken quoting or JSON, each with its line.

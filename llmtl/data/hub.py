@@ -15,7 +15,7 @@ DEFAULT_SPLIT = "train"
 
 
 def read_hub(name: str, subset: str | None = None) -> Table:
-    """Return the rows of a Hub data set given as NAME or NAME:SPLIT; class labels come back as their names.
+    """Read the rows of a Hub data set given as NAME or NAME:SPLIT; class labels come back as their names.
 
     Raises `DataError` when the Hub cannot be reached or has no such data set, subset or split.
     """

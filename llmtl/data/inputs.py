@@ -7,7 +7,7 @@ from llmtl.errors import DataError, MissingFileError
 
 
 def read_inputs(path: Path | str, column: str) -> list[str]:
-    """Return the texts in a column of a table file, or the lines of a `.txt` file that are not empty, in order.
+    """Read the texts in a column of a table file, or the lines of a `.txt` file that are not empty, in order.
 
     Raises `MissingFileError`, and `DataError` for a missing column, a cell without text or a file without inputs.
     """

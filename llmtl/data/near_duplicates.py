@@ -30,12 +30,12 @@ Pairs = NDArray[np.int64]
 
 
 def canonical(text: str) -> str:
-    """Return the text as duplicates are compared: Unicode NFKC, case folded, runs of white space as one space."""
+    """Write a text as duplicates are compared: Unicode NFKC, case folded, runs of white space as one space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def clusters(texts: Sequence[str], threshold: float) -> NDArray[np.int64]:
-    """Return the cluster number of each text, shape (N,): texts linked by a chain of near-duplicates share one.
+    """Number the cluster of each text, (N,): texts linked by a chain of near-duplicates share one.
 
     Texts equal after `canonical` always share one. Numbers have no meaning beyond equality.
     """
@@ -65,7 +65,7 @@ def _joined(component: NDArray[np.int64], pairs: Pairs) -> NDArray[np.int64]:
 
 
 def neighbours_in(texts: Sequence[str], others: Sequence[str], threshold: float) -> list[int | None]:
-    """Return for each text the position of an equal or near-duplicate text among `others`, or None.
+    """Find for each text the position of an equal or near-duplicate text among `others`, or None.
 
     An equal text is preferred, else it is any near-duplicate.
     """

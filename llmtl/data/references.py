@@ -26,7 +26,7 @@ class ReferenceColumn:
     labels: Sequence[str] = ()
 
     def read(self, row: Row, text: str) -> tuple[str, ...]:
-        """Return the references of a row, the first one first; nothing where the cell is empty. Raises `DataError`."""
+        """Read the references of a row, the first one first; nothing where the cell is empty. Raises `DataError`."""
         value = row.values.get(self.column)
         if missing(value) or (isinstance(value, str) and not value.strip()):
             return ()

@@ -43,7 +43,7 @@ class _Cluster:
 
 
 def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> Split:
-    """Return the examples as train, dev and test; with a separate test set, which is kept whole, as train and dev.
+    """Split the examples into train, dev and test; with a separate test set, which is kept whole, into train and dev.
 
     Every label has an example in train. Raises `DataError` when a label has fewer than two examples (one with a
     separate test), or when there are too few clusters of near-duplicates to fill every part.
@@ -77,7 +77,7 @@ def subsample(
     seed: int = 0,
     kind: Kind = CLASSIFICATION,
 ) -> Split:
-    """Return the split with at most so many examples a part, labels in proportion, order kept; None keeps all.
+    """Keep at most so many examples per part, labels in proportion and in order; None keeps all.
 
     Train keeps an example of every label if there is room. A smaller sample of the same seed lies inside a larger one.
     """

@@ -46,21 +46,21 @@ class Table:
 
 
 def separator_hint(columns: Sequence[str]) -> str:
-    """Return a sentence, after a space, where the only column looks like several with another separator, or nothing."""
+    """Write a sentence, after a space, where the only column looks like several with another separator, or nothing."""
     if len(columns) != 1 or not any(separator in columns[0] for separator in ";\t|"):
         return ""
     return " The fields do not seem to be separated by commas: save the file with commas, or tabs as .tsv."
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return ", did you mean 'x'?" without the final mark for the nearest valid name, or an empty string."""
+    """Write ", did you mean 'x'?" without the final mark for the nearest valid name, or an empty string."""
     by_fold = {option.casefold(): option for option in valid}
     near = difflib.get_close_matches(name.casefold(), by_fold, n=1)
     return f" (did you mean '{by_fold[near[0]]}'?)" if near else ""
 
 
 def quoted(names: Sequence[str], limit: int = 20) -> str:
-    """Return up to `limit` names in quotes, long ones cut, with the number of those left out."""
+    """List up to `limit` names in quotes, long ones cut, with the number of those left out."""
     shown = ", ".join(
         f"'{name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + '...'}'" for name in names[:limit]
     )
@@ -68,7 +68,7 @@ def quoted(names: Sequence[str], limit: int = 20) -> str:
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
-    """Return the SHA-256 (64 hex digits) of inputs, references and groups, independent of order and ids."""
+    """Compute the SHA-256 (64 hex digits) of inputs, references and groups, independent of order and ids."""
     lines = sorted(json.dumps(_content(example), ensure_ascii=True) for example in examples)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 

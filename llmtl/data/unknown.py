@@ -12,7 +12,7 @@ from llmtl.values import Example
 
 
 def load_unknown(config: DataConfig) -> tuple[Example, ...]:
-    """Return the inputs, each once, with an empty reference; none where the section names no file of them.
+    """Load the inputs, each once, with an empty reference; none where the section names no file of them.
 
     Raises `MissingFileError`, and `DataError` for a missing column or a file without any text.
     """

@@ -43,11 +43,11 @@ class Brief:
 
     @classmethod
     def of(cls, task: Task, config: JudgeConfig) -> "Brief":
-        """Return the brief for judging a task's outputs."""
+        """Make the brief for judging a task's outputs."""
         return cls(task.instruction, config.criteria, config.show_references)
 
     def messages(self, example: Example, first: str, second: str) -> list[Message]:
-        """Return the question which of two outputs for an example is better."""
+        """Ask which of two outputs for an example is better."""
         shown = [("criteria", self.criteria), ("instruction", self.instruction), ("input", example.text)]
         if self.show_references:
             shown += [("reference", text) for text in (example.reference, *example.alternatives)]
@@ -58,7 +58,7 @@ class Brief:
 
 
 def read_answer(text: str) -> Preference | None:
-    """Return what a reply says; None for one that says nothing, or two things."""
+    """Read a reply; None for one that says nothing, or two things."""
     named = set(_FIELD.findall(text)) or {text.strip(_WRAPPING)}
     return _READ.get(named.pop().casefold()) if len(named) == 1 else None
 

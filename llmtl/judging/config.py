@@ -60,9 +60,9 @@ class JudgeConfig(EndpointConfig):
         return {**values, **{name: getattr(found, name) for name in _PRICES}}
 
     def prices(self) -> PriceConfig:
-        """Return the prices of the judge's tokens in the form that hosted models have."""
+        """Write the prices of the judge's tokens in the form that hosted models have."""
         return PriceConfig.model_validate({name: getattr(self, name) for name in _PRICES})
 
     def asked(self) -> dict[str, Any]:
-        """Return the choices that the judge's answers and their cost depend on; limits do not count among them."""
+        """List the choices that the judge's answers and their cost depend on; limits do not count among them."""
         return self.model_dump(mode="json", include={*_ASKED, *_PRICES})

@@ -46,7 +46,7 @@ class Judge:
     def ask(
         self, examples: Sequence[Example], contests: Sequence[Contest], progress: Progress
     ) -> tuple[Opinion, list[list[Judged]]]:
-        """Return what the judge says about all contests, and the outcome for every example of each.
+        """Ask the judge about all contests; give its opinion, and the outcome for every example of each.
 
         Raises `HostedError` when it cannot be asked, and before anything is sent when the forecast is above the limit.
         """
@@ -66,7 +66,7 @@ class Judge:
 
     @property
     def spent(self) -> JudgeSpent:
-        """Return what the replies to what was asked took so far, those that an interrupted run kept included."""
+        """Add up what the replies took so far, those that an interrupted run kept included."""
         replies = self._client.known(self._asked)
         prompt, cached = sum(each.prompt_tokens for each in replies), sum(each.cached_tokens for each in replies)
         completion, seconds = sum(each.completion_tokens for each in replies), sum(each.seconds for each in replies)
@@ -110,14 +110,14 @@ class Judge:
 
 
 def _answer(reply: Reply | None) -> Preference | None:
-    """Return what a reply says; None for one that is unreadable, cut off before it says it, or missing."""
+    """Read a reply; None for one that is unreadable, cut off before it says it, or missing."""
     return None if reply is None else read_answer(reply.text)
 
 
 def verdict_rows(
     examples: Sequence[Example], contests: Sequence[Contest], judged: Sequence[Sequence[Judged]]
 ) -> list[Mapping[str, str | bool | None]]:
-    """Return one row for each example of each comparison, as `judging.jsonl` holds them."""
+    """Write one row for each example of each comparison, as `judging.jsonl` holds them."""
     return [
         {
             "id": example.id,

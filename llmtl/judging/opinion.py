@@ -24,7 +24,7 @@ class Contradiction:
 
 
 def contradictions(judging: Judging, decision: Decision) -> tuple[Contradiction, ...]:
-    """Return where the judge is shown to prefer another strategy than the decision does."""
+    """Find where the judge is shown to prefer another strategy than the decision does."""
     comparisons = judging.opinion.comparisons if judging.opinion else ()
     found = (_contradiction(item, judging.alpha, decision) for item in comparisons)
     return tuple(item for item in found if item is not None)

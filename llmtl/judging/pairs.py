@@ -42,17 +42,17 @@ class Judged:
 
     @property
     def readable(self) -> bool:
-        """Return whether the judge was asked and both of its replies could be read."""
+        """Say whether the judge was asked and both of its replies could be read."""
         return self.forward is not None and self.backward is not None
 
     @property
     def consistent(self) -> bool:
-        """Return whether both orders gave the same verdict."""
+        """Say whether both orders gave the same verdict."""
         return self.forward is not None and self.forward == _swapped(self.backward)
 
 
 def showings(pairs: Sequence[tuple[str | None, str | None]]) -> list[Showing]:
-    """Return the questions that pairs of outputs (None: a failed prediction) need, both orders of each."""
+    """List the questions that pairs of outputs (None: a failed prediction) need, both orders of each."""
     return [
         showing
         for position, (a, b) in enumerate(pairs)
@@ -64,7 +64,7 @@ def showings(pairs: Sequence[tuple[str | None, str | None]]) -> list[Showing]:
 def outcomes(
     pairs: Sequence[tuple[str | None, str | None]], answers: Mapping[Showing, Preference | None]
 ) -> list[Judged]:
-    """Return what came out for each pair; `answers` has one entry for each of its `showings`."""
+    """Tell what came out for each pair; `answers` has one entry for each of its `showings`."""
     return [_judged(position, a, b, answers=answers) for position, (a, b) in enumerate(pairs)]
 
 

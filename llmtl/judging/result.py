@@ -35,7 +35,7 @@ class JudgedComparison:
     p_holm: float
 
     def preferred(self, alpha: float) -> str | None:
-        """Return the strategy that the judge is shown to prefer, or None."""
+        """Name the strategy that the judge is shown to prefer; None where it is shown none."""
         if self.p_holm > alpha or self.wins == self.losses:
             return None
         return self.a if self.wins > self.losses else self.b
@@ -91,7 +91,7 @@ class Judging:
 
     @property
     def spent(self) -> JudgeSpent | None:
-        """Return what the judge's replies took, or None where it gave none."""
+        """Give what the judge's replies took; None where it gave none."""
         return self.opinion.spent if self.opinion else self.unfinished
 
 

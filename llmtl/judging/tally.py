@@ -15,7 +15,7 @@ from llmtl.metrics.paired import compare_counts, holm, mcnemar_exact
 
 
 def tally(a: str, b: str, *, judged: Sequence[Judged]) -> JudgedComparison:
-    """Return the outcomes of one comparison counted; its p-value is not corrected yet."""
+    """Count the outcomes of one comparison; its p-value is not corrected yet."""
     count = {outcome: sum(item.outcome is outcome for item in judged) for outcome in PairOutcome}
     wins, losses, ties = count[PairOutcome.A], count[PairOutcome.B], count[PairOutcome.TIE]
     settled = [item.outcome for item in judged if not item.asked]
@@ -39,7 +39,7 @@ def tally(a: str, b: str, *, judged: Sequence[Judged]) -> JudgedComparison:
 
 
 def win_rate(wins: int, losses: int, ties: int) -> tuple[float | None, tuple[float, float] | None]:
-    """Return the win rate, ties half, with its 95% interval; None for no outcome at all."""
+    """Compute the win rate, ties half, with its 95% interval; None for no outcome at all."""
     n = wins + losses + ties
     if n == 0:
         return None, None
@@ -48,6 +48,6 @@ def win_rate(wins: int, losses: int, ties: int) -> tuple[float | None, tuple[flo
 
 
 def corrected(comparisons: Sequence[JudgedComparison]) -> tuple[JudgedComparison, ...]:
-    """Return the comparisons with p-values corrected for their number (Holm)."""
+    """Correct the p-values of the comparisons for their number (Holm)."""
     adjusted = holm([item.p for item in comparisons])
     return tuple(replace(item, p_holm=p) for item, p in zip(comparisons, adjusted, strict=True))

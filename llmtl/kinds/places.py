@@ -19,7 +19,7 @@ class Named:
 
 
 def place(named: Iterable[Named], text: str, shown: str) -> tuple[tuple[Span, ...], int]:
-    """Return the spans with their offsets in `text`, and how many were dropped because they are not in it.
+    """Find the spans' offsets in `text`, and count those that were dropped because they are not in it.
 
     `shown` is `text` as the prompt has it: only white space and broken control texts may differ. Spans are looked for
     from left to right, each behind the one before; one that is not there is looked for in what comes before.

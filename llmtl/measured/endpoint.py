@@ -62,7 +62,7 @@ class Parity:
 
     @property
     def agreement(self) -> float:
-        """Return the share of equal labels."""
+        """Give the share of equal labels, 0 to 1."""
         return self.agreed / self.compared
 
 
@@ -75,7 +75,7 @@ class Paid:
 
     @property
     def usd_per_1k_requests(self) -> float:
-        """Return the USD of 1,000 requests like these."""
+        """Price 1,000 requests like these, USD."""
         return 1000 * self.usd / self.requests if self.requests else 0.0
 
 

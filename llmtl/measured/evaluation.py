@@ -69,12 +69,12 @@ class Evaluation:
 
     @property
     def n(self) -> int:
-        """Return the number of examples."""
+        """Count the examples."""
         return len(self.predictions)
 
     @property
     def train_gpu_hours(self) -> float | None:
-        """Return what fitting took of GPUs, 0 where it ran on a CPU or at a provider."""
+        """Give the GPU-hours that fitting took, 0 where it ran on a CPU or at a provider."""
         if self.train_seconds is None:
             return None
         on_gpu = [part for part in self.members or (self,) if part.device == "cuda"]
@@ -82,7 +82,7 @@ class Evaluation:
 
     @property
     def vram_gib(self) -> float | None:
-        """Return the most GPU memory that it took, 0 where it ran on a CPU or at a provider; None if not measured."""
+        """Give the most GPU memory that it took, GiB, 0 where it ran on a CPU or at a provider; None if unknown."""
         if self.peak_memory_gib is None:
             return None
         on_gpu = [part.peak_memory_gib for part in self.members or (self,) if part.device == "cuda"]
@@ -90,14 +90,14 @@ class Evaluation:
 
     @property
     def failed(self) -> int:
-        """Return the number of failed predictions."""
+        """Count the failed predictions."""
         return sum(prediction.answer is None for prediction in self.predictions)
 
     @property
     def answers(self) -> list[str | None]:
-        """Return the answer to each example, None where it failed."""
+        """List the answer to each example, None where it failed."""
         return [prediction.answer for prediction in self.predictions]
 
     def measure(self, metric: Metric) -> Measure:
-        """Return a metric on these references; without `labels`, the labels are those that the references name."""
+        """Make the metric on these references; without `labels`, the labels are those that the references name."""
         return self.kind.measure(metric, self.references, alternatives=self.alternatives, labels=self.labels)

@@ -21,13 +21,13 @@ class FitRecord:
 
     @property
     def paid_tokens(self) -> Tokens:
-        """Return the tokens that a provider was paid for while fitting; none for models that run here."""
+        """Count the tokens that a provider was paid for while fitting; none for models that run here."""
         paid = finding(self.findings, PaidFitting)
         return NO_TOKENS if paid is None else Tokens(paid.prompt_tokens, paid.cached_tokens, paid.completion_tokens)
 
     @property
     def stated(self) -> StatedCost | None:
-        """Return what a provider charged for fitting, where an earlier version kept that and no tokens."""
+        """Give what a provider charged for fitting, USD, where an earlier version kept that and no tokens."""
         paid = finding(self.findings, PaidFitting)
         return None if paid is None or self.paid_tokens != NO_TOKENS else StatedCost(usd_fitting=paid.usd)
 

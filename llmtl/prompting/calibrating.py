@@ -42,7 +42,7 @@ class Known:
 
     @classmethod
     def of(cls, task: Task, examples: Sequence[Example], predictions: Sequence[Prediction]) -> "Known":
-        """Return the examples whose predictions have probabilities."""
+        """Take the examples whose predictions have probabilities."""
         pairs = [
             (example, prediction.answer, [prediction.probabilities[label] for label in task.labels])
             for example, prediction in zip(examples, predictions, strict=True)
@@ -57,12 +57,12 @@ class Known:
         )
 
     def score(self, answers: Sequence[str]) -> float:
-        """Return the decision metric of answers to these examples."""
+        """Compute the decision metric of answers to these examples."""
         measure = self.task.kind.measure(self.task.metric, references(self.examples), labels=self.task.labels)
         return measure.score(answers)
 
     def nll(self, probabilities: Floats) -> float:
-        """Return the mean negative log-likelihood of the true labels, nats."""
+        """Compute the mean negative log-likelihood of the true labels, nats."""
         right = probabilities[np.arange(len(self.truth)), self.truth]
         return float(-np.log(np.maximum(right, np.finfo(float).tiny)).mean())
 

@@ -17,7 +17,7 @@ from llmtl.task import Example
 def interleaved(
     examples: Sequence[Example], labels: Sequence[str], *, count: int, seed: int, kind: Kind = CLASSIFICATION
 ) -> tuple[Example, ...]:
-    """Return up to `count` examples in rounds: each round has one of every label that has any left, in a new order.
+    """Draw up to `count` examples in rounds: each round has one of every label that has any left, in a new order.
 
     A label never follows itself while another one has examples left. With fewer examples wanted than there are labels,
     a seeded draw decides which labels are shown. Of one seed, fewer demonstrations are the first of more.
@@ -41,7 +41,7 @@ def interleaved(
 def stratified(
     examples: Sequence[Example], *, count: int, seed: int, kind: Kind = CLASSIFICATION
 ) -> tuple[Example, ...]:
-    """Return `count` examples (all, when there are no more) with the labels' shares kept, in their original order.
+    """Draw `count` examples (all, when there are no more), labels in proportion, in their original order.
 
     Each label's examples are shuffled and spread evenly over [0, 1); the `count` lowest are taken, which gives every
     label its share to within one example.

@@ -83,7 +83,7 @@ def fixed_asker(context: FitContext, prompt: PromptServed, engine: Engine) -> As
 
 
 def told(prompt: PromptServed, context: FitContext) -> str:
-    """Return what the model is told."""
+    """Pick the instruction: the prompt's own, or else the task's."""
     return context.task.instruction if prompt.instruction is None else prompt.instruction
 
 

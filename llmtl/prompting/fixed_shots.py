@@ -38,19 +38,19 @@ class FixedShots:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Return the seeds, counted from the run's."""
+        """List the seeds, counted from the run's."""
         return tuple(self._drawn)
 
     def shown(self, seed: int, shots: int) -> tuple[Example, ...]:
-        """Return the first `shots` demonstrations of a seed."""
+        """Take the first `shots` demonstrations of a seed."""
         return self._drawn[seed][:shots]
 
     def numbers(self, shots: Sequence[int]) -> list[int]:
-        """Return the numbers of demonstrations that there are, each once, in order."""
+        """List the numbers of demonstrations that there are, each once, in order."""
         return sorted({min(number, len(self.context.train)) for number in shots})
 
     def candidate(self, seed: int, shots: int, instruction: str, index: int) -> Candidate:
-        """Return the candidate with the wording `instruction`, which is number `index`."""
+        """Make the candidate with the wording `instruction`, which is number `index`."""
         return Candidate(shots, seed, self.predictor(instruction, self.shown(seed, shots)), index)
 
     def predictor(
@@ -60,14 +60,14 @@ class FixedShots:
         return self.prompts.predictor(instruction, lambda text: shown, calibration=calibration)
 
     def overflow(self, seed: int, shots: int, instruction: str) -> str | None:
-        """Return why the longest input does not fit behind the demonstrations, or None when it does."""
+        """Say why the longest input does not fit behind the demonstrations; None when it does."""
         needed = self.prompts.tokens(instruction, self.longest, self.shown(seed, shots))
         room = self.prompts.room(instruction)
         return None if needed <= room else f"{needed} tokens with the longest input, room for {room}"
 
 
 def settled_shots(context: FitContext, shots: Sequence[int]) -> tuple[int, ...]:
-    """Return the numbers of demonstrations to try; for another draw the one that the first fit chose."""
+    """List the numbers of demonstrations to try; for another draw the one that the first fit chose."""
     settled = finding(context.earlier, SearchTrace)
     return tuple(shots) if settled is None else (settled.shots,)
 

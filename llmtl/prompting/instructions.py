@@ -11,13 +11,13 @@ from llmtl.task import Task
 
 
 def wordings(task: Task, config: PromptConfig) -> tuple[str, ...]:
-    """Return the instructions to try, each once; the task's own comes first."""
+    """List the instructions to try, each once; the task's own comes first."""
     general = task.kind.instructions if config.built_in_instructions else ()
     return tuple(dict.fromkeys((task.instruction, *config.instructions, *general)))
 
 
 def settled_wordings(context: FitContext, config: PromptConfig) -> tuple[str, ...]:
-    """Return the instructions to try; for another draw the one that the first fit chose."""
+    """List the instructions to try; for another draw the one that the first fit chose."""
     settled = finding(context.earlier, SearchTrace)
     if settled is None:
         return wordings(context.task, config)

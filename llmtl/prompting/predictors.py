@@ -29,7 +29,7 @@ Result = TypeVar("Result", LabelScores, Generation)
 
 
 def no_demonstrations(text: str) -> Sequence[Example]:
-    """Return no demonstrations, whatever the text: zero-shot."""
+    """Show no demonstrations, whatever the text: zero-shot."""
     del text
     return ()
 
@@ -149,7 +149,7 @@ class LabelPredictor:
         return self._prompted.predict(texts, Asking(self._score, self._read, self.prompt_room()), advance)
 
     def prompt_room(self) -> int:
-        """Return the largest number of tokens a prompt may have beside the longest answer and its end token."""
+        """Say how many tokens a prompt may have, at most, beside the longest answer and its end token."""
         engine = self._prompted.engine
         return engine.context_length - max(map(engine.count_tokens, self._answers)) - _END_TOKENS
 
@@ -187,7 +187,7 @@ class Asker(Protocol):
         """Predict in order, one prediction per text; a text whose prompt does not fit the context is a failure."""
 
     def prompt_room(self) -> int:
-        """Return the largest number of tokens a prompt may have beside the answer."""
+        """Say how many tokens a prompt may have, at most, beside the answer."""
 
 
 def prompt_predictor(
@@ -211,7 +211,7 @@ def answer_room(engine: Engine, template: Template, train: Sequence[Example]) ->
 
 
 def answer_tokens(engine: Engine, template: Template, train: Sequence[Example]) -> int:
-    """Return how many tokens an answer may have, its end included: the task's bound, or 1.5 times the longest in train.
+    """Say how many tokens an answer may have, its end included: the task's bound, or 1.5 times the longest in train.
 
     Without a bound never less than 16; never more than half of the context. A prompt may have what the context leaves.
     """
@@ -245,11 +245,11 @@ class TextPredictor:
 
     @property
     def max_tokens(self) -> int:
-        """Return how many tokens an answer may have, its end included."""
+        """Say how many tokens an answer may have, its end included."""
         return self._max_tokens
 
     def prompt_room(self) -> int:
-        """Return the largest number of tokens a prompt may have beside the longest answer."""
+        """Say how many tokens a prompt may have, at most, beside the longest answer."""
         return self._prompted.engine.context_length - self._max_tokens
 
     def _write(self, prompts: Sequence[str], advance: Advance) -> list[Generation]:

@@ -28,7 +28,7 @@ class Index(Protocol):
     """Examples that can be looked up by similarity."""
 
     def nearest(self, text: str, count: int) -> tuple[Example, ...]:
-        """Return the `count` examples most similar to `text`, most similar last."""
+        """Find the `count` examples most similar to `text`, most similar last."""
 
 
 class Retriever:
@@ -40,7 +40,7 @@ class Retriever:
         self._rows = self._vectoriser.fit_transform([example.text for example in self._examples])
 
     def nearest(self, text: str, count: int) -> tuple[Example, ...]:
-        """Return the `count` examples most similar to `text`, most similar last.
+        """Find the `count` examples most similar to `text`, most similar last.
 
         Last is nearest to where the answer starts, and recent demonstrations weigh most (KATE, section 3; Zhao et al.
         2021, "Calibrate Before Use").
@@ -62,12 +62,12 @@ class EmbeddingRetriever:
         self._rows = _unit(embed([example.text for example in self._examples]) if vectors is None else vectors)
 
     def nearest(self, text: str, count: int) -> tuple[Example, ...]:
-        """Return the `count` examples most similar to `text`, most similar last."""
+        """Find the `count` examples most similar to `text`, most similar last."""
         return _last_nearest(self._examples, self._rows @ _unit(self._embed([text]))[0], count)
 
 
 def build_index(examples: Sequence[Example], by: Retrieval, engine: Engine, *, sentence_model: str) -> Index:
-    """Return the index that the recipe asks for.
+    """Build the index that the recipe asks for.
 
     Raises `ModelError` for an engine that cannot embed or a sentence model that cannot be loaded, and
     `MissingPackageError` without `sentence-transformers`.
@@ -85,12 +85,12 @@ def build_index(examples: Sequence[Example], by: Retrieval, engine: Engine, *, s
 
 
 def sentence_embed(name: str, *, device: str | None = None) -> Embed:
-    """Return the embedding of a `sentence-transformers` model; raises as `load_sentence_model` does."""
+    """Make the embedding of a `sentence-transformers` model; raises as `load_sentence_model` does."""
     return partial(_encode_sentences, load_sentence_model(name, device=device))
 
 
 def load_sentence_model(name: str, *, device: str | None = None) -> Any:
-    """Return a `SentenceTransformer`, a Hub name or a folder, on `device` (None for the GPU if there is one).
+    """Load a `SentenceTransformer`, a Hub name or a folder, on `device` (None for the GPU if there is one).
 
     Raises `ModelError` when it cannot be loaded, and `MissingPackageError` without `sentence-transformers`.
     """

@@ -40,7 +40,7 @@ def mean_probabilities(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def likeliest(probabilities: Mapping[str, float]) -> str:
-    """Return the label with the highest probability, of equals the first."""
+    """Pick the label with the highest probability, of equals the first."""
     return max(probabilities, key=probabilities.__getitem__)
 
 
@@ -64,7 +64,7 @@ class RotatedPredictor:
         return [self._averaged(rows) for rows in zip(*asked, strict=True)]
 
     def prompt_room(self) -> int:
-        """Return the largest number of tokens a prompt may have beside the longest answer and its end token."""
+        """Say how many tokens a prompt may have, at most, beside the longest answer and its end token."""
         return self._orders[0].prompt_room()
 
     def _averaged(self, rows: Sequence[Prediction]) -> Prediction:

@@ -45,7 +45,7 @@ class Found:
 
     @property
     def instruction(self) -> str:
-        """Return the wording of the best candidate."""
+        """Give the wording of the best candidate."""
         return self.instructions[self.best.instruction]
 
     def trace(self, metric: str, *, too_long: Sequence[LeftOutPrompt] = ()) -> SearchTrace:
@@ -77,7 +77,7 @@ def search(
     instructions: Sequence[str],
     further: Further | None = None,
 ) -> Found:
-    """Return the candidate with the best decision metric on `dev`.
+    """Find the candidate with the best decision metric on `dev`.
 
     Equal scores go to fewer prompts per input, then to fewer shots, then to the earlier wording, then to the lower
     seed. Candidates are scored in the order given, those of `further` last, until another one as slow as the slowest so

@@ -31,22 +31,22 @@ class PromptModel(Protocol):
 
     @property
     def chat_template(self) -> str | None:
-        """Return the model's own chat template, or None for a base model."""
+        """Give the model's own chat template; None for a base model."""
 
     @property
     def bos(self) -> str:
-        """Return the text of the beginning-of-sequence token, or an empty string."""
+        """Give the text of the beginning-of-sequence token, or an empty string."""
 
     @property
     def end_of_answer(self) -> str:
-        """Return the text of the token that ends an answer."""
+        """Give the text of the token that ends an answer."""
 
     @property
     def special_tokens(self) -> tuple[str, ...]:
-        """Return the texts that the tokenizer reads as control tokens."""
+        """List the texts that the tokenizer reads as control tokens."""
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the conversation as prompt text, generation prompt included."""
+        """Write the conversation as prompt text, generation prompt included."""
 
 
 class Template:
@@ -71,12 +71,12 @@ class Template:
 
     @property
     def instruction(self) -> str:
-        """Return the system turn: the instruction, and the labels (extraction: types) in prompt order."""
+        """Write the system turn: the instruction, and the labels (extraction: types) in prompt order."""
         heading = f"\n{self._form.heading}" if self._form.heading else ""
         return self.clean(f"{self.task.instruction}{heading}")
 
     def clean(self, text: str) -> str:
-        """Return `text` with every control text in it broken by a space, so that it reads as ordinary words."""
+        """Break every control text in `text` by a space, so that it reads as ordinary words."""
         cleaned = text
         for marker, harmless in self.replacements:
             while marker in cleaned:
@@ -84,7 +84,7 @@ class Template:
         return cleaned
 
     def messages(self, text: str, demonstrations: Sequence[Example] = ()) -> list[Message]:
-        """Return the conversation: system turn, user and assistant turn a demonstration, the input as user turn."""
+        """Write the conversation: system turn, two turns per demonstration (user, assistant), and the input."""
         turns: list[Message] = [{"role": "system", "content": self.instruction}]
         for demonstration in demonstrations:
             turns.append({"role": "user", "content": self.clean(demonstration.text)})
@@ -93,7 +93,7 @@ class Template:
         return _merged(turns) if self._merge_system else turns
 
     def prompt(self, text: str, demonstrations: Sequence[Example] = ()) -> str:
-        """Return the finished prompt: special tokens included, ready for an answer to follow."""
+        """Write the finished prompt: special tokens included, ready for an answer to follow."""
         if self._is_chat:
             return self._model.render(self.messages(text, demonstrations))
         blocks = [f"{self._model.bos}{self.instruction}"]
@@ -102,50 +102,50 @@ class Template:
         return "\n\n".join(blocks)
 
     def shown(self, text: str) -> str:
-        """Return a text from outside as a prompt has it: cleaned, and in a plain prompt on one line.
+        """Write a text from outside as a prompt has it: cleaned, and in a plain prompt on one line.
 
         A new line would start another block there.
         """
         return self.clean(text) if self._is_chat else " ".join(self.clean(text).split())
 
     def answer(self, reference: str) -> str:
-        """Return the text that follows the prompt when the canonical `reference` is right, without its end.
+        """Write the text that follows the prompt when the canonical `reference` is right, without its end.
 
         Raises `KeyError` for a label or type that is not the task's.
         """
         return self._lead + self._form.write(reference, self.shown)
 
     def answers(self) -> tuple[str, ...]:
-        """Return the answer of every label, in the task's order; raises `ValueError` where the set is open."""
+        """List the answer of every label, in the task's order; raises `ValueError` where the set is open."""
         if not self.task.kind.one_label:
             raise ValueError(f"A task of kind {self.task.kind} has no closed set of answers.")
         return tuple(self.answer(label) for label in self.task.labels)
 
     def written_labels(self) -> tuple[str, ...]:
-        """Return how the model writes each label (extraction: type) of the task, in the task's order."""
+        """List how the model writes each label (extraction: type) of the task, in the task's order."""
         return tuple(self._lead + label for label in self._form.written_labels())
 
     def schema(self) -> Mapping[str, Any] | None:
-        """Return the JSON schema that holds a model to answers of the task, or None when they are not JSON."""
+        """Give the JSON schema that holds a model to answers of the task; None when they are not JSON."""
         return self._form.schema
 
     @property
     def stop(self) -> str | None:
-        """Return the text that ends a written answer where no token does, or None.
+        """Give the text that ends a written answer where no token does, or None.
 
         An answer of a plain prompt is one line, and a base model knows of no other end; JSON ends by its schema.
         """
         return None if self._is_chat or self._form.is_json else "\n"
 
     def parse(self, completion: str, text: str = "") -> str | None:
-        """Return the canonical answer that `completion` states for the input `text`, or None when it states none.
+        """Read the canonical answer that `completion` states for the input `text`; None when it states none.
 
         What follows the end of the answer, and white space around it, is ignored; nothing else is forgiven.
         """
         return self.read(completion, text).answer
 
     def read(self, completion: str, text: str) -> Read:
-        """Return what `parse` returns, and how many spans were dropped because they are not in the input."""
+        """Read the answer as `parse` does, and count the spans that were dropped because they are not in the input."""
         stated = (completion.split(self.end, maxsplit=1)[0] if self.end else completion).strip()
         if not self._is_chat and not self.task.kind.one_label:
             stated = stated.partition("\n")[0].strip()  # a base model goes on with the next block

@@ -56,7 +56,7 @@ class Cascade:
 
     @property
     def name(self) -> str:
-        """Return the name of the composed strategy."""
+        """Name it after its members."""
         return cascade_name(self.first, self.then)
 
     def of(self, first: Evaluation, then: Evaluation) -> Evaluation:
@@ -89,7 +89,7 @@ class Composing:
 
 
 def compose(dev: Sequence[Evaluation], rules: Composing) -> tuple[Composed, ...]:
-    """Return the cascades that promise something on dev, at most `MOST`."""
+    """Compose the cascades that promise something on dev, at most `MOST`."""
     found = (_composed(first, then, rules) for first, then in pairs(dev, rules))
     return tuple(each for each in found if each is not None)
 
@@ -207,7 +207,7 @@ def _between(sure: Floats) -> list[float]:
 
 
 def confidence(prediction: Prediction) -> float:
-    """Return how sure a prediction is of its answer, -1 where that is not known."""
+    """Say how sure a prediction is of its answer, 0 to 1; -1 where that is not known."""
     return -1.0 if prediction.certainty is None else prediction.certainty
 
 

@@ -94,7 +94,7 @@ DEFAULT = tuple(name for name, each in STRATEGIES.items() if each.facts.default)
 
 
 def section_name(strategy: str) -> str:
-    """Return the key of a strategy's section in a recipe."""
+    """Name the key of a strategy's section in a recipe."""
     return strategy.replace("-", "_")
 
 
@@ -153,7 +153,7 @@ else:
 
 
 def facts_of(name: str) -> Facts | None:
-    """Return the facts of a strategy; None for a name that is not in the table, as prediction files may have."""
+    """Look up the facts of a strategy; None for a name that is not in the table, as prediction files may have."""
     return STRATEGIES[name].facts if name in STRATEGIES else None
 
 
