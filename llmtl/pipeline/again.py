@@ -47,7 +47,7 @@ def write_noise(
     test: Sequence[Evaluation],
     cascades: Cascades | None = None,
 ) -> NoiseSensitivity:
-    """Return what becomes of the verdict without the suspects; write `noise.json`."""
+    """Work out what becomes of the verdict without the suspects; write `noise.json`."""
     found = noise_sensitivity(bench, decision, dev=dev, test=test, cascades=cascades)
     write_json(bench.store.folder / NOISE_FILE, noise_to_json(found, decision))
     return found
@@ -61,7 +61,7 @@ def noise_sensitivity(
     test: Sequence[Evaluation],
     cascades: Cascades | None = None,
 ) -> NoiseSensitivity:
-    """Return what becomes of the verdict without the suspects, those of train included where a refit is affordable."""
+    """Find what becomes of the verdict without the suspects, those of train included where a refit is affordable."""
     task, recipe = bench.prepared.task, bench.prepared.recipe
     if not task.kind.one_label:
         return NoiseSensitivity(NoAnswer(Unchecked.OTHER_KIND, kind=str(task.kind)))
@@ -88,7 +88,7 @@ def noise_sensitivity(
 
 
 def refitted(bench: Bench, suspects: Suspects, *, dev: Sequence[Evaluation], test: Sequence[Evaluation]) -> Suspects:
-    """Return the suspects with the evaluations of strategies fitted without them, and why others were not.
+    """Fit strategies again without the suspects, and evaluate them; say why others were not.
 
     `dev` are the evaluations on all of dev; a strategy without one, or without one on `test`, is left alone.
     """

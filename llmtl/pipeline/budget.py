@@ -41,7 +41,7 @@ class Plan:
 
     @property
     def too_short(self) -> str | None:
-        """Return one line with the cure where even the fewest examples take longer than the budget; None otherwise."""
+        """Say in a line, with the cure, that even the fewest examples take longer than the budget."""
         if self.scoring_seconds <= self.seconds:
             return None
         return (
@@ -51,11 +51,11 @@ class Plan:
         )
 
     def fit_seconds(self, strategy: str) -> float | None:
-        """Return how long fitting the strategy may take, or None for no limit."""
+        """Say how many seconds fitting the strategy may take; None for no limit."""
         return self.fitting.get(strategy)
 
     def scaled(self, share: float) -> "Plan":
-        """Return the plan with that share of the time for fitting."""
+        """Shrink the time for fitting to that share."""
         return replace(self, fitting={name: share * seconds for name, seconds in self.fitting.items()})
 
 
@@ -68,7 +68,7 @@ def plan(
     *,
     draws: Mapping[str, int] | None = None,
 ) -> Plan:
-    """Return the largest dev and test samples whose forecast fits the budget.
+    """Find the largest dev and test samples whose forecast fits the budget.
 
     The forecast for one example scored by all strategies is what each says that one request costs, in prompts of one
     input and in prompts with demonstrations of their own, at the speeds of two probes on train texts. `draws` is how

@@ -31,11 +31,11 @@ class Cascades:
 
     @property
     def members(self) -> dict[str, tuple[str, str]]:
-        """Return the two members of each cascade by its name."""
+        """Map each cascade to its two members, by name."""
         return {each.cascade.name: (each.cascade.first, each.cascade.then) for each in self.composed}
 
     def with_members(self, names: Iterable[str]) -> set[str]:
-        """Return the names, and those of the members of the cascades among them."""
+        """Add to names those of the members of the cascades among them."""
         found = set(names)
         return found | {member for name in found for member in self.members.get(name, ())}
 
@@ -47,7 +47,7 @@ def may_be_first(name: str) -> bool:
 
 
 def compose_on_dev(bench: Bench, finished: Measured) -> tuple[Cascades, Measured]:
-    """Return the cascades of strategies that saw all of dev, with their dev evaluations; none where they are off."""
+    """Compose cascades of strategies that saw all of dev, with their dev evaluations; none where they are off."""
     recipe, task = bench.prepared.recipe, bench.prepared.task
     if not (recipe.strategies.cascade and task.kind.one_label):
         return Cascades(), []
@@ -71,7 +71,7 @@ def compose_on_dev(bench: Bench, finished: Measured) -> tuple[Cascades, Measured
 
 
 def compose_on_test(bench: Bench, cascades: Cascades, test: Measured) -> Measured:
-    """Return the test evaluations of the cascades, from those of their members, further training seeds included."""
+    """Compose the test evaluations of the cascades from those of their members, further training seeds included."""
     made = []
     for each in cascades.composed:
         first, then = (_of(test, name) for name in (each.cascade.first, each.cascade.then))
@@ -83,7 +83,7 @@ def compose_on_test(bench: Bench, cascades: Cascades, test: Measured) -> Measure
 def composed_again(
     cascades: Cascades, refitted: Sequence[Evaluation], measured: Sequence[Evaluation]
 ) -> list[Evaluation]:
-    """Return the cascades of members that were fitted again, on the examples that those were scored on.
+    """Compose the cascades of members that were fitted again, on the examples that those were scored on.
 
     `measured` are the evaluations of the run. The threshold stays. Costs and intervals are the run's, as those of
     everything that is fitted again.

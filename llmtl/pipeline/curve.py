@@ -37,7 +37,7 @@ RESAMPLES = 2000
 
 
 def write_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves | None:
-    """Return the curves, from the dev evaluations of the run and further ones; write `curve.json`.
+    """Measure the curves, from the dev evaluations of the run and further ones; write `curve.json`.
 
     None, with the file deleted, where curves are off.
     """
@@ -51,7 +51,7 @@ def write_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves | No
 
 
 def measure_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves:
-    """Return the curves that the recipe asks for and the time allows, with what follows from them."""
+    """Measure the curves that the recipe asks for and the time allows, with what follows from them."""
     recipe = bench.prepared.recipe
     # a strategy that left the race on dev was scored on a part of it only
     own = {item.strategy: item for item in dev if item.n == len(bench.split.dev)}
@@ -113,7 +113,7 @@ def _plan(bench: Bench, own: Mapping[str, Evaluation]) -> _Plan:
 
 
 def sizes_of(bench: Bench) -> tuple[int, ...]:
-    """Return the sizes of the parts of train that curves are measured on, the whole last."""
+    """List the sizes of the parts of train that curves are measured on, the whole last."""
     points = bench.prepared.recipe.learning_curve.points
     return subset_sizes(len(bench.split.train), points=points, labels=len(bench.prepared.task.labels))
 
@@ -158,7 +158,7 @@ def _measure(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Eva
 
 
 def at_size(bench: Bench, strategy: AnyStrategy, size: int) -> Bench:
-    """Return the bench with that many training examples.
+    """Make the bench with that many training examples.
 
     Training that has a time limit gets its share of it, so that every size is trained for about as many passes.
     """

@@ -32,21 +32,21 @@ COSTS_MORE = 1.2
 
 
 def number_of_draws(config: DecisionConfig, draw: Draw, default: int = DRAWS) -> int:
-    """Return how many draws of a finalist are measured: as the recipe says, or else the default."""
+    """Say how many draws of a finalist are measured: as the recipe says, or else the default."""
     if draw is Draw.NONE:
         return 1
     return (config.training_seeds if draw is Draw.TRAINING else None) or config.draws or default
 
 
 def draws_in_time(config: DecisionConfig) -> dict[str, int]:
-    """Return how many draws of a finalist a time budget makes room for, by what a draw is."""
+    """Say how many draws of a finalist a time budget makes room for, by what a draw is."""
     return {draw.value: number_of_draws(config, draw, DRAWS_IN_TIME) for draw in Draw}
 
 
 def evaluate_on_test(
     bench: Bench, strategy: AnyStrategy, finalists: Collection[str], dev: Mapping[str, Evaluation]
 ) -> tuple[Evaluation, Path]:
-    """Return the evaluation on test and its step's folder; a finalist's with its further draws.
+    """Evaluate on test, a finalist with its further draws; give the evaluation and its step's folder.
 
     `dev` has the evaluations on dev by strategy: at a provider they count against the recipe's limit.
     """

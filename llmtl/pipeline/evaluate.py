@@ -131,7 +131,7 @@ def _parts(ticks: Sequence[tuple[int, float]], n: int) -> tuple[tuple[int, float
 
 
 def measure_latency(predictor: Predictor, inputs: Sequence[Input]) -> list[float]:
-    """Return milliseconds of single-input predictions, at most `LATENCY_REQUESTS`, after two to warm up."""
+    """Measure the milliseconds of single-input predictions, at most `LATENCY_REQUESTS`, after two to warm up."""
     for value in inputs[:2]:
         predictor.predict([value])
     milliseconds = []

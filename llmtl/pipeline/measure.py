@@ -80,7 +80,7 @@ class Bench:
         )
 
     def predictor(self, strategy: AnyStrategy) -> Predictor:
-        """Return the fitted strategy."""
+        """Load the fitted strategy."""
         self.fit(strategy)
         return self._predictor(strategy)
 
@@ -129,7 +129,7 @@ class Bench:
         return load_fit(strategy, self._context(strategy, folder), folder)
 
     def fit_folder(self, strategy: AnyStrategy) -> Path:
-        """Return the folder that keeps what fitting wrote."""
+        """Name the folder that keeps what fitting wrote."""
         return self.store.step_folder(f"fit-{strategy.name}", self._fit_depends_on(strategy))
 
     def _examples(self, split: str) -> tuple[Example, ...]:

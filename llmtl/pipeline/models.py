@@ -22,13 +22,13 @@ HASH_UP_TO_BYTES = 200 * 2**20
 
 
 def source_of(config: ModelConfig) -> ModelSource:
-    """Return where the recipe's model is, with an embedded model's name turned into its folder."""
+    """Say where the recipe's model is; an embedded model's name becomes its folder."""
     embedded = resolve(config.name)
     return ModelSource(str(embedded) if embedded else config.name, config.revision, dtype=config.dtype)
 
 
 def identity(config: ModelConfig, source: ModelSource) -> dict[str, Any]:
-    """Return what tells this checkpoint from another: name, revision and, for a folder, its files."""
+    """Tell this checkpoint from others by name, revision and, for a folder, its files."""
     found: dict[str, Any] = {"name": config.name, "revision": config.revision}
     if config.engine != "auto":
         found["engine"] = config.engine
@@ -67,7 +67,7 @@ class EngineCache:
         self._engines: OrderedDict[Path | None, Engine] = OrderedDict()
 
     def load(self, adapter: Path | None = None) -> Engine:
-        """Return the engine for the base model (None) or with the LoRA adapter in that folder."""
+        """Load the engine for the base model (None) or with the LoRA adapter in that folder."""
         if adapter not in self._engines:
             self._make_room()
             self._engines[adapter] = self._load(replace(self._source, adapter=adapter))

@@ -24,7 +24,7 @@ def playground(
     port: int = 7860,
     share: bool = False,
 ) -> Playground:
-    """Return the running playground of the task served at `endpoint`; `close()` ends it.
+    """Start the playground of the task served at `endpoint`; `close()` ends it.
 
     It listens on loopback unless `host` says otherwise, and nothing is shared publicly unless `share` is true. Raises
     `ServingError` when nothing answers at `endpoint` or the port is taken, and `RunError` for a run of another task.
@@ -34,7 +34,7 @@ def playground(
 
 
 def playground_content(endpoint: str, *, run: Run | None = None, api_key: str | None = None) -> PlaygroundContent:
-    """Return what the playground of the task served at `endpoint` shows; without a run only what the server says.
+    """Gather what the playground of the task served at `endpoint` shows; without a run only what the server says.
 
     Raises `ServingError` when nothing answers there, and `RunError` when the run is of another task.
     """

@@ -43,7 +43,7 @@ class Prepared:
 
     @property
     def needs_model(self) -> bool:
-        """Return whether any strategy uses the language model."""
+        """Say whether any strategy uses the language model."""
         return _need_model(self.strategies)
 
 
@@ -92,7 +92,7 @@ def _require_packages(recipe: Recipe, strategies: Sequence[AnyStrategy]) -> None
 
 
 def emulation(source: ModelSource, hardware: Hardware) -> str | None:
-    """Return one line with the cure where the model would be run in numbers without instructions; None otherwise."""
+    """Say in one line, with the cure, where the model would be run in numbers without instructions; None otherwise."""
     has = all(gpu.bf16 for gpu in hardware.gpus) if hardware.gpus else hardware.cpu_bf16
     if has or source.precision(hardware.device) == "float32":
         return None
@@ -101,7 +101,7 @@ def emulation(source: ModelSource, hardware: Hardware) -> str | None:
 
 
 def task_of(recipe: Recipe, labels: tuple[str, ...]) -> Task:
-    """Return the task of a recipe for the labels that it, or else the data, gives."""
+    """Make the task of a recipe for the labels that it, or else the data, gives."""
     return recipe.task.task(recipe.name, labels)
 
 

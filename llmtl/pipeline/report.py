@@ -61,7 +61,7 @@ def report_content(run: Run) -> ReportContent:
 
 
 def summary_notes(run: Run) -> tuple[str, ...]:
-    """Return one line each on a cascade that won, what errors cost, more labels, doubtful labels and a judge."""
+    """Write one line each on a cascade that won, what errors cost, more labels, doubtful labels and a judge."""
     curves, noise, judging = run.result.curves, run.result.noise, run.result.judging
     value = run.decision.value_of_accuracy
     lines = [
@@ -75,7 +75,7 @@ def summary_notes(run: Run) -> tuple[str, ...]:
 
 
 def read_served(run: Run) -> Served | None:
-    """Return what the live endpoint of this run was measured to do, or None when it was not served."""
+    """Read what the live endpoint of this run was measured to do; None when it was not served."""
     path = run.folder / SERVING_FILE
     if not path.is_file():
         return None

@@ -54,28 +54,28 @@ class Run:
 
     @property
     def decision(self) -> Decision:
-        """Return the decision, as it was made."""
+        """Give the decision, as it was made."""
         return self.result.decision
 
     @cached_property
     def summary(self) -> Summary:
-        """Return the decision in sentences; of a run of an earlier version those that it kept."""
+        """Tell the decision in sentences; of a run of an earlier version those that it kept."""
         if self.decision.rule is None:
             return read_summary(self.folder, self.decision)
         return summarize(self.decision, noise=self.result.noise, judging=self.result.judging)
 
     @cached_property
     def left(self) -> tuple[Evaluation, ...]:
-        """Return the evaluations, on the part of dev that they saw, of the strategies that left the race."""
+        """Give the evaluations, on the part of dev that they saw, of the strategies that left the race."""
         return read_evaluations(self.folder, self.index.dropped)
 
     @property
     def report(self) -> Path:
-        """Return the path of the HTML report."""
+        """Name the file of the HTML report."""
         return self.folder / "report.html"
 
     def predict(self, inputs: Sequence[Input], *, strategy: str | None = None) -> list[Prediction]:
-        """Return one prediction per input by the winner, or by the named strategy.
+        """Predict with the winner, or the named strategy, one prediction per input.
 
         Raises `RunError` for a strategy that the run did not measure.
         """
@@ -84,7 +84,7 @@ class Run:
         return self.predictor(strategy or self.decision.winner).predict(inputs)
 
     def predictor(self, name: str) -> Predictor:
-        """Return the fitted strategy of that name; raises `RunError` for one that the run did not measure."""
+        """Load the fitted strategy of that name; raises `RunError` for one that the run did not measure."""
         if name not in self.index.fits:
             measured = ", ".join(self.index.fits)
             raise RunError(f"The run has no strategy '{name}'; it measured {measured}.")
@@ -106,7 +106,7 @@ class Run:
         return load_fit(strategy, self._context(strategy, folder), folder)
 
     def fit(self, name: str) -> FitRecord:
-        """Return what fitting the strategy of that name took and found out."""
+        """Read what fitting the strategy of that name took and found out."""
         return read_fit(self.folder / self.index.fits[name])
 
     def _context(self, strategy: AnyStrategy, folder: Path) -> FitContext:
@@ -128,7 +128,7 @@ class Run:
 
 
 def load_run(folder: Path | str) -> Run:
-    """Return the finished run in `folder`; raises `RunError` when there is none or it is incomplete."""
+    """Open the finished run in `folder`; raises `RunError` when there is none or it is incomplete."""
     folder = Path(folder)
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'; make one with `llmtl run`.")

@@ -38,7 +38,7 @@ def check_judge(config: JudgeConfig | None, folder: Path) -> None:
 
 
 def write_judging(bench: Bench, decision: Decision, test: Sequence[Evaluation]) -> Judging | None:
-    """Return what the judge said, or None where the recipe has no judge.
+    """Ask the judge; None where the recipe has none.
 
     Writes `judging.json` and `judging.jsonl`; both are deleted where the recipe has no judge.
     """
@@ -119,7 +119,7 @@ def _contest(planned: Planned, test: Mapping[str, Evaluation], positions: Sequen
 
 
 def judged_examples(test: Sequence[Example], most: int, *, seed: int, kind: Kind) -> tuple[Example, ...]:
-    """Return the test examples whose outputs are judged: one of each group, at most so many, drawn without outputs.
+    """Draw the test examples whose outputs are judged: one of each group, at most so many, drawn without outputs.
 
     Verdicts on examples of one group are not independent, which the sign test takes them to be.
     """

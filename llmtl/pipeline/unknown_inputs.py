@@ -20,7 +20,7 @@ _PREDICTIONS = TypeAdapter(tuple[Prediction, ...])
 
 
 def score_unknown(bench: Bench, strategies: Sequence[AnyStrategy], choice: Choice) -> dict[str, tuple[Prediction, ...]]:
-    """Return by strategy what it makes of the recipe's unknown inputs; empty where the recipe has none."""
+    """Ask every strategy about the recipe's unknown inputs, by name; empty where the recipe has none."""
     if not bench.prepared.unknown:
         return {}
     silent = {item.strategy for item in choice.ladders if item.why_none in (Promise.NO_CONFIDENCE, Promise.BY_DEGREES)}

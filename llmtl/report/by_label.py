@@ -29,17 +29,17 @@ class LabelCounts:
 
     @property
     def missed(self) -> int:
-        """Return how often it was expected and not given."""
+        """Count how often it was expected and not given."""
         return self.expected - self.right
 
     @property
     def wrong(self) -> int:
-        """Return how often it was given and not expected."""
+        """Count how often it was given and not expected."""
         return self.given - self.right
 
     @property
     def f1(self) -> float | None:
-        """Return the F1 score; None for a label that is in no reference and no answer."""
+        """Compute the F1 score; None for a label that is in no reference and no answer."""
         both = self.expected + self.given
         return 2 * self.right / both if both else None
 
@@ -55,7 +55,7 @@ class Low:
 
 
 def counts_by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[LabelCounts, ...]:
-    """Return the counts of each label in the task's order; none where an answer is one label or a text."""
+    """Count for each label, in the task's order; nothing where an answer is one label or a text."""
     kind = evaluation.kind
     if not kind.lists:
         return ()
@@ -70,7 +70,7 @@ def counts_by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[La
 
 
 def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = LOWEST) -> tuple[Low, ...]:
-    """Return the generated answers with the lowest score, the lowest first; none where tasks have labels."""
+    """List the generated answers with the lowest score, the lowest first; none where tasks have labels."""
     if evaluation.kind.has_labels:
         return ()
     scores = evaluation.measure(Metric(content.decision.metric)).each(evaluation.answers)

@@ -12,12 +12,12 @@ from llmtl.report.metric_words import Words, listed
 
 
 def short_name(model: str) -> str:
-    """Return the last part of a model's name: `SmolLM2-135M` of `HuggingFaceTB/SmolLM2-135M`."""
+    """Take the last part of a model's name: `SmolLM2-135M` of `HuggingFaceTB/SmolLM2-135M`."""
     return model.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def on_models(decision: Decision, names: Sequence[str]) -> list[str]:
-    """Return strategies, those of one model in a row with its name behind the last: `few-shot`, `qlora on pocket`."""
+    """List strategies, those of one model in a row with its name behind the last: `few-shot`, `qlora on pocket`."""
     by_model: dict[str, list[str]] = {}
     for name in names:
         by_model.setdefault(decision.result(name).model, []).append(name)

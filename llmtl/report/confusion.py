@@ -34,16 +34,16 @@ class Confusion:
 
     @property
     def small(self) -> bool:
-        """Return whether the counts can be shown as a table."""
+        """Say whether the counts can be shown as a table."""
         return len(self.columns) <= MOST_LABELS_IN_TABLE
 
     def share(self, row: int, column: int) -> float:
-        """Return the share of the row's examples that were given the column's label; 0 for a row without examples."""
+        """Give the share of the row's examples that were given the column's label; 0 for a row without examples."""
         total = sum(self.counts[row])
         return self.counts[row][column] / total if total else 0.0
 
     def mistakes(self, most: int = 12) -> list[Mistake]:
-        """Return the most frequent mistakes, then those that hit the largest share of their label."""
+        """List the most frequent mistakes, then those that hit the largest share of their label."""
         found = [
             Mistake(reference, predicted, self.counts[i][j], sum(self.counts[i]))
             for i, reference in enumerate(self.rows)
@@ -55,7 +55,7 @@ class Confusion:
 
 
 def confusion_of(evaluation: Evaluation, labels: tuple[str, ...]) -> Confusion:
-    """Return the confusion of one evaluation, labels in the task's order."""
+    """Count the confusion of one evaluation, labels in the task's order."""
     predicted = [FAILED if prediction.answer is None else prediction.answer for prediction in evaluation.predictions]
     unknown = sorted({*evaluation.references, *predicted} - {*labels, FAILED})
     rows = (*labels, *unknown)

@@ -106,7 +106,7 @@ def to_json(decision: Decision, summary: Summary, *, spending: Spending | None =
 
 
 def from_json(document: Mapping[str, Any]) -> Decision:
-    """Return the decision that was written out, without its sentences; raises `RunError` when it is not one.
+    """Read the decision that was written out, without its sentences; raises `RunError` when it is not one.
 
     One of version 1 has no rule.
     """
@@ -117,12 +117,12 @@ def from_json(document: Mapping[str, Any]) -> Decision:
 
 
 def kept_spending(document: Mapping[str, Any]) -> Spending | None:
-    """Return what a document says that making the decision took; None where it does not."""
+    """Read what making the decision took; None where it does not."""
     return _read(_SPENDING, document.get("spending"), "decision.json")
 
 
 def kept_summary(document: Mapping[str, Any], decision: Decision) -> Summary:
-    """Return the sentences that a document holds, as they were written."""
+    """Read the sentences that a document holds, as they were written."""
     opening = f"{wording.verdict(decision)}: "
     return Summary(
         reason=document["reason"],
@@ -136,17 +136,17 @@ def kept_summary(document: Mapping[str, Any], decision: Decision) -> Summary:
 
 
 def choice_to_json(choice: Choice) -> dict[str, Any]:
-    """Return the choice as plain JSON values; raises `RunError` where a number is not finite."""
+    """Turn the choice into plain JSON values; raises `RunError` where a number is not finite."""
     return _finite(_WRITTEN_CHOICE.dump_python(_written_choice(choice), mode="json"), "choice")
 
 
 def choice_from_json(document: Mapping[str, Any]) -> Choice:
-    """Return the choice that was written out; raises `RunError` when it is not one."""
+    """Read the choice that was written out; raises `RunError` when it is not one."""
     return _read(_CHOICE, document, "choice.json")
 
 
 def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of `decision.json`; documents of version 1 keep to it too."""
+    """Write the JSON Schema (draft 2020-12) of `decision.json`; documents of version 1 keep to it too."""
     found = _WRITTEN.json_schema(mode="serialization")
     for name, added in _ADDED.items():
         definition = found["$defs"][name]

@@ -42,7 +42,7 @@ class DisputedExample:
 
     @property
     def right_strategies(self) -> tuple[str, ...]:
-        """Return the strategies that gave the reference."""
+        """List the strategies that gave the reference."""
         return tuple(name for answer in self.answers if answer.right for name in answer.strategies)
 
 
@@ -61,7 +61,7 @@ class Disagreements:
 
 
 def find_disagreements(content: ReportContent, most: int = MOST_EXAMPLES) -> Disagreements:
-    """Return the test examples whose answers differ.
+    """Find the test examples whose answers differ.
 
     Those that split right from wrong most evenly come first; generated texts by how far their scores lie apart.
     """
@@ -83,12 +83,12 @@ def find_disagreements(content: ReportContent, most: int = MOST_EXAMPLES) -> Dis
 
 
 def in_words(answer: str | None, kind: Kind) -> str:
-    """Return an answer in words: `refund`, `late, rude`, `date: Friday; people: 4`, `(no span)`, `(failed)`."""
+    """Write an answer in words: `refund`, `late, rude`, `date: Friday; people: 4`, `(no span)`, `(failed)`."""
     return FAILED if answer is None else kind.in_words(answer)
 
 
 def labels_by_example(evaluation: Evaluation, examples: Sequence[Example]) -> dict[str, str | None]:
-    """Return the predicted label (None after a failure) by example id.
+    """Map example ids to predicted labels (None after a failure).
 
     Predictions are matched by id, or by position where predictors numbered them and the references agree.
     """
@@ -104,7 +104,7 @@ def _is_constant(evaluation: Evaluation) -> bool:
 
 
 def shortened(text: str, most: int = LONGEST_TEXT) -> str:
-    """Return a text of bearable length."""
+    """Cut a text to bearable length."""
     return text if len(text) <= most else f"{text[:most].rstrip()} …"
 
 

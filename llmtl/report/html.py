@@ -42,7 +42,7 @@ def write_html(content: ReportContent, path: Path) -> None:
 
 
 def render_html(content: ReportContent) -> str:
-    """Return the page as text."""
+    """Write the page as HTML."""
     view, left = build_view(content), left_to(content)
     script = files("llmtl.report").joinpath("report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

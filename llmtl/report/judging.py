@@ -32,19 +32,19 @@ TEXT_COLUMNS = 2
 
 
 def judging_to_json(judging: Judging, decision: Decision) -> dict[str, Any]:
-    """Return what `judging.json` holds: the values, and the sentences on them."""
+    """Write what `judging.json` holds: the values, and the sentences on them."""
     values = JUDGING.dump_python(judging, mode="json")
     told = {"sentence": sentence(judging), "contradictions": list(warnings(judging, decision))}
     return {"schema_version": 2, **values, **told}
 
 
 def judging_from_json(document: Mapping[str, Any]) -> Judging:
-    """Return what `judging.json` holds; version 1 held a note in words on a judge that read its own outputs."""
+    """Read what `judging.json` holds; version 1 held a note in words on a judge that read its own outputs."""
     return JUDGING.validate_python({"judged_itself": bool(document.get("notes")), **document})
 
 
 def sentence(judging: Judging) -> str:
-    """Return what the judge said, or why it gave no opinion."""
+    """Tell what the judge said, or why it gave no opinion."""
     if judging.unjudged is not None:
         return f"The judge {judging.model} gave no opinion: {judging.unjudged.rstrip('.')}."
     found = judging.opinion
@@ -58,14 +58,14 @@ def sentence(judging: Judging) -> str:
 
 
 def warnings(judging: Judging, decision: Decision) -> tuple[str, ...]:
-    """Return where the judge contradicts the decision, or that it gave no opinion."""
+    """Warn where the judge contradicts the decision, or that it gave no opinion."""
     if judging.unjudged is not None:
         return (sentence(judging),)
     return tuple(_contradicts(item, judging, decision) for item in contradictions(judging, decision))
 
 
 def notes(judging: Judging) -> tuple[str, ...]:
-    """Return what to know about the judge itself."""
+    """Tell what to know about the judge itself."""
     if not judging.judged_itself:
         return ()
     return (
@@ -96,7 +96,7 @@ def _contradicts(found: Contradiction, judging: Judging, decision: Decision) -> 
 
 
 def cells(item: JudgedComparison, judging: Judging) -> tuple[str, ...]:
-    """Return one comparison's row, in the order of `HEADINGS`."""
+    """Write one comparison's row, in the order of `HEADINGS`."""
     preferred = item.preferred(judging.alpha)
     rate = wording.NOTHING
     if item.win_rate is not None:
@@ -122,7 +122,7 @@ def _ends(item: JudgedComparison, judging: Judging) -> tuple[float, float]:
 
 
 def facts(judging: Judging) -> Sequence[tuple[str, str]]:
-    """Return names and values of what was asked and what it took; nothing without an opinion."""
+    """List names and values of what was asked and what it took; nothing without an opinion."""
     found = judging.opinion
     if found is None:
         return ()

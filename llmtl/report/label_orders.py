@@ -15,7 +15,7 @@ def in_orders(rotations: int) -> str:
 
 
 def order_sentences(searches: Mapping[str, Sequence[DrawnPrompt]]) -> list[str]:
-    """Return a sentence per strategy that tried several orders, beside one order of the same wording."""
+    """Write a sentence per strategy that tried several orders, beside one order of the same wording."""
     return [line for strategy, tried in searches.items() for line in _sentence(strategy, tried)]
 
 

@@ -19,7 +19,7 @@ _CURVE_ROWS = 12
 
 
 def markdown(content: ReportContent) -> str:
-    """Return the report as Markdown; every text from outside is escaped."""
+    """Write the report as Markdown; every text from outside is escaped."""
     templates = markdown_templates("llmtl", "report")
     templates.filters |= {"median": median, "stdev": stdev}
     written = templates.get_template("report.md.jinja").render(

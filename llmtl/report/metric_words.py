@@ -31,33 +31,33 @@ class Words:
     metric: Metric
 
     def score(self, value: float) -> str:
-        """Return a score: `91.0% right` or `a macro-F1 of 0.910`."""
+        """Write a score: `91.0% right` or `a macro-F1 of 0.910`."""
         if self.metric in SHARES:
             return f"{100 * value:.1f}% {SHARES[self.metric]}"
         return f"a {NAMES[self.metric]} of {value:.3f}"
 
     def plain(self, value: float) -> str:
-        """Return a score alone: `91.0%` or `0.910`."""
+        """Write a score alone: `91.0%` or `0.910`."""
         return f"{100 * value:.1f}%" if self.metric in SHARES else f"{value:.3f}"
 
     def gap(self, value: float) -> str:
-        """Return a difference: `2.0 points` or `0.020`."""
+        """Write a difference: `2.0 points` or `0.020`."""
         if self.metric in SHARES:
             points = f"{100 * value:.1f}"
             return f"{points} point{'' if points == '1.0' else 's'}"
         return f"{value:.3f}"
 
     def about(self, value: float) -> str:
-        """Return a positive difference, never as nothing: `about 2.0 points`, `less than 0.1 points`."""
+        """Write a positive difference, never as nothing: `about 2.0 points`, `less than 0.1 points`."""
         return f"less than {self.gap(0.001)}" if _is_zero(self.bare(value)) else f"about {self.gap(value)}"
 
     def bare(self, value: float) -> str:
-        """Return a difference without its unit: `2.0` or `0.020`."""
+        """Write a difference without its unit: `2.0` or `0.020`."""
         digits = f"{100 * value:.1f}" if self.metric in SHARES else f"{value:.3f}"
         return digits if float(digits) else digits.removeprefix("-")
 
     def better(self, evidence: Evidence, a: str, b: str) -> str:
-        """Return how a compares with b on test: `3.0 points better, 95% interval -1.2 to 7.2, p = 0.160`."""
+        """Tell how a compares with b on test: `3.0 points better, 95% interval -1.2 to 7.2, p = 0.160`."""
         found, difference = evidence.about(a, b), evidence.difference(a, b)
         if found is None or difference is None:
             return "not compared"
@@ -69,19 +69,19 @@ class Words:
         return f"{gap}, {interval_name(found)} {shown}, p {p_text(found.p_holm, evidence.alpha)}"
 
     def against(self, a: StrategyResult, b: StrategyResult, title: str = "") -> str:
-        """Return two test scores side by side: `qlora gets 91.0% right against 72.0% for tfidf, the best baseline`."""
+        """Write two test scores side by side: `qlora gets 91.0% right against 72.0% for tfidf, the best baseline`."""
         first, second = (item.test.value if item.test else 0.0 for item in (a, b))
         verb = "gets" if self.metric in SHARES else "reaches"
         return f"{a.name} {verb} {self.score(first)} against {self.plain(second)} for {b.name}{title}"
 
 
 def p_text(value: float, alpha: float = 0.05) -> str:
-    """Return a p-value with its sign: `= 0.012`, `< 0.001`."""
+    """Write a p-value with its sign: `= 0.012`, `< 0.001`."""
     return "< 0.001" if value < 0.001 else f"= {p_digits(value, alpha)}"
 
 
 def p_digits(value: float, alpha: float = 0.05) -> str:
-    """Return a p-value of at least 0.001 with three decimals, or two significant digits below 0.1: `0.160`, `0.0052`.
+    """Write a p-value of at least 0.001 with three decimals, or two significant digits below 0.1: `0.160`, `0.0052`.
 
     Near `alpha` there are as many digits as it takes to see on which side it is.
     """
@@ -96,7 +96,7 @@ def _hides_side(rounded: float, value: float, alpha: float) -> bool:
 
 
 def shown_ends(found: Comparison) -> tuple[float, float]:
-    """Return the ends of the interval that is printed: simultaneous, but in what earlier versions wrote."""
+    """Pick the ends of the interval that is printed: simultaneous, but in what earlier versions wrote."""
     together = found.ci_simultaneous
     return found.ci95 if together is None else (together.low, together.high)
 
@@ -116,7 +116,7 @@ def interval_name(found: Comparison) -> str:
 
 
 def between(low: float, high: float, write: Callable[[float], str], *, open_at_zero: bool = False) -> str:
-    """Return the ends of an interval; one that rounds to 0 and excludes it is told: `above 0 to 7.2`."""
+    """Write the ends of an interval; one that rounds to 0 and excludes it is told: `above 0 to 7.2`."""
     first, last = write(low), write(high)
     if open_at_zero and low >= 0 and _is_zero(first):
         return f"above 0 to {last}"
@@ -130,7 +130,7 @@ def _is_zero(digits: str) -> bool:
 
 
 def usd(value: float) -> str:
-    """Return an amount in USD with two significant digits below 1 and cents above: `0.0012`, `12.50`."""
+    """Write an amount in USD with two significant digits below 1 and cents above: `0.0012`, `12.50`."""
     if value == 0:
         return "0"
     if abs(value) >= 1:
@@ -139,5 +139,5 @@ def usd(value: float) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """Return names in a row: `a`, `a and b`, `a, b and c`."""
+    """Write names in a row: `a`, `a and b`, `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

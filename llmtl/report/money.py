@@ -56,7 +56,7 @@ class Bill:
 
     @property
     def fresh_tokens(self) -> float:
-        """Return the prompt tokens of a request that had to be computed."""
+        """Count the prompt tokens of a request that had to be computed."""
         return self.prompt_tokens - self.cached_tokens
 
 
@@ -105,7 +105,7 @@ class Money:
 
 
 def money_of(content: ReportContent) -> Money | None:
-    """Return the money of a run, or None where its prices are not known; a strategy of unknown cost has no bill."""
+    """Work out the money of a run, or None where its prices are not known; a strategy of unknown cost has no bill."""
     prices = content.prices
     if prices is None:
         return None
@@ -224,7 +224,7 @@ def _facts(
 
 
 def near(volume: float, expected: float) -> bool:
-    """Return whether a volume is close enough to the expected one to be worth a sentence."""
+    """Say whether a volume is close enough to the expected one to be worth a sentence."""
     return expected / NEAR <= volume <= expected * NEAR
 
 

@@ -28,13 +28,13 @@ HOW = (
 
 
 def noise_to_json(noise: NoiseSensitivity, decision: Decision) -> dict[str, Any]:
-    """Return what `noise.json` holds: the values, and the sentence on them."""
+    """Write what `noise.json` holds: the values, and the sentence on them."""
     values = NOISE.dump_python(noise, mode="json")
     return {"schema_version": 2, **values, "sentence": sentence(noise, decision)}
 
 
 def noise_from_json(document: Mapping[str, Any]) -> NoiseSensitivity:
-    """Return what `noise.json` holds; version 1, which has no `schema_version`, held some of it in words alone."""
+    """Read what `noise.json` holds; version 1, which has no `schema_version`, held some of it in words alone."""
     if "schema_version" in document:
         return NOISE.validate_python(document)
     unchecked, kept = document["unchecked"], document.get("not_refitted", {})
@@ -48,7 +48,7 @@ def noise_from_json(document: Mapping[str, Any]) -> NoiseSensitivity:
 
 
 def sentence(noise: NoiseSensitivity, decision: Decision) -> str:
-    """Return what becomes of the verdict without the suspects, or why that is not known."""
+    """Tell what becomes of the verdict without the suspects, or why that is not known."""
     if noise.unchecked is not None:
         return f"Not checked: {_unchecked(noise.unchecked)}."
     if noise.verdict is None:
@@ -133,7 +133,7 @@ def _not_refitted(kept: Mapping[str, NotRefitted]) -> str:
 
 
 def noise_table(noise: NoiseSensitivity, metric: str) -> str:
-    """Return what the table of scores with and without the suspects shows."""
+    """Say what the table of scores with and without the suspects shows."""
     name = wording.capital(wording.metric_name(metric))
     shown = f"{name} on test, with and without the {wording.plural(len(noise.test), 'suspect')} among its examples."
     if not noise.train:
@@ -145,7 +145,7 @@ def noise_table(noise: NoiseSensitivity, metric: str) -> str:
 
 
 def refitted(item: Rescored) -> str:
-    """Return whether a strategy was fitted again for its score without the suspects, and with how many seeds."""
+    """Say whether a strategy was fitted again for its score without the suspects, and with how many seeds."""
     if not item.refitted:
         return "no"
     return f"yes, {item.seeds_after} of {item.seeds} seeds" if item.seeds > item.seeds_after else "yes"

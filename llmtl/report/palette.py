@@ -33,11 +33,11 @@ COLOURS: Mapping[str, tuple[str, str]] = {
 
 
 def properties(*, dark: bool = False) -> str:
-    """Return the colours as declarations of CSS: `--page: #ffffff; --soft: #f5f6f8; ...`."""
+    """Write the colours as declarations of CSS: `--page: #ffffff; --soft: #f5f6f8; ...`."""
     return " ".join(f"--{name}: {pair[dark]};" for name, pair in COLOURS.items())
 
 
 def chart_rules() -> str:
-    """Return the style sheet of all charts, with one rule per role."""
+    """Write the style sheet of all charts, with one rule per role."""
     roles = "".join(f".role-{role.value} {{ --mark: var(--{role.value}); }}\n" for role in LOOKS)
     return files("llmtl.report").joinpath("charts.css").read_text(encoding="utf-8") + roles

@@ -32,7 +32,7 @@ class Reliability:
 
 
 def reliability_of(evaluation: Evaluation) -> Reliability | None:
-    """Return the reliability of a strategy's probabilities, or None where it gave none.
+    """Measure the reliability of a strategy's probabilities; None where it gave none.
 
     Confidence is the highest probability. Failed predictions have no probabilities and are left out.
     """

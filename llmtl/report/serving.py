@@ -14,7 +14,7 @@ HOSTED = "hosted"
 
 
 def line(served: Served) -> str:
-    """Return everything in one line, for the terminal."""
+    """Write everything in one line, for the terminal."""
     parity = served.parity
     parts = [f"{wording.count(parity.agreed)} of {wording.plural(parity.compared, 'recorded answer')} the same"]
     if served.loads:
@@ -31,7 +31,7 @@ def _by(served: Served) -> str:
 
 
 def facts(served: Served) -> tuple[tuple[str, str], ...]:
-    """Return what was served where, how well it agrees with what was measured, and its cost, as name and value."""
+    """Tell what was served where, how well it agrees with what was measured, and its cost, as name and value."""
     parity = served.parity
     share, required = (f"{100 * value:.1f}%" for value in (parity.agreement, parity.required))
     return (
@@ -63,7 +63,7 @@ def _basis_of_cost(served: Served) -> str:
 
 
 def drift(served: Served) -> str:
-    """Return what is wrong with a server that failed the parity check; empty for one that passed."""
+    """Tell what is wrong with a server that failed the parity check; empty for one that passed."""
     parity = served.parity
     if parity.passed:
         return ""

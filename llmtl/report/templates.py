@@ -14,21 +14,21 @@ from llmtl.report.view import reading
 
 
 def html_templates(package: str, folder: str) -> jinja2.Environment:
-    """Return the templates of a folder of a package, filled with HTML escaped."""
+    """Load the templates of a folder of a package, filled with HTML escaped."""
     environment = _templates(package, folder, escaped=True)
     environment.filters["breakable"] = breakable
     return environment
 
 
 def markdown_templates(package: str, folder: str) -> jinja2.Environment:
-    """Return the templates of a folder of a package, whose filter `e` escapes what Markdown would read as its own."""
+    """Load the templates of a folder of a package, whose filter `e` escapes what Markdown would read as its own."""
     environment = _templates(package, folder, escaped=False)
     environment.filters["e"] = markdown_pieces.escape
     return environment
 
 
 def breakable(label: str) -> Markup:
-    """Return a label, escaped, that may be broken after underscores, hyphens, dots and slashes."""
+    """Escape a label, and let it be broken after underscores, hyphens, dots and slashes."""
     return Markup(re.sub(r"(?<=[-_./])(?=\w)", "<wbr>", str(escape(label))))
 
 

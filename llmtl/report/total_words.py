@@ -107,7 +107,7 @@ def error_cost_change(change: ErrorCostChange) -> str:
 
 
 def totals_of(decision: Decision) -> ExpectedTotals:
-    """Return the totals on test that a verdict rests on; raises `RunError` where there are none."""
+    """Take the totals on test that a verdict rests on; raises `RunError` where there are none."""
     totals = decision.expected_totals
     if totals is None or not totals.savings:
         raise RunError("The decision rests on total costs that it does not hold; run the decision again.")

@@ -27,23 +27,23 @@ def _known(value: float | None) -> bool:
 
 
 def score(value: float | None) -> str:
-    """Return a score with three decimals: `0.873`."""
+    """Write a score with three decimals: `0.873`."""
     return f"{value:.3f}" if value is not None and _known(value) else NOTHING
 
 
 def target(value: float) -> str:
-    """Return a target score with two or three decimals: `0.85`, `0.875`."""
+    """Write a target score with two or three decimals: `0.85`, `0.875`."""
     digits = f"{value:.3f}"
     return digits[:-1] if digits.endswith("0") else digits
 
 
 def interval(low: float, high: float) -> str:
-    """Return the ends of an interval of scores with two decimals and an en dash between them."""
+    """Write the ends of an interval of scores with two decimals and an en dash between them."""
     return f"{low:.2f}{_EN_DASH}{high:.2f}" if _known(low) and _known(high) else NOTHING
 
 
 def difference(value: float, decimals: int = 3) -> str:
-    """Return a signed difference of scores: `+0.042`."""
+    """Write a signed difference of scores: `+0.042`."""
     if not _known(value):
         return NOTHING
     digits = f"{abs(value):.{decimals}f}"
@@ -53,12 +53,12 @@ def difference(value: float, decimals: int = 3) -> str:
 
 
 def difference_interval(comparison: Comparison) -> str:
-    """Return the ends of a difference's interval: `+0.01 to +0.07`, which stays readable with minus signs."""
+    """Write the ends of a difference's interval: `+0.01 to +0.07`, which stays readable with minus signs."""
     return between(*shown_ends(comparison), lambda end: difference(end, 2), open_at_zero=excludes_zero(comparison))
 
 
 def usd(value: float | None) -> str:
-    """Return an amount of money with at least two significant digits: `$0.0012`, `$1.20`, `$1,200`, `unknown`."""
+    """Write an amount of money with at least two significant digits: `$0.0012`, `$1.20`, `$1,200`, `unknown`."""
     if value is None or not _known(value):
         return UNKNOWN
     if value == 0:
@@ -72,7 +72,7 @@ def usd(value: float | None) -> str:
 
 
 def usd_tick(value: float) -> str:
-    """Return an amount of money at an axis, without trailing zeros: `$0.001`, `$2`."""
+    """Write an amount of money at an axis, without trailing zeros: `$0.001`, `$2`."""
     if value == 0 or value >= 1000:
         return usd(value)
     digits = f"{value:.12f}".rstrip("0").rstrip(".")
@@ -80,7 +80,7 @@ def usd_tick(value: float) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Return a latency given in milliseconds: `0.4 ms`, `12 ms`, `1.3 s`, `unknown`."""
+    """Write a latency given in milliseconds: `0.4 ms`, `12 ms`, `1.3 s`, `unknown`."""
     if value is None or not _known(value):
         return UNKNOWN
     if value < 0.1:
@@ -93,7 +93,7 @@ def milliseconds(value: float | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time given in seconds: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 05 min`."""
+    """Write a length of time given in seconds: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 05 min`."""
     if seconds is None or not _known(seconds):
         return NOTHING
     if seconds < 0.05:
@@ -110,7 +110,7 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(written: str) -> str:
-    """Return a moment given in ISO 8601: `24 November 2026, 04:06 UTC`; what is none stays as it is."""
+    """Write a moment given in ISO 8601: `24 November 2026, 04:06 UTC`; what is none stays as it is."""
     try:
         at = datetime.fromisoformat(written)
     except ValueError:
@@ -122,57 +122,57 @@ def moment(written: str) -> str:
 
 
 def training_time(seconds: float | None) -> str:
-    """Return the time that fitting took, `none` where nothing was fitted, or `unknown`."""
+    """Write the time that fitting took, given in seconds, `none` where nothing was fitted, or `unknown`."""
     if seconds is None:
         return UNKNOWN
     return "none" if seconds == 0 else duration(seconds)
 
 
 def memory(gib: float | None) -> str:
-    """Return an amount of memory given in GiB: `0.99 GiB`, `unknown`."""
+    """Write an amount of memory given in GiB: `0.99 GiB`, `unknown`."""
     return UNKNOWN if gib is None else f"{gib:.2f} GiB"
 
 
 def p_value(value: float, alpha: float = 0.05) -> str:
-    """Return a p-value: `0.012`, `<0.001`; near `alpha` with enough digits to see on which side it is."""
+    """Write a p-value: `0.012`, `<0.001`; near `alpha` with enough digits to see on which side it is."""
     if not _known(value):
         return NOTHING
     return "<0.001" if value < 0.001 else p_digits(value, alpha)
 
 
 def count(value: float) -> str:
-    """Return a whole number with thousands marked: `12,300`."""
+    """Write a whole number with thousands marked: `12,300`."""
     return f"{value:,.0f}" if _known(value) else NOTHING
 
 
 def about(value: float) -> str:
-    """Return a rough number with two significant digits: `41,000,000`."""
+    """Write a rough number with two significant digits: `41,000,000`."""
     return count(float(f"{value:.2g}"))
 
 
 def percent(value: float) -> str:
-    """Return a share as whole percent: `46%`."""
+    """Write a share as whole percent: `46%`."""
     return f"{100 * value:.0f}%" if _known(value) else NOTHING
 
 
 def chance(value: float) -> str:
-    """Return a probability in whole percent that never claims certainty: `92%`, `>99%`, `<1%`."""
+    """Write a probability in whole percent that never claims certainty: `92%`, `>99%`, `<1%`."""
     return ">99%" if value > 0.99 else "<1%" if value < 0.01 else percent(value)
 
 
 def share(value: float) -> str:
-    """Return a share in percent with one decimal: `8.3%`."""
+    """Write a share in percent with one decimal: `8.3%`."""
     return f"{100 * value:.1f}%" if _known(value) else NOTHING
 
 
 def shares(ends: tuple[float, float]) -> str:
-    """Return the ends of an interval of shares with an en dash between them and one percent sign."""
+    """Write the ends of an interval of shares with an en dash between them and one percent sign."""
     low, high = ends
     return f"{100 * low:.1f}{_EN_DASH}{100 * high:.1f}%" if _known(low) and _known(high) else NOTHING
 
 
 def small_share(value: float) -> str:
-    """Return a small share in percent with up to one decimal: `5%`, `1.6%`."""
+    """Write a small share in percent with up to one decimal: `5%`, `1.6%`."""
     if not _known(value):
         return NOTHING
     digits = f"{100 * value:.1f}"
@@ -180,32 +180,32 @@ def small_share(value: float) -> str:
 
 
 def plural(number: float, noun: str) -> str:
-    """Return a number with its noun: `1 example`, `96 examples`."""
+    """Write a number with its noun: `1 example`, `96 examples`."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
 
 
 def metric_name(metric: str) -> str:
-    """Return the name of a metric in running text: `macro-F1`."""
+    """Name a metric in running text: `macro-F1`."""
     return _METRICS[Metric(metric)]
 
 
 def metric_meaning(metric: str, kind: Kind) -> str:
-    """Return one phrase that says what a metric of a kind of task measures."""
+    """Say in one phrase what a metric of a kind of task measures."""
     return kind.meanings[Metric(metric)]
 
 
 def role_name(role: Role) -> str:
-    """Return what a strategy stands for, in one word."""
+    """Say in one word what a strategy stands for."""
     return LOOKS[role].name
 
 
 def capital(text: str) -> str:
-    """Return the text with its first letter in upper case and the rest untouched; chrF is written so everywhere."""
+    """Put the first letter in upper case and leave the rest untouched; chrF is written so everywhere."""
     return text if text.startswith(NAMES[Metric.CHRF]) else text[:1].upper() + text[1:]
 
 
 def verdict(decision: Decision) -> str:
-    """Return the verdict as a person would say it: `Adopt qlora`."""
+    """Say the verdict as a person would: `Adopt qlora`."""
     match decision.verdict:
         case Verdict.ADOPT:
             return f"Adopt {decision.winner}"
@@ -218,7 +218,7 @@ def verdict(decision: Decision) -> str:
 
 
 def target_state(decision: Decision) -> str:
-    """Return whether the target is met: `met`, `missed`, `not shown` or `none set`."""
+    """Say whether the target is met: `met`, `missed`, `not shown` or `none set`."""
     if decision.target is None:
         return "none set"
     return {True: "met", False: "missed", None: "not shown"}[decision.target_met]
@@ -235,7 +235,7 @@ def rate(requests_per_second: float) -> str:
 
 
 def probability(value: float | None) -> str:
-    """Return a probability, or a difference of two, with as many decimals as matter: `0.873`, `0.000004`."""
+    """Write a probability, or a difference of two, with as many decimals as matter: `0.873`, `0.000004`."""
     if value is None or not _known(value):
         return NOTHING
     if 0 < value < 0.0000005:

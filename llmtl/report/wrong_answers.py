@@ -44,7 +44,7 @@ class WrongAnswers:
 
     @property
     def usd_per_error(self) -> float | None:
-        """Return the known cost of every error, if there is one."""
+        """Give the known cost of every error, USD, if there is one."""
         return None if self.totals is None or self.totals.by_label else self.totals.usd_per_error
 
 
@@ -93,7 +93,7 @@ def best_of(value: ValueOfAccuracy) -> list[str]:
 
 
 def per_error(usd: float) -> str:
-    """Return the cost of one error as a person says it: `$3.20`, `3.2 cents`, `$4.50 per million`."""
+    """Write the cost of one error as a person says it: `$3.20`, `3.2 cents`, `$4.50 per million`."""
     if usd >= 1:
         return wording.usd(float(f"{usd:.2g}"))
     cents = 100 * usd
@@ -104,7 +104,7 @@ def per_error(usd: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """Return two costs of one error, a unit that they share once: `0.46 to 1.1 cents`."""
+    """Write two costs of one error, a unit that they share once: `0.46 to 1.1 cents`."""
     first, second = per_error(low), per_error(high)
     unit = next((unit for unit in (" cents", " per million") if first.endswith(unit) and second.endswith(unit)), "")
     return f"{first.removesuffix(unit)} to {second}"
