@@ -24,7 +24,7 @@ from llmtl.task import RIGHT_OR_WRONG, Metric
 def compare_evaluations(
     a: Evaluation, b: Evaluation, metric: Metric, config: DecisionConfig, *, comparisons: int = 1
 ) -> PairedDifference:
-    """Return how two evaluations of the same examples compare, as one of so many comparisons, for further draws too."""
+    """Compare two evaluations of the same examples, as one of so many comparisons, for further draws too."""
     alpha = config.alpha / comparisons
     spread = math.hypot(*(sd_of_one_draw(item, metric) for item in (a, b)))
     return widen(_compared(a, b, metric, config, alpha=alpha), spread, alpha=alpha)
@@ -51,7 +51,7 @@ def _compared(
 
 
 def over_seeds(evaluation: Evaluation, metric: Metric, config: DecisionConfig) -> Evaluation:
-    """Return the evaluation with its score the mean of all draws, and an interval for further ones."""
+    """Make the evaluation's score the mean of all draws, with an interval for further ones."""
     if evaluation.seed_predictions:
         measure = evaluation.measure(metric)
         score = interval_of(measure.value, _counts(evaluation, measure), seed=config.seed)
@@ -63,7 +63,7 @@ def over_seeds(evaluation: Evaluation, metric: Metric, config: DecisionConfig) -
 
 
 def answers_of(evaluation: Evaluation) -> list[list[str | None]]:
-    """Return the answers of each seed; those of the first are the evaluation's own."""
+    """List the answers of each seed; those of the first are the evaluation's own."""
     runs = (evaluation.predictions, *evaluation.seed_predictions)
     return [[prediction.answer for prediction in predictions] for predictions in runs]
 

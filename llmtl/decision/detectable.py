@@ -17,7 +17,7 @@ right answers and correlation r = 0.2. The more alike two strategies are, the sh
 
 
 def detectable_before(n: int, *, alpha: float, discordance: float = ASSUMED_DISCORDANCE) -> float:
-    """Return the smallest true difference that n test examples find with 80% power, before anything is measured.
+    """Find the smallest true difference that n test examples find with 80% power, before anything is measured.
 
     `discordance` is the share of examples that only one of the two strategies gets right. For metrics other than
     accuracy it is a rough guide: the power of a test of whether the answers are right.
@@ -26,7 +26,7 @@ def detectable_before(n: int, *, alpha: float, discordance: float = ASSUMED_DISC
 
 
 def detectable_difference(evidence: Evidence) -> float:
-    """Return the smallest true difference that test finds with 80% power in its first, most important comparison.
+    """Find the smallest true difference that test finds with 80% power in its first, most important comparison.
 
     It uses that comparison's share of examples only one of the two gets right where the exact McNemar test was made, or
     else its standard error (normal approximation). Without a comparison it is the value for strategies that rarely
@@ -42,7 +42,7 @@ def detectable_difference(evidence: Evidence) -> float:
 
 
 def break_evens(ranking: Ranking, names: Sequence[str], winner: str) -> tuple[BreakEven, ...]:
-    """Return, for each other strategy whose total cost crosses the winner's, the request volume where it does."""
+    """Find, for each other strategy whose total cost crosses the winner's, the request volume where it does."""
     found = []
     for name in names:
         requests = _crossing(ranking, winner, name)

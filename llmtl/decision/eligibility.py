@@ -23,7 +23,7 @@ _NUMBERS = (
 
 
 def broken_by(evaluation: Evaluation, config: DecisionConfig, prices: PriceConfig) -> tuple[Broken, ...]:
-    """Return the constraints that a strategy breaks: it may be chosen when there are none.
+    """List the constraints that a strategy breaks: it may be chosen when there are none.
 
     What was not measured keeps no limit.
     """
@@ -43,7 +43,7 @@ def broken_by(evaluation: Evaluation, config: DecisionConfig, prices: PriceConfi
 def barred(
     evaluations: Iterable[Evaluation], config: DecisionConfig, prices: PriceConfig
 ) -> dict[str, tuple[Broken, ...]]:
-    """Return the strategies that may not be chosen with what they break; raises `RecipeError` when none may."""
+    """List the strategies that may not be chosen with what they break; raises `RecipeError` when none may."""
     broken = {item.strategy: broken_by(item, config, prices) for item in evaluations}
     if all(broken.values()):
         listed = "; ".join(f"{name}: {', '.join(map(_told, items))}" for name, items in broken.items())

@@ -85,7 +85,7 @@ def race(
     never_drop: Collection[str] = (),
     cheaper: Cheaper = _not_known,
 ) -> Race:
-    """Return which strategies see all n examples of dev and which were dropped on the way.
+    """Find which strategies see all n examples of dev and which are dropped on the way.
 
     `score_block(name, positions)` scores a strategy on the examples at those positions of a *random* order that is the
     same for all, and returns one score from 0 to 1 an example. `cheaper` is asked after the first block, so that what

@@ -29,11 +29,11 @@ class Ranking:
     expected: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Evaluation:
-        """Return the dev evaluation of a strategy."""
+        """Find the dev evaluation of a strategy."""
         return next(item for item in self.evaluations if item.strategy == name)
 
     def names(self, *, baseline: bool | None = None, among: Iterable[str] | None = None) -> list[str]:
-        """Return strategy names in table order: all, the baselines or the others; and only those `among`."""
+        """List strategy names in table order: all, the baselines or the others; and only those `among`."""
         allowed = None if among is None else set(among)
         return [
             item.strategy
@@ -43,11 +43,11 @@ class Ranking:
         ]
 
     def is_baseline(self, name: str) -> bool:
-        """Return whether a strategy is a baseline."""
+        """Say whether a strategy is a baseline."""
         return self[name].role is Role.BASELINE
 
     def score(self, name: str) -> float:
-        """Return the decision metric on dev, of those that left the race the expected one."""
+        """Give the decision metric on dev, of those that left the race the expected one."""
         return self.expected.get(name, self[name].scores[self.metric.value].value)
 
     def usd_per_1k(self, name: str) -> float | None:
@@ -86,7 +86,7 @@ class Ranking:
         return a != b and (unknown or self.cheaper(a, b))
 
     def best(self, names: Sequence[str]) -> str | None:
-        """Return the strategy with the highest dev score, the cheapest of equal ones; None of no names."""
+        """Find the strategy with the highest dev score, the cheapest of equal ones; None of no names."""
         if not names:
             return None
         top = max(self.score(name) for name in names)

@@ -53,7 +53,7 @@ class Playground:
 
 
 def build(content: PlaygroundContent, endpoint: Endpoint | None = None) -> gr.Blocks:
-    """Return the page, not yet served; `endpoint` is by default a new client of `content.base_url`."""
+    """Build the page, not yet served; `endpoint` is by default a new client of `content.base_url`."""
     endpoint = endpoint or Endpoint(content.base_url, content.api_key)
     blocks = gr.Blocks(
         title=f"{content.task.task} playground",
@@ -75,7 +75,7 @@ def build(content: PlaygroundContent, endpoint: Endpoint | None = None) -> gr.Bl
 
 
 def launch(content: PlaygroundContent, *, host: str = "127.0.0.1", port: int = 7860, share: bool = False) -> Playground:
-    """Return the playground once it answers, without waiting for it to end; port 0 takes a free one.
+    """Start the playground and wait until it answers, without waiting for it to end; port 0 takes a free one.
 
     Nothing is shared publicly unless `share` is true. Raises `ServingError` when the port is taken.
     """

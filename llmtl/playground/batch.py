@@ -36,7 +36,7 @@ class Sheet:
     rows: tuple[tuple[str, ...], ...]
 
     def column(self, name: str) -> list[str]:
-        """Return the cells of a column; raises `DataError` when there is none of that name."""
+        """List the cells of a column; raises `DataError` when there is none of that name."""
         if name not in self.columns:
             raise DataError(f"'{self.name}' has no column '{name}'; choose one of its columns.")
         index = self.columns.index(name)
@@ -44,7 +44,7 @@ class Sheet:
 
     @property
     def likeliest(self) -> str:
-        """Return the column that most looks like messages: the one with the longest cells in the first rows."""
+        """Find the column that most looks like messages: the one with the longest cells in the first rows."""
         first = self.rows[:200]
         lengths = [sum(len(row[index]) for row in first) for index in range(len(self.columns))]
         return self.columns[lengths.index(max(lengths))]
@@ -60,7 +60,7 @@ class BatchOutcome:
 
 
 def read_sheet(path: Path, *, name: str) -> Sheet:
-    """Return the rows of a CSV file that the visitor calls `name`; raises `DataError` for what cannot be labelled."""
+    """Read the rows of a CSV file that the visitor calls `name`; raises `DataError` for what cannot be labelled."""
     if path.suffix.lower() != ".csv":
         raise DataError(f"'{name}' is not a CSV file; save it with the ending .csv, separated by commas.")
     if path.stat().st_size > MOST_BYTES:
@@ -139,7 +139,7 @@ def write_labelled(path: Path, sheet: Sheet, outcomes: Sequence[BatchOutcome], *
 
 
 def added_columns(columns: Sequence[str], *, kind: Kind = CLASSIFICATION) -> list[str]:
-    """Return the names of the added columns: `predicted_label` and so on where the file has such a column already.
+    """Name the added columns: `predicted_label` and so on where the file has such a column already.
 
     A label has a probability; other answers are JSON (`labels`, `spans`) or `text`.
     """
@@ -152,7 +152,7 @@ def _free(name: str, columns: Sequence[str]) -> str:
 
 
 def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet runs as a formula: an apostrophe before it, unless it is a plain number."""
+    """Make a cell that no spreadsheet runs as a formula: an apostrophe before it, unless it is a plain number."""
     if not cell.startswith(_FORMULA_STARTS):
         return cell
     try:

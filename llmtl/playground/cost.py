@@ -24,7 +24,7 @@ class Priced:
     per_request: float
 
     def total(self, requests: float) -> float:
-        """Return the cost of fitting and of `requests` requests."""
+        """Add up fitting and `requests` requests, USD."""
         return self.fitting + self.per_request * requests
 
 
@@ -57,7 +57,7 @@ class CostView:
 
 
 def price(cost: StrategyCost, prices: PriceConfig) -> Priced:
-    """Return a strategy's costs at these prices."""
+    """Price a strategy, USD."""
     first = price(cost.first, prices) if cost.first is not None else None
     return Priced(
         name=cost.name,
@@ -72,7 +72,7 @@ def price(cost: StrategyCost, prices: PriceConfig) -> Priced:
 
 
 def cost_view(costs: Sequence[StrategyCost], *, winner: str, prices: PriceConfig) -> CostView:
-    """Return the cost panel for these prices and this volume; `winner` must be among the costs."""
+    """Work out the cost panel for these prices and this volume; `winner` must be among the costs."""
     priced = {cost.name: price(cost, prices) for cost in costs}
     mine = priced[winner]
     rows = tuple(_row(mine, other, prices) for other in priced.values())
@@ -89,12 +89,12 @@ def cost_view(costs: Sequence[StrategyCost], *, winner: str, prices: PriceConfig
 
 
 def crossing(mine: Priced, other: Priced) -> float | None:
-    """Return the number of requests at which two strategies cost the same in all, if there is one."""
+    """Find the number of requests at which two strategies cost the same in all, if there is one."""
     return break_even(mine.fitting, mine.per_request, fixed_b=other.fitting, per_request_b=other.per_request)
 
 
 def after(requests: float, prices: PriceConfig) -> str:
-    """Return how long it takes until there have been so many requests: `12 days`."""
+    """Say how long it takes until there have been so many requests: `12 days`."""
     if prices.requests_per_month <= 0:
         return "never, without requests"
     days = requests / prices.requests_per_month * DAYS_PER_MONTH

@@ -18,7 +18,7 @@ _MOST_DECADES = 6
 
 
 def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
-    """Return the chart: requests across and USD upwards, both logarithmic; empty when nothing costs anything."""
+    """Draw the chart: requests across and USD upwards, both logarithmic; empty when nothing costs anything."""
     drawn = [row.priced for row in view.rows if row.in_all > 0]
     if not drawn:
         return Markup("")

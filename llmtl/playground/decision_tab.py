@@ -71,7 +71,7 @@ def _build_costs(content: PlaygroundContent) -> None:
 
 
 def decision_page(report: ReportContent) -> str:
-    """Return the verdict and its charts."""
+    """Write the verdict and its charts."""
     view = build_view(report)
     metric, target = report.decision.metric, report.decision.target
 
@@ -91,12 +91,12 @@ def decision_page(report: ReportContent) -> str:
 
 
 def figures_page(report: ReportContent) -> str:
-    """Return the table of strategies, the reasons and the served measurements."""
+    """Write the table of strategies, the reasons and the served measurements."""
     return render("figures", view=build_view(report), decision=report.decision, served=report.served)
 
 
 def cost_page(content: PlaygroundContent, prices: PriceConfig, usd_per_error: float | None = None) -> str:
-    """Return break-even, curves and costs at these prices, and who is the best; the content must have a report."""
+    """Write break-even, curves and costs at these prices, and who is the best; the content must have a report."""
     if content.report is None:
         return ""
     view = cost_view(content.costs, winner=content.report.decision.winner, prices=prices)
@@ -116,14 +116,14 @@ def cost_page(content: PlaygroundContent, prices: PriceConfig, usd_per_error: fl
 
 
 def priced(prices: PriceConfig, event: Any) -> PriceConfig:
-    """Return the prices that the sliders say, each kept where it was if the page sent no usable number."""
+    """Read the prices that the sliders say, each kept where it was if the page sent no usable number."""
     names = ("requests_per_month", "usd_per_cpu_hour", "usd_per_gpu_hour", "months")
     changes = {name: sent(event, name) for name in names}
     return prices.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
 def sent(event: Any, name: str) -> float | None:
-    """Return the number that one slider says, or None where the page sent no usable one."""
+    """Read the number that one slider says; None where the page sent no usable one."""
     value = event._data.get(name) if isinstance(event._data, dict) else None
     if isinstance(value, (int, float)) and math.isfinite(value) and 0 < value < 1e12:
         return float(value)

@@ -44,7 +44,7 @@ class ErrorView:
 def error_view(
     costs: Sequence[StrategyCost], measured: ValueOfAccuracy | None, prices: PriceConfig, usd_per_error: float
 ) -> ErrorView | None:
-    """Return the panel at these prices; None where fewer than two strategies can be compared."""
+    """Work out the panel at these prices; None where fewer than two strategies can be compared."""
     wrong = {} if measured is None else {item.strategy: item for item in measured.strategies}
     known = [cost for cost in costs if cost.name in wrong]
     if measured is None or len(known) < 2 or prices.requests <= 0:

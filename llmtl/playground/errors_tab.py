@@ -74,7 +74,7 @@ def errors_page(
     predicted: str = ANY,
     contains: str = "",
 ) -> str:
-    """Return the wrong predictions that pass the filters, surest mistakes first; `any` lets every label pass.
+    """List the wrong predictions that pass the filters, surest mistakes first; `any` lets every label pass.
 
     Answers that have no probabilities stay in test order.
     """
@@ -97,7 +97,7 @@ def errors_page(
 
 
 def predicted_label(row: TestRow) -> str:
-    """Return the predicted label, or the word for a failed prediction."""
+    """Write the predicted label, or the word for a failed prediction."""
     return FAILED if row.prediction is None else row.prediction
 
 

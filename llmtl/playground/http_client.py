@@ -160,11 +160,11 @@ class Endpoint:
         self._client.close()
 
     def task(self) -> ServedTask:
-        """Return what is served; raises `ServingError` when nothing that llmtl serves answers there."""
+        """Ask what is served; raises `ServingError` when nothing that llmtl serves answers there."""
         return self._checked(_TASK, self._sent(lambda: self._client.get("/task", cast_to=object)))
 
     def answer(self, text: str, model: str) -> ServedAnswer:
-        """Return the answer to one message, with the probability of every label where it is a label."""
+        """Ask for the answer to one message, with the probability of every label where it is a label."""
         create = self._client.chat.completions.with_raw_response.create
         asked = ChatCompletionUserMessageParam(role="user", content=text)
         started = time.perf_counter()

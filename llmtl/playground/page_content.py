@@ -46,7 +46,7 @@ class TestRow:
 
     @property
     def right(self) -> bool:
-        """Return whether the prediction is the reference, or one of its alternatives."""
+        """Say whether the prediction is the reference, or one of its alternatives."""
         return self.prediction in (self.reference, *self.alternatives)
 
 
@@ -63,13 +63,13 @@ class PlaygroundContent:
 
     @property
     def measured(self) -> Evaluation | None:
-        """Return the served strategy's evaluation on test, where the run measured it."""
+        """Find the served strategy's evaluation on test, where the run measured it."""
         evaluations = self.report.evaluations if self.report else ()
         return next((e for e in evaluations if (e.strategy, e.split) == (self.task.strategy, "test")), None)
 
     @property
     def rows(self) -> tuple[TestRow, ...]:
-        """Return the test examples with the predictions of the served strategy, in test order."""
+        """Pair the test examples with the predictions of the served strategy, in test order."""
         measured = self.measured
         if self.report is None or measured is None:
             return ()

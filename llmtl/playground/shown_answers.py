@@ -32,7 +32,7 @@ class Shown:
 
 
 def shown(kind: Kind, answer: str, text: str | None = None) -> Shown:
-    """Return how a canonical answer is shown; spans are marked in the input `text` where it is given."""
+    """Lay out a canonical answer to be shown; spans are marked in the input `text` where it is given."""
     if kind.lists:
         try:
             spans = kind.spans(answer)
@@ -44,7 +44,7 @@ def shown(kind: Kind, answer: str, text: str | None = None) -> Shown:
 
 
 def marked(text: str, spans: Sequence[Span]) -> tuple[Piece, ...]:
-    """Return the text in pieces that no span begins or ends inside of."""
+    """Cut the text into pieces that no span begins or ends inside of."""
     inside = [place for span in spans for place in (span.start, span.end) if 0 < place < len(text)]
     edges = sorted({0, len(text), *inside})
     return tuple(
@@ -54,5 +54,5 @@ def marked(text: str, spans: Sequence[Span]) -> tuple[Piece, ...]:
 
 
 def labels_text(labels: Sequence[str]) -> str:
-    """Return labels as canonical text, in the order in which they were served."""
+    """Write labels as canonical text, in the order in which they were served."""
     return json.dumps(list(labels), ensure_ascii=False)

@@ -29,7 +29,7 @@ document.addEventListener('keydown', (event) => {
 
 
 def theme() -> gr.themes.Base:
-    """Return the theme; its fonts are names of fonts that the visitor's system has, never files to fetch."""
+    """Make the theme; its fonts are names of fonts that the visitor's system has, never files to fetch."""
     return gr.themes.Base(
         primary_hue="blue", neutral_hue="slate", radius_size="md", text_size="md", font=_SANS, font_mono=_MONO
     ).set(
@@ -81,7 +81,7 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Return what goes into the page's head: the style sheet, and Ctrl-Enter as a way to ask."""
+    """Write what goes into the page's head: the style sheet, and Ctrl-Enter as a way to ask."""
     colours = (
         f".gradio-container {{ {palette.properties()} }}\n"
         f".dark .gradio-container, .gradio-container.dark {{ {palette.properties(dark=True)} }}\n"

@@ -54,7 +54,7 @@ class TryTab:
 
 
 def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
-    """Return the tab's parts, laid out in the current Gradio context."""
+    """Lay out the tab's parts in the current Gradio context."""
     others = [served.strategy for served in content.task.strategies if served.model != content.task.model]
     first = gr.State(0)
     with gr.Row(elem_classes="lt-try"):
@@ -94,7 +94,7 @@ def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
 
 
 def asking(content: PlaygroundContent, endpoint: Endpoint) -> Any:
-    """Return the event handler that turns a message and the strategy to compare with into result pages."""
+    """Make the event handler that turns a message and the strategy to compare with into result pages."""
     references = {row.text: row.reference for row in content.rows}
 
     def ask(text: str, beside: str) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _answers(
 
 
 def split_bars(probabilities: Mapping[str, float]) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
-    """Return labels with probabilities, most likely first: those to show, and the rest."""
+    """Split labels with probabilities, most likely first: those to show, and the rest."""
     ordered = sorted(probabilities.items(), key=lambda pair: -pair[1])
     return ordered[:BARS_SHOWN], ordered[BARS_SHOWN:]
 

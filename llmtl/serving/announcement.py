@@ -18,7 +18,7 @@ _MOST_CHARACTERS = 60
 
 
 def announcement(endpoint: LiveEndpoint, *, strategy: str, engine: str, text: str, playground: str | None) -> list[str]:
-    """Return the lines that announce a server; `text` is the input of the examples."""
+    """Write the lines that announce a server; `text` is the input of the examples."""
     lines = [
         f"{endpoint.model} ({strategy}) is served by {engine} at {endpoint.openai_url}",
         "",
@@ -35,14 +35,14 @@ def announcement(endpoint: LiveEndpoint, *, strategy: str, engine: str, text: st
 
 
 def curl_line(endpoint: LiveEndpoint, text: str) -> str:
-    """Return one line for a shell that asks for the answer to `text`."""
+    """Write one line for a shell that asks for the answer to `text`."""
     key = f' -H "Authorization: Bearer ${API_KEY}"' if endpoint.api_key else ""
     body = shlex.quote(json.dumps(endpoint.chat(text), ensure_ascii=False))
     return f"curl -s {endpoint.openai_url}/chat/completions -H 'Content-Type: application/json'{key} -d {body}"
 
 
 def python_snippet(endpoint: LiveEndpoint, text: str) -> list[str]:
-    """Return the lines of a program that asks for the answer to `text` through the `openai` package."""
+    """Write the lines of a program that asks for the answer to `text` through the `openai` package."""
     key = f'os.environ["{API_KEY}"]' if endpoint.api_key else f'"{endpoint.key}"'
     body = endpoint.chat(text)
     return [
@@ -55,7 +55,7 @@ def python_snippet(endpoint: LiveEndpoint, text: str) -> list[str]:
 
 
 def parity_line(parity: Parity, *, labels: bool = True) -> str:
-    """Return the parity check in one line; without `labels` answers are of another kind."""
+    """Tell the parity check in one line; without `labels` answers are of another kind."""
     found = f"Parity: {parity.agreed} of {parity.compared} recorded {'labels' if labels else 'answers'}"
     if parity.compared_probabilities:
         found = f"{found}, probabilities within {parity.largest_difference:.1g} of what was measured"
@@ -67,7 +67,7 @@ def parity_line(parity: Parity, *, labels: bool = True) -> str:
 
 
 def load_line(load: Load) -> str:
-    """Return one concurrency's measurement in one line."""
+    """Tell one concurrency's measurement in one line."""
     errors = f", {wording.plural(load.errors, 'error')}" if load.errors else ""
     return (
         f"Load: {load.concurrency} at a time: p50 {wording.milliseconds(load.p50_ms)}, "
@@ -77,12 +77,12 @@ def load_line(load: Load) -> str:
 
 
 def paid_line(paid: Paid) -> str:
-    """Return what a provider was paid in one line."""
+    """Tell in one line what a provider was paid."""
     return f"Paid to the provider so far: {paid.usd:.4f} USD for {wording.plural(paid.requests, 'request')}"
 
 
 def disagreement_lines(disagreements: Sequence[Disagreement]) -> list[str]:
-    """Return one line per disagreement with both probabilities, the first few of them."""
+    """Write one line per disagreement with both probabilities, the first few of them."""
     lines = [_disagreement(item) for item in disagreements[:MOST_DISAGREEMENTS]]
     rest = len(disagreements) - MOST_DISAGREEMENTS
     return [*lines, f"  and {rest} more"] if rest > 0 else lines

@@ -61,7 +61,7 @@ class Live:
 
 
 def claim_ports(options: ServeOptions) -> ServeOptions:
-    """Return the options with ports that are free, 0 replaced by one; raises `ServingError` for one in use."""
+    """Claim free ports for the options, 0 replaced by one; raises `ServingError` for one in use."""
     port = address.free_port(options.host, options.port, option="--port")
     playground = options.playground_port
     if playground is not None:
@@ -101,7 +101,7 @@ def live(job: ServingJob, options: ServeOptions, *, log: Path, notice: Notice) -
 
 
 def example_text(recorded: tuple[Recorded, ...]) -> str:
-    """Return a short recorded input, for the warm-up and the printed examples."""
+    """Pick a short recorded input, for the warm-up and the printed examples."""
     usable = [row.text for row in recorded if row.prediction is not None and "\n" not in row.text]
     return min(usable[:50], key=lambda text: (abs(len(text) - 30), text), default="hello")
 

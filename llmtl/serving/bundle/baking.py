@@ -20,7 +20,7 @@ _ONE_MESSAGE = "This model takes exactly one message, of role 'user' and with te
 
 
 def bake(template: Template, demonstrations: Sequence[Example], own: str | None) -> str:
-    """Return the chat template that words an input as `template` does, demonstrations included.
+    """Write the chat template that words an input as `template` does, demonstrations included.
 
     `own` is the model's chat template, or None for a base model, whose prompt is plain text.
     """
@@ -58,7 +58,7 @@ def verify_baked(
 
 
 def hostile_texts(template: Template) -> tuple[str, ...]:
-    """Return texts full of control texts: each alone, doubled, one inside another, and those that overlap."""
+    """Make texts full of control texts: each alone, doubled, one inside another, and those that overlap."""
     markers = [marker for marker, _ in template.replacements]
     nested = [f"{marker[:half]}{marker}{marker[half:]}" for marker in markers for half in (1, len(marker) // 2)]
     overlapping = [marker[:-1] + marker * 2 + marker[1:] for marker in markers]

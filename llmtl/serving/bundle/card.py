@@ -49,7 +49,7 @@ class Card:
 
 
 def card(facts: Card) -> str:
-    """Return the card as Markdown with a YAML block at its top."""
+    """Write the card as Markdown with a YAML block at its top."""
     sections = [_title, _verdict, _scores, _use, _limits, _serving, _contents, _making]
     body = "\n\n".join(block for section in sections for block in section(facts))
     return f"{_front_matter(facts)}\n{body}\n"

@@ -41,7 +41,7 @@ _BLOCK = 16 * 2**20
 
 
 def describe_base(source: ModelSource, name: str, *, dtype: Precision, task: str) -> BaseModel:
-    """Return what a bundle says of its language model; `name` is the recipe's, which may be a path or a Hub name.
+    """Describe a bundle's language model; `name` is the recipe's, which may be a path or a Hub name.
 
     Raises `ModelError` when the model is not there any more.
     """
@@ -85,7 +85,7 @@ def copy_legal(checkpoint: Path, folder: Path) -> None:
 
 
 def weight_files(checkpoint: Path) -> list[str]:
-    """Return the safetensors that transformers loads; a second copy in another layout is left out.
+    """List the safetensors that transformers loads; a second copy in another layout is left out.
 
     Raises `BundleError` when an index names a file that is not there, or there is none at all.
     """
@@ -101,7 +101,7 @@ def weight_files(checkpoint: Path) -> list[str]:
 
 
 def checked_adapter(measured: MeasuredStrategy) -> Path:
-    """Return the folder of a strategy's LoRA adapter, which was found to be the trained one when it was loaded.
+    """Name the folder of a strategy's LoRA adapter, which was found to be the trained one when it was loaded.
 
     Raises `BundleError` when it has none, when files are missing, or when it is another one.
     """

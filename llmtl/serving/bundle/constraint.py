@@ -20,7 +20,7 @@ _TAIL = 4
 
 
 def answer_tokens(wording: TokenizerWording, prompts: Sequence[str], answers: Sequence[str]) -> tuple[int, ...]:
-    """Return the token ids that the answers may have after any of the prompts, the end token included, sorted.
+    """List the token ids that the answers may have after any of the prompts, the end token included, sorted.
 
     Empty where answers are split differently after different prompts: then no one list of tokens allows exactly them.
     """
@@ -37,7 +37,7 @@ def answer_tokens(wording: TokenizerWording, prompts: Sequence[str], answers: Se
 
 
 def output_of(template: Template, measured: MeasuredStrategy) -> Output:
-    """Return the form of the answers as they were measured.
+    """Describe the form of the answers as they were measured.
 
     Raises `BundleError` where the run does not say how long an answer may be.
     """
@@ -53,7 +53,7 @@ def output_of(template: Template, measured: MeasuredStrategy) -> Output:
 
 
 def decoding(bundle: Bundle) -> dict[str, Any]:
-    """Return the fields of a request that make vLLM decode as measured.
+    """Write the fields of a request that make vLLM decode as measured.
 
     For labels, the allowed tokens beside the choice keep the model from spelling a label in other tokens. The end of
     the answer is said, since it need not be what the checkpoint calls its end of sequence.
@@ -76,6 +76,6 @@ def decoding(bundle: Bundle) -> dict[str, Any]:
 
 
 def constrained(bundle: Bundle, messages: Sequence[Message]) -> dict[str, Any]:
-    """Return the body of a chat request to stock vLLM that can only be answered in the task's form."""
+    """Write the body of a chat request to stock vLLM that can only be answered in the task's form."""
     told = {"logprobs": True} if bundle.output.form == "label" else {}
     return {"model": bundle.winner.model, "messages": list(messages), **decoding(bundle), **told}

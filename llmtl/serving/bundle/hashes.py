@@ -48,13 +48,13 @@ def check_hashes(folder: Path, progress: Progress) -> None:
 
 
 def files_in(folder: Path) -> set[str]:
-    """Return the paths of all files in `folder`, relative to it, but for those without a hash."""
+    """List the paths of all files in `folder`, relative to it, but for those without a hash."""
     found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
     return {name for name in found if name not in EXEMPT}
 
 
 def file_digest(path: Path, advance: Callable[[int], None] = lambda count: None) -> str:
-    """Return the SHA-256 of a file in hexadecimal; `advance` is told the bytes read."""
+    """Compute the SHA-256 of a file in hexadecimal; `advance` is told the bytes read."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):

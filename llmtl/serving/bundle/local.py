@@ -93,7 +93,7 @@ def load_local(folder: Path, task: Task, strategy: str, model: ModelSource | Non
 
 
 def base_source(bundle: Bundle, folder: Path) -> ModelSource | None:
-    """Return where the base model of the bundle in `folder` is, in the numbers it was measured in."""
+    """Say where the base model of the bundle in `folder` is, in the numbers it was measured in."""
     base = bundle.base
     if base is None:
         return None

@@ -47,13 +47,13 @@ class RememberingIndex:
         self._nearest = lru_cache(maxsize=_REMEMBERED)(index.nearest)
 
     def nearest(self, text: str, count: int) -> tuple[Example, ...]:
-        """Return the `count` examples most similar to `text`, most similar last."""
+        """Find the `count` examples most similar to `text`, most similar last."""
         with self._lock:
             return self._nearest(text, count)
 
 
 def too_large_to_embed(model: ModelSource, dtype: Precision) -> str | None:
-    """Return why a language model cannot embed messages beside vLLM, and the cure; None where it can."""
+    """Say why a language model cannot embed messages beside vLLM, and the cure; None where it can."""
     gib = inspect_checkpoint(model.name, model.revision).parameters * _BYTES[dtype] / _GIB
     if gib <= LARGEST_GIB:
         return None
@@ -83,7 +83,7 @@ def write_retrieval(folder: Path, found: Retrieved, *, model: ModelSource, dtype
 
 
 def open_index(bundle: Bundle, folder: Path) -> Index | None:
-    """Return the index that the bundle's retrieving strategy looks demonstrations up in; None when none retrieves.
+    """Open the index that the bundle's retrieving strategy looks demonstrations up in; None when none retrieves.
 
     Raises `BundleError` for damaged files and `MissingPackageError` without `sentence-transformers` where it embeds.
     """

@@ -59,7 +59,7 @@ def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: Pre
 
 
 def check_merged(folder: Path, source: BundleSource, *, dtype: Precision, progress: Progress) -> MergeCheck:
-    """Return how the checkpoint in `folder` compares with the recorded predictions of base model and adapter.
+    """Compare the checkpoint in `folder` with the recorded predictions of base model and adapter.
 
     Raises `BundleError` with the figures when a probability moved by more than the tolerance, or a label changed that
     was ahead by more than twice that; of answers without probabilities when more than 1 in 200 changed.

@@ -44,12 +44,12 @@ class HostedWinner:
 
     @property
     def model(self) -> HostedModel:
-        """Return the model as it is asked."""
+        """Give the model as it is asked."""
         return HostedModel(self.endpoint, self.prices, top_logprobs=self.top_logprobs)
 
     @property
     def where(self) -> str:
-        """Return the model and its endpoint in words."""
+        """Write the model and its endpoint in words."""
         return f"'{self.endpoint.model}' at {self.endpoint.base_url}"
 
 
@@ -75,7 +75,7 @@ _DOCUMENT = TypeAdapter(_Document)
 def hosted_winner(
     endpoint: EndpointConfig, prices: TokenPrices, test: Evaluation, *, top_logprobs: int
 ) -> HostedWinner:
-    """Return what a bundle says of a hosted model; `test` has what requests took.
+    """Describe a hosted model for a bundle; `test` has what requests took.
 
     Raises `BundleError` when its address holds a name or password, which would then be in the bundle.
     """
@@ -104,7 +104,7 @@ def write_hosted(winner: HostedWinner, folder: Path) -> None:
 
 
 def read_hosted(folder: Path, environment: Mapping[str, str]) -> HostedWinner:
-    """Return what `hosted.json` says, with the spend limit that `environment` sets, if it sets one.
+    """Read `hosted.json`, with the spend limit that `environment` sets, if it sets one.
 
     Raises `BundleError` for a damaged file and `HostedError` for a limit that is not a positive number.
     """
@@ -134,7 +134,7 @@ class HostedAsking:
     template: Template
 
     def predictor(self) -> Asker:
-        """Return the predictor."""
+        """Make the predictor."""
         served, most = self.bundle.winner, self.bundle.output.max_tokens
         if most is None:
             return LabelPredictor(
@@ -149,19 +149,19 @@ class HostedAsking:
         )
 
     def shown(self, text: str) -> str:
-        """Return all messages that the provider gets for an input, for a person to read."""
+        """Write all messages that the provider gets for an input, for a person to read."""
         turns = self.template.messages(text, self.bundle.winner.demonstrations)
         return "\n\n".join(f"[{turn['role']}]\n{turn['content']}" for turn in turns)
 
     @property
     def paid(self) -> Paid:
-        """Return what the provider was paid by this process; kept replies are not paid again."""
+        """Add up what the provider was paid by this process; kept replies are not paid again."""
         facts = self.engine.facts
         return Paid(facts["requests"], facts["spent_usd"] or 0.0)
 
 
 def load_hosted(bundle: Bundle, winner: HostedWinner) -> HostedAsking:
-    """Return how the hosted model is asked as measured; raises `HostedError` without its key."""
+    """Prepare to ask the hosted model as measured; raises `HostedError` without its key."""
     engine = OpenAIEngine(winner.model, ReplyCache(most=_REPLIES))
     return HostedAsking(bundle, engine, Template(bundle.winner.told(bundle.task), engine))
 

@@ -30,7 +30,7 @@ EXAMPLES = TypeAdapter(tuple[Example, ...])
 
 
 def open_bundle(folder: Path | str, *, verify: bool = True, progress: Progress | None = None) -> Bundle:
-    """Return what the bundle in `folder` serves; with `verify` after comparing every file with its SHA-256.
+    """Open the bundle in `folder`; with `verify` after comparing every file with its SHA-256.
 
     Raises `BundleError` for a folder that is missing, is not a bundle, was written by another version of the format, or
     whose files are not those that were written.
@@ -47,7 +47,7 @@ def open_bundle(folder: Path | str, *, verify: bool = True, progress: Progress |
 
 
 def is_bundle(folder: Path) -> bool:
-    """Return whether `folder` holds the manifest of a bundle, of whatever format."""
+    """Say whether `folder` holds the manifest of a bundle, of whatever format."""
     try:
         document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -56,25 +56,25 @@ def is_bundle(folder: Path) -> bool:
 
 
 def read_recorded(folder: Path) -> tuple[Recorded, ...]:
-    """Return the test examples with what was measured on them, in the run's order."""
+    """Read the test examples with what was measured on them, in the run's order."""
     return RECORDED_ROWS.validate_python(_rows(folder / RECORDED))
 
 
 def read_pool(folder: Path) -> tuple[Example, ...]:
-    """Return the examples that demonstrations are retrieved from, in index order; none where nothing is retrieved."""
+    """Read the examples that demonstrations are retrieved from, in index order; none where nothing is retrieved."""
     path = folder / POOL
     return EXAMPLES.validate_python(_rows(path)) if path.exists() else ()
 
 
 def tokenizer_folder(bundle: Bundle, folder: Path) -> Path:
-    """Return the folder of the tokenizer's files; raises `BundleError` for a bundle without a language model."""
+    """Find the folder of the tokenizer's files; raises `BundleError` for a bundle without a language model."""
     if bundle.base is None:
         raise BundleError(f"The winner '{bundle.winner.name}' prompts no language model and has no tokenizer.")
     return folder / (TOKENIZER_FOLDER if bundle.base.hub else bundle.base.source)
 
 
 def load_bundle_tokenizer(bundle: Bundle, folder: Path) -> Any:
-    """Return the tokenizer in a bundle; loads no weights and runs no code from the checkpoint."""
+    """Load the tokenizer in a bundle; it loads no weights and runs no code from the checkpoint."""
     require("Reading a tokenizer", *LOCAL)
     from transformers import AutoTokenizer
 

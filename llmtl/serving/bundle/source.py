@@ -46,17 +46,17 @@ class MeasuredStrategy:
 
     @cached_property
     def served(self) -> Served:
-        """Return how it is served."""
+        """Say how it is served."""
         return self.predictor.served()
 
     @property
     def adapter(self) -> Path | None:
-        """Return the folder of its LoRA adapter, or None."""
+        """Name the folder of its LoRA adapter; None without one."""
         return self.served.adapter if isinstance(self.served, PromptServed) else None
 
     @property
     def prompt(self) -> PromptServed:
-        """Return how a language model is prompted; raises `BundleError` where none is."""
+        """Say how a language model is prompted; raises `BundleError` where none is."""
         if isinstance(self.served, LocalServed):
             raise BundleError(f"'{self.name}' prompts no language model; export it without --merge.")
         if isinstance(self.served, CascadeServed):
@@ -104,16 +104,16 @@ class BundleSource:
 
     @property
     def run_by_weights(self) -> MeasuredStrategy:
-        """Return the strategy that the bundle's weights run: the one to serve, of a cascade its second member."""
+        """Find the strategy that the bundle's weights run: the one to serve, of a cascade its second member."""
         return self.served if self.first is None else self.strategy(self.first.then)
 
     @property
     def served(self) -> MeasuredStrategy:
-        """Return the strategy to serve; raises `BundleError` when it was not measured."""
+        """Find the strategy to serve; raises `BundleError` when it was not measured."""
         return self.strategy(self.winner)
 
     def strategy(self, name: str) -> MeasuredStrategy:
-        """Return a measured strategy by its name; raises `BundleError` when it was not measured."""
+        """Find a measured strategy by its name; raises `BundleError` when it was not measured."""
         found = next((each for each in self.strategies if each.name == name), None)
         if found is None:
             measured = ", ".join(each.name for each in self.strategies)
@@ -122,5 +122,5 @@ class BundleSource:
 
     @property
     def dtype(self) -> Precision:
-        """Return the number format that the language model was measured in."""
+        """Give the number format that the language model was measured in."""
         return self.model.precision(self.device)

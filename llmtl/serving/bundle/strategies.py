@@ -13,7 +13,7 @@ from llmtl.strategy import CascadeServed, LocalServed, PromptServed, ProviderSer
 
 
 def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
-    """Return the winner as it is served: under the task's name, by whatever weights it needs."""
+    """Describe the winner as it is served: under the task's name, by whatever weights it needs."""
     measured = source.served
     if reason := _unservable(source, measured):
         raise BundleError(f"'{measured.name}' cannot be served: {reason}.")
@@ -26,7 +26,7 @@ def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
 
 
 def served_others(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
-    """Return the other measured strategies that the same base model can run.
+    """List the other measured strategies that the same base model can run.
 
     Merged weights are no longer the base model's, and only vLLM runs several: nothing is beside other winners.
     """
@@ -48,7 +48,7 @@ def served_others(source: BundleSource, base: BaseModel | None, winner: ServedSt
 
 
 def weights_of(measured: MeasuredStrategy) -> Weights:
-    """Return what computes a measured strategy's answer."""
+    """Say what computes a measured strategy's answer."""
     return _weights(measured.served)
 
 
@@ -80,7 +80,7 @@ def _retrieved(measured: MeasuredStrategy) -> Retrieved | None:
 
 
 def retrieving(source: BundleSource, served: tuple[ServedStrategy, ...]) -> Retrieved | None:
-    """Return how the served strategy that retrieves does so; None where none retrieves."""
+    """Say how the served strategy that retrieves does so; None where none retrieves."""
     return next((_retrieved(source.strategy(each.name)) for each in served if each.retrieved), None)
 
 

@@ -25,7 +25,7 @@ DEFAULT_LOGPROBS = 20  # OpenAI's limit of `top_logprobs`, and vLLM's default
 
 
 def vllm_arguments(bundle: Bundle, folder: Path, *, relative: bool = False) -> dict[str, Any]:
-    """Return vLLM's arguments for a bundle in `folder`, as its YAML configuration takes them.
+    """Write vLLM's arguments for a bundle in `folder`, as its YAML configuration takes them.
 
     Paths are absolute or, with `relative`, taken from a working directory inside the bundle. Raises `BundleError` for a
     winner that is not a language model.
@@ -53,7 +53,7 @@ def vllm_arguments(bundle: Bundle, folder: Path, *, relative: bool = False) -> d
 
 
 def served_names(bundle: Bundle) -> list[str]:
-    """Return the names of the unadapted weights: the base model's and, where it is prompted, first the task's."""
+    """List the names of the unadapted weights: the base model's and, where it is prompted, first the task's."""
     if bundle.winner.weights is Weights.MERGED or bundle.base is None:
         return [bundle.winner.engine_model]
     prompted = [bundle.winner.engine_model] if bundle.winner.weights is Weights.BASE else []
@@ -61,7 +61,7 @@ def served_names(bundle: Bundle) -> list[str]:
 
 
 def vllm_yaml(arguments: dict[str, Any], *, note: str) -> str:
-    """Return the arguments as vLLM's YAML file, `note` as its comment."""
+    """Write the arguments as vLLM's YAML file, `note` as its comment."""
     lines = "".join(f"# {line}\n" for line in note.splitlines())
     return lines + yaml.safe_dump(arguments, sort_keys=False, allow_unicode=True, width=1000)
 

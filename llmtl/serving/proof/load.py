@@ -98,7 +98,7 @@ def measure_paid(
 
 
 def spliced(texts: Sequence[str]) -> Iterator[str]:
-    """Return an endless stream of inputs, each the first half of one text and the second half of another, by words."""
+    """Make inputs without end, each the first half of one text and the second half of another, by words."""
     texts = texts[:_MOST_TEXTS]
     halves = [_halves(text) for text in texts]
     draw = random.Random(SEED)

@@ -28,21 +28,21 @@ class LiveEndpoint:
 
     @property
     def openai_url(self) -> str:
-        """Return the base URL for `openai` clients."""
+        """Write the base URL for `openai` clients."""
         return f"{self.url}/v1"
 
     @property
     def key(self) -> str:
-        """Return what to give `openai` clients as their key."""
+        """Give what `openai` clients need as their key."""
         return self.api_key or _NO_KEY
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the headers of a plain HTTP request."""
+        """Write the headers of a plain HTTP request."""
         return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
 
     def chat(self, text: str) -> dict[str, Any]:
-        """Return the body of a chat request for one input."""
+        """Write the body of a chat request for one input."""
         return {"model": self.model, "messages": [{"role": "user", "content": text}]}
 
 
@@ -57,7 +57,7 @@ def warm_up(endpoint: LiveEndpoint, text: str, *, seconds: float) -> None:
 
 
 def paid_so_far(endpoint: LiveEndpoint) -> Paid | None:
-    """Return what the server has paid its provider since it started, or None where it cannot be asked."""
+    """Ask what the server has paid its provider since it started; None where it cannot be asked."""
     try:
         found = httpx.get(f"{endpoint.url}{METRICS}", timeout=_METRICS_SECONDS, trust_env=False)
     except httpx.HTTPError:
@@ -77,7 +77,7 @@ def _post(client: httpx.Client, url: str, body: dict[str, Any]) -> None:
 
 
 def reason(response: httpx.Response) -> str:
-    """Return the message of an error in OpenAI format, or the start of the body."""
+    """Read the message of an error in OpenAI format, or the start of the body."""
     try:
         return str(response.json()["error"]["message"])
     except (ValueError, KeyError, TypeError):

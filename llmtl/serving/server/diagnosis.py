@@ -45,13 +45,13 @@ _PHASES: tuple[tuple[str, str], ...] = (
 
 
 def doing(lines: Sequence[str]) -> str:
-    """Return what a starting server is doing, in a few words."""
+    """Say what a starting server is doing, in a few words."""
     text = "\n".join(lines)
     return next((words for pattern, words in _PHASES if re.search(pattern, text)), "starting Python")
 
 
 def why(lines: Sequence[str], code: int | None) -> str:
-    """Return why the server ended, from its last log lines and its exit code: one clause without a full stop."""
+    """Say why the server ended, from its last log lines and its exit code: one clause without a full stop."""
     if code is not None and code > SIGNAL_BASE:
         return _ended(code)  # the last error in the log may be hours old, and of one request
     text = "\n".join(line for line in lines if _TROUBLE.search(line))

@@ -58,7 +58,7 @@ class RestartPolicy:
     unhealthy_after: int = 3
 
     def delay_seconds(self, restart: int) -> float:
-        """Return the seconds to wait before the n-th restart in a row, counted from 1."""
+        """Compute the seconds to wait before the n-th restart in a row, counted from 1."""
         return min(self.longest_delay_seconds, self.first_delay_seconds * 2.0 ** (restart - 1))
 
 

@@ -47,21 +47,21 @@ class ServerProcess:
 
     @property
     def pid(self) -> int:
-        """Return the id of the keeper, which is also that of the process group."""
+        """Give the id of the keeper, which is also that of the process group."""
         return self._process.pid
 
     @property
     def seconds(self) -> float:
-        """Return the seconds since the start."""
+        """Count the seconds since the start."""
         return time.monotonic() - self.started
 
     def exit_code(self) -> int | None:
-        """Return None while the server runs, else its exit code, 128 + n when signal n killed it."""
+        """Give the exit code, None while the server runs, 128 + n when signal n killed it."""
         code = self._process.poll()
         return code if code is None or code >= 0 else 128 - code
 
     def lines(self) -> list[str]:
-        """Return the last lines that this start has written to the log."""
+        """Read the last lines that this start has written to the log."""
         try:
             with self._log.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)

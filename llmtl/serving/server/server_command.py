@@ -43,14 +43,14 @@ class ServerCommand:
     folder: Path
 
     def line(self) -> str:
-        """Return the command as a line to paste into a shell, with the API key masked."""
+        """Write the command as a line to paste into a shell, with the API key masked."""
         shown = {name: _SECRET if name == API_KEY else value for name, value in self.environment.items()}
         assigned = [f"{name}={shlex.quote(value)}" for name, value in sorted(shown.items())]
         return f"cd {shlex.quote(str(self.folder))} && {' '.join([*assigned, shlex.join(self.argv)])}"
 
 
 def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, device: str) -> ServerCommand:
-    """Return the command that serves the bundle in `folder` on `device` (`cpu` or `cuda`)."""
+    """Write the command that serves the bundle in `folder` on `device` (`cpu` or `cuda`)."""
     folder = folder.resolve()
     environment = {"LLMTL_BUNDLE": str(folder), **options.limits.to_environment()}
     if options.api_key:

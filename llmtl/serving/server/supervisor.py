@@ -65,7 +65,7 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        """Return the process group of the running server."""
+        """Give the process group of the running server."""
         return self._process.pid if self._process else None
 
     def start(self) -> None:
@@ -84,7 +84,7 @@ class Supervisor:
             in_a_row = self._restart(why, in_a_row)
 
     def explained(self, error: ServingError) -> ServingError:
-        """Return `error`, or why the server died where that is what is behind it."""
+        """Give `error`, or why the server died where that is what is behind it."""
         why = self._death_within(_DEATH_SECONDS)
         return ServingError(f"The server died: {why}; its log is '{self._log}'.") if why else error
 

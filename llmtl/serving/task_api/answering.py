@@ -22,14 +22,14 @@ class Answering(Protocol):
     """What the routes ask."""
 
     def predict(self, texts: Sequence[str]) -> Coroutine[None, None, list[Prediction]]:
-        """Return one prediction per text, in order, once awaited."""
+        """Predict in order, one prediction per text, once awaited."""
 
     def prompt(self, text: str) -> str | None:
-        """Return what a language model is given for a text; None where there is no language model."""
+        """Write what a language model is given for a text; None where there is no language model."""
 
     @property
     def paid(self) -> Paid | None:
-        """Return what a provider was paid so far; None where there is no provider."""
+        """Add up what a provider was paid so far; None where there is no provider."""
 
     def close(self) -> None:
         """Close connections; nothing may be asked afterwards."""
@@ -42,16 +42,16 @@ class Local:
         self._predictor = predictor
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return the predictions, made in a thread so that long texts do not hold the other clients up."""
+        """Predict in a thread, so that long texts do not hold the other clients up."""
         return await asyncio.to_thread(self._predictor.predict, texts)
 
     def prompt(self, text: str) -> str | None:
-        """Return None: nothing is prompted."""
+        """Give None: nothing is prompted."""
         return None
 
     @property
     def paid(self) -> Paid | None:
-        """Return None: nobody is paid."""
+        """Give None: nobody is paid."""
         return None
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class PassingOn:
         self._then = then
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return the predictions; only what is passed on can fail for want of a provider."""
+        """Predict; only what is passed on can fail for want of a provider."""
         found = await self._first.of(texts)
         left = [text for text, answer in zip(texts, found, strict=True) if answer is None]
         rest = iter(await self._then.predict(left) if left else ())
@@ -99,7 +99,7 @@ class Provider:
         self._pool = ThreadPoolExecutor(max_workers=winner.endpoint.concurrency, thread_name_prefix="llmtl-provider")
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Return the predictions.
+        """Predict through the provider.
 
         Raises `RequestError`: 402 when the spend limit is reached, which clients do not try again, 502 when the
         provider fails.
@@ -118,12 +118,12 @@ class Provider:
             raise RequestError(str(error), status=502, code="hosted_model_failed", kind="server_error") from error
 
     def prompt(self, text: str) -> str | None:
-        """Return the messages that the provider gets."""
+        """Write the messages that the provider gets."""
         return self._asking.shown(text)
 
     @property
     def paid(self) -> Paid | None:
-        """Return what the provider was paid since this process started."""
+        """Add up what the provider was paid since this process started."""
         return self._asking.paid
 
     def close(self) -> None:

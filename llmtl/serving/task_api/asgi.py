@@ -63,12 +63,12 @@ class ApiKey:
 
 
 def header(scope: Scope, name: bytes) -> bytes:
-    """Return the value of a request header (`name` in lower case), or nothing."""
+    """Read the value of a request header (`name` in lower case), or nothing."""
     return next((value for key, value in scope["headers"] if key == name), b"")
 
 
 async def read_body(scope: Scope, receive: Receive, limits: RequestLimits) -> bytes:
-    """Return the request's body.
+    """Read the request's body.
 
     Raises `RequestError` (413) as soon as it is known to be too big, whatever Content-Length says, and
     `DisconnectedError` when the client leaves before its end.
@@ -91,7 +91,7 @@ async def read_body(scope: Scope, receive: Receive, limits: RequestLimits) -> by
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives `body` first, and then whatever comes from the client (its leaving)."""
+    """Make a `receive` that gives `body` first, and then whatever comes from the client (its leaving)."""
     waiting = True
 
     async def give() -> Message:
@@ -105,13 +105,13 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 def with_json_body(scope: Scope, body: bytes) -> Scope:
-    """Return `scope` with the headers that belong to a new JSON `body`."""
+    """Give `scope` the headers that belong to a new JSON `body`."""
     kept = [pair for pair in scope["headers"] if pair[0] not in _REPLACED]
     return {**scope, "headers": [*kept, *_json_headers(body)]}
 
 
 async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> WholeResponse:
-    """Return the answer of `app` to a POST of JSON made in-process for the request in `scope`.
+    """Ask `app` by a POST of JSON made in-process for the request in `scope`.
 
     Only the client's Authorization and Host go along: an X-Request-Id, say, must not be shared by several requests.
     When this is cancelled, `app` sees its client disconnect and is waited for.
@@ -146,7 +146,7 @@ async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> WholeRespo
 
 
 async def unless_disconnected(receive: Receive, work: Coroutine[None, None, T]) -> T:
-    """Return the result of `work`; when the client leaves first, cancel it and raise `DisconnectedError`."""
+    """Await `work`; when the client leaves first, cancel it and raise `DisconnectedError`."""
     job = asyncio.ensure_future(work)
     watch = asyncio.ensure_future(_disconnect(receive))
     try:
@@ -162,7 +162,7 @@ async def unless_disconnected(receive: Receive, work: Coroutine[None, None, T]) 
 
 
 async def together(work: Iterable[Coroutine[None, None, T]]) -> list[T]:
-    """Return the results in order; when one fails, cancel the others and raise its error."""
+    """Await all results, in order; when one fails, cancel the others and raise its error."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         return list(await asyncio.gather(*tasks))

@@ -64,7 +64,7 @@ class Conversations:
 
     @property
     def parsed(self) -> bool:
-        """Return whether a chat's answer is not what the model writes, but the label or text that this stands for.
+        """Say whether a chat's answer is not what the model writes, but the label or text that this stands for.
 
         A label may be written with a space before it, and a model without chat template goes on after a text.
         """
@@ -73,18 +73,18 @@ class Conversations:
         return self._form == "text" and self._wording.chat_template is None
 
     def prompt(self, strategy: ServedStrategy, text: str, shown: Sequence[Example]) -> str:
-        """Return the finished prompt of a strategy, with its instruction and the demonstrations `shown`.
+        """Write the finished prompt of a strategy, with its instruction and the demonstrations `shown`.
 
         The labels stand in the task's order.
         """
         return self._templates[strategy.model][0].prompt(text, shown)
 
     def read(self, strategy: ServedStrategy, written: str, text: str) -> Read:
-        """Return what the model of a strategy wrote for `text` as a canonical answer."""
+        """Read what the model of a strategy wrote for `text` as a canonical answer."""
         return self._templates[strategy.model][0].read(written, text)
 
     def demonstrations(self, strategy: ServedStrategy, text: str) -> tuple[Example, ...]:
-        """Return the demonstrations for `text`: the strategy's own, or as many retrieved ones as fit."""
+        """Choose the demonstrations for `text`: the strategy's own, or as many retrieved ones as fit."""
         if not strategy.retrieved or self._index is None:
             return strategy.demonstrations
         chosen = self._index.nearest(text, strategy.retrieved)
@@ -101,7 +101,7 @@ class Conversations:
                 self._index.nearest(text, strategy.retrieved)
 
     def messages(self, strategy: ServedStrategy, text: str) -> list[Message]:
-        """Return the whole conversation for the model's own chat template.
+        """Write the whole conversation for the model's own chat template.
 
         Of a model without one it is a single message that holds the finished prompt.
         """
@@ -117,7 +117,7 @@ class Conversations:
         self._check(self._longest(strategy, text, self.demonstrations(strategy, text)), param)
 
     def tokens(self, strategy: ServedStrategy, text: str, param: str) -> tuple[TokenPrompt, ...]:
-        """Return the prompts for `text` as the measuring engine sees them, one per order of the labels.
+        """Word the prompts for `text` as the measuring engine sees them, one per order of the labels.
 
         Raises `RequestError` when one does not fit.
         """
@@ -130,7 +130,7 @@ class Conversations:
         )
 
     def answer_tokens(self, strategy: ServedStrategy, text: str) -> tuple[int, ...]:
-        """Return the token ids that any answer may have after this very prompt, the end of the answer included."""
+        """List the token ids that any answer may have after this very prompt, the end of the answer included."""
         prompt = self.prompt(strategy, text, self.demonstrations(strategy, text))
         paths = continuations(self._tokenizer, prompt, self._answers)
         return tuple(sorted({token for path in paths for token in path} | {self._wording.end_id}))

@@ -45,7 +45,7 @@ class RequestLimits:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Return the limits that `environment` sets, the defaults elsewhere; raises `ServingError` for no number."""
+        """Read the limits that `environment` sets, the defaults elsewhere; raises `ServingError` for no number."""
         given: dict[str, int] = {}
         for field in fields(cls):
             name = _variable(field.name)
@@ -54,7 +54,7 @@ class RequestLimits:
         return cls(**given)
 
     def to_environment(self) -> dict[str, str]:
-        """Return the variables from which `from_environment` reads these limits again."""
+        """Write the variables from which `from_environment` reads these limits again."""
         return {_variable(name): str(value) for name, value in asdict(self).items()}
 
 

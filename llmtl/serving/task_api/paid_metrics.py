@@ -33,7 +33,7 @@ class PaidMetrics(Collector):
 
 
 def read_paid(metrics: str) -> Paid | None:
-    """Return what the text of a server's `/metrics` says was paid, or None when it says nothing of it."""
+    """Read what the text of a server's `/metrics` says was paid, or None when it says nothing of it."""
     values = {
         sample.name: sample.value for family in text_string_to_metric_families(metrics) for sample in family.samples
     }

@@ -8,20 +8,20 @@ from llmtl.task import Task
 
 
 def plain_form(task: Task) -> Form:
-    """Return the form of answers where no language model's control texts have to be broken."""
+    """Make the form of answers where no language model's control texts have to be broken."""
     return task.kind.form({label: label.strip() for label in task.labels})
 
 
 def unchanged(text: str) -> str:
-    """Return the text."""
+    """Leave the text as it is."""
     return text
 
 
 def said(task: Task, answer: str) -> str:
-    """Return a canonical answer as a chat says it where no language model writes it."""
+    """Say a canonical answer as a chat does where no language model writes it."""
     return plain_form(task).write(answer, unchanged)
 
 
 def heard(task: Task, content: str, text: str) -> Read:
-    """Return what a chat without a language model said about the input `text`."""
+    """Read what a chat without a language model said about the input `text`."""
     return plain_form(task).read(content.strip(), text, unchanged)

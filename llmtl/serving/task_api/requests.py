@@ -67,7 +67,7 @@ class ChatRequest:
 
     @property
     def stream(self) -> bool:
-        """Return whether the client wants the answer in pieces."""
+        """Say whether the client wants the answer in pieces."""
         return bool(self.passed.get("stream"))
 
 
@@ -80,7 +80,7 @@ class PredictRequest:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in `body`; raises `RequestError` for anything else."""
+    """Parse the JSON object in `body`; raises `RequestError` for anything else."""
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError) as error:  # ValueError: broken JSON, broken UTF-8, numbers without end
@@ -92,7 +92,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def requested_model(body: dict[str, Any], names: Sequence[str]) -> str:
-    """Return the model that the request names; raises `RequestError` when it names none, with the `names` there are."""
+    """Read the model that the request names; raises `RequestError` when it names none, with the `names` there are."""
     model = body.get("model")
     if not isinstance(model, str) or not model:
         raise RequestError(f"'model' must name a model: one of {_listed(names)}.", param="model", code="missing_model")
@@ -100,7 +100,7 @@ def requested_model(body: dict[str, Any], names: Sequence[str]) -> str:
 
 
 def unknown_model(model: str, names: Sequence[str]) -> RequestError:
-    """Return the error for a model that is not served."""
+    """Make the error for a model that is not served."""
     return RequestError(
         f"The model '{model}' does not exist; ask for one of {_listed(names)}.",
         status=404,
@@ -110,7 +110,7 @@ def unknown_model(model: str, names: Sequence[str]) -> RequestError:
 
 
 def chat_request(body: dict[str, Any], limits: RequestLimits) -> ChatRequest:
-    """Return the checked chat request to a task model; raises `RequestError`."""
+    """Check a chat request to a task model; raises `RequestError`."""
     _refuse_tools(body)
     if body.get("n") not in (None, 1) or isinstance(body.get("n"), bool):
         raise RequestError("'n' must be 1: a task has one answer to a message.", param="n")
@@ -122,7 +122,7 @@ def chat_request(body: dict[str, Any], limits: RequestLimits) -> ChatRequest:
 
 
 def predict_request(body: dict[str, Any], limits: RequestLimits) -> PredictRequest:
-    """Return the checked request to `/v1/predict`; raises `RequestError`."""
+    """Check a request to `/v1/predict`; raises `RequestError`."""
     model, inputs = body.get("model"), body.get("inputs")
     if model is not None and not isinstance(model, str):
         raise RequestError(f"'model' must be text, not {_kind(model)}.", param="model")
@@ -159,7 +159,7 @@ def check_text(text: str, param: str, limits: RequestLimits) -> None:
 
 
 def too_big(limits: RequestLimits) -> RequestError:
-    """Return the error for a body above the limit."""
+    """Make the error for a body above the limit."""
     return RequestError(
         f"The body is larger than {limits.max_body_bytes} bytes; send fewer or shorter messages in one request.",
         status=413,

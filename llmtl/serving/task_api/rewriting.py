@@ -27,7 +27,7 @@ class ChatRewriter:
         self._ending = json.dumps(decoding(bundle))[1:].encode()
 
     def body(self, strategy: ServedStrategy, request: ChatRequest) -> bytes:
-        """Return the body of the request to vLLM."""
+        """Write the body of the request to vLLM."""
         fields: dict[str, Any] = {**request.passed, "model": strategy.engine_model}
         if strategy.model == self._winner and not strategy.retrieved:
             fields["messages"] = [{"role": "user", "content": request.text}]
@@ -40,7 +40,7 @@ class ChatRewriter:
 
 
 def without_wording(body: dict[str, Any]) -> bytes:
-    """Return a request to the base model with the task's wording turned off."""
+    """Turn the task's wording off in a request to the base model."""
     arguments = body.get(_CHAT_TEMPLATE_ARGUMENTS)
     if arguments is None or isinstance(arguments, dict):  # what is wrong about others, vLLM says
         body = {**body, _CHAT_TEMPLATE_ARGUMENTS: {**(arguments or {}), RAW: True}}

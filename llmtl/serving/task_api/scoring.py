@@ -78,7 +78,7 @@ class Scorer:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmtl-wording")
 
     async def predict(self, scope: Scope, strategy: ServedStrategy, texts: Sequence[str]) -> list[Predicted]:
-        """Return one prediction per text, in order, for the client whose request is in `scope`.
+        """Predict in order, one prediction per text, for the client whose request is in `scope`.
 
         Raises `RequestError` for a text that does not fit the context, before anything is asked, and `UpstreamError`.
         """

@@ -30,10 +30,10 @@ class SureAnswers:
         return cls(load_local(folder / FIRST_FOLDER, bundle.task, first.name), first.threshold)
 
     def now(self, texts: Sequence[str]) -> list[Prediction | None]:
-        """Return the answer to each text, None where it is not sure."""
+        """Answer each text; None where it is not sure."""
         made = self._predictor.predict(texts)
         return [item if confidence(item) >= self._threshold else None for item in made]
 
     async def of(self, texts: Sequence[str]) -> list[Prediction | None]:
-        """Return the same, made in a thread so that long texts do not hold the other clients up."""
+        """Answer in a thread, so that long texts do not hold the other clients up."""
         return await asyncio.to_thread(self.now, texts)
