@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from llmtl.checks.config import LabelNoiseConfig
 from llmtl.costs import PriceConfig
 from llmtl.data import DataConfig
+from llmtl.decision.automation import check_goal
 from llmtl.decision.config import DecisionConfig
 from llmtl.errors import MissingFileError
 from llmtl.judging import JudgeConfig
@@ -59,6 +60,11 @@ class Recipe(BaseModel):
         wrong = next((name for name in named if name not in valid), None)
         if wrong is not None:
             raise ValueError(f"learning_curve.strategies has '{wrong}', and curves are of {', '.join(valid)}")
+        return self
+
+    @model_validator(mode="after")
+    def _leave_what_is_right_or_wrong(self) -> "Recipe":
+        check_goal(self.decision, self.task.kind, self.task.metric or self.task.kind.metrics[0])
         return self
 
     @model_validator(mode="after")

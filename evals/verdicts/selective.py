@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from goal import Drawn, GoalJudged, goal_bars, goal_text, judge_goal, oracle_share, summarise_goal
 from numpy.typing import NDArray
 from scipy.special import expit
 from summary import mean, rate
@@ -40,6 +41,8 @@ SIZES = ((100, 100), (100, 300), (300, 300), (300, 1000), (1000, 1000), (1000, 2
 """Numbers of dev and of test examples."""
 STRATEGIES = (1, 6)
 POPULATION = 100_000
+GOAL_EVERY, GOAL_OF = 6, 18
+"""Of so many tasks in a row the first so many are also decided by shares: all sizes alike, within the time."""
 GROUP = 8
 """Groups have 1 to so many examples."""
 Floats = NDArray[np.float64]
@@ -55,14 +58,6 @@ class Order:
     n_dev: int
     n_test: int
     seed: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """Confidences of one strategy on some inputs, and whether each answer is right."""
-
-    confidence: Floats
-    right: Bools
 
 
 @dataclass(frozen=True)
@@ -89,6 +84,7 @@ class Judged:
     interval_holds: bool | None
     promise: str
     simpler: dict[str, Said]
+    goal: GoalJudged | None
 
     @property
     def widest(self) -> Said:
@@ -197,10 +193,24 @@ def judged(order: Order) -> Judged:
         order=order,
         chosen=said[chosen],
         others=tuple(item for name, item in said.items() if name != chosen),
-        oracle=_oracle(truths[chosen]),
+        oracle=oracle_share(truths[chosen]),
         interval_holds=holds,
         promise=row.promise.value,
         simpler=_simpler(marked(seen["dev"][at]), marked(seen["test"][at]), truths[chosen]),
+        goal=_goal(order, drawn, groups),
+    )
+
+
+def _goal(order: Order, drawn: dict[str, Drawn], groups: NDArray[np.int64]) -> GoalJudged | None:
+    """Judge the choice by shares in the same task; where dev flatters nobody, and examples are independent."""
+    if order.kind in ("tuned-on-dev", "grouped") or order.seed[1] % GOAL_OF >= GOAL_EVERY:
+        return None
+    parts = {"dev": slice(0, order.n_dev), "test": slice(order.n_dev, order.n_dev + order.n_test)}
+    return judge_goal(
+        (*order.seed, 1),
+        drawn,
+        (order.n_dev, order.n_test),
+        make=lambda name, split, item: _evaluation(name, split, item, parts[split], groups),
     )
 
 
@@ -274,16 +284,6 @@ def _truth(population: Drawn, threshold: float | None) -> Said:
     return Said(float(through.mean()), float((~population.right[through]).mean()) if through.any() else 0.0)
 
 
-def _oracle(population: Drawn) -> float:
-    """Compute the largest share that truly holds the limit at some threshold."""
-    order = np.argsort(-population.confidence)
-    confidence = population.confidence[order]
-    share = np.cumsum(~population.right[order]) / np.arange(1, len(order) + 1)
-    ends = np.append(confidence[1:] != confidence[:-1], True)
-    good = np.flatnonzero((share <= LIMIT) & ends)
-    return float(good[-1] + 1) / len(order) if len(good) else 0.0
-
-
 def _simpler(dev: Marked, test: Marked, population: Drawn) -> dict[str, Said]:
     """Say what simpler rules leave to the strategy: they look at dev alone, or test a single threshold."""
     thresholds = np.unique(dev.confidence)
@@ -303,6 +303,7 @@ def summarise(found: Sequence[Judged]) -> Json:
     exact = [item for item in found if item.order.kind != "grouped"]
     grouped = [item for item in found if item.order.kind == "grouped"]
     figures = _figures(found)
+    goal = summarise_goal([item.goal for item in found if item.goal is not None])
     return {
         "tasks": len(found),
         "bars": {
@@ -312,8 +313,10 @@ def summarise(found: Sequence[Judged]) -> Json:
                 any(other.false for other in item.others) for item in exact
             ),
             "in groups at most 5%": _held(item.chosen.false for item in grouped),
+            **goal_bars(goal),
         },
         "all": figures,
+        "goal_automate": goal,
         "by_kind": {kind: _figures([item for item in found if item.order.kind == kind]) for kind in KINDS},
         "by_size": {
             f"dev {dev}, test {test}": _figures(
@@ -366,6 +369,7 @@ def text(result: Json) -> str:
         )
     for name, row in result["simpler_rules"].items():
         lines.append(f"{name:26}{100 * row['false']['rate']:7.1f}%{'':16}{100 * row['share']['mean']:7.1f}%")
+    lines += goal_text(result["goal_automate"])
     lines += [f"{'met ' if met else 'MISSED'} {bar}" for bar, met in result["bars"].items()]
     return "\n".join(lines)
 

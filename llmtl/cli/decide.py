@@ -6,7 +6,16 @@ from llmtl.cli.command import Command
 from llmtl.cli.mirrored import add_mirrored, read_mirrored
 
 _TASK = ("kind", "metric", "target")
-_DECISION = ("margin", "alpha", "resamples", "usd_per_error", "max_error_automated", "max_usd_per_1k", "max_p95_ms")
+_DECISION = (
+    "margin",
+    "alpha",
+    "resamples",
+    "goal",
+    "usd_per_error",
+    "max_error_automated",
+    "max_usd_per_1k",
+    "max_p95_ms",
+)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -12,6 +12,7 @@
     comparing.py    two evaluations against each other, in any metric
     choice.py       the choice on dev, and the comparisons on test it commits to
     evidence.py     those comparisons, measured and Holm-corrected
+    share_*.py      choice and verdict by the share of inputs that can be left to a strategy
     verdict.py      adopt, tie, baseline or inconclusive
     simultaneous.py intervals of all comparisons that hold together and agree with the corrected test
     detectable.py   what test could find, break-even

@@ -21,9 +21,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from llmtl.decision.config import DecisionConfig
+from llmtl.decision.config import DecisionConfig, Goal
 from llmtl.decision.outcome import Choice, Decision
 from llmtl.decision.promise import Automated, Ladder, Promise, UnknownInputs
+from llmtl.errors import RecipeError
+from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.calibration import CalibrationTest, calibration_test
 from llmtl.metrics.recalibration import SequenceCalibration, sequence_calibration
@@ -44,6 +46,20 @@ from llmtl.values import RIGHT_OR_WRONG, Metric
 
 ORDERED = 0.05
 """The largest p-value at which dev shows that right answers have more confidence than wrong ones."""
+
+
+def right_by_degrees(kind: Kind, metric: Metric) -> bool:
+    """Say whether answers are better or worse by this metric, and not right or wrong."""
+    return not kind.has_labels and metric not in RIGHT_OR_WRONG
+
+
+def check_goal(config: DecisionConfig, kind: Kind, metric: Metric) -> None:
+    """Raise `RecipeError` where nothing can be left to anybody, and the goal is just that."""
+    if config.goal is Goal.AUTOMATE and right_by_degrees(kind, metric):
+        raise RecipeError(
+            f"decision.goal=automate needs answers that are right or wrong, and by {metric.value} they are better or "
+            "worse; set task.metric=exact_match or decision.goal=score."
+        )
 
 
 def marked(evaluation: Evaluation, calibration: SequenceCalibration | None = None) -> Marked:
@@ -83,10 +99,10 @@ def fix_ladders(
     dev: Sequence[Evaluation], n_test: int, *, metric: Metric, chosen: str, config: DecisionConfig
 ) -> tuple[Ladder, ...]:
     """Return the thresholds to try on test, by strategy: from dev alone, and the number of test examples."""
-    able = [item.strategy for item in dev if _why_unable(item, metric) is None and item.strategy != chosen]
+    able = [item.strategy for item in dev if why_unable(item, metric) is None and item.strategy != chosen]
     shared = config.alpha / max(1, len(able))
     return tuple(
-        _ladder(item, n_test, metric=metric, level=config.alpha if item.strategy == chosen else shared, config=config)
+        ladder_of(item, n_test, metric=metric, level=config.alpha if item.strategy == chosen else shared, config=config)
         for item in dev
     )
 
@@ -106,8 +122,9 @@ def automated(
     )
 
 
-def _why_unable(evaluation: Evaluation, metric: Metric) -> Promise | None:
-    if not evaluation.kind.has_labels and metric not in RIGHT_OR_WRONG:
+def why_unable(evaluation: Evaluation, metric: Metric) -> Promise | None:
+    """Say why nothing can ever be left to a strategy; None where something may be."""
+    if right_by_degrees(evaluation.kind, metric):
         return Promise.BY_DEGREES
     if all(item.certainty is None and not _uncalibrated(item) for item in evaluation.predictions):
         return Promise.NO_CONFIDENCE
@@ -133,8 +150,9 @@ def _tested(known: Marked) -> CalibrationTest | None:
     return calibration_test(known.confidence[has], known.right[has], known.codes[has]) if has.any() else None
 
 
-def _ladder(dev: Evaluation, n_test: int, *, metric: Metric, level: float, config: DecisionConfig) -> Ladder:
-    unable = _why_unable(dev, metric)
+def ladder_of(dev: Evaluation, n_test: int, *, metric: Metric, level: float, config: DecisionConfig) -> Ladder:
+    """Return the thresholds of one strategy to try on test at this level."""
+    unable = why_unable(dev, metric)
     if unable is not None:
         return Ladder(dev.strategy, (), level, why_none=unable)
     calibration = _calibration(dev)

@@ -6,7 +6,8 @@ Not covered: the words for them (`llmtl.report.sentences`).
 from collections.abc import Collection, Iterable
 from itertools import chain
 
-from llmtl.decision.beliefs import believe, least
+from llmtl.decision.beliefs import Beliefs, believe, least
+from llmtl.decision.config import Goal
 from llmtl.decision.outcome import Caution, Choice, Failures, NoBaseline, TooSmallTest, Verdict
 from llmtl.decision.outlook import (
     BreakEven,
@@ -58,7 +59,11 @@ def would_change(
     found: list[Change] = [] if settling.more is None else [MoreExamples(settling.more, settling.chance)]
     found += [] if settling.for_margin is None else [EnoughForMargin(settling.for_margin)]
     found += map(MoreRequests, crossing)
-    found += _other_margins(choice, ranking, seed=seed)
+    # a choice of before was not made by expected regret, and another goal has beliefs of its own
+    if choice.strategy in choice.expected_regret and choice.goal is Goal.SCORE:
+        known = [name for name in ranking.names() if name in choice.expected_regret]
+        known += [item.strategy for item in choice.dropped]
+        found += other_margins(choice, ranking, believe([ranking[name] for name in known], ranking.metric, seed=seed))
     found += _unconstrained(choice, ranking)
     return tuple(found)
 
@@ -75,13 +80,9 @@ def cautions(
     )
 
 
-def _other_margins(choice: Choice, ranking: Ranking, *, seed: int) -> list[Change]:
+def other_margins(choice: Choice, ranking: Ranking, beliefs: Beliefs) -> list[Change]:
     """Find the nearest margins, in steps of `MARGIN_STEP`, at which dev would have chosen another strategy."""
-    eligible = [name for name in ranking.names() if name in choice.expected_regret]
-    if choice.strategy not in eligible:
-        return []  # a choice of before, which was not made by expected regret
-    known = [*eligible, *(item.strategy for item in choice.dropped)]
-    beliefs = believe([ranking[name] for name in known], ranking.metric, seed=seed)
+    eligible = [name for name in beliefs.names if name in choice.expected_regret]
 
     def chosen(margin: float) -> str:
         return ranking.cheapest(least(beliefs.expected_regrets(ranking.cheaper, margin), eligible))

@@ -76,7 +76,7 @@ def choose(
         runner_up=runner_up,
         not_shown_worse=tuple(plausible),
         within_margin=tuple(within),
-        comparisons=_plan(field, compared, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
+        comparisons=plan(field, compared, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
         margin=config.margin,
         written_at=written_at,
         dropped=tuple(dropped),
@@ -132,7 +132,7 @@ def _shown_worse(ranking: Ranking, name: str, best: str, config: DecisionConfig)
     return compare_evaluations(ranking[best], ranking[name], ranking.metric, config).at_least > config.margin
 
 
-def _plan(
+def plan(
     ranking: Ranking,
     compared: Sequence[str],
     *,

@@ -4,9 +4,17 @@ Not covered: prices (`llmtl.costs`).
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from enum import StrEnum
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Goal(StrEnum):
+    """What a choice is made by."""
+
+    SCORE = "score"
+    AUTOMATE = "automate"  # the share of inputs that can be left to a strategy alone
 
 
 class DecisionConfig(BaseModel):
@@ -19,7 +27,8 @@ class DecisionConfig(BaseModel):
         gt=0,
         lt=1,
         description="The largest loss of score that a cheaper strategy is worth: 0.02 is two more errors in a hundred, "
-        "less than the 3.3% of wrong labels in well-known test sets (Northcutt, Athalye & Mueller 2021).",
+        "less than the 3.3% of wrong labels in well-known test sets (Northcutt, Athalye & Mueller 2021). With the goal "
+        "'automate' the largest loss of the share of inputs that can be left to a strategy.",
     )
     alpha: float = Field(
         default=0.05, gt=0, le=0.2, description="The family-wise error rate of the comparisons on test."
@@ -31,7 +40,8 @@ class DecisionConfig(BaseModel):
     racing: bool = Field(
         default=True,
         description="Stop scoring a strategy on dev once it is shown that it cannot be chosen. Only metrics that are "
-        "means over examples are raced (accuracy, exact match, ROUGE-L), and only without constraints.",
+        "means over examples are raced (accuracy, exact match, ROUGE-L), only without constraints, and only by the "
+        "goal 'score'.",
     )
     racing_block: int = Field(default=50, ge=1, description="How many dev examples are scored between two looks.")
     draws: int | None = Field(
@@ -49,11 +59,11 @@ class DecisionConfig(BaseModel):
         le=10,
         description="The same for tuned finalists alone, of which every draw is a training; by default as 'draws'.",
     )
-    goal: Literal["score"] = Field(
-        default="score",
-        description="What the choice is made by: the score. It cannot be made by the share of inputs that can be left "
-        "to a strategy; the report and `automation` in decision.json say that share for each, and these promises hold "
-        "together, so that the largest may be picked from them.",
+    goal: Goal = Field(
+        default=Goal.SCORE,
+        description="What the choice is made by: the score, or, with 'automate', the share of inputs that can be left "
+        "to a strategy alone with at most max_error_automated of these answers wrong. Then only strategies that say "
+        "how sure they are can be chosen, nothing is raced, and usd_per_error must be unset.",
     )
     max_error_automated: float = Field(
         default=0.05,
@@ -98,6 +108,16 @@ class DecisionConfig(BaseModel):
         right = sorted(label for label, costs in self.error_costs.items() if label in costs)
         if right:
             raise ValueError(f"error_costs gives a cost to answering '{right[0]}' where that is right; remove it")
+        return self
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> Self:
+        """Refuse two yardsticks at once."""
+        if self.goal is Goal.AUTOMATE and self.usd_per_error is not None:
+            raise ValueError(
+                "goal=automate chooses by the share of inputs that can be left to a strategy, and usd_per_error by "
+                "what errors cost; unset one of them"
+            )
         return self
 
     @property

@@ -21,6 +21,7 @@ from llmtl.decision.one_draw import sd_of_one_draw, single_draws
 from llmtl.decision.outcome import Caution, Choice, Decision, DevScore, StrategyResult, TestScore
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.settling import settling_of
+from llmtl.decision.share_verdict import by_share, rule_by_share, shares_on_test
 from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError
@@ -58,9 +59,13 @@ def decide(
     evidence = gather(choice, on_test, metric=task.metric, config=config)
     bets = place_bets(ranking, choice, {item.strategy: item for item in test}, seed=config.seed)
     totals = totals_on_test(choice, ranking, on_test, config)
-    ruling = (
-        rule(choice, evidence, ranking, bets) if totals is None else rule_by_cost(choice, evidence, ranking, totals)
-    )
+    shares = shares_on_test(choice, dev, on_test, metric=task.metric, config=config, prices=prices)
+    if shares is not None:
+        ruling = rule_by_share(choice, shares)
+    elif totals is not None:
+        ruling = rule_by_cost(choice, evidence, ranking, totals)
+    else:
+        ruling = rule(choice, evidence, ranking, bets)
     found = _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, seed=config.seed)
     found = replace(
         found,
@@ -68,6 +73,8 @@ def decide(
         expected_regret=bets.expected_regret,
         value_of_accuracy=_value_of_accuracy(choice, ranking, on_test),
     )
+    if shares is not None:
+        return by_share(found, shares, config)
     return found if totals is None else by_cost(found, totals)
 
 

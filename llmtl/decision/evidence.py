@@ -3,7 +3,7 @@
 Not covered: what follows from it (`verdict`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmtl.decision.comparing import compare_evaluations
@@ -70,16 +70,26 @@ def gather(choice: Choice, test: Mapping[str, Evaluation], *, metric: Metric, co
     measured = tuple(
         compare_evaluations(test[item.a], test[item.b], metric, config, comparisons=len(planned)) for item in planned
     )
-    corrected = holm([item.p for item in measured])
-    together = simultaneous(measured, corrected, alpha=config.alpha)
-    comparisons = tuple(_comparison(*parts) for parts in zip(planned, measured, corrected, together, strict=True))
     n = next(iter(test.values())).n if test else 0
-    return Evidence(comparisons, choice.margin, config.alpha, n, measured)
+    return corrected(choice, measured, n=n, alpha=config.alpha)
+
+
+def corrected(choice: Choice, measured: Sequence[PairedDifference], *, n: int, alpha: float) -> Evidence:
+    """Return the evidence of the planned comparisons as they were measured, each at alpha / m, corrected by Holm."""
+    p_holm = holm([item.p for item in measured])
+    together = simultaneous(measured, p_holm, alpha=alpha)
+    made = tuple(_comparison(*parts) for parts in zip(choice.comparisons, measured, p_holm, together, strict=True))
+    return Evidence(made, choice.margin, alpha, n, tuple(measured))
 
 
 def evidence_of(decision: Decision) -> Evidence:
     """Return the evidence that a decision rests on."""
     return Evidence(decision.comparisons, decision.choice.margin, decision.alpha, decision.n_test)
+
+
+def share_evidence_of(decision: Decision) -> Evidence:
+    """Return the evidence on shares that a decision rests on where the goal is to automate."""
+    return Evidence(decision.share_comparisons, decision.choice.margin, decision.alpha, decision.n_test)
 
 
 def _comparison(

@@ -39,13 +39,19 @@ class UnknownDraws:
 
 def sd_of_one_draw(evaluation: Evaluation, metric: Metric) -> float:
     """Return by how much another draw would move a score; 0 where it does not, and where several were measured."""
-    if evaluation.seed_predictions:
+    return sd_at(evaluation, evaluation.scores[metric.value].value) if _moves(evaluation) else 0.0
+
+
+def sd_at(evaluation: Evaluation, share: float) -> float:
+    """Return by how much another draw would move a share of the examples, which is a score or goes as one does."""
+    if not _moves(evaluation):
         return 0.0
-    if evaluation.draw_sd is not None:
-        return evaluation.draw_sd
-    if evaluation.draw not in STATED:
-        return 0.0
-    return stated_sd(evaluation.draw, evaluation.scores[metric.value].value, evaluation.n)
+    return stated_sd(evaluation.draw, share, evaluation.n) if evaluation.draw_sd is None else evaluation.draw_sd
+
+
+def _moves(evaluation: Evaluation) -> bool:
+    known = evaluation.draw_sd is not None or evaluation.draw in STATED
+    return known and not evaluation.seed_predictions
 
 
 def single_draws(

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from llmtl.decision.capability import AllZero, Incapable
+from llmtl.decision.config import Goal
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
@@ -44,6 +45,13 @@ class Rule(StrEnum):
     TOTALS_TIED = "totals_tied"
     TOTALS_OPEN = "totals_open"
     TOTAL_CONTRADICTED = "total_contradicted"
+    LARGER_SHARE = "larger_share"
+    SHARES_TIED = "shares_tied"
+    SHARE_NOT_WORTH_MORE = "share_not_worth_more"
+    NO_SURE_LLM = "no_sure_llm"  # no language-model strategy that may be chosen says how sure it is
+    SHARES_OPEN = "shares_open"
+    SHARE_CONTRADICTED = "share_contradicted"
+    NOT_CONFIRMED = "not_confirmed"  # test does not show that anything can be left to what would be used
 
 
 class Purpose(StrEnum):
@@ -202,6 +210,9 @@ class Choice:
     known. `ladders` are the thresholds of confidence that test may confirm, `cascades` the strategies that
     were composed. With
     `expected_totals` the choice is the lowest of them, and not the one that the margin leads to.
+    `goal` is what the choice was made by. With `automate` all that is said here of scores is of shares of inputs that
+    can be left to a strategy: `expected_shares` are those that test is expected to confirm (`share_choice`), and who is
+    not in `expected_regret` could not be chosen.
     """
 
     strategy: str
@@ -223,6 +234,8 @@ class Choice:
     cascades: tuple[CascadeTrace, ...] = ()
     expected_regret: Mapping[str, float] = field(default_factory=dict)
     expected_totals: ExpectedTotals | None = None
+    goal: Goal = Goal.SCORE
+    expected_shares: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -303,6 +316,8 @@ class Decision:
     A decision of version 1 of `decision.json` has no rule: its sentences were kept instead.
     `automation` says how much can be left to each strategy alone at an error of at most
     `max_error_automated`; earlier versions did not ask.
+    Where the choice was made by that share (`choice.goal`), the verdict rests on `share_comparisons`, whose difference
+    is that of the shares that such a test is expected to confirm; the `comparisons` of scores are for a reader.
     """
 
     task: str
@@ -332,6 +347,7 @@ class Decision:
     automation: tuple[Automated, ...] = ()
     expected_regret: Mapping[str, float] = field(default_factory=dict)
     expected_totals: ExpectedTotals | None = None
+    share_comparisons: tuple[Comparison, ...] = ()
 
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""

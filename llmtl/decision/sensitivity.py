@@ -18,6 +18,7 @@ from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Decision, TestScore, Verdict
+from llmtl.decision.share_choice import by_goal
 from llmtl.measured.evaluation import Evaluation
 from llmtl.task import Task
 
@@ -165,6 +166,7 @@ def without_suspects(
         left=left,
         labels_used=decision.choice.labels_used,
     )
+    choice = by_goal(choice, task, dev_left, test_left[0].n, config=config, prices=prices)
     redone = decide(task, choice, dev=dev_left, test=test_left, config=config, prices=prices, dropped=left)
     return _compared(decision, redone, found, suspects.refitted)
 

@@ -19,6 +19,7 @@ Not covered: what confidence a prediction has (`llmtl.decision.automation`), cal
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ Integers = NDArray[np.int64]
 
 RUNGS = 20
 """Thresholds of a ladder at most. In the worlds of `evals/verdicts/selective.py` 10 and 50 let through as much."""
+_ERRORS_AT_ONCE = 64
 LEAST_CHANCE = 0.05
 """The smallest predicted chance of passing for which a threshold is tried."""
 
@@ -131,6 +133,31 @@ def risk_curve(marked: Marked, *, most: int = 100) -> list[tuple[float, float]]:
 
 
 @dataclass(frozen=True)
+class TestAhead:
+    """A test of `n` examples that asks for at most `limit` of errors at this level."""
+
+    __test__ = False  # pytest must not collect it
+
+    n: int
+    limit: float
+    level: float
+
+
+@lru_cache(maxsize=64)
+def most_errors(ahead: TestAhead) -> Integers:
+    """Find the most errors of 0 to n answers that still show the limit, (n + 1,); -1 where none do."""
+    answers = np.arange(ahead.n + 1)
+    most = np.full(len(answers), -1)
+    for start in range(0, int(ahead.n * ahead.limit) + 2, _ERRORS_AT_ONCE):
+        errors = np.arange(start, start + _ERRORS_AT_ONCE)
+        shown = (bdtr(errors, answers[:, None], ahead.limit) <= ahead.level) & (errors < answers[:, None])
+        most += shown.sum(axis=1)
+        if not shown[:, -1].any():
+            break
+    return most
+
+
+@dataclass(frozen=True)
 class Rung:
     """A threshold to try, the share of dev that it lets through, and the predicted chance that test shows the limit."""
 
@@ -154,25 +181,17 @@ def build_ladder(
     own = confidence[ends]
     thresholds = np.append((own[:-1] + own[1:]) / 2, 0.0)
     effect = _design_effect(np.bincount(dev.codes))
-    chances = [
-        0.0
-        if all_or_none and end != ends[-1]
-        else _chance(
-            float(errors[end] / effect),
-            float((end + 1) / effect),
-            round(n_test * (end + 1) / dev.n / effect),
-            limit=limit,
-            level=level,
-        )
-        for end in ends
-    ]
-    if max(chances, default=0.0) < LEAST_CHANCE:
+    answers = np.rint(n_test * (ends + 1) / dev.n / effect).astype(np.int64)
+    chances = _chances(errors[ends] / effect, (ends + 1) / effect, answers, TestAhead(n_test, limit, level))
+    if all_or_none:
+        chances[:-1] = 0.0
+    if chances.max(initial=0.0) < LEAST_CHANCE:
         return ()
     start = int(np.argmax(chances))
     rungs = [index for index in range(start, len(ends)) if chances[index] >= LEAST_CHANCE]
     picked = np.unique(np.linspace(0, len(rungs) - 1, RUNGS).round().astype(int))
     return tuple(
-        Rung(float(thresholds[rung]), float((ends[rung] + 1) / dev.n), chances[rung])
+        Rung(float(thresholds[rung]), float((ends[rung] + 1) / dev.n), float(chances[rung]))
         for rung in (rungs[index] for index in picked)
     )
 
@@ -222,17 +241,15 @@ def separation(more: Floats, less: Floats) -> Separation | None:
     return Separation(float(found.statistic / (len(more) * len(less))), float(found.pvalue))
 
 
-def _chance(errors: float, n: float, n_test: int, *, limit: float, level: float) -> float:
-    """Predict the chance that `n_test` more examples show the limit, after `errors` in `n`."""
-    if n_test < 1:
-        return 0.0
-    # the most errors that still pass; bdtr is the binomial distribution function
-    most = int(np.searchsorted(bdtr(np.arange(int(n_test * limit) + 2), n_test, limit), level, side="right")) - 1
-    if most < 0:
-        return 0.0
-    a, b, k = errors + 0.5, n - errors + 0.5, np.arange(most + 1)
-    ways = gammaln(n_test + 1) - gammaln(k + 1) - gammaln(n_test - k + 1)
-    return float(np.exp(ways + betaln(k + a, n_test - k + b) - betaln(a, b)).sum())
+def _chances(errors: Floats, n: Floats, answers: Integers, ahead: TestAhead) -> Floats:
+    """Predict the chance of each threshold that so many more answers show the limit, after `errors` in `n`, (T,)."""
+    most = most_errors(ahead)[answers.clip(0, ahead.n)]
+    a, b = (errors + 0.5)[:, None], (n - errors + 0.5)[:, None]
+    k, more = np.arange(most.max(initial=-1) + 1), answers[:, None]
+    right = np.maximum(more - k, 0)
+    ways = gammaln(more + 1) - gammaln(k + 1) - gammaln(right + 1)
+    chances = np.exp(ways + betaln(k + a, right + b) - betaln(a, b))
+    return np.asarray(np.where(k <= most[:, None], chances, 0.0).sum(axis=1), dtype=np.float64)
 
 
 def _count(hits: Bools, codes: Integers) -> Count:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from llmtl.costs import PriceConfig
-from llmtl.decision.automation import with_automation, with_ladders
+from llmtl.decision.automation import check_goal, with_automation, with_ladders
 from llmtl.decision.choice import choose
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
@@ -20,6 +20,7 @@ from llmtl.decision.decide import decide
 from llmtl.decision.expected_cost import check_error_costs
 from llmtl.decision.outcome import Caution, Decision, Halved, NoCost, NoLatency
 from llmtl.decision.predictions import FileAnswer, StrategyFile, evaluation_of, labels_of, lacking, read_files
+from llmtl.decision.share_choice import by_goal
 from llmtl.errors import DataError, InputError
 from llmtl.findings import CascadeTrace
 from llmtl.kinds.classification import CLASSIFICATION
@@ -75,6 +76,7 @@ def decide_predictions(
     notes, on_dev, on_test = _parts(found, config.seed)
     known = _task(task, found)
     check_error_costs(config, known)
+    check_goal(config, known.kind, known.metric)
     no_cost, no_latency = _lacking_cost(found), lacking(found, "latency_ms")
     _check_limits(config, priced=not no_cost, timed=len(no_latency) < len(found))
     measured = {
@@ -86,6 +88,7 @@ def decide_predictions(
         measured["dev"].sort(key=lambda item: -item.scores[known.metric.value].value)
     cascades = _composed(known, measured, config, prices) if task.cascades else ()
     choice = choose(known, measured["dev"], config=config, prices=prices, written_at=now())
+    choice = by_goal(choice, known, measured["dev"], len(on_test), config=config, prices=prices)
     choice = replace(choice, cascades=cascades)
     choice = with_ladders(choice, measured["dev"], len(on_test), metric=known.metric, config=config)
     notes += _unknown(priced=not no_cost, untimed=no_latency, timed=len(no_latency) < len(found))

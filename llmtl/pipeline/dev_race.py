@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from llmtl.costs import Pricing, usd_per_1k_requests, usd_total
+from llmtl.decision.config import Goal
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
 from llmtl.findings import SearchTrace, finding
@@ -48,7 +49,9 @@ def measure_dev(bench: Bench, strategies: list[AnyStrategy]) -> Raced:
     """Return the dev evaluations of fitted strategies, raced where that is possible and may save something."""
     config, dev = bench.prepared.recipe.decision, bench.split.dev
     running = [strategy for strategy in strategies if strategy.facts.races]
-    possible = config.racing and not config.constrained and bench.prepared.task.metric in RACED
+    # a strategy that scores less may still be left more, so nothing is dropped for its score then
+    by_score = config.goal is Goal.SCORE and bench.prepared.task.metric in RACED
+    possible = config.racing and not config.constrained and by_score
     if not possible or len(running) < 2 or len(dev) <= config.racing_block:
         return Raced([bench.evaluate(strategy, "dev") for strategy in strategies], [], ())
     rivals = {item.name: bench.evaluate(item, "dev") for item in strategies if item not in running}

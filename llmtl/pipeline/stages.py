@@ -19,6 +19,7 @@ from llmtl.decision.automation import with_automation, with_ladders
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Choice
+from llmtl.decision.share_choice import by_goal
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
 from llmtl.pipeline.again import write_noise
@@ -245,7 +246,8 @@ def _choose(bench: Bench, raced: Raced, cascades: Cascades) -> Choice:
             labels_used=_labels_used(bench, cascades),
         )
         choice = replace(choice, cascades=tuple(each.trace for each in cascades.composed))
-        n_test, metric = len(bench.split.test), bench.prepared.task.metric
+        n_test, task, metric = len(bench.split.test), bench.prepared.task, bench.prepared.task.metric
+        choice = by_goal(choice, task, evaluations, n_test, config=recipe.decision, prices=recipe.prices)
         choice = with_ladders(choice, [*evaluations, *left], n_test, metric=metric, config=recipe.decision)
         fits = {strategy.name: bench.fit(strategy) for strategy in bench.prepared.strategies}
         return choice_to_json(with_search_optimism(choice, fits))

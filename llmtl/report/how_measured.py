@@ -4,7 +4,7 @@ Not covered: what came out (`sentences`, `rules`).
 """
 
 from llmtl.decision.outcome import Decision
-from llmtl.report import cascades, draw_words, wording
+from llmtl.report import cascades, draw_words, share_words, wording
 from llmtl.report.content import ReportContent
 
 
@@ -34,6 +34,8 @@ def lines(content: ReportContent) -> tuple[str, ...]:
 
 def _rule_of_choice(decision: Decision) -> tuple[str, ...]:
     """Say by what rule dev chose, and what is used where test shows nothing."""
+    if share_words.by_share(decision):
+        return tuple(share_words.margins(decision))
     if decision.choice.expected_totals is not None:
         return ("The choice is the eligible strategy with the lowest expected total cost on dev, errors included.",)
     margin = wording.target(decision.margin)

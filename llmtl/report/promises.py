@@ -13,10 +13,11 @@ def sentences(decision: Decision) -> list[str]:
     """Return the sentence on how much can be left to the winner; none where that was not asked."""
     found = next((item for item in decision.automation if item.strategy == decision.winner), None)
     limit = decision.max_error_automated
-    return [] if found is None or limit is None else [_sentence(found, limit)]
+    return [] if found is None or limit is None else [sentence(found, limit)]
 
 
-def _sentence(item: Automated, limit: float) -> str:
+def sentence(item: Automated, limit: float) -> str:
+    """Say what was confirmed of a strategy, or why nothing was."""
     name, at_most = item.strategy, wording.small_share(limit)
     if item.promise is not Promise.SHOWN:
         return f"How much can be left to {name} alone is not shown: {why(item, limit)}."

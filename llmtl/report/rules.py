@@ -9,7 +9,7 @@ from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.evidence import Evidence, evidence_of
 from llmtl.decision.outcome import Decision, Rule
 from llmtl.decision.outlook import MoreExamples
-from llmtl.report import claims, total_words, wording
+from llmtl.report import claims, share_words, total_words, wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.strategies.table import usual_baselines
 from llmtl.strategy import Role
@@ -79,6 +79,13 @@ def reason(case: Case, rule: Rule) -> tuple[str, str]:
         Rule.TOTALS_TIED: total_words.totals_tied,
         Rule.TOTALS_OPEN: total_words.totals_open,
         Rule.TOTAL_CONTRADICTED: total_words.total_contradicted,
+        Rule.LARGER_SHARE: share_words.larger_share,
+        Rule.SHARES_TIED: share_words.shares_tied,
+        Rule.SHARE_NOT_WORTH_MORE: share_words.share_not_worth_more,
+        Rule.NO_SURE_LLM: share_words.no_sure_llm,
+        Rule.SHARES_OPEN: share_words.shares_open,
+        Rule.SHARE_CONTRADICTED: share_words.share_contradicted,
+        Rule.NOT_CONFIRMED: share_words.not_confirmed,
     }[rule](case)
 
 

@@ -38,7 +38,7 @@ from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.decision.totals import ErrorCostChange
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
-from llmtl.report import claims, draw_words, promises, wording
+from llmtl.report import claims, draw_words, promises, share_words, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.metric_words import Words, usd
@@ -88,7 +88,7 @@ def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judg
     opening, rest = reason(case, decision.rule)
     return Summary(
         reason=f"{opening}{rest}",
-        reasons=_reasons(case),
+        reasons=tuple(line for line in _reasons(case) if line not in rest),
         would_change=tuple(_change(case, item) for item in decision.changes),
         warnings=(
             # the reason may begin a warning's words in the middle of a sentence
@@ -133,6 +133,8 @@ def why_not(decision: Decision, result: StrategyResult) -> str:
     left = next((item for item in decision.choice.dropped if item.strategy == result.name), None)
     if left is not None and result.test is None:
         return _why_dropped(left, Words(Metric(decision.metric)))
+    if not result.broken and result.name in share_words.unable(decision):
+        return "its predictions do not say how sure they are, so nothing can be left to it"
     return constraints_broken(result.broken)
 
 
@@ -160,6 +162,9 @@ def _reasons(case: Case) -> tuple[str, ...]:
     """Return the further reasons: the choice, every comparison, target and cost."""
     decision, choice, words = case.decision, case.decision.choice, case.words
     lines = [_chosen(case), *_flattery(case)]
+    if share_words.by_share(decision):
+        purposes = {code: purpose(code, choice.strategy) for code in Purpose}
+        lines += share_words.comparisons(decision, purposes)
     lines += [
         f"On test, {case.against(item.a, item.b)}: {purpose(item.purpose, choice.strategy)}."
         for item in decision.comparisons
@@ -170,12 +175,15 @@ def _reasons(case: Case) -> tuple[str, ...]:
     lines += _cost(decision)
     lines += promises.sentences(decision)
     lines += [f"{name} could not be chosen: {constraints_broken(broken)}." for name, broken in choice.barred.items()]
+    lines += [told for told in [share_words.why_unable(decision)] if told]
     lines += [f"{drop.strategy}: {_why_dropped(drop, words)}." for drop in choice.dropped]
     return tuple(lines)
 
 
 def _chosen(case: Case) -> str:
     choice, words = case.decision.choice, case.words
+    if share_words.by_share(case.decision):
+        return share_words.chosen_by_share(case.decision)
     if choice.expected_totals is not None:
         return chosen_by_total(case.decision, choice.expected_totals)
     if len(choice.expected_regret) == 1:
@@ -267,13 +275,16 @@ def _change(case: Case, item: Change) -> str:
         case MoreRequests() | ErrorCostChange():
             return _other_cost(case, item)
         case WiderMargin(gap, strategy):
-            return f"With a margin of {words.gap(gap)}, dev would have chosen {strategy}."
+            return f"With a margin of {share_words.gaps_of(case.decision).gap(gap)}, dev would have chosen {strategy}."
         case Unconstrained(strategy):
             return (
-                f"{strategy} scored best on dev among those the constraints exclude; without them it could be chosen."
+                f"{strategy} {'would be left most' if share_words.by_share(case.decision) else 'scored best'} on dev "
+                "among those the constraints exclude; without them it could be chosen."
             )
         case NarrowerMargin(gap, strategy):
-            return f"With a margin of {words.gap(gap)}, dev would not have chosen {strategy}."
+            return (
+                f"With a margin of {share_words.gaps_of(case.decision).gap(gap)}, dev would not have chosen {strategy}."
+            )
 
 
 def _other_cost(case: Case, item: MoreRequests | ErrorCostChange) -> str:

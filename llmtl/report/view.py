@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmtl.costs import Pricing
-from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
+from llmtl.decision.outcome import Comparison, Decision, StrategyResult, Verdict
 from llmtl.decision.outlook import MoreRequests
+from llmtl.decision.promise import Promise
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import how_measured, sentences, serving, wording
+from llmtl.report import how_measured, sentences, serving, share_words, wording
 from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
@@ -253,9 +254,22 @@ def _figures(content: ReportContent) -> tuple[Figure, ...]:
             wording.score(shown.value),
             f"95% interval {wording.interval(*shown.ci95)}{size}",
         ),
+        *_left_figure(decision),
         _target_figure(content),
         *_running_figures(content, result),
     )
+
+
+def _left_figure(decision: Decision) -> tuple[Figure, ...]:
+    """Return what can be left to the winner, where that is what it was chosen by."""
+    found = next((item for item in decision.automation if item.strategy == decision.winner), None)
+    if not share_words.by_share(decision) or found is None:
+        return ()
+    shown = found.promise is Promise.SHOWN and found.share is not None and found.share_ci95 is not None
+    limit = wording.small_share(decision.max_error_automated or 0.0)
+    note = f"95% interval {wording.shares(found.share_ci95)}" if shown and found.share_ci95 else "not confirmed by test"
+    value = wording.percent(found.share or 0.0) if shown else "Nothing"
+    return (Figure("Left to it alone", value, f"at most {limit} of these wrong; {note}"),)
 
 
 def _running_figures(content: ReportContent, result: StrategyResult) -> tuple[Figure, Figure]:
