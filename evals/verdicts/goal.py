@@ -142,7 +142,7 @@ def _world(
         name: Drawn(item.confidence[total:], item.right[total:]) for name, item in drawn.items()
     }
     beliefs = ShareBeliefs.fixed_on(made["dev"], sizes[1], metric=Metric.ACCURACY, config=CONFIG)
-    ahead = [_ahead(populations[name], beliefs.thresholds[name], beliefs.ahead) for name in drawn]
+    ahead = [_ahead(populations[name], beliefs.ladders[name].thresholds, beliefs.ahead) for name in drawn]
     could = np.array([oracle_share(populations[name]) for name in drawn])
     return World(tuple(drawn), tuple(made["dev"]), tuple(made["test"]), could, np.array(ahead)), populations
 

@@ -21,6 +21,7 @@ from llmtl.decision.automation import ladder_of, marked
 from llmtl.decision.beliefs import DRAWS, Beliefs
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.one_draw import sd_at
+from llmtl.decision.promise import Ladder
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.between_draws import widen
 from llmtl.metrics.hierarchical import Floats, cluster_codes
@@ -44,7 +45,7 @@ class _Drawn:
 class ShareBeliefs:
     """The thresholds of each strategy, fixed on dev, and the test ahead: what shares are drawn with."""
 
-    thresholds: Mapping[str, tuple[float, ...]]
+    ladders: Mapping[str, Ladder]
     ahead: TestAhead
     seed: int
 
@@ -55,7 +56,7 @@ class ShareBeliefs:
         """Fix the thresholds on dev."""
         ladders = [ladder_of(item, n_test, metric=metric, level=config.alpha, config=config) for item in dev]
         ahead = TestAhead(n_test, config.max_error_automated, config.alpha)
-        return cls({item.strategy: item.thresholds for item in ladders}, ahead, config.seed)
+        return cls({item.strategy: item for item in ladders}, ahead, config.seed)
 
     def believe(self, evaluations: Sequence[Evaluation]) -> Beliefs:
         """Draw the shares of strategies that were evaluated on the same examples."""
@@ -82,17 +83,18 @@ class ShareBeliefs:
     def _draw(self, evaluations: Sequence[Evaluation], draws: int, rng: np.random.Generator) -> _Drawn:
         first = evaluations[0]
         shared = Shared(cluster_codes(first.groups, first.n))
+        ladders = [self.ladders[item.strategy] for item in evaluations]
         systems = [
-            [by_threshold(marked(one), self.thresholds.get(item.strategy, ())) for one in _each_draw(item)]
-            for item in evaluations
+            [by_threshold(marked(one, ladder.calibration), ladder.thresholds) for one in _each_draw(item)]
+            for item, ladder in zip(evaluations, ladders, strict=True)
         ]
         drawn = draw_shares(systems, shared, self.ahead, draws=draws, rng=rng)
         means = np.stack([rows.mean(axis=0) for rows in drawn], axis=1)
         errors = np.array([_error_over_draws(rows) for rows in drawn])
         stated = np.array(
             [
-                sd_at(item, float(rows.mean())) if self.thresholds.get(item.strategy) else 0.0
-                for item, rows in zip(evaluations, drawn, strict=True)
+                sd_at(item, float(rows.mean())) if ladder.thresholds else 0.0
+                for item, rows, ladder in zip(evaluations, drawn, ladders, strict=True)
             ]
         )
         return _Drawn(means + errors * rng.standard_normal(means.shape), stated)

@@ -131,6 +131,6 @@ def by_share(decision: Decision, shares: SharesOnTest, config: DecisionConfig) -
 
 def _answered(promise: Automated, test: Evaluation) -> Bools:
     """Mark what a strategy answers alone, (N,): nothing where no threshold was confirmed."""
-    known = marked(test)
+    known = marked(test, promise.calibration)
     through = known.let_through(promise.threshold or 0.0)
     return through if promise.promise is Promise.SHOWN else through & False

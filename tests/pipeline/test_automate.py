@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from llmtl.cli import main
 
 import llmtl
+from llmtl.cli import main
 from llmtl.decision.config import Goal
 from llmtl.decision.outcome import Rule, Verdict
 from llmtl.decision.promise import Promise
