@@ -21,15 +21,15 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
     monkeypatch.setattr(selective, "POPULATION", 20_000)
     yield selective
-    for name in ("selective", "summary", "rules", "truth", "worlds", "written_results"):
+    for name in ("selective", "goal", "summary", "rules", "truth", "worlds", "written_results"):
         sys.modules.pop(name, None)
 
 
 def test_the_oracle_is_the_largest_share_that_holds_the_limit(sim):
     confidence = np.array([0.9] * 50 + [0.8] * 50 + [0.1] * 100)
     right = np.array([True] * 98 + [False] * 2 + [True] * 50 + [False] * 50)
-    assert sim._oracle(sim.Drawn(confidence, right)) == 0.5
-    assert sim._oracle(sim.Drawn(confidence, ~right)) == 0
+    assert sim.oracle_share(sim.Drawn(confidence, right)) == 0.5
+    assert sim.oracle_share(sim.Drawn(confidence, ~right)) == 0
     assert sim._truth(sim.Drawn(confidence, right), 0.8) == sim.Said(0.5, pytest.approx(0.02))
 
 
@@ -47,6 +47,28 @@ def test_a_task_is_the_same_again_and_groups_keep_to_one_side(sim):
     codes = sim._groups(order, np.random.default_rng(1))
     assert not set(codes[:100]) & set(codes[100:400])
     assert not set(codes[100:400]) & set(codes[400:])
+
+
+def test_a_twin_is_left_exactly_as_much(sim):
+    import goal
+
+    rng = np.random.default_rng(3)
+    confidence = rng.random(20_400)
+    first = sim.Drawn(confidence, rng.random(20_400) < 0.5 + confidence / 2)
+    twin = goal._twin(first, 400, rng)
+    assert sim.oracle_share(sim.Drawn(twin.confidence[400:], twin.right[400:])) == sim.oracle_share(
+        sim.Drawn(first.confidence[400:], first.right[400:])
+    )
+    same = twin.confidence[:400] == first.confidence[:400]
+    assert 0.4 < same.mean() < 0.6
+
+
+def test_a_task_decided_by_shares_is_the_same_again(sim):
+    order = next(item for item in sim.orders(6, 3) if item.kind == "sharp" and item.n_test == 300)
+    found = sim.judged(order).goal
+    assert found is not None
+    assert found == sim.judged(order).goal
+    assert all(raw >= 0 and charged >= raw for raw, charged in found.could.values())
 
 
 def test_the_committed_result_meets_its_bars():
