@@ -6,8 +6,9 @@ beside the choice has a smaller level, which says nothing about the strategy. Wh
 errs too often on dev at any threshold, can be left nothing.
 
 A training or prompt draw moves shares as it moves scores (`beliefs`): the mean of several is taken and its standard
-error added, and where there is one, the standard deviation that is stated for its kind. Differences that may be chance are not shrunk as those of scores are:
-that takes errors to be normal, and where a test may confirm nothing at all these are not.
+error added, and where there is one, the standard deviation that is stated for its kind. Differences that may be chance
+are not shrunk as those of scores are: that takes errors to be normal, and where a test may confirm nothing at all these
+are not.
 
 Not covered: confirming a share (`automation`), choice and verdict by it (`share_choice`, `share_verdict`).
 """
