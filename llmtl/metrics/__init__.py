@@ -8,6 +8,7 @@
     intervals.py            Wilson for a proportion, Tango for a paired difference of proportions
     paired.py               the exact McNemar test of two strategies on the same examples; Holm
     summed.py               intervals and comparisons in any metric, examples in groups and training seeds included
+    items.py                the interval of a share of items, such as micro-F1
     hierarchical.py         the resampling behind those
     joint_posterior.py      the error rates of several strategies on the same examples, drawn together
     shrinkage.py            how far differences between strategies may be chance

@@ -68,6 +68,11 @@ class Measure(ABC):
         """The share of the examples that one part of the metric rests on: 1 except for a macro average."""
         return 1.0
 
+    @property
+    def of_items(self) -> bool:
+        """Whether the metric is a ratio of two counts, hits and size, of which one example may have several."""
+        return False
+
     def score(self, answers: Answers) -> float:
         """Score all examples together."""
         return float(self.value(self.counts(answers).sum(axis=0)))
@@ -160,6 +165,11 @@ class F1Measure(Measure):
         """The mean share of the examples that a label occurs in; 1 for a micro average."""
         shares = (self._expected_sizes > 0).mean(axis=0)
         return float(shares[shares > 0].mean()) if self.macro and shares.any() else 1.0
+
+    @property
+    def of_items(self) -> bool:
+        """Whether this is a micro average."""
+        return not self.macro
 
     def each(self, answers: Answers) -> Floats:
         """Score each example by its own micro-F1, shape (N,)."""

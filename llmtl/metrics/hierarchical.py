@@ -153,8 +153,8 @@ def spread(
     over_clusters, over_seeds = np.concatenate(even), np.concatenate(mixed) - np.concatenate(even)
     draws = point + stretch * (over_clusters - centre) + over_seeds
     parts = [(float(stretch**2 * over_clusters.var()), groups - 1)]
-    parts += [(_seed_variance(value, system), system.seeds - 1) for system in systems if system.seeds > 1]
-    return Spread(point, draws, float(draws.std()), _satterthwaite(parts), parts[0][0])
+    parts += [(seed_variance(value, system.clusters), system.seeds - 1) for system in systems if system.seeds > 1]
+    return Spread(point, draws, float(draws.std()), satterthwaite(parts), parts[0][0])
 
 
 def distinct_rows(rows: Floats) -> tuple[Integers, Integers]:
@@ -203,12 +203,12 @@ def _seed_weights(seeds: int, size: int, rng: np.random.Generator) -> Floats:
     return np.asarray(1 / seeds + np.sqrt((seeds + 1) / (seeds - 1)) * (drawn - 1 / seeds), dtype=np.float64)
 
 
-def _seed_variance(value: Value, system: System) -> float:
-    """Estimate the part of the variance of the mean that comes from the seeds."""
-    return float(value(system.clusters.sum(axis=1)).var(ddof=1)) / system.seeds
+def seed_variance(value: Value, clusters: Floats) -> float:
+    """Estimate the part of the variance of the mean over (R, G, S) that comes from the R seeds."""
+    return float(value(clusters.sum(axis=1)).var(ddof=1)) / len(clusters)
 
 
-def _satterthwaite(parts: Sequence[tuple[float, int]]) -> float:
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     """Compute the degrees of freedom of a sum of independent variance estimates (Satterthwaite 1946)."""
     total = sum(variance for variance, _ in parts)
     if total <= 0:

@@ -36,13 +36,17 @@ def wilson(successes: int, n: int, *, z: float = Z_TWO_SIDED) -> Interval:
     if n < 1 or not 0 <= successes <= n:
         raise DataError(f"An interval needs at least one example and 0 to n successes, got {successes} of {n}.")
     share = successes / n
+    return Interval(share, *wilson_ends(share, n, z=z))
+
+
+def wilson_ends(share: float, n: float, *, z: float) -> tuple[float, float]:
+    """Compute the ends of Wilson's interval of a share of n trials, which may be an effective number."""
     shrunk = n + z * z
-    centre = (successes + z * z / 2) / shrunk
+    centre = (n * share + z * z / 2) / shrunk
     half = z / shrunk * math.sqrt(n * share * (1 - share) + z * z / 4)
-    return Interval(
-        share,
-        0.0 if successes == 0 else max(0.0, centre - half),
-        1.0 if successes == n else min(1.0, centre + half),
+    return (
+        0.0 if share <= 0 else max(0.0, centre - half),
+        1.0 if share >= 1 else min(1.0, centre + half),
     )
 
 

@@ -43,10 +43,10 @@ def score(
 ) -> dict[str, Interval]:
     """Compute every metric for answers of this shape with its 95% interval, by name, the default metric first.
 
-    A share of right answers to independent examples has its Wilson interval, everything else one from the Bayesian
-    bootstrap. Examples of one group (None: of no other's) are resampled together. With `labels`, a prediction that is
-    none of them counts as a failure and a reference that is none of them raises `DataError`, as do unequal lengths and
-    no examples.
+    A share of right answers to independent examples has its Wilson interval, a micro average that of its items,
+    everything else one from the Bayesian bootstrap. Examples of one group (None: of no other's) come together. With
+    `labels`, a prediction that is none of them counts as a failure and a reference that is none of them raises
+    `DataError`, as do unequal lengths and no examples.
     """
     check_aligned(references, predictions)
     names = _named(family, references, predictions) if labels is None else list(labels)

@@ -23,10 +23,12 @@ from llmtl.metrics.hierarchical import (
     cluster_codes,
     design_effect,
     distinct_rows,
+    observed,
     spread,
     summed,
 )
 from llmtl.metrics.intervals import Interval
+from llmtl.metrics.items import interval_of_items
 from llmtl.metrics.paired import PairedDifference
 
 RANDOMISED = "approximate randomisation, paired Bayesian bootstrap interval"
@@ -41,7 +43,8 @@ class Counts:
 
     `perfect` and `wrong`, (S,), are the mean counts of an example answered by its reference and by as much that is
     wrong. `rests_on` is the share of the examples that one part of the metric rests on: 1, or the mean share of a label
-    in a macro average. `groups` names the cluster of each example, and is empty where examples are independent.
+    in a macro average. `of_items`: the metric is a ratio of hits to items of which examples hold several (`items`).
+    `groups` names the cluster of each example, and is empty where examples are independent.
     """
 
     each: Floats
@@ -49,6 +52,7 @@ class Counts:
     wrong: Floats
     groups: tuple[str | None, ...] = field(default=())
     rests_on: float = 1.0
+    of_items: bool = False
 
     @property
     def n(self) -> int:
@@ -76,6 +80,7 @@ def counts_of(
         wrong=measure.without_hits(perfect),
         groups=tuple(groups),
         rests_on=measure.rests_on,
+        of_items=measure.of_items,
     )
 
 
@@ -90,9 +95,11 @@ def interval_of(value: Value, counts: Counts, *, resamples: int = 2000, seed: in
     clusters = summed(counts.each, counts.codes)
     size = design_effect(value, [counts.each], [1.0], counts.codes)
     system = System(clusters, size * np.stack([counts.perfect, counts.wrong]))
-    found = spread(value, [system], [1.0], resamples=resamples, seed=seed, rests_on=counts.rests_on)
     if clusters.shape[1] < 2:
-        return Interval(found.value, 0.0, 1.0)
+        return Interval(observed(value, system), 0.0, 1.0)
+    if counts.of_items and counts.perfect[0] > 0:
+        return interval_of_items(value, clusters, size * counts.perfect / counts.perfect[0])
+    found = spread(value, [system], [1.0], resamples=resamples, seed=seed, rests_on=counts.rests_on)
     low, high = (min(1.0, max(0.0, found.end(level))) for level in (0.025, 0.975))
     return Interval(found.value, min(found.value, low), max(found.value, high))
 

@@ -18,7 +18,7 @@ from llmtl.task import Metric
 
 FOLDER = Path(__file__).parents[2] / "evals" / "verdicts"
 RESULT = FOLDER.parent / "results" / "verdicts.json"
-MODULES = ("worlds", "truth", "rules", "summary", "simulate", "coverage", "written_results")
+MODULES = ("worlds", "truth", "rules", "summary", "simulate", "coverage", "coverage_micro", "written_results")
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the evals folder is not there")
 
 
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the evals folder is
 def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.syspath_prepend(FOLDER)
     import coverage
+    import coverage_micro
     import rules
     import simulate
     import summary
@@ -33,7 +34,13 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     import worlds
 
     yield SimpleNamespace(
-        coverage=coverage, rules=rules, simulate=simulate, summary=summary, truth=truth, worlds=worlds
+        coverage=coverage,
+        coverage_micro=coverage_micro,
+        rules=rules,
+        simulate=simulate,
+        summary=summary,
+        truth=truth,
+        worlds=worlds,
     )
     for name in MODULES:
         sys.modules.pop(name, None)
@@ -303,3 +310,20 @@ def test_the_committed_coverage_is_of_this_design_and_near_what_is_said(sim):
         assert abs(general[name]["rate"] - 0.95) < 0.01
         assert general[name]["rate"] >= special[name]["rate"]
     assert general["rejected_where_alike"]["rate"] <= 0.05
+
+
+@pytest.mark.parametrize("kind", ["label sets", "many spans, false apart", "spans in documents"])
+def test_micro_f1_of_many_examples_is_the_true_one(sim, kind):
+    cell = sim.coverage_micro.Cell(kind, 0.3, 20_000, 1, (1, 2))
+    hits, expected, claimed, groups = sim.coverage_micro.drawn(cell, np.random.default_rng(3))
+    assert 2 * hits.sum() / (expected + claimed).sum() == pytest.approx(0.3, abs=0.01)
+    assert len(groups) == (len(hits) if sim.coverage_micro.KINDS[kind].documents else 0)
+
+
+def test_the_committed_coverage_of_micro_f1_is_of_this_design_and_near_what_is_said(sim):
+    result = json.loads((FOLDER.parent / "results" / "coverage_micro.json").read_text(encoding="utf-8"))
+    assert result["design"]["seed"] == sim.coverage_micro.SEED
+    assert set(result["cells"]) == {f"{each.kind}, {each.true}, {each.n}" for each in sim.coverage_micro.cells(1, 0)}
+    assert abs(result["all"]["held"] - 0.95) < 0.015
+    for figures in (*result["kinds"].values(), *result["true_by_examples"].values()):
+        assert 0.93 <= figures["held"] <= 0.985
