@@ -80,7 +80,7 @@ def test_a_hosted_winner_is_served_alone():
 
 def test_a_winner_whose_model_is_too_large_to_embed_is_refused_in_one_line(tmp_path):
     assert served_winner(source("knn-few-shot"), merge=False).retrieval is Retrieval.MODEL
-    reason = r"holds its \d+\.\d GiB once more, on the CPU, and llmtl does that up to 2 GiB; set the strategy's 'retrieval' to"
+    reason = r"holds its \d+\.\d GiB once more, on the CPU, and llmtl does that up to 2 GiB; set the strategy's"
     with pytest.raises(BundleError, match=f"'knn-few-shot' cannot be served: .*{reason}"):
         served_winner(source("knn-few-shot", large_model(tmp_path)), merge=False)
 
