@@ -46,12 +46,12 @@ def served(desk_run):
 
 
 @pytest.fixture
-def visit(chromium, served):
-    """Return a function that opens the desk's playground; every visit is closed afterwards."""
+def visit(chromium, request):
+    """Return a function that opens a page, by default the desk's playground; every visit is closed afterwards."""
     visits = []
 
     def open_page(url=None, **settings):
-        visits.append(Visit(chromium, url or served[1], **settings))
+        visits.append(Visit(chromium, url or request.getfixturevalue("served")[1], **settings))
         return visits[-1]
 
     yield open_page
