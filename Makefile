@@ -2,7 +2,7 @@
 # make check: format, lint, types, import floors, sizes and names.
 PYTHON ?= python3.11
 BIN := .venv/bin
-# where this is set, every process that a test starts compiles all of its sources again
+# unset, or every start of vLLM would compile all of its sources again
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: install demo test quick check format clean

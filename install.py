@@ -58,8 +58,7 @@ def install(device: str, extras: str) -> None:
         overrides = Path(folder) / "overrides.txt"
         overrides.write_text("".join(f"{name}; python_version < '3'\n" for name in LEFT_OUT), encoding="utf-8")
         run(
-            # compiled once, here: where nothing is written later, every start of vLLM would compile again for seconds
-            *(PYTHON, "-m", "uv", "pip", "install", "-q", "--compile-bytecode", "--python", PYTHON),
+            *(PYTHON, "-m", "uv", "pip", "install", "-q", "--python", PYTHON),
             *("--override", overrides, "--editable", f"{ROOT}[{every}]"),
         )
 
