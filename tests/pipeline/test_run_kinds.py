@@ -16,6 +16,7 @@ from llmtl.kinds.kind import Kind
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.report.decision_file import schema
 from llmtl.store import read_json_lines
+from tests.support.front_desk import run_quickly
 
 PROMPTS = ("zero-shot", "few-shot", "knn-few-shot", "qlora")
 BASELINES = {
@@ -85,7 +86,8 @@ def measured(request, tmp_path_factory, tiny_llama):
     lines = [json.dumps({"text": text, "label": reference}) for text, reference in rows.items()]
     (folder / "data.jsonl").write_text("\n".join(lines))
     data = {"path": "data.jsonl", "max_dev": 10, "max_test": 12, "near_duplicate_threshold": 1.0}
-    return request.param, llmtl.run(recipe(folder, request.param, str(tiny_llama), SETTINGS, data), out=folder / "out")
+    made = recipe(folder, request.param, str(tiny_llama), SETTINGS, data)
+    return request.param, run_quickly(made, folder / "out")
 
 
 def test_every_strategy_is_measured_with_every_metric_of_the_kind(measured):
@@ -159,7 +161,7 @@ def test_real_data_from_end_to_end(tmp_path, kind, data):
     document = json.loads(file.read_text())
     document["strategies"]["run"] = settings["run"]
     file.write_text(json.dumps(document))
-    run = llmtl.run(file, out=tmp_path / "out")
+    run = run_quickly(file, tmp_path / "out")
     scores = {item.strategy: item.scores[kind.metrics[0].value].value for item in run.evaluations}
     assert set(scores) == set(settings["run"])
     # E2E sentences are so alike that one of them for every input was seen to score as well by chrF as the nearest one

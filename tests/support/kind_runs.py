@@ -3,8 +3,8 @@
 import json
 from itertools import product
 
-import llmtl
 from llmtl.pocket import resolve
+from tests.support.front_desk import run_quickly
 
 NAMES = {"extraction": "table-booking", "multi-label": "complaints", "generation": "replies"}
 STRATEGIES = {
@@ -60,7 +60,7 @@ def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None, more="
         "decision: {training_seeds: 1, resamples: 1000}\nlearning_curve: {enabled: false}\n"
         "label_noise: {refit_minutes: 0}\n"
     )
-    return llmtl.run(folder / "recipe.yaml", out=folder / "run")
+    return run_quickly(folder / "recipe.yaml", folder / "run")
 
 
 def write_sentence_model(folder):
