@@ -155,12 +155,16 @@ class Plan:
 
     def score(self, size: int, fit: Fit) -> Scored:
         """Fit a strategy on that many training examples and score it on what this size needs (dev, test or both)."""
+        dev, test = self.wrong(size, fit)
+        return Scored(dev, None if test is None else 1 - float(test.mean()))
+
+    def wrong(self, size: int, fit: Fit) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
+        """Fit on that many training examples; say which of dev and of test are wrong, None for what is not needed."""
         cut = subsample(self.split, train=size, seed=self.wanted.seed, kind=self.wanted.task.kind)
         with TemporaryDirectory() as folder:
             predictor = fit(self.wanted, cut, Path(folder))
             dev = _wrong(predictor, self.split.dev) if size in self.on_dev else None
-            test = 1 - float(_wrong(predictor, self.split.test).mean()) if size in self.on_test else None
-        return Scored(dev, test)
+            return dev, _wrong(predictor, self.split.test) if size in self.on_test else None
 
     def curves(self, scored: Mapping[int, Scored], strategy: str) -> Iterator[RealCurve]:
         """Yield the curves whose every size was scored."""
@@ -195,11 +199,12 @@ def _divided(wanted: Wanted) -> Split:
 
 def _tfidf(wanted: Wanted, cut: Split, folder: Path) -> Predictor:
     source = ModelSource("none")
-    context = FitContext(wanted.task, cut.train, cut.dev, source, _no_engine, folder, seed=wanted.seed)
+    context = FitContext(wanted.task, cut.train, cut.dev, source, no_engine, folder, seed=wanted.seed)
     return Tfidf().fit(context).predictor
 
 
-def _no_engine(adapter: Path | None) -> Engine:
+def no_engine(adapter: Path | None) -> Engine:
+    """Refuse to load a model, for strategies that run none."""
     raise RunError(f"No language model is needed here (adapter: {adapter}).")
 
 

@@ -3,7 +3,8 @@
     config.py      the `learning_curve` section of a recipe
     sizes.py       how large the subsets of train are
     power_law.py   error = c + a n^-b, a posterior over a, b, the noise of the draw, and c: 0 or an irreducible error;
-                   beside it, for the width of the band, error = c + a e^(-n/t)
+                   beside it error = c + a e^(-n/t)
+    measuring.py   what will be measured: departures from the laws, the draw of train, the sample of dev
     forecast.py    one strategy's curve: the fit, its back-test, the forecast with a band, or why there is none
     crossover.py   where one strategy overtakes another
     advice.py      the next step in words

@@ -3,12 +3,12 @@
 Not covered: that scores on dev, on which strategies are tuned, are a little optimistic at every size.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
+from llmtl.learning_curve.measuring import Sampling, gain_quantiles, reached, score_quantiles
 from llmtl.learning_curve.power_law import (
     DRAW_SD,
     DRAW_SDS,
@@ -31,6 +31,7 @@ LEAST_P_VALUE = 0.01
 BAND = (0.1, 0.5, 0.9)
 """The quantiles of a band of 80% and its middle."""
 _BAND_SIZES = 33
+_NEEDED_SIZES = 129
 _TWO_SIDED_95 = 1.960
 
 
@@ -66,6 +67,11 @@ class MeasuredCurve:
         return [1.0 - point.score for point in self.points]
 
     @property
+    def sampling(self) -> Sampling:
+        """The sampling variance of the score at the largest size."""
+        return Sampling(float(self.covariance[-1, -1]), self.errors[-1], self.examples)
+
+    @property
     def noise(self) -> Floats:
         """The covariance, but no less than half an example makes: a score is not known better than that."""
         return np.asarray(self.covariance + (0.5 / self.examples) ** 2 * np.eye(len(self.points)))
@@ -73,7 +79,7 @@ class MeasuredCurve:
 
 @dataclass(frozen=True)
 class Band:
-    """A score, or a gain in score, at a size of train: its median and its 80% interval."""
+    """A score as it will be measured, or a true gain in score, at a size of train: its median and its 80% interval."""
 
     size: int
     median: float
@@ -153,9 +159,9 @@ def forecast(measured: MeasuredCurve, *, target: float | None = None) -> Forecas
         furthest=furthest,
         back_test=back_test,
         exponent=_exponent(posterior.power_laws(), points[-1].size),
-        band=_band(posterior, points[0].size, furthest),
-        doubling=_gain(posterior, points[-1].size, 2 * points[-1].size),
-        needed=_needed(posterior, target, reached=points[-1].score, furthest=furthest),
+        band=_band(posterior, points[0].size, furthest, measured.sampling),
+        doubling=_gain(posterior, 2 * points[-1].size),
+        needed=_needed(posterior, target, points=points, furthest=furthest),
     )
 
 
@@ -231,40 +237,40 @@ def _exponent(posterior: Posterior, size: int) -> Band:
     return Band(size, median=median, low=low, high=high)
 
 
-def _band(posterior: Posterior, smallest: int, furthest: int) -> tuple[Band, ...]:
+def _band(posterior: Posterior, smallest: int, furthest: int, sampling: Sampling) -> tuple[Band, ...]:
+    """Foretell what will be measured: of a score on as many dev examples, after another draw of train."""
     sizes = sorted({round(size) for size in np.geomspace(smallest, furthest, _BAND_SIZES)})
-    return tuple(_score(posterior, size) for size in sizes)
+    return tuple(_of(size, score_quantiles(posterior, size, BAND, sampling)) for size in sizes)
 
 
-def _score(posterior: Posterior, size: int) -> Band:
-    return _foretold(posterior, size, lambda laws: 1 - laws.errors(size))
+def _gain(posterior: Posterior, larger: int) -> Band:
+    return _of(larger, gain_quantiles(posterior, larger, BAND))
 
 
-def _gain(posterior: Posterior, size: int, larger: int) -> Band:
-    return _foretold(posterior, larger, lambda laws: laws.errors(size) - laws.errors(larger))
+def _of(size: int, quantiles: Floats) -> Band:
+    low, median, high = (float(value) for value in quantiles)
+    return Band(size, median=median, low=low, high=high)
 
 
-def _foretold(posterior: Posterior, size: int, of: Callable[[Posterior], Floats]) -> Band:
-    """Take the median of the power laws and the interval of all laws, stretched to the median if that is outside."""
-    power = posterior.power_laws()
-    low, _, high = (float(value) for value in weighted_quantiles(of(posterior), posterior.weight, BAND))
-    median = float(weighted_quantiles(of(power), power.weight, BAND[1:2])[0])
-    return Band(size, median=median, low=min(low, median), high=max(high, median))
-
-
-def _needed(posterior: Posterior, target: float | None, *, reached: float, furthest: int) -> Needed | None:
-    if target is None or reached >= target:
+def _needed(
+    posterior: Posterior, target: float | None, *, points: tuple[CurvePoint, ...], furthest: int
+) -> Needed | None:
+    """Find where the true score reaches the target with probabilities of 10% and 90%."""
+    if target is None or points[-1].score >= target:
         return None
-    sizes = posterior.sizes_for(1 - target)
-    weight = posterior.weight
-    low, _, high = weighted_quantiles(sizes, weight, BAND)
+    sizes = np.geomspace(points[0].size, furthest, _NEEDED_SIZES)
+    # once reached, always reached: a walk that departs from the law may fall back, and that is no need of labels
+    chances = np.maximum.accumulate([reached(posterior, size, 1 - target) for size in sizes])
     return Needed(
         target,
-        low=_within(float(low), furthest),
-        high=_within(float(high), furthest),
-        beyond=float(weight[sizes > furthest].sum()),
+        low=_first(sizes, chances, BAND[0]),
+        high=_first(sizes, chances, BAND[-1]),
+        beyond=1 - float(chances[-1]),
     )
 
 
-def _within(size: float, furthest: int) -> int | None:
-    return round(size) if size <= furthest else None
+def _first(sizes: Floats, chances: Floats, share: float) -> int | None:
+    """Find the smallest size with at least that chance, between two sizes by their logarithm; None if there is none."""
+    if chances[-1] < share:
+        return None
+    return round(float(np.exp(np.interp(share, chances, np.log(sizes)))))

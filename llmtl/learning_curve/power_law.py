@@ -1,6 +1,6 @@
 """Fit the power law error = c + a n^-b as a posterior over its parameters: c is 0 or an unknown irreducible error.
 
-Besides, for the width of the band, the exponential law error = c + a e^(-n/t).
+Beside it the exponential law error = c + a e^(-n/t).
 
 Errors of language and vision models fall as a power of the number of training examples over the range between too few
 examples and the irreducible error: Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically"
@@ -16,8 +16,8 @@ Mahmood et al. 2022, "How Much More Data Do I Need?" (https://arxiv.org/abs/2207
 little data can be far off, and that labelling in rounds and asking again after each fixes most of it: hence the
 back-test, the limit of four times the data, and the advice to forecast again.
 
-The posterior is worked out on a grid, so that it needs no sampler and repeats exactly. Not covered: curves that stand
-still before they begin to rise, or that rise again after a rest.
+The posterior is worked out on a grid, so that it needs no sampler and repeats exactly. Not covered: what will be
+measured (`measuring`); curves that stand still before they begin to rise, or that rise again after a rest.
 """
 
 from collections.abc import Sequence

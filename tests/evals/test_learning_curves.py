@@ -13,7 +13,17 @@ from statsmodels.api import OLS, add_constant
 FOLDER = Path(__file__).parents[2] / "evals" / "learning_curves"
 RESULT = FOLDER.parent / "results" / "learning_curves.json"
 MODELS_RESULT = RESULT.with_name("learning_curves_models.json")
-MODULES = ("worlds", "real", "rules", "summary", "simulate", "made_tasks", "prompted_and_tuned", "written_results")
+MODULES = (
+    "worlds",
+    "real",
+    "real_curves",
+    "rules",
+    "summary",
+    "simulate",
+    "made_tasks",
+    "prompted_and_tuned",
+    "written_results",
+)
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the evals folder is not there")
 
 
@@ -25,6 +35,7 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     import made_tasks
     import prompted_and_tuned
     import real
+    import real_curves
     import rules
     import simulate
     import summary
@@ -36,6 +47,7 @@ def sim(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
         summary=summary,
         worlds=worlds,
         real=real,
+        real_curves=real_curves,
         made=made_tasks,
         models=prompted_and_tuned,
     )
@@ -208,3 +220,41 @@ def test_the_committed_curves_of_models_are_of_this_design_and_judged_by_this_fo
         if now["forecast"]:
             for factor, band in now["forecast"].items():
                 assert band == pytest.approx(before["forecast"][factor], abs=0.002)
+
+
+def curve_of(sim, source, data, score, *, later):
+    """Return a judged curve whose band at a departure of d is 0.5 +- d."""
+    measured = sim.real_curves.MeasuredCurve("tfidf", (), np.eye(1), 100)
+    real = sim.real_curves.Real(source, data, measured, dict.fromkeys((2, 4), later))
+    bands = {each: dict.fromkeys((2, 4), (0.5 - each, score, 0.5 + each)) for each in sim.real_curves.CANDIDATES}
+    return sim.real_curves.Judged(real, None, bands | {sim.real_curves.BEFORE: bands[0.0]})
+
+
+def test_the_departure_is_the_smallest_that_holds_four_in_five_of_every_source_but_the_data_left_out(sim):
+    near = [curve_of(sim, "SetFit", "a", 0.5, later=0.58) for _ in range(4)]
+    far = [curve_of(sim, "fine-tuning", "b", 0.5, later=0.72) for _ in range(4)]
+    farthest = curve_of(sim, "fine-tuning", "b", 0.5, later=0.99)
+    assert sim.real_curves.chosen(near) == 0.1
+    assert sim.real_curves.chosen([*near, *far, farthest]) == 0.25
+    assert sim.real_curves.chosen([*near, *far, farthest], without="b") == 0.1
+    found = sim.real_curves.results([*near, *far, farthest])
+    assert found["left_out"]["fine-tuning"]["4x"]["held"]["rate"] == 0.0
+    assert found["left_out"]["SetFit"]["2x"]["held"]["rate"] == 1.0
+
+
+def test_the_departure_that_is_shipped_is_the_one_that_the_real_curves_choose(sim):
+    result = json.loads(RESULT.with_name("real_curves.json").read_text(encoding="utf-8"))
+    assert result["departure"]["chosen"] == sim.real_curves.DEPARTURE_SD
+    for source in sim.real_curves.SETTING:
+        for factor in ("2x", "4x"):
+            left_out, before = (result[rule][source][factor] for rule in ("left_out", "before"))
+            assert left_out["held"]["rate"] >= 0.8 > before["held"]["rate"]
+            assert abs(left_out["bias_points"]) < 2.5
+
+
+def test_published_curves_are_read_with_what_was_measured_later(sim):
+    curves = list(sim.real_curves.published())
+    first = curves[0]
+    assert (first.source, first.data, first.measured.sizes) == ("fine-tuning", "ag_news", [8, 16, 32, 64])
+    assert first.later == {2: 0.86803, 4: 0.89211}
+    assert sum(each.source == "fine-tuning" for each in curves) == 80

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from llmtl.learning_curve import Forecast, advise, forecast
+from llmtl.learning_curve.forecast import Needed
 from tests.support.curve_worlds import exactly, power_law
 
 
@@ -9,12 +12,13 @@ def found(a: float, b: float, target: float | None = None) -> Forecast:
 
 
 def test_a_target_within_reach_gets_a_step_a_range_and_a_price() -> None:
-    advice = advise(found(1.5, 0.35, 0.85), target=0.85, margin=0.02, usd_per_label=0.5)
+    curve = replace(found(1.5, 0.35, 0.85), needed=Needed(0.85, low=600, high=1300, beyond=0.05))
+    advice = advise(curve, target=0.85, margin=0.02, usd_per_label=0.5)
     assert advice.label_more is not None
     assert 100 <= advice.label_more <= 400
     assert advice.text.startswith(f"Label about {advice.label_more} more (about {advice.label_more / 2:.0f} USD), then")
-    assert "0.85 needs" in advice.text
-    assert "with 80% confidence" in advice.text
+    assert "0.85 needs 600 to 1,300 training examples with" in advice.text
+    assert "80% confidence, and may be out of reach: with probability 5%" in advice.text
 
 
 @pytest.mark.parametrize(
