@@ -64,8 +64,8 @@ def _towards(found: Forecast, needed: Needed, usd_per_label: float | None) -> Ad
     if needed.low is None:
         return Advice(
             f"{_score(needed.target)} is out of reach for {found.strategy} with up to {found.furthest:,} training "
-            f"examples (90%): it is forecast at {_score(last.median)} there (80%: {_score(last.low)} to "
-            f"{_score(last.high)}). Another strategy or model is the better next step.",
+            f"examples (90%): it is forecast at {last.median:.2f} there (80%: {last.low:.2f} to "
+            f"{last.high:.2f}). Another strategy or model is the better next step.",
             None,
         )
     step = min(max(needed.low - available, SMALLEST_STEP * available), LARGEST_STEP * available)
