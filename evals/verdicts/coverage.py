@@ -214,11 +214,8 @@ def text(result: Json) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Judge the intervals and tests of macro-F1.")
+    parser = written_results.arguments("Judge the intervals and tests of macro-F1.", name=NAME, seed=SEED)
     parser.add_argument("--worlds", type=int, default=5, help="worlds of each kind, number of labels and size")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default=NAME, help="the name of the result")
     return parser.parse_args()
 
 

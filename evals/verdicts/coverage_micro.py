@@ -210,11 +210,8 @@ def text(result: Json) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Judge the intervals of micro-F1.")
+    parser = written_results.arguments("Judge the intervals of micro-F1.", name=NAME, seed=SEED)
     parser.add_argument("--samples", type=int, default=SAMPLES, help="samples of each cell")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default=NAME, help="the name of the result")
     return parser.parse_args()
 
 

@@ -264,12 +264,9 @@ def _metrics(found: Sequence[Decided]) -> list[Metric]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Judge the intervals of differences together.")
+    parser = written_results.arguments("Judge the intervals of differences together.", name=NAME, seed=SEED)
     parser.add_argument("--worlds", type=int, default=2100, help="worlds scored by accuracy")
     parser.add_argument("--macro-f1-worlds", type=int, default=100, help="further worlds scored by macro-F1")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default=NAME, help="the name of the result")
     return parser.parse_args()
 
 

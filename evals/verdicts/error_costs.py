@@ -4,7 +4,6 @@ Worlds as in the README beside this file, each with a known cost of one error. E
 that it is the same whatever the number of workers.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -69,11 +68,10 @@ class Outcome:
 
 def main() -> int:
     """Judge all worlds and write the result."""
-    parser = argparse.ArgumentParser(description="Judge the choice by expected total cost where the truth is known.")
+    parser = written_results.arguments(
+        "Judge the choice by expected total cost where the truth is known.", name=NAME, seed=SEED
+    )
     parser.add_argument("--worlds", type=int, default=WORLDS)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default=NAME, help="the name of the result")
     options = parser.parse_args()
     start = time.perf_counter()
     seeds = [(options.seed, number) for number in range(options.worlds)]

@@ -375,11 +375,8 @@ def text(result: Json) -> str:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Judge what is promised about answers without a person.")
+    parser = written_results.arguments("Judge what is promised about answers without a person.", name=NAME, seed=SEED)
     parser.add_argument("--tasks", type=int, default=400, help="tasks of each kind")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default=NAME, help="the name of the result")
     return parser.parse_args()
 
 

@@ -118,12 +118,9 @@ def _design(options: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Judge the verdict in worlds whose truth is known.")
+    parser = written_results.arguments("Judge the verdict in worlds whose truth is known.", name="verdicts", seed=SEED)
     parser.add_argument("--worlds", type=int, default=2400, help="worlds scored by accuracy")
     parser.add_argument("--macro-f1-worlds", type=int, default=240, help="further worlds scored by macro-F1")
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--name", default="verdicts", help="the name of the result")
     return parser.parse_args()
 
 

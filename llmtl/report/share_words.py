@@ -130,13 +130,13 @@ def no_sure_llm(case: Told) -> tuple[str, str]:
     barred = [item.name for item in others if item.broken]
     silent = [item.name for item in others if not item.broken]
     parts = [f"{listed(barred)} excluded by the constraints"] if barred else []
-    parts += [f"{listed(silent)} without a word on how sure"] if silent else []
+    parts += [f"{listed(silent)} gave no confidence"] if silent else []
     why = f"could be chosen ({'; '.join(parts)})" if parts else "was measured"
     return "", f"Use {decision.winner}: no language-model strategy {why}. {_promise(decision, decision.winner)}"
 
 
 def shares_open(case: Told) -> tuple[str, str]:
-    """Give the reason where test does not show to whom more can be left."""
+    """Give the reason where test does not show which of two strategies more can be left to."""
     decision, evidence = case.decision, share_evidence_of(case.decision)
     a, b = decision.hangs_on[0]
     return "Too close to call: ", (
