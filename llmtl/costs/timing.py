@@ -1,7 +1,8 @@
 """How exactly a cost is known: the noise of the clock that it rests on.
 
-The seconds of a request come from one pass over a split, in parts that were timed one by one. How much the parts differ
-says how far another pass would lie from this one. What is paid by the token, or stated by somebody, has no such noise.
+The seconds of a request come from several passes over a split where these are quick, else from one, in parts that were
+timed one by one. How much they differ says how far another measurement would lie from this one. What is paid by the
+token, or stated by somebody, has no such noise.
 
 Not covered: prices that change, and what differs between one machine and another.
 """
@@ -26,7 +27,7 @@ class TimedUsage(Usage, Protocol):
 
     @property
     def timings(self) -> tuple[tuple[int, float], ...]:
-        """Parts of `seconds` in order: requests and seconds of each."""
+        """Parts of `seconds` in order, or several passes: requests and seconds of each."""
 
 
 def cost_noise(used: TimedUsage) -> float:

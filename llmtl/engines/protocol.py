@@ -84,6 +84,10 @@ class Engine(Protocol):
         """Where the model runs: `cpu` or `cuda`."""
 
     @property
+    def remembers(self) -> bool:
+        """Whether a prompt that was read before takes less time than a new one, beyond the part that prompts share."""
+
+    @property
     def context_length(self) -> int:
         """The most tokens that prompt and answer may have together."""
 

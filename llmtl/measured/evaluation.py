@@ -28,10 +28,11 @@ class Evaluation:
     or `hosted`, and `devices` on how many of them. `seconds` is the wall time of scoring all examples together, from
     which throughput follows; `p50_ms` and `p95_ms` are single-request latencies (one input at a time, warm prefix
     cache). `fitting_tokens` is what a provider was paid for while fitting, `stated` what prediction files say that it
-    costs. `timings` are the parts of `seconds` in order: examples and seconds of each, from which follows how exactly
-    those are known. Seconds, latency, training and memory are None where nobody measured them: in prediction files made
-    elsewhere. `model` names the language model that it ran on; it is empty where there is none, or nobody said.
-    `latencies_ms` are the single requests behind the two latencies, empty in runs of earlier versions.
+    costs. `timings` are the parts of `seconds` in order, or several passes of which they are the mean: examples and
+    seconds of each, from which follows how exactly those are known. Seconds, latency, training and memory are None
+    where nobody measured them: in prediction files made elsewhere. `model` names the language model that it ran on; it
+    is empty where there is none, or nobody said. `latencies_ms` are the single requests behind the two latencies, empty
+    in runs of earlier versions.
 
     Of a strategy that was composed of others `members` is what each of them used, cheapest first: what it costs is
     their sum, and `seconds`, `device` and tokens are for a reader.

@@ -113,6 +113,7 @@ class Bench:
             stated=fitted.stated,
             model=self._model(strategy),
             draw=draw_of(strategy.facts, predictor.served()),
+            remembers=self._remembers(strategy),
         )
         evaluation = evaluate(
             subject,
@@ -134,6 +135,16 @@ class Bench:
 
     def _examples(self, split: str) -> tuple[Example, ...]:
         return self.split.dev if split == "dev" else self.split.test
+
+    def _remembers(self, strategy: AnyStrategy) -> bool:
+        """Say whether an input that was predicted before takes less time than a new one."""
+        match strategy.facts.runs:
+            case Runs.PROVIDER:
+                return True
+            case Runs.NOTHING:
+                return False
+            case Runs.BASE_MODEL:
+                return self.prepared.engines.load().remembers
 
     def _device(self, strategy: AnyStrategy) -> str:
         match strategy.facts.runs:

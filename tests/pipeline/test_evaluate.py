@@ -1,10 +1,12 @@
 """Evaluating tasks of every kind: scores, failures and tokens."""
 
+import pytest
+
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
-from llmtl.pipeline.evaluate import Subject, evaluate
+from llmtl.pipeline.evaluate import PASSES, Subject, evaluate
 from llmtl.strategy import Prediction, Role
 from llmtl.task import Example, Task
 
@@ -14,6 +16,17 @@ REFERENCES = {
     EXTRACTION: ['[{"type": "a", "text": "t", "start": 0, "end": 1}]', "[]", "[]"],
     GENERATION: ["one two three four", "five six seven eight", "nine ten eleven twelve"],
 }
+
+
+class Counting:
+    """Answers `a` and notes how many texts each call had."""
+
+    def __init__(self):
+        self.calls = []
+
+    def predict(self, texts, *, advance=None):
+        self.calls.append(len(texts))
+        return [Prediction(str(n), "a") for n in range(len(texts))]
 
 
 class Fixed:
@@ -55,3 +68,18 @@ def test_every_kind_is_scored_in_all_its_metrics_and_a_failure_is_an_error():
             assert failing.scores[metric].value < whole.scores[metric].value == 1
             measure = failing.measure(metric)
             assert measure.value(measure.counts(failing.answers).sum(axis=0)) == failing.scores[metric].value
+
+
+def test_a_quick_pass_over_dev_is_timed_several_times_unless_inputs_are_remembered():
+    task = Task("t", ("a", "b"), metric=CLASSIFICATION.metrics[0], kind=CLASSIFICATION)
+    examples = [Example(f"x{n}", f"text {n}", "a") for n in range(30)]
+    passes, made = {}, {}
+    for split, remembers in (("dev", False), ("dev", True), ("test", False)):
+        predictor = Counting()
+        subject = Subject("s", Role.PROMPTING, predictor, "cpu", 0.0, remembers=remembers)
+        made[split, remembers] = evaluate(subject, task, examples, split=split)
+        passes[split, remembers] = predictor.calls.count(30)
+    assert passes == {("dev", False): 1 + PASSES, ("dev", True): 1, ("test", False): 1}
+    timed = made["dev", False]
+    assert [n for n, _ in timed.timings] == [30] * PASSES
+    assert timed.seconds == pytest.approx(sum(seconds for _, seconds in timed.timings) / PASSES)

@@ -32,6 +32,7 @@ class OpenAIEngine:
     """A hosted model; implements `llmtl.engines.Engine`."""
 
     name = "openai"
+    remembers = True
     device = "hosted"
     chat_template: str | None = "hosted"
     bos = ""

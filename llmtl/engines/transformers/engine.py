@@ -47,6 +47,7 @@ class TransformersEngine:
     """
 
     name = "transformers"
+    remembers = False
 
     def __init__(self, model: PreTrainedModel, tokenizer: Any, *, token_budget: int | None = None) -> None:
         self._model: PreTrainedModel | None = model

@@ -32,6 +32,7 @@ class VllmEngine:
     """A LLaMA- or Mistral-family model run by vLLM; implements `llmtl.engines.Engine`. One lives at a time."""
 
     name = "vllm"
+    remembers = True
 
     def __init__(self, llm: Any, tokenizer: Any, *, adapter: Any = None) -> None:
         self._llm = llm
