@@ -1,11 +1,11 @@
-"""The sections of a recipe that options of `llmtl run` mirror: model and budget. Reading this file takes no time.
+"""The sections of a recipe that options of `llmtl run` mirror: model, encoder, budget. Reading this file takes no time.
 
 Not covered: the whole recipe (`llmtl.settings`).
 """
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from llmtl.engines.protocol import Dtype
 
@@ -33,6 +33,32 @@ class ModelConfig(BaseModel):
         "float32 on a CPU, where bfloat16 was 1.4 to 1.6 times as fast but changed up to 5% of the labels. Fine-tuning "
         "computes in bfloat16 on a GPU and in float32 on a CPU either way.",
     )
+
+
+def _or_its_name(schema: dict[str, Any]) -> None:
+    """Let a schema allow the name alone, too."""
+    whole = dict(schema)
+    schema.clear()
+    schema.update(title=whole.pop("title"), description=whole.pop("description"), anyOf=[whole, {"type": "string"}])
+
+
+class EncoderConfig(BaseModel):
+    """Which encoder the strategies use that need one; the name alone stands for the whole section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_its_name)
+
+    name: str = Field(
+        default="minilm",
+        min_length=1,
+        description="A Hub name or folder of a sentence-transformers model or another encoder, or minilm "
+        "(all-MiniLM-L6-v2).",
+    )
+    revision: str | None = Field(default=None, description="The Hub revision (branch, tag or commit).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
 
 
 class BudgetConfig(BaseModel):

@@ -19,7 +19,7 @@ from llmtl.judging import JudgeConfig
 from llmtl.kinds.table import kind_names
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
-from llmtl.sections import BudgetConfig, ModelConfig
+from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
 from llmtl.store import STEPS
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, kept
 from llmtl.strategy import Curve
@@ -37,6 +37,10 @@ class Recipe(BaseModel):
     name: str = Field(pattern=NAME_PATTERN, description="The recipe's name, and by default the run folder's.")
     data: DataConfig = Field(description="Where the labelled examples are and how they are split.")
     model: ModelConfig = Field(description="The pre-trained model.")
+    encoder: EncoderConfig | None = Field(
+        default=EncoderConfig(),
+        description="The encoder, by its name alone or as a section; null measures no strategy that needs one.",
+    )
     task: TaskConfig = Field(default=TaskConfig(), description="What to predict.")
     strategies: StrategiesConfig = Field(default=StrategiesConfig(), description="Which strategies to measure.")
     decision: DecisionConfig = Field(default=DecisionConfig(), description="Margin, error rates and constraints.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cas
 from pydantic import BaseModel, ConfigDict
 
 from llmtl.costs import PriceConfig
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.openai.config import HostedModel
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.findings import FitFinding
@@ -127,8 +128,9 @@ class FitContext:
     by the caller, so strategies never close them; one that needs the memory for itself calls `release_engines`, after
     which engines loaded before are unusable. `folder` is the strategy's own and exists. `device` is what fitting may
     compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections that the strategy's facts say
-    it reads, by strategy. `earlier` is what the first fit found where this is another draw (`Facts.draw`): what does
-    not depend on the draw, such as the wording of a prompt, may be taken from it and need not be searched again.
+    it reads, by strategy. `encoder` says which encoder to use, None for none. `earlier` is what the first fit found
+    where this is another draw (`Facts.draw`): what does not depend on the draw, such as the wording of a prompt, may be
+    taken from it and need not be searched again.
     """
 
     task: Task
@@ -146,6 +148,7 @@ class FitContext:
     devices: int = 1
     others: Mapping[str, BaseModel] = field(default_factory=dict)
     earlier: tuple[FitFinding, ...] = ()
+    encoder: EncoderSource | None = None
 
 
 class Retrieval(StrEnum):
@@ -193,11 +196,13 @@ class PromptServed:
 class LocalServed:
     """Served by llmtl's own server, in its process: it loads what `Predictor.save` wrote.
 
-    `needs_base_model` says that the base model is loaded beside it by the transformers engine, `one_at_a_time` that
-    only one thread may predict at once. `memory_gib` is what it takes beside the base model.
+    `needs_base_model` says that the base model is loaded beside it by the transformers engine, `needs_encoder` that
+    the context's encoder is, as it is: a bundle holds a copy. `one_at_a_time` says that only one thread may predict at
+    once. `memory_gib` is what it takes beside the base model.
     """
 
     needs_base_model: bool = False
+    needs_encoder: bool = False
     one_at_a_time: bool = False
     memory_gib: float = 0.0
 
@@ -259,6 +264,7 @@ class Runs(StrEnum):
     """What a strategy needs to predict, beside what it learned."""
 
     NOTHING = "nothing"
+    ENCODER = "encoder"
     BASE_MODEL = "base model"
     PROVIDER = "provider"  # a model at an endpoint, mostly on another machine
 
@@ -289,6 +295,7 @@ class Facts:
     races: whether it may be dropped on a part of dev; false where scoring costs next to nothing, and where taking turns
         with another model would cost more than it saves.
     curve: where its learning curve is measured by default.
+    uses_encoder: whether it looks at the context's encoder where there is one, beside what it runs on.
     plain_prompt: whether it asks the model with an instruction alone: what every choice is compared with.
     usual_baseline: whether it is the baseline to add first, where a task has none.
     reads: the strategies whose sections of the recipe it reads, too.
@@ -314,6 +321,7 @@ class Facts:
     redraw: float = 1.0
     races: bool = False
     curve: Curve = Curve.NOWHERE
+    uses_encoder: bool = False
     plain_prompt: bool = False
     usual_baseline: bool = False
     reads: tuple[str, ...] = ()
@@ -323,6 +331,11 @@ class Facts:
     def serves(self, kind: Kind) -> bool:
         """Say whether it solves tasks of a kind."""
         return self.answers is None or kind.shape in self.answers
+
+    @property
+    def looks_at_encoder(self) -> bool:
+        """Say whether what it does depends on which encoder the context has."""
+        return self.runs is Runs.ENCODER or self.uses_encoder
 
     @property
     def quick_to_fit(self) -> bool:

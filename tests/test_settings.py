@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from llmtl.errors import MissingFileError, RecipeError
-from llmtl.settings import load_recipe, recipe_for_data
+from llmtl.recipe import json_schema
+from llmtl.sections import EncoderConfig
+from llmtl.settings import Recipe, load_recipe, recipe_for_data
 
 
 def write(folder: Path, text: str) -> Path:
@@ -27,6 +31,22 @@ def test_overrides_reach_every_section(tmp_path: Path):
     write(tmp_path, "name: a\ndata: {path: rows.csv}\nmodel: {name: pocket-llama}\n")
     recipe = load_recipe(tmp_path, ["strategies.qlora.rank=4", "decision.margin=0.05", "seed=3"])
     assert (recipe.strategies.qlora.rank, recipe.decision.margin, recipe.seed) == (4, 0.05, 3)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("", EncoderConfig(name="minilm")),
+        ("encoder: null\n", None),
+        ("encoder: ours\n", EncoderConfig(name="ours")),
+        ("encoder: {name: ours, revision: v1}\n", EncoderConfig(name="ours", revision="v1")),
+    ],
+)
+def test_an_encoder_is_named_by_its_name_alone_or_left_out(tmp_path: Path, written: str, read: EncoderConfig | None):
+    write(tmp_path, f"name: a\ndata: {{path: rows.csv}}\nmodel: {{name: pocket-llama}}\n{written}")
+    assert load_recipe(tmp_path).encoder == read
+    document = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    jsonschema.validate(document, json_schema(Recipe))
 
 
 def test_a_recipe_without_sections_names_what_is_missing(tmp_path: Path):

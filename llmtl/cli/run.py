@@ -9,13 +9,14 @@ from llmtl.errors import InputError
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    from llmtl.sections import BudgetConfig, ModelConfig
+    from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
 
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("overrides", nargs="*", metavar="KEY.SUB=VALUE", help="recipe values to replace")
     parser.add_argument("--text", metavar="COLUMN", help="the column with the inputs")
     parser.add_argument("--label", metavar="COLUMN", help="the column with the labels")
     add_mirrored(parser, ModelConfig, "name", flag="--model", metavar="M")
+    add_mirrored(parser, EncoderConfig, "name", flag="--encoder", metavar="E")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NAME)")
     add_mirrored(parser, BudgetConfig, "minutes", flag="--budget-minutes")
 
@@ -28,6 +29,8 @@ def _run(options: argparse.Namespace) -> int:
     overrides = list(options.overrides)
     if options.budget_minutes is not None:
         overrides.append(f"budget.minutes={options.budget_minutes}")
+    if options.encoder is not None:
+        overrides.append(f"encoder={options.encoder}")
     console = Console()
     with TerminalProgress(console) as progress:
         from llmtl.pipeline import run

@@ -19,7 +19,7 @@ from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.evaluate import Pass, Subject, evaluate
 from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
 from llmtl.pipeline.ledger_entries import fitting_entry, scoring_entry
-from llmtl.pipeline.models import identity
+from llmtl.pipeline.models import encoder_identity, identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
 from llmtl.progress import Progress
@@ -141,7 +141,7 @@ class Bench:
         match strategy.facts.runs:
             case Runs.PROVIDER:
                 return True
-            case Runs.NOTHING:
+            case Runs.NOTHING | Runs.ENCODER:
                 return False
             case Runs.BASE_MODEL:
                 return self.prepared.engines.load().remembers
@@ -152,16 +152,20 @@ class Bench:
                 return "hosted"
             case Runs.NOTHING:
                 return "cpu"
+            case Runs.ENCODER:
+                return _device()
             case Runs.BASE_MODEL:
                 return self.prepared.engines.load().device
 
     def _model(self, strategy: AnyStrategy) -> str:
-        """Name the language model that a strategy runs on; empty for none."""
+        """Name the language model or the encoder that a strategy runs on; empty for none."""
         match strategy.facts.runs:
             case Runs.PROVIDER:
                 return strategy.config.model or ""
             case Runs.NOTHING:
                 return ""
+            case Runs.ENCODER:
+                return self.prepared.encoder.name if self.prepared.encoder else ""
             case Runs.BASE_MODEL:
                 return self.prepared.recipe.model.name
 
@@ -174,7 +178,7 @@ class Bench:
             model=self.prepared.source,
             load_engine=self.prepared.engines.load,
             release_engines=self.prepared.engines.release,
-            device="cuda" if inspect().gpus else "cpu",
+            device=_device(),
             others=self.prepared.recipe.strategies.others(strategy.name),
             folder=folder,
             seed=self.prepared.recipe.seed,
@@ -182,6 +186,7 @@ class Bench:
             prices=self.prepared.recipe.prices,
             progress=self.progress,
             earlier=self.first.fit(strategy).findings if self.first else (),
+            encoder=self.prepared.encoder,
         )
 
     def _fit_depends_on(self, strategy: AnyStrategy) -> dict[str, Any]:
@@ -190,6 +195,7 @@ class Bench:
         others = {
             name: section.model_dump(mode="json") for name, section in recipe.strategies.others(strategy.name).items()
         }
+        encoder = self.prepared.encoder if strategy.facts.looks_at_encoder else None
         return {
             "llmtl": __version__,
             "strategy": strategy.name,
@@ -201,8 +207,13 @@ class Bench:
             "model": identity(recipe.model, self.prepared.source) if uses_model else None,
             "budget": self.plan.fit_seconds(strategy.name) if self.plan else None,
             "seed": recipe.seed,
+            **({"encoder": encoder_identity(encoder)} if encoder else {}),
             **({"earlier": self.first.fit_folder(strategy).name} if self.first else {}),
         }
+
+
+def _device() -> str:
+    return "cuda" if inspect().gpus else "cpu"
 
 
 def draw_of(facts: Facts, served: Served) -> Draw:

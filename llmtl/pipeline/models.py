@@ -1,4 +1,4 @@
-"""Loaded engines, shared by the strategies of a run, and what identifies a checkpoint.
+"""Loaded engines, shared by the strategies of a run, and what identifies a checkpoint or an encoder.
 
 Not covered: loading itself (`llmtl.engines`).
 """
@@ -12,10 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import Engine, ModelSource
 from llmtl.packages import LOCAL, require
 from llmtl.pocket import resolve
-from llmtl.sections import EngineChoice, ModelConfig
+from llmtl.sections import EncoderConfig, EngineChoice, ModelConfig
 
 HASH_UP_TO_BYTES = 200 * 2**20
 """Weights larger than this are identified by name and size: hashing 16 GB would take longer than scoring."""
@@ -36,9 +37,27 @@ def identity(config: ModelConfig, source: ModelSource) -> dict[str, Any]:
         found["dtype"] = config.dtype
     folder = Path(source.name)
     if folder.is_dir():
-        names = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")])
-        found["files"] = {path.name: _mark(path) for path in names}
+        found["files"] = _marks(folder)
     return found
+
+
+def encoder_source_of(config: EncoderConfig | None) -> EncoderSource | None:
+    """Say which encoder the recipe names; None for none."""
+    return None if config is None else EncoderSource(config.name, config.revision)
+
+
+def encoder_identity(source: EncoderSource) -> dict[str, Any]:
+    """Tell an encoder from others, as `identity` does a checkpoint."""
+    found: dict[str, Any] = {"name": source.name, "revision": source.revision}
+    folder = Path(source.name)
+    if folder.is_dir():
+        found["files"] = _marks(folder)
+    return found
+
+
+def _marks(folder: Path) -> dict[str, str]:
+    names = sorted([*folder.glob("*.safetensors"), *folder.glob("*.json"), *folder.glob("*.jinja")])
+    return {path.name: _mark(path) for path in names}
 
 
 def _mark(path: Path) -> str:

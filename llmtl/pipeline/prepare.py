@@ -12,12 +12,13 @@ from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning, fingerprint, load_examples, split_examples, without_rare_labels
 from llmtl.data.unknown import load_unknown
 from llmtl.decision.expected_cost import check_error_costs
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError
 from llmtl.hardware import Hardware, inspect
 from llmtl.packages import LOCAL, require
-from llmtl.pipeline.models import EngineCache, source_of
+from llmtl.pipeline.models import EngineCache, encoder_source_of, source_of
 from llmtl.progress import Progress
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
@@ -40,6 +41,7 @@ class Prepared:
     engines: EngineCache
     fingerprint: str
     unknown: tuple[Example, ...] = ()
+    encoder: EncoderSource | None = None
 
     @property
     def needs_model(self) -> bool:
@@ -49,7 +51,7 @@ class Prepared:
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     """Return the checked start of a run; raises `InputError` kin for anything the user has to fix first."""
-    strategies = build(recipe.strategies, recipe.task.kind)
+    strategies = build(recipe.strategies, recipe.task.kind, has_encoder=recipe.encoder is not None)
     _require_packages(recipe, strategies)
     progress.say(f"Reading {recipe.data.path}")
     loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind)
@@ -69,6 +71,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         engines=engines,
         fingerprint=fingerprint((*split.train, *split.dev, *split.test)),
         unknown=load_unknown(recipe.data),
+        encoder=encoder_source_of(recipe.encoder),
     )
     if prepared.needs_model:
         inspect_checkpoint(source.name, source.revision)

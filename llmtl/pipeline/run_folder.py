@@ -14,7 +14,7 @@ from llmtl.findings import CascadeTrace, finding
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.fits import load_fit, read_fit
-from llmtl.pipeline.models import EngineCache, source_of
+from llmtl.pipeline.models import EngineCache, encoder_source_of, source_of
 from llmtl.pipeline.run_format import (
     RECIPE,
     RunIndex,
@@ -120,6 +120,7 @@ class Run:
             seed=self.recipe.seed,
             prices=self.recipe.prices,
             others=self.recipe.strategies.others(strategy.name),
+            encoder=encoder_source_of(self.recipe.encoder),
         )
 
     @cached_property

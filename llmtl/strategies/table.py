@@ -197,11 +197,13 @@ def kept(section: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return known
 
 
-def build(config: StrategiesConfig, kind: Kind = CLASSIFICATION) -> tuple[AnyStrategy, ...]:
+def build(
+    config: StrategiesConfig, kind: Kind = CLASSIFICATION, *, has_encoder: bool = True
+) -> tuple[AnyStrategy, ...]:
     """Make the strategies that `config` runs, cheapest first whatever order they are listed in.
 
-    Without a list those that do not serve the kind of task are left out; raises `RecipeError` for one asked for by name
-    that does not.
+    Without a list those that do not serve the kind of task are left out and, where the recipe has no encoder, those
+    that need one; raises `RecipeError` for one of them that was asked for by name.
     """
     unfit = [name for name in config.run or () if not STRATEGIES[name].facts.serves(kind)]
     if unfit:
@@ -210,8 +212,13 @@ def build(config: StrategiesConfig, kind: Kind = CLASSIFICATION) -> tuple[AnyStr
             f"The strategy '{unfit[0]}' does not serve tasks of kind {kind.name}; take it out of 'strategies.run' "
             f"(valid here: {valid})."
         )
+    lacking = [] if has_encoder else [name for name, each in STRATEGIES.items() if each.facts.runs is Runs.ENCODER]
+    for name in config.run or ():
+        if name in lacking:
+            raise RecipeError(f"The strategy '{name}' needs an encoder; set encoder=minilm, a Hub name or a folder.")
     names = DEFAULT if config.run is None else config.run
-    return tuple(make(name, config) for name, each in STRATEGIES.items() if name in names and each.facts.serves(kind))
+    found = [name for name, each in STRATEGIES.items() if name in names and each.facts.serves(kind)]
+    return tuple(make(name, config) for name in found if name not in lacking)
 
 
 def _unknown(name: str) -> str:
