@@ -7,6 +7,7 @@
     patterns.py       what spans look like, learned from train
     word_features.py  what a conditional random field sees of a word
     words.py          words with their places, spans as tags
+    tagging.py        the best valid tags of words that were scored one by one
     grid.py           the best point of a grid on dev
 
 Not covered: the strategies (`llmtl.strategies`), trees, ensembles.

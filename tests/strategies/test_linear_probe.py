@@ -133,7 +133,7 @@ def test_it_chooses_label_sets_as_one_classifier_per_label_does(engine, make, pl
     task = Task("t", LABELS, "Route it.", MULTI_LABEL.metrics[0], kind=MULTI_LABEL)
     context = make(sets(60, "train"), sets(24, "dev"), task=task)
     fitted = LinearProbe(LinearProbeConfig(c=(0.1,))).fit(context)
-    choice = fitted.predictor.choice
+    choice = fitted.predictor.head.choice
     at = (choice["layer"], ("last", "mean").index(choice["position"]))
 
     def rows(given):
@@ -160,7 +160,7 @@ def test_it_is_saved_with_its_calibration_and_served_beside_the_base_model(make,
     assert fitted.predictor.served() == LocalServed(needs_base_model=True)
     fitted.predictor.save(tmp_path)
     loaded = LinearProbe().load(context, tmp_path)
-    assert loaded.calibration == fitted.predictor.calibration
+    assert loaded.head.calibration == fitted.predictor.head.calibration
     inputs = [each.input for each in examples(6, "new")]
     for mine, theirs in zip(loaded.predict(inputs), fitted.predictor.predict(inputs), strict=True):
         assert (mine.id, mine.answer) == (theirs.id, theirs.answer)
@@ -260,6 +260,6 @@ def test_label_sets_are_calibrated_and_kept_with_a_threshold_for_each_label(make
         LinearProbe().load(context, tmp_path).predict(inputs), fitted.predictor.predict(inputs), strict=True
     ):
         assert (mine.answer, mine.probabilities) == (theirs.answer, pytest.approx(theirs.probabilities))
-        thresholds = zip(theirs.probabilities.items(), fitted.predictor.choice["threshold"], strict=True)
+        thresholds = zip(theirs.probabilities.items(), fitted.predictor.head.choice["threshold"], strict=True)
         above = [label for (label, value), least in thresholds if value >= least]
         assert theirs.answer == write_labels(above, LABELS)

@@ -1,0 +1,7 @@
+"""Trained heads on the states of a frozen model: what strategies of the role `features` share.
+
+    prompt_states.py  the states of prompts, read in chunks and within a time limit
+    linear_head.py    a linear model on rows of numbers: chosen on dev, calibrated, kept
+
+Not covered: the strategies (`llmtl.strategies`), what gives the states (`llmtl.engines`, `llmtl.encoders`).
+"""
