@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = (
+    "tests.support.encoders",
     "tests.support.plain_contexts",
     "tests.support.prompt_contexts",
     "tests.support.training_jobs",

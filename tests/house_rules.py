@@ -15,8 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 LIBRARY = "llmtl"
 MOST_LINES, MOST_FUNCTION_LINES, MOST_PARAMETERS = 400, 50, 8
-SAME_MEANING = {"__init__.py", "__main__.py", "config.py", "table.py", "engine.py"}
-"""File names that mean the same thing in every folder: choices of a recipe, the list of a family, what runs models."""
+SAME_MEANING = {"__init__.py", "__main__.py", "config.py", "table.py", "engine.py", "checkpoint.py"}
+"""File names that mean the same thing in every folder: choices of a recipe, the list of a family, what runs models,
+what a checkpoint is before it is loaded."""
 COMMANDS = (LIBRARY, "cli")
 """Files there are named after the commands, and so like what the commands call."""
 

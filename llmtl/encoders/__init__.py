@@ -1,4 +1,8 @@
 """Encoders: bidirectional models that give vectors of texts, or tags of words.
 
-encoder_source: which encoder is meant. Not covered: language models (`llmtl.engines`), heads (`llmtl.strategies`).
+    encoder_source.py  which encoder is meant
+    checkpoint.py      what a checkpoint is, before it is loaded
+    sentence.py        one vector per text, however long
+
+Not covered: language models (`llmtl.engines`), the heads that strategies put on top.
 """

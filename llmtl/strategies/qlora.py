@@ -60,7 +60,7 @@ class TunedPredictor:
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Predict in order, one prediction per text; a text whose prompt does not fit the context is a failure."""
-        from llmtl.engines.transformers.quiet import quiet
+        from llmtl.quiet import quiet
 
         with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
             return self._prompted.predict(inputs, advance=advance)
@@ -112,8 +112,8 @@ class Qlora(Strategy[QloraConfig]):
         Raises `TrainingError` when no training example keeps its answer, or when even one example at a time exhausts
         the memory.
         """
-        from llmtl.engines.transformers.quiet import quiet
         from llmtl.prompting.fitted import answer_finding
+        from llmtl.quiet import quiet
 
         with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
             from llmtl.tuning.training import train

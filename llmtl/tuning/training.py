@@ -19,10 +19,10 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallba
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from llmtl.engines.transformers.quiet import own_randomness, quiet
 from llmtl.errors import TrainingError
 from llmtl.findings import TrainingPoint
 from llmtl.progress import Progress
+from llmtl.quiet import own_randomness, quiet
 from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.config import AdapterTrainingConfig
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32

@@ -44,7 +44,7 @@ def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: Pre
     """
     require("Merging an adapter", *LOCAL, "peft")
     from llmtl.engines.transformers.loading import load_model
-    from llmtl.engines.transformers.quiet import quiet
+    from llmtl.quiet import quiet
 
     with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
         from peft import PeftModel

@@ -1,6 +1,6 @@
 """Keep third-party libraries quiet, and the caller's random state as it was.
 
-Training reports only through `llmtl.progress`. Not covered: warnings, which stay visible.
+Training and loading report only through `llmtl.progress`. Not covered: warnings, which stay visible.
 """
 
 import logging
@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
-from transformers.utils import logging as transformers_logging
-
-_CHATTY = ("accelerate", "bitsandbytes", "peft", "trl")
+_CHATTY = ("accelerate", "bitsandbytes", "peft", "sentence_transformers", "trl")
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Let the training libraries log errors only and draw no bars while the context is open; put all back after it."""
+    from transformers.utils import logging as transformers_logging
+
     voice: Any = transformers_logging
     loggers = [logging.getLogger(name) for name in _CHATTY]
     levels = [logger.level for logger in loggers]
@@ -41,6 +39,9 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def own_randomness() -> Iterator[None]:
     """Leave the random states of Python, NumPy and torch as they were before the context (trainers seed them)."""
+    import numpy as np
+    import torch
+
     python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng():
         try:

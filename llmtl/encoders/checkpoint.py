@@ -1,0 +1,197 @@
+"""Inspect an encoder's checkpoint before any weight is loaded: what it is, how large, how much it reads at once.
+
+Accepts sentence-transformers folders, whatever model they are made of, and plain encoders (BERT, RoBERTa, ModernBERT,
+DeBERTa, Longformer and others that transformers has a masked-language form of), in safetensors. Code that a checkpoint
+brings along is never run. Not covered: language models (`llmtl.engines.checkpoint`), static embeddings, images.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.errors import ModelError
+from llmtl.packages import require
+from llmtl.quiet import quiet
+
+FEWEST_POSITIONS = 512
+"""Tokens read at once where neither the tokenizer nor the configuration says (relative positions)."""
+_LONGEST = 1_000_000
+"""A tokenizer that names no longest input writes a number far above this."""
+_OFFSET_TYPES = frozenset(
+    {"camembert", "data2vec-text", "ibert", "longformer", "luke", "mpnet", "xmod"}
+    | {"roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl"}
+)
+"""Their first positions are kept for padding: 514 positions hold 512 tokens."""
+_CURE = "give a sentence-transformers model or an encoder (BERT, RoBERTa, ModernBERT, ...), such as minilm"
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """An encoder that llmtl can load from the folder `path`.
+
+    `parameters` counts the stored weights, `context_length` the tokens it reads at once, special ones included.
+    `sentence_transformer` says that the folder tells how tokens become a vector; else their mean is taken.
+    """
+
+    path: Path
+    model_type: str
+    hidden_size: int
+    layers: int
+    parameters: int
+    context_length: int
+    sentence_transformer: bool
+
+
+def inspect_encoder(source: EncoderSource) -> EncoderInfo:
+    """Inspect the encoder that `source` names.
+
+    Raises `ModelError` for a missing folder, a language model that reads to the left only, a model of another kind,
+    quantised weights, and a checkpoint without safetensors or without a tokenizer.
+    """
+    folder, name = _folder(source), source.name
+    modules = _read_list(folder / "modules.json")
+    body = folder / _first_path(modules, name) if modules is not None else folder
+    config = _config(body, name)
+    if modules is None:
+        _check_bidirectional(config, name)
+    _check_weights(folder, body, modules or [], name)
+    return EncoderInfo(
+        path=folder,
+        model_type=str(config.model_type),
+        hidden_size=int(config.hidden_size),
+        layers=int(config.num_hidden_layers),
+        parameters=_count_parameters(body),
+        context_length=_context_length(config, body),
+        sentence_transformer=modules is not None,
+    )
+
+
+def _folder(source: EncoderSource) -> Path:
+    """Find the encoder's folder; raise `ModelError` if there is none."""
+    folder = Path(source.name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelError(f"The encoder '{source.name}' is a file; give the folder that holds the checkpoint.")
+    raise ModelError(f"The encoder folder '{source.name}' does not exist; check the path.")
+
+
+def _first_path(modules: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Say where the model of a sentence-transformers folder lies; raise `ModelError` where there is none."""
+    first = modules[0] if modules else {}
+    if not str(first.get("type", "")).startswith("sentence_transformers.") or "Transformer" not in first["type"]:
+        raise ModelError(
+            f"The encoder '{name}' begins with {first.get('type', 'nothing')} where a transformer is needed; {_CURE}."
+        )
+    return str(first.get("path", ""))
+
+
+def _config(body: Path, name: str) -> Any:
+    """Read the configuration; raise `ModelError` where it is missing, unknown, or that of quantised weights."""
+    require("An encoder", "sentence_transformers")
+    from transformers import AutoConfig
+
+    if not (body / "config.json").is_file():
+        hint = " (it looks like a LoRA adapter)" if (body / "adapter_config.json").exists() else ""
+        raise ModelError(f"The encoder '{name}' has no config.json{hint}; give the folder of a whole checkpoint.")
+    try:
+        with quiet():
+            config = AutoConfig.from_pretrained(body, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"The config.json of the encoder '{name}' is not one that llmtl can read; {_CURE}.") from error
+    quantised = (getattr(config, "quantization_config", None) or {}).get("quant_method")
+    if quantised:
+        raise ModelError(f"The encoder '{name}' is stored quantised ({quantised}); give its unquantised original.")
+    return config
+
+
+def _check_bidirectional(config: Any, name: str) -> None:
+    """Raise `ModelError` unless every token of the model sees all others: its type has a masked-language form."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
+
+    kind = str(config.model_type)
+    if kind in MASKED and not config.is_encoder_decoder and not getattr(config, "is_decoder", False):
+        return
+    if kind in CAUSAL and not config.is_encoder_decoder:
+        raise ModelError(
+            f"'{name}' is a language model that reads to the left only ('{kind}'), not an encoder; {_CURE}."
+        )
+    raise ModelError(f"The model '{name}' is of type '{kind}', which llmtl cannot use as an encoder; {_CURE}.")
+
+
+def _check_weights(folder: Path, body: Path, modules: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Raise `ModelError` where weights are missing, or in a form that could run code, or there is no tokenizer."""
+    others = [folder / str(each.get("path") or ".") for each in modules[1:]]
+    pickled = [each for each in others if any(each.glob("*.bin")) and not any(each.glob("*.safetensors"))]
+    if not any(body.glob("*.safetensors")) or any(each != folder for each in pickled):
+        raise ModelError(
+            f"The encoder '{name}' has no *.safetensors weights (pickled .bin files are not loaded, they can run code)"
+            "; convert it with save_pretrained, or give a revision that has them."
+        )
+    tokenizers = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
+    if not any((each / file).is_file() for each in (body, folder) for file in tokenizers):
+        raise ModelError(f"The encoder '{name}' has no tokenizer; save the tokenizer into the same folder.")
+
+
+def _count_parameters(body: Path) -> int:
+    """Count the stored weights from the files' heads."""
+    from safetensors import SafetensorError, safe_open
+
+    total = 0
+    for path in sorted(body.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                keys = list(file.keys())
+                shapes = [file.get_slice(key).get_shape() for key in keys]
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"'{path}' is damaged; download the encoder again.") from error
+        total += sum(_cells(shape) for shape in shapes)
+    return total
+
+
+def _cells(shape: Sequence[int]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count
+
+
+def _context_length(config: Any, body: Path) -> int:
+    """Say how many tokens are read at once: the least of what the folder, the tokenizer and the positions allow."""
+    given = [
+        (_read_object(body / "sentence_bert_config.json") or {}).get("max_seq_length"),
+        (_read_object(body / "tokenizer_config.json") or {}).get("model_max_length"),
+        _positions(config),
+    ]
+    known = [int(each) for each in given if isinstance(each, int | float) and 0 < each < _LONGEST]
+    return min(known, default=FEWEST_POSITIONS)
+
+
+def _positions(config: Any) -> int | None:
+    """Say how many tokens have a position; None where positions are relative and nothing is said."""
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions is None or config.model_type not in _OFFSET_TYPES:
+        return positions
+    return int(positions) - 1 - int(config.pad_token_id or 0)
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    loaded = _read(path)
+    return loaded if isinstance(loaded, dict) else None
+
+
+def _read_list(path: Path) -> list[dict[str, Any]] | None:
+    loaded = _read(path)
+    return loaded if isinstance(loaded, list) else None
+
+
+def _read(path: Path) -> Any:
+    """Read JSON; None if the file is missing or damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

