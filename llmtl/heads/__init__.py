@@ -2,6 +2,8 @@
 
     prompt_states.py  the states of prompts, read in chunks and within a time limit
     linear_head.py    a linear model on rows of numbers: chosen on dev, calibrated, kept
+    word_states.py    the states of the words of inputs
+    word_head.py      a linear head on them, for spans
 
 Not covered: the strategies (`llmtl.strategies`), what gives the states (`llmtl.engines`, `llmtl.encoders`).
 """

@@ -4,7 +4,8 @@ After Alain & Bengio (2017), "Understanding intermediate layers using linear cla
 prompt of zero-shot with the task's own instruction, and writes nothing. Layer, position and regularisation are chosen
 on dev; states of all layers are held in float16, in memory and only while fitting. Labels' probabilities get vector
 scaling, and those of label sets the same for each label, fitted on dev where cross-validation says that it helps. The
-threshold of label sets is chosen on dev. Not covered: engines that give the last layer only, such as vLLM.
+threshold of label sets is chosen on dev. Spans are found by the states of words (`llmtl.heads.word_head`). Not
+covered: engines that give the last layer only, such as vLLM.
 """
 
 from collections.abc import Iterator, Sequence
@@ -107,7 +108,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         name="linear-probe",
         role=Role.FEATURES,
         served=LocalServed,
-        answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS}),
+        answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS, AnswerShape.SPANS}),
         runs=Runs.BASE_MODEL,
         fit_weight=1.5,
         prompts=1,
@@ -124,13 +125,23 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         Raises `DataError` without training examples, and `ContextLengthError` where the engine gives no states or a
         dev prompt does not fit.
         """
+        from llmtl.heads.word_head import fit_words
+
+        strengths = sorted(set(self.config.c))
+        if context.task.kind.shape is AnswerShape.SPANS:
+            tagger, trace = fit_words(context, name=self.name, most_layers=self.config.layers, strengths=strengths)
+            return Fitted(tagger, (trace,))
+        return self._fit_labels(context, strengths)
+
+    def _fit_labels(self, context: FitContext, strengths: Sequence[float]) -> Fitted:
+        """Fit heads for one label, or for each label, at every layer and position."""
         import numpy as np
 
         from llmtl.classical.grid import best_on_dev
         from llmtl.heads.linear_head import calibrated, in_time
         from llmtl.heads.prompt_states import PromptReader, read_all, spread_layers
 
-        start, strengths = perf_counter(), sorted(set(self.config.c))
+        start = perf_counter()
         reader = PromptReader(context)
         dev = np.concatenate(read_all(reader.read, context.dev, context, name=self.name, room=reader.room()))
         known, states = self._train_states(reader, context, start)
@@ -145,7 +156,10 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         """Load choice, calibration and weights."""
         from llmtl.heads.linear_head import LinearHead
         from llmtl.heads.prompt_states import PromptReader
+        from llmtl.heads.word_head import load_words
 
+        if context.task.kind.shape is AnswerShape.SPANS:
+            return load_words(context, folder)
         return LinearProbePredictor(PromptReader(context), LinearHead.read(context.task, folder))
 
     def _train_states(self, reader: "PromptReader", context: FitContext, start: float) -> tuple[list[Example], Any]:

@@ -100,22 +100,40 @@ class TreeForward:
         The first of the two is the suffix's last token, the second the mean of its tokens from its place in `starts`
         on. Suffixes lie end to end as in `edge_logits`.
         """
+        found, first = [], 0
+        layers = torch.cat(self._every_layer(prefix, suffixes))  # layers times (1, Q, width) -> (layers, Q, width)
+        for suffix, start in zip(suffixes, starts, strict=True):
+            last = first + len(suffix)
+            mean = layers[:, first + start : last].float().mean(dim=1)
+            found.append(_halved(torch.stack([layers[:, last - 1].float(), mean], dim=1)))  # (layers, 2, width)
+            first = last
+        return found
+
+    @torch.inference_mode()
+    def states_at(
+        self,
+        prefix: Prefix,
+        suffixes: Sequence[Sequence[int]],
+        places: Sequence[Sequence[int]],
+        layers: Sequence[int],
+    ) -> list[NDArray[np.float16]]:
+        """Take the hidden states of some layers at `places` of each suffix, (places, layers, width)."""
+        every = self._every_layer(prefix, suffixes)
+        found, first = [], 0
+        for suffix, wanted in zip(suffixes, places, strict=True):
+            at = torch.tensor([first + place for place in wanted], dtype=torch.long, device=self._device)
+            found.append(_halved(torch.stack([every[layer][0, at].float() for layer in layers], dim=1)))
+            first += len(suffix)
+        return found
+
+    def _every_layer(self, prefix: Prefix, suffixes: Sequence[Sequence[int]]) -> tuple[Tensor, ...]:
+        """Compute the states of suffixes laid end to end, (1, Q, width) for each layer, the embeddings first."""
         lengths = torch.tensor([len(suffix) for suffix in suffixes], device=self._device)
         ids = torch.tensor([[token for suffix in suffixes for token in suffix]], device=self._device)  # (1, Q)
         positions, mask = self._layout(len(prefix.ids), lengths, _NO_TREE)
         cache = DynamicCache(prefix.layers or None)
         output = self._call(ids, positions[None], mask[None], cache, every_layer=True)
-        layers = torch.cat(output.hidden_states)  # layers times (1, Q, width) -> (layers, Q, width)
-        found, first = [], 0
-        for suffix, start in zip(suffixes, starts, strict=True):
-            last = first + len(suffix)
-            mean = layers[:, first + start : last].float().mean(dim=1)
-            both = torch.stack([layers[:, last - 1].float(), mean], dim=1)  # (layers, 2, width)
-            # what float16 cannot hold is cut to its largest value, so that nothing becomes infinite
-            largest = torch.finfo(torch.float16).max
-            found.append(both.clamp(-largest, largest).half().cpu().numpy())
-            first = last
-        return found
+        return cast("tuple[Tensor, ...]", output.hidden_states)
 
     def _edges(self, hidden: Tensor, trie: Trie) -> Tensor:
         """Compute (B, E) logits from (B, branches, width) states, for the trie's tokens only."""
@@ -176,3 +194,9 @@ class TreeForward:
             use_cache=True,
             output_hidden_states=every_layer,
         )
+
+
+def _halved(states: Tensor) -> NDArray[np.float16]:
+    """Bring states to float16; what that cannot hold is cut to its largest value, so that nothing becomes infinite."""
+    largest = torch.finfo(torch.float16).max
+    return states.clamp(-largest, largest).half().cpu().numpy()

@@ -20,7 +20,7 @@ from llmtl.engines.transformers.attention import Prefix, TreeForward
 from llmtl.engines.transformers.embeddings import Floats, embed_texts
 from llmtl.engines.transformers.loading import load_model, load_tokenizer
 from llmtl.engines.transformers.memory import fewer_at_once
-from llmtl.engines.transformers.states import States, read_states
+from llmtl.engines.transformers.states import States, read_states, read_states_at
 from llmtl.engines.transformers.writing import Writer
 from llmtl.progress import Advance, unwatched
 
@@ -54,6 +54,7 @@ class TransformersEngine:
         self.tokenizer = tokenizer
         self.device = model.device.type
         self.context_length = int(model.config.max_position_embeddings)
+        self.layers = int(model.config.num_hidden_layers) + 1
         wording = TokenizerWording(tokenizer)
         self.render, self.count_tokens = wording.render, wording.count_tokens
         self.chat_template = wording.chat_template
@@ -131,6 +132,13 @@ class TransformersEngine:
     def states(self, prompts: Sequence[str], *, head: str = "") -> States:
         """Read the hidden states of each prompt, (N, layers, 2, width), as `StateReader` says."""
         return read_states(self._forward, self.tokenizer, prompts, head=head, context_length=self.context_length)
+
+    def states_at(
+        self, prompts: Sequence[str], characters: Sequence[Sequence[int]], *, layers: Sequence[int]
+    ) -> list[States]:
+        """Read each prompt's states at some characters, (characters, layers, width), as `StateReader` says."""
+        forward, limit = self._forward, self.context_length
+        return read_states_at(forward, self.tokenizer, prompts, characters, layers=layers, context_length=limit)
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
