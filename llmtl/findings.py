@@ -5,6 +5,7 @@ Each has a `tag`, by which it is read back from JSON. Not covered: what they loo
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
@@ -42,6 +43,7 @@ class SearchTrace:
     """A search for the best prompt on dev: the choice, by `metric`, and everything that was tried or left out.
 
     `optimism` is by how much being the best of the tried flatters the choice's score; None where it is not known.
+    `late` counts the prompts that were left out for want of time.
     """
 
     shots: int
@@ -54,7 +56,13 @@ class SearchTrace:
     left_out: tuple[LeftOutPrompt, ...] = ()
     rotations: int = 1
     optimism: float | None = None
+    late: int = 0
     tag: Literal["search"] = "search"
+
+    @property
+    def cut(self) -> "tuple[Cut, ...]":
+        """Say how far the search came, where its time limit ended it."""
+        return cut_short(len(self.tried), len(self.tried) + self.late, Unit.PROMPTS)
 
 
 @dataclass(frozen=True)
@@ -163,6 +171,36 @@ class AnswerRoom:
     tag: Literal["answer-room"] = "answer-room"
 
 
+class Unit(StrEnum):
+    """What fitting goes through, and may not come to the end of."""
+
+    EPOCHS = "epochs"
+    STEPS = "steps"
+    EXAMPLES = "training examples"
+    SETTINGS = "settings"  # points of a grid
+    PROMPTS = "prompts"
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Fitting ended at its time limit, after `done` of `planned` units of work.
+
+    `improving` says whether dev was still getting better then; None where that was not measured: nobody knows then what
+    the rest would have brought.
+    """
+
+    done: float
+    planned: float
+    unit: Unit
+    improving: bool | None = None
+    tag: Literal["cut"] = "cut"
+
+
+def cut_short(done: float, planned: float, unit: Unit, *, improving: bool | None = None) -> tuple[Cut, ...]:
+    """Give the finding of a strategy that stopped at its time limit; none where all was done."""
+    return () if done >= planned else (Cut(done, planned, unit, improving),)
+
+
 CASCADE_JOINT = "-else-"
 """Stands between the names of a cascade's members."""
 
@@ -208,7 +246,7 @@ class CascadeTrace:
 
 
 FitFinding = Annotated[
-    SearchTrace | CalibrationTrace | TrainingCurve | GridTrace | PaidFitting | AnswerRoom | CascadeTrace,
+    SearchTrace | CalibrationTrace | TrainingCurve | GridTrace | PaidFitting | AnswerRoom | CascadeTrace | Cut,
     Field(discriminator="tag"),
 ]
 FIT_FINDINGS: TypeAdapter[tuple[FitFinding, ...]] = TypeAdapter(tuple[FitFinding, ...])

@@ -11,8 +11,9 @@ from llmtl.decision.bets import place_bets
 from llmtl.decision.capability import capability
 from llmtl.decision.changes import cautions, would_change
 from llmtl.decision.comparing import over_seeds
-from llmtl.decision.config import DecisionConfig
+from llmtl.decision.config import DecisionConfig, Goal
 from llmtl.decision.cost_verdict import by_cost, rule_by_cost, totals_on_test
+from llmtl.decision.cut_rivals import CutRival, cut_rivals
 from llmtl.decision.detectable import break_evens, detectable_difference
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
@@ -116,7 +117,11 @@ def _decision(
         requests=ranking.prices.requests,
         grouped=any(clustered(item.groups) for item in test.values()),
         changes=would_change(choice, ranking, ruling=ruling, settling=settling, points=points, seed=seed),
-        cautions=(*own, *single_draws(test.values(), _compared(choice), task.metric)),
+        cautions=(
+            *own,
+            *single_draws(test.values(), _compared(choice), task.metric),
+            *_cut_rivals(ranking, choice, test, ruling.winner),
+        ),
     )
 
 
@@ -131,6 +136,19 @@ def _value_of_accuracy(choice: Choice, ranking: Ranking, test: Mapping[str, Eval
         metric=ranking.metric,
         requests=ranking.prices.requests,
         left_out=[name for name in ranking.names() if name not in there],
+    )
+
+
+def _cut_rivals(ranking: Ranking, choice: Choice, test: Mapping[str, Evaluation], winner: str) -> tuple[CutRival, ...]:
+    by_score = choice.goal is Goal.SCORE and choice.expected_totals is None
+    return cut_rivals(
+        ranking.evaluations,
+        test,
+        winner,
+        metric=ranking.metric.value,
+        barred=choice.barred,
+        may_be_cheaper=ranking.may_be_cheaper,
+        room_for=choice.margin if by_score else None,
     )
 
 
@@ -172,6 +190,7 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
         train_gpu_hours=dev.train_gpu_hours,
         broken=broken,
         model=dev.model,
+        cuts=dev.cuts,
     )
 
 

@@ -12,12 +12,13 @@ from pydantic import Field
 
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.config import Goal
+from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ExpectedTotals, ValueOfAccuracy
-from llmtl.findings import CascadeTrace
+from llmtl.findings import CascadeTrace, Cut
 from llmtl.strategy import Role
 from llmtl.task import Draw
 
@@ -122,7 +123,7 @@ class StrategyResult:
 
     `usd_total` is training, once, and all requests over the horizon. Not eligible is who breaks a constraint
     (`broken`), and who left the race on dev and was not tested (`Choice.dropped`). `model` names the language model
-    that it runs on, where there is one and it is known.
+    that it runs on, where there is one and it is known. `cuts` are what the time limit of fitting left undone.
     """
 
     name: str
@@ -138,6 +139,7 @@ class StrategyResult:
     train_gpu_hours: float | None
     broken: tuple[Broken, ...] = ()
     model: str = ""
+    cuts: tuple[Cut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -289,7 +291,17 @@ class NoLatency:
 
 
 Caution = Annotated[
-    NoBaseline | TooSmallTest | Failures | Incapable | AllZero | Halved | NoCost | NoLatency | OneDraw | UnknownDraws,
+    NoBaseline
+    | TooSmallTest
+    | Failures
+    | Incapable
+    | AllZero
+    | Halved
+    | NoCost
+    | NoLatency
+    | OneDraw
+    | UnknownDraws
+    | CutRival,
     Field(discriminator="kind"),
 ]
 """What a reader must know before trusting the verdict."""

@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from llmtl.errors import ContextLengthError
+from llmtl.findings import Cut, Unit, cut_short
 from llmtl.strategy import FitContext
 from llmtl.task import Example
 
@@ -83,12 +84,13 @@ def read_all(read: Read, examples: Sequence[Example], context: FitContext, *, na
 
 def read_in_time(
     read: Read, examples: Sequence[Example], context: FitContext, *, name: str, room: int, until: float | None
-) -> tuple[list[Example], list[Any]]:
+) -> tuple[list[Example], list[Any], tuple[Cut, ...]]:
     """Read the states of training examples until a moment of `perf_counter`, at least one chunk of them.
 
-    Those that do not fit the context are left out; raises `ContextLengthError` where none fits.
+    Those that do not fit the context are left out; raises `ContextLengthError` where none fits. The last value says
+    what was not read for want of time.
     """
-    known: list[Example] = []
+    read_so_far, known = 0, list[Example]()
     found: list[Any] = []
     with context.progress.stage(f"{name}: reading train", len(examples)) as advance:
         for at in range(0, len(examples), CHUNK):
@@ -97,6 +99,7 @@ def read_in_time(
                 break
             part = examples[at : at + CHUNK]
             states, tokens = read([example.text for example in part])
+            read_so_far += len(part)
             known += [example for example, count in zip(part, tokens, strict=True) if count <= room]
             if len(states):
                 found.append(states)
@@ -105,7 +108,7 @@ def read_in_time(
         raise ContextLengthError(
             f"No training prompt fits the model's context of {room + 1} tokens; shorten the texts."
         )
-    return known, found
+    return known, found, cut_short(read_so_far, len(examples), Unit.EXAMPLES)
 
 
 def shuffled_train(context: FitContext) -> list[Example]:

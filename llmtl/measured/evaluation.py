@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from llmtl.costs import NO_TOKENS, MemberUse, StatedCost, Tokens, gpu_hours
+from llmtl.findings import Cut
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
 from llmtl.metrics import Measure
@@ -32,7 +33,7 @@ class Evaluation:
     seconds of each, from which follows how exactly those are known. Seconds, latency, training and memory are None
     where nobody measured them: in prediction files made elsewhere. `model` names the language model that it ran on; it
     is empty where there is none, or nobody said. `latencies_ms` are the single requests behind the two latencies, empty
-    in runs of earlier versions.
+    in runs of earlier versions. `cuts` are what the time limit of fitting left undone.
 
     Of a strategy that was composed of others `members` is what each of them used, cheapest first: what it costs is
     their sum, and `seconds`, `device` and tokens are for a reader.
@@ -67,6 +68,7 @@ class Evaluation:
     latencies_ms: tuple[float, ...] = ()
     members: tuple[MemberUse, ...] = ()
     timings: tuple[tuple[int, float], ...] = ()
+    cuts: tuple[Cut, ...] = ()
 
     @property
     def n(self) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from llmtl.costs import NO_TOKENS, PriceConfig, Pricing, StatedCost, Tokens, usd_for_seconds
-from llmtl.findings import FitFinding, PaidFitting, finding
+from llmtl.findings import Cut, FitFinding, PaidFitting, SearchTrace, finding
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,13 @@ class FitRecord:
     devices: int = 1
     findings: tuple[FitFinding, ...] = ()
     skipped: str | None = None
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Say what its time limit left undone."""
+        searched = finding(self.findings, SearchTrace)
+        own = tuple(each for each in self.findings if isinstance(each, Cut))
+        return own if searched is None else (*own, *searched.cut)
 
     @property
     def paid_tokens(self) -> Tokens:

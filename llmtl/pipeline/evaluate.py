@@ -12,6 +12,7 @@ import psutil
 
 from llmtl.costs import NO_TOKENS, StatedCost, Tokens
 from llmtl.costs.timing import FEWEST_PARTS
+from llmtl.findings import Cut
 from llmtl.measured.evaluation import Evaluation
 from llmtl.progress import Progress, Silent
 from llmtl.strategy import Prediction, Predictor, Role
@@ -43,8 +44,8 @@ class Subject:
     """What is evaluated: a fitted strategy, where it runs and what fitting it took.
 
     `fitting_tokens` is what a provider was paid for while fitting; `stated` what it charged, where only that was kept.
-    `model` names the language model that it runs on.
-    `draw` is what another seed would change. `remembers` says that an input takes less time when it comes again.
+    `model` names the language model that it runs on. `cuts` are what the time limit of fitting left undone. `draw` is
+    what another seed would change. `remembers` says that an input takes less time when it comes again.
     """
 
     strategy: str
@@ -58,6 +59,7 @@ class Subject:
     model: str = ""
     draw: Draw = Draw.NONE
     remembers: bool = False
+    cuts: tuple[Cut, ...] = ()
 
 
 def evaluate(
@@ -72,8 +74,7 @@ def evaluate(
     """Evaluate a fitted strategy on `examples`, or what was `scored` before.
 
     Throughput is the wall time of one call with all examples, on dev the mean of several where one is quick; latency
-    the wall time of up to 20 calls with one. On a CPU `peak_memory_gib` is the process's resident memory after scoring,
-    on a GPU the most memory torch allocated.
+    that of up to 20 calls with one. Memory is the process's resident memory after scoring, on a GPU torch's peak.
     """
     inputs = [example.input for example in examples]
     latencies_ms = measure_latency(subject.predictor, inputs)
@@ -109,6 +110,7 @@ def evaluate(
         draw=subject.draw,
         latencies_ms=tuple(latencies_ms),
         timings=made.timings,
+        cuts=subject.cuts,
     )
 
 

@@ -114,6 +114,7 @@ class Bench:
             model=self._model(strategy),
             draw=draw_of(strategy.facts, predictor.served()),
             remembers=self._remembers(strategy),
+            cuts=fitted.cuts,
         )
         evaluation = evaluate(
             subject,

@@ -61,6 +61,7 @@ class Found:
             left_out=(*too_long, *self.left_out),
             rotations=self.best.rotations,
             optimism=self.optimism,
+            late=len(self.left_out),
         )
 
 

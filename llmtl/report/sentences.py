@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from llmtl.decision.capability import AllZero, Incapable
+from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.detectable import detectable_before
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import (
@@ -38,7 +39,7 @@ from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.decision.totals import ErrorCostChange
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
-from llmtl.report import claims, draw_words, promises, share_words, wording
+from llmtl.report import claims, cut_words, draw_words, promises, share_words, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.metric_words import Words, usd
@@ -86,6 +87,7 @@ def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judg
         raise RunError("This decision was written by an earlier version of llmtl; read its sentences from the file.")
     case = Case.of(decision)
     opening, rest = reason(case, decision.rule)
+    rest += cut_words.open_question(decision)
     return Summary(
         reason=f"{opening}{rest}",
         reasons=tuple(line for line in _reasons(case) if line not in rest),
@@ -218,6 +220,7 @@ def _flattery(case: Case) -> list[str]:
             f"({'the search' if searched else 'the choice'} repeated on resamples of dev); test is free of that."
         )
     lines += [draw_words.repeated(item) for item in decision.strategies if item.test and item.test.seeds > 1]
+    lines += cut_words.sentences(decision)
     if decision.grouped:
         lines.append("Test examples come in groups; intervals and tests resample whole groups.")
     return lines
@@ -310,19 +313,21 @@ def _caution(case: Case, item: Caution) -> str:
             return f"Test has only {wording.plural(n, 'example')}: most true differences go unseen."
         case Failures(strategy, failed, n):
             return f"{strategy} failed on {failed} of {n} test examples; failures count as errors."
-        case Incapable() | AllZero() | OneDraw() | UnknownDraws():
+        case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival():
             return _of_strategies(case, item)
         case Halved() | NoCost() | NoLatency():
             return _of_files(item)
 
 
-def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws) -> str:
-    """Say what strategies cannot do, or what their draws leave open."""
+def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws | CutRival) -> str:
+    """Say what strategies cannot do, or what their draws or their time leave open."""
     match item:
         case Incapable() | AllZero():
             return claims.warning(item, case.words, winner=case.decision.winner)
         case OneDraw() | UnknownDraws():
             return draw_words.caution(item, case.words)
+        case CutRival():
+            return cut_words.warning(item, case.words, case.decision.winner)
 
 
 def _of_files(item: Halved | NoCost | NoLatency) -> str:

@@ -253,6 +253,7 @@ def joined(cascade: Cascade, first: Evaluation, then: Evaluation, at: Sequence[f
         draw=first.draw if then.draw is Draw.NONE else then.draw,
         latencies_ms=(),
         members=used,
+        cuts=(*first.cuts, *then.cuts),
     )
 
 

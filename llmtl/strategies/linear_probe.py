@@ -33,6 +33,7 @@ from llmtl.strategy import (
 from llmtl.task import Example, Input, texts_of
 
 if TYPE_CHECKING:
+    from llmtl.findings import Cut
     from llmtl.heads.linear_head import LinearHead
     from llmtl.heads.prompt_states import PromptReader
 
@@ -138,19 +139,22 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         import numpy as np
 
         from llmtl.classical.grid import best_on_dev
+        from llmtl.findings import Unit, cut_short
         from llmtl.heads.linear_head import calibrated, in_time
         from llmtl.heads.prompt_states import PromptReader, read_all, spread_layers
 
         start = perf_counter()
         reader = PromptReader(context)
         dev = np.concatenate(read_all(reader.read, context.dev, context, name=self.name, room=reader.room()))
-        known, states = self._train_states(reader, context, start)
+        known, states, cut = self._train_states(reader, context, start)
         layers = spread_layers(states.shape[1], self.config.layers)
         points = _points(context, known, (states, dev), layers, strengths)
         tried = ((head, head.choice, answers) for head, answers in in_time(points, context, start, name=self.name))
-        best, trace = best_on_dev(tried, context, name=self.name, count=len(layers) * len(POSITIONS) * len(strengths))
+        count = len(layers) * len(POSITIONS) * len(strengths)
+        best, trace = best_on_dev(tried, context, name=self.name, count=count)
+        cut += cut_short(len(trace.points), count, Unit.SETTINGS)
         head, calibrations = calibrated(best, context, _rows(dev, best))
-        return Fitted(LinearProbePredictor(reader, head), (trace, *calibrations))
+        return Fitted(LinearProbePredictor(reader, head), (trace, *calibrations, *cut))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load choice, calibration and weights."""
@@ -162,14 +166,16 @@ class LinearProbe(Strategy[LinearProbeConfig]):
             return load_words(context, folder)
         return LinearProbePredictor(PromptReader(context), LinearHead.read(context.task, folder))
 
-    def _train_states(self, reader: "PromptReader", context: FitContext, start: float) -> tuple[list[Example], Any]:
-        """Read the states of train, as many as time allows, in random order."""
+    def _train_states(
+        self, reader: "PromptReader", context: FitContext, start: float
+    ) -> "tuple[list[Example], Any, tuple[Cut, ...]]":
+        """Read the states of train, as many as time allows, in random order; also give what there was no time for."""
         import numpy as np
 
         from llmtl.heads.prompt_states import READING_SHARE, read_in_time, shuffled_train
 
         limit = context.budget.train_seconds
-        known, states = read_in_time(
+        known, states, cut = read_in_time(
             reader.read,
             shuffled_train(context),
             context,
@@ -177,7 +183,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
             room=reader.room(),
             until=None if limit is None else start + READING_SHARE * limit,
         )
-        return known, np.concatenate(states)
+        return known, np.concatenate(states), cut
 
 
 def _points(

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from llmtl.errors import RunError
-from llmtl.findings import TrainingCurve
+from llmtl.findings import Cut, TrainingCurve, Unit, cut_short
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import (
@@ -124,7 +124,8 @@ class Qlora(Strategy[QloraConfig]):
         outcome = train(job)
         prompt = PromptServed(adapter=job.folder, max_tokens=max_tokens)
         predictor = TunedPredictor(context, prompt, adapter=job.folder, sha256=_sha256(job.folder))
-        return Fitted(predictor, (self._curve(context, job, outcome), *answer_finding(prompt)))
+        curve = self._curve(context, job, outcome)
+        return Fitted(predictor, (curve, *self._cut(curve), *answer_finding(prompt)))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load prompt and adapter; raises `RunError` when the adapter is missing or not the one that was trained."""
@@ -197,6 +198,14 @@ class Qlora(Strategy[QloraConfig]):
             trained_tokens=outcome.trained_tokens,
             peak_memory_gib=outcome.peak_gib,
         )
+
+    def _cut(self, curve: TrainingCurve) -> tuple[Cut, ...]:
+        """Say how far its time limit let training come; it was improving where the last point is the best."""
+        last = curve.points[-1]
+        if curve.stopped_by != "budget":
+            return ()
+        improving = None if last.dev_loss is None else curve.best_step == last.step
+        return cut_short(last.epoch, self.config.max_epochs, Unit.EPOCHS, improving=improving)
 
 
 def opened(context: FitContext, adapter: Path, *, sha256: str, max_tokens: int | None) -> TunedPredictor:
