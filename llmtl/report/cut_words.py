@@ -11,6 +11,8 @@ from llmtl.findings import Cut, Unit
 from llmtl.report import wording
 from llmtl.report.metric_words import Words, listed
 
+RINGS = "Dashed rings: fitting was stopped by its time limit."
+
 
 def stopped(cuts: Sequence[Cut]) -> str:
     """Say how far fitting came: `stopped after 1.2 of 10 epochs`; empty where nothing was cut."""
@@ -37,13 +39,20 @@ def open_question(decision: Decision) -> str:
     return f" But {listed(names)} {were} stopped by the time limit and might have won with more time."
 
 
+def of_all(decision: Decision) -> list[str]:
+    """Return one sentence per strategy that was cut."""
+    return [sentence(item.name, item.cuts) for item in decision.strategies if item.cuts]
+
+
 def warning(item: CutRival, words: Words, winner: str) -> str:
     """Say how far a rival came that might have won, how it compares now, and what would settle it."""
-    how = "still improving on dev" if item.improving else "and what the rest would have brought is not known"
-    return (
-        f"{item.strategy} might have won with more time: it {stopped(item.cuts)}, {how}, and scored "
-        f"{_beside(item, words, winner)}. {_cure(item)}"
+    came, scored = stopped(item.cuts), f"scored {_beside(item, words, winner)}"
+    how = (
+        f"{came}, still improving on dev, and {scored}"
+        if item.improving
+        else f"{came} and {scored}; what the rest would have brought is not known"
     )
+    return f"{item.strategy} might have won with more time: it {how}. {_cure(item)}"
 
 
 def _beside(item: CutRival, words: Words, winner: str) -> str:

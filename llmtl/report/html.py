@@ -113,6 +113,9 @@ def _marks() -> dict[str, Markup]:
     return roles | {
         "test": mark(Role.PROMPTING, "solid", colour="any"),
         "dev": mark(Role.PROMPTING, "hollow", colour="any"),
+        "cut": svg.element(
+            "svg", svg.ring((8, 8), size=3.5), class_="mark role-any", width=16, height=16, aria_hidden="true"
+        ),
     }
 
 
@@ -205,7 +208,8 @@ def _panels(view: View) -> list[dict[str, Any]]:
 
     for number, (strategy, points) in enumerate(view.learning_curves.items()):
         marked = "checkpoint that is kept" if any(point.kept for point in points) else "best"
-        dot = f"The dot is the {marked}."
+        stopped = next((row.stopped for row in view.rows if row.result.name == strategy), "")
+        dot = f"The dot is the {marked}." + (f" Training {stopped}, at its time limit." if stopped else "")
         loss = loss_chart(points, strategy=strategy, width=_PANEL, name=f"loss-{number}")
         warning = "Where dev turns up while train still falls, the model overfits."
         add(loss, f"{strategy}: loss by step", caption=f"{dot} {warning}")

@@ -101,6 +101,11 @@ def mark(role: Role, at: Point, *, size: float = 5.5, class_: str = "solid") -> 
             return polygon([*ends, (x + half, y + across), (x - half, y + across), (x - reach, y)], class_)
 
 
+def ring(at: Point, *, size: float = 5.5) -> Markup:
+    """Draw a dashed ring around a mark of that size: fitting was stopped by its time limit."""
+    return element("circle", cx=at[0], cy=at[1], r=size + 3.5, class_="ring")
+
+
 def text_width(content: str, size: float = 13) -> float:
     """Estimate the width in pixels of a text in a font of `size` pixels, rather too wide than too narrow."""
     return CHARACTER * size * len(content)

@@ -153,6 +153,7 @@ def _strategies(decision: Decision) -> Table:
     metric = wording.capital(wording.metric_name(decision.metric))
     marks = {result.name: _mark(result, decision) for result in decision.strategies}
     legend = "".join(f", {mark} {said}" for mark, said in _MARKS.items() if mark in marks.values())
+    legend += ", cut: stopped by its time limit" if any(result.cuts for result in decision.strategies) else ""
     caption = f"{metric}, 95% interval; USD per 1,000 requests; {legend.removeprefix(', ')}"
     table = Table(box=box.SIMPLE, caption=caption, caption_justify="left", pad_edge=False)
     table.add_column("", no_wrap=True)
@@ -190,5 +191,5 @@ def _cells(result: StrategyResult) -> list[str]:
         wording.score(result.dev.value),
         wording.usd(result.usd_per_1k_requests),
         wording.milliseconds(result.p95_ms),
-        wording.training_time(result.train_seconds),
+        wording.training_time(result.train_seconds) + (", cut" if result.cuts else ""),
     ]

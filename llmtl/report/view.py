@@ -14,7 +14,7 @@ from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import how_measured, sentences, serving, share_words, wording
+from llmtl.report import cut_words, how_measured, sentences, serving, share_words, wording
 from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
@@ -40,7 +40,8 @@ class StrategyRow:
 
     `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
     one that could, and for one that left the race, of which the decision's reasons tell); `badge` is a word for the
-    winner and empty for the others. `served` is what a live endpoint was measured to take.
+    winner and empty for the others. `stopped` says how far fitting came where its time limit ended it. `served` is
+    what a live endpoint was measured to take.
     """
 
     result: StrategyResult
@@ -50,6 +51,7 @@ class StrategyRow:
     badge: str
     standing: str
     why: str = ""
+    stopped: str = ""
     served: Served | None = None
     usd_fitting: float | None = None
 
@@ -119,6 +121,11 @@ class View:
         choice, names = self.content.decision.choice, {pair.a, pair.b}
         planned = (item for item in choice.comparisons if {item.a, item.b} == names)
         return next((sentences.purpose(item.purpose, choice.strategy) for item in planned), "")
+
+    @property
+    def rings_are(self) -> str:
+        """Say what the dashed rings in charts are; empty where there are none."""
+        return cut_words.RINGS if any(row.stopped for row in self.rows) else ""
 
     @property
     def intervals_are(self) -> str:
@@ -212,10 +219,20 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
     dev, test = (_evaluation(content, result.name, split=split) for split in ("dev", "test"))
     served = content.served if content.served and content.served.strategy == result.name else None
     why = "" if result.eligible or left else content.summary.why_not.get(result.name) or "no reason was recorded"
+    stopped = cut_words.stopped(result.cuts)
     used = test or dev
     fitting = None if used is None or content.prices is None else Pricing(content.prices).fitting(used)
     return StrategyRow(
-        result, test, dev, winner=winner, badge=badge, standing=standing, why=why, served=served, usd_fitting=fitting
+        result,
+        test,
+        dev,
+        winner=winner,
+        badge=badge,
+        standing=f"{standing}; {stopped}" if stopped else standing,
+        why=why,
+        stopped=stopped,
+        served=served,
+        usd_fitting=fitting,
     )
 
 

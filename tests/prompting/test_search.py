@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
+from llmtl.findings import Cut, Unit
+from llmtl.measured.fitting import FitRecord
 from llmtl.prompting.search import Candidate, search
 from llmtl.strategy import Budget, Prediction
 from llmtl.task import Example, Metric, Task, references
@@ -122,3 +124,11 @@ def test_the_optimism_of_a_search_is_what_its_best_candidate_loses_on_further_ex
         estimated.append(found.trace("accuracy").optimism)
     assert np.mean(estimated) == pytest.approx(np.mean(lost), abs=0.01)
     assert search(candidates[:1], context.dev, context, name="x", instructions=("tell",)).optimism == 0
+
+
+def test_a_search_that_ran_out_of_time_says_how_far_it_came(make_context):
+    candidates = [Candidate(shots, 0, Answering(ALL_FIRST, seconds=0.2)) for shots in (4, 8, 16)]
+    context = make_context(budget=Budget(train_seconds=0.35))
+    found = search(candidates, context.dev, context, name="few-shot", instructions=("tell",))
+    record = FitRecord(1.0, "cpu", findings=(found.trace("accuracy"),))
+    assert record.cuts == (Cut(1, 3, Unit.PROMPTS),)

@@ -14,7 +14,7 @@ from llmtl.answers import read_labels, write_labels
 from llmtl.engines.protocol import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import ContextLengthError, ModelError
-from llmtl.findings import CalibrationTrace, GridTrace, finding
+from llmtl.findings import CalibrationTrace, Cut, GridTrace, Unit, finding
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.prompting.template import Template
 from llmtl.serving.task_api.classifier_app import create_app
@@ -192,9 +192,12 @@ def test_an_input_that_does_not_fit_is_a_failure_and_the_others_are_not(make):
 
 def test_without_time_it_reads_less_of_train_and_still_fits(make):
     context = make(examples(300, "train"), examples(6, "dev"), budget=Budget(train_seconds=1e-6))
-    trace = finding(LinearProbe().fit(context).findings, GridTrace)
+    found = LinearProbe().fit(context).findings
+    trace = finding(found, GridTrace)
     assert trace.choice["train_examples"] == 128
     assert len(trace.points) == 1
+    cuts = [(each.done, each.planned, each.unit) for each in found if isinstance(each, Cut)]
+    assert cuts == [(128, 300, Unit.EXAMPLES), (1, 12, Unit.SETTINGS)]
 
 
 def test_a_run_with_it_is_exported_and_served_in_our_own_server(tmp_path, tiny_llama):

@@ -6,6 +6,7 @@ import pytest
 
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.errors import RunError, TrainingError
+from llmtl.findings import Cut, Unit, finding
 from llmtl.strategies.qlora import Qlora, QloraConfig
 from llmtl.strategy import Budget, FitContext, Role
 from tests.support.fitted import curve_of
@@ -101,7 +102,11 @@ def test_details_say_what_happened(fitted):
 def test_the_rate_comes_from_the_hidden_size_and_the_budget_stops_training(make_context):
     released = []
     context = make_context(budget=Budget(train_seconds=0), release_engines=lambda: released.append(True))
-    trained = curve_of(Qlora().fit(context))
+    fitted = Qlora().fit(context)
+    trained = curve_of(fitted)
+    cut = finding(fitted.findings, Cut)
+    assert (cut.done, cut.planned, cut.unit) == (trained.points[-1].epoch, 10, Unit.EPOCHS)
+    assert cut.improving is (trained.best_step == trained.points[-1].step)
     assert trained.learning_rate == pytest.approx(5e-4 * (2000 / 64) ** 0.781)
     assert trained.learning_rate_from == "hidden-size rule"
     assert trained.stopped_by == "budget"

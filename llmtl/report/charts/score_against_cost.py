@@ -47,7 +47,7 @@ def cost_chart(rows: Sequence[StrategyRow], *, metric: str, width: float, name: 
         frontier,
         *drawn,
         title=title,
-        description=_describe(results, best),
+        description=_describe(rows, best),
     )
 
 
@@ -69,12 +69,13 @@ def _usd(result: StrategyResult) -> float:
     return result.usd_per_1k_requests or 0.0
 
 
-def _describe(results: Sequence[StrategyResult], best: Sequence[int]) -> str:
+def _describe(rows: Sequence[StrategyRow], best: Sequence[int]) -> str:
     sentences = [
-        f"{result.name}: {wording.score(_value(result))} at {wording.usd(result.usd_per_1k_requests)}."
-        for result in results
+        f"{row.result.name}: {wording.score(_value(row.result))} at {wording.usd(row.result.usd_per_1k_requests)}"
+        f"{'; ' + row.stopped if row.stopped else ''}."
+        for row in rows
     ]
-    return f"{' '.join(sentences)} Efficient: {', '.join(results[i].name for i in best)}."
+    return f"{' '.join(sentences)} Efficient: {', '.join(rows[i].result.name for i in best)}."
 
 
 def _cost_scale(costs: Sequence[float], frame: Box) -> svg.Scale:
@@ -124,10 +125,12 @@ def _point(row: StrategyRow, at: tuple[float, float], *, place: Place, label: st
     result = row.result
     served = f" ({wording.usd(row.served.usd_per_1k_requests)} as served)" if row.served else ""
     price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests{served}"
-    tip = f"{result.name}: {wording.score(_value(result))} at {price}"
+    stopped = f"; {row.stopped}" if row.stopped else ""
+    tip = f"{result.name}: {wording.score(_value(result))} at {price}{stopped}"
     parts = []
     if place.leader:
         parts.append(svg.line(*place.leader, class_="leader"))
+    parts += [svg.ring(at, size=6.0)] if row.stopped else []
     parts.append(svg.mark(result.role, at, size=6.0, class_="solid" if efficient else "hollow"))
     parts.append(svg.text(place.baseline, label, class_="name halo" if row.winner else "label halo"))
     return svg.group(*parts, class_=f"role-{result.role.value}", tip=tip)

@@ -55,7 +55,8 @@ def _describe(rows: Sequence[StrategyRow]) -> str:
         shown = row.result.test or row.result.dev
         split = "test" if row.result.test else "dev"
         sentences.append(
-            f"{row.result.name}: {wording.score(shown.value)} on {split}, {wording.interval(*shown.ci95)}."
+            f"{row.result.name}: {wording.score(shown.value)} on {split}, {wording.interval(*shown.ci95)}"
+            f"{'; ' + row.stopped if row.stopped else ''}."
         )
     return " ".join(sentences)
 
@@ -77,6 +78,9 @@ def _row(row: StrategyRow, scale: svg.Scale, *, top: float, width: float) -> Mar
             _whisker(result.role, scale, value=result.test.value, ends=result.test.ci95, y=middle - 6, split="test")
         )
     parts.append(_whisker(result.role, scale, value=result.dev.value, ends=result.dev.ci95, y=middle + 10, split="dev"))
+    if row.stopped:
+        at = scale(shown.value), middle - 6 if result.test else middle + 10
+        parts.append(svg.group(svg.ring(at, size=5.5 if result.test else 4.0), tip=wording.capital(row.stopped)))
     figures = f"{'' if result.test else 'dev  '}{wording.score(shown.value)}  {wording.interval(*shown.ci95)}"
     if narrow:
         parts.append(svg.text((width - 8, top + 21), figures, class_="figure halo", anchor="end"))

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from llmtl.decision.outcome import Verdict
-from llmtl.report import wording
+from llmtl.report import cut_words, wording
 from llmtl.report.markdown_pieces import escape, table
 from llmtl.serving.bundle import manifest as names
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
@@ -141,6 +141,7 @@ def _scores(facts: Card) -> Iterable[str]:
             scored = [wording.score(each.test.value), ends, wording.count(each.test.failed)]
         rows.append([name, wording.role_name(each.role), *scored, wording.milliseconds(each.p50_ms)])
     yield table(["strategy", "role", "test", "95% interval", "failed", "p50"], rows, numbers=2)
+    yield from (escape(told) for told in cut_words.of_all(decision))
     if facts.check is not None:
         labels = facts.bundle.output.form == "label"
         rest = f"labels differ, and no probability by more than {facts.check.largest_difference:.2g}"
