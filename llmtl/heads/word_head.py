@@ -6,7 +6,7 @@ learned transitions between tags (the `crf` strategy), calibration of single wor
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, product
 from pathlib import Path
 from time import perf_counter
@@ -21,7 +21,7 @@ from llmtl.classical.linear import LinearModel, path
 from llmtl.classical.tagging import bio_tags, decode
 from llmtl.classical.words import to_spans, to_tags, words_of
 from llmtl.errors import DataError
-from llmtl.findings import GridTrace
+from llmtl.findings import Cut, GridTrace, Unit, cut_short
 from llmtl.heads.linear_head import in_time, standardised
 from llmtl.heads.prompt_states import (
     CHUNK,
@@ -134,7 +134,7 @@ class _WordStates:
 
 def fit_words(
     context: FitContext, *, name: str, most_layers: int, strengths: Sequence[float]
-) -> tuple[WordProbePredictor, GridTrace]:
+) -> tuple[WordProbePredictor, tuple[GridTrace | Cut, ...]]:
     """Fit the grid, and keep its best point on dev; equal scores go to the later layer, read once.
 
     Raises `DataError` without training examples or spans in them, and `ContextLengthError` where the engine gives no
@@ -152,7 +152,8 @@ def fit_words(
     count = len(reader.layers) * len(reader.readings) * (len(strengths) if sample == train else 1)
     count += 0 if sample == train else len(strengths)
     head, trace = best_on_dev(points, context, name=name, count=count)
-    return WordProbePredictor(context, head), trace
+    settings = cut_short(len(trace.points), count, Unit.SETTINGS)
+    return WordProbePredictor(context, head), (trace, *search.cut, *settings)
 
 
 def _first_words(examples: Sequence[Example], most: int) -> list[Example]:
@@ -173,13 +174,17 @@ def _comparing(context: FitContext, sample: Sequence[Example], width: int, most_
 
 @dataclass(frozen=True)
 class _WordSearch:
-    """A search for the best layer, reading and regularisation, among those that `reader` reads."""
+    """A search for the best layer, reading and regularisation, among those that `reader` reads.
+
+    `cut` says what the last reading of train had no time for.
+    """
 
     context: FitContext
     name: str
     start: float
     reader: WordReader
     strengths: Sequence[float]
+    cut: list[Cut] = field(default_factory=list)
 
     def points(self, train: Sequence[Example], sample: Sequence[Example]) -> Iterator[Point]:
         """Yield each point of the grid, fitted on train or on a sample of it, with its dev answers."""
@@ -209,7 +214,10 @@ class _WordSearch:
         """Read the states of training examples in a share of the time."""
         limit = self.context.budget.train_seconds
         until = None if limit is None else self.start + share * limit
-        known, chunks = read_in_time(reader.read, examples, self.context, name=self.name, room=self._room, until=until)
+        known, chunks, cut = read_in_time(
+            reader.read, examples, self.context, name=self.name, room=self._room, until=until
+        )
+        self.cut[:] = cut
         return _WordStates(reader, known, [each for chunk in chunks for each in chunk])
 
     def _fitted(

@@ -130,8 +130,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
 
         strengths = sorted(set(self.config.c))
         if context.task.kind.shape is AnswerShape.SPANS:
-            tagger, trace = fit_words(context, name=self.name, most_layers=self.config.layers, strengths=strengths)
-            return Fitted(tagger, (trace,))
+            return Fitted(*fit_words(context, name=self.name, most_layers=self.config.layers, strengths=strengths))
         return self._fit_labels(context, strengths)
 
     def _fit_labels(self, context: FitContext, strengths: Sequence[float]) -> Fitted:
