@@ -20,7 +20,7 @@ KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
 _ADDRESS = ("host", "port")
 _CHECKS = ("gate", "accept_drift")
 _RESTARTS = ("max_restarts",)
-_LIMITS = ("max_body_bytes", "max_inputs", "max_characters")
+_LIMITS = ("max_body_bytes", "max_inputs", "max_characters", "max_waiting", "max_wait_seconds")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

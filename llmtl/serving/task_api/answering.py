@@ -13,6 +13,8 @@ from llmtl.measured.endpoint import Paid
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.serving.bundle.provider import LIMIT_VARIABLE, HostedWinner, load_hosted
 from llmtl.serving.task_api.asgi import together
+from llmtl.serving.task_api.batching import Batching
+from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.serving.task_api.sure_answers import SureAnswers
 from llmtl.strategy import Prediction, Predictor
@@ -36,14 +38,14 @@ class Answering(Protocol):
 
 
 class Local:
-    """A predictor of this process."""
+    """A predictor of this process, which answers what waits at once together."""
 
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
+    def __init__(self, predictor: Predictor, limits: RequestLimits) -> None:
+        self._batching = Batching(predictor, waiting_inputs=limits.max_waiting, seconds=limits.max_wait_seconds)
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Predict in a thread, so that long texts do not hold the other clients up."""
-        return await asyncio.to_thread(self._predictor.predict, texts)
+        """Predict; raises `RequestError` (503) where more waits than may."""
+        return await self._batching.predict(texts)
 
     def prompt(self, text: str) -> str | None:
         """Give None: nothing is prompted."""
@@ -55,7 +57,8 @@ class Local:
         return None
 
     def close(self) -> None:
-        """Do nothing."""
+        """Refuse what waits."""
+        self._batching.close()
 
 
 class PassingOn:

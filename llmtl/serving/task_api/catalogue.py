@@ -4,11 +4,10 @@ Not covered: how requests to them are answered (`llmtl.serving.task_api.middlewa
 `llmtl.serving.task_api.classifier_app`).
 """
 
-from dataclasses import asdict
 from typing import Any
 
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
-from llmtl.serving.task_api.interface import RequestLimits
+from llmtl.serving.task_api.interface import OF_A_REQUEST, RequestLimits
 from llmtl.serving.task_api.requests import unknown_model
 
 _ABSTAINS = ("threshold", "max_error", "text")
@@ -61,7 +60,7 @@ class Catalogue:
             "output": bundle.output.form,
             **form,
             **({"cascade": cascade} if cascade else {}),
-            "limits": {**asdict(limits), **context},
+            "limits": {**{name: getattr(limits, name) for name in OF_A_REQUEST}, **context},
             "verdict": bundle.verdict,
             "abstains": None if abstains is None else {name: getattr(abstains, name) for name in _ABSTAINS},
         }

@@ -83,7 +83,7 @@ class ClassifierServer:
         self._limits = limits
         self._bundle = bundle
         self._catalogue = Catalogue(bundle)
-        self._answering = _answering(bundle, folder, environment)
+        self._answering = _answering(bundle, folder, limits, environment)
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
         self._started = int(time())
 
@@ -221,12 +221,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _answering(bundle: Bundle, folder: Path, environment: Mapping[str, str]) -> Answering:
+def _answering(bundle: Bundle, folder: Path, limits: RequestLimits, environment: Mapping[str, str]) -> Answering:
     """Say who answers: the winner or, of a cascade, both of its members."""
     winner = (
         Provider(bundle, read_hosted(folder, environment))
         if bundle.winner.weights is Weights.HOSTED
-        else Local(_loaded(bundle, folder))
+        else Local(_loaded(bundle, folder), limits)
     )
     first = SureAnswers.open(bundle, folder)
     return winner if first is None else PassingOn(first, winner)

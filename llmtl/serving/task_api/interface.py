@@ -31,12 +31,21 @@ class RequestLimits:
     """What a request may not exceed; each field is read from `LLMTL_` and its name in capitals.
 
     1 MiB holds 256 messages of 4,000 characters; 100,000 characters are about 25,000 tokens of English, and what does
-    not fit the model's context is refused anyway. Raises `ServingError` for a limit below 1.
+    not fit the model's context is refused anyway. What may wait bounds memory; 30 seconds are half of what proxies wait
+    by default (nginx 60). Raises `ServingError` for a limit below 1.
     """
 
     max_body_bytes: Annotated[int, Field(ge=1, description="Bytes of the body.")] = 2**20
     max_inputs: Annotated[int, Field(ge=1, description="Inputs of one /v1/predict request.")] = 256
     max_characters: Annotated[int, Field(ge=1, description="Characters of one message.")] = 100_000
+    max_waiting: Annotated[
+        int,
+        Field(ge=1, description="Inputs that wait at once where vLLM does not run the winner; more get 503."),
+    ] = 1024
+    max_wait_seconds: Annotated[
+        int,
+        Field(ge=1, description="Seconds that a request waits for its turn there, before it gets 503."),
+    ] = 30
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
@@ -56,6 +65,10 @@ class RequestLimits:
     def to_environment(self) -> dict[str, str]:
         """Write the variables from which `from_environment` reads these limits again."""
         return {_variable(name): str(value) for name, value in asdict(self).items()}
+
+
+OF_A_REQUEST = ("max_body_bytes", "max_inputs", "max_characters")
+"""The limits that clients are told, since they can keep to them."""
 
 
 def _variable(field: str) -> str:

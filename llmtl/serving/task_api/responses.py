@@ -63,11 +63,14 @@ def no_threshold(model: str) -> RequestError:
     )
 
 
+_HEADERS = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": "1"}}
+"""What a refusal says in its headers, by its status."""
+
+
 def error_response(error: RequestError) -> JSONResponse:
     """Return a refusal in OpenAI's error format."""
     content = {"message": str(error), "type": error.kind, "param": error.param, "code": error.code}
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
-    return JSONResponse({"error": content}, status_code=error.status, headers=headers)
+    return JSONResponse({"error": content}, status_code=error.status, headers=_HEADERS.get(error.status))
 
 
 def not_allowed(path: str, allowed: str) -> RequestError:
