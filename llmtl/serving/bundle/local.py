@@ -2,6 +2,7 @@
 
     classifier/    what the strategy wrote; nothing in it can run code
     model/         the base model, where the winner reads its states; one from the Hub stays there
+    encoder/       the encoder, where a strategy reads texts with one
     first/         what the first strategy of a cascade wrote
 
 Not covered: what the files of a strategy are (its own file in `llmtl.strategies`, or another package).
@@ -15,10 +16,12 @@ from threading import Lock
 
 from safetensors import SafetensorError
 
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import BundleError, RunError
+from llmtl.hardware import inspect
 from llmtl.progress import Advance, unwatched
-from llmtl.serving.bundle.manifest import Bundle, Weights
+from llmtl.serving.bundle.manifest import ENCODER_FOLDER, Bundle, Weights
 from llmtl.strategies.table import STRATEGIES
 from llmtl.strategy import FitContext, LocalServed, Prediction, Predictor, Served
 from llmtl.task import Input, Task
@@ -76,11 +79,21 @@ def _require(strategy: str) -> None:
 def load_local(folder: Path, task: Task, strategy: str, model: ModelSource | None = None) -> Predictor:
     """Load what a strategy wrote to `folder`; `model` is the base model, where the bundle holds one.
 
+    An encoder that it needs is in the bundle, beside `folder`.
+
     Raises `BundleError` when the files are missing or damaged, or the package that has the strategy is not installed.
     """
     _require(strategy)
+    encoder = folder.parent / ENCODER_FOLDER
     context = FitContext(
-        task, train=(), dev=(), model=model or ModelSource("none"), load_engine=_engines(model), folder=folder
+        task,
+        train=(),
+        dev=(),
+        model=model or ModelSource("none"),
+        load_engine=_engines(model),
+        folder=folder,
+        device="cuda" if inspect().gpus else "cpu",
+        encoder=EncoderSource(str(encoder)) if encoder.is_dir() else None,
     )
     try:
         predictor = STRATEGIES[strategy]().load(context, folder)

@@ -14,12 +14,14 @@ from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
 from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
 
-FORMAT = 3
-READABLE = (1, 2, FORMAT)
+FORMAT = 4
+READABLE = (1, 2, 3, FORMAT)
 """Since format 2 a bundle may hold a base model that llmtl's own server runs, since format 3 a strategy that answers
-first; all else is as in format 1."""
+first, since format 4 an encoder; all else is as in format 1."""
 MANIFEST, CHECKSUMS = "bundle.json", "SHA256SUMS"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER, FIRST_FOLDER = "model", "adapter", "classifier", "first"
+ENCODER_FOLDER = "encoder"
+"""Holds the encoder, as its makers published it, that the winner or the first strategy reads texts with."""
 RETRIEVAL_FOLDER = "retrieval"
 TOKENIZER_FOLDER = "tokenizer"
 """Holds the tokenizer's files where the weights come from the Hub; otherwise they are in the model's folder."""
@@ -128,6 +130,14 @@ class BaseModel:
 
 
 @dataclass(frozen=True)
+class HeldEncoder:
+    """The encoder in a bundle's folder `encoder`."""
+
+    name: str
+    licence: str
+
+
+@dataclass(frozen=True)
 class Output:
     """The form of an answer: one of the labels, JSON (label sets, spans), or text; the last two up to `max_tokens`.
 
@@ -151,7 +161,7 @@ class Bundle:
     a space before it); in JSON they are the strings that stand for labels or types. `answer_tokens` are the token ids
     that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
     different prompts, and where answers are not a single label. `end_token` is the id of the token that ends an answer.
-    `base` is None for a hosted model, and for a classifier that needs none. `made_from` tells this bundle from one made
+    `base` and `encoder` are None where none is needed, and `base` of a hosted model. `made_from` tells this bundle from one made
     of something else. Of a cascade `first` is what answers before the winner's weights are asked.
     """
 
@@ -169,6 +179,7 @@ class Bundle:
     end_token: int | None = None
     made_from: str = ""
     first: AnswersFirst | None = None
+    encoder: HeldEncoder | None = None
     format: int = FORMAT
 
     @property

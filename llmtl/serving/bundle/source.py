@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from llmtl.decision.outcome import Decision
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError, RunError
 from llmtl.measured.evaluation import Evaluation
@@ -80,7 +81,7 @@ class BundleSource:
     `winner` names the strategy to serve; `strategies` are all that were measured. `model` says where the language model
     is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `hosted` is the winner's
     model, given when a provider has it. `provenance` are the run's name-value pairs, `sizes` the numbers of examples
-    per split. `made_from` tells this source from any other. A winner that is a cascade has the test evaluation of the
+    per split. `encoder` says which encoder strategies were given. `made_from` tells this source from any other. A winner that is a cascade has the test evaluation of the
     cascade and the predictor of its second member; `first` is the first one. `abstaining` says by strategy when it
     leaves an input to a person, where test showed a threshold for that.
     """
@@ -101,6 +102,7 @@ class BundleSource:
     hosted: HostedWinner | None = None
     first: InFront | None = None
     abstaining: Mapping[str, Abstaining] = field(default_factory=dict)
+    encoder: EncoderSource | None = None
 
     @property
     def run_by_weights(self) -> MeasuredStrategy:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llmtl.encoders.encoder_checkpoint import fetch_encoder
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.errors import BundleError
@@ -21,6 +22,7 @@ from llmtl.serving.bundle.checkpoint_files import (
     checked_adapter,
     copy_adapter,
     copy_base,
+    copy_encoder,
     copy_legal,
     copy_tokenizer,
     describe_base,
@@ -35,6 +37,7 @@ from llmtl.serving.bundle.manifest import (
     AnswersFirst,
     BaseModel,
     Bundle,
+    HeldEncoder,
     Output,
     Recorded,
     Weights,
@@ -125,6 +128,7 @@ def _write_files(job: Writing) -> None:
         bundle, check = _language_model(job)
     if source.first is not None:
         write_local(source.first.strategy.predictor, folder / names.FIRST_FOLDER)
+    bundle = replace(bundle, encoder=_encoder(job))
     rows = _recorded(source)
     write_json_lines(folder / names.RECORDED, list(RECORDED_ROWS.dump_python(rows, mode="json")))
     write_json(folder / names.LABELS, _labels(bundle))
@@ -191,6 +195,20 @@ def _bundle(job: Writing, base: BaseModel | None) -> Bundle:
         made_from=source.made_from,
         first=_first(source),
     )
+
+
+def _encoder(job: Writing) -> HeldEncoder | None:
+    """Write the encoder that the winner, or what answers first, reads texts with; None where neither does."""
+    source = job.source
+    local = [source.served.served, *([source.first.strategy.served] if source.first else [])]
+    if not any(isinstance(each, LocalServed) and each.needs_encoder for each in local):
+        return None
+    if source.encoder is None:
+        raise BundleError(f"Nothing says which encoder '{source.winner}' was measured with; export from the run.")
+    checkpoint = fetch_encoder(source.encoder)
+    licence = copy_encoder(checkpoint, job.folder / names.ENCODER_FOLDER, job.progress)
+    name = source.encoder.name
+    return HeldEncoder(name if not Path(name).expanduser().is_dir() else checkpoint.name, licence)
 
 
 def _first(source: BundleSource) -> AnswersFirst | None:
