@@ -69,6 +69,11 @@ def inspect_encoder(source: EncoderSource) -> EncoderInfo:
     )
 
 
+def fetch_encoder(source: EncoderSource) -> Path:
+    """Give the folder that holds the whole encoder; raises `ModelError` as `inspect_encoder` does."""
+    return inspect_encoder(source).path
+
+
 def _folder(source: EncoderSource) -> Path:
     """Find the encoder's folder; raise `ModelError` if there is none."""
     folder = Path(source.name).expanduser()

@@ -12,7 +12,7 @@ from llmtl.checks.finding import Finding, Level
 from llmtl.data import Cleaning, fingerprint, load_examples, split_examples, without_rare_labels
 from llmtl.data.unknown import load_unknown
 from llmtl.decision.expected_cost import check_error_costs
-from llmtl.encoders.encoder_checkpoint import inspect_encoder
+from llmtl.encoders.checkpoint import inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint

@@ -100,8 +100,8 @@ def load_local(folder: Path, task: Task, strategy: str, model: ModelSource | Non
     except (RunError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise BundleError(f"The classifier in '{folder}' is missing or damaged; export the bundle again.") from error
     served = predictor.served()
-    if isinstance(served, LocalServed) and (served.one_at_a_time or served.needs_base_model):
-        return _OneAtATime(predictor)  # an engine keeps the cache of one prefix from call to call
+    if isinstance(served, LocalServed) and (served.one_at_a_time or served.needs_base_model or served.needs_encoder):
+        return _OneAtATime(predictor)  # engines keep the cache of one prefix from call to call, tokenizers their padding
     return predictor
 
 

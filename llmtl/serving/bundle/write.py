@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from llmtl.encoders.encoder_checkpoint import fetch_encoder
+from llmtl.encoders.checkpoint import fetch_encoder
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.errors import BundleError
