@@ -101,7 +101,9 @@ def load_local(folder: Path, task: Task, strategy: str, model: ModelSource | Non
         raise BundleError(f"The classifier in '{folder}' is missing or damaged; export the bundle again.") from error
     served = predictor.served()
     if isinstance(served, LocalServed) and (served.one_at_a_time or served.needs_base_model or served.needs_encoder):
-        return _OneAtATime(predictor)  # engines keep the cache of one prefix from call to call, tokenizers their padding
+        return _OneAtATime(
+            predictor
+        )  # engines keep the cache of one prefix from call to call, tokenizers their padding
     return predictor
 
 

@@ -161,8 +161,8 @@ class Bundle:
     a space before it); in JSON they are the strings that stand for labels or types. `answer_tokens` are the token ids
     that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
     different prompts, and where answers are not a single label. `end_token` is the id of the token that ends an answer.
-    `base` and `encoder` are None where none is needed, and `base` of a hosted model. `made_from` tells this bundle from one made
-    of something else. Of a cascade `first` is what answers before the winner's weights are asked.
+    `base` and `encoder` are None where none is needed, and `base` of a hosted model. `made_from` tells this bundle from
+    one made of something else. Of a cascade `first` is what answers before the winner's weights are asked.
     """
 
     task: Task

@@ -81,9 +81,10 @@ class BundleSource:
     `winner` names the strategy to serve; `strategies` are all that were measured. `model` says where the language model
     is, `model_name` how the recipe calls it, `device` (`cpu` or `cuda`) where it was measured. `hosted` is the winner's
     model, given when a provider has it. `provenance` are the run's name-value pairs, `sizes` the numbers of examples
-    per split. `encoder` says which encoder strategies were given. `made_from` tells this source from any other. A winner that is a cascade has the test evaluation of the
-    cascade and the predictor of its second member; `first` is the first one. `abstaining` says by strategy when it
-    leaves an input to a person, where test showed a threshold for that.
+    per split. `encoder` says which encoder strategies were given. `made_from` tells this source from any other. A
+    winner that is a cascade has the test evaluation of the cascade and the predictor of its second member; `first` is
+    the first one. `abstaining` says by strategy when it leaves an input to a person, where test showed a threshold for
+    that.
     """
 
     task: Task
