@@ -4,6 +4,7 @@
     multi-label      a JSON list of labels in the task's order: `["refund", "card"]`; `[]` for none
     extraction       a JSON list of spans in order of position: `[{"type": ..., "text": ..., "start": 0, "end": 4}]`
     generation       the text itself
+    retrieval        a JSON list of ids of texts: `["12", "7"]`, the best first; of a reference, all that are relevant
 
 One string for every kind lets splits, stores and prediction files treat all kinds alike. Not covered: what a model
 writes (`llmtl.prompting.template`), scoring (`llmtl.metrics`).
@@ -62,6 +63,19 @@ def read_spans(answer: str) -> tuple[Span, ...]:
         raise InputError(
             f"'{answer:.60}' is not a list of spans; write a JSON list of objects with type, text, start and end."
         ) from None
+
+
+def write_ranking(ids: Iterable[str]) -> str:
+    """Write the ids of a corpus' texts as canonical text: each once, in the given order."""
+    return json.dumps(list(dict.fromkeys(ids)), ensure_ascii=False)
+
+
+def read_ranking(answer: str) -> tuple[str, ...]:
+    """Read the ids of a canonical ranking, or of what is relevant; raises `InputError` for anything else."""
+    ids = _list(answer, "ids")
+    if not all(isinstance(each, str) for each in ids):
+        raise InputError(f"'{answer:.60}' is not a list of ids; write a JSON list of strings.")
+    return tuple(ids)
 
 
 def _list(answer: str, what: str) -> list[Any]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from llmtl.checks.config import LabelNoiseConfig
 from llmtl.costs import PriceConfig
 from llmtl.data import DataConfig
+from llmtl.data.config import TRAIN_CORPUS
 from llmtl.decision.automation import check_goal
 from llmtl.decision.config import DecisionConfig
 from llmtl.errors import MissingFileError
@@ -98,10 +99,7 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     document = apply_overrides(document, overrides)
     data = document.get("data")
     if isinstance(data, dict):
-        document["data"] = {
-            key: _beside(file, value) if key in ("path", "test_path", "unknown") else value
-            for key, value in data.items()
-        }
+        document["data"] = {key: _beside(file, value) if _is_path(key, value) else value for key, value in data.items()}
     prices = document.get("prices")
     if isinstance(prices, dict) and "table" in prices:
         document["prices"] = {**prices, "table": _beside(file, prices["table"])}
@@ -114,6 +112,10 @@ def _kept(document: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(strategies, dict) or kind not in kind_names():
         return document
     return document | {"strategies": kept(strategies, kind)}
+
+
+def _is_path(key: str, value: Any) -> bool:
+    return key in ("path", "test_path", "unknown", "corpus") and (key, value) != ("corpus", TRAIN_CORPUS)
 
 
 def _beside(file: Path, value: Any) -> Any:

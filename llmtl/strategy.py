@@ -20,7 +20,7 @@ from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.findings import FitFinding
 from llmtl.kinds.kind import Kind
 from llmtl.progress import Advance, Progress, Silent
-from llmtl.task import Draw, Example, Input, Task
+from llmtl.task import CorpusText, Draw, Example, Input, Task
 
 if TYPE_CHECKING:
     from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
@@ -128,9 +128,9 @@ class FitContext:
     by the caller, so strategies never close them; one that needs the memory for itself calls `release_engines`, after
     which engines loaded before are unusable. `folder` is the strategy's own and exists. `device` is what fitting may
     compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections that the strategy's facts say
-    it reads, by strategy. `encoder` says which encoder to use, None for none. `earlier` is what the first fit found
-    where this is another draw (`Facts.draw`): what does not depend on the draw, such as the wording of a prompt, may be
-    taken from it and need not be searched again.
+    it reads, by strategy. `encoder` says which encoder to use, None for none; `corpus` is what a task of retrieval
+    searches. `earlier` is what the first fit found where this is another draw (`Facts.draw`): what does not depend on
+    the draw, such as the wording of a prompt, may be taken from it and need not be searched again.
     """
 
     task: Task
@@ -149,6 +149,7 @@ class FitContext:
     others: Mapping[str, BaseModel] = field(default_factory=dict)
     earlier: tuple[FitFinding, ...] = ()
     encoder: EncoderSource | None = None
+    corpus: tuple[CorpusText, ...] = ()
 
 
 class Retrieval(StrEnum):
@@ -281,7 +282,8 @@ class Curve(StrEnum):
 class Facts:
     """What a strategy says about itself, as data.
 
-    answers: the shapes of answers (`llmtl.kinds.kind.AnswerShape`) that it can give; None for all.
+    answers: the shapes of answers (`llmtl.kinds.kind.AnswerShape`) that it can give; None for all that can be written,
+        which a ranking of a corpus cannot.
     served: the form in which its predictors are served.
     default: whether it is measured when the recipe lists no strategies.
     learns_from_train: false where fitting looks at dev only, and so needs no training labels.
@@ -330,7 +332,7 @@ class Facts:
 
     def serves(self, kind: Kind) -> bool:
         """Say whether it solves tasks of a kind."""
-        return self.answers is None or kind.shape in self.answers
+        return not kind.searches if self.answers is None else kind.shape in self.answers
 
     @property
     def looks_at_encoder(self) -> bool:

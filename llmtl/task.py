@@ -10,8 +10,10 @@ from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
 from llmtl.values import (
     RIGHT_OR_WRONG,
+    CorpusText,
     Draw,
     Example,
+    FoundText,
     Image,
     Input,
     Message,
@@ -23,8 +25,10 @@ from llmtl.values import (
 
 __all__ = [
     "RIGHT_OR_WRONG",
+    "CorpusText",
     "Draw",
     "Example",
+    "FoundText",
     "Image",
     "Input",
     "Message",
@@ -62,7 +66,7 @@ class Task:
                 f"{kind.name}."
             )
         if not kind.has_labels and self.labels:
-            raise InputError(f"Task '{self.name}' generates text and has labels; leave the labels out.")
+            raise InputError(f"Task '{self.name}' is of kind {kind.name} and has labels; leave the labels out.")
         if any(not label.strip() for label in self.labels):
             raise InputError(f"Task '{self.name}' has an empty label; remove it or give it a name.")
         if len(set(self.labels)) < len(self.labels):

@@ -23,7 +23,8 @@ class TaskConfig(BaseModel):
     kind: KindByName = Field(
         default=CLASSIFICATION.name,  # as a name, so that the JSON schema can say it
         validate_default=True,
-        description="classification (one label), multi-label, extraction (typed spans) or generation (text).",
+        description="classification (one label), multi-label, extraction (typed spans), generation (text) or retrieval "
+        "(ranked texts of a corpus).",
     )
     instruction: str | None = Field(
         default=None, min_length=1, description="What the model is told to do; by default a sentence for the kind."
@@ -35,7 +36,7 @@ class TaskConfig(BaseModel):
     metric: Metric | None = Field(
         default=None,
         description="The score that the decision is made on; by default accuracy for classification, micro_f1 for "
-        "multi-label and extraction, chrf for generation.",
+        "multi-label and extraction, chrf for generation, ndcg@10 for retrieval.",
     )
     target: float | None = Field(default=None, ge=0, le=1, description="The score the winner should reach on test.")
     max_output_tokens: int | None = Field(

@@ -27,10 +27,17 @@ class Metric(StrEnum):
     BLEU = "bleu"  # generation
     ROUGE_L = "rouge_l"  # generation
     EXACT_MATCH = "exact_match"  # extraction and generation
+    NDCG_10 = "ndcg@10"  # retrieval
+    RECALL_10 = "recall@10"  # retrieval
+    MRR_10 = "mrr@10"  # retrieval
 
 
 RIGHT_OR_WRONG = (Metric.ACCURACY, Metric.EXACT_MATCH)
 """The metrics that are a share of right answers."""
+
+
+RANKED = 10
+"""How many texts a ranking names, and how many its metrics look at."""
 
 
 class Draw(StrEnum):
@@ -177,12 +184,33 @@ def _image(row: Mapping[str, str]) -> Image:
 
 
 @dataclass(frozen=True)
+class CorpusText:
+    """One text of a corpus that is searched; references and answers name it by its `id`."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class FoundText:
+    """A text of the corpus that was found, with its score: the higher, the better, on the searcher's own scale."""
+
+    id: str
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
 class Split:
-    """The three disjoint parts of the data; `test` stays sealed until the choice is written down."""
+    """The three disjoint parts of the data; `test` stays sealed until the choice is written down.
+
+    `corpus` is what queries are answered from, empty where a task does not search.
+    """
 
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     test: tuple[Example, ...]
+    corpus: tuple[CorpusText, ...] = ()
 
 
 def references(examples: Sequence[Example]) -> list[str]:

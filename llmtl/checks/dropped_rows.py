@@ -42,6 +42,12 @@ def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Find
             cleaning.leaked,
             "left out of train and dev because they equal or nearly equal a text of the separate test set.",
         ),
+        (
+            "unanswerable",
+            Level.WARNING,
+            cleaning.unanswerable,
+            "are left out as queries, because no text of the corpus is relevant to them.",
+        ),
     )
     findings += [
         Finding(code, level, f"{_rows(rows, cleaning)} {what}", rows) for code, level, rows, what in told if rows

@@ -8,6 +8,8 @@
     word_features.py  what a conditional random field sees of a word
     words.py          words with their places, spans as tags
     tagging.py        the best valid tags of words that were scored one by one
+    word_index.py     BM25 over a corpus
+    found_texts.py    what was found in a corpus, by words or by vectors
     grid.py           the best point of a grid on dev
 
 Not covered: the strategies (`llmtl.strategies`), trees, ensembles.

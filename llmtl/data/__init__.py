@@ -10,6 +10,7 @@ from llmtl.data.config import DataConfig
 from llmtl.data.examples import LoadedData, load_examples
 from llmtl.data.inputs import read_inputs
 from llmtl.data.rare_labels import without_rare_labels
+from llmtl.data.relevance import corpus_mark, searchable
 from llmtl.data.splitting import split_examples, subsample
 from llmtl.data.table import fingerprint
 
@@ -17,9 +18,11 @@ __all__ = [
     "Cleaning",
     "DataConfig",
     "LoadedData",
+    "corpus_mark",
     "fingerprint",
     "load_examples",
     "read_inputs",
+    "searchable",
     "split_examples",
     "subsample",
     "without_rare_labels",

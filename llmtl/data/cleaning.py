@@ -35,6 +35,7 @@ class Cleaning:
     with the same reference. `conflicts`: texts that carry different references. `leaked`: training examples that equal
     or nearly equal one of a separate test set, or belong to the group of one. `merged`: rows whose reference became a
     further one of an earlier row with the same input; they are not lost. `rare`: labels that are no longer the task's.
+    `unanswerable`: queries to which no text of the corpus is relevant.
     """
 
     rows: int
@@ -44,6 +45,7 @@ class Cleaning:
     leaked: tuple[str, ...] = ()
     merged: tuple[str, ...] = ()
     rare: RareLabels | None = None
+    unanswerable: tuple[str, ...] = ()
 
     def __add__(self, other: "Cleaning") -> "Cleaning":
         """Add up what both left out."""
@@ -55,6 +57,7 @@ class Cleaning:
             self.leaked + other.leaked,
             self.merged + other.merged,
             self.rare or other.rare,
+            self.unanswerable + other.unanswerable,
         )
 
 

@@ -10,6 +10,10 @@ Language Models Better", section 4.2 (https://arxiv.org/abs/2107.06499). They co
 on short messages `near_duplicates` compares character 3-grams, where 0.8 means one short word differs."""
 
 
+TRAIN_CORPUS = "train"
+"""What `data.corpus` says where queries are answered from the inputs of train."""
+
+
 class Rare(StrEnum):
     """What becomes of a label with too few examples to be split."""
 
@@ -48,6 +52,19 @@ class DataConfig(BaseModel):
         "says how well confidence tells them apart, and what share of them is left to a person. Not asked: models at "
         "a provider.",
     )
+    corpus: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Retrieval: what is searched. By default the distinct texts in the column `label`, whose rows are "
+        "pairs of a query and a relevant text; `train`: the texts of train, of which those with the query's label are "
+        "relevant; or a file with the columns corpus_text and corpus_key.",
+    )
+    corpus_text: str = Field(default="text", min_length=1, description="The column of the corpus with its texts.")
+    corpus_key: str = Field(
+        default="id",
+        min_length=1,
+        description="The column of the corpus with what references name: an id or, shared by several texts, a class.",
+    )
     hub_subset: str | None = Field(
         default=None, min_length=1, description="The subset of a Hub data set, if it has any."
     )
@@ -57,7 +74,7 @@ class DataConfig(BaseModel):
         min_length=1,
         description="The column with the reference: the label; for multi-label a list or a "
         "string with separators; for extraction a list of {type, start, end, text}; for generation a text or a list of "
-        "texts.",
+        "texts; for retrieval what is relevant (see corpus).",
     )
     id: str | None = Field(
         default=None, min_length=1, description="The column with unique ids; by default ids are row numbers from 1."

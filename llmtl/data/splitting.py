@@ -9,7 +9,7 @@ Data"). Generated texts have no labels to balance. Not covered: splits by time, 
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,8 @@ def subsample(
 
     Train keeps an example of every label if there is room. A smaller sample of the same seed lies inside a larger one.
     """
-    return Split(
+    return replace(
+        split,
         train=_sample(split.train, train, kind, seed=seed, every_label=True),
         dev=_sample(split.dev, dev, kind, seed=seed),
         test=_sample(split.test, test, kind, seed=seed),

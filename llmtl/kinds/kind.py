@@ -29,6 +29,7 @@ class AnswerShape(StrEnum):
     LABELS = "labels"
     SPANS = "spans"
     TEXT = "text"
+    RANKING = "ranking"
 
 
 @dataclass(frozen=True)
@@ -167,13 +168,18 @@ class Kind(ABC):
 
     @property
     def has_labels(self) -> bool:
-        """Tell whether a task has labels; without them an answer is a free text, right by degrees."""
-        return self.shape is not AnswerShape.TEXT
+        """Tell whether a task has labels; without them an answer is a text or a ranking, right by degrees."""
+        return self.one_label or self.lists
+
+    @property
+    def searches(self) -> bool:
+        """Tell whether an answer ranks the texts of a corpus; a language model cannot write such a one."""
+        return self.shape is AnswerShape.RANKING
 
     @property
     def output(self) -> Literal["label", "json", "text"]:
         """Name the form in which a served model writes answers."""
-        return "label" if self.one_label else "json" if self.lists else "text"
+        return "label" if self.one_label else "json" if self.lists or self.searches else "text"
 
     # Scoring.
 

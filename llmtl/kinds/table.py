@@ -11,8 +11,9 @@ from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.kind import Kind
 from llmtl.kinds.multi_label import MULTI_LABEL
+from llmtl.kinds.text_retrieval import RETRIEVAL
 
-KINDS: tuple[Kind, ...] = (CLASSIFICATION, MULTI_LABEL, EXTRACTION, GENERATION)
+KINDS: tuple[Kind, ...] = (CLASSIFICATION, MULTI_LABEL, EXTRACTION, GENERATION, RETRIEVAL)
 
 
 def kind_named(name: str) -> Kind:

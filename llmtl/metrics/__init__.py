@@ -1,7 +1,8 @@
 """Scores, intervals, paired tests, calibration and power: arrays in, numbers out.
 
     counting.py             what every metric is made of: counts of each example, right or wrong, F1 over items
-    sets.py               what is counted of labels, spans.py of typed spans, text.py of generated text
+    sets.py                 what is counted of labels, spans.py of typed spans, text.py of generated text
+    rankings.py             what is counted of rankings
     measures.py             every metric of every kind of task on given references
     scores.py               all metrics of a task, each with a 95% interval
     modules.py              the same metrics as `evaluate.Metric` classes that need no hub; public, slow to import
@@ -25,7 +26,18 @@ Not covered: deciding anything (`llmtl.decision`).
 """
 
 from llmtl.metrics.counting import Measure
-from llmtl.metrics.measures import LABEL_SETS, ONE_LABEL, SPANS, TEXTS, Family
+from llmtl.metrics.measures import LABEL_SETS, ONE_LABEL, RANKINGS, SPANS, TEXTS, Family
 from llmtl.metrics.scores import accuracy, macro_f1, score
 
-__all__ = ["LABEL_SETS", "ONE_LABEL", "SPANS", "TEXTS", "Family", "Measure", "accuracy", "macro_f1", "score"]
+__all__ = [
+    "LABEL_SETS",
+    "ONE_LABEL",
+    "RANKINGS",
+    "SPANS",
+    "TEXTS",
+    "Family",
+    "Measure",
+    "accuracy",
+    "macro_f1",
+    "score",
+]

@@ -1,4 +1,4 @@
-"""Make every metric for every shape of answer: one label, a set of labels, typed spans, a text.
+"""Make every metric for every shape of answer: one label, a set of labels, typed spans, a text, a ranking.
 
 Not covered: how a metric is counted (`counting`), intervals (`scores`), comparing two strategies (`paired`, `summed`),
 scores of probabilities (`calibration`).
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from llmtl.errors import DataError
 from llmtl.metrics.counting import Answers, Measure
+from llmtl.metrics.rankings import ranking_measure
 from llmtl.metrics.sets import accuracy_measure, label_f1, named_labels, subset_accuracy
 from llmtl.metrics.spans import named_types, span_f1, span_match
 from llmtl.metrics.text import BleuMeasure, ChrFMeasure, RougeLMeasure, all_references, text_match
@@ -85,6 +86,10 @@ def _text(metric: Metric, references: Sequence[str], others: Sequence[Sequence[s
     return ChrFMeasure(several) if metric is Metric.CHRF else BleuMeasure(several)
 
 
+def _ranking(metric: Metric, references: Sequence[str], others: Sequence[Sequence[str]], _: Sequence[str]) -> Measure:
+    return ranking_measure(metric, references, others)
+
+
 ONE_LABEL = Family(
     "one label",
     (Metric.ACCURACY, Metric.MACRO_F1),
@@ -105,3 +110,4 @@ SPANS = Family(
     labels="types",
 )
 TEXTS = Family("texts", (Metric.CHRF, Metric.BLEU, Metric.ROUGE_L, Metric.EXACT_MATCH), _text, lambda answer: set())
+RANKINGS = Family("rankings", (Metric.NDCG_10, Metric.RECALL_10, Metric.MRR_10), _ranking, lambda answer: set())

@@ -21,7 +21,7 @@ import evaluate
 
 from llmtl.errors import DataError
 from llmtl.metrics.counting import check_aligned
-from llmtl.metrics.measures import LABEL_SETS, ONE_LABEL, SPANS, TEXTS, Family
+from llmtl.metrics.measures import LABEL_SETS, ONE_LABEL, RANKINGS, SPANS, TEXTS, Family
 from llmtl.values import Metric
 
 _INPUTS = """
@@ -184,6 +184,30 @@ class TextMatch(_TextMetric):
     description = "The share of texts that equal one of their references."
 
 
+class NdcgAt10(_AnswerMetric):
+    """`{"ndcg@10": mean normalised discounted cumulated gain of the first ten ids}`; references list relevant ids."""
+
+    metric, family = Metric.NDCG_10, RANKINGS
+    description = (
+        "How high the relevant texts stand among the first ten, against the best order, averaged over queries."
+    )
+    citation = "Järvelin & Kekäläinen (2002), Cumulated gain-based evaluation of IR techniques"
+
+
+class RecallAt10(_AnswerMetric):
+    """`{"recall@10": mean share of the relevant ids that are among the first ten}`."""
+
+    metric, family = Metric.RECALL_10, RANKINGS
+    description = "The share of the relevant texts that are among the first ten, averaged over queries."
+
+
+class MrrAt10(_AnswerMetric):
+    """`{"mrr@10": mean of 1 / rank of the first relevant id among ten}`."""
+
+    metric, family = Metric.MRR_10, RANKINGS
+    description = "The reciprocal rank of the first relevant text among ten, averaged over queries."
+
+
 _MODULES: tuple[type[_AnswerMetric], ...] = (
     Accuracy,
     MacroF1,
@@ -199,6 +223,9 @@ _MODULES: tuple[type[_AnswerMetric], ...] = (
     Bleu,
     RougeL,
     TextMatch,
+    NdcgAt10,
+    RecallAt10,
+    MrrAt10,
 )
 
 

@@ -166,4 +166,4 @@ def _without(split: Split, ids: Collection[str]) -> Split:
     def left(examples: tuple[Example, ...]) -> tuple[Example, ...]:
         return tuple(example for example in examples if example.id not in ids)
 
-    return Split(train=left(split.train), dev=left(split.dev), test=left(split.test))
+    return replace(split, train=left(split.train), dev=left(split.dev), test=left(split.test))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.costs import Ledger, WorkKind
-from llmtl.data import fingerprint
+from llmtl.data import corpus_mark, fingerprint
 from llmtl.errors import ContextLengthError
 from llmtl.findings import FitFinding
 from llmtl.hardware import inspect
@@ -176,6 +176,7 @@ class Bench:
             task=self.prepared.task,
             train=self.split.train,
             dev=self.split.dev,
+            corpus=self.split.corpus,
             model=self.prepared.source,
             load_engine=self.prepared.engines.load,
             release_engines=self.prepared.engines.release,
@@ -205,6 +206,7 @@ class Bench:
             "task": asdict(replace(self.prepared.task, target=None)),
             "train": fingerprint(self.split.train),
             "dev": fingerprint(self.split.dev),
+            **({"corpus": corpus_mark(self.split.corpus)} if self.split.corpus else {}),
             "model": identity(recipe.model, self.prepared.source) if uses_model else None,
             "budget": self.plan.fit_seconds(strategy.name) if self.plan else None,
             "seed": recipe.seed,

@@ -9,7 +9,15 @@ from typing import Any
 
 from llmtl.checks import run_checks
 from llmtl.checks.finding import Finding, Level
-from llmtl.data import Cleaning, fingerprint, load_examples, split_examples, without_rare_labels
+from llmtl.data import (
+    Cleaning,
+    corpus_mark,
+    fingerprint,
+    load_examples,
+    searchable,
+    split_examples,
+    without_rare_labels,
+)
 from llmtl.data.unknown import load_unknown
 from llmtl.decision.expected_cost import check_error_costs
 from llmtl.encoders.checkpoint import inspect_encoder
@@ -24,6 +32,7 @@ from llmtl.progress import Progress
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
+from llmtl.store import digest
 from llmtl.strategies.table import build
 from llmtl.strategy import AnyStrategy, Runs
 from llmtl.task import Example, Split, Task
@@ -61,6 +70,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     task = task_of(recipe, loaded.labels)
     check_error_costs(recipe.decision, task)
     split = split_examples(loaded, recipe.data, seed=recipe.seed)
+    split, cleaning = searchable(split, recipe.data, loaded.cleaning, kind=task.kind)
     source = source_of(recipe.model)
     engines = EngineCache(source, recipe.model.engine, say=progress.say)
     prepared = Prepared(
@@ -71,7 +81,7 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         findings=(),
         source=source,
         engines=engines,
-        fingerprint=fingerprint((*split.train, *split.dev, *split.test)),
+        fingerprint=_fingerprint(split),
         unknown=load_unknown(recipe.data),
         encoder=encoder,
     )
@@ -79,7 +89,13 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
         inspect_checkpoint(source.name, source.revision)
         if slow := emulation(source, inspect()):
             progress.say(f"Warning: {slow}")
-    return replace(prepared, findings=_check(prepared, loaded.cleaning, progress))
+    return replace(prepared, findings=_check(prepared, cleaning, progress))
+
+
+def _fingerprint(split: Split) -> str:
+    """Mark all examples and, where there is one, the corpus."""
+    examples = fingerprint((*split.train, *split.dev, *split.test))
+    return digest([examples, corpus_mark(split.corpus)]) if split.corpus else examples
 
 
 def _encoder(recipe: Recipe, progress: Progress) -> EncoderSource | None:

@@ -2,7 +2,7 @@
 
     recipe.yaml        the recipe, every choice written out
     index.json         where the folder keeps what, the task, the findings of the checks; `format` counts changes of all
-    data/              the examples of train, dev and test as they were used
+    data/              the examples of train, dev and test as they were used, and the corpus that was searched
     steps/             one folder per step (`llmtl.store`)
     predictions/       one row per prediction, for people
     decision.json      the decision
@@ -13,7 +13,7 @@ curves, label noise, a judge and a live endpoint, which stand beside what they h
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,6 +163,8 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
     for name in ("train", "dev", "test"):
         rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
         write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
+    if split.corpus:
+        write_json_lines(folder / "data" / "corpus.jsonl", [asdict(document) for document in split.corpus])
 
 
 def write_index(folder: Path, index: RunIndex) -> None:

@@ -19,6 +19,9 @@ NAMES = {
     Metric.CHRF: "chrF",
     Metric.BLEU: "BLEU",
     Metric.ROUGE_L: "ROUGE-L",
+    Metric.NDCG_10: "nDCG@10",
+    Metric.RECALL_10: "recall@10",
+    Metric.MRR_10: "MRR@10",
 }
 SHARES = {Metric.ACCURACY: "right", Metric.EXACT_MATCH: "exactly right"}
 """Metrics that are a share of the examples, and of which."""

@@ -200,8 +200,8 @@ def role_name(role: Role) -> str:
 
 
 def capital(text: str) -> str:
-    """Put the first letter in upper case and leave the rest untouched; chrF is written so everywhere."""
-    return text if text.startswith(NAMES[Metric.CHRF]) else text[:1].upper() + text[1:]
+    """Put the first letter in upper case and leave the rest untouched; chrF and nDCG are written so everywhere."""
+    return text if text.startswith((NAMES[Metric.CHRF], NAMES[Metric.NDCG_10])) else text[:1].upper() + text[1:]
 
 
 def verdict(decision: Decision) -> str:

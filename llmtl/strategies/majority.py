@@ -4,6 +4,7 @@
     multi-label      the most frequent set of labels
     extraction       no spans: exactly right wherever there is nothing to extract
     generation       the most central reference
+    retrieval        the ten texts that are relevant most often
 
 Its score is the floor that anything useful must clear. Not covered: stratified or random guessing.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from llmtl.kinds.kind import Kind
+from llmtl.kinds.kind import AnswerShape, Kind
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import (
     Facts,
@@ -88,8 +89,10 @@ class Majority(Strategy[NoChoices]):
         name="majority",
         role=Role.BASELINE,
         served=LocalServed,
+        answers=frozenset(AnswerShape),
         inputs=frozenset(Inputs),
-        summary="Always the most frequent answer (extraction: no spans; generation: the most central reference).",
+        summary="Always the most frequent answer (extraction: no spans; generation: the most central reference; "
+        "retrieval: what is relevant most often).",
     )
 
     def fit(self, context: FitContext) -> Fitted:

@@ -17,6 +17,7 @@ from llmtl.errors import RecipeError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
 from llmtl.kinds.table import KINDS, kind_named
+from llmtl.strategies.bm25 import Bm25
 from llmtl.strategies.crf import Crf
 from llmtl.strategies.dictionary import Dictionary
 from llmtl.strategies.few_shot import FewShot
@@ -39,6 +40,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     Dictionary,
     Crf,
     Nearest,
+    Bm25,
     LinearProbe,
     ZeroShot,
     FewShot,

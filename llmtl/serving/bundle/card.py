@@ -31,6 +31,9 @@ _METRICS = {
     Metric.BLEU: "sacrebleu",
     Metric.ROUGE_L: "rouge",
     Metric.EXACT_MATCH: "exact_match",
+    Metric.NDCG_10: "ndcg@10",
+    Metric.RECALL_10: "recall@10",
+    Metric.MRR_10: "mrr@10",
 }
 """The Hub's names (https://huggingface.co/metrics); all others are F1."""
 
