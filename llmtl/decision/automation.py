@@ -56,9 +56,10 @@ def right_by_degrees(kind: Kind, metric: Metric) -> bool:
 def check_goal(config: DecisionConfig, kind: Kind, metric: Metric) -> None:
     """Raise `RecipeError` where nothing can be left to anybody, and the goal is just that."""
     if config.goal is Goal.AUTOMATE and right_by_degrees(kind, metric):
+        other = next((f"task.metric={each.value} or " for each in kind.metrics if each in RIGHT_OR_WRONG), "")
         raise RecipeError(
             f"decision.goal=automate needs answers that are right or wrong, and by {metric.value} they are better or "
-            "worse; set task.metric=exact_match or decision.goal=score."
+            f"worse; set {other}decision.goal=score."
         )
 
 
@@ -71,7 +72,8 @@ def marked(evaluation: Evaluation, calibration: SequenceCalibration | None = Non
 
 
 def _right(evaluation: Evaluation) -> Bools:
-    metric = next(item for item in evaluation.kind.metrics if item in RIGHT_OR_WRONG)
+    # of rankings, which no metric calls right or wrong, those are right that no other could beat
+    metric = next((item for item in evaluation.kind.metrics if item in RIGHT_OR_WRONG), evaluation.kind.metrics[0])
     return np.asarray(evaluation.measure(metric).each(evaluation.answers) == 1)
 
 

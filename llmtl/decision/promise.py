@@ -16,7 +16,7 @@ class Promise(StrEnum):
     SHOWN = "shown"
     NOT_SHOWN = "not_shown"  # dev found a threshold, and test did not show that it holds
     NO_CONFIDENCE = "no_confidence"  # its predictions do not say how sure they are
-    BY_DEGREES = "by_degrees"  # free texts are better or worse, not right or wrong
+    BY_DEGREES = "by_degrees"  # texts and rankings are better or worse, not right or wrong
     TOO_FEW = "too_few"  # even without an error, test has too few examples
     UNORDERED = "unordered"  # on dev its confidence is not shown to be higher where it is right
     NO_THRESHOLD = "no_threshold"  # on dev no threshold keeps errors low enough

@@ -23,6 +23,8 @@ NAMES = {
     Metric.RECALL_10: "recall@10",
     Metric.MRR_10: "MRR@10",
 }
+_SPELT = (Metric.NDCG_10, Metric.MRR_10)
+"""Names that begin with a letter which is spoken with a vowel first."""
 SHARES = {Metric.ACCURACY: "right", Metric.EXACT_MATCH: "exactly right"}
 """Metrics that are a share of the examples, and of which."""
 
@@ -37,7 +39,7 @@ class Words:
         """Write a score: `91.0% right` or `a macro-F1 of 0.910`."""
         if self.metric in SHARES:
             return f"{100 * value:.1f}% {SHARES[self.metric]}"
-        return f"a {NAMES[self.metric]} of {value:.3f}"
+        return f"{'an' if self.metric in _SPELT else 'a'} {NAMES[self.metric]} of {value:.3f}"
 
     def plain(self, value: float) -> str:
         """Write a score alone: `91.0%` or `0.910`."""

@@ -63,7 +63,7 @@ def why(item: Automated, limit: float) -> str:
         case Promise.NO_CONFIDENCE:
             return "its predictions do not say how sure they are"
         case Promise.BY_DEGREES:
-            return "free texts are better or worse, not right or wrong"
+            return "such answers are better or worse, not right or wrong"
         case Promise.TOO_FEW:
             return (
                 f"it takes {wording.count(item.needed)} answers without any error to show at most {at_most}, and test "

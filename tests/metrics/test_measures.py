@@ -10,13 +10,14 @@ from seqeval.metrics import f1_score as seqeval_f1
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from llmtl.answers import Span, write_labels, write_spans
+from llmtl.answers import Span, write_labels, write_ranking, write_spans
 from llmtl.errors import DataError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.kinds.table import KINDS
+from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.task import Metric
 
 LABELS = ["a", "b", "c", "d", "rare"]
@@ -180,6 +181,8 @@ def references_of(kind):
         return [write_labels(one, LABELS) for one in random_sets(rng, 30)]
     if kind is EXTRACTION:
         return [write_spans(random_tags(rng, words=9)[1]) for _ in range(30)]
+    if kind is RETRIEVAL:
+        return [write_ranking(rng.choice(WORDS, 1 + row % 4, replace=False)) for row in range(30)]
     return [" ".join(rng.choice(WORDS, 9)) for _ in range(30)]
 
 

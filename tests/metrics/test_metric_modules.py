@@ -10,6 +10,7 @@ from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.kinds.table import KINDS
+from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.metrics import score
 from llmtl.metrics.modules import Accuracy, MacroF1, module_of
 from llmtl.task import Metric
@@ -52,6 +53,7 @@ ANSWERS = {
         ['[{"type": "day", "start": 0, "end": 3, "text": "Mon"}]', "[]"],
         ['[{"type": "day", "start": 1, "end": 3, "text": "on"}]', None],
     ),
+    RETRIEVAL: (['["1", "2"]', '["3"]', '["4"]'], ['["9", "2", "1"]', None, '["3"]']),
     GENERATION: (["the cat sat on the mat", "a dog barked"], ["the cat sat on a mat", None]),
 }
 

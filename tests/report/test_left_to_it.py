@@ -75,7 +75,7 @@ def test_one_that_may_answer_everything_is_said_so():
         ({"promise": Promise.TOO_FEW, "n": 40}, "59 answers without any error to show at most 5%, and test has 40"),
         ({"promise": Promise.UNORDERED, "auroc": 0.512}, r"surer where it is right \(AUROC 0.512\)"),
         ({"promise": Promise.NO_THRESHOLD}, "errs too often at any confidence for test to confirm"),
-        ({"promise": Promise.BY_DEGREES}, "free texts are better or worse"),
+        ({"promise": Promise.BY_DEGREES}, "such answers are better or worse"),
     ],
 )
 def test_where_nothing_can_be_promised_the_sentence_says_why(changes, said):

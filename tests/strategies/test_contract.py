@@ -12,7 +12,7 @@ from functools import cached_property
 import httpx
 import pytest
 
-from llmtl.answers import write_labels
+from llmtl.answers import write_labels, write_ranking
 from llmtl.costs import PriceConfig, token_prices
 from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
@@ -31,7 +31,7 @@ from llmtl.serving.task_api.classifier_app import create_app
 from llmtl.serving.task_api.middleware import TaskMiddleware
 from llmtl.strategies.table import STRATEGIES, section_name
 from llmtl.strategy import LOOKS, FitContext, Fitted, PromptServed, ProviderServed, Runs, Strategy
-from llmtl.task import Example, Task
+from llmtl.task import CorpusText, Example, Task
 from tests.support.hosted_server import completion, hosted_server
 from tests.support.kind_checks import assert_answers_as_measured
 from tests.support.over_engine import OverEngine
@@ -62,6 +62,7 @@ def reference(kind, word):
         "labels": write_labels([word], WORDS),
         "spans": json.dumps([{"type": word, "text": word, "start": 3, "end": 3 + len(word)}]),
         "text": f"about {word}",
+        "ranking": write_ranking([word]),
     }[kind.shape]
 
 
@@ -153,6 +154,7 @@ def contract(request, tiny_engine, source, provider, tmp_path_factory):
         ),
         folder=tmp_path_factory.mktemp("fit"),
         prices=PRICES,
+        corpus=tuple(CorpusText(word, f"what to do about a {word}") for word in WORDS),
     )
     return Contract(strategy, context, strategy.fit(context), examples(kind, 6, "test"))
 

@@ -12,6 +12,7 @@ from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.kinds.table import KINDS
+from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.recipe import json_schema, validate
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, build, usual_baselines
 from llmtl.strategy import Role
@@ -27,7 +28,7 @@ BASELINES = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.searches])
 def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     strategies = build(StrategiesConfig(), kind)
     probes = ("linear-probe",) if kind is not GENERATION else ()
@@ -36,6 +37,10 @@ def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     roles += [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING]
     assert [each.role for each in strategies] == roles
     assert set(STRATEGIES) >= {*ORDER, "hosted"}
+
+
+def test_by_default_a_search_gets_what_ranks_a_corpus():
+    assert [each.name for each in build(StrategiesConfig(), RETRIEVAL)] == ["majority", "bm25"]
 
 
 def test_the_default_that_was_written_out_is_still_the_default():
@@ -102,7 +107,8 @@ def test_every_kind_has_one_usual_baseline_and_there_is_one_plain_prompt():
     for kind in KINDS:
         serving = [each.facts for each in STRATEGIES.values() if each.facts.serves(kind)]
         assert sum(facts.usual_baseline for facts in serving) == 1
-        assert [facts.name for facts in serving if facts.plain_prompt] == ["zero-shot"]
+        plain = [facts.name for facts in serving if facts.plain_prompt]
+        assert plain == ([] if kind.searches else ["zero-shot"])
 
 
 @pytest.mark.parametrize(
@@ -112,6 +118,7 @@ def test_every_kind_has_one_usual_baseline_and_there_is_one_plain_prompt():
         (Metric.MICRO_F1, ["tfidf", "dictionary"]),
         (Metric.FIELD_F1, ["dictionary"]),
         (Metric.CHRF, ["nearest"]),
+        (Metric.NDCG_10, ["bm25"]),
     ],
 )
 def test_the_baseline_to_add_is_of_the_kinds_that_the_metric_judges(metric, named):
