@@ -57,7 +57,6 @@ def test_a_newer_format_is_refused(tmp_path):
     told = {"format": FORMAT + 1, "winner": {}}
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "bundle.json").write_text(json.dumps(told))
-    with pytest.raises(
-        BundleError, match=rf"has format {FORMAT + 1}, and this version of llmtl reads 1, 2 and {FORMAT};"
-    ):
+    readable = f"1, 2, 3 and {FORMAT}"
+    with pytest.raises(BundleError, match=f"has format {FORMAT + 1}, and this version of llmtl reads {readable};"):
         open_bundle(tmp_path / "bundle")

@@ -1,6 +1,5 @@
 """Opening a bundle: what is wrong with it is found, named, and mended by a command."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -105,15 +104,6 @@ def test_a_damaged_manifest(copied, content):
     (copied / "bundle.json").write_text(content)
     with pytest.raises(BundleError, match="export"):
         open_bundle(copied, verify=False)
-
-
-def test_a_bundle_of_another_format(copied):
-    document = json.loads((copied / "bundle.json").read_text())
-    (copied / "bundle.json").write_text(json.dumps(document | {"format": 4}))
-    with pytest.raises(
-        BundleError, match="has format 4, and this version of llmtl reads 1, 2 and 3; export the run again"
-    ):
-        open_bundle(copied)
 
 
 def test_what_cannot_be_read(copied, llama_run, bundle_of):
