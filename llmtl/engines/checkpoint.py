@@ -2,22 +2,38 @@
 
 Accepts LLaMA- and Mistral-family causal language models in safetensors, from a folder or from the Hugging Face Hub.
 Code that a checkpoint brings along is never run. Not covered: the embedded models' names (`llmtl.pocket` resolves them
-to folders first), quantised checkpoints, loading (`llmtl.engines.transformers.loading`).
+to folders first), finding and downloading files (`llmtl.checkpoints`), quantised checkpoints other than GGUF files,
+loading (`llmtl.engines.transformers.loading`).
 """
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmtl.checkpoints import locate
+from llmtl.checkpoints.download import SMALL_FILES, download, has_safetensors
 from llmtl.errors import ModelError
 
-EMBEDDED_NAMES = ("pocket-llama", "pocket-mistral")
 FAMILIES = ("llama", "mistral")
+ENCODERS = (
+    "albert",
+    "bert",
+    "big_bird",
+    "camembert",
+    "deberta",
+    "deberta-v2",
+    "distilbert",
+    "electra",
+    "longformer",
+    "modernbert",
+    "mpnet",
+    "roberta",
+    "xlm-roberta",
+)
+"""Types of models that read and do not write."""
 
-_SMALL_FILES = ("*.json", "*.jinja", "tokenizer.model")
 _CURE = "give a LLaMA- or Mistral-family model"
 
 
@@ -40,30 +56,32 @@ class CheckpointInfo:
 
 
 def inspect_checkpoint(name: str, revision: str | None = None) -> CheckpointInfo:
-    """Inspect `name`, a folder or a Hub name; only small files are downloaded from the Hub.
+    """Inspect `name`, whatever `llmtl.checkpoints.locate` finds; only small files are downloaded from the Hub.
 
     Raises `ModelError` for a missing folder or an unknown or unreachable name, another model family, and a checkpoint
     without safetensors weights.
     """
-    folder = Path(name).expanduser()
+    found = locate(name, revision)
+    folder = Path(found).expanduser()
     if folder.is_dir():
         return _inspect_folder(folder, name, any(folder.glob("*.safetensors")))
     if folder.exists():
-        raise ModelError(f"The model '{name}' is a file; give the folder that holds the checkpoint.")
+        raise ModelError(f"The model '{name}' is a file and not GGUF; give the folder that holds the checkpoint.")
     if _looks_like_path(name):
         raise ModelError(f"The model folder '{name}' does not exist; check the path, or give a Hub name.")
-    return _inspect_hub(name, revision)
+    return _inspect_hub(found, revision)
 
 
 def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
-    """Download the whole checkpoint from the Hub, unless `name` is a folder already, and return its folder.
+    """Download the whole checkpoint from the Hub, unless it is in a folder already, and return its folder.
 
     Raises `ModelError` as `inspect_checkpoint` does.
     """
     info = inspect_checkpoint(name, revision)
-    if Path(name).expanduser().is_dir():
+    found = locate(name, revision)
+    if Path(found).expanduser().is_dir():
         return info.path
-    return _download(name, revision, (*_SMALL_FILES, "*.safetensors"))
+    return download(found, revision, (*SMALL_FILES, "*.safetensors"))
 
 
 def _inspect_folder(folder: Path, name: str, has_safetensors: bool) -> CheckpointInfo:
@@ -86,6 +104,8 @@ def _inspect_folder(folder: Path, name: str, has_safetensors: bool) -> Checkpoin
 def _check_family(config: Mapping[str, Any], name: str) -> None:
     """Raise `ModelError` unless the configuration is that of a plain LLaMA or Mistral language model."""
     model_type = config.get("model_type")
+    if model_type in ENCODERS:
+        raise not_a_language_model(name, f"an encoder ({model_type})")
     if model_type not in FAMILIES:
         raise ModelError(f"The model '{name}' is of type '{model_type}', which llmtl cannot load; {_CURE}.")
     architectures = config.get("architectures") or ["ForCausalLM"]
@@ -94,6 +114,14 @@ def _check_family(config: Mapping[str, Any], name: str) -> None:
     quantised = (config.get("quantization_config") or {}).get("quant_method")
     if quantised:
         raise ModelError(f"The model '{name}' is stored quantised ({quantised}); give its unquantised original.")
+
+
+def not_a_language_model(name: str, what: str) -> ModelError:
+    """Return the error for an encoder where a language model is needed."""
+    return ModelError(
+        f"The model '{name}' is {what}, which writes no answers; give it as --encoder {name}, and a LLaMA- or "
+        "Mistral-family model as --model."
+    )
 
 
 def _describe(config: Mapping[str, Any], folder: Path, name: str) -> CheckpointInfo:
@@ -155,65 +183,9 @@ def _looks_like_path(name: str) -> bool:
 
 def _inspect_hub(name: str, revision: str | None) -> CheckpointInfo:
     """Inspect a Hub name by its configuration and its list of files."""
-    folder = _download(name, revision, ("config.json",))
+    folder = download(name, revision, ("config.json",))
     config = _read_json(folder / "config.json")
     if config is not None:
         _check_family(config, name)
-    folder = _download(name, revision, _SMALL_FILES)
-    return _inspect_folder(folder, name, _hub_has_safetensors(name, revision, folder))
-
-
-def _hub_has_safetensors(name: str, revision: str | None, folder: Path) -> bool:
-    """Tell whether the Hub lists safetensors; without the Hub, whether the cached folder holds them."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if any(folder.glob("*.safetensors")):
-        return True
-    try:
-        return any(each.endswith(".safetensors") for each in HfApi().list_repo_files(name, revision=revision))
-    except (HfHubHTTPError, OSError):
-        return False
-
-
-def _download(name: str, revision: str | None, patterns: tuple[str, ...]) -> Path:
-    """Download the files of a Hub snapshot that match; raise `ModelError` with the reason in one line."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
-    except HFValidationError as error:
-        raise ModelError(f"'{name}' is neither a folder nor a Hub name; give one of them.{_guess(name)}") from error
-    except GatedRepoError as error:
-        raise ModelError(
-            f"The model '{name}' is gated; accept its licence on the Hub, then run `hf auth login`."
-        ) from error
-    except RevisionNotFoundError as error:
-        raise ModelError(f"The model '{name}' has no revision '{revision}'; check the name of the revision.") from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(f"The Hub has no model '{name}'; check the name, or give a folder.{_guess(name)}") from error
-    except LocalEntryNotFoundError as error:
-        raise ModelError(
-            f"The model '{name}' is neither a folder nor in the local cache, and the Hub cannot be reached; connect, "
-            f"unset HF_HUB_OFFLINE, or give a folder or {' or '.join(EMBEDDED_NAMES)}.{_guess(name)}"
-        ) from error
-    except (HfHubHTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()
-        raise ModelError(
-            f"The model '{name}' could not be downloaded ({reason[0] if reason else type(error).__name__}); try again "
-            "later, or give a folder."
-        ) from error
-
-
-def _guess(name: str) -> str:
-    """Write a hint if `name` resembles an embedded model's; otherwise an empty string."""
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), EMBEDDED_NAMES, n=1, cutoff=0.6)
-    return f" Did you mean '{close[0]}'?" if close else ""
+    folder = download(name, revision, SMALL_FILES)
+    return _inspect_folder(folder, name, has_safetensors(name, revision, folder))

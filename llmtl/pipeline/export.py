@@ -9,7 +9,7 @@ from typing import Any
 from llmtl.costs import token_prices
 from llmtl.decision.promise import Promise
 from llmtl.errors import BundleError
-from llmtl.pipeline.models import encoder_identity, encoder_source_of, identity, source_of
+from llmtl.pipeline.models import encoder_identity, encoder_source_of, identity, located, source_of
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
 from llmtl.progress import Progress, Silent
@@ -44,13 +44,15 @@ def export(
     progress = progress or Silent()
     finished = run if isinstance(run, Run) else load_run(run)
     folder = Path(out) if out is not None else finished.folder / BUNDLE_FOLDER
-    source = bundle_source(finished, strategy, folder=folder, merge=merge)
+    source = bundle_source(finished, strategy, folder=folder, merge=merge, progress=progress)
     if _is_current(folder, source, progress):
         return folder.resolve()
     return write_bundle(source, folder, merge=merge, progress=progress)
 
 
-def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) -> BundleSource:
+def bundle_source(
+    run: Run, strategy: str | None, *, folder: Path, merge: bool, progress: Progress | None = None
+) -> BundleSource:
     """Return what a bundle in `folder` is written from.
 
     Raises `BundleError` for a strategy that was not measured, or when the model is not the one that was.
@@ -65,7 +67,7 @@ def bundle_source(run: Run, strategy: str | None, *, folder: Path, merge: bool) 
     if isinstance(served.served, ProviderServed):
         _require_allowed(run, cascade.then if cascade else winner)
     elif served.facts.runs is Runs.BASE_MODEL:
-        _require_same_model(run, served)
+        _require_same_model(run, served, progress or Silent())
     if served.facts.looks_at_encoder:
         _require_same_encoder(run, served)
     return BundleSource(
@@ -124,10 +126,10 @@ def _hosted(run: Run, served: MeasuredStrategy) -> HostedWinner | None:
     return hosted_winner(model.endpoint, token_prices(run.recipe.prices), served.test, top_logprobs=model.top_logprobs)
 
 
-def _require_same_model(run: Run, served: MeasuredStrategy) -> None:
+def _require_same_model(run: Run, served: MeasuredStrategy, progress: Progress) -> None:
     """Raise `BundleError` when the model's files are not those that were measured."""
     measured = read_json(served.folder / "depends_on.json")["model"]
-    if identity(run.recipe.model, source_of(run.recipe.model)) != measured:
+    if identity(run.recipe.model, located(source_of(run.recipe.model), progress)) != measured:
         raise BundleError(
             f"The model '{run.recipe.model.name}' is not the one that was measured: its files were changed or moved; "
             "restore them, or run the recipe again."

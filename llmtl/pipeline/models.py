@@ -12,10 +12,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from llmtl.checkpoints import locate
+from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import Engine, ModelSource
+from llmtl.engines.checkpoint import not_a_language_model
 from llmtl.packages import LOCAL, require
 from llmtl.pocket import resolve
+from llmtl.progress import Progress
 from llmtl.sections import EncoderConfig, EngineChoice, ModelConfig
 
 HASH_UP_TO_BYTES = 200 * 2**20
@@ -26,6 +30,17 @@ def source_of(config: ModelConfig) -> ModelSource:
     """Say where the recipe's model is; an embedded model's name becomes its folder."""
     embedded = resolve(config.name)
     return ModelSource(str(embedded) if embedded else config.name, config.revision, dtype=config.dtype)
+
+
+def located(source: ModelSource, progress: Progress) -> ModelSource:
+    """Find the model's folder, or its name on the Hub; the first use of a GGUF file converts it.
+
+    Raises `ModelError` for the name of an encoder, and as `llmtl.checkpoints.locate` does.
+    """
+    named = find_named(source.name)
+    if named is not None and named.encoder:
+        raise not_a_language_model(source.name, "an encoder")
+    return replace(source, name=locate(source.name, source.revision, progress=progress))
 
 
 def identity(config: ModelConfig, source: ModelSource) -> dict[str, Any]:
@@ -44,6 +59,11 @@ def identity(config: ModelConfig, source: ModelSource) -> dict[str, Any]:
 def encoder_source_of(config: EncoderConfig | None) -> EncoderSource | None:
     """Say which encoder the recipe names; None for none."""
     return None if config is None else EncoderSource(config.name, config.revision)
+
+
+def located_encoder(source: EncoderSource, progress: Progress) -> EncoderSource:
+    """Find the encoder's folder, or its name on the Hub; raises `ModelError` as `llmtl.checkpoints.locate` does."""
+    return replace(source, name=locate(source.name, source.revision, progress=progress))
 
 
 def encoder_identity(source: EncoderSource) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError, MissingPackageError, ModelError
 from llmtl.hardware import Hardware, inspect
 from llmtl.packages import LOCAL, require
-from llmtl.pipeline.models import EngineCache, encoder_source_of, source_of
+from llmtl.pipeline.models import EngineCache, encoder_source_of, located, source_of
 from llmtl.progress import Progress
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
@@ -72,6 +72,8 @@ def prepare(recipe: Recipe, progress: Progress) -> Prepared:
     split = split_examples(loaded, recipe.data, seed=recipe.seed)
     split, cleaning = searchable(split, recipe.data, loaded.cleaning, kind=task.kind)
     source = source_of(recipe.model)
+    if _need_model(strategies):
+        source = located(source, progress)
     engines = EngineCache(source, recipe.model.engine, say=progress.say)
     prepared = Prepared(
         recipe=recipe,

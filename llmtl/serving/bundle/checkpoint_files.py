@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from llmtl.checkpoints import locate
+from llmtl.checkpoints.named import find_named
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
@@ -48,11 +50,13 @@ def describe_base(source: ModelSource, name: str, *, dtype: Precision, task: str
     Raises `ModelError` when the model is not there any more.
     """
     info = inspect_checkpoint(source.name, source.revision)
-    local = Path(source.name).expanduser().is_dir()
-    spoken = name if name in EMBEDDED or not local else Path(source.name).expanduser().resolve().name
+    found = locate(source.name, source.revision)
+    local = Path(found).expanduser().is_dir()
+    known = name in EMBEDDED or find_named(name) is not None
+    spoken = name if known or not local else Path(found).expanduser().resolve().name
     return BaseModel(
         name=spoken if spoken != task else f"{spoken}-base",
-        source=MODEL_FOLDER if local else source.name,
+        source=MODEL_FOLDER if local else found,
         hub=not local,
         revision=None if local else _commit(info.path) or source.revision,
         licence=_licence(info.path, name, hub=not local),
