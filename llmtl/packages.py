@@ -14,7 +14,7 @@ TUNING = ("peft", "trl", "bitsandbytes", *LOCAL)
 EXTRAS = {
     **dict.fromkeys(TUNING, "'llmtl[tuning]'"),
     **dict.fromkeys(LOCAL, "'llmtl[local]'"),
-    "gguf": "'llmtl[local]'",
+    "gguf": "'llmtl[gguf]'",
     "gradio": "'llmtl[playground]'",
     "sentence_transformers": "'llmtl[embeddings]'",
     "vllm": "'llmtl[gpu]' (without a GPU: 'llmtl[cpu]')",

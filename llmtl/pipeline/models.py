@@ -61,15 +61,10 @@ def encoder_source_of(config: EncoderConfig | None) -> EncoderSource | None:
     return None if config is None else EncoderSource(config.name, config.revision)
 
 
-def located_encoder(source: EncoderSource, progress: Progress) -> EncoderSource:
-    """Find the encoder's folder, or its name on the Hub; raises `ModelError` as `llmtl.checkpoints.locate` does."""
-    return replace(source, name=locate(source.name, source.revision, progress=progress))
-
-
 def encoder_identity(source: EncoderSource) -> dict[str, Any]:
     """Tell an encoder from others, as `identity` does a checkpoint."""
     found: dict[str, Any] = {"name": source.name, "revision": source.revision}
-    folder = Path(source.name)
+    folder = Path(locate(source.name, source.revision))
     if folder.is_dir():
         found["files"] = _marks(folder)
     return found
