@@ -29,7 +29,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="a strategy without a language model; repeat for more",
+        help="a strategy without a pre-trained model; repeat for more",
     )
     parser.add_argument(
         "--no-cascades",

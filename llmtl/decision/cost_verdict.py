@@ -1,12 +1,12 @@
 """The verdict where it is known what a wrong answer costs: on expected total costs instead of scores.
 
-With W the choice (the lowest expected total on dev), B the baseline and L the language-model strategy whose totals were
-the lowest on dev, and "lower" meaning that a total on test is the lower of two with a probability of at least
+With W the choice (the lowest expected total on dev), B the baseline and L the model strategy (one that is not a
+baseline) whose totals were the lowest on dev, and "lower" meaning that a total on test is the lower of two with a probability of at least
 1 - alpha / 2, which is the one-sided level of a two-sided test at alpha:
 
-    baseline      B (where W is a baseline, W itself) is lower than W (than L); or no language model could be chosen
-    adopt         W is a language-model strategy, lower than B, and lower than every other language-model strategy that
-                  costs less to run; without a baseline, lower than all of them
+    baseline      B (where W is a baseline, W itself) is lower than W (than L); or no model strategy could be chosen
+    adopt         W is a model strategy, lower than B, and lower than every other model strategy that costs less to
+                  run; without a baseline, lower than all of them
     tie           W is lower than B, but one that costs less to run may have as low a total; the winner is the lowest
                   expected total, on dev and test together, of W and of those of them that are lower than B
     inconclusive  everything else; the winner is the lowest expected total, on dev and test together
@@ -87,7 +87,7 @@ def rule_by_cost(choice: Choice, evidence: Evidence, ranking: Ranking, totals: T
 def _rule_on_llm(
     choice: Choice, baseline: str | None, evidence: Evidence, ranking: Ranking, totals: TotalsOnTest
 ) -> Ruling:
-    """Rule where the lowest expected total on dev is that of a strategy with the language model."""
+    """Rule where the lowest expected total on dev is that of a model strategy."""
     chosen = choice.strategy
     if baseline is not None:
         if totals.lower(baseline, chosen):

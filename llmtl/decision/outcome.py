@@ -242,7 +242,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class NoBaseline:
-    """No baseline was measured, so whether a language model is needed at all is not known."""
+    """No baseline was measured, so whether a pre-trained model is needed at all is not known."""
 
     kind: Literal["no_baseline"] = "no_baseline"
 

@@ -1,12 +1,12 @@
 """The verdict from the choice on dev and the evidence on test, by rules that were fixed before either was seen.
 
-With W the choice, B the best baseline, L the best language-model strategy on dev, and "better" meaning a Holm-corrected
-p-value of at most alpha:
+With W the choice, B the best baseline, L the best model strategy on dev (one that is not a baseline), and "better"
+meaning a Holm-corrected p-value of at most alpha:
 
-    baseline      W or L is a language-model strategy, and each is shown not better than B by more than the margin
-                  (one-sided 95% upper bound), or B is better; W a baseline: the same for L against W; or no language
-                  model could be chosen
-    adopt         W is a language-model strategy, better than B, and better than every cheaper rival it was compared
+    baseline      W or L is a model strategy, and each is shown not better than B by more than the margin
+                  (one-sided 95% upper bound), or B is better; W a baseline: the same for L against W; or no model
+                  strategy could be chosen
+    adopt         W is a model strategy, better than B, and better than every cheaper rival it was compared
                   with, by what may be more than the margin. Without a baseline: better than a rival, or the cheapest
                   and no rival is better by more than the margin; never with nothing shown
     tie           W is better than B, but a cheaper rival is not shown worse; a rival counts as cheaper, too, where a

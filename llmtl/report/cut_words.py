@@ -84,5 +84,5 @@ def _outlook(cuts: Sequence[Cut]) -> str:
     if any(each.improving for each in cuts):
         return "it was still improving on dev and could be better with more time"
     if all(each.improving is False for each in cuts):
-        return "it had no longer improved on dev, so more time would hardly help"
+        return "it had stopped improving on dev, so more time would hardly help"
     return "it could be better with more time"

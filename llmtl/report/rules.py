@@ -144,9 +144,9 @@ def _no_llm(case: Case) -> tuple[str, str]:
     decision = case.decision
     barred = [item.name for item in decision.strategies if item.role is not Role.BASELINE and item.broken]
     if not barred:
-        return "", f"Use {decision.winner}: no language-model strategy was measured."
+        return "", f"Use {decision.winner}: no strategy with a pre-trained model was measured."
     excluded = f"({listed(barred)} excluded)"
-    return "", f"Use {decision.winner}: no language-model strategy meets the constraints {excluded}."
+    return "", f"Use {decision.winner}: no strategy with a pre-trained model meets the constraints {excluded}."
 
 
 def _open(case: Case) -> tuple[str, str]:

@@ -119,9 +119,9 @@ def purpose(code: Purpose, chosen: str) -> str:
         Purpose.BEST_BASELINE: "the choice against the best baseline",
         Purpose.ZERO_SHOT: "the choice against zero-shot",
         Purpose.RUNNER_UP: "the choice against the runner-up on dev",
-        Purpose.LLM_AGAINST_CHOICE: "the best language-model strategy against the choice",
+        Purpose.LLM_AGAINST_CHOICE: "the best strategy with a pre-trained model against the choice",
         Purpose.CHEAPER_RIVAL: f"a cheaper rival of {chosen} against the best baseline",
-        Purpose.LLM_AGAINST_BASELINE: "the best language-model strategy on dev against the best baseline",
+        Purpose.LLM_AGAINST_BASELINE: "the best strategy with a pre-trained model on dev against the best baseline",
     }[code]
 
 
@@ -304,7 +304,7 @@ def _caution(case: Case, item: Caution) -> str:
     match item:
         case NoBaseline():
             return (
-                "No baseline is among them, so whether a language model is needed at all is not known; add one, say "
+                "No baseline is among them, so whether a pre-trained model is needed at all is not known; add one, say "
                 f"{case.usual_baseline}."
             )
         case TooSmallTest(n, detectable) if detectable >= 1:

@@ -124,7 +124,7 @@ def share_not_worth_more(case: Told) -> tuple[str, str]:
 
 
 def no_sure_llm(case: Told) -> tuple[str, str]:
-    """Give the reason where no language-model strategy could be chosen."""
+    """Give the reason where no strategy with a pre-trained model could be chosen."""
     decision = case.decision
     others = [item for item in decision.strategies if item.role is not Role.BASELINE]
     barred = [item.name for item in others if item.broken]
@@ -132,7 +132,10 @@ def no_sure_llm(case: Told) -> tuple[str, str]:
     parts = [f"{listed(barred)} excluded by the constraints"] if barred else []
     parts += [f"{listed(silent)} gave no confidence"] if silent else []
     why = f"could be chosen ({'; '.join(parts)})" if parts else "was measured"
-    return "", f"Use {decision.winner}: no language-model strategy {why}. {_promise(decision, decision.winner)}"
+    return (
+        "",
+        f"Use {decision.winner}: no strategy with a pre-trained model {why}. {_promise(decision, decision.winner)}",
+    )
 
 
 def shares_open(case: Told) -> tuple[str, str]:

@@ -61,7 +61,7 @@ def test_how_far_a_fit_came(cuts, said):
     ("improving", "outlook"),
     [
         (True, "it was still improving on dev and could be better with more time"),
-        (False, "it had no longer improved on dev, so more time would hardly help"),
+        (False, "it had stopped improving on dev, so more time would hardly help"),
         (None, "it could be better with more time"),
     ],
 )

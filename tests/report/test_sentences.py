@@ -120,7 +120,7 @@ def test_dev_and_test_that_contradict_each_other_are_told():
 
 
 def test_without_a_language_model_the_baseline_is_used():
-    assert "no language-model strategy was measured" in said(*both(50, majority=0.2, tfidf=0.8)).reason
+    assert "no strategy with a pre-trained model was measured" in said(*both(50, majority=0.2, tfidf=0.8)).reason
     assert "nothing to compare qlora with" in said(*both(50, qlora=0.9)).reason
 
 
@@ -135,7 +135,7 @@ def test_a_broken_constraint_is_told_with_its_value():
     assert found.why_not == {"qlora": why}
     assert f"qlora could not be chosen: {why}." in found.reasons
     assert any("constraints exclude" in line for line in found.would_change)
-    assert "no language-model strategy meets the constraints (qlora excluded)" in found.reason
+    assert "no strategy with a pre-trained model meets the constraints (qlora excluded)" in found.reason
 
 
 def test_what_nobody_measured_is_said_not_to_be_known():

@@ -406,7 +406,8 @@ def only_baselines() -> ReportContent:
         ("majority", "tfidf"),
         verdict=Verdict.BASELINE,
         winner="tfidf",
-        reason="Use tfidf: no language-model strategy was measured. It is far better than always answering billing.",
+        reason="Use tfidf: no strategy with a pre-trained model was measured. "
+        "It is far better than always answering billing.",
         reasons=("tfidf scores 0.417 above majority.",),
         target_met=None,
         break_even=(),
