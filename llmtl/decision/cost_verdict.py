@@ -1,8 +1,8 @@
 """The verdict where it is known what a wrong answer costs: on expected total costs instead of scores.
 
 With W the choice (the lowest expected total on dev), B the baseline and L the model strategy (one that is not a
-baseline) whose totals were the lowest on dev, and "lower" meaning that a total on test is the lower of two with a probability of at least
-1 - alpha / 2, which is the one-sided level of a two-sided test at alpha:
+baseline) whose totals were the lowest on dev, and "lower" meaning that a total on test is the lower of two with a
+probability of at least 1 - alpha / 2, which is the one-sided level of a two-sided test at alpha:
 
     baseline      B (where W is a baseline, W itself) is lower than W (than L); or no model strategy could be chosen
     adopt         W is a model strategy, lower than B, and lower than every other model strategy that costs less to
