@@ -191,7 +191,7 @@ def _search_caption(view: View) -> str:
         else "number of demonstrations"
     )
     filled = "; each strategy's choice is filled" if any(each.chosen for tried in searches for each in tried) else ""
-    return " ".join([f"One dot a {what}{filled}.", *order_sentences(view.candidates)])
+    return " ".join([f"One dot per {what}{filled}.", *order_sentences(view.candidates)])
 
 
 def _both(chart: Callable[[float, str], Markup | None], name: str) -> dict[str, Markup | None]:
