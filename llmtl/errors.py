@@ -3,6 +3,7 @@
     LlmtlError
     ├── InputError (ValueError)              the user can fix it: command line exit code 2
     │   ├── DataError                        the labelled file
+    │   │   └── CannotFitError               one strategy cannot learn from it
     │   ├── RecipeError                      the recipe or an override
     │   ├── ModelError                       the checkpoint
     │   │   └── ContextLengthError           an example does not fit the model's context
@@ -36,6 +37,10 @@ class InputError(LlmtlError, ValueError):
 
 class DataError(InputError):
     """The labelled data cannot be used as it is."""
+
+
+class CannotFitError(DataError):
+    """A strategy cannot learn from this data; a run leaves it out and says why."""
 
 
 class RecipeError(InputError):

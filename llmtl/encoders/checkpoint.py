@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmtl.checkpoints import locate
+from llmtl.checkpoints.download import download
+from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
 from llmtl.packages import require
@@ -25,6 +28,8 @@ _OFFSET_TYPES = frozenset(
     | {"roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl"}
 )
 """Their first positions are kept for padding: 514 positions hold 512 tokens."""
+_SMALL_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
+_ALL_FILES = (*_SMALL_FILES, "*.safetensors")
 _CURE = "give a sentence-transformers model or an encoder (BERT, RoBERTa, ModernBERT, ...), such as minilm"
 
 
@@ -48,8 +53,9 @@ class EncoderInfo:
 def inspect_encoder(source: EncoderSource) -> EncoderInfo:
     """Inspect the encoder that `source` names.
 
-    Raises `ModelError` for a missing folder, a language model that reads to the left only, a model of another kind,
-    quantised weights, and a checkpoint without safetensors or without a tokenizer.
+    From the Hub comes what a folder does not hold, the weights last: what is no use is refused before they are fetched.
+    Raises `ModelError` for a missing folder or an unknown or unreachable name, a language model that reads to the left
+    only, a model of another kind, quantised weights, and a checkpoint without safetensors or without a tokenizer.
     """
     folder, name = _folder(source), source.name
     modules = _read_list(folder / "modules.json")
@@ -57,6 +63,8 @@ def inspect_encoder(source: EncoderSource) -> EncoderInfo:
     config = _config(body, name)
     if modules is None:
         _check_bidirectional(config, name)
+    whole = _whole(source, folder)
+    folder, body = whole, whole / body.relative_to(folder)
     _check_weights(folder, body, modules or [], name)
     return EncoderInfo(
         path=folder,
@@ -75,13 +83,27 @@ def fetch_encoder(source: EncoderSource) -> Path:
 
 
 def _folder(source: EncoderSource) -> Path:
-    """Find the encoder's folder; raise `ModelError` if there is none."""
-    folder = Path(source.name).expanduser()
-    if folder.is_dir():
+    """Find the encoder's folder, or its small files from the Hub; raise `ModelError` if there is none."""
+    name, named = source.name, find_named(source.name)
+    path = Path(name).expanduser()
+    if path.is_file():
+        raise ModelError(f"The encoder '{name}' is a file; give the folder that holds the checkpoint.")
+    if path.is_dir():
+        return path
+    if named is not None and not named.encoder:
+        raise ModelError(f"'{name}' is a language model that reads to the left only, not an encoder; {_CURE}.")
+    if named is None and (name.startswith((".", "/", "~")) or name.count("/") > 1):
+        raise ModelError(f"The encoder folder '{name}' does not exist; check the path, or give a Hub name.")
+    found = Path(locate(name, source.revision))
+    return found if found.is_dir() else download(str(found), source.revision, _SMALL_FILES, encoder=True)
+
+
+def _whole(source: EncoderSource, folder: Path) -> Path:
+    """Download the weights of an encoder from the Hub; a folder on this machine stays as it is."""
+    if any(folder.rglob("*.safetensors")) or Path(source.name).expanduser().is_dir():
         return folder
-    if folder.exists():
-        raise ModelError(f"The encoder '{source.name}' is a file; give the folder that holds the checkpoint.")
-    raise ModelError(f"The encoder folder '{source.name}' does not exist; check the path.")
+    found = locate(source.name, source.revision)
+    return folder if Path(found).is_dir() else download(found, source.revision, _ALL_FILES, encoder=True)
 
 
 def _first_path(modules: Sequence[Mapping[str, Any]], name: str) -> str:

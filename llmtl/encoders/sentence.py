@@ -20,7 +20,7 @@ from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
 from llmtl.packages import require
 from llmtl.progress import Advance, unwatched
-from llmtl.quiet import quiet
+from llmtl.quiet import own_randomness, quiet
 
 Vectors = NDArray[np.float32]
 
@@ -172,7 +172,7 @@ def _load(info: EncoderInfo, name: str, device: str) -> Any:
         from sentence_transformers import SentenceTransformer
 
     try:
-        with quiet():
+        with quiet(), own_randomness():  # what a checkpoint lacks is drawn before that is noticed
             modules = None if info.sentence_transformer else _mean_of_tokens(info, name)
             return SentenceTransformer(
                 str(info.path) if modules is None else None,

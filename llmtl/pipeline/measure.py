@@ -10,7 +10,7 @@ from typing import Any
 
 from llmtl.costs import Ledger, WorkKind
 from llmtl.data import corpus_mark, fingerprint
-from llmtl.errors import ContextLengthError
+from llmtl.errors import CannotFitError, ContextLengthError
 from llmtl.findings import FitFinding
 from llmtl.hardware import inspect
 from llmtl.measured.evaluation import Evaluation
@@ -70,7 +70,7 @@ class Bench:
         findings: tuple[FitFinding, ...] = ()
         try:
             fitted = strategy.fit(self._context(strategy, folder))
-        except ContextLengthError as error:
+        except (CannotFitError, ContextLengthError) as error:
             skipped = str(error)
         else:
             findings = fitted.findings

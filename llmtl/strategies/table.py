@@ -20,6 +20,7 @@ from llmtl.kinds.table import KINDS, kind_named
 from llmtl.strategies.bm25 import Bm25
 from llmtl.strategies.crf import Crf
 from llmtl.strategies.dictionary import Dictionary
+from llmtl.strategies.embedding_head import EmbeddingHead
 from llmtl.strategies.few_shot import FewShot
 from llmtl.strategies.hosted import Hosted
 from llmtl.strategies.knn_few_shot import KnnFewShot
@@ -41,6 +42,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     Crf,
     Nearest,
     Bm25,
+    EmbeddingHead,
     LinearProbe,
     ZeroShot,
     FewShot,

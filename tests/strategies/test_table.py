@@ -31,7 +31,8 @@ BASELINES = {
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.searches])
 def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     strategies = build(StrategiesConfig(), kind)
-    probes = ("linear-probe",) if kind is not GENERATION else ()
+    heads = ("embedding-head",) if kind in (CLASSIFICATION, MULTI_LABEL) else ()
+    probes = (*heads, "linear-probe") if kind is not GENERATION else ()
     assert tuple(each.name for each in strategies) == (*BASELINES[kind], *probes, *PROMPTS, "qlora")
     roles = [Role.BASELINE] * len(BASELINES[kind]) + [Role.FEATURES] * len(probes)
     roles += [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING]

@@ -22,7 +22,8 @@ def save_encoder(folder, model_type="bert", **changes):
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import AutoConfig, AutoModelForMaskedLM, PreTrainedTokenizerFast
 
-    vocabulary = {word: at for at, word in enumerate((*SPECIAL, *WORDS, *"abcdefghijklmnopqrstuvwxyz0123456789"))}
+    words = dict.fromkeys((*SPECIAL, *WORDS, *"abcdefghijklmnopqrstuvwxyz0123456789"))
+    vocabulary = {word: at for at, word in enumerate(words)}
     core = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     core.normalizer = normalizers.Lowercase()
     core.pre_tokenizer = pre_tokenizers.Whitespace()

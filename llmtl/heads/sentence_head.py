@@ -1,0 +1,176 @@
+"""A head on the vectors of a sentence encoder: logistic regression or the nearest centroid, whichever is best on dev.
+
+A new input is told by the closest mean of a label's training vectors in Snell, Swersky & Zemel (2017), "Prototypical
+Networks for Few-shot Learning"; with squared Euclidean distances that is a linear model, too (section 2.4), and its
+one temperature is fitted on dev (Guo et al. 2017, "On Calibration of Modern Neural Networks"). Vectors are
+standardised first: in some encoders few columns are far longer than all others (Timkey & van Schijndel 2021, "All Bark
+and No Bite: Rogue Dimensions"). Not covered: where the encoder comes from and whether it was tuned (the strategies).
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from llmtl.classical.files import write_parts
+from llmtl.classical.grid import best_on_dev
+from llmtl.classical.linear import LinearModel
+from llmtl.encoders.sentence import SentenceEncoder
+from llmtl.errors import ModelError
+from llmtl.findings import FitFinding, Unit, cut_short
+from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, in_time, standardised
+from llmtl.heads.prompt_states import CHUNK, read_all, read_in_time, shuffled_train
+from llmtl.progress import Advance, unwatched
+from llmtl.strategy import FitContext, LocalServed, Prediction
+from llmtl.task import Example, Input, references, texts_of
+
+LOG_SCALES = (-10.0, 5.0)
+"""Natural logarithms of the temperatures' inverses between which the best is sought."""
+
+
+@dataclass(frozen=True)
+class SentencePredictor:
+    """A head on the vectors of the encoder that `load` gives; `tuned` is the folder of one that is kept with it."""
+
+    head: LinearHead
+    load: Callable[[], SentenceEncoder]
+    tuned: Path | None = None
+
+    @cached_property
+    def encoder(self) -> SentenceEncoder:
+        """Load the encoder when it is first needed."""
+        return self.load()
+
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Predict in order, one prediction per text."""
+        texts = texts_of(inputs)
+        found: list[Prediction] = []
+        for first in range(0, len(texts), CHUNK):
+            begun, part = perf_counter(), texts[first : first + CHUNK]
+            answers = self.head.answers(_rows(self.encoder, part))
+            each = (perf_counter() - begun) / len(part)
+            found += [Prediction(str(at), *answer, seconds=each) for at, answer in enumerate(answers, start=first)]
+            advance(len(part))
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write choice, calibration and weights of the head, and the encoder if it was tuned."""
+        write_parts(folder, *self.head.kept())
+        if self.tuned is not None and self.tuned.resolve() != (folder / self.tuned.name).resolve():
+            shutil.copytree(self.tuned, folder / self.tuned.name)
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it; a fast tokenizer may be used by one thread at a time."""
+        return LocalServed(needs_encoder=self.tuned is None, one_at_a_time=True)
+
+
+def load_encoder(context: FitContext) -> SentenceEncoder:
+    """Load the context's encoder; raises `ModelError` where there is none, or it cannot be loaded."""
+    if context.encoder is None:
+        raise ModelError("This strategy needs an encoder; set encoder=minilm, a Hub name or a folder.")
+    return SentenceEncoder.load(context.encoder, context.device)
+
+
+@dataclass(frozen=True)
+class HeadChoices:
+    """What is tried on dev: C of logistic regression, and whether the nearest centroid is tried beside it."""
+
+    strengths: Sequence[float]
+    centroid: bool = True
+
+
+def fit_head(
+    context: FitContext,
+    encoder: SentenceEncoder,
+    choices: HeadChoices,
+    *,
+    name: str,
+    start: float,
+    until: float | None,
+    made: Mapping[str, Any] | None = None,
+) -> tuple[LinearHead, tuple[FitFinding, ...]]:
+    """Embed dev and as much of train as there is time for, fit the heads on train, and keep the best on dev.
+
+    `start` is when fitting began, `until` when no more of train is embedded; both by `perf_counter`. `made` is what is
+    known of the encoder, for the trace.
+    """
+
+    def read(texts: Sequence[str]) -> tuple[Any, list[int]]:
+        return _rows(encoder, texts), [0] * len(texts)
+
+    dev = np.concatenate(read_all(read, context.dev, context, name=name, room=0))
+    known, parts, cut = read_in_time(read, shuffled_train(context), context, name=name, room=0, until=until)
+    _say_long(context, encoder, known, name=name)
+    strengths = sorted(set(choices.strengths))
+    choice = {**(made or {}), "train_examples": len(known)}
+    centroid = choices.centroid and context.task.kind.one_label
+    rows = (np.concatenate(parts), dev)
+    points = chain(
+        _centroids(context, known, rows, choice) if centroid else (),
+        heads_on_dev(context, known, rows, strengths, {"head": "logistic regression", **choice}),
+    )
+    tried = ((head, head.choice, answers) for head, answers in in_time(points, context, start, name=name))
+    count = len(strengths) + centroid
+    best, trace = best_on_dev(tried, context, name=name, count=count)
+    cut += cut_short(len(trace.points), count, Unit.SETTINGS)
+    head, calibrations = calibrated(best, context, dev)
+    return head, (trace, *calibrations, *cut)
+
+
+def _rows(encoder: SentenceEncoder, texts: Sequence[str]) -> Any:
+    """Embed texts, (N, width) in double precision."""
+    return encoder.encode(texts).astype(float)
+
+
+def _centroids(
+    context: FitContext, train: Sequence[Example], rows: tuple[Any, Any], choice: Mapping[str, Any]
+) -> Iterator[tuple[LinearHead, list[str]]]:
+    """Yield the head that takes the label with the nearest mean of training vectors, with its dev answers."""
+    truth = np.array(references(train))
+    labels = tuple(sorted(set(truth.tolist())))
+
+    def fit(scaled: Any) -> Iterator[LinearModel]:
+        # |x - c|^2 = |x|^2 - 2 x c + |c|^2, of which |x|^2 is the same for all labels
+        centres = np.stack([scaled[truth == label].mean(axis=0) for label in labels])
+        yield LinearModel(labels, 2 * centres, -(centres**2).sum(axis=1))
+
+    [model] = standardised(rows[0], fit)
+    model = _tempered(model, rows[1], references(context.dev))
+    head = LinearHead(context.task, model, {"head": "nearest centroid", **choice})
+    yield head, [answer for answer, _ in head.answers(rows[1])]
+
+
+def _tempered(model: LinearModel, rows: Any, truth: Sequence[str]) -> LinearModel:
+    """Multiply a model's logits by the number that makes the true labels likeliest; answers stay as they are."""
+    known = [(row, model.labels.index(label)) for row, label in zip(rows, truth, strict=True) if label in model.labels]
+    if not known:
+        return model
+    logits, right = model.logits(np.stack([row for row, _ in known])), [at for _, at in known]
+
+    def nll(log_scale: float) -> float:
+        return float(-log_softmax(np.exp(log_scale) * logits, axis=1)[np.arange(len(right)), right].mean())
+
+    scale = np.exp(minimize_scalar(nll, bounds=LOG_SCALES, method="bounded").x)
+    return replace(
+        model,
+        weights=(scale * model.weights).astype(np.float32),
+        intercepts=(scale * model.intercepts).astype(np.float32),
+    )
+
+
+def _say_long(context: FitContext, encoder: SentenceEncoder, train: Sequence[Example], *, name: str) -> None:
+    """Say how many texts are longer than the encoder reads at once."""
+    long = encoder.count_long([example.text for example in (*train, *context.dev)])
+    if long:
+        context.progress.say(
+            f"{name}: {long:,} of {len(train) + len(context.dev):,} texts are longer than the {encoder.context_length} "
+            "tokens that the encoder reads at once; it reads them in windows whose vectors are averaged"
+        )
