@@ -1,5 +1,7 @@
 """Compare label scoring by lm-evaluation-harness and by llmtl: `python evals/bench_scoring.py`.
 
+`--model smollm2`, or any other model than `pocket-llama`, races plain transformers instead: see `plain_scoring.py`.
+
 Both score the same prompts and labels with the same weights, number format and threads in one process, in turns.
 The harness scores each label as a continuation (`HFLM.loglikelihood`, as its multiple-choice tasks do) with its default
 batch size and with the best of several; the ratio is against the best. llmtl scores as its strategies do, the shared
@@ -31,17 +33,21 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from plain_scoring import race_plain
 from written_results import circumstances, write_result
 
 from llmtl.engines import ModelSource
+from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.tokens import continuations, encode
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.engines.trie import ROOT, Branch, Trie, build_trie
 from llmtl.engines.vllm.branches import path_to
-from llmtl.pocket import resolve
+from llmtl.pipeline.models import source_of
 from llmtl.prompting.template import Template
+from llmtl.sections import ModelConfig
 from llmtl.task import Example, Task
 
+POCKET = "pocket-llama"
 BARS = {77: 50.0, 6: 10.0}
 DEMONSTRATIONS = 16
 BATCH_SIZES = (1, 4, 16)
@@ -67,7 +73,9 @@ def main() -> int:
         return _print_peak(options)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     torch.set_num_threads(options.threads)
-    train, test = (_rows(options.data / f"{split}.csv") for split in ("train", "test"))
+    train, test = (read_rows(options.data / f"{split}.csv") for split in ("train", "test"))
+    if options.model != POCKET:
+        return _race_plain(options, train, test)
     before = circumstances(sys.argv, packages=("lm-eval",))
     engine = _engine()
     races = {}
@@ -93,6 +101,27 @@ def main() -> int:
     print(json.dumps({key: result[key] for key in ("growth", "peak_rss_mib", "met")}, indent=1))
     print(f"Written to {path.name}.")
     return 0 if result["met"] else 1
+
+
+def _race_plain(options: argparse.Namespace, train: list[Example], test: list[Example]) -> int:
+    """Race plain transformers on zero-shot prompts; exit code 0 if the bar is met and both sides agree."""
+    before = circumstances(sys.argv)
+    checkpoint = resolved(options.model)
+    work = workload(_engine(checkpoint), train, test, labels=8, examples=options.examples, demonstrations=0)
+    found = race_plain(checkpoint, work.prompts, work.answers, rounds=options.rounds, sums=full_vocabulary_sums)
+    result = {
+        "what": "zero-shot label scoring: examples a second of llmtl and of plain transformers, label by label",
+        **before,
+        "load_average_after": circumstances(sys.argv)["load_average"],
+        "model": Path(options.model).name,
+        "threads": options.threads,
+        "labels": len(work.labels),
+        **found,
+    }
+    path = write_result(f"bench_scoring-{Path(options.model).name}", result)
+    print(json.dumps({key: found[key] for key in ("examples_per_second", "ratio", "ratio_range", "bfloat16", "met")}))
+    print(f"Written to {path.name}.")
+    return 0 if found["met"] else 1
 
 
 def workload(
@@ -228,7 +257,7 @@ def _harness() -> Any:
     """Let the harness load its `hf` model from the same folder."""
     from lm_eval.models.huggingface import HFLM
 
-    return HFLM(pretrained=str(resolve("pocket-llama")), dtype="float32", device="cpu", batch_size=1)
+    return HFLM(pretrained=str(resolved(POCKET)), dtype="float32", device="cpu", batch_size=1)
 
 
 def _harness_sums(model: Any, work: Workload, end: str, batch_size: int) -> NDArray[np.float64]:
@@ -289,7 +318,7 @@ def _peak_mib(options: argparse.Namespace, examples: int) -> float:
 
 
 def _print_peak(options: argparse.Namespace) -> int:
-    train, test = (_rows(options.data / f"{split}.csv") for split in ("train", "test"))
+    train, test = (read_rows(options.data / f"{split}.csv") for split in ("train", "test"))
     torch.set_num_threads(options.threads)
     engine = _engine()
     work = workload(engine, train, test, labels=6, examples=options.memory_of)
@@ -301,11 +330,17 @@ def _print_peak(options: argparse.Namespace) -> int:
     return 0
 
 
-def _engine() -> TransformersEngine:
-    return TransformersEngine.load(ModelSource(str(resolve("pocket-llama")), dtype="float32"), device="cpu")
+def _engine(checkpoint: Path | None = None) -> TransformersEngine:
+    return TransformersEngine.load(ModelSource(str(checkpoint or resolved(POCKET)), dtype="float32"), device="cpu")
 
 
-def _rows(path: Path) -> list[Example]:
+def resolved(model: str) -> Path:
+    """Find the folder of a model by its name, as a recipe would."""
+    source = source_of(ModelConfig(name=model))
+    return fetch_checkpoint(source.name, source.revision)
+
+
+def read_rows(path: Path) -> list[Example]:
     """Read the examples of a split; exit if it is missing."""
     if not path.is_file():
         sys.exit(f"There is no {path.name} of Banking77; give the folder that holds train.csv and test.csv by --data.")
@@ -326,6 +361,7 @@ def _said(race: dict[str, Any]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare label scoring by lm-evaluation-harness and by llmtl.")
+    parser.add_argument("--model", default=POCKET, help="name or folder of a model (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with Banking77's train.csv and test.csv")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads of both sides")
     parser.add_argument("--rounds", type=int, default=3, help="rounds, both sides in each (default: %(default)s)")
@@ -334,9 +370,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tuned-on", type=int, default=16, help="requests to choose its batch size with (default: 16)")
     parser.add_argument("--checked", type=int, default=12, help="examples whose sums are compared (default: 12)")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    options.model = "pocket-llama"
-    return options
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

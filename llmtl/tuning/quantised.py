@@ -34,6 +34,7 @@ def load_quantised(checkpoint: Path, *, device: str) -> PreTrainedModel:
         checkpoint,
         quantization_config=quantisation,
         dtype=dtype,
+        attn_implementation="sdpa",  # takes the masks of `llmtl.tuning.shared_prefix`
         device_map={"": device},
         use_safetensors=True,
         trust_remote_code=False,

@@ -1,7 +1,7 @@
 """Train with QLoRA: TRL's SFT trainer over tokenized examples, restarted with smaller batches if memory runs out.
 
-The same code trains on a GPU (bfloat16, paged 8-bit AdamW) and on a CPU (float32, AdamW). Not covered: packing, several
-devices, resuming a training that was interrupted.
+The same code trains on a GPU (bfloat16, paged 8-bit AdamW) and on a CPU (float32, AdamW). Not covered: several devices,
+resuming a training that was interrupted.
 """
 
 import gc
@@ -17,7 +17,6 @@ from accelerate.utils.memory import should_reduce_batch_size
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
 from llmtl.errors import TrainingError
 from llmtl.findings import TrainingPoint
@@ -26,6 +25,7 @@ from llmtl.quiet import own_randomness, quiet
 from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.config import AdapterTrainingConfig
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
+from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator, WholePromptsTrainer
 from llmtl.tuning.tokenized import TokenizedExample
 from llmtl.tuning.watcher import GIB, TrainingLimits, Watcher, save_adapter
 
@@ -143,22 +143,33 @@ def _attempt(job: TrainingJob, batch: int, accumulation: int) -> TrainingOutcome
         batch=batch,
         accumulation=accumulation,
         peak_gib=watcher.peak_bytes / GIB,
-        trained_tokens=watcher.trained_tokens,
+        trained_tokens=trainer.trained_tokens,
     )
 
 
-def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> SFTTrainer:
+def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> WholePromptsTrainer:
     """Make a trainer for a fresh adapter on the quantised base model."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = load_quantised(job.checkpoint, device=device)
-    trainer = SFTTrainer(
+    return trainer_of(job, model, batch, accumulation, callbacks=[watcher, *job.callbacks])
+
+
+def trainer_of(
+    job: TrainingJob, model: Any, batch: int, accumulation: int, *, callbacks: list[TrainerCallback]
+) -> WholePromptsTrainer:
+    """Make a trainer for a fresh adapter on `model`."""
+    parameters = model.num_parameters()
+    trainer = WholePromptsTrainer(
         model=model,
-        args=_arguments(job, batch, accumulation, large=model.num_parameters() >= CHECKPOINTING_PARAMETERS),
+        args=_arguments(job, batch, accumulation, large=parameters >= CHECKPOINTING_PARAMETERS),
+        data_collator=SharedPrefixCollator(
+            sharing=parameters >= SHARING_PARAMETERS, window=getattr(model.config, "sliding_window", None)
+        ),
         train_dataset=as_dataset(job.train),
         eval_dataset=as_dataset(job.dev) if job.dev else None,
         processing_class=job.tokenizer,
         peft_config=lora_config(job.config),
-        callbacks=[watcher, *job.callbacks],
+        callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
     adapted: Any = trainer.model
@@ -213,7 +224,7 @@ def _arguments(job: TrainingJob, batch: int, accumulation: int, *, large: bool) 
 def as_dataset(examples: Sequence[TokenizedExample]) -> Dataset:
     """Put the examples in the pre-tokenized form that TRL takes as it is: rows of `input_ids` and `labels`.
 
-    TRL's collator pads both to the longest row of a batch, (B, L), the labels with -100 so that padding has no loss.
+    `SharedPrefixCollator` makes batches of them.
     """
     rows: list[dict[str, Any]] = [
         {"input_ids": list(example.input_ids), "labels": list(example.labels)} for example in examples

@@ -39,7 +39,6 @@ class Watcher(TrainerCallback):
         self.best: TrainingPoint | None = None
         self.stopped_by = "max epochs"
         self.peak_bytes = 0
-        self.trained_tokens = 0
         self._limits = limits
         self._folder = folder
         self._advance = advance
@@ -71,11 +70,10 @@ class Watcher(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Keep the training loss and the token count; without dev, a log is a point of the curve."""
+        """Keep the training loss; without dev, a log is a point of the curve."""
         if not logs or "loss" not in logs:
             return
         self._train_loss = logs["loss"]
-        self.trained_tokens = int(logs.get("num_tokens", self.trained_tokens))
         if not self._limits.has_dev:
             self._record(state, {})
 

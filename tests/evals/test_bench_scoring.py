@@ -22,7 +22,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     import bench_scoring
 
     yield bench_scoring
-    for name in ("bench_scoring", "written_results"):
+    for name in ("bench_scoring", "plain_scoring", "written_results"):
         sys.modules.pop(name, None)
 
 
@@ -50,4 +50,4 @@ def test_workloads_show_only_their_labels_and_share_their_demonstrations(bench, 
 
 def test_missing_data_is_said_in_one_line(bench, tmp_path):
     with pytest.raises(SystemExit, match=r"There is no train.csv of Banking77; .* --data"):
-        bench._rows(tmp_path / "train.csv")
+        bench.read_rows(tmp_path / "train.csv")
