@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from bench_scoring import DATA, read_rows, resolved
+from llmtl.engines.transformers.quiet import own_randomness, quiet
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -31,7 +32,6 @@ from written_results import circumstances, write_result
 
 from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
-from llmtl.engines.transformers.quiet import own_randomness, quiet
 from llmtl.progress import Silent
 from llmtl.prompting.template import Template
 from llmtl.strategies.qlora import QloraConfig
