@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 from bench_scoring import DATA, read_rows, resolved
-from llmtl.engines.transformers.quiet import own_randomness, quiet
 from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
@@ -34,6 +33,7 @@ from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.progress import Silent
 from llmtl.prompting.template import Template
+from llmtl.quiet import own_randomness, quiet
 from llmtl.strategies.qlora import QloraConfig
 from llmtl.task import Example, Task
 from llmtl.tuning.answers_only import answers_only
