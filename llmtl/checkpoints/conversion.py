@@ -22,7 +22,7 @@ from llmtl.checkpoints.cache import (
     sha256_of,
     write_object,
 )
-from llmtl.checkpoints.gguf_file import GgufFile, damaged, read_gguf
+from llmtl.checkpoints.gguf_file import FACTORS, GgufFile, damaged, read_gguf, stretched
 from llmtl.errors import ModelError
 from llmtl.quiet import quiet
 
@@ -119,6 +119,8 @@ def _save_model(file: GgufFile, dtype: str, folder: Path) -> Any:
     if report["missing_keys"]:
         raise damaged(file.path, ValueError(f"it lacks '{min(report['missing_keys'])}'"))
     config = loaded.config
+    if file.slows_rotation:
+        _slow_rotation(config, file)
     del config.quantization_config  # what is saved is not quantised any more
     config._name_or_path = ""
     with torch.device("meta"):
@@ -127,6 +129,33 @@ def _save_model(file: GgufFile, dtype: str, folder: Path) -> Any:
     fresh.tie_weights()
     fresh.to(getattr(torch, dtype)).save_pretrained(folder)
     return config
+
+
+def _slow_rotation(config: Any, file: GgufFile) -> None:
+    """Set the frequency scaling of Llama 3.1 and later, which transformers leaves out when it reads GGUF.
+
+    Such a file holds the factors themselves. They must be those of Llama 3's formula with its constants (low 1, high 4,
+    8,192 positions: Meta's `apply_scaling`); the factor is 8 in Llama 3.1, 32 in 3.2. Raises `ModelError` otherwise.
+    """
+    import torch
+    from gguf import GGUFReader
+    from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
+
+    stored = next(each for each in GGUFReader(file.path).tensors if each.name == FACTORS)
+    factors = torch.tensor(stored.data, dtype=torch.float32)
+    theta = config.rope_parameters["rope_theta"]
+    config.rope_parameters = {
+        "rope_type": "llama3",
+        "rope_theta": theta,
+        "factor": float(factors.max()),
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    }
+    slowed, _ = ROPE_INIT_FUNCTIONS["llama3"](config, torch.device("cpu"))
+    plain = theta ** -(torch.arange(0, config.head_dim, 2) / config.head_dim)
+    if factors.shape != slowed.shape or not torch.allclose(plain / slowed, factors, rtol=1e-3):
+        raise stretched(file.path)
 
 
 def _save_tokenizer(file: GgufFile, context_length: int, folder: Path) -> None:

@@ -17,6 +17,8 @@ MAGIC = b"GGUF"
 SUFFIX = ".gguf"
 ARCHITECTURES = ("llama", "mistral")
 """llama.cpp calls Mistral models llama, too."""
+FACTORS = "rope_freqs.weight"
+"""The tensor of factors that rotary frequencies are divided by."""
 _ORIGINAL = "give the original checkpoint, in safetensors"
 
 
@@ -25,13 +27,15 @@ class GgufFile:
     """A GGUF file of one LLaMA or Mistral model.
 
     `quantisation` is that of most of its weights, such as Q4_1; `splits_by` names how the tokenizer splits text before
-    it looks up tokens; `licence` is an SPDX name, or empty.
+    it looks up tokens; `licence` is an SPDX name, or empty. `slows_rotation`: its rotary frequencies are divided by
+    factors, as in Llama 3.1 and later.
     """
 
     path: Path
     quantisation: str
     splits_by: str
     licence: str
+    slows_rotation: bool
 
 
 def is_gguf(path: Path) -> bool:
@@ -55,7 +59,7 @@ def read_gguf(path: Path) -> GgufFile:
         metadata, tensors = read_gguf_metadata(str(path))
     except (ValueError, struct.error, IndexError, OverflowError, MemoryError) as error:
         raise damaged(path, error) from error
-    _check(path, metadata, tensors)
+    _check(path, metadata)
     try:
         quantisation = LlamaFileType(metadata["general.file_type"]).name
     except (KeyError, ValueError):
@@ -65,10 +69,11 @@ def read_gguf(path: Path) -> GgufFile:
         quantisation=quantisation.removeprefix("MOSTLY_").removeprefix("ALL_"),
         splits_by=str(metadata.get("tokenizer.ggml.pre", "default")),
         licence=str(metadata.get("general.license", "")),
+        slows_rotation=FACTORS in tensors,
     )
 
 
-def _check(path: Path, metadata: Mapping[str, Any], tensors: tuple[str, ...]) -> None:
+def _check(path: Path, metadata: Mapping[str, Any]) -> None:
     """Raise `ModelError` for a model that the conversion would get wrong."""
     architecture = metadata["general.architecture"]
     if architecture not in ARCHITECTURES:
@@ -80,9 +85,13 @@ def _check(path: Path, metadata: Mapping[str, Any], tensors: tuple[str, ...]) ->
         raise ModelError(f"'{path}' is one part of several; join them with `llama-gguf-split --merge`.")
     if metadata.get(f"{architecture}.expert_count", 0):
         raise ModelError(f"'{path}' holds a mixture of experts, which llmtl cannot load; give a dense model.")
-    scaling = metadata.get(f"{architecture}.rope.scaling.type", "none")
-    if scaling != "none" or "rope_freqs.weight" in tensors:
-        raise ModelError(f"'{path}' stretches its positions, which is lost in the conversion; {_ORIGINAL}.")
+    if metadata.get(f"{architecture}.rope.scaling.type", "none") != "none":
+        raise stretched(path)
+
+
+def stretched(path: Path) -> ModelError:
+    """Return the error for a model that scales its positions in a way that the conversion would lose."""
+    return ModelError(f"'{path}' stretches its positions, which is lost in the conversion; {_ORIGINAL}.")
 
 
 def damaged(path: Path, error: Exception) -> ModelError:
