@@ -117,7 +117,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         curve=Curve.NOWHERE,
         made_with="sklearn",
         is_made_by="a linear classifier on the model's frozen states",
-        summary="A linear classifier on the model's frozen hidden states.",
+        summary="A linear classifier on the language model's frozen hidden states.",
     )
 
     def fit(self, context: FitContext) -> Fitted:

@@ -95,7 +95,7 @@ class Qlora(Strategy[QloraConfig]):
         curve=Curve.ON_GPU,
         made_with="peft",
         is_made_by="a LoRA adapter on the base model",
-        summary="Fine-tuning a 4-bit model with adapters.",
+        summary="Fine-tuning a 4-bit language model with adapters.",
     )
 
     def __init__(self, config: QloraConfig | None = None, callbacks: "tuple[TrainerCallback, ...]" = ()) -> None:
