@@ -15,7 +15,8 @@ from pydantic import Field, TypeAdapter
 class TriedPrompt:
     """A prompt's scores by metric on the dev examples of a search; `instruction` counts the wordings of the search.
 
-    `rotations` is in how many orders the labels were listed, each asked once.
+    `rotations` is in how many orders the labels were listed, each asked once. `retrieval` is how demonstrations are
+    found for each input, None where they are the same for all or where there was one way only.
     """
 
     shots: int
@@ -25,6 +26,7 @@ class TriedPrompt:
     seconds: float
     instruction: int = 0
     rotations: int = 1
+    retrieval: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class SearchTrace:
     rotations: int = 1
     optimism: float | None = None
     late: int = 0
+    retrieval: str | None = None
     tag: Literal["search"] = "search"
 
     @property

@@ -165,6 +165,7 @@ class Retrieved:
     """Demonstrations looked up for each input: the `shots` examples of `pool` that are most similar.
 
     Of equally similar ones the first in `pool` comes first. `seed` drew the order of the pool from train.
+    `sentence_model` and `revision` name the encoder that embeds, where one does.
     """
 
     shots: int
@@ -172,6 +173,7 @@ class Retrieved:
     pool: tuple[Example, ...]
     by: Retrieval = Retrieval.TFIDF
     sentence_model: str = ""
+    revision: str | None = None
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class FittedPrompt:
     """A chosen prompt over the engine that `engine` returns; `ask` makes the predictor for it.
 
     Asked again after an engine was closed, it words its prompts for the new one. `served` is what the method of that
-    name returns, the prompt itself by default.
+    name returns, the prompt itself by default. `keep` writes what is kept beside the prompt.
     """
 
     def __init__(
@@ -40,10 +40,11 @@ class FittedPrompt:
         engine: Callable[[], Engine],
         ask: Callable[[Engine], Asker],
         served: Callable[[], Served] | None = None,
+        keep: Callable[[Path], None] | None = None,
     ) -> None:
         self.prompt = prompt
         self._engine, self._ask = engine, ask
-        self._served = served
+        self._served, self._keep = served, keep
         self._asked: tuple[Engine, Asker] | None = None
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
@@ -56,6 +57,8 @@ class FittedPrompt:
     def save(self, folder: Path) -> None:
         """Write the prompt."""
         write_json(folder / PROMPT_FILE, kept_form(self.prompt))
+        if self._keep is not None:
+            self._keep(folder)
 
     def served(self) -> Served:
         """Say how it is served."""
@@ -103,6 +106,7 @@ def kept_form(prompt: PromptServed) -> dict[str, Any]:
         found = prompt.retrieved
         kept |= {"shots": found.shots, "seed": found.seed, "retrieval": found.by.value}
         kept |= {"sentence_model": found.sentence_model}
+        kept |= {} if found.revision is None else {"revision": found.revision}
     return kept | {"calibration": None if prompt.calibration is None else asdict(prompt.calibration)}
 
 
@@ -118,7 +122,7 @@ def prompt_of(context: FitContext, kept: Mapping[str, Any]) -> PromptServed:
         seed = int(kept["seed"])
         pool = retrieval_pool(context, seed)
         by, model = Retrieval(kept.get("retrieval", Retrieval.TFIDF)), str(kept.get("sentence_model") or "")
-        retrieved = Retrieved(int(kept["shots"]), seed, pool, by, model)
+        retrieved = Retrieved(int(kept["shots"]), seed, pool, by, model, kept.get("revision"))
     return PromptServed(
         instruction=kept.get("instruction"),
         demonstrations=_examples(context, kept.get("demonstrations", ())),

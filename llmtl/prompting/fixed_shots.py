@@ -96,7 +96,7 @@ def fit_fixed(
     if context.earlier and len(fitting) == 1 and config.calibration is CalibrationChoice.OFF:
         found = Found(fitting[0], (), (), (), (), told)  # another draw, with nothing to choose: dev is not asked for it
     else:
-        found = search(fitting, dev, context, name=name, instructions=told, further=further)
+        found = search(fitting, dev, context, name=name, instructions=told, further=[further])
     chosen = shown.shown(found.best.seed, found.best.shots)
     context.progress.say(f"{name}: {found.best.shots} demonstrations, seed {found.best.seed}")
     ids = {example.id for example in chosen}

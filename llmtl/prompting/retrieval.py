@@ -1,27 +1,33 @@
 """The training examples most similar to an input: by cosine of TF-IDF, or of embeddings.
 
-Liu et al. (2022), "What Makes Good In-Context Examples for GPT-3?" (KATE), retrieve by sentence embeddings; TF-IDF, the
-default, needs no second model. Not covered: diversity, re-ranking.
+Liu et al. (2022), "What Makes Good In-Context Examples for GPT-3?" (KATE), retrieve by sentence embeddings; TF-IDF
+needs no second model. Not covered: which is better for a task (`knn-few-shot` chooses on dev), diversity, re-ranking.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.protocol import Engine
 from llmtl.engines.transformers.embeddings import Embedder
 from llmtl.errors import ModelError
-from llmtl.packages import missing
-from llmtl.strategy import Retrieval
+from llmtl.progress import Progress, Silent
+from llmtl.strategy import Retrieval, Retrieved
 from llmtl.task import Example
+
+if TYPE_CHECKING:
+    from llmtl.encoders.sentence import SentenceEncoder
 
 Floats = NDArray[np.float64]
 Embed = Callable[[Sequence[str]], Floats]
 """From N texts to N vectors, (N, width)."""
+_REMEMBERED = 1024
+"""Inputs whose embeddings are kept."""
 
 
 class Index(Protocol):
@@ -58,58 +64,50 @@ class EmbeddingRetriever:
 
     def __init__(self, examples: Sequence[Example], embed: Embed, *, vectors: Floats | None = None) -> None:
         self._examples = tuple(examples)
-        self._embed = embed
-        self._rows = _unit(embed([example.text for example in self._examples]) if vectors is None else vectors)
+        self.vectors = embed([example.text for example in self._examples]) if vectors is None else vectors
+        self._rows = _unit(self.vectors)
+        # an input is looked up several times: to see how many examples fit, then for its prompt
+        self._query = lru_cache(maxsize=_REMEMBERED)(lambda text: _unit(embed([text]))[0])
 
     def nearest(self, text: str, count: int) -> tuple[Example, ...]:
         """Find the `count` examples most similar to `text`, most similar last."""
-        return _last_nearest(self._examples, self._rows @ _unit(self._embed([text]))[0], count)
+        return _last_nearest(self._examples, self._rows @ self._query(text), count)
 
 
-def build_index(examples: Sequence[Example], by: Retrieval, engine: Engine, *, sentence_model: str) -> Index:
-    """Build the index that the recipe asks for.
+def build_index(
+    found: Retrieved, engine: Engine, *, vectors: Floats | None = None, progress: Progress | None = None
+) -> Index:
+    """Build the index of a pool, whose embeddings are `vectors` where they are known.
 
-    Raises `ModelError` for an engine that cannot embed or a sentence model that cannot be loaded, and
-    `MissingPackageError` without `sentence-transformers`.
+    Raises `ModelError` for an engine that cannot embed or an encoder that cannot be loaded, and `MissingPackageError`
+    without `sentence-transformers`.
     """
-    if by is Retrieval.TFIDF:
-        return Retriever(examples)
-    if by is Retrieval.SENTENCES:
-        return EmbeddingRetriever(examples, sentence_embed(sentence_model))
+    if found.by is Retrieval.TFIDF:
+        return Retriever(found.pool)
+    if found.by is Retrieval.SENTENCES:
+        encoder, texts = load_encoder(found), [example.text for example in found.pool]
+        if vectors is None:
+            with (progress or Silent()).stage("embedding the training examples", len(texts)) as advance:
+                vectors = encoder.encode(texts, advance=advance).astype(np.float64)
+        return EmbeddingRetriever(found.pool, sentence_embed(encoder), vectors=vectors)
     if not isinstance(engine, Embedder):
         raise ModelError(
             f"The engine '{engine.name}' gives no embeddings; set the strategy's 'retrieval' to "
             f"'{Retrieval.TFIDF}' or '{Retrieval.SENTENCES}'."
         )
-    return EmbeddingRetriever(examples, engine.embed)
+    return EmbeddingRetriever(found.pool, engine.embed, vectors=vectors)
 
 
-def sentence_embed(name: str, *, device: str | None = None) -> Embed:
-    """Make the embedding of a `sentence-transformers` model; raises as `load_sentence_model` does."""
-    return partial(_encode_sentences, load_sentence_model(name, device=device))
+def load_encoder(found: Retrieved) -> "SentenceEncoder":
+    """Load the encoder that a pool is embedded with, on the CPU, where a server embeds messages, too."""
+    from llmtl.encoders.sentence import SentenceEncoder
+
+    return SentenceEncoder.load(EncoderSource(found.sentence_model, found.revision), "cpu")
 
 
-def load_sentence_model(name: str, *, device: str | None = None) -> Any:
-    """Load a `SentenceTransformer`, a Hub name or a folder, on `device` (None for the GPU if there is one).
-
-    Raises `ModelError` when it cannot be loaded, and `MissingPackageError` without `sentence-transformers`.
-    """
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise missing("Retrieving by sentence embeddings", "sentence_transformers") from error
-    try:
-        return SentenceTransformer(name, trust_remote_code=False, device=device)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"The sentence model '{name}' cannot be loaded; check the strategy's 'sentence_model'."
-        ) from error
-
-
-def _encode_sentences(model: Any, texts: Sequence[str]) -> Floats:
-    """Return the vectors of texts by a sentence model."""
-    vectors: Floats = model.encode(list(texts), show_progress_bar=False, convert_to_numpy=True).astype(np.float64)
-    return vectors
+def sentence_embed(encoder: "SentenceEncoder") -> Embed:
+    """Make the embedding of an encoder, in double precision."""
+    return lambda texts: encoder.encode(texts).astype(np.float64)
 
 
 def _unit(rows: Floats) -> Floats:

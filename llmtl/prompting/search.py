@@ -9,7 +9,7 @@ from llmtl.metrics.hierarchical import cluster_codes
 from llmtl.metrics.optimism import of_search
 from llmtl.progress import Advance
 from llmtl.prompting.predictors import Asker
-from llmtl.strategy import FitContext, Prediction
+from llmtl.strategy import FitContext, Prediction, Retrieval
 from llmtl.task import Example, Task, references
 
 
@@ -17,7 +17,8 @@ from llmtl.task import Example, Task, references
 class Candidate:
     """A number of demonstrations, a seed and a wording of the instruction, with the predictor that uses them.
 
-    `rotations` is in how many orders of the labels the predictor asks.
+    `rotations` is in how many orders of the labels the predictor asks. `retrieval` is how it finds demonstrations,
+    where there is more than one way.
     """
 
     shots: int
@@ -25,6 +26,7 @@ class Candidate:
     predictor: Asker
     instruction: int = 0
     rotations: int = 1
+    retrieval: Retrieval | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Found:
             tried=self.tried,
             left_out=(*too_long, *self.left_out),
             rotations=self.best.rotations,
+            retrieval=self.best.retrieval,
             optimism=self.optimism,
             late=len(self.left_out),
         )
@@ -76,18 +79,19 @@ def search(
     *,
     name: str,
     instructions: Sequence[str],
-    further: Further | None = None,
+    further: Sequence[Further] = (),
 ) -> Found:
     """Find the candidate with the best decision metric on `dev`.
 
-    Equal scores go to fewer prompts per input, then to fewer shots, then to the earlier wording, then to the lower
-    seed. Candidates are scored in the order given, those of `further` last, until another one as slow as the slowest so
-    far would exceed the budget's seconds; the first is always scored.
+    Equal scores go to fewer prompts per input, then to TF-IDF, then to fewer shots, then to the earlier wording, then
+    to the lower seed. Candidates are scored in the order given, then those that each of `further` makes of the best so
+    far, until another one as slow as the slowest so far would exceed the budget's seconds; the first is always scored.
     """
     race = _Race(context, tuple(dev))
     race.run(candidates, f"{name}: choosing demonstrations")
-    if further is not None and (more := further(race.best()[0])):
-        race.run(more, f"{name}: choosing the wording")
+    for each in further:
+        if more := each(race.best()[0]):
+            race.run(more, f"{name}: choosing the prompt")
     if race.late:
         total = len(race.late) + len(race.tried)
         context.progress.say(f"{name}: {len(race.late)} of {total} candidates left out to keep the time limit")
@@ -167,13 +171,15 @@ class _Race:
             seconds,
             candidate.instruction,
             candidate.rotations,
+            candidate.retrieval,
         )
         return candidate, scored, tuple(predicted)
 
 
-def _rank(one: tuple[Candidate, TriedPrompt, tuple[Prediction, ...]]) -> tuple[int, int, int, int]:
+def _rank(one: tuple[Candidate, TriedPrompt, tuple[Prediction, ...]]) -> tuple[int, bool, int, int, int]:
     """Say what decides between equal scores."""
-    return one[1].rotations, one[1].shots, one[1].instruction, one[1].seed
+    embeds = one[0].retrieval not in (None, Retrieval.TFIDF)
+    return one[1].rotations, embeds, one[1].shots, one[1].instruction, one[1].seed
 
 
 def _scores(task: Task, dev: Sequence[Example], guesses: Sequence[str | None]) -> dict[str, float]:

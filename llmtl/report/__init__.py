@@ -13,7 +13,7 @@
     disagreement.py   the test examples on which the strategies disagree
     confusion.py      what the winner mistakes for what
     reliability.py    whether the winner's probabilities can be trusted
-    label_orders.py   what asking with the labels in several orders came to
+    prompt_choices.py what several orders of the labels, and two ways to find examples, came to
     noise.py          the verdict without the labels that look wrong
     judging.py        a judge's second opinion
     draw_words.py     what strategies drawn once mean for the verdict

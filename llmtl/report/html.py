@@ -25,9 +25,9 @@ from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
-from llmtl.report.label_orders import order_sentences
 from llmtl.report.left_to_it import LeftToIt, left_to
 from llmtl.report.money import NO_LIMITS
+from llmtl.report.prompt_choices import choice_sentences
 from llmtl.report.templates import html_templates
 from llmtl.report.view import View, build_view
 from llmtl.strategy import Role
@@ -191,7 +191,7 @@ def _search_caption(view: View) -> str:
         else "number of demonstrations"
     )
     filled = "; each strategy's choice is filled" if any(each.chosen for tried in searches for each in tried) else ""
-    return " ".join([f"One dot per {what}{filled}.", *order_sentences(view.candidates)])
+    return " ".join([f"One dot per {what}{filled}.", *choice_sentences(view.candidates)])
 
 
 def _both(chart: Callable[[float, str], Markup | None], name: str) -> dict[str, Markup | None]:

@@ -8,9 +8,9 @@ from statistics import median, stdev
 
 from llmtl.report import judging, noise, wording
 from llmtl.report.content import ReportContent
-from llmtl.report.label_orders import order_sentences
 from llmtl.report.left_to_it import left_to
 from llmtl.report.money import NO_LIMITS
+from llmtl.report.prompt_choices import choice_sentences
 from llmtl.report.templates import markdown_templates
 from llmtl.report.view import build_view
 
@@ -28,7 +28,7 @@ def markdown(content: ReportContent) -> str:
         judge=judging,
         noise_words=noise,
         left=left_to(content),
-        order_sentences=order_sentences,
+        choice_sentences=choice_sentences,
         no_limits=NO_LIMITS,
         nothing=wording.NOTHING,
         most_examples=_EXAMPLES,

@@ -82,7 +82,7 @@ class DrawnPrompt:
     """One count and seed of demonstrations, and wording of the instruction, with its score on dev.
 
     The score is in the decision's metric, or in accuracy where a strategy kept only that. `rotations` counts the orders
-    in which the labels were listed.
+    in which the labels were listed; `retrieval` is how examples are found, where there was more than one way.
     """
 
     shots: int
@@ -91,6 +91,7 @@ class DrawnPrompt:
     chosen: bool
     instruction: int = 0
     rotations: int = 1
+    retrieval: str | None = None
 
 
 @dataclass(frozen=True)
@@ -341,15 +342,16 @@ def _candidates(findings: Sequence[FitFinding], metric: str) -> tuple[DrawnPromp
     searched = finding(findings, SearchTrace)
     if searched is None:
         return ()
-    chosen = (searched.shots, searched.seed, searched.instruction, searched.rotations)
+    chosen = (searched.shots, searched.seed, searched.instruction, searched.rotations, searched.retrieval)
     return tuple(
         DrawnPrompt(
             shots=each.shots,
             seed=each.seed,
             score=each.scores[metric],
-            chosen=(each.shots, each.seed, each.instruction, each.rotations) == chosen,
+            chosen=(each.shots, each.seed, each.instruction, each.rotations, each.retrieval) == chosen,
             instruction=each.instruction,
             rotations=each.rotations,
+            retrieval=each.retrieval,
         )
         for each in searched.tried
         if metric in each.scores

@@ -1,18 +1,22 @@
 """The `knn-few-shot` strategy: for each input the k most similar training examples, most similar last.
 
 After Liu et al. (2022), "What Makes Good In-Context Examples for GPT-3?" (KATE); k is chosen on dev with the task's own
-instruction, then the wording. An input whose prompt would not fit the context gets fewer demonstrations, the least
-similar ones dropped. Not covered: balancing the labels of what is retrieved.
+instruction, then the wording. Where the recipe has an encoder, similarity by its embeddings is tried beside TF-IDF on
+dev, both with the fewest demonstrations, whose prompts are the shortest; the better one goes on. An input whose prompt
+would not fit the context gets fewer demonstrations, the least similar ones dropped. Not covered: balancing the labels
+of what is retrieved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
+from safetensors.numpy import load_file, save_file
 
-from llmtl.errors import ContextLengthError
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.errors import ContextLengthError, MissingPackageError, ModelError, RecipeError
 from llmtl.findings import LeftOutPrompt
 from llmtl.packages import require
 from llmtl.prompting.config import PromptConfig, Shots
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
     from llmtl.prompting.predictors import Asker
     from llmtl.prompting.search import Candidate
 
+VECTORS = "vectors.safetensors"
+"""The embeddings of the training examples, in the order of the index."""
 ENOUGH = 0.5
 """A number of demonstrations is tried when it fits in full for at least this share of the dev inputs."""
 
@@ -51,15 +57,16 @@ class KnnFewShotConfig(PromptConfig):
         description="Numbers of retrieved demonstrations to try; a number that fits the context for less than half of "
         "the dev inputs is left out.",
     )
-    retrieval: Retrieval = Field(
-        default=Retrieval.TFIDF,
+    retrieval: Retrieval | None = Field(
+        default=None,
         description="How similar examples are found: by tfidf, by the model's own hidden states, or by "
-        "sentence-transformers (pip install 'llmtl[embeddings]').",
+        "sentence-transformers (pip install 'llmtl[embeddings]'); null chooses on dev between tfidf and the recipe's "
+        "encoder, if it has one.",
     )
-    sentence_model: str = Field(
-        default="sentence-transformers/all-MiniLM-L6-v2",
+    sentence_model: str | None = Field(
+        default=None,
         min_length=1,
-        description="The sentence-transformers model, a Hub name or a folder.",
+        description="The encoder of sentence-transformers, a Hub name or a folder; null takes the recipe's encoder.",
     )
 
 
@@ -75,6 +82,7 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
         fit_weight=12,
         long_prompts=1,
         races=True,
+        uses_encoder=True,
         curve=Curve.ON_GPU,
         made_with="transformers",
         is_made_by="prompting the base model",
@@ -93,27 +101,31 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
         """
         from llmtl.prompting.calibrating import calibrate
         from llmtl.prompting.demonstrations import stratified
-        from llmtl.prompting.fitted import answer_finding, retrieval_pool
+        from llmtl.prompting.fitted import answer_finding
         from llmtl.prompting.instructions import wordings
         from llmtl.prompting.search import search
 
-        by, model = self.config.retrieval, self.config.sentence_model
-        sentence_model = model if by is Retrieval.SENTENCES else ""
-        pool = Retrieved(0, context.seed, retrieval_pool(context, context.seed), by, sentence_model)
-        shown = _Shown(context, pool)
+        ways = self._ways(context)
         dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed, kind=context.task.kind)
         told = wordings(context.task, self.config)
-        candidates, too_long = _fitting(shown, self.config.shots, dev, told[0])
-        found = search(
-            candidates,
-            dev,
-            context,
-            name=self.name,
-            instructions=told,
-            further=lambda best: [
-                shown.candidate(best.shots, wording, index) for index, wording in enumerate(told) if index
-            ],
-        )
+        numbers = sorted({min(number, len(context.train)) for number in self.config.shots})
+        too_long: list[LeftOutPrompt] = []
+        first = _fitting(ways, numbers[:1], dev, told[0], too_long)
+        if not first:
+            raise _no_room(context, too_long[0])
+
+        def more(best: "Candidate") -> "list[Candidate]":
+            return _fitting({best.retrieval: ways[best.retrieval]}, numbers[1:], dev, told[0], too_long)
+
+        def reworded(best: "Candidate") -> "list[Candidate]":
+            return [
+                ways[best.retrieval].candidate(best.shots, wording, index, best.retrieval)
+                for index, wording in enumerate(told)
+                if index
+            ]
+
+        found = search(first, dev, context, name=self.name, instructions=told, further=[more, reworded])
+        shown = ways[found.best.retrieval]
         context.progress.say(f"knn-few-shot: {found.best.shots} demonstrations")
         # no spare train examples: each would retrieve itself
         calibration, calibrated = calibrate(
@@ -126,22 +138,47 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
         )
         prompt = PromptServed(
             instruction=found.instruction,
-            retrieved=replace(pool, shots=found.best.shots),
+            retrieved=replace(shown.pool, shots=found.best.shots),
             calibration=calibration,
             max_tokens=shown.prompts.max_tokens(found.instruction),
         )
         trace = found.trace(context.task.metric.value, too_long=too_long)
-        return Fitted(_fitted(context, prompt), (trace, *calibrated, *answer_finding(prompt)))
+        return Fitted(_fitted(context, prompt, shown.vectors), (trace, *calibrated, *answer_finding(prompt)))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
-        """Load k and wording; the index is built again from train as it was."""
+        """Load k and wording; the index is built again from train as it was, its embeddings as they were kept."""
         from llmtl.prompting.fitted import read_prompt
 
-        return _fitted(context, read_prompt(context, folder))
+        file = folder / VECTORS
+        vectors = (lambda: load_file(file)["vectors"]) if file.is_file() else None
+        return _fitted(context, read_prompt(context, folder), vectors)
+
+    def _ways(self, context: FitContext) -> "Mapping[Retrieval | None, _Shown]":
+        """Open the indices to choose from; one alone goes by the name None."""
+        from llmtl.prompting.fitted import retrieval_pool
+
+        by, pool = self.config.retrieval, retrieval_pool(context, context.seed)
+        plain = Retrieved(0, context.seed, pool, by or Retrieval.TFIDF)
+        encoder = context.encoder if self.config.sentence_model is None else EncoderSource(self.config.sentence_model)
+        if encoder is None or by not in (None, Retrieval.SENTENCES):
+            if by is Retrieval.SENTENCES:
+                raise RecipeError(
+                    "Retrieving by sentence-transformers needs an encoder; set encoder=minilm, a Hub name or a folder."
+                )
+            return {None: _Shown(context, plain)}
+        embedded = replace(plain, by=Retrieval.SENTENCES, sentence_model=encoder.name, revision=encoder.revision)
+        if by is Retrieval.SENTENCES:
+            return {None: _Shown(context, embedded)}
+        try:
+            embedding = _Shown(context, embedded)
+        except (ModelError, MissingPackageError) as error:  # the default encoder need not be there
+            context.progress.say(f"knn-few-shot looks examples up by TF-IDF alone: {error}")
+            return {None: _Shown(context, plain)}
+        return {Retrieval.TFIDF: _Shown(context, plain), Retrieval.SENTENCES: embedding}
 
 
-def _fitted(context: FitContext, prompt: PromptServed) -> "FittedPrompt":
-    """Make the predictor of a chosen prompt."""
+def _fitted(context: FitContext, prompt: PromptServed, vectors: "Callable[[], Any] | None" = None) -> "FittedPrompt":
+    """Make the predictor of a chosen prompt; `vectors` reads the pool's embeddings where they are known."""
     from llmtl.prompting.fitted import FittedPrompt, told
 
     pool = prompt.retrieved
@@ -149,23 +186,39 @@ def _fitted(context: FitContext, prompt: PromptServed) -> "FittedPrompt":
         raise ValueError("A prompt of knn-few-shot retrieves its demonstrations.")
 
     def ask(engine: "Engine") -> "Asker":
-        shown = _Shown(context, pool, engine, max_tokens=prompt.max_tokens)
+        known = vectors() if vectors else None
+        shown = _Shown(context, pool, engine, max_tokens=prompt.max_tokens, vectors=known)
         return shown.predictor(pool.shots, told(prompt, context), calibration=prompt.calibration)
 
-    return FittedPrompt(prompt, engine=lambda: context.load_engine(None), ask=ask)
+    def keep(folder: Path) -> None:
+        found = vectors() if vectors else None
+        if found is not None:
+            save_file({"vectors": found}, folder / VECTORS)
+
+    return FittedPrompt(prompt, engine=lambda: context.load_engine(None), ask=ask, keep=keep)
 
 
 class _Shown:
     """What all values of k share: the prompts and the index of the training examples."""
 
     def __init__(
-        self, context: FitContext, pool: Retrieved, engine: "Engine | None" = None, *, max_tokens: int | None = None
+        self,
+        context: FitContext,
+        pool: Retrieved,
+        engine: "Engine | None" = None,
+        *,
+        max_tokens: int | None = None,
+        vectors: Any = None,
     ) -> None:
         from llmtl.prompting.prompts import Prompts
         from llmtl.prompting.retrieval import build_index
 
-        self.prompts, self.seed = Prompts(context, engine, max_tokens=max_tokens), pool.seed
-        self._index = build_index(pool.pool, pool.by, self.prompts.engine, sentence_model=pool.sentence_model)
+        self.prompts, self.pool = Prompts(context, engine, max_tokens=max_tokens), pool
+        self._index = build_index(pool, self.prompts.engine, vectors=vectors, progress=context.progress)
+
+    def vectors(self) -> Any:
+        """Give the embeddings of the pool, (N, width); None where similarity is by TF-IDF."""
+        return getattr(self._index, "vectors", None)
 
     def share_fitting(self, examples: Sequence[Example], shots: int, instruction: str) -> float:
         """Compute the share of inputs for which all `shots` demonstrations fit."""
@@ -173,11 +226,11 @@ class _Shown:
         fitting = [self._fits(each.text, self._index.nearest(each.text, shots), instruction, room) for each in examples]
         return sum(fitting) / len(fitting)
 
-    def candidate(self, shots: int, instruction: str, index: int) -> "Candidate":
+    def candidate(self, shots: int, instruction: str, index: int, way: Retrieval | None) -> "Candidate":
         """Make the candidate with the wording `instruction`, which is number `index`."""
         from llmtl.prompting.search import Candidate
 
-        return Candidate(shots, self.seed, self.predictor(shots, instruction), index)
+        return Candidate(shots, self.pool.seed, self.predictor(shots, instruction), index, retrieval=way)
 
     def predictor(self, shots: int, instruction: str, *, calibration: "LabelCalibration | None" = None) -> "Asker":
         """Make the predictor that retrieves `shots` demonstrations for each input."""
@@ -198,24 +251,28 @@ class _Shown:
 
 
 def _fitting(
-    shown: _Shown, shots: Sequence[int], dev: Sequence[Example], instruction: str
-) -> "tuple[list[Candidate], list[LeftOutPrompt]]":
-    """List the candidates that fit for enough of the dev inputs, and those that do not.
-
-    Raises `ContextLengthError` when none does.
-    """
+    ways: "Mapping[Retrieval | None, _Shown]",
+    shots: Sequence[int],
+    dev: Sequence[Example],
+    instruction: str,
+    too_long: list[LeftOutPrompt],
+) -> "list[Candidate]":
+    """List the candidates that fit for enough of the dev inputs; those that do not join `too_long`."""
     candidates: list[Candidate] = []
-    too_long: list[LeftOutPrompt] = []
-    for number in sorted({min(number, len(shown.prompts.context.train)) for number in shots}):
-        share = shown.share_fitting(dev, number, instruction)
-        if share >= ENOUGH:
-            candidates.append(shown.candidate(number, instruction, 0))
-        else:
-            too_long.append(LeftOutPrompt(number, shown.seed, f"fits for {share:.0%} of the inputs"))
-    if not candidates:
-        raise ContextLengthError(
-            f"Retrieving {too_long[0].shots} demonstrations {too_long[0].reason}: the model's context is "
-            f"{shown.prompts.engine.context_length} tokens; shorten the texts, lower 'strategies.knn_few_shot.shots' "
-            "or use a model with a longer context."
-        )
-    return candidates, too_long
+    for number in shots:
+        for way, shown in ways.items():
+            share = shown.share_fitting(dev, number, instruction)
+            if share >= ENOUGH:
+                candidates.append(shown.candidate(number, instruction, 0, way))
+            else:
+                too_long.append(LeftOutPrompt(number, shown.pool.seed, f"fits for {share:.0%} of the inputs"))
+    return candidates
+
+
+def _no_room(context: FitContext, least: LeftOutPrompt) -> ContextLengthError:
+    """Say that not even the fewest demonstrations fit."""
+    return ContextLengthError(
+        f"Retrieving {least.shots} demonstrations {least.reason}: the model's context is "
+        f"{context.load_engine(None).context_length} tokens; shorten the texts, lower 'strategies.knn_few_shot.shots' "
+        "or use a model with a longer context."
+    )

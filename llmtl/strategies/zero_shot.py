@@ -77,7 +77,7 @@ class ZeroShot(Strategy[ZeroShotConfig]):
             context,
             name=self.name,
             instructions=told,
-            further=lambda best: _rotated(prompts, best, told[best.instruction], self.config.rotations),
+            further=[lambda best: _rotated(prompts, best, told[best.instruction], self.config.rotations)],
         )
         calibration, calibrated = calibrate(
             self.config.calibration,

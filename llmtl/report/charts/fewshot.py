@@ -13,8 +13,9 @@ from markupsafe import Markup
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import PLAIN, Plot
 from llmtl.report.charts.placing import Box
-from llmtl.report.label_orders import in_orders
+from llmtl.report.prompt_choices import in_orders
 from llmtl.report.view import DrawnPrompt
+from llmtl.strategy import Retrieval
 
 _RADIUS = 4.5
 _APART = 12.0
@@ -114,7 +115,9 @@ def _mean(tried: Sequence[DrawnPrompt]) -> float:
 def _told(candidate: DrawnPrompt) -> str:
     worded = f", wording {candidate.instruction + 1}" if candidate.instruction else ""
     orders = f", {in_orders(candidate.rotations)}" if candidate.rotations > 1 else ""
-    return f"{candidate.shots} demonstrations, seed {candidate.seed}{worded}{orders}: {wording.score(candidate.score)}"
+    found = ", by the encoder's embeddings" if candidate.retrieval == Retrieval.SENTENCES else ""
+    told = f"{candidate.shots} demonstrations, seed {candidate.seed}{worded}{orders}{found}"
+    return f"{told}: {wording.score(candidate.score)}"
 
 
 def _column(tried: Sequence[DrawnPrompt], up: svg.Scale, *, x: float, width: float, bottom: float) -> Markup:

@@ -17,10 +17,12 @@ from threading import Lock
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
-from llmtl.prompting.retrieval import Embed, EmbeddingRetriever, Index, Retriever, load_sentence_model, sentence_embed
+from llmtl.prompting.retrieval import Embed, EmbeddingRetriever, Index, Retriever, load_encoder, sentence_embed
 from llmtl.serving.bundle.manifest import RETRIEVAL_FOLDER, BaseModel, Bundle, ServedStrategy
 from llmtl.serving.bundle.read import read_pool
 from llmtl.strategy import Retrieval, Retrieved
@@ -74,9 +76,9 @@ def write_retrieval(folder: Path, found: Retrieved, *, model: ModelSource, dtype
     place = folder / RETRIEVAL_FOLDER
     place.mkdir()
     if found.by is Retrieval.SENTENCES:
-        load_sentence_model(found.sentence_model, device="cpu").save(str(place / ENCODER), create_model_card=False)
+        load_encoder(found).save(place / ENCODER)
         _require_harmless(place / ENCODER, found.sentence_model)
-        embed = sentence_embed(str(place / ENCODER), device="cpu")
+        embed = _by_encoder(place / ENCODER)
     else:
         embed = _by_model(model, dtype)
     save_file({"vectors": embed([example.text for example in found.pool])}, place / VECTORS)
@@ -103,7 +105,7 @@ def open_index(bundle: Bundle, folder: Path) -> Index | None:
 def _embed(bundle: Bundle, folder: Path, strategy: ServedStrategy) -> Embed:
     """Return what embeds a message."""
     if strategy.retrieval is Retrieval.SENTENCES:
-        return sentence_embed(str(folder / RETRIEVAL_FOLDER / ENCODER), device="cpu")
+        return _by_encoder(folder / RETRIEVAL_FOLDER / ENCODER)
     assert bundle.base is not None
     return _by_model(_source(bundle.base, folder), bundle.base.dtype)
 
@@ -111,6 +113,11 @@ def _embed(bundle: Bundle, folder: Path, strategy: ServedStrategy) -> Embed:
 def _source(base: BaseModel, folder: Path) -> ModelSource:
     """Return where the language model of a bundle is."""
     return ModelSource(base.source, base.revision) if base.hub else ModelSource(str(folder / base.source))
+
+
+def _by_encoder(folder: Path) -> Embed:
+    """Return the embedding by the encoder in a folder."""
+    return sentence_embed(SentenceEncoder.load(EncoderSource(str(folder)), "cpu"))
 
 
 def _by_model(model: ModelSource, dtype: Precision) -> Embed:
