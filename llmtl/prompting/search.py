@@ -91,7 +91,8 @@ def search(
     race.run(candidates, f"{name}: choosing demonstrations")
     for each in further:
         if more := each(race.best()[0]):
-            race.run(more, f"{name}: choosing the prompt")
+            what = "the wording" if each is further[-1] else "demonstrations"
+            race.run(more, f"{name}: choosing {what}")
     if race.late:
         total = len(race.late) + len(race.tried)
         context.progress.say(f"{name}: {len(race.late)} of {total} candidates left out to keep the time limit")

@@ -91,7 +91,7 @@ def test_what_follows_starts_from_the_best_of_the_first_and_may_win(make_context
 
     first = [Candidate(4, 0, Answering(["refund"] * 8)), Candidate(8, 0, Answering(ALL_FIRST))]
     told = ("tell", "say")
-    found = search(first, context.dev, context, name="x", instructions=told, further=further)
+    found = search(first, context.dev, context, name="x", instructions=told, further=[further])
     assert seen == [(8, 0)]
     assert (found.best.shots, found.instruction) == (8, "say")
     assert [prediction.answer for prediction in found.predictions] == truth
