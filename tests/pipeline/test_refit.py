@@ -37,7 +37,7 @@ def measured(tmp_path_factory, tiny_llama):
     with (folder / "data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
     (folder / "recipe.yaml").write_text(
-        f"name: tiny\ndata: {{path: data.csv}}\nmodel: {{name: '{tiny_llama}'}}\n"
+        f"name: tiny\ndata: {{path: data.csv}}\nmodel: {{name: '{tiny_llama}'}}\nencoder: null\n"
         f"strategies: {{run: [{', '.join(NAMES)}], qlora: {{max_epochs: 1}}, few_shot: {{shots: [2], seeds: 1}}, "
         "knn_few_shot: {shots: [2]}}\nlabel_noise: {refit_minutes: 60}\n"
     )

@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path) -> llmtl.Run
     with (folder / "data.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows()])
     (folder / "recipe.yaml").write_text(
-        f"name: tiny\ndata: {{path: data.csv}}\nmodel: {{name: '{tiny_llama}'}}\n"
+        f"name: tiny\ndata: {{path: data.csv}}\nmodel: {{name: '{tiny_llama}'}}\nencoder: null\n"
         "strategies: {qlora: {max_epochs: 2}, few_shot: {shots: [4, 8], seeds: 2}}\ntask: {target: 0.9}\n"
     )
     return llmtl.run(folder / "recipe.yaml", out=folder / "out")

@@ -67,6 +67,7 @@ def recipe(folder: Path, kind: Kind, model: str, strategies: dict, data: dict) -
         "data": data,
         "task": {"kind": kind.name},
         "model": {"name": model},
+        "encoder": None,
         "budget": {"minutes": 5},
         "strategies": strategies | {"run": [*BASELINES[kind], *PROMPTS]},
         "decision": {"training_seeds": 1, "resamples": 1000},

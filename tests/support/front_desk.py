@@ -56,7 +56,7 @@ def make_run(
     write_messages(folder / "messages.csv")
     run = "" if "run:" in strategies else f"  run: [{', '.join(STRATEGIES)}]\n"
     (folder / "recipe.yaml").write_text(
-        f"name: {name}\ndata: {{path: messages.csv}}\nmodel: {{name: '{model}', engine: {engine}}}\n"
+        f"name: {name}\ndata: {{path: messages.csv}}\nmodel: {{name: '{model}', engine: {engine}}}\nencoder: null\n"
         "task: {instruction: 'Say what the message is about.', target: 0.9}\n"
         "strategies:\n  qlora: {max_epochs: 3}\n  few_shot: {shots: [4], seeds: 1}\n  knn_few_shot: {shots: [4]}\n"
         f"{run}{strategies}{QUICKLY}"

@@ -54,7 +54,7 @@ def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None, more="
     listed = ", ".join(strategies or STRATEGIES[kind])
     (folder / "recipe.yaml").write_text(
         f"name: {NAMES[kind]}\ndata: {{path: data.jsonl, max_dev: 6, max_test: 14, near_duplicate_threshold: 1.0}}\n"
-        f"model: {{name: {model}}}\ntask: {{kind: {kind}}}\n"
+        f"model: {{name: {model}}}\nencoder: null\ntask: {{kind: {kind}}}\n"
         f"strategies:\n  run: [{listed}]\n  few_shot: {{shots: [4], seeds: 1, built_in_instructions: false}}\n"
         f"  zero_shot: {{built_in_instructions: false}}\n{more}"
         "decision: {training_seeds: 1, resamples: 1000}\nlearning_curve: {enabled: false}\n"
