@@ -382,6 +382,9 @@ class Strategy(ABC, Generic[Section]):
         """Raise `MissingPackageError` for a package that fitting or predicting will need, before any work is done."""
         return
 
+    def forecast(self, context: FitContext) -> float | None:
+        """Say how many seconds `fit` would take without a limit, from a few steps timed; None where not known."""
+
     @abstractmethod
     def fit(self, context: FitContext) -> Fitted:
         """Fit on train, tuned on dev."""

@@ -11,6 +11,7 @@ class FitRecord:
     """One fit: its seconds (None where an earlier version did not keep them), and on which devices it ran.
 
     `device` is `cpu`, `cuda` or `hosted`. `skipped` says why the strategy could not be fitted; None where it was.
+    `limit_seconds` is the time that it had; None for no limit, and where an earlier version did not keep it.
     """
 
     train_seconds: float | None
@@ -18,6 +19,7 @@ class FitRecord:
     devices: int = 1
     findings: tuple[FitFinding, ...] = ()
     skipped: str | None = None
+    limit_seconds: float | None = None
 
     @property
     def cuts(self) -> tuple[Cut, ...]:

@@ -27,8 +27,10 @@ is cut, before one of the two is left out."""
 class Plan:
     """What the budget allows: seconds for the whole run, and how many dev and test examples are scored.
 
-    `fitting` has the seconds that fitting once may take, of each strategy that has a limit; `draws` is how often a
-    finalist is fitted and tested where the recipe does not say, 1 where even that is too much.
+    `fitting` has the share of the time that the weight of each strategy with a limit gives it, for fitting once: what
+    it may take at least, where nothing was measured (`llmtl.pipeline.forecasts`), and what a fit is kept by. `scale` is
+    the part of that for a smaller fit. `draws` is how often a finalist is fitted and tested where the recipe does not
+    say, 1 where even that is too much.
     """
 
     seconds: float
@@ -37,6 +39,7 @@ class Plan:
     scoring_seconds: float = 0.0
     """The forecast of scoring so many dev examples by all strategies, and test examples as often as they are drawn."""
     fitting: Mapping[str, float] = field(default_factory=dict)
+    scale: float = 1.0
     draws: int = DRAWS_IN_TIME
 
     @property
@@ -56,7 +59,8 @@ class Plan:
 
     def scaled(self, share: float) -> "Plan":
         """Shrink the time for fitting to that share."""
-        return replace(self, fitting={name: share * seconds for name, seconds in self.fitting.items()})
+        fitting = {name: share * seconds for name, seconds in self.fitting.items()}
+        return replace(self, fitting=fitting, scale=share * self.scale)
 
 
 def plan(
@@ -122,10 +126,15 @@ def _draws(facts: Facts, draws: Mapping[str, int]) -> int:
     return 1 if facts.draw is Draw.NONE else draws.get(facts.draw, DRAWS_IN_TIME)
 
 
+def fits_of(facts: Facts, draws: Mapping[str, int]) -> float:
+    """Say how many first fits a finalist takes the time of: further draws may be shorter."""
+    return 1 + (_draws(facts, draws) - 1) * facts.redraw
+
+
 def _fitting(seconds: float, strategies: Sequence[Facts], draws: Mapping[str, int]) -> dict[str, float]:
     """Share the seconds for fitting by the weights of the strategies that run, further draws included."""
     weights = {facts.name: facts.fit_weight for facts in strategies if facts.fit_weight}
-    together = sum(facts.fit_weight * (1 + (_draws(facts, draws) - 1) * facts.redraw) for facts in strategies)
+    together = sum(facts.fit_weight * fits_of(facts, draws) for facts in strategies)
     return {name: seconds * weight / together for name, weight in weights.items()}
 
 

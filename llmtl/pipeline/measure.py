@@ -22,6 +22,7 @@ from llmtl.pipeline.ledger_entries import fitting_entry, scoring_entry
 from llmtl.pipeline.models import encoder_identity, identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
+from llmtl.pipeline.shares import FitTimes
 from llmtl.progress import Progress
 from llmtl.store import Store
 from llmtl.strategy import AnyStrategy, Budget, Facts, FitContext, Predictor, ProviderServed, Runs, Served
@@ -42,7 +43,8 @@ class Bench:
     """Measures strategies of one run: `split` is already cut to what the budget allows.
 
     What each step spent is noted in `ledger`, as `work` where that is given. `first` is the bench of the first draw
-    where this one makes another (`llmtl.pipeline.draws`), which may cost `usd` at a provider.
+    where this one makes another (`llmtl.pipeline.draws`), which may cost `usd` at a provider. `times` divides the time
+    for fitting by what fits were measured to take; without it, weights alone do.
     """
 
     prepared: Prepared
@@ -54,29 +56,34 @@ class Bench:
     work: WorkKind | None = None
     first: "Bench | None" = None
     usd: float | None = None
+    times: FitTimes | None = None
 
     def fit(self, strategy: AnyStrategy) -> FitRecord:
         """Fit a strategy and keep its predictor; the record says what that took, or why it was skipped."""
-        depends_on = self._fit_depends_on(strategy)
-        if not self.store.has(f"fit-{strategy.name}", depends_on):
+        depends_on = self.fit_depends_on(strategy)
+        if not self.was_fitted(strategy):
             self.progress.say(f"Fitting {strategy.name}")
         value = self.store.step(f"fit-{strategy.name}", depends_on, lambda folder: self._fit(strategy, folder))
         fitted = fit_from_json(value)
+        if self.times is not None and self.work is None:
+            self.times.fitted(strategy.name, used=fitted.train_seconds or 0.0, limit=fitted.limit_seconds)
         self.ledger.note(self.fit_folder(strategy).name, fitting_entry(self.work or WorkKind.FITTING, fitted))
         return fitted
 
     def _fit(self, strategy: AnyStrategy, folder: Path) -> Any:
         start, skipped = time.perf_counter(), None
         findings: tuple[FitFinding, ...] = ()
+        context = self.context(strategy, folder)
         try:
-            fitted = strategy.fit(self._context(strategy, folder))
+            fitted = strategy.fit(context)
         except (CannotFitError, ContextLengthError) as error:
             skipped = str(error)
         else:
             findings = fitted.findings
             fitted.predictor.save(folder)
+        took, limit = time.perf_counter() - start, context.budget.train_seconds
         return fit_to_json(
-            FitRecord(time.perf_counter() - start, self._device(strategy), findings=findings, skipped=skipped)
+            FitRecord(took, self._device(strategy), findings=findings, skipped=skipped, limit_seconds=limit)
         )
 
     def predictor(self, strategy: AnyStrategy) -> Predictor:
@@ -91,7 +98,7 @@ class Bench:
         examples = scored.examples if scored else self._examples(split)
         name = f"{split}-{strategy.name}"
         depends_on = {
-            "fit": self._fit_depends_on(strategy),
+            "fit": self.fit_depends_on(strategy),
             "examples": fingerprint(examples),
         }
         fitted = self.fit(strategy)
@@ -128,11 +135,11 @@ class Bench:
 
     def _predictor(self, strategy: AnyStrategy) -> Predictor:
         folder = self.fit_folder(strategy)
-        return load_fit(strategy, self._context(strategy, folder), folder)
+        return load_fit(strategy, self.context(strategy, folder), folder)
 
     def fit_folder(self, strategy: AnyStrategy) -> Path:
         """Name the folder that keeps what fitting wrote."""
-        return self.store.step_folder(f"fit-{strategy.name}", self._fit_depends_on(strategy))
+        return self.store.step_folder(f"fit-{strategy.name}", self.fit_depends_on(strategy))
 
     def _examples(self, split: str) -> tuple[Example, ...]:
         return self.split.dev if split == "dev" else self.split.test
@@ -170,8 +177,8 @@ class Bench:
             case Runs.BASE_MODEL:
                 return self.prepared.recipe.model.name
 
-    def _context(self, strategy: AnyStrategy, folder: Path) -> FitContext:
-        seconds = self.plan.fit_seconds(strategy.name) if self.plan else None
+    def context(self, strategy: AnyStrategy, folder: Path) -> FitContext:
+        """Gather what fitting or loading a strategy may use, with `folder` as its own."""
         return FitContext(
             task=self.prepared.task,
             train=self.split.train,
@@ -184,14 +191,26 @@ class Bench:
             others=self.prepared.recipe.strategies.others(strategy.name),
             folder=folder,
             seed=self.prepared.recipe.seed,
-            budget=Budget(train_seconds=seconds, usd=self.usd),
+            budget=Budget(train_seconds=self._limit(strategy), usd=self.usd),
             prices=self.prepared.recipe.prices,
             progress=self.progress,
             earlier=self.first.fit(strategy).findings if self.first else (),
             encoder=self.prepared.encoder,
         )
 
-    def _fit_depends_on(self, strategy: AnyStrategy) -> dict[str, Any]:
+    def _limit(self, strategy: AnyStrategy) -> float | None:
+        """Say how many seconds fitting may take; None for no limit."""
+        if self.plan is None or self.times is None:
+            return self.plan.fit_seconds(strategy.name) if self.plan else None
+        whole = self.times.limit(strategy.name)
+        return None if whole is None else self.plan.scale * whole
+
+    def was_fitted(self, strategy: AnyStrategy) -> bool:
+        """Tell whether the strategy was fitted before and that was kept."""
+        return self.store.has(f"fit-{strategy.name}", self.fit_depends_on(strategy))
+
+    def fit_depends_on(self, strategy: AnyStrategy) -> dict[str, Any]:
+        """List what a fit depends on: of the time, the share by weight, and not what probes measured."""
         recipe = self.prepared.recipe
         uses_model = strategy.facts.runs is Runs.BASE_MODEL
         others = {

@@ -28,6 +28,7 @@ from llmtl.pipeline.cascading import Cascades, compose_on_dev, compose_on_test
 from llmtl.pipeline.curve import write_curves
 from llmtl.pipeline.dev_race import Measured, Raced, measure_dev
 from llmtl.pipeline.draws import draws_in_time, evaluate_on_test
+from llmtl.pipeline.forecasts import with_fit_times
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared, prepare
@@ -107,7 +108,7 @@ def _carry_out(
     split = _cut(prepared, allowed, progress)
     write_inputs(folder, recipe, split)
     progress.say(told_before(len(split.test), metric=prepared.task.metric, alpha=recipe.decision.alpha))
-    bench = Bench(prepared, split, allowed, store, progress)
+    bench = with_fit_times(Bench(prepared, split, allowed, store, progress))
     skipped, raced = _measure_dev(bench)
     cascades, composed = compose_on_dev(bench, raced.finished)
     dev = [*raced.finished, *composed]

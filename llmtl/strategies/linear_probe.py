@@ -9,7 +9,7 @@ covered: engines that give the last layer only, such as vLLM.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from llmtl.heads.prompt_states import PromptReader
 
 POSITIONS = ("last", "mean")
+WARM_UP, PROBED = 4, 64
+"""Prompts read to warm up, and those timed, to forecast how long fitting takes."""
 
 
 class LinearProbeConfig(BaseModel):
@@ -154,6 +156,27 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         cut += cut_short(len(trace.points), count, Unit.SETTINGS)
         head, calibrations = calibrated(best, context, _rows(dev, best))
         return Fitted(LinearProbePredictor(reader, head), (trace, *calibrations, *cut))
+
+    def forecast(self, context: FitContext) -> float | None:
+        """Time reading a few prompts and fitting one layer and position on them; nothing is known of spans."""
+        from llmtl.heads.prompt_states import READING_SHARE, PromptReader, shuffled_train, spread_layers
+
+        if context.task.kind.shape is AnswerShape.SPANS:
+            return None
+        reader, sample = PromptReader(context), shuffled_train(context)[:PROBED]
+        reader.read([each.text for each in sample[:WARM_UP]])
+        start = perf_counter()
+        states, tokens = reader.read([each.text for each in sample])
+        reading = (perf_counter() - start) / len(sample) * (len(context.train) + len(context.dev))
+        known = [each for each, count in zip(sample, tokens, strict=True) if count <= reader.room()]
+        if not known:
+            return None
+        layers = spread_layers(states.shape[1], self.config.layers)
+        start = perf_counter()
+        heads = _points(replace(context, dev=tuple(known)), known, (states, states), layers[:1], sorted(self.config.c))
+        count = sum(1 for _ in heads)
+        fitting = (perf_counter() - start) / count * len(layers) * len(POSITIONS) * len(set(self.config.c))
+        return max(reading / READING_SHARE, reading + fitting * len(context.train) / len(known))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load choice, calibration and weights."""

@@ -11,7 +11,9 @@ Not covered: full fine-tuning, adapters other than LoRA, merging (`llmtl.serving
 import hashlib
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -127,6 +129,21 @@ class Qlora(Strategy[QloraConfig]):
         curve = self._curve(context, job, outcome)
         return Fitted(predictor, (curve, *self._cut(curve), *answer_finding(prompt)))
 
+    def forecast(self, context: FitContext) -> float:
+        """Time a few steps of the training; it may stop earlier than after all epochs, which is not foreseen."""
+        from llmtl.quiet import quiet
+
+        with quiet():
+            from llmtl.tuning.first_steps import STEPS, forecast_training
+            from llmtl.tuning.tokenized import each_reference
+
+        start, given = monotonic(), each_reference(context.train)
+        sample = Random(context.seed).sample(given, min(len(given), STEPS * self.config.batch_size))
+        job, _ = self._job(replace(context, train=tuple(sample), dev=context.dev[:1]), start)
+        if context.device == "cuda":
+            context.release_engines()
+        return forecast_training(job, train_examples=len(given), dev_examples=len(context.dev))
+
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load prompt and adapter; raises `RunError` when the adapter is missing or not the one that was trained."""
         from llmtl.prompting.fitted import PROMPT_FILE
@@ -200,11 +217,15 @@ class Qlora(Strategy[QloraConfig]):
         )
 
     def _cut(self, curve: TrainingCurve) -> tuple[Cut, ...]:
-        """Say how far its time limit let training come; it was improving where the last point is the best."""
+        """Say how far its time limit let training come; it was improving where the last point is the best.
+
+        One measurement that is worse may be noise: then nobody knows.
+        """
         last = curve.points[-1]
         if curve.stopped_by != "budget":
             return ()
-        improving = None if last.dev_loss is None else curve.best_step == last.step
+        since = sum(point.step > curve.best_step for point in curve.points)
+        improving = None if last.dev_loss is None or since == 1 else since == 0
         return cut_short(last.epoch, self.config.max_epochs, Unit.EPOCHS, improving=improving)
 
 

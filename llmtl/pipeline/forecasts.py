@@ -1,0 +1,100 @@
+"""How long fitting each strategy would take, from short probes: the plan of the time for fitting rests on it.
+
+A forecast is a step of the store, so that the same command goes on with the same plan. What was fitted before is not
+probed: its time is known. A fit does not depend on forecasts: it is not made again because a probe measured otherwise.
+Not covered: the probes, which are each strategy's own (`Strategy.forecast`), dividing the time (`shares`).
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from llmtl.errors import CannotFitError, ContextLengthError
+from llmtl.pipeline.budget import FIT_SHARE, Plan, fits_of
+from llmtl.pipeline.draws import draws_in_time
+from llmtl.pipeline.measure import Bench
+from llmtl.pipeline.shares import Claim, FitTimes
+from llmtl.progress import Silent
+from llmtl.report import wording
+from llmtl.strategy import AnyStrategy, Budget, Strategy
+
+PROBE_SHARE = 0.03
+"""The part of the budget that all probes together may take, about: each ends behind a step that it has begun."""
+FEWEST_SECONDS = 1.0
+"""With less time than this, a strategy is not probed: loading alone would take it."""
+ROOM = 1.5
+"""What a strategy is given of its forecast before others get more: a probe is a few steps long."""
+
+
+def with_fit_times(bench: Bench) -> Bench:
+    """Plan the time for fitting; the bench keeps to it. Without a budget nothing is limited."""
+    plan = bench.plan
+    if plan is None:
+        return bench
+    limited = [strategy for strategy in bench.prepared.strategies if plan.fit_seconds(strategy.name) is not None]
+    needs, took = _forecasts(bench, limited, plan)
+    draws = draws_in_time(bench.prepared.recipe.decision)
+    draws = dict.fromkeys(draws, 1) if plan.draws == 1 else draws
+    claims = {
+        strategy.name: Claim(strategy.facts.fit_weight, fits_of(strategy.facts, draws), needs.get(strategy.name))
+        for strategy in limited
+    }
+    times = FitTimes(FIT_SHARE * plan.seconds - min(took, PROBE_SHARE * plan.seconds), claims)
+    if needs:
+        bench.progress.say(_told(times, needs))
+    return replace(bench, times=times)
+
+
+def _forecasts(bench: Bench, limited: Sequence[AnyStrategy], plan: Plan) -> tuple[dict[str, float], float]:
+    """Return the seconds that one fit needs, with room, of those of which it is known; and what the probes took."""
+    if len(limited) < 2:  # nobody to share with
+        return {}, 0.0
+    probed = [strategy for strategy in limited if type(strategy).forecast is not Strategy.forecast]
+    each = PROBE_SHARE * plan.seconds / len(probed) if probed else 0.0
+    if probed and each >= FEWEST_SECONDS and not all(map(bench.was_fitted, probed)):
+        bench.progress.say(f"Timing a few steps of fitting: {', '.join(strategy.name for strategy in probed)}")
+    needs: dict[str, float] = {}
+    took = 0.0
+    for strategy in limited:
+        if bench.was_fitted(strategy):
+            record = bench.fit(strategy)
+            if record.train_seconds is not None and not record.cuts:
+                needs[strategy.name] = record.train_seconds
+        elif strategy in probed and each >= FEWEST_SECONDS:
+            found = _forecast(bench, strategy, each)
+            took += found["took"]
+            if found["seconds"] is not None:
+                needs[strategy.name] = ROOM * found["seconds"]
+    return needs, took
+
+
+def _forecast(bench: Bench, strategy: AnyStrategy, seconds: float) -> dict[str, Any]:
+    """Return the forecast of one strategy, with the seconds that the probe took."""
+
+    def compute(_: Path) -> dict[str, Any]:
+        start = time.perf_counter()
+        with TemporaryDirectory() as folder:
+            context = replace(
+                bench.context(strategy, Path(folder)), budget=Budget(train_seconds=seconds), progress=Silent()
+            )
+            try:
+                found = strategy.forecast(context)
+            except (CannotFitError, ContextLengthError):  # fitting will say so
+                found = None
+        return {"seconds": found, "took": time.perf_counter() - start}
+
+    kept: dict[str, Any] = bench.store.step(f"forecast-{strategy.name}", bench.fit_depends_on(strategy), compute)
+    return kept
+
+
+def _told(times: FitTimes, needs: Mapping[str, float]) -> str:
+    """Say what each strategy is given, and of whom that is less than it may need."""
+    parts = []
+    for name, seconds in times.planned.items():
+        short = name in needs and seconds < needs[name]
+        needed = f" of {wording.duration(needs[name])} that it may need" if short else ""
+        parts.append(f"{name} {wording.duration(seconds)}{needed}")
+    return f"Time for fitting, at least: {', '.join(parts)}"
