@@ -170,6 +170,9 @@ def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
     try:
         choice = document["choice"]
         codes = {purpose(code, choice["strategy"]): code.value for code in Purpose}
+        codes |= {
+            why.replace("strategy with a pre-trained model", "language-model strategy"): codes[why] for why in codes
+        }
         barred = dict.fromkeys(choice["ineligible"], ())
 
         def told(point: Mapping[str, Any]) -> bool:
