@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from llmtl.pipeline import Run, load_run, run
     from llmtl.pipeline.export import export
     from llmtl.pipeline.playground import playground
+    from llmtl.pipeline.searching import search
     from llmtl.settings import Recipe, load_recipe
     from llmtl.strategy import Prediction, Role
     from llmtl.task import Example, Split, Task
@@ -42,6 +43,7 @@ __all__ = [
     "load_run",
     "playground",
     "run",
+    "search",
 ]
 
 _HOMES = {
@@ -62,6 +64,7 @@ _HOMES = {
     "load_run": "pipeline",
     "playground": "pipeline.playground",
     "run": "pipeline",
+    "search": "pipeline.searching",
 }
 
 

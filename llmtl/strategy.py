@@ -201,12 +201,14 @@ class LocalServed:
 
     `needs_base_model` says that the base model is loaded beside it by the transformers engine, `needs_encoder` that
     the context's encoder is, as it is: a bundle holds a copy. `one_at_a_time` says that only one thread may predict at
-    once. `memory_gib` is what it takes beside the base model.
+    once, `embeds` that the predictor gives vectors, too (`llmtl.classical.found_texts.GivesVectors`). `memory_gib` is
+    what it takes beside the base model.
     """
 
     needs_base_model: bool = False
     needs_encoder: bool = False
     one_at_a_time: bool = False
+    embeds: bool = False
     memory_gib: float = 0.0
 
 

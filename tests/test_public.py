@@ -25,6 +25,7 @@ def test_the_public_names_are_pinned_and_sorted():
         "load_run",
         "playground",
         "run",
+        "search",
     ]
     assert set(dir(llmtl)) == {*llmtl.__all__, "__version__"}
 

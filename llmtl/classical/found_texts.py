@@ -39,6 +39,11 @@ class GivesVectors(Protocol):
         """Give a vector of length 1 for each text, shape (N, width); near texts have a large dot product."""
 
 
+@runtime_checkable
+class SearchesByVectors(Searcher, GivesVectors, Protocol):
+    """A predictor that finds texts by vectors, and gives them."""
+
+
 def corpus_of(context: FitContext) -> tuple[CorpusText, ...]:
     """Take the corpus; raises `DataError` when it is empty."""
     if not context.corpus:

@@ -5,6 +5,7 @@
     linear_head.py    a linear model on rows of numbers: chosen on dev, calibrated, kept
     word_states.py    the states of the words of inputs
     word_head.py      a linear head on them, for spans
+    vector_search.py  a corpus ranked by the vectors of an encoder
 
 Not covered: the strategies (`llmtl.strategies`), what gives the states (`llmtl.engines`, `llmtl.encoders`).
 """

@@ -21,6 +21,7 @@ from llmtl.strategies.bm25 import Bm25
 from llmtl.strategies.crf import Crf
 from llmtl.strategies.dictionary import Dictionary
 from llmtl.strategies.embedding_head import EmbeddingHead
+from llmtl.strategies.embedding_search import EmbeddingSearch
 from llmtl.strategies.few_shot import FewShot
 from llmtl.strategies.hosted import Hosted
 from llmtl.strategies.knn_few_shot import KnnFewShot
@@ -43,6 +44,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     Nearest,
     Bm25,
     EmbeddingHead,
+    EmbeddingSearch,
     LinearProbe,
     ZeroShot,
     FewShot,

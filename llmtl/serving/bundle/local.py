@@ -14,8 +14,11 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from llmtl.classical.found_texts import SearchesByVectors
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import BundleError, RunError
@@ -24,7 +27,8 @@ from llmtl.progress import Advance, unwatched
 from llmtl.serving.bundle.manifest import ENCODER_FOLDER, Bundle, Weights
 from llmtl.strategies.table import STRATEGIES
 from llmtl.strategy import FitContext, LocalServed, Prediction, Predictor, Served
-from llmtl.task import Input, Task
+from llmtl.task import FoundText, Input, Task
+from llmtl.values import RANKED
 
 _DATA = {".json", ".jsonl", ".safetensors", ".txt", ".crfsuite", ".model", ".jinja", ".md"}
 """The endings of files that cannot run code."""
@@ -49,6 +53,24 @@ class _OneAtATime:
     def served(self) -> Served:
         """Say how the predictor is served."""
         return self._predictor.served()
+
+
+class _SearchOneAtATime(_OneAtATime):
+    """The same of one that searches by vectors and gives them."""
+
+    def __init__(self, predictor: Predictor, searcher: SearchesByVectors) -> None:
+        super().__init__(predictor)
+        self._search = searcher
+
+    def search(self, texts: Sequence[str], *, top: int = RANKED) -> list[list[FoundText]]:
+        """Find the `top` texts for each query."""
+        with self._turn:
+            return self._search.search(texts, top=top)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Give the vector of each text."""
+        with self._turn:
+            return self._search.embed(texts)
 
 
 def write_local(predictor: Predictor, folder: Path) -> None:
@@ -101,9 +123,10 @@ def load_local(folder: Path, task: Task, strategy: str, model: ModelSource | Non
         raise BundleError(f"The classifier in '{folder}' is missing or damaged; export the bundle again.") from error
     served = predictor.served()
     if isinstance(served, LocalServed) and (served.one_at_a_time or served.needs_base_model or served.needs_encoder):
-        return _OneAtATime(
-            predictor
-        )  # engines keep the cache of one prefix from call to call, tokenizers their padding
+        # engines keep the cache of one prefix from call to call, tokenizers their padding
+        if isinstance(predictor, SearchesByVectors):
+            return _SearchOneAtATime(predictor, predictor)
+        return _OneAtATime(predictor)
     return predictor
 
 

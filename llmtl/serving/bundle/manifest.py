@@ -143,7 +143,7 @@ class Output:
 
     `grammar` is what a language model is held to: JSON that follows `schema` with the separators of `json.dumps`, as
     measured. The text `stop` ends an answer where a base model knows no token for that. Where no language model
-    answers, there is none of `grammar`, `max_tokens` and `stop`.
+    answers, there is none of `grammar`, `max_tokens` and `stop`. `embeds` says that the winner gives vectors of texts.
     """
 
     form: Literal["label", "json", "text"] = "label"
@@ -151,6 +151,7 @@ class Output:
     grammar: str | None = None
     max_tokens: int | None = None
     stop: str | None = None
+    embeds: bool = False
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,9 @@ def _local(job: Writing) -> Bundle:
         base = describe_base(source.model, source.model_name, dtype=source.dtype, task=source.task.name)
         _base_files(job, base)
     write_local(winner.predictor, job.folder / names.CLASSIFIER_FOLDER)
-    return replace(_bundle(job, base), answers=source.task.labels, output=Output(source.task.kind.output))
+    embeds = isinstance(winner.served, LocalServed) and winner.served.embeds
+    output = Output(source.task.kind.output, embeds=embeds)
+    return replace(_bundle(job, base), answers=source.task.labels, output=output)
 
 
 def _hosted(job: Writing) -> Bundle:

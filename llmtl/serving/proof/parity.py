@@ -1,9 +1,10 @@
 """The parity check: recorded test inputs through the live endpoint must give the recorded answers.
 
 Answers are asked for as a client does, by chat to the task's name through the `openai` package; probabilities by
-`/v1/predict`. Where a failure was recorded (an input too long for the model, JSON that was cut off), the server must
-have no answer either. Where answers have no probabilities nothing can be a near tie, and the required share alone
-decides. Not covered: what to do about a failed check (`llmtl.serving.live`).
+`/v1/predict`; and what `/v1/embeddings` gives, where there is such a route, must rank the bundle's corpus as was
+measured. Where a failure was recorded (an input too long for the model, JSON that was cut off), the server must have no
+answer either. Where answers have no probabilities nothing can be a near tie, and the required share alone decides. Not
+covered: what to do about a failed check (`llmtl.serving.live`).
 """
 
 import asyncio
@@ -42,7 +43,8 @@ _NOT_ASKED = (402, 502)
 class Replayed:
     """What the live server said about one input: the answer by chat, answer and probabilities by `/v1/predict`.
 
-    None and {} where it refused the input or said what is not an answer. `abstain` is whether `/v1/predict` left it to
+    None and {} where it refused the input or said what is not an answer. `embedded` is the answer that follows from the
+    vector of `/v1/embeddings`, None where there is no such route. `abstain` is whether `/v1/predict` left it to
     a person, None where it did not say.
     """
 
@@ -50,10 +52,12 @@ class Replayed:
     predict: str | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     abstain: bool | None = None
+    embedded: str | None = None
 
     def against(self, recorded: str | None) -> str | None:
-        """Return the answer that both routes gave, or the one that differs from the recorded answer."""
-        return self.predict if self.chat == recorded else self.chat
+        """Return the answer that all routes gave, or one that differs from the recorded answer."""
+        said = (self.chat, self.predict, *([self.embedded] if self.embedded is not None else []))
+        return next((each for each in said if each != recorded), recorded)
 
 
 def chosen(recorded: Sequence[Recorded], size: int | None) -> tuple[Recorded, ...]:
@@ -201,7 +205,19 @@ async def _ask(question: _Question, chat: openai.AsyncOpenAI, plain: httpx.Async
         predict=None if found is None else question.reading.row(found),
         probabilities={} if found is None else found.get("probabilities", {}),
         abstain=None if found is None else found.get("abstain"),
+        embedded=None if question.reading.vector is None else await _by_vector(question, chat, row.text),
     )
+
+
+async def _by_vector(question: _Question, client: openai.AsyncOpenAI, text: str) -> str:
+    """Rank the bundle's corpus by the vector of `/v1/embeddings`, as a client with an index of its own would."""
+    assert question.reading.vector is not None
+    try:
+        found = await client.embeddings.create(model=question.endpoint.model, input=text)
+    except openai.APIStatusError as error:
+        _check_refusal(error.status_code, error.message)
+        return ""
+    return question.reading.vector(found.data[0].embedding)
 
 
 async def _by_chat(endpoint: LiveEndpoint, client: openai.AsyncOpenAI, text: str) -> str | None:

@@ -3,14 +3,14 @@
 Not covered: judging them (`llmtl.serving.proof.parity`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.prompting.template import Template
-from llmtl.serving.bundle.manifest import Bundle, Recorded
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, Recorded
 from llmtl.serving.bundle.read import load_bundle_tokenizer
 from llmtl.serving.task_api.plain_answers import heard, said
 from llmtl.task import Task
@@ -21,12 +21,14 @@ class Reading:
     """How the answers of one task are read.
 
     `chat` turns what a chat said about a recorded input into a canonical answer, None where it is none. `threshold` is
-    the confidence below which an input is left to a person, None where there is none.
+    the confidence below which an input is left to a person, None where there is none. `vector` turns the vector of an
+    input into a canonical answer, None where the server gives no vectors.
     """
 
     task: Task
     chat: Callable[[str, Recorded], str | None]
     threshold: float | None = None
+    vector: Callable[[Sequence[float]], str] | None = None
 
     @property
     def has_probabilities(self) -> bool:
@@ -45,9 +47,20 @@ def reading_of(bundle: Bundle, folder: Path) -> Reading:
     if task.kind.one_label:
         return Reading(task, lambda content, row: content, threshold)
     if not bundle.on_vllm:
-        return Reading(task, lambda content, row: _plain(task, content, row), threshold)
+        vector = _ranking_of(folder) if bundle.output.embeds else None
+        return Reading(task, lambda content, row: _plain(task, content, row), threshold, vector)
     template = Template(bundle.winner.told(task), TokenizerWording(load_bundle_tokenizer(bundle, folder)))
     return Reading(task, lambda content, row: template.parse(content, row.text), threshold)
+
+
+def _ranking_of(folder: Path) -> Callable[[Sequence[float]], str]:
+    """Return what ranks the corpus in a bundle for a vector."""
+    import numpy as np
+
+    from llmtl.heads.vector_search import VectorIndex
+
+    index = VectorIndex.read(folder / CLASSIFIER_FOLDER)
+    return lambda vector: index.ranking(np.array(vector, np.float32))
 
 
 def _plain(task: Task, content: str, row: Recorded) -> str | None:

@@ -41,11 +41,11 @@ class Local:
     """A predictor of this process, which answers what waits at once together."""
 
     def __init__(self, predictor: Predictor, limits: RequestLimits) -> None:
-        self._batching = Batching(predictor, waiting_inputs=limits.max_waiting, seconds=limits.max_wait_seconds)
+        self._batching = Batching(predictor.predict, waiting_inputs=limits.max_waiting, seconds=limits.max_wait_seconds)
 
     async def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Predict; raises `RequestError` (503) where more waits than may."""
-        return await self._batching.predict(texts)
+        return await self._batching.answer(texts)
 
     def prompt(self, text: str) -> str | None:
         """Give None: nothing is prompted."""

@@ -1,19 +1,21 @@
 """Answers to several requests at once: what waits while a batch is computed makes up the next one.
 
-One worker thread predicts; nobody waits for a batch to fill. Requests take turns within a batch, so that one of 256
+One worker thread computes; nobody waits for a batch to fill. Requests take turns within a batch, so that one of 256
 inputs does not hold up those of one. Not covered: batches of vLLM (its own), models at a provider.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition, Thread
 from time import monotonic
+from typing import Generic, TypeVar
 
 from llmtl.serving.task_api.requests import RequestError
-from llmtl.strategy import Prediction, Predictor
+
+Made = TypeVar("Made")
 
 BATCH_INPUTS = 32
 """The inputs of one batch, at most: what encoders and language models of a CPU gain by larger ones is little."""
@@ -22,41 +24,43 @@ TURN_INPUTS = 8
 
 
 @dataclass
-class _Waiting:
-    """A request: what is left to predict, and what was."""
+class _Waiting(Generic[Made]):
+    """A request: what is left to compute, and what was."""
 
     texts: deque[str]
     latest: float
-    answer: Future[list[Prediction]] = field(default_factory=Future)
-    made: list[Prediction] = field(default_factory=list)
+    answer: Future[list[Made]] = field(default_factory=Future)
+    made: list[Made] = field(default_factory=list)
     started: bool = False
 
 
-class Batching:
-    """A queue in front of a predictor, and the thread that works it off.
+class Batching(Generic[Made]):
+    """A queue in front of what computes something for each text, and the thread that works it off.
 
     At most `waiting_inputs` wait, all requests together, and a request waits at most `seconds` for its first batch. An
-    exception of the predictor is that of every request with an input in the batch.
+    exception of the computation is that of every request with an input in the batch.
     """
 
-    def __init__(self, predictor: Predictor, *, waiting_inputs: int, seconds: float) -> None:
-        self._predictor = predictor
+    def __init__(
+        self, compute: Callable[[Sequence[str]], Sequence[Made]], *, waiting_inputs: int, seconds: float
+    ) -> None:
+        self._compute = compute
         self._waiting_inputs = waiting_inputs
         self._seconds = seconds
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[_Waiting[Made]] = deque()
         self._change = Condition()
         self._closed = False
         self._thread = Thread(target=self._work, name="llmtl-batches", daemon=True)
         self._thread.start()
 
-    async def predict(self, texts: Sequence[str]) -> list[Prediction]:
-        """Predict in order, one prediction per text; what nobody waits for any more is not computed.
+    async def answer(self, texts: Sequence[str]) -> list[Made]:
+        """Compute in order, one result per text; what nobody waits for any more is not computed.
 
         Raises `RequestError` (503): at once where too many inputs wait already, and after the longest wait.
         """
         if not texts:
             return []
-        request = _Waiting(deque(texts), latest=monotonic() + self._seconds)
+        request: _Waiting[Made] = _Waiting(deque(texts), latest=monotonic() + self._seconds)
         with self._change:
             if self._closed or sum(len(each.texts) for each in self._queue) + len(texts) > self._room(texts):
                 raise _busy()
@@ -91,10 +95,10 @@ class Batching:
             if batch:
                 self._predict(batch)
 
-    def _next_batch(self) -> list[tuple[_Waiting, list[str]]]:
+    def _next_batch(self) -> list[tuple[_Waiting[Made], list[str]]]:
         """Take the next inputs from the queue, its requests in turns; whoever has more of them goes to its end."""
         self._drop_late()
-        batch: list[tuple[_Waiting, list[str]]] = []
+        batch: list[tuple[_Waiting[Made], list[str]]] = []
         room = BATCH_INPUTS
         alone = len(self._queue) == 1
         for _ in range(len(self._queue)):
@@ -121,10 +125,10 @@ class Batching:
             kept.append(request)
         self._queue = deque(kept)
 
-    def _predict(self, batch: Sequence[tuple[_Waiting, list[str]]]) -> None:
+    def _predict(self, batch: Sequence[tuple[_Waiting[Made], list[str]]]) -> None:
         texts = [text for _, part in batch for text in part]
         try:
-            made = iter(self._predictor.predict(texts))
+            made = iter(self._compute(texts))
         except Exception as error:  # noqa: BLE001 - it is that of the requests; the thread must go on
             for request, _ in batch:
                 _refuse(request, error)
@@ -135,12 +139,12 @@ class Batching:
                 _settle(request)
 
 
-def _settle(request: _Waiting) -> None:
+def _settle(request: _Waiting[Made]) -> None:
     if request.answer.set_running_or_notify_cancel():
         request.answer.set_result(request.made)
 
 
-def _refuse(request: _Waiting, error: Exception) -> None:
+def _refuse(request: _Waiting[Made], error: Exception) -> None:
     request.texts.clear()
     if not request.answer.done() and request.answer.set_running_or_notify_cancel():
         request.answer.set_exception(error)

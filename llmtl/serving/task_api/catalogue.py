@@ -7,7 +7,7 @@ Not covered: how requests to them are answered (`llmtl.serving.task_api.middlewa
 from typing import Any
 
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
-from llmtl.serving.task_api.interface import OF_A_REQUEST, RequestLimits
+from llmtl.serving.task_api.interface import EMBEDDINGS, OF_A_REQUEST, RequestLimits
 from llmtl.serving.task_api.requests import unknown_model
 
 _ABSTAINS = ("threshold", "max_error", "text")
@@ -59,6 +59,7 @@ class Catalogue:
             "base_model": self.base,
             "output": bundle.output.form,
             **form,
+            **({"embeddings": EMBEDDINGS} if bundle.output.embeds else {}),
             **({"cascade": cascade} if cascade else {}),
             "limits": {**{name: getattr(limits, name) for name in OF_A_REQUEST}, **context},
             "verdict": bundle.verdict,

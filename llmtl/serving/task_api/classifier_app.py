@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from llmtl.classical.found_texts import GivesVectors
 from llmtl.errors import BundleError, LlmtlError
 from llmtl.kinds.kind import Read
 from llmtl.measured.endpoint import Paid
@@ -38,10 +39,12 @@ from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.answering import Answering, Local, PassingOn, Provider
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, unless_disconnected
 from llmtl.serving.task_api.catalogue import Catalogue
+from llmtl.serving.task_api.embedding_route import Embedding, embedding_request, embeddings_response
 from llmtl.serving.task_api.gate import Gate
 from llmtl.serving.task_api.interface import (
     BUNDLE_VARIABLE,
     CHAT,
+    EMBEDDINGS,
     HEALTH,
     KEEP_ALIVE_SECONDS,
     KEY_VARIABLE,
@@ -83,7 +86,9 @@ class ClassifierServer:
         self._limits = limits
         self._bundle = bundle
         self._catalogue = Catalogue(bundle)
-        self._answering = _answering(bundle, folder, limits, environment)
+        loaded = None if bundle.winner.weights is Weights.HOSTED else _loaded(bundle, folder)
+        self._answering = _answering(bundle, folder, loaded, limits, environment)
+        self._embedding: Embedding | None = Embedding(loaded, limits) if isinstance(loaded, GivesVectors) else None
         self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
         self._started = int(time())
 
@@ -125,11 +130,27 @@ class ClassifierServer:
         predictions = await unless_disconnected(request.receive, self._answering.predict(asked.inputs))
         return predictions_response(strategy, [self._row(each, strategy.abstains) for each in predictions])
 
+    @property
+    def embeds(self) -> bool:
+        """Say whether the winner gives vectors."""
+        return self._embedding is not None
+
+    async def embeddings(self, request: Request) -> Response:
+        """Return the vector of each text."""
+        assert self._embedding is not None
+        fields = parse_object(await read_body(request.scope, request.receive, self._limits))
+        strategy = self._catalogue.strategy(requested_model(fields, self._catalogue.names))
+        asked = embedding_request(fields, self._limits)
+        vectors = await unless_disconnected(request.receive, self._embedding.vectors(asked))
+        return embeddings_response(strategy.model, vectors, in_base64=asked.in_base64)
+
     @asynccontextmanager
     async def running(self, _app: Starlette) -> AsyncIterator[None]:
         """Return the context of the application's life."""
         yield
         self._answering.close()
+        if self._embedding is not None:
+            self._embedding.close()
 
     def paid(self) -> Paid | None:
         """Return what a provider was paid so far, if there is one."""
@@ -181,6 +202,7 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
         Route(TASK, server.task, methods=["GET"]),
         Route(CHAT, server.chat, methods=["POST"]),
         Route(PREDICT, server.predict, methods=["POST"]),
+        *([Route(EMBEDDINGS, server.embeddings, methods=["POST"])] if server.embeds else []),
     ]
     known = tuple(route.path for route in routes)
     return Starlette(
@@ -221,13 +243,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _answering(bundle: Bundle, folder: Path, limits: RequestLimits, environment: Mapping[str, str]) -> Answering:
-    """Say who answers: the winner or, of a cascade, both of its members."""
-    winner = (
-        Provider(bundle, read_hosted(folder, environment))
-        if bundle.winner.weights is Weights.HOSTED
-        else Local(_loaded(bundle, folder), limits)
-    )
+def _answering(
+    bundle: Bundle, folder: Path, loaded: Predictor | None, limits: RequestLimits, environment: Mapping[str, str]
+) -> Answering:
+    """Say who answers: the winner or, of a cascade, both of its members; `loaded` is None for one at its provider."""
+    winner = Provider(bundle, read_hosted(folder, environment)) if loaded is None else Local(loaded, limits)
     first = SureAnswers.open(bundle, folder)
     return winner if first is None else PassingOn(first, winner)
 

@@ -14,6 +14,8 @@ from llmtl.errors import ServingError
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 PREDICT, TASK, MODELS = "/v1/predict", "/v1/task", "/v1/models"
+EMBEDDINGS = "/v1/embeddings"
+"""Only where the winner compares texts by vectors."""
 HEALTH, METRICS = "/health", "/metrics"
 OPEN = (HEALTH, METRICS, "/ping", "/load", "/version")
 """Routes that need no key: probes and monitoring."""

@@ -33,8 +33,8 @@ def run(scenario, *, waiting_inputs=1000, seconds=30.0):
 
     async def whole():
         slow = Slow()
-        batching = Batching(slow, waiting_inputs=waiting_inputs, seconds=seconds)
-        first = asyncio.create_task(batching.predict(["first"]))
+        batching = Batching(slow.predict, waiting_inputs=waiting_inputs, seconds=seconds)
+        first = asyncio.create_task(batching.answer(["first"]))
         assert await asyncio.to_thread(slow.begun.acquire, timeout=30)
         try:
             await scenario(slow, batching)
@@ -48,7 +48,7 @@ def run(scenario, *, waiting_inputs=1000, seconds=30.0):
 
 async def waiting(batching, *requests):
     """Send requests, one after another, and come back when all of them are in the queue."""
-    tasks = [asyncio.create_task(batching.predict(texts)) for texts in requests]
+    tasks = [asyncio.create_task(batching.answer(texts)) for texts in requests]
     await asyncio.sleep(0)
     return tasks
 
@@ -85,11 +85,11 @@ def test_more_than_may_wait_is_refused_at_once():
     async def scenario(slow, batching):
         tasks = await waiting(batching, ["a", "b"])
         with pytest.raises(RequestError) as refused:
-            await batching.predict(["c", "d"])
+            await batching.answer(["c", "d"])
         assert (refused.value.status, refused.value.code) == (503, "overloaded")
         slow.let.release(1000)
         assert await answers(tasks[0]) == ["a", "b"]
-        assert await answers(asyncio.create_task(batching.predict(["later", "on", "many"]))) == ["later", "on", "many"]
+        assert await answers(asyncio.create_task(batching.answer(["later", "on", "many"]))) == ["later", "on", "many"]
 
     run(scenario, waiting_inputs=3)
 
@@ -125,7 +125,7 @@ def test_a_failure_is_that_of_its_batch_and_the_next_one_is_answered():
         slow.let.release(1000)
         with pytest.raises(ValueError, match="broken"):
             await broken
-        assert await answers(asyncio.create_task(batching.predict(["whole"]))) == ["whole"]
+        assert await answers(asyncio.create_task(batching.answer(["whole"]))) == ["whole"]
 
     run(scenario)
 
@@ -140,6 +140,6 @@ def test_who_waits_when_the_server_stops_is_refused():
         with pytest.raises(RequestError):
             await task
         with pytest.raises(RequestError):
-            await batching.predict(["after"])
+            await batching.answer(["after"])
 
     run(scenario)
