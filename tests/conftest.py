@@ -6,6 +6,7 @@ import pytest
 
 pytest_plugins = (
     "tests.support.encoders",
+    "tests.support.help_pages",
     "tests.support.plain_contexts",
     "tests.support.prompt_contexts",
     "tests.support.training_jobs",

@@ -3,6 +3,8 @@
     encoder_source.py  which encoder is meant
     checkpoint.py      what a checkpoint is, before it is loaded
     sentence.py        one vector per text, however long
+    trainer.py         training one, by sentence-transformers' trainer
+    ranking_loss.py    what a search is tuned on
 
 Not covered: language models (`llmtl.engines`), the heads that strategies put on top.
 """

@@ -31,6 +31,7 @@ from llmtl.strategies.many_shot import ManyShot
 from llmtl.strategies.nearest import Nearest
 from llmtl.strategies.qlora import Qlora
 from llmtl.strategies.tfidf import Tfidf
+from llmtl.strategies.tuned_search import TunedSearch
 from llmtl.strategies.zero_shot import ZeroShot
 from llmtl.strategy import Alone, AnyStrategy, Facts, Runs, Strategy
 from llmtl.task import Metric
@@ -51,6 +52,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     ManyShot,
     KnnFewShot,
     Hosted,
+    TunedSearch,
     Qlora,
 )
 """The strategies of llmtl, cheapest first."""
