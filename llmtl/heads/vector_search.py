@@ -17,11 +17,9 @@ from numpy.typing import NDArray
 from llmtl.answers import write_ranking
 from llmtl.classical.files import read_arrays, read_facts, write_parts
 from llmtl.classical.found_texts import best, corpus_facts, corpus_from, found, ranked
-from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.sentence import SentenceEncoder, Vectors
-from llmtl.errors import ModelError
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, LocalServed, Prediction
+from llmtl.strategy import LocalServed, Prediction
 from llmtl.task import CorpusText, FoundText, Input, texts_of
 from llmtl.values import RANKED
 
@@ -94,13 +92,6 @@ class VectorSearch:
 
     def _scores(self, texts: Sequence[str]) -> Vectors:
         return self.index.scores(self.embed(texts))
-
-
-def source_of_vectors(context: FitContext) -> EncoderSource:
-    """Say which encoder the context names; raises `ModelError` where it names none."""
-    if context.encoder is None:
-        raise ModelError("Searching by vectors needs an encoder; set encoder=minilm, a Hub name or a folder.")
-    return context.encoder
 
 
 def unit_vectors(encoder: SentenceEncoder, texts: Sequence[str], *, advance: Advance = unwatched) -> Vectors:

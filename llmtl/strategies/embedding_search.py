@@ -34,19 +34,18 @@ class EmbeddingSearch(Strategy[NoChoices]):
     def fit(self, context: FitContext) -> Fitted:
         """Embed the corpus; raises `DataError` where there is none, and `ModelError` for what is not an encoder."""
         from llmtl.classical.found_texts import corpus_of
-        from llmtl.encoders.sentence import SentenceEncoder
-        from llmtl.heads.vector_search import VectorIndex, VectorSearch, source_of_vectors
+        from llmtl.heads.sentence_head import load_encoder
+        from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
         corpus = corpus_of(context)
-        encoder = SentenceEncoder.load(source_of_vectors(context), context.device)
+        encoder = load_encoder(context)
         with context.progress.stage(f"{self.name}: corpus", len(corpus)) as advance:
             index = VectorIndex.over(corpus, encoder, advance=advance)
         return Fitted(VectorSearch(index, lambda: encoder))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the vectors; the encoder follows with the first query."""
-        from llmtl.encoders.sentence import SentenceEncoder
-        from llmtl.heads.vector_search import VectorIndex, VectorSearch, source_of_vectors
+        from llmtl.heads.sentence_head import load_encoder
+        from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
-        source, device = source_of_vectors(context), context.device
-        return VectorSearch(VectorIndex.read(folder), lambda: SentenceEncoder.load(source, device))
+        return VectorSearch(VectorIndex.read(folder), lambda: load_encoder(context))

@@ -103,13 +103,13 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         Raises `DataError` without a corpus or training queries, and `TrainingError` where memory or numbers give out.
         """
         from llmtl.classical.grid import best_on_dev
-        from llmtl.encoders.sentence import SentenceEncoder
-        from llmtl.heads.vector_search import VectorIndex, VectorSearch, source_of_vectors
+        from llmtl.heads.sentence_head import load_encoder
+        from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
         start, limit = perf_counter(), context.budget.train_seconds
         until = None if limit is None else start + TUNING_SHARE * limit
         material = material_of(context)
-        encoder = SentenceEncoder.load(source_of_vectors(context), context.device)
+        encoder = load_encoder(context)
         before = VectorSearch(VectorIndex.over(context.corpus, encoder), lambda: encoder)
         untouched = GridPoint({"round": 0}, _dev_scores(before, context))
         done: list[float] = []

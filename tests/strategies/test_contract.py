@@ -45,6 +45,7 @@ CHOICES = {
     "many_shot": SMALL | {"seeds": 1},
     "knn_few_shot": SMALL | {"shots": (2,)},
     "hosted": {"model": "m", "api_key_env": None, "shots": (0,), "max_retries": 0},
+    "tuned_search": {"rounds": 1, "batch_size": 4},
     "qlora": {"max_epochs": 1, "batch_size": 8},
 }
 PRICES = PriceConfig(usd_per_million_prompt_tokens=2.0, usd_per_million_completion_tokens=10.0)

@@ -41,7 +41,12 @@ def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
 
 
 def test_by_default_a_search_gets_what_ranks_a_corpus():
-    assert [each.name for each in build(StrategiesConfig(), RETRIEVAL)] == ["majority", "bm25"]
+    assert [each.name for each in build(StrategiesConfig(), RETRIEVAL)] == [
+        "majority",
+        "bm25",
+        "embedding-search",
+        "tuned-search",
+    ]
 
 
 def test_the_default_that_was_written_out_is_still_the_default():
