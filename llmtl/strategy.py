@@ -201,8 +201,7 @@ class LocalServed:
 
     `needs_base_model` says that the base model is loaded beside it by the transformers engine, `needs_encoder` that
     the context's encoder is, as it is: a bundle holds a copy. `one_at_a_time` says that only one thread may predict at
-    once, `embeds` that the predictor gives vectors, too (`llmtl.classical.found_texts.GivesVectors`). `memory_gib` is
-    what it takes beside the base model.
+    once, `embeds` that the predictor gives vectors, too. `memory_gib` is what it takes beside the base model.
     """
 
     needs_base_model: bool = False
@@ -286,8 +285,7 @@ class Curve(StrEnum):
 class Facts:
     """What a strategy says about itself, as data.
 
-    answers: the shapes of answers (`llmtl.kinds.kind.AnswerShape`) that it can give; None for all that can be written,
-        which a ranking of a corpus cannot.
+    answers: the shapes of answers (`llmtl.kinds.kind.AnswerShape`) that it can give; None for all but rankings.
     served: the form in which its predictors are served.
     default: whether it is measured when the recipe lists no strategies.
     learns_from_train: false where fitting looks at dev only, and so needs no training labels.
