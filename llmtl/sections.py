@@ -19,7 +19,10 @@ class ModelConfig(BaseModel):
     model_config = _STRICT
 
     name: str = Field(
-        min_length=1, description="A Hub name, a folder, or an embedded model: pocket-llama or pocket-mistral."
+        min_length=1,
+        description="A LLaMA- or Mistral-family model: a Hub name, a folder, a GGUF file (de-quantised once, into a "
+        "cache folder), or a name that works on any machine: smollm2 (SmolLM2-135M-Instruct), or the embedded "
+        "pocket-llama and pocket-mistral.",
     )
     revision: str | None = Field(default=None, description="The Hub revision (branch, tag or commit).")
     engine: EngineChoice = Field(

@@ -4,12 +4,13 @@ Order for a named model: the Hub's snapshot on this machine, the Hub where it an
 Not covered: the embedded models (`llmtl.pocket.resolve`), downloading (`llmtl.checkpoints.download`).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from llmtl.checkpoints.conversion import converted
 from llmtl.checkpoints.download import answers, in_hub_cache
 from llmtl.checkpoints.gguf_file import SUFFIX, is_gguf
-from llmtl.checkpoints.named import NamedModel, find_named, in_package
+from llmtl.checkpoints.named import NAMED, NamedModel, find_named, in_package, installed
 from llmtl.errors import ModelError
 from llmtl.progress import Progress, Silent
 
@@ -17,13 +18,13 @@ from llmtl.progress import Progress, Silent
 def locate(name: str, revision: str | None = None, *, progress: Progress | None = None) -> str:
     """Return the folder that holds `name`, or else its Hub name; a GGUF file is converted, once, and said to be so.
 
-    `name` is a short name such as `smollm2`, a Hub name, a folder or a GGUF file. Nothing is downloaded. Raises
-    `ModelError` for a named model that is neither here nor on the Hub, and for files that cannot be converted.
+    `name` is a short name such as `smollm2`, a Hub name, a folder or a GGUF file; a folder of that name comes first, as
+    in transformers. Nothing is downloaded. Raises `ModelError` for a named model that is neither here nor on the Hub, and for files that cannot be converted.
     """
     progress = progress or Silent()
     path = Path(name).expanduser()
     named = find_named(name)
-    if named is not None and (name.casefold() == named.name or not path.exists()):
+    if named is not None and not path.exists():
         return _locate_named(named, revision, progress)
     if path.is_file() and (path.suffix.lower() == SUFFIX or is_gguf(path)):
         return str(converted(path, progress.say))
@@ -36,6 +37,25 @@ def locate(name: str, revision: str | None = None, *, progress: Progress | None 
         if files:
             return str(converted(files[0], progress.say))
     return name
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a named model can be had here without the Hub: `there` says how, and is empty where it cannot."""
+
+    model: NamedModel
+    there: str
+
+
+def availability() -> tuple[Availability, ...]:
+    """Look for every named model on this machine; the Hub is not asked."""
+    return tuple(Availability(model, _there(model)) for model in NAMED)
+
+
+def _there(model: NamedModel) -> str:
+    if in_hub_cache(model.hub, None):
+        return "downloaded from the Hub"
+    return f"package {model.package}" if installed(model) else ""
 
 
 def _locate_named(model: NamedModel, revision: str | None, progress: Progress) -> str:

@@ -84,6 +84,11 @@ def in_package(model: NamedModel) -> Path | None:
     return home / model.files
 
 
+def installed(model: NamedModel) -> bool:
+    """Tell whether the model's package is installed, whatever it holds."""
+    return find_spec(model.package.replace("-", "_")) is not None
+
+
 @lru_cache
 def _sha256(path: Path, _changed: int) -> str:
     """Hash a file once per process, unless it was changed."""

@@ -1,12 +1,15 @@
-"""What `llmtl doctor` prints: devices, memory, engines, versions, and the command that fixes each gap.
+"""What `llmtl doctor` prints: devices, memory, engines, versions, models by name, and the command that fixes each gap.
 
 Not covered: finding them (`llmtl.hardware`).
 """
+
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from llmtl.checkpoints.locate import Availability
 from llmtl.hardware import Gap, Hardware
 
 
@@ -20,6 +23,19 @@ def print_doctor(hardware: Hardware, found: tuple[Gap, ...], console: Console) -
     for gap in found:
         console.print(f"Gap: {escape(gap.what)}. {escape(gap.consequence.capitalize())}.", soft_wrap=True)
         console.print(f"  fix it: {escape(gap.command)}", soft_wrap=True)
+
+
+def print_models(found: tuple[Availability, ...], cache: Path, console: Console) -> None:
+    """Print where each model that is known by name would come from, and where converted models are kept."""
+    table = Table("name", "licence", "from", title="Models by name", title_justify="left")
+    for each in found:
+        model = each.model
+        table.add_row(f"{model.name} ({model.hub})", model.licence, each.there or "the Hub, on first use")
+    console.print(table)
+    for each in found:
+        if not each.there:
+            console.print(f"Without the Hub, {each.model.name} needs: {escape(each.model.install)}", soft_wrap=True)
+    console.print(f"Cache folder: {escape(str(cache))} (LLMTL_CACHE sets another)", soft_wrap=True)
 
 
 def _print_machine(hardware: Hardware, console: Console) -> None:

@@ -89,13 +89,13 @@ def test_a_snapshot_on_this_machine_comes_first(offline, tiny_llama, tmp_path):
         assert locate("smollm2") != SMOLLM2.hub
 
 
-def test_a_folder_of_a_hub_name_is_that_folder_and_a_short_name_is_not(offline, tiny_llama, tmp_path, monkeypatch):
+def test_a_folder_of_that_name_comes_first(offline, tiny_llama, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_llama, tmp_path / SMOLLM2.hub)
     assert locate(SMOLLM2.hub) == SMOLLM2.hub
     assert inspect_checkpoint(SMOLLM2.hub).hidden_size == 64
     (tmp_path / "minilm").mkdir()
-    assert locate("./minilm") == "./minilm"
+    assert locate("minilm") == "minilm"
 
 
 def test_a_package_that_is_missing_is_one_line_with_its_command(offline, monkeypatch):
