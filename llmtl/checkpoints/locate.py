@@ -19,7 +19,8 @@ def locate(name: str, revision: str | None = None, *, progress: Progress | None 
     """Return the folder that holds `name`, or else its Hub name; a GGUF file is converted, once, and said to be so.
 
     `name` is a short name such as `smollm2`, a Hub name, a folder or a GGUF file; a folder of that name comes first, as
-    in transformers. Nothing is downloaded. Raises `ModelError` for a named model that is neither here nor on the Hub, and for files that cannot be converted.
+    in transformers. Nothing is downloaded. Raises `ModelError` for a named model that is neither here nor on the Hub,
+    and for files that cannot be converted.
     """
     progress = progress or Silent()
     path = Path(name).expanduser()

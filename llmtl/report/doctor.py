@@ -27,7 +27,10 @@ def print_doctor(hardware: Hardware, found: tuple[Gap, ...], console: Console) -
 
 def print_models(found: tuple[Availability, ...], cache: Path, console: Console) -> None:
     """Print where each model that is known by name would come from, and where converted models are kept."""
-    table = Table("name", "licence", "from", title="Models by name", title_justify="left")
+    table = Table(title="Models by name", title_justify="left")
+    table.add_column("name", overflow="fold")
+    table.add_column("licence", no_wrap=True)
+    table.add_column("from")
     for each in found:
         model = each.model
         table.add_row(f"{model.name} ({model.hub})", model.licence, each.there or "the Hub, on first use")
