@@ -126,6 +126,17 @@ class TrainingCurve:
     peak_memory_gib: float
     tag: Literal["training"] = "training"
 
+    def cut(self, max_epochs: int) -> "tuple[Cut, ...]":
+        """Say how far training came where its time limit ended it (`stopped_by` is `budget`).
+
+        It was improving where the last point is the best. One measurement that is worse may be noise: nobody knows.
+        """
+        if self.stopped_by != "budget":
+            return ()
+        last, since = self.points[-1], sum(point.step > self.best_step for point in self.points)
+        improving = None if last.dev_loss is None or since == 1 else since == 0
+        return cut_short(last.epoch, max_epochs, Unit.EPOCHS, improving=improving)
+
 
 @dataclass(frozen=True)
 class GridPoint:

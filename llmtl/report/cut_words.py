@@ -65,10 +65,9 @@ def _beside(item: CutRival, words: Words, winner: str) -> str:
 def _cure(item: CutRival) -> str:
     if item.more_seconds is None:
         return "Raise --budget-minutes to see."
-    return (
-        f"Fitting it to the end would take about {wording.duration(item.more_seconds)} longer; raise --budget-minutes "
-        "to see."
-    )
+    seconds = item.more_seconds
+    longer = wording.duration(seconds) if seconds < 90 else wording.plural(round(seconds / 60), "minute")
+    return f"Fitting it to the end would take about {longer} longer; raise --budget-minutes to see."
 
 
 def _done(cut: Cut) -> str:

@@ -16,6 +16,9 @@ from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
 from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
 
+WARM_UP, PROBED = 4, 64
+"""Texts embedded to warm up, and those timed, to forecast how long fitting takes."""
+
 
 class EmbeddingHeadConfig(BaseModel):
     """The choices of the `embedding-head` strategy: what is tried on dev."""
@@ -69,6 +72,20 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
         until = None if limit is None else start + READING_SHARE * limit
         head, findings = fit_head(context, encoder, choices, name=self.name, start=start, until=until)
         return Fitted(SentencePredictor(head, lambda: encoder), findings)
+
+    def forecast(self, context: FitContext) -> float:
+        """Time loading the encoder and embedding a few texts; the heads take less time than that leaves them."""
+        from llmtl.heads.prompt_states import READING_SHARE, shuffled_train
+        from llmtl.heads.sentence_head import load_encoder
+
+        start = perf_counter()
+        encoder = load_encoder(context)
+        sample = [each.text for each in shuffled_train(context)[:PROBED]]
+        encoder.encode(sample[:WARM_UP])
+        warm = perf_counter()
+        encoder.encode(sample)
+        each_text = (perf_counter() - warm) / len(sample)
+        return (warm - start + each_text * (len(context.train) + len(context.dev))) / READING_SHARE
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the head; the encoder follows when the first text is to be predicted."""

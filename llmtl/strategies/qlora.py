@@ -18,7 +18,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from llmtl.errors import RunError
-from llmtl.findings import Cut, TrainingCurve, Unit, cut_short
+from llmtl.findings import TrainingCurve
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import (
@@ -127,7 +127,7 @@ class Qlora(Strategy[QloraConfig]):
         prompt = PromptServed(adapter=job.folder, max_tokens=max_tokens)
         predictor = TunedPredictor(context, prompt, adapter=job.folder, sha256=_sha256(job.folder))
         curve = self._curve(context, job, outcome)
-        return Fitted(predictor, (curve, *self._cut(curve), *answer_finding(prompt)))
+        return Fitted(predictor, (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt)))
 
     def forecast(self, context: FitContext) -> float:
         """Time a few steps of the training; it may stop earlier than after all epochs, which is not foreseen."""
@@ -215,18 +215,6 @@ class Qlora(Strategy[QloraConfig]):
             trained_tokens=outcome.trained_tokens,
             peak_memory_gib=outcome.peak_gib,
         )
-
-    def _cut(self, curve: TrainingCurve) -> tuple[Cut, ...]:
-        """Say how far its time limit let training come; it was improving where the last point is the best.
-
-        One measurement that is worse may be noise: then nobody knows.
-        """
-        last = curve.points[-1]
-        if curve.stopped_by != "budget":
-            return ()
-        since = sum(point.step > curve.best_step for point in curve.points)
-        improving = None if last.dev_loss is None or since == 1 else since == 0
-        return cut_short(last.epoch, self.config.max_epochs, Unit.EPOCHS, improving=improving)
 
 
 def opened(context: FitContext, adapter: Path, *, sha256: str, max_tokens: int | None) -> TunedPredictor:

@@ -76,7 +76,7 @@ def test_what_more_time_may_bring(improving, outlook):
         (
             RIVAL,
             "qlora might have won with more time: it stopped after 1.2 of 10 epochs, still improving on dev, and "
-            "scored 8.3 points less than tfidf on test. Fitting it to the end would take about 12 min 00 s longer; "
+            "scored 8.3 points less than tfidf on test. Fitting it to the end would take about 12 minutes longer; "
             "raise --budget-minutes to see.",
         ),
         (

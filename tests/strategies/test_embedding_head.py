@@ -116,3 +116,8 @@ def test_it_needs_an_encoder_and_train(context):
         EmbeddingHead().fit(replace(context, encoder=None))
     with pytest.raises(DataError, match="no training examples"):
         EmbeddingHead().fit(replace(context, train=()))
+
+
+def test_its_time_is_forecast_from_a_few_texts(context):
+    found = EmbeddingHead().forecast(context)
+    assert 0 < found < 600
