@@ -53,15 +53,16 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True)
 class Side:
-    """One server with the requests that its clients send for an input."""
+    """One server with the requests that its clients send for an input, to `route`."""
 
     name: str
     server: Server
     body: Callable[[str], Body]
+    route: str = "/v1/chat/completions"
 
     @property
     def url(self) -> str:
-        return self.server.url
+        return f"{self.server.url}{self.route}"
 
 
 @dataclass(frozen=True)
@@ -106,20 +107,20 @@ def _start(bundle: Path, model: str, texts: Iterator[str], options: argparse.Nam
         stock.wait()
         sides = (Side("llmtl", ours, _raw(model)), Side("stock", stock, _constrained(bundle)))
         _check_equal(sides, texts)
-        return asyncio.run(_measure(sides, texts, options))
+        return asyncio.run(measure(sides, texts, options))
 
 
-def summary(starts: list[list[dict[str, Round]]]) -> dict[str, Any]:
+def summary(starts: list[list[dict[str, Round]]], other: str = "stock") -> dict[str, Any]:
     """Summarise the ratio of throughputs and the added latency: mean over starts, 95% interval, lowest and highest.
 
     The ratio of a start is that of the median throughputs of its rounds, its added latency the difference of the median
     latencies; ratios are averaged as logarithms.
     """
     ratios = [
-        _median(rounds, "llmtl", "requests_per_second") / _median(rounds, "stock", "requests_per_second")
+        _median(rounds, "llmtl", "requests_per_second") / _median(rounds, other, "requests_per_second")
         for rounds in starts
     ]
-    added = [_median(rounds, "llmtl", "p50_ms") - _median(rounds, "stock", "p50_ms") for rounds in starts]
+    added = [_median(rounds, "llmtl", "p50_ms") - _median(rounds, other, "p50_ms") for rounds in starts]
     ratio, latency = _spread(np.log(ratios), np.exp), _spread(np.array(added), np.asarray)
     return {
         "throughput_ratio": ratio,
@@ -162,7 +163,7 @@ def _check_equal(sides: tuple[Side, Side], texts: Iterator[str]) -> None:
         found = []
         for side in sides:
             body = side.body(text) | {"return_token_ids": True}
-            answer = httpx.post(f"{side.url}/v1/chat/completions", json=body, timeout=180, trust_env=False)
+            answer = httpx.post(side.url, json=body, timeout=180, trust_env=False)
             answer.raise_for_status()
             document = answer.json()
             found.append((document["prompt_token_ids"], document["choices"][0]["message"]["content"].strip()))
@@ -170,9 +171,10 @@ def _check_equal(sides: tuple[Side, Side], texts: Iterator[str]) -> None:
             sys.exit(f"The two servers were not asked the same, or answer differently, for: {text}")
 
 
-async def _measure(
+async def measure(
     sides: tuple[Side, Side], texts: Iterator[str], options: argparse.Namespace
 ) -> list[dict[str, Round]]:
+    """Run all rounds: `options.rounds` times `alone` requests one by one and `together` 64 at a time."""
     async with AsyncExitStack() as stack:
         # one client per worker: a pool that 64 share is slower than the servers
         clients = [
@@ -241,7 +243,7 @@ async def _timed(client: httpx.AsyncClient, url: str, body: bytes) -> float:
     """Measure the milliseconds of one request; raise for any answer but success."""
     start = time.perf_counter()
     headers = {"Content-Type": "application/json"}
-    answer = await client.post(f"{url}/v1/chat/completions", content=body, headers=headers)
+    answer = await client.post(url, content=body, headers=headers)
     answer.raise_for_status()
     return 1000 * (time.perf_counter() - start)
 

@@ -82,6 +82,18 @@ def served_by_stock_vllm(bundle: Path) -> Iterator[Server]:
         yield Server(url, process, log, ready=lambda: _healthy(url))
 
 
+@contextmanager
+def pooled_by_vllm(encoder: Path) -> Iterator[Server]:
+    """Run vLLM's pooling runner on an encoder, in float32, inside the context; it answers `/v1/embeddings`."""
+    port = free_port()
+    argv = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", encoder, "--runner", "pooling"]
+    argv += ["--dtype", "float32", "--served-model-name", "encoder", "--host", "127.0.0.1", "--port", port]
+    url = f"http://127.0.0.1:{port}"
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    with _running([str(part) for part in argv], environment) as (process, log):
+        yield Server(url, process, log, ready=lambda: _healthy(url))
+
+
 def stock_command(bundle: Path, port: int) -> tuple[list[str], dict[str, str], str]:
     """Make vLLM's command, environment and working directory from what `llmtl serve --dry-run` prints."""
     dry_run = [LLMTL, "serve", str(bundle), "--no-playground", "--dry-run", "--port", str(port)]
