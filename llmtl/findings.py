@@ -94,7 +94,8 @@ class TrainingPoint:
 
     `train_loss` is the mean since the point before (None before the first step), `dev_token_accuracy` the share of dev
     answer tokens that rank first when the true tokens before them are given. The dev values are None without dev, and a
-    loss that is not a finite number is None, too: training diverged.
+    loss that is not a finite number is None, too: training diverged. `dev_score` is the curve's `dev_metric` of the
+    answers on dev, where epochs are compared by that.
     """
 
     step: int
@@ -103,6 +104,7 @@ class TrainingPoint:
     dev_loss: float | None
     dev_token_accuracy: float | None
     seconds: float
+    dev_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class TrainingCurve:
     dropped_dev_examples: int
     trained_tokens: int
     peak_memory_gib: float
+    dev_metric: str = ""
     tag: Literal["training"] = "training"
 
     def cut(self, max_epochs: int) -> "tuple[Cut, ...]":
@@ -136,6 +139,22 @@ class TrainingCurve:
         last, since = self.points[-1], sum(point.step > self.best_step for point in self.points)
         improving = None if last.dev_loss is None or since == 1 else since == 0
         return cut_short(last.epoch, max_epochs, Unit.EPOCHS, improving=improving)
+
+
+@dataclass(frozen=True)
+class LongInputs:
+    """How many of `inputs` texts are longer than the `window` tokens that `encoder` reads at once.
+
+    Those are read in windows that overlap. `instead_of` is the encoder that was left for this one because too many
+    texts were longer than it reads at once.
+    """
+
+    encoder: str
+    window: int
+    inputs: int
+    longer: int
+    instead_of: str | None = None
+    tag: Literal["long-inputs"] = "long-inputs"
 
 
 @dataclass(frozen=True)
@@ -260,7 +279,15 @@ class CascadeTrace:
 
 
 FitFinding = Annotated[
-    SearchTrace | CalibrationTrace | TrainingCurve | GridTrace | PaidFitting | AnswerRoom | CascadeTrace | Cut,
+    SearchTrace
+    | CalibrationTrace
+    | TrainingCurve
+    | GridTrace
+    | PaidFitting
+    | AnswerRoom
+    | CascadeTrace
+    | LongInputs
+    | Cut,
     Field(discriminator="tag"),
 ]
 FIT_FINDINGS: TypeAdapter[tuple[FitFinding, ...]] = TypeAdapter(tuple[FitFinding, ...])

@@ -36,6 +36,7 @@ SLOW_PLACES = (
     "serving/task_api/test_classifier_app",
     "serving/task_api/test_middleware_start",
     "strategies/test_contract",
+    "strategies/test_encoder",
     "strategies/test_hosted",
     "strategies/test_plugin",
     "strategies/test_qlora",

@@ -5,6 +5,10 @@
     sentence.py        one vector per text, however long
     trainer.py         training one, by sentence-transformers' trainer
     ranking_loss.py    what a search is tuned on
+    windows.py         texts cut into overlapping windows of tokens
+    units.py           words aligned with tokens
+    network.py         an encoder with a head: made, run, written, read
+    fine_tuning.py     training one with a head
 
 Not covered: language models (`llmtl.engines`), the heads that strategies put on top.
 """

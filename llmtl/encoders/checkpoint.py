@@ -38,15 +38,18 @@ class EncoderInfo:
     """An encoder that llmtl can load from the folder `path`.
 
     `parameters` counts the stored weights, `context_length` the tokens it reads at once, special ones included.
-    `sentence_transformer` says that the folder tells how tokens become a vector; else their mean is taken.
+    `sentence_transformer` says that the folder tells how tokens become a vector; else their mean is taken. The model
+    alone is in `body`; it can be tuned to read up to `positions` tokens, more than a sentence encoder was tuned on.
     """
 
     path: Path
+    body: Path
     model_type: str
     hidden_size: int
     layers: int
     parameters: int
     context_length: int
+    positions: int
     sentence_transformer: bool
 
 
@@ -68,11 +71,13 @@ def inspect_encoder(source: EncoderSource) -> EncoderInfo:
     _check_weights(folder, body, modules or [], name)
     return EncoderInfo(
         path=folder,
+        body=body,
         model_type=str(config.model_type),
         hidden_size=int(config.hidden_size),
         layers=int(config.num_hidden_layers),
         parameters=_count_parameters(body),
         context_length=_context_length(config, body),
+        positions=_least(*_of_the_model(config, body)),
         sentence_transformer=modules is not None,
     )
 
@@ -189,11 +194,16 @@ def _cells(shape: Sequence[int]) -> int:
 
 def _context_length(config: Any, body: Path) -> int:
     """Say how many tokens are read at once: the least of what the folder, the tokenizer and the positions allow."""
-    given = [
-        (_read_object(body / "sentence_bert_config.json") or {}).get("max_seq_length"),
-        (_read_object(body / "tokenizer_config.json") or {}).get("model_max_length"),
-        _positions(config),
-    ]
+    given = (_read_object(body / "sentence_bert_config.json") or {}).get("max_seq_length")
+    return _least(given, *_of_the_model(config, body))
+
+
+def _of_the_model(config: Any, body: Path) -> tuple[object, object]:
+    """Give what the tokenizer and the positions allow, where they say it."""
+    return (_read_object(body / "tokenizer_config.json") or {}).get("model_max_length"), _positions(config)
+
+
+def _least(*given: object) -> int:
     known = [int(each) for each in given if isinstance(each, int | float) and 0 < each < _LONGEST]
     return min(known, default=FEWEST_POSITIONS)
 

@@ -214,5 +214,5 @@ def _panels(view: View) -> list[dict[str, Any]]:
         warning = "Where dev turns up while train still falls, the model overfits."
         add(loss, f"{strategy}: loss by step", caption=f"{dot} {warning}")
         accuracy = accuracy_chart(points, strategy=strategy, width=_PANEL, name=f"accuracy-{number}")
-        add(accuracy, f"{strategy}: accuracy by step", caption=dot)
+        add(accuracy, f"{strategy}: {points[0].scored} by step", caption=dot)
     return panels

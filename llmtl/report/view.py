@@ -67,6 +67,7 @@ class DrawnStep:
     """One measurement during training; what was not measured is None.
 
     `accuracy_of` says what the accuracy is of: `dev examples` or `dev tokens`. `kept` marks the checkpoint in use.
+    `scored` names the metric where another takes the place of the accuracy.
     """
 
     step: float
@@ -75,6 +76,7 @@ class DrawnStep:
     dev_accuracy: float | None
     accuracy_of: str
     kept: bool
+    scored: str = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -330,9 +332,10 @@ def _curve(findings: Sequence[FitFinding]) -> tuple[DrawnStep, ...]:
             step=point.step,
             train_loss=point.train_loss,
             dev_loss=point.dev_loss,
-            dev_accuracy=point.dev_token_accuracy,
-            accuracy_of="dev tokens",
+            dev_accuracy=point.dev_score if trained.dev_metric else point.dev_token_accuracy,
+            accuracy_of="dev examples" if trained.dev_metric else "dev tokens",
             kept=point.step == trained.best_step,
+            scored=wording.metric_name(trained.dev_metric) if trained.dev_metric else "accuracy",
         )
         for point in sorted(trained.points, key=lambda point: point.step)
     )

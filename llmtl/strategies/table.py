@@ -22,7 +22,9 @@ from llmtl.strategies.crf import Crf
 from llmtl.strategies.dictionary import Dictionary
 from llmtl.strategies.embedding_head import EmbeddingHead
 from llmtl.strategies.embedding_search import EmbeddingSearch
+from llmtl.strategies.encoder import FineTunedEncoder
 from llmtl.strategies.few_shot import FewShot
+from llmtl.strategies.from_scratch import FromScratch
 from llmtl.strategies.hosted import Hosted
 from llmtl.strategies.knn_few_shot import KnnFewShot
 from llmtl.strategies.linear_probe import LinearProbe
@@ -53,6 +55,8 @@ OWN: tuple[type[AnyStrategy], ...] = (
     KnnFewShot,
     Hosted,
     TunedSearch,
+    FineTunedEncoder,
+    FromScratch,
     Qlora,
 )
 """The strategies of llmtl, cheapest first."""

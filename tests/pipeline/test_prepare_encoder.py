@@ -10,7 +10,22 @@ from llmtl.progress import Silent
 from llmtl.recipe import validate
 from llmtl.settings import Recipe
 
-WORDS = ["card", "blue", "seven", "garden", "letter", "monday", "river", "paper", "window", "engine", "coffee", "ticket", "north", "silver"]
+WORDS = [
+    "card",
+    "blue",
+    "seven",
+    "garden",
+    "letter",
+    "monday",
+    "river",
+    "paper",
+    "window",
+    "engine",
+    "coffee",
+    "ticket",
+    "north",
+    "silver",
+]
 
 
 class Listening(Silent):

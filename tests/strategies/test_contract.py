@@ -47,6 +47,7 @@ CHOICES = {
     "hosted": {"model": "m", "api_key_env": None, "shots": (0,), "max_retries": 0},
     "tuned_search": {"rounds": 1, "batch_size": 4},
     "qlora": {"max_epochs": 1, "batch_size": 8},
+    "encoder": {"max_epochs": 2},
 }
 PRICES = PriceConfig(usd_per_million_prompt_tokens=2.0, usd_per_million_completion_tokens=10.0)
 CONFIG = DecisionConfig(resamples=1000)

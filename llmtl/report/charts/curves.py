@@ -34,15 +34,18 @@ def loss_chart(points: Sequence[DrawnStep], *, strategy: str, width: float, name
 
 
 def accuracy_chart(points: Sequence[DrawnStep], *, strategy: str, width: float, name: str) -> Markup | None:
-    """Draw dev accuracy by step, and mark the kept checkpoint (else the best); None if it was not recorded."""
+    """Draw dev accuracy, or another metric, by step, and mark the kept checkpoint (else the best).
+
+    Returns None if it was not recorded.
+    """
     dev = _series(points, lambda p: p.dev_accuracy)
     if len(dev) < 2:
         return None
     best = _kept(points, dev) or max(dev, key=lambda point: (point[1], -point[0]))
     plot = _plot(dev, svg.score_range([value for _, value in dev]), width)
-    title = f"Dev accuracy of {strategy} during training"
-    note = f"dev accuracy {wording.score(best[1])} at step {best[0]:.0f}"
-    drawn = _drawn(plot, [("dev", dev)], f"accuracy on {points[0].accuracy_of}", best=best)
+    title = f"Dev {points[0].scored} of {strategy} during training"
+    note = f"dev {points[0].scored} {wording.score(best[1])} at step {best[0]:.0f}"
+    drawn = _drawn(plot, [("dev", dev)], f"{points[0].scored} on {points[0].accuracy_of}", best=best)
     return svg.picture((width, _HEIGHT), name, *drawn, title=title, description=f"{title}; {note}.")
 
 

@@ -1,0 +1,300 @@
+"""Train a network with a head: AdamW, warm-up and linear decay, the weights of the best epoch kept.
+
+The learning rate falls with the steps taken or with the time used, whichever is further, so that a training that its
+time limit cuts has come down when it ends (Li, Yumer & Ramanan 2020, "Budgeted Training", arXiv:1905.04753). Not
+covered: choosing the learning rate, several devices, resuming.
+"""
+
+import gc
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from llmtl.encoders.network import Network, Scored
+from llmtl.encoders.windows import Window, Windows, evenly
+from llmtl.errors import TrainingError
+from llmtl.progress import Progress
+
+MOST_WINDOWS = 8
+"""Windows of one text that a step trains on, at most."""
+TOKENS_AT_ONCE = 8192
+"""Tokens that one pass of a step trains on, at most; larger steps add up the gradients of several passes."""
+IGNORED = -100
+"""The target of a token without loss (the default `ignore_index` of torch.nn.CrossEntropyLoss)."""
+LAYER = re.compile(r"\.layers?\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """A text to learn from: a class, 0 or 1 for each class, or for each window a tag or `IGNORED` for each token."""
+
+    windows: Windows
+    target: int | tuple[float, ...] | tuple[tuple[int, ...], ...]
+
+    @property
+    def tagged(self) -> bool:
+        """Say whether each token has a target."""
+        return isinstance(self.target, tuple) and isinstance(self.target[0], tuple)
+
+
+@dataclass(frozen=True)
+class TuningPlan:
+    """How to train; `seconds` is the time that training with its measurements may take, None for no limit."""
+
+    learning_rate: float
+    max_epochs: int
+    batch_size: int
+    warmup_fraction: float
+    weight_decay: float
+    layer_decay: float
+    patience: int
+    seed: int
+    seconds: float | None = None
+    max_grad_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """A measurement between epochs: the mean training loss since the one before, and what dev says."""
+
+    step: int
+    epoch: float
+    train_loss: float | None
+    dev_loss: float | None
+    dev_score: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The points of a training, the step whose weights the network has now, why it ended, and how much it read."""
+
+    points: tuple[Point, ...]
+    best_step: int
+    stopped_by: str
+    tokens: int
+
+
+Judge = Callable[[], tuple[float, float]]
+"""Compute score, the higher the better, and mean loss of the network on dev."""
+
+
+def train(
+    network: Network, rows: Sequence[TrainingText], plan: TuningPlan, *, judge: Judge | None, progress: Progress
+) -> Tuning:
+    """Train `network` in place; it ends with the weights of the best epoch, the last one without a judge."""
+    if not rows:
+        raise TrainingError("There is no training example; give at least one, or leave tuning out.")
+    return _Training(network, rows, plan, judge).run(progress)
+
+
+class _Training:
+    """One training under way."""
+
+    def __init__(self, network: Network, rows: Sequence[TrainingText], plan: TuningPlan, judge: Judge | None) -> None:
+        self.network, self.rows, self.plan, self.judge = network, rows, plan, judge
+        self.start = monotonic()
+        self.per_epoch = math.ceil(len(rows) / plan.batch_size)
+        self.total = self.per_epoch * plan.max_epochs
+        self.optimizer = torch.optim.AdamW(groups(network.model, plan), lr=plan.learning_rate, fused=True)
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        self.step = 0
+        self.room = TOKENS_AT_ONCE
+        self.tokens = 0
+        self.losses: list[float] = []
+        self.points: list[Point] = []
+        self.best: Point | None = None
+        self.weights: dict[str, Any] = {}
+        self.without_progress = 0
+        self.measuring = 0.0
+
+    def run(self, progress: Progress) -> Tuning:
+        """Take steps until the epochs, the patience or the time is used up."""
+        stopped = "max epochs"
+        with progress.stage("Tuning the encoder", self.total) as advance:
+            for batch in self._batches():
+                self._learn(batch)
+                advance(1)
+                late = self._used_time() >= 1
+                if late or self.step % self.per_epoch == 0:
+                    self._measure()
+                if late and self.step < self.total:
+                    stopped = "budget"
+                    break
+                if self.without_progress >= self.plan.patience and self.step < self.total:
+                    stopped = "early stopping"
+                    break
+        if self.weights:
+            self.network.model.load_state_dict(self.weights)
+        self.network.model.eval()
+        best = self.best or self.points[-1]
+        return Tuning(tuple(self.points), best.step, stopped, self.tokens)
+
+    def _batches(self) -> Any:
+        """Yield the positions of the rows of each step: in random order, of similar length."""
+        random = torch.Generator().manual_seed(self.plan.seed)
+        lengths = [sum(map(len, row.windows)) for row in self.rows]
+        size = self.plan.batch_size
+        for _ in range(self.plan.max_epochs):
+            order = list(LengthGroupedSampler(size, lengths=lengths, generator=random))
+            steps = [order[at : at + size] for at in range(0, len(order), size)]
+            yield from (steps[at] for at in torch.randperm(len(steps), generator=random).tolist())
+
+    def _learn(self, batch: Sequence[int]) -> None:
+        """Take one step; where memory runs out, again with half as much in each pass."""
+        self._set_rate()
+        self.network.model.train()
+        while True:
+            try:
+                loss = self._gradients([self.rows[at] for at in batch])
+                break
+            except torch.OutOfMemoryError:
+                pass  # what the failed pass holds is freed outside of the handler
+            if len(batch) == 1 or self.room < 1:
+                raise TrainingError(
+                    "Tuning the encoder runs out of memory with a single text at a time; lower its 'max_length', use a "
+                    "smaller encoder, or a machine with more memory."
+                )
+            self.room //= 2
+            gc.collect()
+            torch.cuda.empty_cache()
+        torch.nn.utils.clip_grad_norm_(self.network.model.parameters(), self.plan.max_grad_norm)
+        self.optimizer.step()
+        self.step += 1
+        self.tokens += sum(len(window) for at in batch for window in _part(self.rows[at])[0])
+        self.losses.append(loss)
+
+    def _gradients(self, rows: Sequence[TrainingText]) -> float:
+        """Add up the gradients of a step's mean loss over its passes, and return the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        passes = _passes(rows, self.room)
+        count = sum(weight_of(row) for row in rows) or 1
+        total = 0.0
+        for each in passes:
+            on_gpu = self.network.device.startswith("cuda")
+            with torch.autocast("cuda", dtype=torch.bfloat16, enabled=on_gpu):
+                loss = summed_loss(self.network, each) / count
+            loss.backward()
+            total += float(loss.detach())
+        return total
+
+    def _set_rate(self) -> None:
+        """Rise from 0 over the warm-up, then fall to 0 by steps or by time, whichever is further."""
+        warm = self.plan.warmup_fraction
+        rising = max((self.step + 1) / self.total, self._used_time()) / warm if warm else 1.0
+        falling = (1 - max(self.step / self.total, self._used_time())) / (1 - warm)
+        factor = max(0.0, min(1.0, rising, falling))
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * factor
+
+    def _used_time(self) -> float:
+        """Say which part of the time is used, one more measurement included; 0 without a limit."""
+        if self.plan.seconds is None:
+            return 0.0
+        return (monotonic() - self.start + self.measuring) / self.plan.seconds if self.plan.seconds > 0 else 1.0
+
+    def _measure(self) -> None:
+        """Record a point, and keep the weights of the best: by score, of equal ones by loss."""
+        began = monotonic()
+        score, loss = self.judge() if self.judge else (None, None)
+        self.measuring = monotonic() - began
+        mean = sum(self.losses) / len(self.losses) if self.losses else math.nan
+        point = Point(
+            step=self.step,
+            epoch=self.step / self.per_epoch,
+            train_loss=_finite(mean),
+            dev_loss=_finite(loss),
+            dev_score=score,
+            seconds=monotonic() - self.start,
+        )
+        self.losses.clear()
+        self.points.append(point)
+        if score is None:
+            return
+        if self.best is None or _rank(point) > _rank(self.best):
+            self.best, self.without_progress = point, 0
+            self.weights = {name: each.detach().clone() for name, each in self.network.model.state_dict().items()}
+        else:
+            self.without_progress += 1
+
+
+def groups(model: Any, plan: TuningPlan) -> list[dict[str, Any]]:
+    """Group parameters by learning rate and weight decay, which biases and norms do not get (Devlin et al. 2019).
+
+    With a layer decay each layer learns by that factor more slowly than the one above it (Howard & Ruder 2018,
+    "Universal Language Model Fine-tuning", section 3.2; for encoders Sun et al. 2019, arXiv:1905.05583).
+    """
+    named = [(name, each) for name, each in model.named_parameters() if each.requires_grad]
+    found = [(name, LAYER.search(f".{name}")) for name, _ in named]
+    top = max((int(match.group(1)) for _, match in found if match), default=-1) + 2
+    depths = {name: int(match.group(1)) + 1 if match else 0 if "embeddings" in name else top for name, match in found}
+    grouped: dict[tuple[float, float], list[Any]] = {}
+    for name, each in named:
+        rate = plan.learning_rate * plan.layer_decay ** (top - depths[name])
+        grouped.setdefault((rate, plan.weight_decay if each.ndim > 1 else 0.0), []).append(each)
+    return [{"params": each, "lr": rate, "weight_decay": decay} for (rate, decay), each in grouped.items()]
+
+
+def summed_loss(network: Network, rows: Sequence[TrainingText]) -> Any:
+    """Sum the losses of rows: of texts, of their labels' decisions, or of tagged tokens."""
+    parts = [_part(row) for row in rows]
+    scores = network.run([window for windows, _ in parts for window in windows])
+    if network.scoring.scored is Scored.TOKENS:
+        targets = [torch.tensor(tags) for _, target in parts for tags in target]
+        flat = torch.cat(targets).to(network.device)
+        return functional.cross_entropy(torch.cat(scores).float(), flat, ignore_index=IGNORED, reduction="sum")
+    at, means = 0, []
+    for windows, _ in parts:
+        weights = torch.tensor([len(window) for window in windows], dtype=torch.float32, device=network.device)
+        stacked = torch.stack(scores[at : at + len(windows)]).float()  # (windows, K)
+        means.append((stacked * (weights / weights.sum())[:, None]).sum(dim=0))
+        at += len(windows)
+    found, wanted = torch.stack(means), torch.tensor([target for _, target in parts], device=network.device)
+    if wanted.ndim == 1:
+        return functional.cross_entropy(found, wanted, reduction="sum")
+    return functional.binary_cross_entropy_with_logits(found, wanted, reduction="sum") / wanted.shape[1]
+
+
+def weight_of(row: TrainingText) -> int:
+    """Count what a row's loss is a sum over: tagged tokens, or the one text."""
+    return sum(tag != IGNORED for tags in _part(row)[1] for tag in tags) if row.tagged else 1
+
+
+def _part(row: TrainingText) -> tuple[Sequence[Window], Any]:
+    """Take the windows to train on, with their target."""
+    target: Any = evenly(row.target, MOST_WINDOWS) if row.tagged else row.target  # type: ignore[arg-type]
+    return evenly(row.windows, MOST_WINDOWS), target
+
+
+def _passes(rows: Sequence[TrainingText], room: int) -> list[list[TrainingText]]:
+    """Divide the rows of a step so that each pass has at most `room` tokens, or one row."""
+    passes: list[list[TrainingText]] = []
+    used = 0
+    for row in rows:
+        tokens = sum(map(len, _part(row)[0]))
+        if passes and used + tokens <= room:
+            passes[-1].append(row)
+            used += tokens
+        else:
+            passes.append([row])
+            used = tokens
+    return passes
+
+
+def _rank(point: Point) -> tuple[float, float]:
+    """Order points: by score, then by loss; training that diverged is last."""
+    if point.dev_score is None or point.dev_loss is None:
+        return -math.inf, -math.inf
+    return point.dev_score, -point.dev_loss
+
+
+def _finite(value: float | None) -> float | None:
+    """Return `value`, or None if it is infinite or not a number: JSON has neither."""
+    return value if value is not None and math.isfinite(value) else None

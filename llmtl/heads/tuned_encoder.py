@@ -1,0 +1,221 @@
+"""An encoder that was tuned for a task: trained on train, compared on dev, kept, and asked.
+
+Not covered: which encoder and which learning rates (the strategies), what scores mean (`llmtl.heads.encoder_heads`).
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from time import monotonic, perf_counter
+
+import psutil
+import torch
+
+from llmtl.classical.files import read_facts, write_parts
+from llmtl.classical.grid import best_on_dev
+from llmtl.encoders.fine_tuning import Tuning, TuningPlan, train
+from llmtl.encoders.network import WEIGHTS, Network, Scored, Scoring
+from llmtl.encoders.windows import Windows
+from llmtl.errors import RunError
+from llmtl.findings import FitFinding, TrainingCurve, TrainingPoint
+from llmtl.heads.encoder_heads import Head, ReadText, read_head
+from llmtl.progress import Advance, unwatched
+from llmtl.quiet import own_randomness, quiet
+from llmtl.strategy import FitContext, LocalServed, Prediction
+from llmtl.task import Input, texts_of
+
+FOLDER = "encoder"
+CHUNK = 512
+"""Texts that are read at once: bounds the memory of predicting."""
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class TunedEncoder:
+    """A tuned encoder in `folder`, whose weights have the SHA-256 `sha256`, with what its scores mean."""
+
+    folder: Path
+    head: Head
+    sha256: str
+    device: str
+
+    @cached_property
+    def network(self) -> Network:
+        """Read the encoder, once."""
+        with quiet():
+            return Network.read(self.folder, device=self.device)
+
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Predict in order, one prediction per text, whatever its length."""
+        texts = texts_of(inputs)
+        found: list[Prediction] = []
+        with quiet():
+            for first in range(0, len(texts), CHUNK):
+                part = texts[first : first + CHUNK]
+                start = perf_counter()
+                made = self.head.predictions(read(self.network, part, self.network.cut(part)), first=first)
+                each = (perf_counter() - start) / len(part)
+                found += [replace(prediction, seconds=each) for prediction in made]
+                advance(len(part))
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the head, the hash of the weights, and the encoder where it is not there yet."""
+        if self.folder.resolve() != (folder / FOLDER).resolve():
+            shutil.copytree(self.folder, folder / FOLDER, dirs_exist_ok=True)
+        facts, arrays = self.head.kept()
+        write_parts(folder, {**facts, "sha256": self.sha256}, arrays)
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it, one request at a time: tokenizers are not made for several threads."""
+        return LocalServed(one_at_a_time=True, memory_gib=round((self.folder / WEIGHTS).stat().st_size / GIB + 0.5, 2))
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is tuned: the checkpoint in `checkpoint`, or the same architecture with random weights, and by what plans.
+
+    `rates_from` says where the plans' learning rates come from, `mean` that the encoder takes the mean of its tokens.
+    """
+
+    name: str
+    checkpoint: Path
+    window: int
+    plans: tuple[TuningPlan, ...]
+    rates_from: str
+    mean: bool = False
+    pretrained: bool = True
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A training, and what came out of it."""
+
+    network: Network
+    head: Head
+    plan: TuningPlan
+    trained: Tuning
+    answers: tuple[str | None, ...]
+    findings: tuple[FitFinding, ...]
+
+
+def tune(
+    context: FitContext, head: Head, start: Start, *, deadline: float | None
+) -> tuple[TunedEncoder, tuple[FitFinding, ...]]:
+    """Tune by each plan, keep the best on dev in the context's folder, and say how it went.
+
+    `deadline` is a `time.monotonic()` value; each plan gets an equal part of the time that is left.
+    """
+    with quiet(), own_randomness():
+        attempts = _attempts(context, head, start, deadline)
+        findings: tuple[FitFinding, ...] = ()
+        if len(start.plans) == 1:
+            best = next(attempts)
+        else:
+            points = ((each, {"learning_rate": each.plan.learning_rate}, each.answers) for each in attempts)
+            best, trace = best_on_dev(points, context, name=start.name, count=len(start.plans))
+            findings = (trace,)
+        folder = context.folder / FOLDER
+        best.network.write(folder)
+    tuned = TunedEncoder(folder, best.head, sha256_of(folder), context.device)
+    curve = _curve(context, best, start)
+    _say_cut(context, curve, best)
+    return tuned, (curve, *findings, *best.findings, *curve.cut(best.plan.max_epochs))
+
+
+def opened(context: FitContext, folder: Path) -> TunedEncoder:
+    """Open a kept encoder; raises `RunError` when something is missing or not what was trained."""
+    kept = str(read_facts(folder).get("sha256"))
+    if not (folder / FOLDER / WEIGHTS).is_file():
+        raise RunError(f"The folder '{folder}' has no tuned encoder; run the recipe again with a new --out.")
+    if sha256_of(folder / FOLDER) != kept:
+        raise RunError(f"The encoder in '{folder}' is not the one that was trained; run the recipe again.")
+    return TunedEncoder(folder / FOLDER, read_head(context.task, folder), kept, context.device)
+
+
+def sha256_of(folder: Path) -> str:
+    """Hash the weights (SHA-256, in hexadecimal)."""
+    with (folder / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read(
+    network: Network, texts: Sequence[str], windows: Sequence[Windows], *, advance: Advance = unwatched
+) -> list[ReadText]:
+    """Read texts, which are cut into `windows`."""
+    scores = network.scores(windows, advance=advance)
+    return [ReadText(*each) for each in zip(texts, windows, scores, strict=True)]
+
+
+def _attempts(context: FitContext, head: Head, start: Start, deadline: float | None) -> Iterator[_Attempt]:
+    """Tune by one plan after the other."""
+    scored = Scored.TOKENS if head.of_words else Scored.MEAN if start.mean else Scored.TEXT
+    scoring = Scoring(scored, head.outputs, start.window)
+    texts = [example.text for example in context.dev]
+    for number, plan in enumerate(start.plans):
+        left = None if deadline is None else max(0.0, deadline - monotonic()) / (len(start.plans) - number)
+        torch.manual_seed(plan.seed)
+        network = Network.begin(start.checkpoint, scoring, device=context.device, pretrained=start.pretrained)
+        cuts = network.cut([example.text for example in context.train])
+        rows = [head.row(example, windows) for example, windows in zip(context.train, cuts, strict=True)]
+        dev = network.cut(texts)
+
+        def judge(network: Network = network, dev: list[Windows] = dev) -> tuple[float, float]:
+            return head.judged(read(network, texts, dev), context)
+
+        timed = replace(plan, seconds=left)
+        trained = train(network, rows, timed, judge=judge if texts else None, progress=context.progress)
+        readings = read(network, texts, dev)
+        done, traces = head.finished(readings, context) if texts else (head, ())
+        answers = tuple(each.answer for each in done.predictions(readings, first=0)) if texts else ()
+        yield _Attempt(network, done, timed, trained, answers, traces)
+
+
+def _curve(context: FitContext, best: _Attempt, start: Start) -> TrainingCurve:
+    """Say how training went."""
+    trained, plan = best.trained, best.plan
+    return TrainingCurve(
+        points=tuple(
+            TrainingPoint(
+                step=point.step,
+                epoch=point.epoch,
+                train_loss=point.train_loss,
+                dev_loss=point.dev_loss,
+                dev_token_accuracy=None,
+                seconds=point.seconds,
+                dev_score=point.dev_score,
+            )
+            for point in trained.points
+        ),
+        best_step=trained.best_step,
+        stopped_by=trained.stopped_by,
+        learning_rate=plan.learning_rate,
+        learning_rate_from=start.rates_from,
+        batch=plan.batch_size,
+        accumulation=1,
+        train_examples=len(context.train),
+        dropped_train_examples=0,
+        dropped_dev_examples=0,
+        trained_tokens=trained.tokens,
+        peak_memory_gib=_memory_gib(),
+        dev_metric=context.task.metric.value,
+    )
+
+
+def _say_cut(context: FitContext, curve: TrainingCurve, best: _Attempt) -> None:
+    """Say that the time limit ended training, if it did."""
+    if curve.stopped_by == "budget":
+        context.progress.say(
+            f"Tuning the encoder stopped at its time limit after {curve.points[-1].epoch:.1f} of "
+            f"{best.plan.max_epochs} epochs; the weights of step {curve.best_step} are kept."
+        )
+
+
+def _memory_gib() -> float:
+    """Measure the peak of the GPU allocator if there is a GPU, else the resident memory of this process."""
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated() / GIB)
+    return float(psutil.Process().memory_info().rss / GIB)
