@@ -23,8 +23,8 @@ from tests.kinds.rating import RATING
 LIBRARY = Path(llmtl.__file__).parent
 _SWITCH = re.compile(
     r"TaskKind|\b(task|loaded|evaluation|self)\.kind (is|==|!=|in) |\bkind (is|==|!=) |match .*\bkind\b|"
-    r"(==|!=|is|is not) (CLASSIFICATION|MULTI_LABEL|EXTRACTION|GENERATION)\b|"
-    r"""kind\b.{0,12}["'](classification|multi-label|extraction|generation)["']"""
+    r"(==|!=|is|is not) (CLASSIFICATION|MULTI_LABEL|EXTRACTION|GENERATION|RETRIEVAL)\b|"
+    r"""kind\b.{0,12}["'](classification|multi-label|extraction|generation|retrieval)["']"""
 )
 
 
