@@ -129,6 +129,13 @@ def cpu_has_bf16() -> bool:
     return any(torch.cpu.get_capabilities().get(name) for name in _BF16_INSTRUCTIONS)
 
 
+def cpu_has_amx() -> bool:
+    """Tell whether this CPU multiplies matrices of bfloat16 numbers (AMX), several times as fast as float32."""
+    import torch
+
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+
+
 def gaps(hardware: Hardware) -> tuple[Gap, ...]:
     """List what is missing or broken, the most severe first; empty if everything runs."""
     found = [

@@ -28,7 +28,8 @@ class ModelSource:
     def precision(self, device: str) -> Precision:
         """Choose the number format for `cpu` or `cuda`: auto is bfloat16 on a GPU, else float32.
 
-        A CPU may be faster in bfloat16, but then only 95-99% of its labels equal those of float32.
+        A CPU may be faster in bfloat16, but then only 95-99% of its labels equal those of float32; where that is worth
+        it, the pipeline replaces auto (`llmtl.pipeline.precision`).
         """
         if self.dtype != "auto":
             return self.dtype

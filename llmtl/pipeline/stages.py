@@ -1,7 +1,7 @@
 """The stages of a run, in order.
 
 1. prepare: load, split, check; nothing is written before this has passed
-2. plan: what the time budget allows
+2. plan: what numbers the model is run in, what the time budget allows
 3. fit every strategy on train, evaluate it on dev; compose cascades of them
 4. choose on dev; `choice.json` is written
 5. open test once: evaluate every strategy on it
@@ -31,6 +31,7 @@ from llmtl.pipeline.draws import draws_in_time, evaluate_on_test
 from llmtl.pipeline.forecasts import with_fit_times
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
+from llmtl.pipeline.precision import with_precision
 from llmtl.pipeline.prepare import Prepared, prepare
 from llmtl.pipeline.report import refresh_report
 from llmtl.pipeline.run_folder import Run, load_run
@@ -103,6 +104,7 @@ def _carry_out(
     prepared: Prepared, barred: dict[str, Skipped], store: Store, progress: Progress, *, started: str
 ) -> Run:
     """Return the finished run of what was prepared, in the store's folder."""
+    prepared = with_precision(prepared, store, progress)
     recipe, folder = prepared.recipe, store.folder
     allowed = _plan(prepared, store, progress)
     split = _cut(prepared, allowed, progress)
