@@ -35,7 +35,8 @@ def expected_calibration_error(references: Sequence[str], probabilities: Probabi
 class CalibrationTest:
     """Whether confidences are the chances of being right: `z` of Spiegelhalter with its two-sided `p`, and the ECE.
 
-    `confidence` is the mean of the `n` confidences, `right` the share that is right.
+    `confidence` is the mean of the `n` confidences, `right` the share that is right, and `p_mean` the two-sided p-value
+    of the difference between these two; None in runs of before it was tested.
     """
 
     n: int
@@ -44,6 +45,12 @@ class CalibrationTest:
     ece: float
     z: float
     p: float
+    p_mean: float | None = None
+
+    @property
+    def p_both(self) -> float:
+        """Give the p-value of both tests together (Bonferroni)."""
+        return self.p if self.p_mean is None else min(1.0, 2 * min(self.p, self.p_mean))
 
 
 CLIP = 1e-6
@@ -58,13 +65,11 @@ def calibration_test(
     Spiegelhalter (1986), "Probabilistic Prediction in Patient Management and Clinical Trials", as in Rufibach (2010),
     "Use of Brier score to assess binary predictions": the part of the Brier score that is 0 on average under perfect
     calibration, over its standard deviation there. Examples of one group (`codes`) may be right or wrong together: then
-    the standard deviation is that of the sums of groups. It sees nothing where all confidences are 0.5.
+    the standard deviation is that of the sums of groups. It sees little where confidences are near 0.5, so the mean is
+    tested, too: calibration in the large, Cox (1958), "Two Further Applications of a Model for Binary Regression".
     """
     chance, hits = np.clip(confidence, CLIP, 1 - CLIP), right.astype(float)
-    parts, weights = (hits - chance) * (1 - 2 * chance), (1 - 2 * chance) ** 2 * chance * (1 - chance)
-    sums = np.bincount(codes, weights=parts)
-    spread = float(np.sqrt(weights.sum() if len(np.unique(codes)) == len(codes) else (sums**2).sum()))
-    z = float(parts.sum()) / spread if spread > 0 else 0.0
+    z = _z(hits, chance, 1 - 2 * chance, codes)
     return CalibrationTest(
         n=len(hits),
         confidence=float(confidence.mean()),
@@ -72,7 +77,19 @@ def calibration_test(
         ece=_mean_gap(confidence, hits, BINS),
         z=z,
         p=float(2 * ndtr(-abs(z))),
+        p_mean=float(2 * ndtr(-abs(_z(hits, chance, np.ones_like(chance), codes)))),
     )
+
+
+def _z(
+    hits: NDArray[np.float64], chance: NDArray[np.float64], weight: NDArray[np.float64], codes: NDArray[np.int64]
+) -> float:
+    """Divide the weighted sum of hits less chances by its standard deviation under perfect calibration."""
+    parts = (hits - chance) * weight
+    alone = len(np.unique(codes)) == len(codes)
+    squares = weight**2 * chance * (1 - chance) if alone else np.bincount(codes, weights=parts) ** 2
+    spread = float(np.sqrt(squares.sum()))
+    return float(parts.sum()) / spread if spread > 0 else 0.0
 
 
 def _mean_gap(confidence: NDArray[np.float64], right: NDArray[np.float64], bins: int) -> float:

@@ -331,6 +331,7 @@ def _provenance(bench: Bench, started: str) -> dict[str, str]:
     return {
         "model": f"{model}@{recipe.model.revision}" if recipe.model.revision else model,
         **({"computed in": bench.prepared.source.precision(hardware.device)} if bench.prepared.needs_model else {}),
+        **_encoder_provenance(bench),
         "device": devices,
         "data": recipe.data.path,
         "data fingerprint (SHA-256)": bench.prepared.fingerprint,
@@ -342,6 +343,13 @@ def _provenance(bench: Bench, started: str) -> dict[str, str]:
         **({"budget": f"{bench.plan.seconds / 60:.0f} minutes"} if bench.plan else {}),
         **_cut_provenance(bench),
     }
+
+
+def _encoder_provenance(bench: Bench) -> dict[str, str]:
+    encoder = bench.prepared.encoder
+    if encoder is None or not any(each.facts.looks_at_encoder for each in bench.prepared.strategies):
+        return {}
+    return {"encoder": f"{encoder.name}@{encoder.revision}" if encoder.revision else encoder.name}
 
 
 def _cut_provenance(bench: Bench) -> dict[str, str]:

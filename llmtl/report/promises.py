@@ -39,12 +39,13 @@ MISCALIBRATED = 0.05
 
 def as_chance(name: str, found: CalibrationTest) -> str:
     """Say whether a strategy's confidence can be read as the chance of being right."""
+    tested = "Spiegelhalter's test" if found.p_mean is None else "tested by its mean and by Spiegelhalter's z"
     saw = (
         f"on test {wording.percent(found.confidence)} on average, and {wording.percent(found.right)} of answers are "
-        f"right (expected calibration error {wording.percent(found.ece)}; Spiegelhalter's test, "
-        f"p = {wording.p_value(found.p)})"
+        f"right (expected calibration error {wording.percent(found.ece)}; {tested}, "
+        f"p = {wording.p_value(found.p_both)})"
     ).replace("p = <", "p < ")
-    if found.p <= MISCALIBRATED:
+    if found.p_both <= MISCALIBRATED:
         return f"Do not read the confidence of {name} as its chance of being right: it is {saw}."
     return f"Nothing speaks against reading the confidence of {name} as its chance of being right: it is {saw}."
 

@@ -1,5 +1,7 @@
 """The calibration error against a plain re-count of the bins."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -82,4 +84,16 @@ def test_the_test_tells_means_and_the_expected_calibration_error():
     assert found.ece == pytest.approx(expected_calibration_error(references, rows))
     certain = calibration_test(np.ones(3), np.array([True, True, False]), np.arange(3))
     assert certain.p < 0.001
-    assert calibration_test(np.full(4, 0.5), np.array([True] * 4), np.arange(4)).p == 1  # what it cannot see
+
+
+def test_the_mean_shows_what_spiegelhalter_cannot_see():
+    found = calibration_test(np.full(4, 0.5), np.array([True] * 4), np.arange(4))
+    assert found.p == 1
+    assert found.p_mean == pytest.approx(2 * norm.sf(2))  # 4 hits where 2 are expected, with a variance of 1
+    assert found.p_both == pytest.approx(4 * norm.sf(2))
+    assert replace(found, p_mean=None).p_both == 1  # a run of before
+
+
+def test_both_tests_together_reject_what_is_calibrated_in_at_most_5_of_100():
+    assert np.mean([calibration_test(*drawn(seed)).p_both <= 0.05 for seed in range(1000)]) < 0.065
+    assert np.mean([calibration_test(*drawn(seed, groups=4)).p_both <= 0.05 for seed in range(1000)]) < 0.08

@@ -129,6 +129,9 @@ def test_whether_a_confidence_is_a_chance_is_said_of_the_winner():
         "Do not read the confidence of qlora as its chance of being right: it is on test 84% on average, and 60% of"
     )
     assert "p < 0.001" in as_chance("qlora", replace(found, p=1e-6))
+    low = as_chance("qlora", replace(found, confidence=0.54, p_mean=1e-4))
+    assert low.startswith("Do not read")
+    assert "tested by its mean and by Spiegelhalter's z, p < 0.001" in low
     content = with_promises(make_content())
     said = next(item for item in content.decision.automation if item.strategy == content.decision.winner)
     assert as_chance(said.strategy, said.calibrated) in left_to(content).further
