@@ -113,7 +113,8 @@ def _encoder(recipe: Recipe, progress: Progress) -> EncoderSource | None:
         if named or "encoder" in recipe.model_fields_set:
             raise
         left = ", ".join(facts.name for facts in known if facts.runs is Runs.ENCODER)
-        progress.say(f"Left out for want of an encoder: {left}. {error}")
+        told = f"Left out for want of an encoder: {left}" if left else "Going on without an encoder"
+        progress.say(f"{told}. {error}")
         return None
     return source
 
