@@ -45,7 +45,7 @@ class FromScratch(EncoderTuning[FromScratchConfig]):
         reads=("encoder",),
         made_with="transformers",
         is_made_by="an encoder that was trained from random weights",
-        summary="The encoder with random weights: what pre-training is worth.",
+        summary="The same encoder trained from random weights: shows what pre-training is worth.",
     )
     pretrained = False
 

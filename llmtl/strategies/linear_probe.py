@@ -118,7 +118,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         time_grows_with_train=True,
         curve=Curve.NOWHERE,
         made_with="sklearn",
-        is_made_by="a linear classifier on the model's frozen states",
+        is_made_by="a linear classifier on the language model's frozen states",
         summary="A linear classifier on the language model's frozen hidden states.",
     )
 
