@@ -9,6 +9,8 @@
     units.py           words aligned with tokens
     network.py         an encoder with a head: made, run, written, read
     fine_tuning.py     training one with a head
+    label_pairs.py     pairs of texts with one label
+    contrastive.py     the loss of tuning on them
 
 Not covered: language models (`llmtl.engines`), the heads that strategies put on top.
 """

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.errors import TrainingError
 from llmtl.progress import Advance
@@ -22,6 +24,7 @@ class TrainingPlan:
     """How to train; it ends at `until`, by `perf_counter`, where that comes first.
 
     The learning rate rises from 0 over the share `warmup` of the steps, and falls linearly to 0 over the others.
+    `in_order` takes the rows as they come, and not shuffled.
     """
 
     learning_rate: float
@@ -31,6 +34,7 @@ class TrainingPlan:
     weight_decay: float
     seed: int
     until: float | None = None
+    in_order: bool = False
 
     def steps(self, rows: int) -> int:
         """Count the steps of training on so many rows."""
@@ -72,7 +76,7 @@ def train(
                 f"Tuning the encoder on {plan.batch_size} rows at once exhausts the memory; lower 'batch_size'."
             ) from error
     encoder.model.eval()
-    if not math.isfinite(mean):
+    if not math.isfinite(mean) or not np.isfinite(encoder.encode([""])).all():
         raise TrainingError(f"Tuning the encoder diverged at a learning rate of {plan.learning_rate:g}; lower it.")
     return Trained(len(steps), plan.steps(len(next(iter(rows.values())))), mean)
 
@@ -87,6 +91,8 @@ def _trainer(
     """Make sentence-transformers' trainer, without checkpoints, model card, reports and printing."""
     from datasets import Dataset
     from sentence_transformers import SentenceTransformerTrainer
+    from sentence_transformers.base.sampler import DefaultBatchSampler
+    from torch.utils.data import SequentialSampler
     from transformers import PrinterCallback, TrainerCallback
 
     class Watcher(TrainerCallback):
@@ -107,6 +113,11 @@ def _trainer(
 
         def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
             del default_args_dict
+
+        def get_batch_sampler(self, dataset: Any, batch_size: int, drop_last: bool, *rest: Any, **others: Any) -> Any:
+            if plan.in_order:
+                return DefaultBatchSampler(SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last)
+            return super().get_batch_sampler(dataset, batch_size, drop_last, *rest, **others)
 
         def watch(self, advance: Advance, until: float | None) -> list[int]:
             watcher = Watcher(advance, until)

@@ -32,6 +32,7 @@ from llmtl.strategies.majority import Majority
 from llmtl.strategies.many_shot import ManyShot
 from llmtl.strategies.nearest import Nearest
 from llmtl.strategies.qlora import Qlora
+from llmtl.strategies.setfit import SetFit
 from llmtl.strategies.tfidf import Tfidf
 from llmtl.strategies.tuned_search import TunedSearch
 from llmtl.strategies.zero_shot import ZeroShot
@@ -55,6 +56,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     KnnFewShot,
     Hosted,
     TunedSearch,
+    SetFit,
     FineTunedEncoder,
     FromScratch,
     Qlora,

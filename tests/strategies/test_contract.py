@@ -46,6 +46,7 @@ CHOICES = {
     "knn_few_shot": SMALL | {"shots": (2,)},
     "hosted": {"model": "m", "api_key_env": None, "shots": (0,), "max_retries": 0},
     "tuned_search": {"rounds": 1, "batch_size": 4},
+    "setfit": {"iterations": 1},
     "qlora": {"max_epochs": 1, "batch_size": 8},
     "encoder": {"max_epochs": 2},
 }

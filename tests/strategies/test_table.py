@@ -33,10 +33,11 @@ def test_by_default_a_task_gets_all_strategies_that_serve_its_kind(kind):
     strategies = build(StrategiesConfig(), kind)
     heads = ("embedding-head",) if kind in (CLASSIFICATION, MULTI_LABEL) else ()
     probes = (*heads, "linear-probe") if kind is not GENERATION else ()
-    encoders = ("encoder",) if kind is not GENERATION else ()
-    assert tuple(each.name for each in strategies) == (*BASELINES[kind], *probes, *PROMPTS, *encoders, "qlora")
+    pairs, encoders = (("setfit",) if kind is CLASSIFICATION else ()), (("encoder",) if kind is not GENERATION else ())
+    tuned = (*pairs, *encoders, "qlora")
+    assert tuple(each.name for each in strategies) == (*BASELINES[kind], *probes, *PROMPTS, *tuned)
     roles = [Role.BASELINE] * len(BASELINES[kind]) + [Role.FEATURES] * len(probes)
-    roles += [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING] * (len(encoders) + 1)
+    roles += [Role.PROMPTING] * len(PROMPTS) + [Role.TUNING] * len(tuned)
     assert [each.role for each in strategies] == roles
     assert set(STRATEGIES) >= {*ORDER, "hosted"}
 

@@ -1,0 +1,214 @@
+"""Measure a head on a frozen sentence encoder, and a tuned one, on the intents of Banking77.
+
+    nice -n 10 python evals/encoders/banking77.py --data DATA/banking77 --encoder minilm
+
+Both are fitted as in a run, with their default choices, on the official training set and on 8 examples per intent, by
+several draws each; what is chosen, is chosen on dev (a tenth of train, or 4 further examples per intent), and the
+official test set is scored once. `--minutes` bounds one fit, and how far it came is in the result. Nothing is chosen
+here. An interrupted measurement goes on where it stopped: scores, and the vectors of the frozen encoder, stay in
+`--work`.
+
+Not covered: other data sets, published models.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import random
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from written_results import circumstances, processor_seconds, write_result
+
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.encoders.sentence import SentenceEncoder, Vectors
+from llmtl.engines.protocol import Engine, ModelSource
+from llmtl.errors import RunError
+from llmtl.findings import Cut, GridTrace, finding
+from llmtl.heads.sentence_head import HeadChoices, SentencePredictor, fit_head
+from llmtl.metrics.intervals import wilson
+from llmtl.progress import Advance, unwatched
+from llmtl.report.terminal import TerminalProgress
+from llmtl.strategies.embedding_head import EmbeddingHead
+from llmtl.strategies.setfit import SetFit
+from llmtl.strategy import Budget, FitContext, Fitted
+from llmtl.task import Example, Task
+
+PER_LABEL, DEV_PER_LABEL = 8, 4
+DEV_SHARE = 10
+PLAN = (
+    ("embedding-head", "all"),
+    ("embedding-head", f"{PER_LABEL} per label"),
+    ("setfit", f"{PER_LABEL} per label"),
+    ("setfit", "all"),
+)
+
+
+class Remembering(SentenceEncoder):
+    """A frozen encoder that keeps the vectors of texts in a file."""
+
+    def keep(self, path: Path) -> "Remembering":
+        """Read what was kept in `path`, and keep what is embedded from now on there."""
+        self.path = path
+        self.known: dict[str, Any] = dict(np.load(path)) if path.is_file() else {}
+        return self
+
+    def encode(self, texts: Sequence[str], *, advance: Advance = unwatched) -> Vectors:
+        """Embed what is not known yet."""
+        keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self.known}
+        self.known |= dict(zip(new, super().encode(list(new.values()), advance=advance), strict=True))
+        if len(new) > 1:
+            np.savez(self.path, **self.known)
+        return np.stack([self.known[key] for key in keys])
+
+
+def main() -> int:
+    """Fit and score what is not there yet, and write the result."""
+    options = _options()
+    options.work.mkdir(parents=True, exist_ok=True)
+    before = circumstances(sys.argv, packages=("sentence-transformers", "scikit-learn"))
+    train, test = (_examples(options.data / f"{name}.csv") for name in ("train", "test"))
+    task = Task("banking77", tuple(sorted({each.reference for each in train})))
+    rows = []
+    for strategy, labels in PLAN:
+        if options.only and strategy != options.only:
+            continue
+        for seed in range(options.seeds):
+            rows.append(_measured(options, strategy, labels, seed, (task, train, test)))
+            _write(options, before, rows)
+    return 0
+
+
+def _write(options: argparse.Namespace, before: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write what is measured so far, with the mean and the range over draws."""
+    groups: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        groups.setdefault((row["strategy"], row["labels"]), []).append(row["accuracy"])
+    summary = [
+        {
+            "strategy": strategy,
+            "labels": labels,
+            "draws": len(found),
+            "mean": round(sum(found) / len(found), 4),
+            "least": min(found),
+            "most": max(found),
+        }
+        for (strategy, labels), found in groups.items()
+    ]
+    result = {"circumstances": before, "encoder": options.encoder, "summary": summary, "rows": list(rows)}
+    print(write_result(options.name, result))
+
+
+def _measured(
+    options: argparse.Namespace,
+    strategy: str,
+    labels: str,
+    seed: int,
+    data: tuple[Task, Sequence[Example], Sequence[Example]],
+) -> Mapping[str, Any]:
+    """Read a row that is there, or measure it."""
+    kept = options.work / f"{strategy}-{labels.replace(' ', '-')}-{seed}.json"
+    if kept.is_file():
+        row: Mapping[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+        return row
+    task, examples, test = data
+    train, dev = _drawn(examples, task, seed, few=labels != "all")
+    folder = options.work / "fit" / kept.stem
+    folder.mkdir(parents=True, exist_ok=True)
+    with TerminalProgress() as progress:
+        context = FitContext(
+            task=task,
+            train=train,
+            dev=dev,
+            model=ModelSource("none"),
+            load_engine=_no_engine,
+            folder=folder,
+            seed=seed,
+            budget=Budget(options.minutes and 60 * options.minutes),
+            progress=progress,
+            encoder=EncoderSource(options.encoder),
+        )
+        start, processor = perf_counter(), processor_seconds()
+        fitted = _head(context, options.work) if strategy == "embedding-head" else SetFit().fit(context)
+        seconds = {"fit": round(perf_counter() - start, 1), "processor": round(processor_seconds() - processor, 1)}
+        with progress.stage(f"{strategy}: test", len(test)) as advance:
+            found = fitted.predictor.predict([each.input for each in test], advance=advance)
+    right = sum(each.answer == example.reference for each, example in zip(found, test, strict=True))
+    interval = wilson(right, len(test))
+    trace, cut = finding(fitted.findings, GridTrace), finding(fitted.findings, Cut)
+    row = {
+        "strategy": strategy,
+        "labels": labels,
+        "seed": seed,
+        "train": len(train),
+        "dev": len(dev),
+        "test": len(test),
+        "accuracy": round(right / len(test), 4),
+        "interval": [round(interval.low, 4), round(interval.high, 4)],
+        "choice": dict(trace.choice) if trace else {},
+        "cut": None if cut is None else f"{cut.done:g} of {cut.planned:g} {cut.unit}",
+        "seconds": seconds,
+    }
+    kept.write_text(json.dumps(row, indent=1) + "\n", encoding="utf-8")
+    return row
+
+
+def _head(context: FitContext, work: Path) -> Fitted:
+    """Fit `embedding-head` with its default choices on vectors that are kept."""
+    assert context.encoder is not None
+    encoder = Remembering.load(context.encoder, context.device).keep(work / "vectors.npz")
+    config = EmbeddingHead().config
+    choices = HeadChoices(config.c, centroid=config.centroid)
+    head, findings = fit_head(context, encoder, choices, name="embedding-head", start=perf_counter(), until=None)
+    return Fitted(SentencePredictor(head, lambda: encoder), findings)
+
+
+def _drawn(
+    examples: Sequence[Example], task: Task, seed: int, *, few: bool
+) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+    """Draw train and dev, label by label."""
+    draw = random.Random(seed)
+    train, dev = list[Example](), list[Example]()
+    for label in task.labels:
+        own = [each for each in examples if each.reference == label]
+        draw.shuffle(own)
+        held = DEV_PER_LABEL if few else max(1, len(own) // DEV_SHARE)
+        dev += own[:held]
+        train += own[held : held + PER_LABEL] if few else own[held:]
+    return tuple(train), tuple(dev)
+
+
+def _examples(path: Path) -> list[Example]:
+    """Read the official file as it is, repeated texts included."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [Example(f"{path.stem}-{at}", row["text"], row["category"]) for at, row in enumerate(rows)]
+
+
+def _no_engine(adapter: Path | None) -> Engine:
+    raise RunError(f"No language model is needed here (adapter {adapter}).")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="the folder with train.csv and test.csv")
+    parser.add_argument("--encoder", default="minilm", help="a name, a Hub name or a folder")
+    parser.add_argument("--seeds", type=int, default=3, help="draws of each strategy")
+    parser.add_argument("--minutes", type=float, help="the time that one fit may take")
+    parser.add_argument("--only", choices=sorted({strategy for strategy, _ in PLAN}), help="measure one strategy only")
+    parser.add_argument("--work", type=Path, default=Path("runs/banking77-encoders"), help="where scores are kept")
+    parser.add_argument("--name", default="encoders_banking77", help="the name of the result")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Contrastive tuning of the encoder, then a head: a tiny encoder with random weights shows that it learns."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.encoders.sentence import SentenceEncoder
+from llmtl.errors import CannotFitError, TrainingError
+from llmtl.findings import Cut, GridTrace, finding
+from llmtl.strategies.setfit import SetFit, SetFitConfig
+from llmtl.strategy import Budget, LocalServed
+from tests.strategies.test_embedding_head import Lines
+
+QUICK = SetFitConfig(learning_rate=1e-3, iterations=2)
+
+
+@pytest.fixture
+def context(make_plain_context, tiny_encoder):
+    return make_plain_context(encoder=EncoderSource(str(tiny_encoder)))
+
+
+def closeness(encoder, examples):
+    """Return the mean cosine of texts with one label less that of others."""
+    vectors = encoder.encode([each.text for each in examples])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels = np.array([each.reference for each in examples])
+    same, cosines = labels[:, None] == labels[None], vectors @ vectors.T
+    return cosines[same].mean() - cosines[~same].mean()
+
+
+def test_tuning_brings_texts_of_one_label_together(context, capfd):
+    before = closeness(SentenceEncoder.load(context.encoder), context.train)
+    fitted = SetFit(QUICK.model_copy(update={"iterations": 20, "batch_size": 4})).fit(context)
+    assert closeness(fitted.predictor.encoder, context.train) > before + 0.3
+    trace = finding(fitted.findings, GridTrace)
+    assert trace.choice["steps"] > 0
+    assert finding(fitted.findings, Cut) is None
+    assert capfd.readouterr() == ("", "")
+
+
+def test_what_is_saved_predicts_alike_without_the_encoder_it_began_with(context, tmp_path):
+    fitted = SetFit(QUICK).fit(context)
+    fitted.predictor.save(tmp_path)
+    loaded = SetFit().load(replace(context, encoder=None), tmp_path)
+    inputs = [each.text for each in context.dev]
+    for mine, theirs in zip(loaded.predict(inputs), fitted.predictor.predict(inputs), strict=True):
+        assert mine.answer == theirs.answer
+        assert mine.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
+    assert loaded.served() == fitted.predictor.served() == LocalServed(one_at_a_time=True)
+    kinds = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert kinds == {".json", ".safetensors"}
+
+
+def test_one_seed_tunes_alike_and_leaves_the_random_state_alone(context):
+    import random
+
+    import torch
+
+    state, drawn = random.getstate(), torch.random.get_rng_state()
+    first, again, other = (
+        SetFit(QUICK).fit(replace(context, seed=seed)).predictor.encoder.encode(["my refund"]) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-4
+    assert random.getstate() == state
+    assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+def test_a_label_with_one_text_is_kept_and_named(context):
+    lines = Lines()
+    lone = tuple(each for each in context.train if each.reference != "login") + context.train[-1:]
+    fitted = SetFit(QUICK).fit(replace(context, train=lone, progress=lines))
+    assert any("1 of 3 labels have one training text" in line and "'login'" in line for line in lines.said)
+    assert "login" in fitted.predictor.predict(["log in"])[0].probabilities
+
+
+def test_without_any_pair_it_is_left_out_with_the_cure(context):
+    with pytest.raises(CannotFitError, match="label more examples"):
+        SetFit(QUICK).fit(replace(context, train=context.train[::4]))
+
+
+def test_its_time_limit_is_kept_and_a_cut_is_data(context):
+    lines = Lines()
+    fitted = SetFit(QUICK).fit(replace(context, budget=Budget(train_seconds=1e-6), progress=lines))
+    cut = finding(fitted.findings, Cut)
+    assert (cut.done, cut.planned) == (1, 2)
+    assert any("time for 1 of 2 steps" in line for line in lines.said)
+
+
+def test_the_number_of_pairs_is_bounded(context):
+    fitted = SetFit(QUICK.model_copy(update={"max_pairs": 10})).fit(context)
+    assert finding(fitted.findings, GridTrace).choice["pairs"] == 10
+
+
+def test_hard_negatives_come_from_similar_labels(context):
+    fitted = SetFit(QUICK.model_copy(update={"hard_negatives": True})).fit(context)
+    assert finding(fitted.findings, GridTrace).choice["steps"] == 2
+
+
+def test_a_rate_that_diverges_is_an_error_with_the_cure(context):
+    with pytest.raises(TrainingError, match="lower it"):
+        SetFit(SetFitConfig(learning_rate=1e30, iterations=2)).fit(context)
