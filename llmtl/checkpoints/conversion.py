@@ -51,17 +51,16 @@ def converted(source: Path, say: Callable[[str], None]) -> Path:
                 say(f"Converting {source.name} to safetensors, once (about half a minute for 135M weights)")
                 with _lines_while(doing, say):
                     make_folder(folder, lambda new: _convert(source, sha256, new))
-    say(
-        f"The weights are those of {source.name} (GGUF, {quantisation(folder)}), de-quantised; they are not the "
-        "published ones."
-    )
+    say(f"The weights are {origin(folder)}: not the published ones.")
     return folder
 
 
-def quantisation(folder: Path) -> str | None:
-    """Name the quantisation that a converted checkpoint had before; None for any other folder."""
-    found = read_object(folder / RECORD).get("quantisation")
-    return str(found) if found else None
+def origin(folder: Path) -> str | None:
+    """Say in a few words what a converted checkpoint was made of; None for any other folder."""
+    record = read_object(folder / RECORD)
+    if not record:
+        return None
+    return f"de-quantised from {record.get('source')} (GGUF, {record.get('quantisation')}) to {record.get('dtype')}"
 
 
 def _is_whole(folder: Path, sha256: str) -> bool:

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from llmtl.checkpoints.conversion import origin
 from llmtl.data import subsample
 from llmtl.data.file_formats import is_table
 from llmtl.decision.automation import with_automation, with_ladders
@@ -328,8 +329,10 @@ def _provenance(bench: Bench, started: str) -> dict[str, str]:
     recipe, hardware = bench.prepared.recipe, inspect()
     devices = ", ".join(gpu.name for gpu in hardware.gpus) or f"CPU, {hardware.cpu_cores} cores"
     model = "none" if not bench.prepared.needs_model else recipe.model.name
+    converted = origin(Path(bench.prepared.source.name)) if bench.prepared.needs_model else None
     return {
         "model": f"{model}@{recipe.model.revision}" if recipe.model.revision else model,
+        **({"weights": converted} if converted else {}),
         **({"computed in": bench.prepared.source.precision(hardware.device)} if bench.prepared.needs_model else {}),
         **_encoder_provenance(bench),
         "device": devices,

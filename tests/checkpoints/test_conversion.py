@@ -62,7 +62,8 @@ def test_a_gguf_file_becomes_the_checkpoint_that_it_was_made_of(tiny_gguf, tiny_
     assert config["architectures"] == ["LlamaForCausalLM"]
     assert "quantization_config" not in config
     assert info.path.is_relative_to(cache)
-    assert said.lines[-1].startswith("The weights are those of tiny.gguf (GGUF, F32), de-quantised;")
+    said_last = "The weights are de-quantised from tiny.gguf (GGUF, F32) to float32: not the published ones."
+    assert said.lines[-1] == said_last
 
 
 def test_quantised_weights_become_what_transformers_makes_of_them(tiny_llama, tmp_path, cache, capfd):

@@ -228,7 +228,7 @@ def _base_files(job: Writing, base: BaseModel) -> None:
     if base.hub:
         copy_tokenizer(fetch_checkpoint(source.name, source.revision), job.folder / names.TOKENIZER_FOLDER)
     else:
-        copy_base(Path(source.name).expanduser(), job.folder / names.MODEL_FOLDER, job.progress)
+        copy_base(fetch_checkpoint(source.name, source.revision), job.folder / names.MODEL_FOLDER, job.progress)
 
 
 def _merged(job: Writing, base: BaseModel) -> MergeCheck:

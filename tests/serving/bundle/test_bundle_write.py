@@ -24,6 +24,7 @@ from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool, read_recorded
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import read_json, read_json_lines
+from tests.support.gguf_files import write_gguf
 
 POCKET = resolve("pocket-llama")
 
@@ -298,6 +299,16 @@ def test_only_what_serving_needs_is_copied_of_a_checkpoint(source_of, checkpoint
     assert (bundle.base.name, bundle.base.licence) == ("My Model", "mit")
     assert inspect_checkpoint(str(tmp_path / "out" / "model")).parameters == inspect_checkpoint(str(POCKET)).parameters
     assert str(checkpoint) not in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_model_in_gguf_is_copied_as_what_it_became(source_of, tiny_llama, tmp_path, monkeypatch):
+    monkeypatch.setenv("LLMTL_CACHE", str(tmp_path / "cache"))
+    path = str(write_gguf(tiny_llama, tmp_path / "tiny.gguf"))
+    bundle = open_bundle(
+        write_bundle(source_of("zero-shot", model=ModelSource(path), model_name=path), tmp_path / "out")
+    )
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= files(tmp_path / "out" / "model")
+    assert (bundle.base.name, bundle.base.licence, bundle.base.hub) == ("tiny", "apache-2.0", False)
 
 
 def test_a_missing_shard_is_named(source_of, checkpoint, tmp_path):
