@@ -46,14 +46,16 @@ def messages(path: Path, intents: str) -> list[tuple[str, str]]:
     return [(text, intent) for intent in chosen for text in by_intent[intent][:PER_INTENT]]
 
 
-def write_recipe(folder: Path, rows: list[tuple[str, str]], encoder: str, minutes: float) -> Path:
+def write_recipe(folder: Path, rows: list[tuple[str, str]], given: argparse.Namespace) -> Path:
     """Write data and recipe."""
     with (folder / "messages.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([("text", "label"), *rows])
     (folder / "recipe.yaml").write_text(
         "name: search-banking77\ndata: {path: messages.csv, corpus: train}\ntask: {kind: retrieval}\n"
-        f"model: {{name: none}}\nencoder: '{encoder}'\nstrategies: {{run: [{', '.join(STRATEGIES)}]}}\n"
-        f"learning_curve: {{enabled: false}}\nbudget: {{minutes: {minutes}}}\n",
+        f"model: {{name: none}}\nencoder: '{given.encoder}'\nstrategies:\n  run: [{', '.join(STRATEGIES)}]\n"
+        f"  tuned_search: {{rounds: {given.rounds}, pairs_per_query: {given.pairs}}}\n"
+        f"decision: {{training_seeds: {given.draws}}}\n"
+        f"learning_curve: {{enabled: false}}\nbudget: {{minutes: {given.minutes}}}\n",
         encoding="utf-8",
     )
     return folder / "recipe.yaml"
@@ -88,11 +90,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="train.csv of Banking77")
     parser.add_argument("--intents", choices=("first", "similar"), default="first")
     parser.add_argument("--encoder", default="minilm")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of tuning")
+    parser.add_argument("--pairs", type=int, default=4, help="relevant texts of a query in each round")
+    parser.add_argument("--draws", type=int, default=3, help="trainings of a finalist")
     parser.add_argument("--minutes", type=float, default=60.0, help="the budget of the run")
     parser.add_argument("--name", default=None, help="the name of the result")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        recipe = write_recipe(Path(folder), messages(given.data, given.intents), given.encoder, given.minutes)
+        recipe = write_recipe(Path(folder), messages(given.data, given.intents), given)
         run = llmtl.run(recipe, out=Path(folder) / "run")
         result = result_of(run)
     path = write_result(

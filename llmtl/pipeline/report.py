@@ -15,7 +15,7 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
+from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_corpus, read_examples
 from llmtl.report import ReportContent, Summary, cascades, markdown, serving, write_html
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
@@ -57,6 +57,7 @@ def report_content(run: Run) -> ReportContent:
         noise=run.result.noise,
         judging=run.result.judging,
         spending=run.result.spending,
+        corpus=read_corpus(run.folder),
     )
 
 

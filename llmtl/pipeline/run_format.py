@@ -43,6 +43,7 @@ FORMAT = 2
 """The newest format that this version reads, and the one it writes. 1 had no number and stored USD in evaluations."""
 
 RECIPE, DECISION, INDEX, PROVENANCE = "recipe.yaml", "decision.json", "index.json", "provenance.json"
+CORPUS = Path("data") / "corpus.jsonl"
 EVALUATION = TypeAdapter(Evaluation)
 TASK = TypeAdapter(Task)
 EXAMPLES = TypeAdapter(tuple[Example, ...])
@@ -149,6 +150,12 @@ def read_examples(folder: Path, split: str) -> tuple[Example, ...]:
     return EXAMPLES.validate_python(read_json_lines(folder / "data" / f"{split}.jsonl"))
 
 
+def read_corpus(folder: Path) -> dict[str, str]:
+    """Read the texts that were searched, by id; none where nothing was."""
+    path = folder / CORPUS
+    return {row["id"]: row["text"] for row in read_json_lines(path)} if path.is_file() else {}
+
+
 def other_version(folder: Path) -> RunError:
     """Make the error for a folder whose files hold something else than they should."""
     return RunError(f"'{folder}' was written by another version of llmtl; run the recipe again.")
@@ -164,7 +171,7 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
         rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
         write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
     if split.corpus:
-        write_json_lines(folder / "data" / "corpus.jsonl", [asdict(document) for document in split.corpus])
+        write_json_lines(folder / CORPUS, [asdict(document) for document in split.corpus])
 
 
 def write_index(folder: Path, index: RunIndex) -> None:

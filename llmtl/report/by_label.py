@@ -71,7 +71,8 @@ def counts_by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[La
 
 def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = LOWEST) -> tuple[Low, ...]:
     """List the generated answers with the lowest score, the lowest first; none where tasks have labels."""
-    if evaluation.kind.has_labels:
+    kind = evaluation.kind
+    if kind.has_labels:
         return ()
     scores = evaluation.measure(Metric(content.decision.metric)).each(evaluation.answers)
     texts = {example.id: str(example.input) for example in content.test_examples}
@@ -79,8 +80,8 @@ def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = L
     return tuple(
         Low(
             shortened(texts.get(evaluation.predictions[index].id, "")),
-            evaluation.references[index],
-            shortened(in_words(evaluation.predictions[index].answer, evaluation.kind), LONGEST_ANSWER),
+            in_words(evaluation.references[index], kind, content.corpus),
+            shortened(in_words(evaluation.predictions[index].answer, kind, content.corpus), LONGEST_ANSWER),
             float(scores[index]),
         )
         for index in order[:most]

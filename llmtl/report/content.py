@@ -47,7 +47,7 @@ class ReportContent:
     endpoint was measured to do, if there was one; the decision's costs and latencies are measured offline all the same.
     `prices` and `limits` are the recipe's; `curves` and `noise` what labelling more would bring, and
     whether wrong labels decided; `judging` a judge's second opinion on the comparisons;
-    `spending` what making the decision took.
+    `spending` what making the decision took; `corpus` the texts that were searched, by id.
     """
 
     task: Task
@@ -67,3 +67,4 @@ class ReportContent:
     noise: NoiseSensitivity | None = None
     judging: Judging | None = None
     spending: Spending | None = None
+    corpus: Mapping[str, str] = field(default_factory=dict)

@@ -4,9 +4,11 @@ Not covered: why a strategy answered as it did.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from llmtl.answers import read_ranking
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report.confusion import FAILED
@@ -16,6 +18,8 @@ from llmtl.task import Example, Metric
 MOST_EXAMPLES = 40
 LONGEST_TEXT = 600
 LONGEST_ANSWER = 300
+MOST_RANKED, LONGEST_RANKED = 3, 80
+"""How many texts of a ranking are shown, and how many characters of each."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +86,19 @@ def find_disagreements(content: ReportContent, most: int = MOST_EXAMPLES) -> Dis
     return Disagreements(tuple(found[:most]), len(found), len(content.test_examples), tuple(constant))
 
 
-def in_words(answer: str | None, kind: Kind) -> str:
-    """Write an answer in words: `refund`, `late, rude`, `date: Friday; people: 4`, `(no span)`, `(failed)`."""
-    return FAILED if answer is None else kind.in_words(answer)
+def in_words(answer: str | None, kind: Kind, corpus: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Write an answer in words: `refund`, `late, rude`, `date: Friday; people: 4`, `(no span)`, `(failed)`.
+
+    Of a ranking of a `corpus`, texts by id, the first texts are written.
+    """
+    if answer is None:
+        return FAILED
+    if not corpus:
+        return kind.in_words(answer)
+    ids = read_ranking(answer)
+    told = [f"“{shortened(corpus.get(id_, id_), LONGEST_RANKED)}”" for id_ in ids[:MOST_RANKED]]
+    more = f" and {len(ids) - MOST_RANKED} more" if len(ids) > MOST_RANKED else ""
+    return ", ".join(told) + more
 
 
 def labels_by_example(evaluation: Evaluation, examples: Sequence[Example]) -> dict[str, str | None]:
@@ -129,7 +143,7 @@ def _disagreement(
     right = (example.reference, *example.alternatives)
     grouped = [
         SharedAnswer(
-            shortened(in_words(label, kind), LONGEST_ANSWER),
+            shortened(in_words(label, kind, content.corpus), LONGEST_ANSWER),
             label in right,
             tuple(names),
             scores.get(names[0], {}).get(example.id),
@@ -139,7 +153,7 @@ def _disagreement(
     grouped.sort(key=lambda answer: (not answer.right, -(answer.score or 0.0), -len(answer.strategies)))
     return DisputedExample(
         text=shortened(str(example.input)),
-        reference=in_words(example.reference, kind),
+        reference=in_words(example.reference, kind, content.corpus),
         answers=tuple(grouped),
         winner_right=answers.get(winner, {}).get(example.id) in right,
     )

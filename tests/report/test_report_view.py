@@ -12,6 +12,7 @@ from llmtl.findings import TrainingPoint, TriedPrompt
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
+from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.metrics.calibration import expected_calibration_error
 from llmtl.report.confusion import FAILED, confusion_of
 from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements, in_words
@@ -267,6 +268,16 @@ def test_the_lowest_generated_answers_come_first_with_their_own_score():
         [sacrebleu.sentence_chrf(answers[i], [references[i]]).score / 100 for i in (1, 2, 0)]
     )
     assert (view.confusion, view.by_label) == (None, ())
+
+
+def test_a_ranking_is_shown_by_its_first_texts():
+    corpus = {str(number): f"text {number}" for number in range(5)} | {"9": "long " * 50}
+    assert in_words('["3", "9", "1", "0", "2"]', RETRIEVAL, corpus) == (
+        "“text 3”, “" + ("long " * 16).rstrip() + " …”, “text 1” and 2 more"
+    )
+    assert in_words('["3"]', RETRIEVAL, corpus) == "“text 3”"
+    assert in_words('["3", "1"]', RETRIEVAL) == "3, 1"
+    assert in_words(None, RETRIEVAL, corpus) == "(failed)"
 
 
 @pytest.mark.parametrize(
