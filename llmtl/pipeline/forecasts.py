@@ -97,4 +97,4 @@ def _told(times: FitTimes, needs: Mapping[str, float]) -> str:
         short = name in needs and seconds < needs[name]
         needed = f" of {wording.duration(needs[name])} that it may need" if short else ""
         parts.append(f"{name} {wording.duration(seconds)}{needed}")
-    return f"Time for fitting, at least: {', '.join(parts)}"
+    return f"Time for fitting, as planned: {', '.join(parts)}"

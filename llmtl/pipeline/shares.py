@@ -5,7 +5,7 @@ Not covered: how long fitting takes (`llmtl.pipeline.forecasts`), the rest of th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,14 @@ def _width(claims: Mapping[str, Claim], names: set[str]) -> float:
 
 
 class FitTimes:
-    """The time for fitting as it is used up: each fit is given its share of what is left, never less than planned."""
+    """The time for fitting as it is used up: each fit is given its share of what is left, never less than by weight.
+
+    So a forecast that was too short cuts nobody who keeps to the share of its weight.
+    """
 
     def __init__(self, seconds: float, claims: Mapping[str, Claim]) -> None:
-        self.planned = share_out(seconds, claims)
+        self._by_weight = share_out(seconds, {name: replace(claim, needs=None) for name, claim in claims.items()})
+        self.planned = {name: max(self._by_weight[name], given) for name, given in share_out(seconds, claims).items()}
         self._left = seconds
         self._waiting = dict(claims)
         self._given: dict[str, float] = {}
@@ -62,7 +66,7 @@ class FitTimes:
         if name not in self.planned:
             return None
         if name not in self._given:
-            self._given[name] = max(self.planned[name], share_out(max(0.0, self._left), self._waiting)[name])
+            self._given[name] = max(self._by_weight[name], share_out(max(0.0, self._left), self._waiting)[name])
         return self._given[name]
 
     def fitted(self, name: str, *, used: float, limit: float | None) -> None:
@@ -70,5 +74,5 @@ class FitTimes:
         claim = self._waiting.pop(name, None)
         if claim is None:
             return
-        self._given[name] = self.planned[name] if limit is None else limit
+        self._given[name] = self._by_weight[name] if limit is None else limit
         self._left -= used * claim.fits

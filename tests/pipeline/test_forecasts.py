@@ -39,7 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path, lines: Heard
 def test_probes_plan_the_time(run: llmtl.Run, lines: Heard):
     said = [line for line in lines.lines if line.startswith(("Timing a few steps", "Time for fitting"))]
     assert said[0] == "Timing a few steps of fitting: linear-probe, qlora"
-    assert said[1].startswith("Time for fitting, at least: linear-probe ")
+    assert said[1].startswith("Time for fitting, as planned: linear-probe ")
     assert "that it may need" in said[1]
     found = {path.name.split("-")[1]: read_json(path / "result.json") for path in run.folder.glob("steps/forecast-*")}
     assert set(found) == {"linear", "qlora"}

@@ -65,6 +65,14 @@ def test_one_that_took_longer_takes_nothing_from_the_plan_of_the_others():
     assert times.limit("b") == pytest.approx(50)
 
 
+def test_a_forecast_that_was_too_short_cuts_nobody_within_its_weight():
+    times = FitTimes(100, {"a": Claim(1, needs=10), "b": Claim(1)})
+    assert times.planned == pytest.approx({"a": 50, "b": 90})
+    assert times.limit("a") == pytest.approx(50)
+    times.fitted("a", used=30, limit=50)
+    assert times.limit("b") == pytest.approx(70)
+
+
 def test_a_fit_counts_once_however_often_it_is_read_back():
     times = FitTimes(100, {"a": Claim(1), "b": Claim(1)})
     times.fitted("a", used=10, limit=None)
