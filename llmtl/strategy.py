@@ -289,19 +289,18 @@ class Facts:
     served: the form in which its predictors are served.
     default: whether it is measured when the recipe lists no strategies.
     learns_from_train: false where fitting looks at dev only, and so needs no training labels.
-    fit_weight: its share of the time for fitting, beside the weights of the others that run; 0 for no limit, since
-        fitting takes seconds.
+    fit_weight: its share of the time for fitting, beside the weights of the others that run; 0 for no limit.
     prompts, long_prompts: what one request costs, in prompts of one input, and in prompts with demonstrations of its
         own (those that a prefix cache holds do not count).
     time_grows_with_train: whether fitting takes time in proportion to the number of training examples.
     draw: what another seed changes, so that finalists are fitted and tested with several (`llmtl.pipeline.draws`).
     redraw: the part of the time for fitting that a further draw takes.
-    races: whether it may be dropped on a part of dev; false where scoring costs next to nothing, and where taking turns
-        with another model would cost more than it saves.
+    races: whether it may be dropped on a part of dev; false where scoring costs little, or taking turns more than that.
     curve: where its learning curve is measured by default.
     uses_encoder: whether it looks at the context's encoder where there is one, beside what it runs on.
     plain_prompt: whether it asks the model with an instruction alone: what every choice is compared with.
     usual_baseline: whether it is the baseline to add first, where a task has none.
+    control_of: the strategy of which this is the same without pre-training, which shows what that is worth.
     reads: the strategies whose sections of the recipe it reads, too.
     made_with: the library that it is made with, by the Hub's name (https://huggingface.co/docs/hub/models-libraries).
     is_made_by: what follows "It is made by" on a model card.
@@ -328,6 +327,7 @@ class Facts:
     uses_encoder: bool = False
     plain_prompt: bool = False
     usual_baseline: bool = False
+    control_of: str = ""
     reads: tuple[str, ...] = ()
     made_with: str = "llmtl"
     is_made_by: str = "a baseline that is not a language model"

@@ -19,6 +19,7 @@
     settling.py     how many further examples would settle it, and with what chance
     capability.py   which models cannot do the task at all
     changes.py      what would change the verdict, and what to know before trusting it
+    transfer.py     what pre-training is worth
     decide.py       all of it together
     sensitivity.py  the verdict without the labels that look wrong
     predictions.py  prediction files made elsewhere, as evaluations

@@ -10,7 +10,7 @@ from llmtl.costs import PriceConfig, Pricing
 from llmtl.decision.bets import place_bets
 from llmtl.decision.capability import capability
 from llmtl.decision.changes import cautions, would_change
-from llmtl.decision.comparing import over_seeds
+from llmtl.decision.comparing import compare_evaluations, over_seeds
 from llmtl.decision.config import DecisionConfig, Goal
 from llmtl.decision.cost_verdict import by_cost, rule_by_cost, totals_on_test
 from llmtl.decision.cut_rivals import CutRival, cut_rivals
@@ -24,11 +24,14 @@ from llmtl.decision.ranking import Ranking
 from llmtl.decision.settling import settling_of
 from llmtl.decision.share_verdict import by_share, rule_by_share, shares_on_test
 from llmtl.decision.totals import ValueOfAccuracy
+from llmtl.decision.transfer import Transfer, transfers
 from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
+from llmtl.metrics.paired import PairedDifference
 from llmtl.metrics.summed import clustered
+from llmtl.strategies.table import facts_of
 from llmtl.task import Metric, Task
 
 
@@ -73,6 +76,7 @@ def decide(
         cautions=(*notes, *found.cautions),
         expected_regret=bets.expected_regret,
         value_of_accuracy=_value_of_accuracy(choice, ranking, on_test),
+        transfer=_transfers(task, on_test, config),
     )
     if shares is not None:
         return by_share(found, shares, config)
@@ -123,6 +127,19 @@ def _decision(
             *_cut_rivals(ranking, choice, test, ruling.winner),
         ),
     )
+
+
+def _transfers(task: Task, test: Mapping[str, Evaluation], config: DecisionConfig) -> tuple[Transfer, ...]:
+    """Say what pre-training is worth, of every strategy whose control was tested, too."""
+
+    def control_of(name: str) -> str | None:
+        facts = facts_of(name)
+        return (facts.control_of or None) if facts else None
+
+    def compare(one: Evaluation, other: Evaluation) -> PairedDifference:
+        return compare_evaluations(one, other, task.metric, config)
+
+    return transfers(test, control_of, compare, alpha=config.alpha)
 
 
 def _value_of_accuracy(choice: Choice, ranking: Ranking, test: Mapping[str, Evaluation]) -> ValueOfAccuracy | None:

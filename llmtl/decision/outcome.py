@@ -18,6 +18,7 @@ from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ExpectedTotals, ValueOfAccuracy
+from llmtl.decision.transfer import Transfer
 from llmtl.findings import CascadeTrace, Cut
 from llmtl.strategy import Role
 from llmtl.task import Draw
@@ -328,6 +329,7 @@ class Decision:
     A decision of version 1 of `decision.json` has no rule: its sentences were kept instead.
     `automation` says how much can be left to each strategy alone at an error of at most
     `max_error_automated`; earlier versions did not ask.
+    `transfer` says what pre-training is worth, where a control was tested.
     Where the choice was made by that share (`choice.goal`), the verdict rests on `share_comparisons`, whose difference
     is that of the shares that such a test is expected to confirm; the `comparisons` of scores are for a reader.
     """
@@ -360,6 +362,7 @@ class Decision:
     expected_regret: Mapping[str, float] = field(default_factory=dict)
     expected_totals: ExpectedTotals | None = None
     share_comparisons: tuple[Comparison, ...] = ()
+    transfer: tuple[Transfer, ...] = ()
 
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""

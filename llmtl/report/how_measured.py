@@ -4,6 +4,7 @@ Not covered: what came out (`sentences`, `rules`).
 """
 
 from llmtl.decision.outcome import Decision
+from llmtl.findings import LongInputs, finding
 from llmtl.report import cascades, draw_words, share_words, wording
 from llmtl.report.content import ReportContent
 
@@ -26,10 +27,27 @@ def lines(content: ReportContent) -> tuple[str, ...]:
         *_rule_of_choice(decision),
         "Intervals of scores are 95% confidence intervals. Comparisons are paired: both strategies answer the same "
         f"examples. Their p-values are corrected for their number (Holm); {intervals_are(decision)}",
+        *_long_texts(content),
         *_repeats(decision),
         *_sharpness(decision),
         "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
     )
+
+
+def _long_texts(content: ReportContent) -> list[str]:
+    """Say which encoders could not read some texts at once, and how those were read."""
+    found = [(name, finding(each, LongInputs)) for name, each in content.fit_findings.items()]
+    lines = []
+    for name, each in found:
+        if each is None or not (each.longer or each.instead_of):
+            continue
+        taken = f" It took that encoder because another reads less ('{each.instead_of}')." if each.instead_of else ""
+        lines.append(
+            f"{name}: {wording.count(each.longer)} of {wording.count(each.inputs)} texts of train and dev are longer "
+            f"than the {wording.count(each.window)} tokens that its encoder reads at once, and were read in windows "
+            f"that overlap.{taken}"
+        )
+    return lines
 
 
 def _rule_of_choice(decision: Decision) -> tuple[str, ...]:

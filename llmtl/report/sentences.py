@@ -39,7 +39,7 @@ from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.decision.totals import ErrorCostChange
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
-from llmtl.report import claims, cut_words, draw_words, promises, share_words, wording
+from llmtl.report import claims, cut_words, draw_words, promises, share_words, transfer_words, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.metric_words import Words, usd
@@ -221,6 +221,7 @@ def _flattery(case: Case) -> list[str]:
         )
     lines += [draw_words.repeated(item) for item in decision.strategies if item.test and item.test.seeds > 1]
     lines += cut_words.sentences(decision)
+    lines += [transfer_words.sentence(item, words) for item in decision.transfer]
     if decision.grouped:
         lines.append("Test examples come in groups; intervals and tests resample whole groups.")
     return lines

@@ -42,6 +42,7 @@ class FromScratch(EncoderTuning[FromScratchConfig]):
         fit_weight=15,
         time_grows_with_train=True,
         draw=Draw.TRAINING,
+        control_of="encoder",
         reads=("encoder",),
         made_with="transformers",
         is_made_by="an encoder that was trained from random weights",

@@ -1,0 +1,54 @@
+"""What pre-training is worth: a tuned encoder and its control, by the paired test on test."""
+
+from dataclasses import replace
+
+import pytest
+
+from llmtl.decision.choice import choose
+from llmtl.decision.decide import decide
+from llmtl.decision.transfer import Worth
+from llmtl.metrics.paired import compare_counts
+from llmtl.report.metric_words import Words
+from llmtl.report.transfer_words import sentence
+from tests.support.decision_worlds import CONFIG, PRICES, TASK, evaluation, exactly
+
+
+def found(tuned, control, n=100):
+    """Return what is said where the two have so many right; the control is right on a part of those or on more."""
+
+    def measured(split):
+        rows = (("tfidf", "tfidf", 0.5), ("qlora", "encoder", tuned / n), ("few-shot", "from-scratch", control / n))
+        return [replace(evaluation(like, exactly(share, n), split=split), strategy=name) for like, name, share in rows]
+
+    dev = measured("dev")
+    choice = choose(TASK, dev, config=CONFIG, prices=PRICES, written_at="now")
+    return decide(TASK, choice, dev=dev, test=measured("test"), config=CONFIG, prices=PRICES).transfer
+
+
+@pytest.mark.parametrize(
+    ("tuned", "control", "worth", "said"),
+    [
+        (90, 60, Worth.HELPS, "Pre-training is worth 30.0 points on test (encoder against from-scratch,"),
+        (60, 90, Worth.HURTS, "Pre-training hurts here, by 30.0 points on test (encoder against from-scratch,"),
+        (80, 79, Worth.NOT_SHOWN, "That pre-training helps is not shown: +1.0 point on test (encoder against"),
+        (80, 80, Worth.NOT_SHOWN, "That pre-training helps is not shown: +0.0 points on test (encoder against"),
+    ],
+)
+def test_the_control_shows_what_pre_training_is_worth(tuned, control, worth, said):
+    [item] = found(tuned, control)
+    assert (item.strategy, item.control, item.worth) == ("encoder", "from-scratch", worth)
+    assert item.difference.difference == pytest.approx((tuned - control) / 100)
+    assert sentence(item, Words(TASK.metric)).startswith(said)
+
+
+def test_the_interval_is_no_narrower_than_that_of_one_training_each():
+    [item] = found(90, 60)
+    one = compare_counts(30, 0, 100)
+    assert item.difference.low <= one.low < one.high <= item.difference.high
+    assert f"95% interval +{100 * item.difference.low:.1f} points to" in sentence(item, Words(TASK.metric))
+
+
+def test_without_a_control_nothing_is_said():
+    dev, test = ([evaluation("qlora", exactly(0.9, 50), split=split)] for split in ("dev", "test"))
+    choice = choose(TASK, dev, config=CONFIG, prices=PRICES, written_at="now")
+    assert decide(TASK, choice, dev=dev, test=test, config=CONFIG, prices=PRICES).transfer == ()
