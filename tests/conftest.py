@@ -17,7 +17,9 @@ WHOLE_RUNS = {"llama_run", "mistral_run", "chromium"}
 """Fixtures that make a whole run or start a browser: what uses them is slow."""
 SLOW_PLACES = (
     "browser/",
+    "checkpoints/test_conversion",
     "cli/test_cli_plain",
+    "encoders/test_network",
     "evals/",
     "judging/test_judged_run",
     "pipeline/test_curve",
@@ -40,6 +42,7 @@ SLOW_PLACES = (
     "strategies/test_hosted",
     "strategies/test_plugin",
     "strategies/test_qlora",
+    "strategies/test_setfit",
     "test_contributing",
     "tuning/test_training",
     "playground/test_playground_kinds",

@@ -138,6 +138,7 @@ def test_a_label_of_a_given_test_set_needs_one_example_only():
     assert without_rare_labels(with_test, config()) is with_test
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_without_a_one_row_label_and_its_report_says_so(tmp_path: Path):
     words = {"late": "waited hours delay", "rude": "unfriendly staff shouted"}
     rows = [(f"{words[each]} number{n} case{n * 7}", each) for n in range(40) for each in words]

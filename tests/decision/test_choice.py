@@ -192,6 +192,7 @@ def test_evaluations_that_cannot_be_compared_are_refused(broken):
         choice_of(made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("truth", "n", "expected", "at_least"),
     [
