@@ -10,6 +10,7 @@ import json
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -17,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
-from llmtl.findings import LongInputs
+from llmtl.findings import LongInputs, TrainingCurve
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import LOCAL, require
 from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Section, Strategy
@@ -26,9 +27,15 @@ from llmtl.task import Draw
 if TYPE_CHECKING:
     from llmtl.encoders.checkpoint import EncoderInfo
     from llmtl.encoders.fine_tuning import TuningPlan
+    from llmtl.heads.tuned_encoder import Start
 
 LONG_SHARE = 0.05
 """The part of texts longer than the encoder reads at once from which `long_name` is taken."""
+PROBED_STEPS = 3
+"""Steps that a forecast times."""
+FORWARD = 1 / 3
+"""What reading a text takes of learning from it: a backward pass costs about two forward ones (Kaplan et al. 2020,
+"Scaling Laws for Neural Language Models", section 2.1)."""
 BASE_WIDTH = 768
 BASE_RATE, SMALL_RATE = 2e-5, 1e-4
 
@@ -116,10 +123,36 @@ class EncoderTuning(Strategy[Section]):
         from, and `TrainingError` when even one text at a time exhausts the memory.
         """
         from llmtl.heads.encoder_heads import head_for
-        from llmtl.heads.tuned_encoder import Start, tune
+        from llmtl.heads.tuned_encoder import tune
 
         began, seconds = monotonic(), context.budget.train_seconds
-        config, head = self.choices(context), head_for(context)
+        head = head_for(context)
+        start, long = self._start(context)
+        context.release_engines()  # memory may not be enough for a language model beside a training
+        tuned, findings = tune(context, head, start, deadline=None if seconds is None else began + seconds)
+        return Fitted(tuned, (*findings, long))
+
+    def forecast(self, context: FitContext) -> float | None:
+        """Time a few steps; training may stop earlier than after all epochs, which is not foreseen."""
+        from llmtl.heads.encoder_heads import head_for
+        from llmtl.heads.tuned_encoder import tune
+
+        head, (start, _) = head_for(context), self._start(context)
+        config = self.choices(context)
+        wanted = PROBED_STEPS * config.batch_size
+        train = Random(context.seed).sample(context.train, min(len(context.train), wanted))
+        part = replace(context, train=tuple(train), dev=context.dev[:wanted])
+        once = replace(start, plans=(replace(start.plans[0], max_epochs=1),))
+        _, findings = tune(part, head, once, deadline=None)
+        seconds = next(each.points[-1].seconds for each in findings if isinstance(each, TrainingCurve))
+        each = seconds / (len(part.train) + FORWARD * len(part.dev))
+        return each * (len(context.train) + FORWARD * len(context.dev)) * config.max_epochs * len(start.plans)
+
+    def _start(self, context: FitContext) -> "tuple[Start, LongInputs]":
+        """Say what is tuned and how, and which texts are too long to be read at once."""
+        from llmtl.heads.tuned_encoder import Start
+
+        config = self.choices(context)
         info, long = _chosen(context, config)
         rates, rates_from = self.rates(info.hidden_size)
         start = Start(
@@ -131,9 +164,7 @@ class EncoderTuning(Strategy[Section]):
             mean=takes_mean(info.path),
             pretrained=self.pretrained,
         )
-        context.release_engines()  # memory may not be enough for a language model beside a training
-        tuned, findings = tune(context, head, start, deadline=None if seconds is None else began + seconds)
-        return Fitted(tuned, (*findings, long))
+        return start, long
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load head and encoder; raises `RunError` when something is missing or not what was trained."""

@@ -175,6 +175,15 @@ def test_the_control_takes_its_budget_from_the_encoder(context, tmp_path):
     assert curve.learning_rate == 1e-3
 
 
+def test_a_forecast_is_what_a_few_steps_make_of_all_epochs(context, tmp_path):
+    many = tuple(replace(each, id=f"{each.id}-{at}") for at in range(30) for each in messages())
+    one, ten = (
+        FineTunedEncoder(FEW.model_copy(update={"max_epochs": epochs})).forecast(replace(context, train=many))
+        for epochs in (1, 10)
+    )
+    assert 0 < one < ten
+
+
 def test_what_cannot_be_fitted_or_loaded_is_said_with_its_cure(context, tmp_path):
     with pytest.raises(ModelError, match="needs an encoder to begin with; set encoder=minilm"):
         FineTunedEncoder(FEW).fit(replace(context, encoder=None))
