@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from llmtl.errors import CannotFitError, ContextLengthError
+from llmtl.errors import InputError, TrainingError
 from llmtl.pipeline.budget import FIT_SHARE, Plan, fits_of
 from llmtl.pipeline.draws import draws_in_time
 from llmtl.pipeline.measure import Bench
@@ -82,7 +82,7 @@ def _forecast(bench: Bench, strategy: AnyStrategy, seconds: float) -> dict[str, 
             )
             try:
                 found = strategy.forecast(context)
-            except (CannotFitError, ContextLengthError):  # fitting will say so
+            except (InputError, TrainingError):  # fitting will say so, or finds more in all of train
                 found = None
         return {"seconds": found, "took": time.perf_counter() - start}
 
