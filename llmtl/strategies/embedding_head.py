@@ -46,7 +46,7 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS}),
         runs=Runs.ENCODER,
-        fit_weight=0.5,
+        fit_weight=1.5,
         time_grows_with_train=True,
         curve=Curve.NOWHERE,
         made_with="sklearn",
