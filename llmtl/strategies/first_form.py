@@ -5,7 +5,7 @@ that it names are those of that time. Not covered: the form of today, which each
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,7 +144,7 @@ def _calibration(kept: Mapping[str, Any]) -> CalibrationTrace:
 
 
 def _training(details: Mapping[str, Any]) -> TrainingCurve:
-    named = {field.name for field in fields(TrainingCurve)} - {"points", "tag"}
+    named = {field.name for field in fields(TrainingCurve) if field.default is MISSING} - {"points"}
     points = tuple(TrainingPoint(**row) for row in details["learning_curve"])
     return TrainingCurve(points=points, **{name: details[name] for name in named})
 
