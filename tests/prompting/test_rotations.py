@@ -146,7 +146,7 @@ def test_several_orders_are_kept_only_where_they_score_better(make_context, plai
         context,
         name="zero-shot",
         instructions=("tell",),
-        further=lambda best: [rotated(wanted)],
+        further=[lambda best: [rotated(wanted)]],
     )
     assert told.best.rotations == kept
     trace = told.trace("accuracy")

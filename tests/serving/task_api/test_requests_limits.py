@@ -5,9 +5,15 @@ from llmtl.serving.task_api.interface import RequestLimits
 
 
 def test_limits_survive_the_environment():
-    limits = RequestLimits(max_body_bytes=5, max_inputs=6, max_characters=7)
+    limits = RequestLimits(max_body_bytes=5, max_inputs=6, max_characters=7, max_waiting=8, max_wait_seconds=9)
     variables = limits.to_environment()
-    assert variables == {"LLMTL_MAX_BODY_BYTES": "5", "LLMTL_MAX_INPUTS": "6", "LLMTL_MAX_CHARACTERS": "7"}
+    assert variables == {
+        "LLMTL_MAX_BODY_BYTES": "5",
+        "LLMTL_MAX_INPUTS": "6",
+        "LLMTL_MAX_CHARACTERS": "7",
+        "LLMTL_MAX_WAITING": "8",
+        "LLMTL_MAX_WAIT_SECONDS": "9",
+    }
     assert RequestLimits.from_environment({**variables, "LLMTL_BUNDLE": "x"}) == limits
 
 
