@@ -3,10 +3,11 @@
 The terminal implementation lives in `llmtl.report.terminal`; nothing here prints.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+Item = TypeVar("Item")
 Advance = Callable[[int], None]
 """Call it with the number of further units done."""
 
@@ -14,6 +15,14 @@ Advance = Callable[[int], None]
 def unwatched(units: int) -> None:
     """Ignore the progress: the `Advance` of a caller that shows none."""
     del units
+
+
+def chunks(items: Sequence[Item], size: int, *, advance: Advance) -> Iterator[tuple[int, Sequence[Item]]]:
+    """Yield `size` items at a time behind the place of the first; `advance` is told of them afterwards."""
+    for first in range(0, len(items), size):
+        part = items[first : first + size]
+        yield first, part
+        advance(len(part))
 
 
 class Progress(Protocol):

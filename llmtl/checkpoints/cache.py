@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,16 @@ def sha256_of(path: Path) -> str:
     """Hash a file: SHA-256 in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_once(path: Path) -> str:
+    """Hash a file once per process, unless it was changed."""
+    return _hashed(path, path.stat().st_mtime_ns)
+
+
+@lru_cache
+def _hashed(path: Path, _changed: int) -> str:
+    return sha256_of(path)
 
 
 def remembered_sha256(path: Path, notes: Path) -> str:

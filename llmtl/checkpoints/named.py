@@ -4,11 +4,10 @@ Not covered: the embedded models (`llmtl.pocket`), which a wheel of llmtl holds 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from llmtl.checkpoints.cache import sha256_of
+from llmtl.checkpoints.cache import sha256_once
 from llmtl.errors import ModelError
 
 EMBEDDED_NAMES = ("pocket-llama", "pocket-mistral")
@@ -76,7 +75,7 @@ def in_package(model: NamedModel) -> Path | None:
         return None
     home = Path(next(iter(found.submodule_search_locations)))
     weights = home / model.weights
-    if not weights.is_file() or _sha256(weights, weights.stat().st_mtime_ns) != model.sha256:
+    if not weights.is_file() or sha256_once(weights) != model.sha256:
         raise ModelError(
             f"The package {model.package} does not hold the files of '{model.name}' that llmtl knows; install it "
             f"again: {model.install} --force-reinstall"
@@ -87,9 +86,3 @@ def in_package(model: NamedModel) -> Path | None:
 def installed(model: NamedModel) -> bool:
     """Tell whether the model's package is installed, whatever it holds."""
     return find_spec(model.package.replace("-", "_")) is not None
-
-
-@lru_cache
-def _sha256(path: Path, _changed: int) -> str:
-    """Hash a file once per process, unless it was changed."""
-    return sha256_of(path)

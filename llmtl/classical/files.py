@@ -7,6 +7,7 @@ Nothing in them can run code. Not covered: fitting.
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,12 @@ def write_parts(folder: Path, facts: Mapping[str, Any], arrays: Arrays | None = 
     (folder / FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if arrays:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / ARRAYS)
+
+
+def keep_folder(source: Path, folder: Path) -> None:
+    """Copy the folder `source` into `folder`, under its own name, unless it lies there already."""
+    if source.resolve() != (folder / source.name).resolve():
+        shutil.copytree(source, folder / source.name, dirs_exist_ok=True)
 
 
 def read_facts(folder: Path) -> Mapping[str, Any]:

@@ -71,6 +71,11 @@ class SentenceEncoder:
         info = inspect_encoder(source)
         return cls(_load(info, source.name, device), context_length=info.context_length, info=info)
 
+    @classmethod
+    def kept(cls, folder: Path, device: str) -> Self:
+        """Load what `save` wrote to `folder`; raises as `load` does."""
+        return cls.load(EncoderSource(str(folder)), device)
+
     @property
     def width(self) -> int:
         """Say how many numbers a vector has."""

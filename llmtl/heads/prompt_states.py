@@ -5,14 +5,14 @@ positions are of use.
 """
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 from llmtl.errors import ContextLengthError
 from llmtl.findings import Cut, Unit, cut_short
-from llmtl.strategy import FitContext
+from llmtl.strategy import FitContext, Prediction
 from llmtl.task import Example
 
 CHUNK = 128
@@ -124,6 +124,24 @@ def spread_layers(count: int, most: int) -> list[int]:
     """List at most `most` layers, the last first, evenly spaced down to the first behind the embeddings."""
     step = max(1.0, (count - 1) / most)
     return sorted({round(count - 1 - step * at) for at in range(min(most, count - 1))}, reverse=True)
+
+
+def of_prompts(
+    made: Iterable[Prediction], tokens: Sequence[int], room: int, *, first: int, start: float
+) -> list[Prediction]:
+    """Put the predictions of prompts that fit between the failures of those that do not; number and time all of them.
+
+    `tokens` are those of every prompt, `start` is when the first was begun, by `perf_counter`.
+    """
+    fitting = iter(made)
+    found = [
+        replace(next(fitting), prompt_tokens=count)
+        if count <= room
+        else Prediction("", None, failure=too_long(count, room))
+        for count in tokens
+    ]
+    each = (perf_counter() - start) / len(tokens)
+    return [replace(item, id=str(at), seconds=each) for at, item in enumerate(found, start=first)]
 
 
 def too_long(tokens: int, room: int) -> str:

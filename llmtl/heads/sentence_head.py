@@ -7,7 +7,6 @@ standardised first: in some encoders few columns are far longer than all others 
 and No Bite: Rogue Dimensions"). Not covered: where the encoder comes from and whether it was tuned (the strategies).
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,7 +19,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from llmtl.classical.files import write_parts
+from llmtl.classical.files import keep_folder, write_parts
 from llmtl.classical.grid import best_on_dev
 from llmtl.classical.linear import LinearModel
 from llmtl.encoders.sentence import SentenceEncoder
@@ -28,7 +27,7 @@ from llmtl.errors import ModelError
 from llmtl.findings import FitFinding, Unit, cut_short
 from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, in_time, standardised
 from llmtl.heads.prompt_states import CHUNK, read_all, read_in_time, shuffled_train
-from llmtl.progress import Advance, unwatched
+from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import FitContext, LocalServed, Prediction
 from llmtl.task import Example, Input, references, texts_of
 
@@ -51,21 +50,19 @@ class SentencePredictor:
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Predict in order, one prediction per text."""
-        texts = texts_of(inputs)
         found: list[Prediction] = []
-        for first in range(0, len(texts), CHUNK):
-            begun, part = perf_counter(), texts[first : first + CHUNK]
+        for first, part in chunks(texts_of(inputs), CHUNK, advance=advance):
+            begun = perf_counter()
             answers = self.head.answers(_rows(self.encoder, part))
             each = (perf_counter() - begun) / len(part)
             found += [Prediction(str(at), *answer, seconds=each) for at, answer in enumerate(answers, start=first)]
-            advance(len(part))
         return found
 
     def save(self, folder: Path) -> None:
         """Write choice, calibration and weights of the head, and the encoder if it was tuned."""
         write_parts(folder, *self.head.kept())
-        if self.tuned is not None and self.tuned.resolve() != (folder / self.tuned.name).resolve():
-            shutil.copytree(self.tuned, folder / self.tuned.name)
+        if self.tuned is not None:
+            keep_folder(self.tuned, folder)
 
     def served(self) -> LocalServed:
         """Say that our own server serves it; a fast tokenizer may be used by one thread at a time."""

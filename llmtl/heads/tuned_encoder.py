@@ -4,7 +4,6 @@ Not covered: which encoder and which learning rates (the strategies), what score
 """
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,7 +13,7 @@ from time import monotonic, perf_counter
 import psutil
 import torch
 
-from llmtl.classical.files import read_facts, write_parts
+from llmtl.classical.files import keep_folder, read_facts, write_parts
 from llmtl.classical.grid import best_on_dev
 from llmtl.encoders.fine_tuning import Tuning, TuningPlan, train
 from llmtl.encoders.network import WEIGHTS, Network, Scored, Scoring
@@ -22,7 +21,7 @@ from llmtl.encoders.windows import Windows
 from llmtl.errors import RunError
 from llmtl.findings import FitFinding, TrainingCurve, TrainingPoint
 from llmtl.heads.encoder_heads import Head, ReadText, read_head
-from llmtl.progress import Advance, unwatched
+from llmtl.progress import Advance, chunks, unwatched
 from llmtl.quiet import own_randomness, quiet
 from llmtl.strategy import FitContext, LocalServed, Prediction
 from llmtl.task import Input, texts_of
@@ -50,22 +49,18 @@ class TunedEncoder:
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Predict in order, one prediction per text, whatever its length."""
-        texts = texts_of(inputs)
         found: list[Prediction] = []
         with quiet():
-            for first in range(0, len(texts), CHUNK):
-                part = texts[first : first + CHUNK]
+            for first, part in chunks(texts_of(inputs), CHUNK, advance=advance):
                 start = perf_counter()
                 made = self.head.predictions(read(self.network, part, self.network.cut(part)), first=first)
                 each = (perf_counter() - start) / len(part)
                 found += [replace(prediction, seconds=each) for prediction in made]
-                advance(len(part))
         return found
 
     def save(self, folder: Path) -> None:
         """Write the head, the hash of the weights, and the encoder where it is not there yet."""
-        if self.folder.resolve() != (folder / FOLDER).resolve():
-            shutil.copytree(self.folder, folder / FOLDER, dirs_exist_ok=True)
+        keep_folder(self.folder, folder)
         facts, arrays = self.head.kept()
         write_parts(folder, {**facts, "sha256": self.sha256}, arrays)
 

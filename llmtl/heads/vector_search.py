@@ -4,7 +4,6 @@ All of the corpus is compared, so that nothing is missed: 100,000 texts of 384 n
 Not covered: approximate indices, re-ranking.
 """
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.answers import write_ranking
-from llmtl.classical.files import read_arrays, read_facts, write_parts
+from llmtl.classical.files import keep_folder, read_arrays, read_facts, write_parts
 from llmtl.classical.found_texts import best, corpus_facts, corpus_from, found, ranked
 from llmtl.encoders.sentence import SentenceEncoder, Vectors
 from llmtl.progress import Advance, unwatched
@@ -83,8 +82,8 @@ class VectorSearch:
     def save(self, folder: Path) -> None:
         """Write the index, and the encoder if it was tuned."""
         self.index.write(folder)
-        if self.tuned is not None and self.tuned.resolve() != (folder / self.tuned.name).resolve():
-            shutil.copytree(self.tuned, folder / self.tuned.name)
+        if self.tuned is not None:
+            keep_folder(self.tuned, folder)
 
     def served(self) -> LocalServed:
         """Say that our own server serves it, vectors too; a fast tokenizer may be used by one thread at a time."""

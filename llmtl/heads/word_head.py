@@ -26,15 +26,15 @@ from llmtl.heads.linear_head import in_time, standardised
 from llmtl.heads.prompt_states import (
     CHUNK,
     READING_SHARE,
+    of_prompts,
     read_all,
     read_in_time,
     shuffled_train,
     spread_layers,
     state_reader,
-    too_long,
 )
 from llmtl.heads.word_states import READINGS, WordReader
-from llmtl.progress import Advance, unwatched
+from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import FitContext, LocalServed, Prediction
 from llmtl.task import Example, Input, Task, references, texts_of
 
@@ -79,27 +79,17 @@ class WordProbePredictor:
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Predict in order, one prediction per text; a prompt that does not fit the context is a failure."""
-        texts = texts_of(inputs)
-        found: list[Prediction] = []
-        for start in range(0, len(texts), CHUNK):
-            found += self._predict(texts[start : start + CHUNK], first=start)
-            advance(len(texts[start : start + CHUNK]))
-        return found
+        parts = chunks(texts_of(inputs), CHUNK, advance=advance)
+        return [prediction for first, part in parts for prediction in self._predict(part, first=first)]
 
     def _predict(self, texts: Sequence[str], *, first: int) -> list[Prediction]:
         start, choice = perf_counter(), self.head.choice
         states, tokens = WordReader(self.context, (choice["layer"],), (choice["reading"],)).read(texts)
         room = self.context.load_engine(None).context_length - 1
         fitting = [text for text, count in zip(texts, tokens, strict=True) if count <= room]
-        answers = iter(self.head.tagged(fitting, [each[:, 0, 0] for each in states]))
-        made = [next(answers) if count <= room else None for count in tokens]
-        each = (perf_counter() - start) / len(texts)
-        return [
-            Prediction(str(at), one[0], logprob=one[1], prompt_tokens=count, seconds=each)
-            if one
-            else Prediction(str(at), None, failure=too_long(count, room), seconds=each)
-            for at, (one, count) in enumerate(zip(made, tokens, strict=True), start=first)
-        ]
+        tagged = self.head.tagged(fitting, [each[:, 0, 0] for each in states])
+        made = [Prediction("", answer, logprob=logprob) for answer, logprob in tagged]
+        return of_prompts(made, tokens, room, first=first, start=start)
 
     def save(self, folder: Path) -> None:
         """Write choice and weights."""

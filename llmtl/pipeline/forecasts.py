@@ -91,7 +91,7 @@ def _forecast(bench: Bench, strategy: AnyStrategy, seconds: float) -> dict[str, 
 
 
 def _told(times: FitTimes, needs: Mapping[str, float]) -> str:
-    """Say what each strategy is given, and of whom that is less than it may need."""
+    """Say how much time each strategy is given, and which ones may need more."""
     parts = []
     for name, seconds in times.planned.items():
         short = name in needs and seconds < needs[name]

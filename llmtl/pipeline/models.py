@@ -3,7 +3,6 @@
 Not covered: loading itself (`llmtl.engines`).
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.checkpoints import locate
+from llmtl.checkpoints.cache import sha256_once
 from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import Engine, ModelSource
@@ -77,9 +77,7 @@ def _marks(folder: Path) -> dict[str, str]:
 
 def _mark(path: Path) -> str:
     size = path.stat().st_size
-    if size > HASH_UP_TO_BYTES:
-        return f"{size} bytes"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{size} bytes" if size > HASH_UP_TO_BYTES else sha256_once(path)  # every step of a run asks for it
 
 
 def _ignore(line: str) -> None:

@@ -3,7 +3,7 @@
 Not covered: whether it might have won (`llmtl.decision.cut_rivals`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.outcome import Decision
@@ -19,15 +19,26 @@ def stopped(cuts: Sequence[Cut]) -> str:
     return f"stopped after {listed([_done(each) for each in cuts])}" if cuts else ""
 
 
-def sentence(name: str, cuts: Sequence[Cut]) -> str:
-    """Say in a sentence what the time limit left undone, and whether more time may help."""
-    return f"{name} reached its time limit and {stopped(cuts)}: {_outlook(cuts)}."
+def told_together(cut: Mapping[str, Sequence[Cut]]) -> list[str]:
+    """Say what the time limit left undone, and whether more time may help: one sentence for all of one outlook."""
+    alike: dict[str, list[str]] = {}
+    for name, cuts in cut.items():
+        alike.setdefault(_outlook(cuts), []).append(name)
+    return [_sentence({name: cut[name] for name in names}, outlook) for outlook, names in alike.items()]
+
+
+def _sentence(cut: Mapping[str, Sequence[Cut]], outlook: str) -> str:
+    if len(cut) == 1:
+        [(name, cuts)] = cut.items()
+        return f"{name} reached its time limit and {stopped(cuts)}: it {outlook}."
+    each = listed([f"{name} ({stopped(cuts)})" for name, cuts in cut.items()])
+    return f"{each} reached their time limits: each {outlook}."
 
 
 def sentences(decision: Decision) -> list[str]:
-    """Return one sentence per strategy that was cut, but those that a warning tells more about."""
+    """Tell of the strategies that were cut, but those that a warning tells more about."""
     told = {item.strategy for item in decision.cautions if isinstance(item, CutRival)}
-    return [sentence(item.name, item.cuts) for item in decision.strategies if item.cuts and item.name not in told]
+    return told_together({item.name: item.cuts for item in decision.strategies if item.cuts and item.name not in told})
 
 
 def open_question(decision: Decision) -> str:
@@ -40,8 +51,8 @@ def open_question(decision: Decision) -> str:
 
 
 def of_all(decision: Decision) -> list[str]:
-    """Return one sentence per strategy that was cut."""
-    return [sentence(item.name, item.cuts) for item in decision.strategies if item.cuts]
+    """Tell of all strategies that were cut."""
+    return told_together({item.name: item.cuts for item in decision.strategies if item.cuts})
 
 
 def warning(item: CutRival, words: Words, winner: str) -> str:
@@ -81,7 +92,7 @@ def _done(cut: Cut) -> str:
 
 def _outlook(cuts: Sequence[Cut]) -> str:
     if any(each.improving for each in cuts):
-        return "it was still improving on dev and could be better with more time"
+        return "was still improving on dev and could be better with more time"
     if all(each.improving is False for each in cuts):
-        return "it had stopped improving on dev, so more time would hardly help"
-    return "it could be better with more time"
+        return "had stopped improving on dev, so more time would hardly help"
+    return "could be better with more time"

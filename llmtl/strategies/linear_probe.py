@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.kinds.kind import AnswerShape
-from llmtl.progress import Advance, unwatched
+from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import (
     Curve,
     Facts,
@@ -69,28 +69,17 @@ class LinearProbePredictor:
         """Predict in order, one prediction per text; a prompt that does not fit the context is a failure."""
         from llmtl.heads.prompt_states import CHUNK
 
-        texts = texts_of(inputs)
-        found: list[Prediction] = []
-        for start in range(0, len(texts), CHUNK):
-            found += self._predict(texts[start : start + CHUNK], first=start)
-            advance(len(texts[start : start + CHUNK]))
-        return found
+        parts = chunks(texts_of(inputs), CHUNK, advance=advance)
+        return [prediction for first, part in parts for prediction in self._predict(part, first=first)]
 
     def _predict(self, texts: Sequence[str], *, first: int) -> list[Prediction]:
-        from llmtl.heads.prompt_states import too_long
+        from llmtl.heads.prompt_states import of_prompts
 
         start = perf_counter()
         states, tokens = self.reader.read(texts)
-        room = self.reader.room()
-        made = iter(self.head.answers(_rows(states, self.head)) if len(states) else ())
-        answers = [next(made) if count <= room else None for count in tokens]
-        each = (perf_counter() - start) / len(texts)
-        return [
-            Prediction(str(at), answer[0], answer[1], prompt_tokens=count, seconds=each)
-            if answer
-            else Prediction(str(at), None, failure=too_long(count, room), seconds=each)
-            for at, (answer, count) in enumerate(zip(answers, tokens, strict=True), start=first)
-        ]
+        answers = self.head.answers(_rows(states, self.head)) if len(states) else ()
+        made = [Prediction("", *answer) for answer in answers]
+        return of_prompts(made, tokens, self.reader.room(), first=first, start=start)
 
     def save(self, folder: Path) -> None:
         """Write choice, calibration and weights."""

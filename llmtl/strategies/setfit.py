@@ -133,15 +133,13 @@ class SetFit(Strategy[SetFitConfig]):
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the head; the tuned encoder follows when the first text is to be predicted."""
-        from llmtl.encoders.encoder_source import EncoderSource
         from llmtl.encoders.sentence import SentenceEncoder
         from llmtl.heads.linear_head import LinearHead
         from llmtl.heads.sentence_head import SentencePredictor
 
         tuned = folder / ENCODER_FOLDER
-        source = EncoderSource(str(tuned))
         head = LinearHead.read(context.task, folder)
-        return SentencePredictor(head, lambda: SentenceEncoder.load(source, context.device), tuned=tuned)
+        return SentencePredictor(head, lambda: SentenceEncoder.kept(tuned, context.device), tuned=tuned)
 
     def _pairs(self, context: FitContext, encoder: "SentenceEncoder", texts: Sequence[str]) -> "list[Pair]":
         """Draw the pairs; say which labels have none of their own."""

@@ -222,7 +222,6 @@ def _dev_scores(predictor: "VectorSearch", context: FitContext) -> dict[str, flo
 
 
 def _opened(folder: Path, device: str) -> "SentenceEncoder":
-    from llmtl.encoders.encoder_source import EncoderSource
     from llmtl.encoders.sentence import SentenceEncoder
 
-    return SentenceEncoder.load(EncoderSource(str(folder)), device)
+    return SentenceEncoder.kept(folder, device)

@@ -11,7 +11,7 @@ from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Decision
 from llmtl.findings import Cut, Unit
 from llmtl.report import markdown
-from llmtl.report.cut_words import open_question, sentence, stopped, warning
+from llmtl.report.cut_words import open_question, stopped, told_together, warning
 from llmtl.report.decision_file import from_json, to_json
 from llmtl.report.html import render_html
 from llmtl.report.metric_words import Words
@@ -66,8 +66,18 @@ def test_how_far_a_fit_came(cuts, said):
     ],
 )
 def test_what_more_time_may_bring(improving, outlook):
-    said = sentence("qlora", (replace(RISING, improving=improving),))
+    [said] = told_together({"qlora": (replace(RISING, improving=improving),)})
     assert said == f"qlora reached its time limit and stopped after 1.2 of 10 epochs: {outlook}."
+
+
+def test_who_was_cut_with_the_same_outlook_shares_a_sentence():
+    unknown, flat = replace(RISING, improving=None), replace(RISING, improving=False)
+    assert told_together({"setfit": (unknown,), "qlora": (flat,), "encoder": (unknown,)}) == [
+        f"setfit ({stopped((unknown,))}) and encoder ({stopped((unknown,))}) reached their time limits: each could be "
+        "better with more time.",
+        f"qlora reached its time limit and {stopped((flat,))}: it had stopped improving on dev, so more time would "
+        "hardly help.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +110,7 @@ def test_the_reason_of_the_verdict_says_so_too():
 def test_one_that_could_not_have_won_is_named_among_the_reasons_alone():
     found = summarize(decided(replace(RISING, improving=False)))
     assert "stopped" not in found.reason
-    assert sentence("qlora", (replace(RISING, improving=False),)) in found.reasons
+    assert told_together({"qlora": (replace(RISING, improving=False),)})[0] in found.reasons
     assert not any("more time" in line for line in found.warnings)
 
 

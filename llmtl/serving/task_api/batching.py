@@ -7,9 +7,10 @@ inputs does not hold up those of one. Not covered: batches of vLLM (its own), mo
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from threading import Condition, Thread
+from functools import partial
+from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -35,7 +36,7 @@ class _Waiting(Generic[Made]):
 
 
 class Batching(Generic[Made]):
-    """A queue in front of what computes something for each text, and the thread that works it off.
+    """A queue in front of what computes something for each text, and the one thread that works it off.
 
     At most `waiting_inputs` wait, all requests together, and a request waits at most `seconds` for its first batch. An
     exception of the computation is that of every request with an input in the batch.
@@ -48,10 +49,10 @@ class Batching(Generic[Made]):
         self._waiting_inputs = waiting_inputs
         self._seconds = seconds
         self._queue: deque[_Waiting[Made]] = deque()
-        self._change = Condition()
+        self._turn = Lock()
+        self._busy = False
         self._closed = False
-        self._thread = Thread(target=self._work, name="llmtl-batches", daemon=True)
-        self._thread.start()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="llmtl-batches")
 
     async def answer(self, texts: Sequence[str]) -> list[Made]:
         """Compute in order, one result per text; what nobody waits for any more is not computed.
@@ -60,40 +61,50 @@ class Batching(Generic[Made]):
         """
         if not texts:
             return []
-        request: _Waiting[Made] = _Waiting(deque(texts), latest=monotonic() + self._seconds)
-        with self._change:
+        request = _Waiting[Made](deque(texts), latest=monotonic() + self._seconds)
+        with self._turn:
             if self._closed or sum(len(each.texts) for each in self._queue) + len(texts) > self._room(texts):
-                raise _busy()
+                raise _overloaded()
             self._queue.append(request)
-            self._change.notify()
-        try:
-            return await asyncio.wrap_future(request.answer)
-        except asyncio.CancelledError:
-            request.answer.cancel()
-            raise
+        self._begin()
+        return await asyncio.wrap_future(request.answer)
 
     def close(self) -> None:
-        """Refuse what waits, and end the thread after the batch that it computes."""
-        with self._change:
+        """Refuse what waits, after the batch that is being computed."""
+        with self._turn:
             self._closed = True
-            self._change.notify()
-        self._thread.join()
+        self._worker.shutdown()
         for request in self._queue:
-            _refuse(request, _busy())
+            _refuse(request, _overloaded())
 
     def _room(self, texts: Sequence[str]) -> int:
         """Say how many inputs may wait; a request larger than the whole queue is let in when nobody else waits."""
         return max(self._waiting_inputs, len(texts))
 
-    def _work(self) -> None:
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._closed or self._queue)
-                if self._closed:
-                    return
-                batch = self._next_batch()
-            if batch:
-                self._predict(batch)
+    def _begin(self) -> None:
+        """Let the worker compute the next batch, unless it computes one or nothing waits."""
+        with self._turn:
+            batch = [] if self._busy or self._closed else self._next_batch()
+            if not batch:
+                return
+            self._busy = True
+            computed = self._worker.submit(self._compute, [text for _, part in batch for text in part])
+        computed.add_done_callback(partial(self._end, batch))  # at once, in this thread, where it is done already
+
+    def _end(self, batch: Sequence[tuple[_Waiting[Made], list[str]]], computed: Future[Sequence[Made]]) -> None:
+        """Give each request its part of a batch, or what went wrong, and begin the next one."""
+        error = computed.exception()
+        made = iter(() if error else computed.result())
+        for request, part in batch:
+            if error:
+                _refuse(request, error)
+                continue
+            request.made += [next(made) for _ in part]
+            if not request.texts:
+                _settle(request)
+        with self._turn:
+            self._busy = False
+        self._begin()
 
     def _next_batch(self) -> list[tuple[_Waiting[Made], list[str]]]:
         """Take the next inputs from the queue, its requests in turns; whoever has more of them goes to its end."""
@@ -120,37 +131,24 @@ class Batching(Generic[Made]):
             if request.answer.done():
                 continue
             if not request.started and now > request.latest:
-                _refuse(request, _busy())
+                _refuse(request, _overloaded())
                 continue
             kept.append(request)
         self._queue = deque(kept)
 
-    def _predict(self, batch: Sequence[tuple[_Waiting[Made], list[str]]]) -> None:
-        texts = [text for _, part in batch for text in part]
-        try:
-            made = iter(self._compute(texts))
-        except Exception as error:  # noqa: BLE001 - it is that of the requests; the thread must go on
-            for request, _ in batch:
-                _refuse(request, error)
-            return
-        for request, part in batch:
-            request.made += [next(made) for _ in part]
-            if not request.texts and not request.answer.done():
-                _settle(request)
-
 
 def _settle(request: _Waiting[Made]) -> None:
-    if request.answer.set_running_or_notify_cancel():
+    if not request.answer.done() and request.answer.set_running_or_notify_cancel():
         request.answer.set_result(request.made)
 
 
-def _refuse(request: _Waiting[Made], error: Exception) -> None:
+def _refuse(request: _Waiting[Made], error: BaseException) -> None:
     request.texts.clear()
     if not request.answer.done() and request.answer.set_running_or_notify_cancel():
         request.answer.set_exception(error)
 
 
-def _busy() -> RequestError:
+def _overloaded() -> RequestError:
     return RequestError(
         "The server has more to answer than it can; try again in a second.",
         status=503,
