@@ -5,7 +5,7 @@ A strategy sees train and dev only; nothing here can reach the test split. Not c
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -13,17 +13,44 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, cas
 
 from pydantic import BaseModel, ConfigDict
 
-from llmtl.costs import PriceConfig
-from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.openai.config import HostedModel
-from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.findings import FitFinding
+from llmtl.fit_context import Budget, FitContext, PromptSpeed
 from llmtl.kinds.kind import Kind
-from llmtl.progress import Advance, Progress, Silent
-from llmtl.task import CorpusText, Draw, Example, Input, Task
+from llmtl.progress import Advance
+from llmtl.task import Draw, Example, Input
 
 if TYPE_CHECKING:
     from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
+
+__all__ = [
+    "Alone",
+    "AnyStrategy",
+    "Budget",
+    "CascadeServed",
+    "Curve",
+    "Facts",
+    "FitContext",
+    "Fitted",
+    "Inputs",
+    "LOOKS",
+    "LocalServed",
+    "Look",
+    "NoChoices",
+    "Prediction",
+    "Predictor",
+    "PromptServed",
+    "PromptSpeed",
+    "ProviderServed",
+    "Retrieval",
+    "Retrieved",
+    "Role",
+    "Runs",
+    "Section",
+    "Served",
+    "Shape",
+    "Strategy",
+]
 
 
 class Role(StrEnum):
@@ -110,46 +137,6 @@ class Prediction:
         if known is not None or self.answer is None or self.logprob is None or calibration is None:
             return known
         return calibration.chance(self.logprob)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What fitting and asking one strategy may spend; None means no limit but the recipe's."""
-
-    train_seconds: float | None = None
-    usd: float | None = None
-
-
-@dataclass(frozen=True)
-class FitContext:
-    """Everything fitting may use: the task, train and dev examples, a way to load engines, a folder to keep files in.
-
-    `load_engine(adapter)` returns the run's engine for the base model (None) or with a LoRA adapter; engines are cached
-    by the caller, so strategies never close them; one that needs the memory for itself calls `release_engines`, after
-    which engines loaded before are unusable. `folder` is the strategy's own and exists. `device` is what fitting may
-    compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections that the strategy's facts say
-    it reads, by strategy. `encoder` says which encoder to use, None for none; `corpus` is what a task of retrieval
-    searches. `earlier` is what the first fit found where this is another draw (`Facts.draw`): what does not depend on
-    the draw, such as the wording of a prompt, may be taken from it and need not be searched again.
-    """
-
-    task: Task
-    train: tuple[Example, ...]
-    dev: tuple[Example, ...]
-    model: ModelSource
-    load_engine: Callable[[Path | None], Engine]
-    folder: Path
-    seed: int = 0
-    budget: Budget = Budget()
-    prices: PriceConfig = field(default_factory=PriceConfig)
-    progress: Progress = field(default_factory=Silent)
-    release_engines: Callable[[], None] = lambda: None
-    device: str = "cpu"
-    devices: int = 1
-    others: Mapping[str, BaseModel] = field(default_factory=dict)
-    earlier: tuple[FitFinding, ...] = ()
-    encoder: EncoderSource | None = None
-    corpus: tuple[CorpusText, ...] = ()
 
 
 class Retrieval(StrEnum):
