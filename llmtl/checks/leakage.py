@@ -12,6 +12,8 @@ from llmtl.data.near_duplicates import canonical, neighbours_in
 from llmtl.data.table import quoted
 from llmtl.task import Example, Split
 
+NEAR_COPIES = "near_copies"
+"""The code of the finding that test inputs nearly equal one that is learned from."""
 NAMED_SHARE = 0.5
 """A label is suspicious when at least this share of its own texts name it."""
 FEWEST_TEXTS = 4
@@ -54,6 +56,7 @@ def _shared(
             f"{len(similar):,} of {len(examples):,} {name} texts nearly equal one in {other_name}, so scores may be "
             "too high; keep them on one side.",
             tuple(similar),
+            code=NEAR_COPIES if name == "test" else "",
         )
 
 

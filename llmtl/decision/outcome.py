@@ -13,6 +13,8 @@ from pydantic import Field
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.config import Goal
 from llmtl.decision.cut_rivals import CutRival
+from llmtl.decision.label_care import FewPerLabel, MissedLabels, OtherCount
+from llmtl.decision.model_care import FarBehind, NearCopies, OtherMetric, ToyModel
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
@@ -241,6 +243,10 @@ class Choice:
     expected_shares: Mapping[str, float] = field(default_factory=dict)
 
 
+MANY_FAILED = 0.2
+"""From this share of failures on, a score says more of failing than of the answers (our choice)."""
+
+
 @dataclass(frozen=True)
 class NoBaseline:
     """No baseline was measured, so whether a pre-trained model is needed at all is not known."""
@@ -265,6 +271,11 @@ class Failures:
     failed: int
     n: int
     kind: Literal["failures"] = "failures"
+
+    @property
+    def many(self) -> bool:
+        """Tell whether so many failed that its score says little of what its model could do."""
+        return self.failed >= MANY_FAILED * self.n
 
 
 @dataclass(frozen=True)
@@ -302,7 +313,14 @@ Caution = Annotated[
     | NoLatency
     | OneDraw
     | UnknownDraws
-    | CutRival,
+    | CutRival
+    | MissedLabels
+    | FewPerLabel
+    | OtherCount
+    | ToyModel
+    | FarBehind
+    | NearCopies
+    | OtherMetric,
     Field(discriminator="kind"),
 ]
 """What a reader must know before trusting the verdict."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from llmtl.costs import PriceConfig
 from llmtl.decision.automation import check_goal, with_automation, with_ladders
+from llmtl.decision.care import with_care
 from llmtl.decision.choice import choose
 from llmtl.decision.comparing import over_seeds
 from llmtl.decision.config import DecisionConfig
@@ -95,7 +96,7 @@ def decide_predictions(
     decision = decide(
         known, choice, dev=measured["dev"], test=measured["test"], config=config, prices=prices, notes=notes
     )
-    decision = with_automation(decision, measured["test"], config=config)
+    decision = with_care(with_automation(decision, measured["test"], config=config), measured["test"])
     if out is not None:
         write_json(Path(out) / "decision.json", to_json(decision, summarize(decision)))
     return decision

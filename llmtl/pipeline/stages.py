@@ -17,6 +17,7 @@ from llmtl.checkpoints.conversion import origin
 from llmtl.data import subsample
 from llmtl.data.file_formats import is_table
 from llmtl.decision.automation import with_automation, with_ladders
+from llmtl.decision.care import with_care
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Choice
@@ -131,6 +132,7 @@ def _carry_out(
         dropped=[evaluation for evaluation, _ in raced.left],
     )
     test_scored = [item for item, _ in test]
+    decision = with_care(decision, test_scored, prepared.findings)
     unknown = score_unknown(bench, tested, choice)
     decision = with_automation(decision, test_scored, config=recipe.decision, unknown=unknown)
     curves = write_curves(bench, [item for item, _ in raced.finished])
@@ -138,7 +140,6 @@ def _carry_out(
     noise = write_noise(bench, decision, dev=dev_all, test=test_scored, cascades=cascades)
     judging = write_judging(bench, decision, test_scored)
     result = RunResult(decision, noise, judging, curves, bench.ledger.spending(recipe.prices))
-    skipped = barred | skipped
     summary = summarize(decision, noise=noise, judging=judging)
     _write_results(
         bench,
@@ -146,7 +147,7 @@ def _carry_out(
         summary=summary,
         measured=[*dev, *test],
         fits={strategy.name: bench.fit_folder(strategy) for strategy in tested} | dict(cascades.steps),
-        skipped=skipped,
+        skipped=barred | skipped,
         left=raced.left,
         started=started,
     )

@@ -35,14 +35,18 @@ def none_better(decision: Decision, names: Sequence[str], margin: str) -> str:
 
 
 def cannot(item: Incapable, words: Words) -> str:
-    """Say that a model cannot do the task, and what shows it, as a clause."""
+    """Say that a model cannot do the task, and what shows it, as a clause.
+
+    Of one that mostly fails nothing is said but that: prompts that do not fit, or answers that are cut off, do not show
+    what a model can do.
+    """
     one = len(item.strategies) == 1
-    who = f"{short_name(item.model)} cannot do this task: " if item.model else ""
     names = listed(list(item.strategies))
     if item.why is Cannot.FAILS:
-        share = wording.percent(item.failed)
-        how = f"{names} failed on {share} of the test examples{'' if one else ' or more'}"
-        return f"{who}{how}"
+        share, on = wording.percent(item.failed), f" on {short_name(item.model)}" if item.model else ""
+        how = f"{names}{on} failed on {share} of the test examples{'' if one else ' or more'}"
+        return f"{how}, so what the model can do is not known"
+    who = f"{short_name(item.model)} cannot do this task: " if item.model else ""
     subject = f"{names} does" if one else f"none of {names} does"
     scored = words.plain(item.best)
     return (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.evidence import Evidence, evidence_of
-from llmtl.decision.outcome import Decision, Rule
+from llmtl.decision.outcome import Decision, Failures, Rule
 from llmtl.decision.outlook import MoreExamples
 from llmtl.report import claims, share_words, total_words, wording
 from llmtl.report.metric_words import Words, listed
@@ -50,6 +50,11 @@ class Case:
         """Say what was found of the model of a strategy, if it cannot do the task."""
         found = (item for item in self.decision.cautions if isinstance(item, Incapable))
         return next((item for item in found if name in item.strategies), None)
+
+    def failing(self, name: str) -> Failures | None:
+        """Say how often a strategy failed, if that was so often that its score shows little else."""
+        found = (item for item in self.decision.cautions if isinstance(item, Failures))
+        return next((item for item in found if item.strategy == name and item.many), None)
 
     @property
     def usual_baseline(self) -> str:
@@ -132,7 +137,10 @@ def _not_worth_more(case: Case) -> tuple[str, str]:
     else:
         shown = f"so it is at most {words.gap(bound)} better (one-sided 95% bound)"
     measured = f"{case.on_test} {case.against(llm, winner)}, {shown}"
-    unable = case.unable(llm)
+    unable, failing = case.unable(llm), case.failing(llm)
+    if unable is None and failing is not None:
+        often = f"{llm} failed on {failing.failed} of {failing.n} test examples"
+        return "", f"Use {winner} for now: {often}, so what its model can do is not known. {wording.capital(measured)}."
     if unable:
         why = f"{claims.cannot(unable, words)}.{claims.nor(unable)} {wording.capital(measured)}"
     else:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.detectable import detectable_before
+from llmtl.decision.label_care import FewPerLabel, MissedLabels, OtherCount
+from llmtl.decision.model_care import FarBehind, NearCopies, OtherMetric, ToyModel
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import (
     Broken,
@@ -39,7 +41,7 @@ from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.decision.totals import ErrorCostChange
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
-from llmtl.report import claims, cut_words, draw_words, promises, share_words, transfer_words, wording
+from llmtl.report import care_words, claims, cut_words, draw_words, promises, share_words, transfer_words, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.metric_words import Words, usd
@@ -94,7 +96,11 @@ def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judg
         would_change=tuple(_change(case, item) for item in decision.changes),
         warnings=(
             # the reason may begin a warning's words in the middle of a sentence
-            *(told for item in decision.cautions if (told := _caution(case, item))[1:] not in rest),
+            *(
+                told
+                for item in care_words.by_importance(decision.cautions, decision.winner)
+                if (told := _caution(case, item))[1:] not in rest
+            ),
             *([noise_words.sentence(noise, decision)] if noise and noise.changed else []),
             *(judge_words.warnings(judging, decision) if judging else ()),
         ),
@@ -312,8 +318,17 @@ def _caution(case: Case, item: Caution) -> str:
             return f"Test has only {wording.plural(n, 'example')}: no difference can be shown."
         case TooSmallTest(n):
             return f"Test has only {wording.plural(n, 'example')}: most true differences go unseen."
-        case Failures(strategy, failed, n):
-            return f"{strategy} failed on {failed} of {n} test examples; failures count as errors."
+        case (
+            Failures()
+            | MissedLabels()
+            | FewPerLabel()
+            | OtherCount()
+            | ToyModel()
+            | FarBehind()
+            | NearCopies()
+            | OtherMetric()
+        ):
+            return care_words.sentence(item, case.decision)
         case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival():
             return _of_strategies(case, item)
         case Halved() | NoCost() | NoLatency():

@@ -57,8 +57,9 @@ def test_without_dev_rows_it_says_that_it_halved_them_and_keeps_groups_together(
     ]
     decision = decide_predictions(paths)
     assert decision.cautions[:3] == (Halved(200, 200), NoCost(), NoLatency())
-    assert "random half of the examples (200)" in summarize(decision).warnings[0]
-    assert "no cost" in summarize(decision).warnings[1]
+    told = summarize(decision).warnings
+    assert any("random half of the examples (200)" in line for line in told)
+    assert any("no cost" in line for line in told)
     assert "over groups" in decision.comparisons[0].method
 
 
@@ -78,7 +79,7 @@ def test_one_draw_that_matters_is_widened_and_one_that_does_not_is_not(tmp_path)
     assert found["none"].cautions == (NoCost(), NoLatency())
     assert found[None].cautions[2:] == (UnknownDraws(("unsaid",)),)
     assert found["demonstrations"].cautions[2:] == (OneDraw("shown", Draw.DEMONSTRATIONS, shown.draw_sd),)
-    [warning] = summarize(found["demonstrations"]).warnings[2:]
+    [warning] = [line for line in summarize(found["demonstrations"]).warnings if "draw" in line]
     assert warning.startswith("shown was measured with one draw of demonstrations: other demonstrations would move")
 
 

@@ -89,9 +89,26 @@ def test_where_nothing_does_better_than_chance_the_labels_are_doubted():
 def test_a_model_that_fails_on_most_of_test_does_not_do_the_task():
     dev, test = both(100, majority=0.25, tfidf=0.9, zero_shot=0.8)
     found = on_model(dev, test, "Tiny-1B", failed=range(60))
-    assert "Tiny-1B cannot do this task: zero-shot failed on 60% of the test examples" in " ".join(
-        [found.reason, *found.warnings]
-    )
+    told = " ".join([found.reason, *found.warnings])
+    assert "ero-shot on Tiny-1B failed on 60% of the test examples, so what the model can do is not known" in told
+    assert "cannot do" not in told
+
+
+@pytest.mark.parametrize("failed", [12, 20])
+def test_prompts_that_failed_never_say_that_no_language_model_is_worth_it(failed):
+    dev, test = both(22, majority=0.25, tfidf=0.95, zero_shot=0.9)
+    found = on_model(dev, test, "Tiny-1B", failed=range(failed))
+    assert found.warnings[0].startswith("Zero-shot on Tiny-1B failed on ") or "so what the model can do" in found.reason
+    assert "shown better by more than the margin" not in found.reason
+    told = [found.reason, *found.warnings]
+    assert any("what the model can do is not known" in line for line in told)
+
+
+def test_a_third_of_answers_that_failed_is_the_reason_and_not_a_missing_advantage():
+    dev, test = both(300, majority=0.25, tfidf=0.97, zero_shot=0.95)
+    found = on_model(dev, test, "Tiny-1B", failed=range(100))
+    assert found.reason.startswith("Use tfidf for now: zero-shot failed on 100 of 300 test examples, so what its model")
+    assert "says little of what its model can do" in found.warnings[0]
 
 
 def test_where_every_strategy_scores_zero_that_is_said():
