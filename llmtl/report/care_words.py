@@ -16,6 +16,7 @@ from llmtl.report.metric_words import Words, listed
 from llmtl.report.wording import plural
 from llmtl.task import Metric
 
+MOST_IN_TERMINAL = 3
 MOST_NAMED = 3
 """Labels that a sentence names; of more it says how many."""
 _ORDER: tuple[type, ...] = (
@@ -43,6 +44,12 @@ _ORDER: tuple[type, ...] = (
 def by_importance(cautions: Sequence[Caution], winner: str) -> list[Caution]:
     """Sort what to read with care: what concerns the winner, or makes a verdict worthless, comes first."""
     return sorted(cautions, key=lambda item: _rank(item, winner))
+
+
+def in_terminal(lines: Sequence[str]) -> list[str]:
+    """Take the most important lines for a terminal, and say how many more the report has."""
+    further = len(lines) - MOST_IN_TERMINAL
+    return [*lines[:MOST_IN_TERMINAL], *([f"{further} more in the report."] if further > 0 else [])]
 
 
 def _rank(item: Caution, winner: str) -> float:
@@ -100,7 +107,7 @@ def _of_models(item: ModelCare, words: Words) -> str:
                 f"All {plural(n, 'test input')} nearly equal one that was learned from: the {words.plain(score)} of "
                 f"{strategy} may not hold for new inputs."
             )
-        case NearCopies(strategy, copies, n, score, without):
+        case NearCopies(strategy, copies, n, score, float(without)):
             return (
                 f"{copies} of {plural(n, 'test input')} nearly equal one that was learned from; without them "
                 f"{strategy} reaches {words.plain(without)} and not {words.plain(score)}."

@@ -29,7 +29,7 @@ from llmtl.decision.outcome import Decision, StrategyResult, Verdict
 from llmtl.findings import CASCADE_JOINT
 from llmtl.measured.endpoint import Served
 from llmtl.progress import Advance
-from llmtl.report import serving, wording
+from llmtl.report import care_words, serving, wording
 from llmtl.report.sentences import Summary
 from llmtl.strategy import Role
 
@@ -134,7 +134,7 @@ def print_verdict(
     for heading, lines in (
         ("Why", summary.reasons),
         ("What would change it", summary.would_change),
-        ("Read with care", summary.warnings),
+        ("Read with care", care_words.in_terminal(summary.warnings)),
     ):
         if lines:
             console.print(Text(heading, style="bold"))

@@ -106,3 +106,10 @@ def test_progress_on_a_terminal_draws_bars_and_leaves_lines():
     ends = re.findall(r"(outer|inner|again): (\d+) in", text)
     assert ends == [("inner", "10"), ("outer", "1"), ("again", "1")]
     assert "half way" in text
+
+
+def test_the_terminal_has_the_three_most_important_lines_to_read_with_care():
+    said = printed(make_content(warnings=("first", "second", "third", "fourth", "fifth")))
+    assert "third" in said
+    assert "fourth" not in said
+    assert "2 more in the report." in said
