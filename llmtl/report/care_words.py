@@ -102,22 +102,23 @@ def _of_models(item: ModelCare, words: Words) -> str:
                 f"{words.gap(rival_score - score)} less than {rival}: that says little of larger models, or of "
                 "ones tuned to follow instructions, which were not measured."
             )
-        case NearCopies(strategy, _, n, score, None):
-            return (
-                f"All {plural(n, 'test input')} nearly equal one that was learned from: the {words.plain(score)} of "
-                f"{strategy} may not hold for new inputs."
-            )
-        case NearCopies(strategy, copies, n, score, float(without)):
-            return (
-                f"{copies} of {plural(n, 'test input')} nearly equal one that was learned from; without them "
-                f"{strategy} reaches {words.plain(without)} and not {words.plain(score)}."
-            )
+        case NearCopies():
+            return _copies(item, words)
         case OtherMetric(metric, winner, winner_score, strategy, score):
             other = Words(Metric(metric))
             return (
                 f"The metric matters: by {wording.metric_name(metric)}, {strategy} leads with {other.plain(score)} "
                 f"against {other.plain(winner_score)} for {winner}. Set task.metric={metric} if that is what counts."
             )
+
+
+def _copies(item: NearCopies, words: Words) -> str:
+    near = "nearly equal one that was learned from"
+    score, inputs = words.plain(item.score), plural(item.n, "test input")
+    if item.without is None:
+        return f"All {inputs} {near}: the {score} of {item.strategy} may not hold for new inputs."
+    without = f"without them {item.strategy} reaches {words.plain(item.without)} and not {score}"
+    return f"{item.copies} of {inputs} {near}; {without}."
 
 
 def _missed(item: MissedLabels) -> str:
