@@ -3,7 +3,7 @@
 Not covered: the split (`llmtl.data.splitting`), judging what was loaded (`llmtl.checks`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from llmtl.data.cells import name_of, text_of
@@ -40,19 +40,25 @@ class LoadedData:
 
 
 def load_examples(
-    config: DataConfig, labels: Sequence[str] | None = None, *, kind: Kind = CLASSIFICATION
+    config: DataConfig,
+    labels: Sequence[str] | None = None,
+    *,
+    kind: Kind = CLASSIFICATION,
+    given: Mapping[str, Table] | None = None,
 ) -> LoadedData:
     """Load the clean examples of the configured source; with `labels`, examples may name no others.
+
+    `given` are tables in memory by the path that stands for them in `config`.
 
     Raises `MissingFileError`, and `DataError` for a missing column, an empty source, too few labels for the kind, more
     than 5% incomplete rows, a label that is not listed, and whatever cannot be read; all exit with code 2.
     """
-    examples, cleaning = _clean(_table(config.path, config), config, kind, labels)
+    examples, cleaning = _clean(_table(config.path, config, given), config, kind, labels)
     _require_labels(examples, kind, config, cleaning)
     test = None
     found = tuple(labels) if labels is not None else tuple(_names(examples, kind))
     if config.test_path is not None:
-        test, dropped = _clean(_table(config.test_path, config), config, kind, found)
+        test, dropped = _clean(_table(config.test_path, config, given), config, kind, found)
         test = tuple(replace(example, id=TEST_ID_PREFIX + example.id) for example in test)
         examples, leaked = without_leaks(examples, test, threshold=config.near_duplicate_threshold)
         cleaning = cleaning + _of_test(dropped) + Cleaning(rows=0, leaked=leaked)
@@ -60,7 +66,9 @@ def load_examples(
     return LoadedData(examples, test, found, cleaning, kind)
 
 
-def _table(name: str, config: DataConfig) -> Table:
+def _table(name: str, config: DataConfig, given: Mapping[str, Table] | None) -> Table:
+    if given and name in given:
+        return given[name]
     return read_file(name) if is_local(name) else read_hub(name, config.hub_subset)
 
 

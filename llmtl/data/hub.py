@@ -32,13 +32,20 @@ def read_hub(name: str, subset: str | None = None) -> Table:
             f"'{name}' is neither a file here nor a data set that could be loaded from the Hub ({reason}); check the "
             "name and the connection, or give a local file."
         ) from None
+    rows = tuple(Row(f"row {number}", values) for number, values in enumerate(rows_of(dataset), start=1))
+    return Table(name, tuple(dataset.column_names), rows)
+
+
+def rows_of(dataset: Any) -> list[dict[str, Any]]:
+    """Read the rows of a `datasets.Dataset`; class labels come back as their names."""
+    import datasets
+
     names = {
         column: inner
         for column, feature in dataset.features.items()
         if isinstance(inner := getattr(feature, "feature", feature), datasets.ClassLabel)
     }
-    rows = tuple(Row(f"row {number}", _named(values, names)) for number, values in enumerate(dataset, start=1))
-    return Table(name, tuple(dataset.column_names), rows)
+    return [_named(values, names) for values in dataset]
 
 
 @contextmanager

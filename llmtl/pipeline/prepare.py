@@ -3,7 +3,7 @@
 Writes nothing. Not covered: measuring (`llmtl.pipeline.measure`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from llmtl.data import (
     split_examples,
     without_rare_labels,
 )
+from llmtl.data.table import Table
 from llmtl.data.unknown import load_unknown
 from llmtl.decision.expected_cost import check_error_costs
 from llmtl.encoders.checkpoint import inspect_encoder
@@ -59,13 +60,17 @@ class Prepared:
         return _need_model(self.strategies)
 
 
-def prepare(recipe: Recipe, progress: Progress) -> Prepared:
-    """Return the checked start of a run; raises `InputError` kin for anything the user has to fix first."""
+def prepare(recipe: Recipe, progress: Progress, *, given: Mapping[str, Table] | None = None) -> Prepared:
+    """Return the checked start of a run; raises `InputError` kin for anything the user has to fix first.
+
+    `given` are tables in memory by the path that stands for them in the recipe.
+    """
     encoder = _encoder(recipe, progress)
     strategies = build(recipe.strategies, recipe.task.kind, has_encoder=encoder is not None)
     _require_packages(recipe, strategies)
-    progress.say(f"Reading {recipe.data.path}")
-    loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind)
+    if not given:
+        progress.say(f"Reading {recipe.data.path}")
+    loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind, given=given)
     loaded = without_rare_labels(loaded, recipe.data)
     task = task_of(recipe, loaded.labels)
     check_error_costs(recipe.decision, task)

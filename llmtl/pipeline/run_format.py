@@ -2,7 +2,8 @@
 
     recipe.yaml        the recipe, every choice written out
     index.json         where the folder keeps what, the task, the findings of the checks; `format` counts changes of all
-    data/              the examples of train, dev and test as they were used, and the corpus that was searched
+    data/              the examples of train, dev and test as they were used, the corpus that was searched, and
+                       what was given in memory: rows.jsonl and, for a test set of its own, test-rows.jsonl
     steps/             one folder per step (`llmtl.store`)
     predictions/       one row per prediction, for people
     decision.json      the decision
@@ -166,12 +167,19 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
     import yaml
 
     document = recipe.model_dump(mode="json")
+    document["data"] |= {key: _within(folder, document["data"][key]) for key in ("path", "test_path")}
     write_text(folder / RECIPE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     for name in ("train", "dev", "test"):
         rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
         write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
     if split.corpus:
         write_json_lines(folder / CORPUS, [asdict(document) for document in split.corpus])
+
+
+def _within(folder: Path, path: str | None) -> str | None:
+    """Write a path inside the run folder from there, so that the folder can be moved with its data."""
+    inside = path is not None and Path(path).is_relative_to(folder)
+    return str(Path(path).relative_to(folder)) if path is not None and inside else path
 
 
 def write_index(folder: Path, index: RunIndex) -> None:
@@ -229,11 +237,16 @@ def require_own(folder: Path, recipe: Recipe) -> None:
     before, now = _subject(folder), recipe.model_dump(mode="json")
     for section, key in (("data", "path"), ("data", "text"), ("data", "label"), ("task", "kind")):
         old, new = before.get((section, key)), now[section][key]
-        if old not in (None, new) and not (key == "path" and Path(old).resolve() == Path(new).resolve()):
+        if old not in (None, new) and not (key == "path" and _same_file(folder, old, new)):
             raise RunError(
                 f"'{folder}' holds a run with {section}.{key} '{old}', not '{new}'; name another folder with --out, or "
                 "delete that one."
             )
+
+
+def _same_file(folder: Path, old: str, new: str) -> bool:
+    """Tell whether two paths name one file, the old one from here or from the run folder."""
+    return Path(new).resolve() in (Path(old).resolve(), (folder / old).resolve())
 
 
 def _subject(folder: Path) -> dict[tuple[str, str], str]:

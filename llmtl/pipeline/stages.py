@@ -6,16 +6,18 @@
 4. choose on dev; `choice.json` is written
 5. open test once: evaluate every strategy on it
 6. decide, ask the judge if the recipe has one, report
+
+Not covered: which recipe is carried out (`llmtl.pipeline.start`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from llmtl.checkpoints.conversion import origin
 from llmtl.data import subsample
-from llmtl.data.file_formats import is_table
+from llmtl.data.table import Table
 from llmtl.decision.automation import with_automation, with_ladders
 from llmtl.decision.care import with_care
 from llmtl.decision.choice import choose
@@ -51,54 +53,30 @@ from llmtl.pipeline.run_result import RunResult
 from llmtl.pipeline.searched import with_search_optimism
 from llmtl.pipeline.second_opinion import check_judge, write_judging
 from llmtl.pipeline.unknown_inputs import score_unknown
-from llmtl.progress import Progress, Silent
+from llmtl.progress import Progress
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json
 from llmtl.report.sentences import Summary, summarize, told_before
-from llmtl.settings import Recipe, load_recipe, recipe_for_data
-from llmtl.store import Store, digest, now, versions, write_json
+from llmtl.settings import Recipe
+from llmtl.store import Store, digest, now, versions, write_json, write_json_lines
 from llmtl.strategies.table import sending_away
 from llmtl.strategy import AnyStrategy
 from llmtl.task import Split
 
-RUNS = Path("runs")
 
+def execute(recipe: Recipe, *, folder: Path, progress: Progress, given: Mapping[str, Table] | None = None) -> Run:
+    """Return the finished run of `recipe` in `folder`.
 
-def run(
-    source: str | Path | Recipe,
-    *,
-    overrides: Iterable[str] = (),
-    text: str | None = None,
-    label: str | None = None,
-    model: str | None = None,
-    out: str | Path | None = None,
-    progress: Progress | None = None,
-) -> Run:
-    """Return the finished run of a recipe, or of labelled data when `text`, `label` and `model` are given.
-
-    Labelled data is a file or the Hub name of a data set. `out` is the run folder (by default `runs/NAME`); what is
-    already in it from the same inputs is reused. Raises `InputError` kin, with nothing written, for anything the user
-    has to fix.
+    `given` are tables in memory by the path in the recipe that stands for them; they are written there.
     """
-    if isinstance(source, Recipe):
-        recipe = source
-    elif text and label and model:
-        recipe = recipe_for_data(source, text=text, label=label, model=model, overrides=overrides)
-    else:
-        if text or label or model or is_table(str(source)):
-            raise RecipeError(f"'{source}' is no recipe, and data also needs text, label and model; give all three.")
-        recipe = load_recipe(source, overrides)
-    return execute(recipe, folder=Path(out) if out else RUNS / recipe.name, progress=progress or Silent())
-
-
-def execute(recipe: Recipe, *, folder: Path, progress: Progress) -> Run:
-    """Return the finished run of `recipe` in `folder`."""
     started = now()
     require_own(folder, recipe)
-    prepared, barred = _without_barred(prepare(recipe, progress))
+    prepared, barred = _without_barred(prepare(recipe, progress, given=given))
     check_judge(recipe.judge, folder)
     store = Store(folder)
     with store.claimed():
+        for path, table in (given or {}).items():
+            write_json_lines(Path(path), [dict(row.values) for row in table.rows])
         return _carry_out(prepared, barred, store, progress, started=started)
 
 

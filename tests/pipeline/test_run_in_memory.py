@@ -1,0 +1,97 @@
+"""`llmtl.run` on data in memory: the run of its file, kept with its data so that it can be resumed and repeated."""
+
+import shutil
+
+import pandas as pd
+import polars as pl
+import pytest
+
+import llmtl
+from llmtl.errors import InputError, MissingFileError, RecipeError
+from llmtl.store import read_json_lines
+from tests.support.front_desk import write_messages
+from tests.support.made_once import made_once
+
+QUICK = ("learning_curve.enabled=false", "label_noise.refit_minutes=0", "decision.resamples=1000")
+OPTIONS = {"model": "pocket-llama", "encoder": None, "strategies": ["majority", "tfidf"], "overrides": QUICK}
+
+
+@pytest.fixture(scope="module")
+def messages(tmp_path_factory):
+    return write_messages(tmp_path_factory.mktemp("messages") / "messages.csv")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, messages):
+    def make(folder):
+        llmtl.run(pd.read_csv(messages), target=0.4, seed=3, out=folder / "desk", **OPTIONS)
+
+    return llmtl.load_run(made_once(tmp_path_factory, "a run in memory", make) / "desk")
+
+
+def _answers(run):
+    rows = read_json_lines(run.folder / "predictions" / "tfidf.test.jsonl")
+    return [(row["id"], row["prediction"], row["probabilities"]) for row in rows]
+
+
+def test_a_frame_gives_the_run_of_its_csv(run, messages, tmp_path):
+    of_file = llmtl.run(messages, text="text", label="label", target=0.4, seed=3, out=tmp_path / "of-file", **OPTIONS)
+    assert _answers(of_file) == _answers(run)
+    assert of_file.decision.verdict == run.decision.verdict
+
+
+def test_options_are_choices_of_the_recipe(run):
+    recipe = run.recipe
+    assert (recipe.name, recipe.task.target, recipe.seed, recipe.encoder) == ("desk", 0.4, 3, None)
+    assert recipe.strategies.run == ("majority", "tfidf")
+
+
+def test_the_kept_rows_are_found_wherever_the_folder_is_moved(run, messages, tmp_path):
+    moved = shutil.copytree(run.folder, tmp_path / "moved")
+    before = {path: path.stat().st_mtime_ns for path in moved.glob("steps/*/result.json")}
+    again = llmtl.run(moved / "recipe.yaml", out=moved)
+    assert {path: path.stat().st_mtime_ns for path in moved.glob("steps/*/result.json")} == before
+    assert _answers(again) == _answers(run)
+    assert len(read_json_lines(moved / "data" / "rows.jsonl")) == len(pd.read_csv(messages))
+
+
+def test_the_same_rows_in_another_form_resume_the_run(run, messages):
+    before = {path: path.stat().st_mtime_ns for path in run.folder.glob("steps/*/result.json")}
+    llmtl.run(pl.read_csv(messages), target=0.4, seed=3, out=run.folder, **OPTIONS)
+    assert {path: path.stat().st_mtime_ns for path in run.folder.glob("steps/*/result.json")} == before
+
+
+def test_a_test_set_of_its_own_is_kept_and_only_named_columns_are(messages, tmp_path):
+    rows = pd.read_csv(messages).rename(columns={"text": "message", "label": "queue"}).assign(phone="0123")
+    rows = rows.sample(frac=1, random_state=0)
+    options = {"text": "message", "label": "queue", "out": tmp_path / "run", **OPTIONS}
+    run = llmtl.run(rows[:100], test=rows[100:].to_dict("records"), **options)
+    held = read_json_lines(run.folder / "data" / "test-rows.jsonl")
+    assert len(held) == len(rows) - 100
+    assert held[0].keys() == {"message", "queue"}
+    assert {row["id"].split("-")[0] for row in read_json_lines(run.folder / "data" / "test.jsonl")} == {"test"}
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "error", "said"),
+    [
+        (3, {"model": "m"}, InputError, "llmtl.run cannot read a int; give a pandas or polars DataFrame"),
+        (["a"], {"model": "m"}, InputError, "llmtl.run cannot read a list"),
+        ([{"text": "a", "label": "b"}], {}, RecipeError, "Data also needs a model: give model='smollm2'"),
+        ([{"text": "a", "label": "b"}], {"modle": "m"}, InputError, r"no option 'modle' \(did you mean 'model'\?\)"),
+        ([{"text": "a"}], {"model": "m"}, InputError, "'list' has no column 'label'"),
+        ([{"text": "a", "label": "b"}], {"model": "m", "target": "high"}, RecipeError, "'task.target'"),
+        ([{"text": "a", "label": "b"}], {"model": "m", "task": "regression"}, InputError, "task.kind"),
+        ("no-recipe", {"seed": 1}, MissingFileError, "There is no recipe at 'no-recipe"),
+    ],
+)
+def test_wrong_types_and_values_are_told_in_one_line_and_nothing_is_written(tmp_path, source, options, error, said):
+    with pytest.raises(error, match=said) as caught:
+        llmtl.run(source, out=tmp_path / "run", **options)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_as_an_object_takes_options_too(run, tmp_path):
+    with pytest.raises(RecipeError, match=r"'task\.target'"):
+        llmtl.run(run.recipe, target=2, out=tmp_path / "run")
