@@ -1,7 +1,7 @@
 """Train a sentence encoder by sentence-transformers' trainer: any loss over rows of texts, within a time limit.
 
 Nothing is written while training, and nothing is printed: progress goes to the caller. Not covered: which rows and
-which loss (`llmtl.encoders.ranking_loss`), keeping the best of several trainings (the strategies).
+which loss (`llmtl.encoders.contrastive`), keeping the best of several trainings (the strategies).
 """
 
 import math
@@ -24,7 +24,8 @@ class TrainingPlan:
     """How to train; it ends at `until`, by `perf_counter`, where that comes first.
 
     The learning rate rises from 0 over the share `warmup` of the steps, and falls linearly to 0 over the others.
-    `in_order` takes the rows as they come, and not shuffled.
+    `in_order` takes the rows as they come, and not shuffled. `words` says whether the table of word vectors, about half
+    of a small encoder, is trained, too.
     """
 
     learning_rate: float
@@ -35,6 +36,7 @@ class TrainingPlan:
     seed: int
     until: float | None = None
     in_order: bool = False
+    words: bool = True
 
     def steps(self, rows: int) -> int:
         """Count the steps of training on so many rows."""
@@ -64,7 +66,9 @@ def train(
     """
     from accelerate.utils.memory import should_reduce_batch_size
 
+    words = encoder.model[0].auto_model.get_input_embeddings()
     with quiet(), own_randomness(), tempfile.TemporaryDirectory() as folder:
+        words.requires_grad_(plan.words)
         trainer = _trainer(encoder, rows, loss, plan, folder)
         steps = trainer.watch(advance, plan.until)
         try:
@@ -75,6 +79,7 @@ def train(
             raise TrainingError(
                 f"Tuning the encoder on {plan.batch_size} rows at once exhausts the memory; lower 'batch_size'."
             ) from error
+    words.requires_grad_(True)
     encoder.model.eval()
     if not math.isfinite(mean) or not np.isfinite(encoder.encode([""])).all():
         raise TrainingError(f"Tuning the encoder diverged at a learning rate of {plan.learning_rate:g}; lower it.")

@@ -24,12 +24,12 @@ from llmtl.classical.grid import best_on_dev
 from llmtl.classical.linear import LinearModel
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.errors import ModelError
-from llmtl.findings import FitFinding, Unit, cut_short
+from llmtl.findings import Cut, FitFinding, Unit, cut_short
 from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, in_time, standardised
 from llmtl.heads.prompt_states import CHUNK, read_all, read_in_time, shuffled_train
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import FitContext, LocalServed, Prediction
-from llmtl.task import Example, Input, references, texts_of
+from llmtl.task import Example, Input, Task, references, texts_of
 
 LOG_SCALES = (-10.0, 5.0)
 """Natural logarithms of the temperatures' inverses between which the best is sought."""
@@ -83,6 +83,51 @@ class HeadChoices:
     strengths: Sequence[float]
     centroid: bool = True
 
+    def tries(self, task: Task) -> bool:
+        """Say whether the nearest centroid is tried."""
+        return self.centroid and task.kind.one_label
+
+    def count(self, task: Task) -> int:
+        """Count the heads."""
+        return len(set(self.strengths)) + self.tries(task)
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What an encoder made of train, or of the part there was time for, and of dev: vectors, (N, width) each."""
+
+    known: Sequence[Example]
+    train: Any
+    dev: Any
+    cut: tuple[Cut, ...]
+
+
+Heads = Sequence[tuple[LinearHead, Sequence[str]]]
+"""Heads with their answers on dev."""
+
+
+def embed(context: FitContext, encoder: SentenceEncoder, *, name: str, until: float | None) -> Embedded:
+    """Embed dev and as much of train as there is time for until a moment of `perf_counter`."""
+
+    def read(texts: Sequence[str]) -> tuple[Any, list[int]]:
+        return _rows(encoder, texts), [0] * len(texts)
+
+    dev = np.concatenate(read_all(read, context.dev, context, name=name, room=0))
+    known, parts, cut = read_in_time(read, shuffled_train(context), context, name=name, room=0, until=until)
+    return Embedded(known, np.concatenate(parts), dev, cut)
+
+
+def heads_of(
+    context: FitContext, found: Embedded, choices: HeadChoices, made: Mapping[str, Any]
+) -> Iterator[tuple[LinearHead, Sequence[str]]]:
+    """Yield the heads on some vectors with their answers on dev; `made` is what is known of the encoder."""
+    choice = {**made, "train_examples": len(found.known)}
+    rows = found.train, found.dev
+    if choices.tries(context.task):
+        yield from _centroids(context, found.known, rows, choice)
+    strengths = sorted(set(choices.strengths))
+    yield from heads_on_dev(context, found.known, rows, strengths, {"head": "logistic regression", **choice})
+
 
 def fit_head(
     context: FitContext,
@@ -93,32 +138,22 @@ def fit_head(
     start: float,
     until: float | None,
     made: Mapping[str, Any] | None = None,
+    rivals: tuple[Embedded, Heads] | None = None,
 ) -> tuple[LinearHead, tuple[FitFinding, ...]]:
     """Embed dev and as much of train as there is time for, fit the heads on train, and keep the best on dev.
 
     `start` is when fitting began, `until` when no more of train is embedded; both by `perf_counter`. `made` is what is
-    known of the encoder, for the trace.
+    known of the encoder, for the trace. `rivals` are heads on the vectors of another encoder; of equals they are kept.
     """
-
-    def read(texts: Sequence[str]) -> tuple[Any, list[int]]:
-        return _rows(encoder, texts), [0] * len(texts)
-
-    dev = np.concatenate(read_all(read, context.dev, context, name=name, room=0))
-    known, parts, cut = read_in_time(read, shuffled_train(context), context, name=name, room=0, until=until)
-    _say_long(context, encoder, known, name=name)
-    strengths = sorted(set(choices.strengths))
-    choice = {**(made or {}), "train_examples": len(known)}
-    centroid = choices.centroid and context.task.kind.one_label
-    rows = (np.concatenate(parts), dev)
-    points = chain(
-        _centroids(context, known, rows, choice) if centroid else (),
-        heads_on_dev(context, known, rows, strengths, {"head": "logistic regression", **choice}),
-    )
-    tried = ((head, head.choice, answers) for head, answers in in_time(points, context, start, name=name))
-    count = len(strengths) + centroid
-    best, trace = best_on_dev(tried, context, name=name, count=count)
-    cut += cut_short(len(trace.points), count, Unit.SETTINGS)
-    head, calibrations = calibrated(best, context, dev)
+    own = embed(context, encoder, name=name, until=until)
+    _say_long(context, encoder, own.known, name=name)
+    before = [] if rivals is None else [((head, rivals[0]), head.choice, answers) for head, answers in rivals[1]]
+    fitted = in_time(heads_of(context, own, choices, made or {}), context, start, name=name)
+    tried = (((head, own), head.choice, answers) for head, answers in fitted)
+    count = len(before) + choices.count(context.task)
+    (best, found), trace = best_on_dev(chain(before, tried), context, name=name, count=count)
+    cut = own.cut + cut_short(len(trace.points), count, Unit.SETTINGS)
+    head, calibrations = calibrated(best, context, found.dev)
     return head, (trace, *calibrations, *cut)
 
 

@@ -1,10 +1,11 @@
 """The `setfit` strategy: tune a sentence encoder on pairs of training texts, then fit a head on its vectors.
 
 After Tunstall et al. (2022), "Efficient Few-Shot Learning Without Prompts" (SetFit, arXiv:2209.11055), in a few lines
-on sentence-transformers: texts of one label are drawn together and others apart, each label as often as any other
-(`llmtl.encoders.contrastive`), and the head is chosen on dev and calibrated as that of `embedding-head`. A label with
-one training text pairs it with itself. Long texts are cut at the encoder's window while tuning, and read whole by the
-head. Not covered: inputs with several labels, of which it is not plain which two are alike; extraction.
+on sentence-transformers, with another loss: texts of one label are drawn together and away from all others of the
+batch, each label as often as any other (`llmtl.encoders.contrastive`). The head is chosen on dev and calibrated as that
+of `embedding-head`, on the tuned vectors or on those of the encoder as it is: tuning may make it worse, and dev knows.
+A label with one training text pairs it with itself. Long texts are cut at the encoder's window while tuning, and read
+whole by the head. Not covered: inputs with several labels, of which it is not plain which two are alike; extraction.
 """
 
 from collections.abc import Sequence
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from llmtl.encoders.trainer import Trained
 
 ENCODER_FOLDER = "encoder"
-TUNING_SHARE, READING_SHARE = 0.6, 0.9
-"""The parts of the time for fitting after which the encoder is tuned no more, and no more examples are embedded."""
+UNTOUCHED = "untouched"
+"""What the choice says of the encoder where tuning brought nothing on dev."""
+BEFORE_SHARE, TUNING_SHARE, READING_SHARE = 0.2, 0.6, 0.9
+"""The parts of the time for fitting after which no more examples are embedded by the encoder as it is, it is tuned no
+more, and no more examples are embedded by the tuned one."""
 NEAR_LABELS = 3
 """Labels that follow one in a batch for hard negatives: those whose mean vectors are the most similar before tuning."""
 
@@ -41,7 +45,12 @@ class SetFitConfig(BaseModel):
         default=2e-5, gt=0, description="Peak learning rate of the encoder, that of SetFit; linear down to 0."
     )
     epochs: int = Field(default=1, ge=1, description="Passes over the pairs (SetFit: 1).")
-    batch_size: int = Field(default=16, ge=1, description="Pairs per step (SetFit: 16).")
+    batch_size: int = Field(
+        default=32, ge=1, description="Pairs per step, of different labels where there are enough of them."
+    )
+    temperature: float = Field(
+        default=0.05, gt=0, description="What cosines are divided by: the smaller, the more the nearest labels count."
+    )
     iterations: int = Field(
         default=5,
         ge=1,
@@ -58,6 +67,9 @@ class SetFitConfig(BaseModel):
         default=0.1, ge=0, lt=1, description="Share of the steps over which the learning rate rises from 0 (SetFit)."
     )
     weight_decay: float = Field(default=0.01, ge=0, description="AdamW weight decay (SetFit).")
+    untouched: bool = Field(
+        default=True, description="Fit heads on the encoder as it is, too, and keep it where no other is better on dev."
+    )
     c: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=(0.01, 0.1, 1.0), min_length=1, description="Inverse strengths of L2 regularisation of the head."
     )
@@ -87,58 +99,79 @@ class SetFit(Strategy[SetFitConfig]):
         require("Tuning an encoder", "sentence_transformers", "datasets")
 
     def fit(self, context: FitContext) -> Fitted:
-        """Tune the encoder, then fit the head; the encoder lies in the context's folder.
+        """Fit heads on the encoder as it is, tune it, fit heads on it again, and keep the best on dev.
 
-        Raises `DataError` without training examples, `CannotFitError` where no label has two different texts, and
-        `TrainingError` where memory or numbers give out.
+        A tuned encoder lies in the context's folder. Raises `DataError` without training examples, `CannotFitError`
+        where no label has two different texts, and `TrainingError` where memory or numbers give out.
         """
         from llmtl.classical.grid import training_examples
-        from llmtl.encoders.contrastive import pair_columns, pair_loss
-        from llmtl.encoders.trainer import TrainingPlan, train
         from llmtl.findings import Unit, cut_short
-        from llmtl.heads.sentence_head import HeadChoices, SentencePredictor, fit_head, load_encoder
+        from llmtl.heads.sentence_head import HeadChoices, SentencePredictor, embed, fit_head, heads_of, load_encoder
 
         start, limit = perf_counter(), context.budget.train_seconds
         texts = [example.text for example in training_examples(context)]
-        encoder = load_encoder(context)
+        encoder, choices = load_encoder(context), HeadChoices(self.config.c)
         pairs = self._pairs(context, encoder, texts)
+        before = None
+        if self.config.untouched:
+            until = None if limit is None else start + BEFORE_SHARE * limit
+            found = embed(context, encoder, name=self.name, until=until)
+            before = found, list(heads_of(context, found, choices, {"encoder": UNTOUCHED}))
+        tuned = self._tuned(context, encoder, pairs, None if limit is None else start + TUNING_SHARE * limit)
+        head, findings = fit_head(
+            context,
+            encoder,
+            choices,
+            name=self.name,
+            start=start,
+            until=None if limit is None else start + READING_SHARE * limit,
+            made={"encoder": "tuned", "pairs": len(pairs), "steps": tuned.steps},
+            rivals=before,
+        )
+        cut = cut_short(tuned.steps, tuned.planned, Unit.STEPS)
+        if head.choice["encoder"] == UNTOUCHED:
+            context.progress.say("setfit: tuning brought nothing on dev; the encoder is kept as it was")
+            return Fitted(SentencePredictor(head, lambda: load_encoder(context)), (*cut, *findings))
+        folder = context.folder / ENCODER_FOLDER
+        encoder.save(folder)
+        return Fitted(SentencePredictor(head, lambda: encoder, tuned=folder), (*cut, *findings))
+
+    def _tuned(
+        self, context: FitContext, encoder: "SentenceEncoder", pairs: "Sequence[Pair]", until: float | None
+    ) -> "Trained":
+        """Tune the encoder in place, as far as there is time."""
+        from llmtl.encoders.contrastive import label_loss, labelled_columns
+        from llmtl.encoders.trainer import TrainingPlan, train
+
         config = self.config
         plan = TrainingPlan(
             learning_rate=config.learning_rate,
             epochs=config.epochs,
-            batch_size=config.batch_size,
+            batch_size=2 * config.batch_size,
             warmup=config.warmup_fraction,
             weight_decay=config.weight_decay,
             seed=context.seed,
-            until=None if limit is None else start + TUNING_SHARE * limit,
+            until=until,
             in_order=True,
+            words=False,
         )
-        rows = pair_columns(texts, references(context.train), pairs)
-        with context.progress.stage("setfit: tuning the encoder", plan.steps(len(pairs))) as advance:
-            tuned = train(encoder, rows, pair_loss, plan, advance=advance)
-        self._say_cut(context, tuned)
-        folder = context.folder / ENCODER_FOLDER
-        encoder.save(folder)
-        head, findings = fit_head(
-            context,
-            encoder,
-            HeadChoices(config.c),
-            name=self.name,
-            start=start,
-            until=None if limit is None else start + READING_SHARE * limit,
-            made={"pairs": len(pairs), "steps": tuned.steps},
-        )
-        cut = cut_short(tuned.steps, tuned.planned, Unit.STEPS)
-        return Fitted(SentencePredictor(head, lambda: encoder, tuned=folder), (*cut, *findings))
+        rows = labelled_columns([example.text for example in context.train], references(context.train), pairs)
+        with context.progress.stage("setfit: tuning the encoder", plan.steps(2 * len(pairs))) as advance:
+            tuned = train(encoder, rows, label_loss(config.temperature), plan, advance=advance)
+        if tuned.steps < tuned.planned:
+            context.progress.say(f"setfit: time for {tuned.steps:,} of {tuned.planned:,} steps")
+        return tuned
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
-        """Load the head; the tuned encoder follows when the first text is to be predicted."""
+        """Load the head; the encoder follows when the first text is to be predicted."""
         from llmtl.encoders.sentence import SentenceEncoder
         from llmtl.heads.linear_head import LinearHead
-        from llmtl.heads.sentence_head import SentencePredictor
+        from llmtl.heads.sentence_head import SentencePredictor, load_encoder
 
         tuned = folder / ENCODER_FOLDER
         head = LinearHead.read(context.task, folder)
+        if head.choice.get("encoder") == UNTOUCHED:
+            return SentencePredictor(head, lambda: load_encoder(context))
         return SentencePredictor(head, lambda: SentenceEncoder.kept(tuned, context.device), tuned=tuned)
 
     def _pairs(self, context: FitContext, encoder: "SentenceEncoder", texts: Sequence[str]) -> "list[Pair]":
@@ -161,10 +194,6 @@ class SetFit(Strategy[SetFitConfig]):
                 "paired with itself, it is told apart from the others, and not brought close to any"
             )
         return pairs
-
-    def _say_cut(self, context: FitContext, tuned: "Trained") -> None:
-        if tuned.steps < tuned.planned:
-            context.progress.say(f"setfit: time for {tuned.steps:,} of {tuned.planned:,} steps")
 
 
 def _near(encoder: "SentenceEncoder", texts: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:

@@ -22,7 +22,7 @@ from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Ro
 from llmtl.task import Draw, references
 
 if TYPE_CHECKING:
-    from llmtl.encoders.ranking_loss import TuningRow
+    from llmtl.encoders.contrastive import TuningRow
     from llmtl.encoders.sentence import SentenceEncoder
     from llmtl.encoders.trainer import TrainingPlan
     from llmtl.heads.vector_search import VectorIndex, VectorSearch
@@ -145,7 +145,7 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         The first round is begun whatever the time.
         """
         from llmtl.classical.grid import dev_answers
-        from llmtl.encoders.ranking_loss import columns, ranking_loss
+        from llmtl.encoders.contrastive import query_columns, ranking_loss
         from llmtl.encoders.trainer import train
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
@@ -154,7 +154,7 @@ class TunedSearch(Strategy[TunedSearchConfig]):
                 return
             plan = self._plan(context.seed + number, until)
             rows = self._mined(encoder, material, context.seed + number)
-            table = columns(rows, material.queries, material.texts, negatives=self.config.negatives)
+            table = query_columns(rows, material.queries, material.texts, negatives=self.config.negatives)
             loss = ranking_loss(rows, material.relevant, material.itself, negatives=self.config.negatives)
             with context.progress.stage(f"{self.name}: round {number}", plan.steps(len(rows))) as advance:
                 trained = train(encoder, table, loss, plan, advance=advance)
@@ -180,7 +180,7 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         )
 
     def _mined(self, encoder: "SentenceEncoder", material: Material, seed: int) -> "list[TuningRow]":
-        from llmtl.encoders.ranking_loss import Mining, mine
+        from llmtl.encoders.contrastive import Mining, mine
         from llmtl.heads.vector_search import unit_vectors
 
         config = self.config

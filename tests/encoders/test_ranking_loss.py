@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from llmtl.encoders.ranking_loss import Mining, TuningRow, columns, mine, ranking_loss
+from llmtl.encoders.contrastive import Mining, TuningRow, mine, query_columns, ranking_loss
 
 
 class Lookup(torch.nn.Module):
@@ -130,7 +130,7 @@ def test_rows_respect_margin_relevance_and_the_query_itself():
         queries, corpus, [frozenset({1}), frozenset({3})], [0, None], Mining(3, 50, 0.3), pairs_per_query=4, seed=1
     )
     assert {row.query: row.negatives for row in tight} == {0: (3,), 1: (2, 1, 0)}  # 0.8 is more than 0.7 * 0.96
-    table = columns([by_query[0]], ["q0", "q1"], ["a", "b", "c", "d"], negatives=3)
+    table = query_columns([by_query[0]], ["q0", "q1"], ["a", "b", "c", "d"], negatives=3)
     assert table == {
         "anchor": ["q0"],
         "positive": ["b"],

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.sentence import SentenceEncoder
@@ -13,7 +14,7 @@ from llmtl.strategies.setfit import SetFit, SetFitConfig
 from llmtl.strategy import Budget, LocalServed
 from tests.strategies.test_embedding_head import Lines
 
-QUICK = SetFitConfig(learning_rate=1e-3, iterations=2)
+QUICK = SetFitConfig(learning_rate=1e-3, iterations=2, batch_size=16, untouched=False)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def closeness(encoder, examples):
 
 def test_tuning_brings_texts_of_one_label_together(context, capfd):
     before = closeness(SentenceEncoder.load(context.encoder), context.train)
-    fitted = SetFit(QUICK.model_copy(update={"iterations": 20, "batch_size": 4})).fit(context)
+    fitted = SetFit(QUICK.model_copy(update={"iterations": 40, "batch_size": 8, "learning_rate": 5e-3})).fit(context)
     assert closeness(fitted.predictor.encoder, context.train) > before + 0.3
     trace = finding(fitted.findings, GridTrace)
     assert trace.choice["steps"] > 0
@@ -53,10 +54,37 @@ def test_what_is_saved_predicts_alike_without_the_encoder_it_began_with(context,
     assert kinds == {".json", ".safetensors"}
 
 
+def test_tuning_that_brings_nothing_on_dev_is_left_out(context, tmp_path):
+    lines = Lines()
+    ruin = QUICK.model_copy(update={"untouched": True, "learning_rate": 0.3})
+    fitted = SetFit(ruin).fit(replace(context, progress=lines))
+    trace = finding(fitted.findings, GridTrace)
+    assert [point.choice["encoder"] for point in trace.points] == ["untouched"] * 4 + ["tuned"] * 4
+    assert trace.choice["encoder"] == "untouched"
+    assert "setfit: tuning brought nothing on dev; the encoder is kept as it was" in lines.said
+    inputs = [each.text for each in context.dev]
+    np.testing.assert_array_equal(
+        fitted.predictor.encoder.encode(inputs), SentenceEncoder.load(context.encoder).encode(inputs)
+    )
+    fitted.predictor.save(tmp_path)
+    loaded = SetFit().load(context, tmp_path)
+    assert loaded.served() == fitted.predictor.served() == LocalServed(needs_encoder=True, one_at_a_time=True)
+    assert [each.answer for each in loaded.predict(inputs)] == [
+        each.answer for each in fitted.predictor.predict(inputs)
+    ]
+
+
+def test_word_vectors_stay_as_they_were(context):
+    def words(encoder):
+        return encoder.model[0].auto_model.get_input_embeddings().weight
+
+    before, after = SentenceEncoder.load(context.encoder), SetFit(QUICK).fit(context).predictor.encoder
+    assert torch.equal(words(before), words(after))
+    assert words(after).requires_grad
+
+
 def test_one_seed_tunes_alike_and_leaves_the_random_state_alone(context):
     import random
-
-    import torch
 
     state, drawn = random.getstate(), torch.random.get_rng_state()
     first, again, other = (
@@ -101,4 +129,4 @@ def test_hard_negatives_come_from_similar_labels(context):
 
 def test_a_rate_that_diverges_is_an_error_with_the_cure(context):
     with pytest.raises(TrainingError, match="lower it"):
-        SetFit(SetFitConfig(learning_rate=1e30, iterations=2)).fit(context)
+        SetFit(SetFitConfig(learning_rate=1e30, iterations=2, batch_size=4)).fit(context)
