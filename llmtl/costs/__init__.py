@@ -21,7 +21,7 @@ from llmtl.costs.ledger import Entry, Ledger, WorkKind
 from llmtl.costs.pricing import MemberUse, Pricing, StatedCost, Usage
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
 from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
-from llmtl.costs.timing import cost_noise, timing_noise
+from llmtl.costs.timing import cost_noise, cost_of_load, noise_between, timing_noise
 from llmtl.costs.token_prices import TokenPrices, token_prices
 from llmtl.costs.usd import (
     NO_TOKENS,
@@ -65,10 +65,12 @@ __all__ = [
     "cheapest_by_error_cost",
     "cheapest_by_volume",
     "cost_noise",
+    "cost_of_load",
     "crossings",
     "error_crossings",
     "gpu_hours",
     "known_total",
+    "noise_between",
     "read_table",
     "timing_noise",
     "token_prices",

@@ -3,11 +3,10 @@
 Not covered: whether a difference between them is real (`choice`, `verdict`).
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llmtl.costs import PriceConfig, Pricing, cost_noise, usd_total
+from llmtl.costs import PriceConfig, Pricing, cost_of_load, noise_between, usd_total
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
@@ -50,6 +49,10 @@ class Ranking:
         """Give the decision metric on dev, of those that left the race the expected one."""
         return self.expected.get(name, self[name].scores[self.metric.value].value)
 
+    def within(self, name: str, best: str, margin: float) -> bool:
+        """Say whether a strategy scored on dev at most the margin below another one."""
+        return self.score(best) - self.score(name) <= margin + 1e-12
+
     def usd_per_1k(self, name: str) -> float | None:
         """Give the USD of 1,000 requests; None where it is not known."""
         return Pricing(self.prices).per_1k(self[name])
@@ -68,22 +71,24 @@ class Ranking:
         return min(level, key=lambda name: LOOKS[self[name].role].simplicity)
 
     def surely_cheaper(self, a: str, b: str) -> bool:
-        """Say whether a costs less than b in all by more than the noise of what their costs rest on."""
-        return self.usd_total(a) * (1 + self._noise(a, b)) < self.usd_total(b)
+        """Say whether a costs less than b in all by more than the noise and the load that their costs rest on."""
+        least = self.usd_total(b) * (1 - cost_of_load(self[b]))
+        return self.usd_total(a) * (1 + max(COST_NOISE, noise_between(self[a], self[b]))) < least
 
     def cheaper(self, a: str, b: str) -> bool:
         """Say whether a is cheaper than b, or as cheap within noise and of a simpler role."""
         simpler = LOOKS[self[a].role].simplicity < LOOKS[self[b].role].simplicity
         return self.surely_cheaper(a, b) or (simpler and not self.surely_cheaper(b, a))
 
-    def _noise(self, a: str, b: str) -> float:
-        """Give the share by which the costs of two strategies must differ to be told apart."""
-        return max(COST_NOISE, math.hypot(*(cost_noise(self[name]) for name in (a, b))))
-
     def may_be_cheaper(self, a: str, b: str) -> bool:
-        """Say whether a is cheaper than b, or the cost of one is not known."""
-        unknown = any(self.usd_per_1k(name) is None for name in (a, b))
-        return a != b and (unknown or self.cheaper(a, b))
+        """Say whether a is cheaper than b, or may be for all that is known of their costs.
+
+        What noise or load leaves open counts for a: that a costs no less was then not shown.
+        """
+        if a == b or any(self.usd_per_1k(name) is None for name in (a, b)):
+            return a != b
+        least = self.usd_total(a) * (1 - cost_of_load(self[a])) / (1 + noise_between(self[a], self[b]))
+        return self.cheaper(a, b) or least * (1 + COST_NOISE) < self.usd_total(b)
 
     def best(self, names: Sequence[str]) -> str | None:
         """Find the strategy with the highest dev score, the cheapest of equal ones; None of no names."""

@@ -30,7 +30,8 @@ class Evaluation:
     which throughput follows; `p50_ms` and `p95_ms` are single-request latencies (one input at a time, warm prefix
     cache). `fitting_tokens` is what a provider was paid for while fitting, `stated` what prediction files say that it
     costs. `timings` are the parts of `seconds` in order, or several passes of which they are the mean: examples and
-    seconds of each, from which follows how exactly those are known. Seconds, latency, training and memory are None
+    seconds of each, from which follows how exactly those are known, and `waited_seconds` those of `seconds` that other
+    programs took; None where that was not measured. Seconds, latency, training and memory are None
     where nobody measured them: in prediction files made elsewhere. `model` names the language model that it ran on; it
     is empty where there is none, or nobody said. `latencies_ms` are the single requests behind the two latencies, empty
     in runs of earlier versions. `cuts` are what the time limit of fitting left undone.
@@ -69,6 +70,7 @@ class Evaluation:
     members: tuple[MemberUse, ...] = ()
     timings: tuple[tuple[int, float], ...] = ()
     cuts: tuple[Cut, ...] = ()
+    waited_seconds: float | None = None
 
     @property
     def n(self) -> int:

@@ -5,7 +5,6 @@ baselines cost next to nothing, and taking turns with a tuned model, which many 
 model, would cost more than it saves. Not covered: the race itself (`llmtl.decision.racing`).
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from llmtl.metrics import Measure
 from llmtl.pipeline.evaluate import Pass, mean_tokens
 from llmtl.pipeline.measure import Bench, RacedPass
 from llmtl.pipeline.searched import with_search
+from llmtl.pipeline.waiting import Stopwatch
 from llmtl.strategy import AnyStrategy, Prediction, Predictor
 from llmtl.task import Example, references
 
@@ -104,11 +104,12 @@ def _evaluated(
             finished.append(rivals[strategy.name])
             continue
         row = kept[strategy.name]
-        made = _PREDICTIONS.validate_python(row["predictions"])
-        seen = sorted(zip(order.tolist(), made, strict=False), key=lambda pair: pair[0])
+        predictions = _PREDICTIONS.validate_python(row["predictions"])
+        seen = sorted(zip(order.tolist(), predictions, strict=False), key=lambda pair: pair[0])
         examples = tuple(bench.split.dev[position] for position, _ in seen)
         timings = tuple((int(n), float(seconds)) for n, seconds in row.get("timings", ()))
-        scored = RacedPass(examples, Pass(tuple(item for _, item in seen), row["seconds"], timings))
+        made = Pass(tuple(item for _, item in seen), row["seconds"], timings, row.get("waited"))
+        scored = RacedPass(examples, made)
         measured = bench.evaluate(strategy, "dev", scored=scored)
         (left if strategy.name in {drop.strategy for drop in dropped} else finished).append(measured)
     return Raced(finished, left, dropped)
@@ -124,6 +125,7 @@ class _RaceScorer:
     predictors: dict[str, Predictor] = field(default_factory=dict)
     made: dict[str, list[Prediction]] = field(default_factory=dict)
     timings: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
 
     def run(self, rivals: dict[str, tuple[Evaluation, Path]]) -> dict[str, Any]:
         """Return the race as JSON values."""
@@ -170,6 +172,7 @@ class _RaceScorer:
                 "predictions": _PREDICTIONS.dump_python(tuple(self.made[name]), mode="json"),
                 "seconds": self._seconds(name),
                 "timings": self.timings[name],
+                "waited": self.waited[name],
             }
             for name in self.predictors
         }
@@ -177,9 +180,10 @@ class _RaceScorer:
     def _score(self, name: str, positions: slice) -> NDArray[np.float64]:
         examples = [self.bench.split.dev[position] for position in self.order[positions]]
         with self.bench.progress.stage(f"{name}: dev, from {positions.start + 1}", len(examples)) as advance:
-            start = time.perf_counter()
+            watch = Stopwatch()
             made = self.predictors[name].predict([example.input for example in examples], advance=advance)
-            self.timings.setdefault(name, []).append((len(examples), time.perf_counter() - start))
+            self.timings.setdefault(name, []).append((len(examples), watch.seconds()))
+            self.waited[name] = self.waited.get(name, 0.0) + watch.waited()
         named = [replace(item, id=example.id) for item, example in zip(made, examples, strict=True)]
         self.made.setdefault(name, []).extend(named)
         return np.asarray(self._measure(examples).each([item.answer for item in made]), dtype=np.float64)

@@ -14,6 +14,7 @@ from llmtl.costs import NO_TOKENS, StatedCost, Tokens
 from llmtl.costs.timing import FEWEST_PARTS
 from llmtl.findings import Cut
 from llmtl.measured.evaluation import Evaluation
+from llmtl.pipeline.waiting import Stopwatch
 from llmtl.progress import Progress, Silent
 from llmtl.strategy import Prediction, Predictor, Role
 from llmtl.task import Draw, Example, Input, Task, references
@@ -24,7 +25,7 @@ LATENCY_REQUESTS = 20
 
 PASSES = 5
 """Passes by which quick ones are timed; the first one, which brings predictions, has more to set up."""
-PASSES_SECONDS = 1.0
+PASSES_SECONDS = 3.0
 """The time after which no further pass begins; a pass that does not fit three times is timed in parts instead."""
 PARTS = 10
 """Parts of a pass that are timed by themselves; fewer where batches are large."""
@@ -32,11 +33,15 @@ PARTS = 10
 
 @dataclass(frozen=True)
 class Pass:
-    """Predictions of inputs in one pass, the seconds that they took, and inputs and seconds of its parts in order."""
+    """Predictions of inputs in one pass, the seconds that they took, and inputs and seconds of its parts in order.
+
+    `waited` are those of the seconds that went to other programs, of several passes their mean; None if unknown.
+    """
 
     predictions: tuple[Prediction, ...]
     seconds: float
     timings: tuple[tuple[int, float], ...] = ()
+    waited: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,7 @@ def evaluate(
     """
     inputs = [example.input for example in examples]
     latencies_ms = measure_latency(subject.predictor, inputs)
-    first = scored or _predicted(subject, inputs, split=split, progress=progress or Silent())
-    made = _timed_again(subject, inputs, first) if split == "dev" else first  # costs and throughput are those of dev
+    made = _made(subject, inputs, split=split, progress=progress or Silent(), scored=scored)
     predictions = tuple(replace(item, id=example.id) for item, example in zip(made.predictions, examples, strict=True))
     answers, tokens = [item.answer for item in predictions], mean_tokens(predictions)
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
@@ -110,22 +114,29 @@ def evaluate(
         draw=subject.draw,
         latencies_ms=tuple(latencies_ms),
         timings=made.timings,
+        waited_seconds=made.waited,
         cuts=subject.cuts,
     )
+
+
+def _made(subject: Subject, inputs: Sequence[Input], *, split: str, progress: Progress, scored: Pass | None) -> Pass:
+    """Predict unless that was done before; costs and throughput are those of dev, which is timed with more care."""
+    first = scored or _predicted(subject, inputs, split=split, progress=progress)
+    return _timed_again(subject, inputs, first) if split == "dev" else first
 
 
 def _predicted(subject: Subject, inputs: Sequence[Input], *, split: str, progress: Progress) -> Pass:
     """Predict, with a timing whenever the predictor tells of progress."""
     with progress.stage(f"{subject.strategy}: {split}", len(inputs)) as advance:
-        start = time.perf_counter()
+        watch = Stopwatch()
         ticks: list[tuple[int, float]] = []
 
         def tick(units: int) -> None:
-            ticks.append((units, time.perf_counter() - start))
+            ticks.append((units, watch.seconds()))
             advance(units)
 
         raw = subject.predictor.predict(inputs, advance=tick)
-        return Pass(tuple(raw), time.perf_counter() - start, _parts(ticks, len(inputs)))
+        return Pass(tuple(raw), watch.seconds(), _parts(ticks, len(inputs)), watch.waited())
 
 
 def _timed_again(subject: Subject, inputs: Sequence[Input], made: Pass) -> Pass:
@@ -133,12 +144,13 @@ def _timed_again(subject: Subject, inputs: Sequence[Input], made: Pass) -> Pass:
     if subject.remembers or FEWEST_PARTS * made.seconds > PASSES_SECONDS:
         return made
     passes: list[tuple[int, float]] = []
-    begun = time.perf_counter()
-    while len(passes) < PASSES and (len(passes) < FEWEST_PARTS or time.perf_counter() - begun < PASSES_SECONDS):
+    watch = Stopwatch()
+    while len(passes) < PASSES and (len(passes) < FEWEST_PARTS or watch.seconds() < PASSES_SECONDS):
         start = time.perf_counter()
         subject.predictor.predict(inputs)
         passes.append((len(inputs), time.perf_counter() - start))
-    return replace(made, seconds=sum(seconds for _, seconds in passes) / len(passes), timings=tuple(passes))
+    seconds = sum(seconds for _, seconds in passes) / len(passes)
+    return replace(made, seconds=seconds, timings=tuple(passes), waited=watch.waited() / len(passes))
 
 
 def _parts(ticks: Sequence[tuple[int, float]], n: int) -> tuple[tuple[int, float], ...]:

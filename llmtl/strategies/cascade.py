@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from llmtl.costs import MemberUse, PriceConfig, Pricing, StatedCost
+from llmtl.costs import MemberUse, PriceConfig, Pricing, StatedCost, cost_of_load
 from llmtl.findings import CascadeTrace, TriedThreshold, cascade_name
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
@@ -228,6 +228,7 @@ def joined(cascade: Cascade, first: Evaluation, then: Evaluation, at: Sequence[f
     made = [tuple(map(_either, *run, at)) for run in runs]
     passed_on = np.array([confidence(item) < cascade.threshold for item in first.predictions])
     used = _use(first, np.ones(first.n, dtype=bool)), _use(then, passed_on)
+    seconds = _sum(used[0].seconds, used[1].seconds)
     return replace(
         then,
         strategy=cascade.name,
@@ -241,7 +242,8 @@ def joined(cascade: Cascade, first: Evaluation, then: Evaluation, at: Sequence[f
             alternatives=then.alternatives,
             groups=then.groups,
         ),
-        seconds=_sum(used[0].seconds, used[1].seconds),
+        seconds=seconds,
+        waited_seconds=None if seconds is None else seconds * max(map(cost_of_load, (first, then))),
         train_seconds=_sum(first.train_seconds, then.train_seconds),
         p50_ms=_latency(first, then, passed_on, level=0.5),
         p95_ms=_latency(first, then, passed_on, level=0.95),

@@ -25,17 +25,23 @@ CONFIG = DecisionConfig(resamples=1000)
 ROLES = {
     "majority": Role.BASELINE,
     "tfidf": Role.BASELINE,
+    "embedding-head": Role.FEATURES,
     "zero-shot": Role.PROMPTING,
     "few-shot": Role.PROMPTING,
     "knn-few-shot": Role.PROMPTING,
+    "setfit": Role.TUNING,
+    "encoder": Role.TUNING,
     "qlora": Role.TUNING,
 }
 USD_PER_1K = {
     "majority": 0.0001,
     "tfidf": 0.001,
+    "embedding-head": 0.005,
     "zero-shot": 0.01,
     "few-shot": 0.04,
     "knn-few-shot": 0.08,
+    "setfit": 0.005,
+    "encoder": 0.006,
     "qlora": 0.0101,
 }
 TRAIN_USD = {"qlora": 5.0}

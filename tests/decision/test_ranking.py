@@ -1,0 +1,64 @@
+"""Which strategy is cheaper where costs rest on seconds: noise, load, and parts that two of them share."""
+
+from dataclasses import replace
+
+import pytest
+
+from llmtl.decision.ranking import Ranking
+from llmtl.task import Metric
+from tests.support.decision_worlds import PRICES, evaluation, exactly
+
+
+def ranking(*, head=1.0, tuned=1.0, parts=5, waited=(0.0, 0.0)):
+    """Return a head and a tuned model whose seconds were measured in passes that took alike."""
+    found = []
+    for name, seconds, lost in (("embedding-head", head, waited[0]), ("qlora", tuned, waited[1])):
+        made = evaluation(name, exactly(0.9, 50), split="dev")
+        timings = ((50, seconds),) * parts
+        found.append(
+            replace(made, stated=None, seconds=seconds, train_seconds=0.0, timings=timings, waited_seconds=lost)
+        )
+    return Ranking(tuple(found), Metric.ACCURACY, PRICES)
+
+
+def test_on_an_idle_machine_a_dearer_model_is_not_cheaper_and_a_cheaper_one_is():
+    assert ranking(tuned=0.8).surely_cheaper("qlora", "embedding-head")
+    for dearer in (1.0, 1.2):
+        assert not ranking(tuned=dearer).may_be_cheaper("qlora", "embedding-head")
+        assert ranking(tuned=dearer).may_be_cheaper("embedding-head", "qlora")
+
+
+def test_as_cheap_within_noise_the_simpler_one_counts_as_cheaper():
+    assert ranking(head=1.05).may_be_cheaper("embedding-head", "qlora")
+    assert not ranking(head=1.05).may_be_cheaper("qlora", "embedding-head")
+    assert not ranking(head=1.2).may_be_cheaper("embedding-head", "qlora")
+
+
+def test_seconds_that_were_waited_for_a_processor_may_be_owed_to_the_load():
+    # measured 1.5 times as dear, but half of that was waiting
+    busy = ranking(tuned=1.5, waited=(0.0, 0.75))
+    assert not busy.surely_cheaper("embedding-head", "qlora")
+    assert busy.may_be_cheaper("qlora", "embedding-head")
+    # cheaper by the clock, where the other one was slowed down: still nothing is sure
+    slowed = ranking(tuned=0.6, waited=(0.5, 0.0))
+    assert not slowed.surely_cheaper("qlora", "embedding-head")
+    assert slowed.may_be_cheaper("qlora", "embedding-head")
+
+
+def test_a_load_that_cannot_explain_a_difference_leaves_it_sure():
+    assert ranking(tuned=10.0, waited=(0.2, 2.0)).surely_cheaper("embedding-head", "qlora")
+    assert not ranking(tuned=10.0, waited=(0.2, 2.0)).may_be_cheaper("qlora", "embedding-head")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_more_load_never_makes_a_difference_surer(share):
+    for tuned in (0.2, 0.6, 0.9, 1.0, 1.1, 1.5, 4.0):
+        idle, busy = ranking(tuned=tuned), ranking(tuned=tuned, waited=(share, share * tuned))
+        for a, b in (("qlora", "embedding-head"), ("embedding-head", "qlora")):
+            assert idle.surely_cheaper(a, b) or not busy.surely_cheaper(a, b)
+            assert busy.may_be_cheaper(a, b) or not idle.may_be_cheaper(a, b)
+
+
+def test_one_timing_alone_leaves_a_quarter_more_open():
+    assert not ranking(tuned=1.2, parts=3).may_be_cheaper("qlora", "embedding-head")
+    assert ranking(tuned=1.2, parts=1).may_be_cheaper("qlora", "embedding-head")
