@@ -9,7 +9,9 @@ lies within the margin gives accuracy away where longer prompts cost more and sc
 Where it is known what an error costs, the choice is the lowest expected total cost instead (`expected_cost`).
 
 The comparisons on test depend on the choice and on dev scores only, never on what was cheaper by the clock, so that two
-runs that score alike correct for the same number of comparisons.
+runs that score alike correct for the same number of comparisons. One of them is with the best of those that adapt a
+model less, where dev leaves it open which of the two is better (`adaptation`): the runner-up may be another large
+adaptation, and a small one as good as both.
 
 How much being chosen flatters the dev score is estimated by repeating the rule on resamples of dev
 (`llmtl.metrics.optimism`) and written down with the choice.
@@ -23,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.costs import PriceConfig
+from llmtl.decision.adaptation import simpler_rival
 from llmtl.decision.beliefs import believe, least, regrets
 from llmtl.decision.comparing import compare_evaluations
 from llmtl.decision.config import DecisionConfig
@@ -63,7 +66,6 @@ def choose(
     compared = [name for name in field.names() if name not in broken]
     best = ranking.best(eligible) or eligible[0]
     plausible = [name for name in eligible if not _shown_worse(ranking, name, best, config)]
-    within = [name for name in plausible if ranking.score(best) - ranking.score(name) <= config.margin + 1e-12]
     chosen, regret, totals = _pick(ranking, eligible, left=left, config=config, labels_used=labels_used or {})
     baseline = field.best(field.names(baseline=True, among=compared))
     llm = field.best(field.names(baseline=False, among=compared))
@@ -75,8 +77,10 @@ def choose(
         best_llm=llm,
         runner_up=runner_up,
         not_shown_worse=tuple(plausible),
-        within_margin=tuple(within),
-        comparisons=plan(field, compared, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up),
+        within_margin=tuple(name for name in plausible if ranking.within(name, best, config.margin)),
+        comparisons=plan(
+            field, compared, chosen=chosen, baseline=baseline, llm=llm, runner_up=runner_up, plausible=plausible
+        ),
         margin=config.margin,
         written_at=written_at,
         dropped=tuple(dropped),
@@ -140,17 +144,19 @@ def plan(
     baseline: str | None,
     llm: str | None,
     runner_up: str | None,
+    plausible: Sequence[str],
 ) -> tuple[Planned, ...]:
     """Return the comparisons to make on test, a strategy that is not a baseline first where only one of the two is.
 
-    The chosen strategy meets the best baseline, zero-shot and the runner-up. For the verdict `baseline` the best
-    language-model strategy meets a baseline too.
+    The chosen strategy meets the best baseline, zero-shot, the runner-up and, of the `plausible`, its simpler rival.
+    For the verdict `baseline` the best language-model strategy meets a baseline too.
     """
     zero_shot = next((name for name in compared if (facts := facts_of(name)) and facts.plain_prompt), None)
     wanted = [
         (chosen, baseline, Purpose.BEST_BASELINE),
         (chosen, zero_shot, Purpose.ZERO_SHOT),
         (chosen, runner_up, Purpose.RUNNER_UP),
+        (chosen, simpler_rival(ranking, chosen, plausible), Purpose.SIMPLER_RIVAL),
     ]
     if ranking.is_baseline(chosen):
         return _distinct(ranking, [(chosen, llm, Purpose.LLM_AGAINST_CHOICE), *wanted])

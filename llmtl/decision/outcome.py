@@ -64,6 +64,7 @@ class Purpose(StrEnum):
     BEST_BASELINE = "best_baseline"  # the choice against the best baseline
     ZERO_SHOT = "zero_shot"  # the choice against zero-shot
     RUNNER_UP = "runner_up"  # the choice against the runner-up on dev
+    SIMPLER_RIVAL = "simpler_rival"  # the choice against the best on dev of those that adapt a model less
     LLM_AGAINST_CHOICE = "llm_against_choice"  # dev chose a baseline: is the best language model better?
     CHEAPER_RIVAL = "cheaper_rival"  # a cheaper rival of the choice against the best baseline; no longer planned
     LLM_AGAINST_BASELINE = "llm_against_baseline"  # the best language model on dev against the best baseline

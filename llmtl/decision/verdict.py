@@ -9,8 +9,8 @@ meaning a Holm-corrected p-value of at most alpha:
     adopt         W is a model strategy, better than B, and better than every cheaper rival it was compared
                   with, by what may be more than the margin. Without a baseline: better than a rival, or the cheapest
                   and no rival is better by more than the margin; never with nothing shown
-    tie           W is better than B, but a cheaper rival is not shown worse; a rival counts as cheaper, too, where a
-                  cost is not known
+    tie           W is better than B, but a cheaper rival is not shown worse; a rival counts as cheaper, too, where it
+                  costs as much and adapts less, and where a cost is not known well enough to tell
     inconclusive  everything else
 
 What to use after `tie` and `inconclusive` is not what test shows, since it shows nothing there, but the better bet:

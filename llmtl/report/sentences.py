@@ -125,6 +125,7 @@ def purpose(code: Purpose, chosen: str) -> str:
         Purpose.BEST_BASELINE: "the choice against the best baseline",
         Purpose.ZERO_SHOT: "the choice against zero-shot",
         Purpose.RUNNER_UP: "the choice against the runner-up on dev",
+        Purpose.SIMPLER_RIVAL: "the choice against the best on dev of those that tune less, or nothing",
         Purpose.LLM_AGAINST_CHOICE: "the best strategy with a pre-trained model against the choice",
         Purpose.CHEAPER_RIVAL: f"a cheaper rival of {chosen} against the best baseline",
         Purpose.LLM_AGAINST_BASELINE: "the best strategy with a pre-trained model on dev against the best baseline",

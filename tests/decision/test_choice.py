@@ -8,7 +8,7 @@ import pytest
 from llmtl.costs import PriceConfig, StatedCost
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
-from llmtl.decision.outcome import Broken, Constraint, Dropped, Verdict
+from llmtl.decision.outcome import Broken, Constraint, Dropped, Purpose, Verdict
 from llmtl.errors import RecipeError, RunError
 from llmtl.metrics.paired import compare_counts
 from llmtl.task import Metric
@@ -130,6 +130,34 @@ def test_what_is_compared_does_not_depend_on_the_clock():
         dev[1] = replace(dev[1], stated=StatedCost(usd / 1000, 0.0))
         planned.add(choice_of(dev).comparisons)
     assert len(planned) == 1
+
+
+def simpler_rivals_of(**shares):
+    outcomes = {name.replace("_", "-"): exactly(share, 100) for name, share in shares.items()}
+    planned = choice_of(outcomes).comparisons
+    return [(item.a, item.b) for item in planned if item.purpose is Purpose.SIMPLER_RIVAL]
+
+
+def test_what_tunes_meets_the_best_on_dev_of_those_that_tune_less():
+    rivals = {"tfidf": 0.3, "few_shot": 0.91, "embedding_head": 0.92}
+    assert simpler_rivals_of(**rivals, setfit=0.95, encoder=0.94) == [("setfit", "embedding-head")]
+    # a tuned encoder is less than a tuned language model
+    assert simpler_rivals_of(**rivals, qlora=0.96, setfit=0.93) == []  # the runner-up: compared already
+
+
+def test_what_tunes_nothing_meets_the_best_other_that_tunes_nothing():
+    shares = {"tfidf": 0.3, "embedding_head": 0.91, "qlora": 0.92}
+    assert simpler_rivals_of(**shares, few_shot=0.95) == [("few-shot", "embedding-head")]
+    shares = {"tfidf": 0.3, "few_shot": 0.91, "qlora": 0.92}
+    assert simpler_rivals_of(**shares, embedding_head=0.95) == [("embedding-head", "few-shot")]
+
+
+def test_a_simpler_rival_that_dev_shows_to_be_worse_needs_no_test():
+    assert simpler_rivals_of(tfidf=0.3, embedding_head=0.5, setfit=0.95, encoder=0.94) == []
+
+
+def test_a_baseline_has_no_simpler_rival():
+    assert simpler_rivals_of(tfidf=0.9, embedding_head=0.89, few_shot=0.88, qlora=0.87) == []
 
 
 def dropped_from(dev, **expected):

@@ -336,3 +336,19 @@ def test_a_tie_shown_to_be_within_the_margin_asks_for_no_more_examples():
     assert (decision.verdict, decision.winner) == (Verdict.TIE, "zero-shot")
     assert decision.more_test_examples is None
     assert evidence_of(decision).not_worth_more("qlora", "zero-shot")
+
+
+def test_a_tuned_model_is_not_adopted_over_a_head_that_was_no_runner_up_and_is_as_good():
+    """The runner-up on dev is tuned as well; the head costs the same, and test does not show which is better."""
+    dev = {name: exactly(share, 48, offset=7 * i) for i, (name, share) in enumerate(SUPPORT["dev"].items())}
+    test = {name: exactly(share, 60, offset=7 * i) for i, (name, share) in enumerate(SUPPORT["test"].items())}
+    decision = run(dev, test)
+    assert (decision.choice.strategy, decision.choice.runner_up) == ("setfit", "encoder")
+    assert (decision.verdict, decision.hangs_on) == (Verdict.TIE, (("setfit", "embedding-head"),))
+
+
+SUPPORT = {
+    "dev": {"tfidf": 0.458, "embedding-head": 0.708, "setfit": 0.792, "encoder": 0.771},
+    "test": {"tfidf": 0.333, "embedding-head": 0.767, "setfit": 0.758, "encoder": 0.683},
+}
+"""About what recipes/support measured."""
