@@ -25,7 +25,7 @@ def _predict(options: argparse.Namespace) -> int:
 
     finished = load_run(options.run)
     texts = options.text or read_inputs(options.file, options.column or finished.recipe.data.text)
-    for text, prediction in zip(texts, finished.predict(texts, strategy=options.strategy), strict=True):
+    for text, prediction in zip(texts, finished.predictor(options.strategy).predict(texts), strict=True):
         print(json.dumps(_row(text, prediction), ensure_ascii=False))
     return 0
 

@@ -22,6 +22,7 @@ from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.totals import ExpectedTotals, ValueOfAccuracy
 from llmtl.decision.transfer import Transfer
 from llmtl.findings import CascadeTrace, Cut
+from llmtl.notebook_card import Carded
 from llmtl.strategy import Role
 from llmtl.task import Draw
 
@@ -327,8 +328,8 @@ Caution = Annotated[
 """What a reader must know before trusting the verdict."""
 
 
-@dataclass(frozen=True)
-class Decision:
+@dataclass(frozen=True, repr=False)
+class Decision(Carded):
     """The verdict with everything it rests on.
 
     `winner` is what to use: the chosen strategy after `adopt`, a baseline after `baseline`; after `tie`, of the tied,
@@ -382,6 +383,11 @@ class Decision:
     expected_totals: ExpectedTotals | None = None
     share_comparisons: tuple[Comparison, ...] = ()
     transfer: tuple[Transfer, ...] = ()
+
+    def __repr__(self) -> str:
+        test = self.result(self.winner).test
+        score = "" if test is None else f", {self.metric} {test.value:.3f} ({test.ci95[0]:.2f}–{test.ci95[1]:.2f})"
+        return f"<decision on {self.task}: {self.verdict.value}, {self.winner}{score}>"
 
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""

@@ -13,12 +13,13 @@ from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
 from llmtl.metrics import Measure
 from llmtl.metrics.intervals import Interval
+from llmtl.notebook_card import Carded
 from llmtl.strategy import Prediction, Role
 from llmtl.task import Draw, Metric
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Carded):
     """One strategy measured on one split.
 
     `scores` maps the name of every metric of the task's kind to its value and 95% interval; failures count as errors.
@@ -71,6 +72,10 @@ class Evaluation:
     timings: tuple[tuple[int, float], ...] = ()
     cuts: tuple[Cut, ...] = ()
     waited_seconds: float | None = None
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {each.value:.3f} ({each.low:.2f}–{each.high:.2f})" for name, each in self.scores.items())
+        return f"<evaluation of {self.strategy} on {self.split}: {scores}, n={self.n}>"
 
     @property
     def n(self) -> int:

@@ -3,16 +3,17 @@
 Not covered: making a run (`llmtl.pipeline.stages`), its files (`llmtl.pipeline.run_format`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llmtl.decision.outcome import Decision
 from llmtl.errors import RunError
 from llmtl.findings import CascadeTrace, finding
-from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
+from llmtl.measured.labelled import Answer, labelled, probabilities
+from llmtl.measured.tables import Answered, Evaluations
 from llmtl.pipeline.fits import load_fit, read_fit
 from llmtl.pipeline.models import EngineCache, encoder_source_of, source_of
 from llmtl.pipeline.run_format import (
@@ -29,15 +30,19 @@ from llmtl.pipeline.run_format import (
     read_summary,
 )
 from llmtl.pipeline.run_result import RunResult
+from llmtl.report.cards import decision_card
 from llmtl.report.sentences import Summary, summarize
 from llmtl.settings import Recipe, load_recipe
 from llmtl.strategies.cascade import Cascade, CascadePredictor
 from llmtl.strategies.table import make
-from llmtl.strategy import AnyStrategy, FitContext, Prediction, Predictor
-from llmtl.task import Input, Task
+from llmtl.strategy import AnyStrategy, FitContext, Predictor
+from llmtl.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A run folder with its recipe, evaluations, and the decision with what was found out beside it.
 
@@ -48,7 +53,7 @@ class Run:
     recipe: Recipe
     task: Task
     result: RunResult
-    evaluations: tuple[Evaluation, ...]
+    evaluations: Evaluations
     index: RunIndex = field(repr=False)
     _predictors: dict[str, Predictor] = field(default_factory=dict, repr=False, compare=False)
 
@@ -65,26 +70,71 @@ class Run:
         return summarize(self.decision, noise=self.result.noise, judging=self.result.judging)
 
     @cached_property
-    def left(self) -> tuple[Evaluation, ...]:
+    def left(self) -> Evaluations:
         """Give the evaluations, on the part of dev that they saw, of the strategies that left the race."""
-        return read_evaluations(self.folder, self.index.dropped)
+        return Evaluations(read_evaluations(self.folder, self.index.dropped))
 
     @property
     def report(self) -> Path:
         """Name the file of the HTML report."""
         return self.folder / "report.html"
 
-    def predict(self, inputs: Sequence[Input], *, strategy: str | None = None) -> list[Prediction]:
-        """Predict with the winner, or the named strategy, one prediction per input.
+    def __repr__(self) -> str:
+        return f"<run in '{self.folder}': {self.decision.verdict.value}, {self.decision.winner}>"
 
-        Raises `RunError` for a strategy that the run did not measure.
+    def _repr_html_(self) -> str:
+        return decision_card(self.decision, self.summary, self.report)
+
+    @overload
+    def predict(self, inputs: str, *, strategy: str | None = None, proba: Literal[False] = False) -> Answer: ...
+    @overload
+    def predict(
+        self, inputs: list[str] | tuple[str, ...], *, strategy: str | None = None, proba: Literal[False] = False
+    ) -> list[Answer]: ...
+    @overload
+    def predict(self, inputs: Any, *, strategy: str | None = None, proba: Literal[True]) -> "pd.DataFrame": ...
+    @overload
+    def predict(self, inputs: Any, *, strategy: str | None = None, proba: Literal[False] = False) -> Any: ...
+
+    def predict(self, inputs: Any, *, strategy: str | None = None, proba: bool = False) -> Any:
+        """Answer one text, a list or a Series of them by the winner, or by the named strategy.
+
+        One text gives an answer, a list a list, a Series a Series with its index. An answer is a label or a text, or a
+        list of labels, spans (as dicts) or ids, by the kind of task; None for a missing text and where the prediction
+        failed. With `proba` the result is a DataFrame with the index of the inputs and a column per label, whose rows
+        sum to 1. `predictor(strategy).predict` gives tokens, seconds and confidence, too.
+
+        Raises `RunError` for a strategy that the run did not measure, `InputError` for other inputs than texts, and for
+        `proba` where predictions have no probabilities.
         """
-        if isinstance(inputs, str):
-            raise RunError("Run.predict takes a list of inputs; write predict([text]).")
-        return self.predictor(strategy or self.decision.winner).predict(inputs)
+        predictor = self.predictor(strategy)
+        if proba:
+            return probabilities(inputs, predictor.predict, self.task.labels)
+        return labelled(inputs, predictor.predict, self.task.kind)
 
-    def predictor(self, name: str) -> Predictor:
-        """Load the fitted strategy of that name; raises `RunError` for one that the run did not measure."""
+    def predictions(self, strategy: str | None = None, *, split: str = "test") -> Answered:
+        """Look up what a strategy, by default the winner, answered on test or on dev; `to_pandas()` makes it a frame.
+
+        Raises `RunError` where the strategy was not measured on that split.
+        """
+        name = strategy or self.decision.winner
+        measured = (*self.evaluations, *self.left)
+        found = next((each for each in measured if (each.strategy, each.split) == (name, split)), None)
+        if found is None:
+            there = ", ".join(f"{each.strategy} on {each.split}" for each in measured)
+            raise RunError(f"The run has no predictions of '{name}' on '{split}'; it has {there}.")
+        return Answered(found, self.task.metric, {example.id: example for example in read_examples(self.folder, split)})
+
+    def errors(self, strategy: str | None = None, *, split: str = "test") -> "pd.DataFrame":
+        """Give the wrong answers of the winner, or of a strategy, with their texts: the worst and the surest first."""
+        return self.predictions(strategy, split=split).errors()
+
+    def predictor(self, name: str | None = None) -> Predictor:
+        """Load the fitted strategy of that name, by default the winner.
+
+        Raises `RunError` for one that the run did not measure.
+        """
+        name = name or self.decision.winner
         if name not in self.index.fits:
             measured = ", ".join(self.index.fits)
             raise RunError(f"The run has no strategy '{name}'; it measured {measured}.")
@@ -141,6 +191,6 @@ def load_run(folder: Path | str) -> Run:
         result=RunResult(
             read_decision(folder), read_noise(folder), read_judging(folder), read_curves(folder), read_spending(folder)
         ),
-        evaluations=read_evaluations(folder, index.evaluations),
+        evaluations=Evaluations(read_evaluations(folder, index.evaluations)),
         index=index,
     )

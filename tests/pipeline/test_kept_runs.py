@@ -39,7 +39,7 @@ def test_every_strategy_predicts_as_recorded(kept: llmtl.Run):
     recorded = {item.strategy: item.answers for item in kept.evaluations if item.split == "test"}
     assert set(recorded) == set(kept.index.fits) >= {"majority", "zero-shot", "qlora"}
     for name, answers in recorded.items():
-        assert [item.answer for item in kept.predict(texts, strategy=name)] == answers, name
+        assert [item.answer for item in kept.predictor(name).predict(texts)] == answers, name
 
 
 @pytest.mark.parametrize("strategy", ["winner", "few-shot", "qlora"])

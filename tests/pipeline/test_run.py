@@ -80,7 +80,7 @@ def test_a_reopened_run_predicts_what_was_recorded(run: llmtl.Run, strategy: str
     examples = read_json_lines(run.folder / "data" / "test.jsonl")
     recorded = read_json_lines(run.folder / "predictions" / f"{strategy}.test.jsonl")
     assert [row["id"] for row in recorded] == [row["id"] for row in examples]
-    again = llmtl.load_run(run.folder).predict([row["text"] for row in examples], strategy=strategy)
+    again = llmtl.load_run(run.folder).predictor(strategy).predict([row["text"] for row in examples])
     assert [item.answer for item in again] == [row["prediction"] for row in recorded]
     for item, row in zip(again, recorded, strict=True):
         assert dict(item.probabilities) == pytest.approx(row["probabilities"], abs=1e-5)
@@ -107,8 +107,6 @@ def test_the_command_line_labels_text_and_files(run: llmtl.Run, tmp_path: Path, 
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == spoken
 
 
-def test_an_unmeasured_strategy_and_a_single_text_are_refused(run: llmtl.Run):
+def test_an_unmeasured_strategy_is_refused(run: llmtl.Run):
     with pytest.raises(RunError, match=r"no strategy 'best'; it measured majority, tfidf"):
         run.predict(["x"], strategy="best")
-    with pytest.raises(RunError, match="list of inputs"):
-        run.predict("x")

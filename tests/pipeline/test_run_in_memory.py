@@ -1,7 +1,9 @@
 """`llmtl.run` on data in memory: the run of its file, kept with its data so that it can be resumed and repeated."""
 
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
@@ -95,3 +97,81 @@ def test_wrong_types_and_values_are_told_in_one_line_and_nothing_is_written(tmp_
 def test_a_recipe_as_an_object_takes_options_too(run, tmp_path):
     with pytest.raises(RecipeError, match=r"'task\.target'"):
         llmtl.run(run.recipe, target=2, out=tmp_path / "run")
+
+
+TEXTS = ["my card is lost", None, "when do you open", " "]
+
+
+def test_one_text_a_list_and_a_series_are_answered_in_their_own_form(run):
+    by_hand = [made.answer for made in run.predictor("tfidf").predict([TEXTS[0], TEXTS[2]])]
+    wanted = [by_hand[0], None, by_hand[1], None]
+    assert run.predict(TEXTS[0], strategy="tfidf") == wanted[0]
+    assert run.predict(TEXTS, strategy="tfidf") == wanted
+    assert run.predict(np.array(TEXTS[:1]), strategy="tfidf") == wanted[:1]
+    assert run.predict(pl.Series("body", TEXTS), strategy="tfidf").to_list() == wanted
+    series = run.predict(pd.Series(TEXTS, index=[7, 3, 4, 9], name="body"), strategy="tfidf")
+    assert (series.to_list(), series.index.to_list(), series.name) == (wanted, [7, 3, 4, 9], "body")
+    assert run.predict([]) == []
+
+
+def test_probabilities_are_a_frame_with_the_index_of_the_inputs(run):
+    series = pd.Series(TEXTS, index=[7, 3, 4, 9])
+    frame = run.predict(series, strategy="tfidf", proba=True)
+    assert frame.index.to_list() == [7, 3, 4, 9]
+    assert tuple(frame.columns) == run.task.labels
+    assert frame.loc[[3, 9]].isna().all(axis=None)
+    assert frame.loc[[7, 4]].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert frame.loc[[7, 4]].idxmax(axis=1).to_list() == run.predict(series[[7, 4]].to_list(), strategy="tfidf")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        (3, "These inputs are a int; give a text, a list of texts or a Series"),
+        ([3], "Input 1 is 3, which is not a text"),
+        (pd.DataFrame({"text": ["a"]}), "These inputs are a DataFrame"),
+        (np.array([["a"]]), "These inputs are a ndarray"),
+    ],
+)
+def test_inputs_that_are_not_texts_are_refused_in_one_line(run, inputs, said):
+    with pytest.raises(InputError, match=said):
+        run.predict(inputs)
+    with pytest.raises(InputError, match=said):
+        run.predict(inputs, proba=True)
+
+
+def test_evaluations_are_a_frame(run):
+    frame = run.evaluations.to_pandas().set_index(["strategy", "split"])
+    result = run.decision.result("tfidf")
+    row = frame.loc[("tfidf", "test")]
+    assert (row["accuracy"], row["n"]) == (result.test.value, result.test.n)
+    assert (row["accuracy_low"], row["accuracy_high"]) == result.test.ci95
+    assert len(frame) == 4
+
+
+def test_predictions_and_errors_are_frames_with_texts(run):
+    frame = run.predictions("tfidf").to_pandas()
+    kept = read_json_lines(run.folder / "data" / "test.jsonl")
+    assert frame.index.to_list() == [row["id"] for row in kept]
+    assert frame["text"].to_list() == [row["text"] for row in kept]
+    assert frame["score"].mean() == pytest.approx(run.decision.result("tfidf").test.value)
+    wrong = run.errors()
+    assert set(wrong.index) == set(frame.index[frame["reference"] != frame["prediction"]])
+    assert (wrong["confidence"].diff().dropna() <= 0).all()  # the surest of them first
+    with pytest.raises(InputError, match="no predictions of 'qlora' on 'test'; it has majority on dev"):
+        run.predictions("qlora")
+
+
+def test_values_are_short_in_print_and_cards_in_notebooks(run):
+    values = (run, run.decision, *run.evaluations, run.evaluations, run.predictions())
+    for value in values:
+        assert len(repr(value)) < 200
+        assert "<table" in value._repr_html_()
+    assert repr(run.decision).startswith("<decision on desk: baseline, tfidf, accuracy 0.")
+    assert "Use the baseline" in run._repr_html_()
+    assert "Use the baseline" in run.decision._repr_html_()
+
+
+def test_what_a_card_shows_is_escaped(run):
+    bad = replace(run.decision, winner="<b>x", strategies=(replace(run.decision.strategies[0], name="<b>x"),), rule=None)
+    assert "<b>x" not in bad._repr_html_()

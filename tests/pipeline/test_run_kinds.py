@@ -134,7 +134,7 @@ def test_a_finished_run_predicts_as_it_was_measured(measured):
     texts = [row["text"] for row in read_json_lines(run.folder / "data" / "test.jsonl")]
     for name in (*BASELINES[kind], "few-shot", "qlora"):
         [evaluation] = [item for item in run.evaluations if (item.strategy, item.split) == (name, "test")]
-        again = llmtl.load_run(run.folder).predict(texts, strategy=name)
+        again = llmtl.load_run(run.folder).predictor(name).predict(texts)
         assert [each.answer for each in again] == [each.answer for each in evaluation.predictions]
 
 

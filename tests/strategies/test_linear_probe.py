@@ -210,7 +210,7 @@ def test_a_run_with_it_is_exported_and_served_in_our_own_server(tmp_path, tiny_l
     )
     run = llmtl.run(tmp_path / "recipe.yaml", out=tmp_path / "run")
     asked = ["where is parcel 77 of mine", "i cannot sign in 78"]
-    expected = llmtl.load_run(tmp_path / "run").predict(asked, strategy="linear-probe")
+    expected = llmtl.load_run(tmp_path / "run").predictor("linear-probe").predict(asked)
     bundle = llmtl.export(run, strategy="linear-probe")
     with TestClient(create_app(bundle, environment={})) as http:
         said = http.post("/v1/predict", json={"inputs": asked}).json()["data"]

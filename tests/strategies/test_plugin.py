@@ -76,7 +76,7 @@ print(json.dumps({
     "report": (run.folder / "report.md").read_text().count("key-word"),
     "made": ["keywords" in card, "a list of words" in card],
     "said": [row["label"] for row in said["data"]],
-    "again": [each.answer for each in again.predict(["my refund"], strategy="key-word")],
+    "again": [each.answer for each in again.predictor("key-word").predict(["my refund"])],
 }))
 """
 

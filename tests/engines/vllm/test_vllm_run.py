@@ -31,7 +31,7 @@ def test_both_engines_predict_the_same_of_a_prompt_and_of_an_adapter(run):
         for split in ("dev", "test"):
             [found] = [each for each in run.evaluations if (each.strategy, each.split) == (strategy, split)]
             recorded += found.predictions
-            again += other.predict([each.text for each in read_examples(run.folder, split)], strategy=strategy)
+            again += other.predictor(strategy).predict([each.text for each in read_examples(run.folder, split)])
         assert sum(a.answer == b.answer for a, b in zip(recorded, again, strict=True)) >= 0.995 * len(recorded)
         for a, b in zip(recorded, again, strict=True):
             assert dict(a.probabilities) == pytest.approx(dict(b.probabilities), abs=1e-3)

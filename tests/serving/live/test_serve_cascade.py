@@ -68,7 +68,7 @@ def test_a_kept_run_reopens_and_predicts_with_both_members(run, name):
     again = llmtl.load_run(run.folder)
     inputs = [example.input for example in read_examples(run.folder, "test")]
     recorded = evaluation(run, name).predictions
-    for mine, then in zip(again.predict(inputs, strategy=name), recorded, strict=True):
+    for mine, then in zip(again.predictor(name).predict(inputs), recorded, strict=True):
         assert mine.answer == then.answer
         assert mine.probabilities == pytest.approx(then.probabilities, abs=1e-5)
     assert isinstance(again.predictor(name).served(), CascadeServed)

@@ -68,7 +68,7 @@ def url(folder, tmp_path_factory):
 def in_several_orders(run):
     """Return the test examples and what zero-shot predicts for them with the labels in four orders."""
     examples = read_examples(run.folder, "test")
-    return examples, run.predict([example.text for example in examples], strategy="zero-shot")
+    return examples, run.predictor("zero-shot").predict([example.text for example in examples])
 
 
 def test_the_answers_begin_with_a_space(folder):
