@@ -384,11 +384,6 @@ class Decision(Carded):
     share_comparisons: tuple[Comparison, ...] = ()
     transfer: tuple[Transfer, ...] = ()
 
-    def __repr__(self) -> str:
-        test = self.result(self.winner).test
-        score = "" if test is None else f", {self.metric} {test.value:.3f} ({test.ci95[0]:.2f}–{test.ci95[1]:.2f})"
-        return f"<decision on {self.task}: {self.verdict.value}, {self.winner}{score}>"
-
     def result(self, name: str) -> StrategyResult:
         """Return a strategy's row."""
         return next(item for item in self.strategies if item.name == name)

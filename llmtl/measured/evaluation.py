@@ -73,10 +73,6 @@ class Evaluation(Carded):
     cuts: tuple[Cut, ...] = ()
     waited_seconds: float | None = None
 
-    def __repr__(self) -> str:
-        scores = ", ".join(f"{name} {each.value:.3f} ({each.low:.2f}–{each.high:.2f})" for name, each in self.scores.items())
-        return f"<evaluation of {self.strategy} on {self.split}: {scores}, n={self.n}>"
-
     @property
     def n(self) -> int:
         """Count the examples."""

@@ -66,7 +66,9 @@ def _predictions(inputs: Any, predict: Predict) -> list[Prediction | None]:
 def _listed(inputs: Any) -> list[Input | None]:
     known = isinstance(inputs, list | tuple) or _package(inputs) in ("numpy", "pandas", "polars", "pyarrow", "datasets")
     if not known or getattr(inputs, "ndim", 1) != 1 or hasattr(inputs, "columns") or not hasattr(inputs, "__iter__"):
-        raise InputError(f"These inputs are a {type(inputs).__name__}; give a text, a list of texts or a Series of them.")
+        raise InputError(
+            f"These inputs are a {type(inputs).__name__}; give a text, a list of texts or a Series of them."
+        )
     values = inputs.to_pylist() if hasattr(inputs, "to_pylist") else list(inputs)
     return [_text(value, number) for number, value in enumerate(values, start=1)]
 

@@ -1,4 +1,4 @@
-"""Small cards of a decision and of an evaluation, for notebooks: the verdict, why, and a row per strategy.
+"""A decision and an evaluation in a line, and as small cards for notebooks.
 
 Styles stand in the elements, since notebooks strip style sheets. Not covered: the report (`html`).
 """
@@ -20,6 +20,27 @@ def card(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} has no card")
 
 
+@singledispatch
+def line(value: Any) -> str:
+    """Say in one line what a value is; raises `TypeError` for what has none."""
+    raise TypeError(f"{type(value).__name__} has no card")
+
+
+@line.register
+def decision_line(decision: Decision) -> str:
+    """Say the verdict, the winner and its score on test."""
+    test = decision.result(decision.winner).test
+    score = f", {decision.metric} {wording.score(test.value)} {_interval(test.ci95)}" if test else ""
+    return f"<decision on {decision.task}: {decision.verdict.value}, {decision.winner}{score}>"
+
+
+@line.register
+def evaluation_line(evaluation: Evaluation) -> str:
+    """Say every score of a strategy on a split."""
+    scores = ", ".join(f"{name} {wording.score(score.value)}" for name, score in evaluation.scores.items())
+    return f"<evaluation of {evaluation.strategy} on {evaluation.split}: {scores}, n={evaluation.n}>"
+
+
 @card.register
 def decision_card(decision: Decision, summary: Summary | None = None, report: Path | None = None) -> str:
     """Draw the verdict, the reason, and the test score of every strategy; `report` is linked where it is given."""
@@ -31,8 +52,13 @@ def decision_card(decision: Decision, summary: Summary | None = None, report: Pa
         title=wording.verdict(decision),
         lead=summary.below_verdict if summary else "",
         metric=wording.metric_name(decision.metric),
-        rows=[(name, won, f"{score.value:.3f}", _interval(score.ci95), bool(test)) for name, won, score, test in rows],
-        target=f"Target {wording.target(decision.target)}: {wording.target_state(decision)}." if decision.target else "",
+        rows=[
+            (name, won, wording.score(score.value), _interval(score.ci95), bool(test))
+            for name, won, score, test in rows
+        ],
+        target=f"Target {wording.target(decision.target)}: {wording.target_state(decision)}."
+        if decision.target
+        else "",
         report=report,
     )
 
@@ -46,7 +72,7 @@ def evaluation_card(evaluation: Evaluation) -> str:
         lead=f"{wording.plural(evaluation.n, 'example')}{failed}.",
         metric="score",
         rows=[
-            (wording.metric_name(name), False, f"{score.value:.3f}", _interval((score.low, score.high)), True)
+            (wording.metric_name(name), False, wording.score(score.value), _interval((score.low, score.high)), True)
             for name, score in evaluation.scores.items()
         ],
         target="",

@@ -173,5 +173,7 @@ def test_values_are_short_in_print_and_cards_in_notebooks(run):
 
 
 def test_what_a_card_shows_is_escaped(run):
-    bad = replace(run.decision, winner="<b>x", strategies=(replace(run.decision.strategies[0], name="<b>x"),), rule=None)
+    bad = replace(
+        run.decision, winner="<b>x", strategies=(replace(run.decision.strategies[0], name="<b>x"),), rule=None
+    )
     assert "<b>x" not in bad._repr_html_()
