@@ -36,7 +36,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """A `Progress` that shows nothing: the default from Python and in tests."""
+    """A `Progress` that shows nothing: the default in tests, and where progress=False is said."""
 
     @contextmanager
     def stage(self, description: str, total: int) -> Iterator[Advance]:

@@ -14,8 +14,9 @@ from llmtl.data.table import Table, did_you_mean
 from llmtl.errors import InputError, RecipeError
 from llmtl.pipeline.run_folder import Run
 from llmtl.pipeline.stages import execute
-from llmtl.progress import Progress, Silent
+from llmtl.progress import Progress
 from llmtl.recipe import apply_overrides, validate
+from llmtl.report.automatic_progress import watched
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.store import digest
 
@@ -69,7 +70,7 @@ def run(
     model: str | None = None,
     out: str | Path | None = None,
     overrides: Iterable[str] = (),
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
     **options: Unpack[RunOptions],
 ) -> Run:
     """Measure every strategy on labelled data, decide, and give the finished run.
@@ -80,8 +81,10 @@ def run(
     `RunOptions` says what `options` are; `overrides` sets any other key of the recipe, as `key.sub=value`.
 
     `out` is the run folder, by default `runs/NAME`; what is already in it from the same inputs is reused. Rows given in
-    memory are kept there, in the columns that the recipe names. Raises `InputError` kin, with nothing written, for
-    anything the user has to fix.
+    memory are kept there, in the columns that the recipe names. `progress` shows how far it is: by default a bar in a
+    notebook or on a terminal and elsewhere a line every 15 seconds, with False nothing.
+
+    Raises `InputError` kin, with nothing written, for anything the user has to fix.
     """
     unknown = next((name for name in options if name not in RunOptions.__annotations__), None)
     if unknown is not None:
@@ -93,11 +96,16 @@ def run(
     if not in_memory and not isinstance(source, Recipe | str | Path):
         raise InputError(f"llmtl.run cannot read a {type(source).__name__}; give {TAKEN}, a path or a recipe.")
     if in_memory or is_frame(test):
-        return _run_in_memory(source, test, columns | {"model": model}, changes=changes, out=out, progress=progress)
-    if test is not None:
-        changes.insert(0, f"data.test_path={_value(str(test))}")
-    recipe = _recipe(source, columns | {"model": model}, changes)
-    return execute(recipe, folder=Path(out) if out else RUNS / recipe.name, progress=progress or Silent())
+        recipe, folder, given = _in_memory(source, test, columns | {"model": model}, changes=changes, out=out)
+    else:
+        recipe = _recipe(source, columns | {"model": model}, [*_test_path(test), *changes])
+        folder, given = Path(out) if out else RUNS / recipe.name, {}
+    with watched(progress) as shown:
+        return execute(recipe, folder=folder, progress=shown, given=given)
+
+
+def _test_path(test: Any) -> list[str]:
+    return [] if test is None else [f"data.test_path={_value(str(test))}"]
 
 
 def _recipe(source: Any, given: Mapping[str, str | None], changes: Sequence[str]) -> Recipe:
@@ -114,16 +122,10 @@ def _recipe(source: Any, given: Mapping[str, str | None], changes: Sequence[str]
     return load_recipe(source, changes)
 
 
-def _run_in_memory(
-    source: Any,
-    test: Any,
-    given: Mapping[str, str | None],
-    *,
-    changes: Sequence[str],
-    out: str | Path | None,
-    progress: Progress | None,
-) -> Run:
-    """Run on rows in memory, or test on them; the recipe names the files in the run folder that will hold them."""
+def _in_memory(
+    source: Any, test: Any, given: Mapping[str, str | None], *, changes: Sequence[str], out: str | Path | None
+) -> tuple[Recipe, Path, dict[str, Table]]:
+    """Give the recipe of rows in memory, its folder, and the rows by the files in it that will hold them."""
     if not given["model"]:
         raise RecipeError("Data also needs a model: give model='smollm2', a Hub name or a folder.")
     frames, own_test = splits_of(source) if is_frame(source) else ([], None)
@@ -135,8 +137,7 @@ def _run_in_memory(
     folder = Path(out) if out else RUNS / f"data-{_mark(rows, test_rows)}"
     recipe = _recipe_of_rows(source, test, given, folder=folder, changes=changes)
     tables = {recipe.data.path: rows, recipe.data.test_path or "": test_rows}
-    held = {path: table for path, table in tables.items() if table is not None}
-    return execute(recipe, folder=folder, progress=progress or Silent(), given=held)
+    return recipe, folder, {path: table for path, table in tables.items() if table is not None}
 
 
 def _recipe_of_rows(
