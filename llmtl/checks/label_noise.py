@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.checks.finding import Finding, Level
+from llmtl.quiet import few_per_label
 from llmtl.task import Example, references
 
 FEW_LABELS, WEAK_CLASSIFIER = "few_labels", "weak_classifier"
@@ -47,7 +48,8 @@ def check_label_noise(examples: Sequence[Example], *, seed: int = 0) -> list[Fin
         return [_skipped(f"fewer than two labels have {FOLDS} examples in train and dev", FEW_LABELS)]
     given = np.array([labels.index(example.reference) for example in examples])
     probabilities = _held_out_probabilities([example.text for example in examples], given, seed=seed)
-    skill = float(balanced_accuracy_score(given, probabilities.argmax(axis=1), adjusted=True))
+    with few_per_label():
+        skill = float(balanced_accuracy_score(given, probabilities.argmax(axis=1), adjusted=True))
     if skill < LOWEST_SKILL:
         skill = max(0.0, skill)
         reason = f"a bag of words gets only {skill:.0%} of the way from chance to perfect"
@@ -97,7 +99,7 @@ def _held_out_probabilities(texts: list[str], given: NDArray[np.int64], *, seed:
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), few_per_label():
         # Probabilities just short of convergence are as good for ranking.
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = cross_val_predict(_classifier(), texts, given, cv=folds, method="predict_proba")

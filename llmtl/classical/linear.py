@@ -15,6 +15,7 @@ from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from llmtl.quiet import few_per_label
 from llmtl.strategy import Prediction
 
 MAX_ITERATIONS = 1000
@@ -62,7 +63,7 @@ def path(rows: Any, truth: Sequence[str], strengths: Sequence[float]) -> Iterato
     # Newton with conjugate gradients takes a third of the time of the default lbfgs on 8,000 rows and 77 labels
     model = LogisticRegression(solver="newton-cg", max_iter=MAX_ITERATIONS, warm_start=True)
     for c in strengths:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), few_per_label():
             # an optimum found less than exactly is judged on dev like any other
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.set_params(C=c).fit(rows, truth)

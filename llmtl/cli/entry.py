@@ -19,6 +19,7 @@ from llmtl.cli.run import RUN
 from llmtl.cli.schema import SCHEMA
 from llmtl.cli.serve import SERVE
 from llmtl.errors import LlmtlError
+from llmtl.quiet import silence_libraries
 from llmtl.version import __version__
 
 COMMANDS = (RUN, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA)
@@ -29,7 +30,8 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROF
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command and return its exit code."""
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # before torch is loaded: it warns of what vLLM does
+    if arguments is None:  # the process is the command's own
+        silence_libraries()
     command: Command | None = None
     try:
         options = _parse(sys.argv[1:] if arguments is None else arguments)

@@ -30,6 +30,7 @@ from llmtl.pipeline.run_format import (
     read_summary,
 )
 from llmtl.pipeline.run_result import RunResult
+from llmtl.quiet import quiet_logs
 from llmtl.report.cards import decision_card
 from llmtl.report.sentences import Summary, summarize
 from llmtl.settings import Recipe, load_recipe
@@ -96,6 +97,7 @@ class Run:
     @overload
     def predict(self, inputs: Any, *, strategy: str | None = None, proba: Literal[False] = False) -> Any: ...
 
+    @quiet_logs()
     def predict(self, inputs: Any, *, strategy: str | None = None, proba: bool = False) -> Any:
         """Answer one text, a list or a Series of them by the winner, or by the named strategy.
 

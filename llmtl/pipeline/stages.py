@@ -54,6 +54,7 @@ from llmtl.pipeline.searched import with_search_optimism
 from llmtl.pipeline.second_opinion import check_judge, write_judging
 from llmtl.pipeline.unknown_inputs import score_unknown
 from llmtl.progress import Progress
+from llmtl.quiet import quiet_logs
 from llmtl.report.content import Skipped, SkipReason
 from llmtl.report.decision_file import SCHEMA_VERSION, choice_from_json, choice_to_json
 from llmtl.report.sentences import Summary, summarize, told_before
@@ -64,6 +65,7 @@ from llmtl.strategy import AnyStrategy
 from llmtl.task import Split
 
 
+@quiet_logs()
 def execute(recipe: Recipe, *, folder: Path, progress: Progress, given: Mapping[str, Table] | None = None) -> Run:
     """Return the finished run of `recipe` in `folder`.
 

@@ -68,6 +68,8 @@ def test_it_says_what_it_checked_and_measured(server, run):
     assert f"Parity: {tested} of {tested} recorded labels" in server.output
     for concurrency in (1, 8, 64):
         assert f"Load: {concurrency} at a time: p50 " in server.output
+    # its stderr is part of that output: no warning of a library, and no path of one
+    assert not [line for line in server.lines if "site-packages" in line or "Warning" in line]
 
 
 def test_the_measurement_is_kept_with_the_run(server, run):
