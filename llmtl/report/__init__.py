@@ -11,7 +11,10 @@
     wrong_answers.py  which strategy is the best at which cost of an error
     money.py          what each strategy costs at the expected volume, and the limits it breaks
     disagreement.py   the test examples on which the strategies disagree
-    confusion.py      what the winner mistakes for what
+    by_label.py       precision, recall and F1 of each label, of the winner and its best rival
+    mix_ups.py        what the winner takes for what, in sentences
+    confusion.py      all pairs of labels that the winner mistakes for each other
+    care_words.py     what to read with care, the most important line first
     reliability.py    whether the winner's probabilities can be trusted
     prompt_choices.py what several orders of the labels, and two ways to find examples, came to
     noise.py          the verdict without the labels that look wrong

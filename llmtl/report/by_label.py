@@ -1,47 +1,77 @@
-"""What the winner finds and misses of each label (extraction: of each type), and the answers that score lowest.
+"""What is found and missed of each label (extraction: of each type), and the answers that score lowest.
 
-For tasks where an answer is not a single label, so that there is no confusion of one label with another. Not covered:
-classification (`confusion`), other strategies than the winner.
+Precision and recall of a label have Wilson intervals, F1 that of `llmtl.metrics.intervals.f1_interval`, all as if items
+were independent. Not covered: which label is taken for which (`confusion`, `mix_ups`), strategies but the winner and
+its best rival, further draws of them.
 """
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llmtl.decision.label_care import LabelFound, found_by_label
+from llmtl.decision.outcome import Decision
+from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
+from llmtl.metrics.intervals import Interval, f1_interval, wilson
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import LONGEST_ANSWER, in_words, shortened
 from llmtl.task import Metric
 
 LOWEST = 10
+MOST_ROWS = 20
+"""With more labels the worst `LOWEST` stand in the table, and all of them are folded below it."""
 
 
 @dataclass(frozen=True)
-class LabelCounts:
-    """How often a label is in the references (`expected`), in the answers (`given`), and in both (`right`).
+class LabelScores:
+    """Precision, recall and F1 of a label with their 95% intervals; None where nothing was given, or expected.
 
-    For extraction these are spans of a type; right is one with both ends right.
+    `rival_f1` is that of the best rival; None without one.
     """
 
-    label: str
-    expected: int
-    given: int
-    right: int
+    counts: LabelFound
+    precision: Interval | None
+    recall: Interval | None
+    f1: Interval | None
+    rival_f1: Interval | None = None
+
+    @property
+    def label(self) -> str:
+        """Name the label."""
+        return self.counts.label
 
     @property
     def missed(self) -> int:
         """Count how often it was expected and not given."""
-        return self.expected - self.right
+        return self.counts.expected - self.counts.right
 
     @property
     def wrong(self) -> int:
         """Count how often it was given and not expected."""
-        return self.given - self.right
+        return self.counts.given - self.counts.right
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The scores of all labels in the task's order, of the winner beside its best rival, if there is one."""
+
+    strategy: str
+    rival: str | None
+    rows: tuple[LabelScores, ...]
 
     @property
-    def f1(self) -> float | None:
-        """Compute the F1 score; None for a label that is in no reference and no answer."""
-        both = self.expected + self.given
-        return 2 * self.right / both if both else None
+    def small(self) -> bool:
+        """Say whether all rows can be shown at once."""
+        return len(self.rows) <= MOST_ROWS
+
+    @property
+    def worst(self) -> tuple[LabelScores, ...]:
+        """List the tested labels with the lowest F1, the worst first; all rows of a small table as they are."""
+        if self.small:
+            return self.rows
+        tested = [row for row in self.rows if row.counts.expected]
+        tested.sort(key=lambda row: (row.f1.value if row.f1 else 0.0, -row.counts.expected))
+        return tuple(tested[:LOWEST])
 
 
 @dataclass(frozen=True)
@@ -54,19 +84,49 @@ class Low:
     score: float
 
 
-def counts_by_label(evaluation: Evaluation, labels: tuple[str, ...]) -> tuple[LabelCounts, ...]:
-    """Count for each label, in the task's order; nothing where an answer is one label or a text."""
-    kind = evaluation.kind
-    if not kind.lists:
-        return ()
-    expected, given, right = Counter[str](), Counter[str](), Counter[str]()
-    for reference, answer in zip(evaluation.references, evaluation.answers, strict=True):
-        wanted = set(kind.items(reference))
-        found = set() if answer is None else set(kind.items(answer))
-        for counter, items in ((expected, wanted), (given, found), (right, wanted & found)):
-            counter.update(label for label, *_ in items)
-    known = (*labels, *sorted({*expected, *given} - set(labels)))
-    return tuple(LabelCounts(label, expected[label], given[label], right[label]) for label in known)
+def best_rival(decision: Decision) -> str | None:
+    """Name the strategy with the highest score on test beside the winner; None where no other was tested."""
+    others = [item for item in decision.strategies if item.test and item.name != decision.winner]
+    return max(others, key=lambda item: item.test.value if item.test else 0.0).name if others else None
+
+
+def label_table(winner: Evaluation, rival: Evaluation | None, labels: Sequence[str]) -> LabelTable | None:
+    """Score every label in the task's order; None where answers are texts or rankings."""
+    if not winner.kind.has_labels:
+        return None
+    ours, theirs = (_counted(each, labels) if each else {} for each in (winner, rival))
+    rows = tuple(_scores(counts, theirs.get(label)) for label, counts in ours.items())
+    return LabelTable(winner.strategy, rival.strategy if rival else None, rows)
+
+
+def not_applicable(kind: Kind) -> str:
+    """Say why there is no table by label, of a kind without labels; empty otherwise."""
+    if kind.has_labels:
+        return ""
+    what = "rankings of texts" if kind.searches else "free texts"
+    return f"Precision and recall by label do not apply: answers are {what}, which are better or worse as a whole."
+
+
+def _counted(evaluation: Evaluation, labels: Sequence[str]) -> dict[str, LabelFound]:
+    found = {each.label: each for each in found_by_label(evaluation)}
+    return {label: found.get(label) or LabelFound(label, 0, 0, 0) for label in dict.fromkeys([*labels, *found])}
+
+
+def _scores(counts: LabelFound, rival: LabelFound | None) -> LabelScores:
+    right, expected, given = counts.right, counts.expected, counts.given
+    return LabelScores(
+        counts,
+        precision=wilson(right, given) if given else None,
+        recall=wilson(right, expected) if expected else None,
+        f1=_f1(counts),
+        rival_f1=_f1(rival) if rival else None,
+    )
+
+
+def _f1(counts: LabelFound) -> Interval | None:
+    if not counts.expected + counts.given:
+        return None
+    return f1_interval(counts.right, counts.expected, counts.given)
 
 
 def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = LOWEST) -> tuple[Low, ...]:

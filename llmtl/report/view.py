@@ -15,10 +15,11 @@ from llmtl.judging.result import JudgedComparison
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import cut_words, how_measured, sentences, serving, share_words, wording
-from llmtl.report.by_label import LabelCounts, Low, counts_by_label, lowest_answers
+from llmtl.report.by_label import LabelTable, Low, best_rival, label_table, lowest_answers, not_applicable
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
+from llmtl.report.mix_ups import MixUp, mix_ups
 from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
 from llmtl.report.wrong_answers import WrongAnswers, wrong_answers_of
@@ -110,7 +111,8 @@ class View:
     learning_curves: Mapping[str, tuple[DrawnStep, ...]]
     candidates: Mapping[str, tuple[DrawnPrompt, ...]]
     confusion: Confusion | None
-    by_label: tuple[LabelCounts, ...]
+    by_label: LabelTable | None
+    mix_ups: tuple[MixUp, ...]
     lowest: tuple[Low, ...]
     disagreements: Disagreements
     reliability: Reliability | None
@@ -147,6 +149,11 @@ class View:
         return tuple(sorted(metrics, key=lambda metric: metric != self.content.decision.metric))
 
     @property
+    def no_labels(self) -> str:
+        """Say why there is no table by label; empty where there is one."""
+        return not_applicable(self.content.task.kind)
+
+    @property
     def labels_are(self) -> str:
         """Return what the task's labels are called: `label`, or `type` for extraction."""
         return self.content.task.kind.noun
@@ -160,6 +167,7 @@ class View:
 def build_view(content: ReportContent) -> View:
     """Return what a report on this content shows."""
     winner = _evaluation(content, content.decision.winner, split="test")
+    rival = _evaluation(content, best_rival(content.decision) or "", split="test")
     rows = tuple(sorted((_row(content, result) for result in content.decision.strategies), key=_rank, reverse=True))
     curves = {name: _curve(found) for name, found in content.fit_findings.items()}
     candidates = {name: _candidates(found, content.decision.metric) for name, found in content.fit_findings.items()}
@@ -175,7 +183,8 @@ def build_view(content: ReportContent) -> View:
         learning_curves={name: points for name, points in curves.items() if points},
         candidates={name: tried for name, tried in candidates.items() if tried},
         confusion=confusion_of(winner, labels) if winner and kind.one_label else None,
-        by_label=counts_by_label(winner, labels) if winner else (),
+        by_label=label_table(winner, rival, labels) if winner else None,
+        mix_ups=mix_ups(winner) if winner else (),
         lowest=lowest_answers(winner, content) if winner else (),
         disagreements=find_disagreements(content),
         reliability=reliability_of(winner) if winner else None,

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
+from sklearn.metrics import f1_score
 from statsmodels.stats.proportion import proportion_confint
 
 from llmtl.errors import DataError
-from llmtl.metrics.intervals import Z_ONE_SIDED, tango, wilson
+from llmtl.metrics.intervals import Z_ONE_SIDED, f1_interval, tango, wilson
 
 
 @pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (0, 24), (24, 24), (3, 7), (91, 100), (2999, 3000)])
@@ -80,3 +81,24 @@ def test_tango_of_swapped_sides_is_mirrored_and_one_sided_bounds_lie_inside():
 def test_tango_refuses_impossible_counts(only_a, only_b, n):
     with pytest.raises(DataError, match="discordant"):
         tango(only_a, only_b, n)
+
+
+@pytest.mark.parametrize(("right", "expected", "given"), [(0, 5, 3), (4, 12, 6), (7, 7, 7), (30, 41, 52)])
+def test_the_interval_of_f1_is_wilson_s_of_the_share_that_it_is_a_function_of(right, expected, given):
+    found = f1_interval(right, expected, given)
+    truth = [True] * expected + [False] * (given - right)
+    claimed = [True] * right + [False] * (expected - right) + [True] * (given - right)
+    assert found.value == pytest.approx(f1_score(truth, claimed, zero_division=0))
+    low, high = proportion_confint(right, expected + given - right, method="wilson")
+    assert (found.low, found.high) == pytest.approx((2 * low / (1 + low), 2 * high / (1 + high)), abs=1e-12)
+
+
+def test_the_interval_of_f1_holds_its_level_on_few_examples():
+    rng = np.random.default_rng(1)
+    recall, wrongly = 0.7, 0.1
+    right, wrong = rng.binomial(20, recall, 4000), rng.binomial(80, wrongly, 4000)
+    # of infinitely many examples in the same proportions
+    true = 2 * 20 * recall / (20 + 20 * recall + 80 * wrongly)
+    pairs = zip(right.tolist(), wrong.tolist(), strict=True)
+    found = [f1_interval(hits, 20, hits + extra) for hits, extra in pairs]
+    assert 0.93 < np.mean([each.low <= true <= each.high for each in found]) <= 1

@@ -167,7 +167,9 @@ def test_confusion_is_a_table_of_counts_for_few_labels_and_a_heat_map_for_many(p
     assert "heat" not in few.attributes("class")
     assert "confusion" not in many.attributes("class")
     assert "heat" in many.attributes("class")
-    assert "Most frequent mistakes" in many.text
+    assert "The 10 of 77 labels with the lowest F1 on test." in many.text
+    assert "All 77 labels" in many.text
+    assert " is taken for " in many.text
 
 
 def test_ineligible_strategy_says_why_and_a_failure_is_counted(pages):

@@ -51,13 +51,6 @@ def test_failures_get_a_column_and_count_as_mistakes():
     assert confusion.columns == (*LABELS, FAILED)
     assert sum(row[-1] for row in confusion.counts) == 5
     assert sum(map(sum, confusion.counts)) == 96
-    assert sum(mistake.count for mistake in confusion.mistakes() if mistake.predicted == FAILED) == 5
-
-
-def test_mistakes_come_most_frequent_first():
-    counts = [mistake.count for mistake in confusion_of(measured_on_test(make_content(), "tfidf"), LABELS).mistakes(5)]
-    assert len(counts) == 5
-    assert counts == sorted(counts, reverse=True)
 
 
 def test_labels_outside_the_task_are_shown_too():
@@ -234,15 +227,17 @@ def test_counts_by_type_are_those_of_the_metric_and_replace_the_confusion():
     content = answering(EXTRACTION, references, answers)
     view = build_view(content)
     assert view.confusion is None
-    assert [(each.label, each.expected, each.right, each.missed, each.wrong) for each in view.by_label] == [
+    rows = view.by_label.rows
+    assert [(each.label, each.counts.expected, each.counts.right, each.missed, each.wrong) for each in rows] == [
         ("city", 2, 1, 1, 1),
         ("date", 2, 1, 1, 1),
     ]
     test = content.evaluations[0]
     micro, macro = (test.measure(metric) for metric in (Metric.MICRO_F1, Metric.MACRO_F1))
-    right, both = (sum(each.right for each in view.by_label), sum(each.expected + each.given for each in view.by_label))
+    right = sum(each.counts.right for each in rows)
+    both = sum(each.counts.expected + each.counts.given for each in rows)
     assert 2 * right / both == pytest.approx(micro.value(micro.counts(answers).sum(axis=0)))
-    assert np.mean([each.f1 for each in view.by_label]) == pytest.approx(
+    assert np.mean([each.f1.value for each in rows]) == pytest.approx(
         float(macro.value(macro.counts(answers).sum(axis=0)))
     )
 
@@ -254,9 +249,12 @@ def test_counts_by_label_are_those_of_scikit_learn():
     names = np.array(["a", "b", "c"])
     texts = [[json.dumps(names[row].tolist()) for row in table] for table in (wanted, given)]
     view = build_view(answering(MULTI_LABEL, *texts, labels=("a", "b", "c")))
-    _, _, expected_f1, support = precision_recall_fscore_support(wanted, given)
-    assert [each.f1 for each in view.by_label] == pytest.approx(expected_f1.tolist())
-    assert [each.expected for each in view.by_label] == support.tolist()
+    precision, recall, expected_f1, support = precision_recall_fscore_support(wanted, given)
+    rows = view.by_label.rows
+    assert [each.precision.value for each in rows] == pytest.approx(precision.tolist())
+    assert [each.recall.value for each in rows] == pytest.approx(recall.tolist())
+    assert [each.f1.value for each in rows] == pytest.approx(expected_f1.tolist())
+    assert [each.counts.expected for each in rows] == support.tolist()
 
 
 def test_the_lowest_generated_answers_come_first_with_their_own_score():
@@ -267,7 +265,8 @@ def test_the_lowest_generated_answers_come_first_with_their_own_score():
     assert [each.score for each in view.lowest] == pytest.approx(
         [sacrebleu.sentence_chrf(answers[i], [references[i]]).score / 100 for i in (1, 2, 0)]
     )
-    assert (view.confusion, view.by_label) == (None, ())
+    assert (view.confusion, view.by_label, view.mix_ups) == (None, None, ())
+    assert view.no_labels.startswith("Precision and recall by label do not apply: answers are free texts")
 
 
 def test_a_ranking_is_shown_by_its_first_texts():
