@@ -23,7 +23,7 @@ MOST_ROWS = 20
 
 
 @dataclass(frozen=True)
-class LabelScores:
+class ScoredLabel:
     """Precision, recall and F1 of a label with their 95% intervals; None where nothing was given, or expected.
 
     `rival_f1` is that of the best rival; None without one.
@@ -57,7 +57,7 @@ class LabelTable:
 
     strategy: str
     rival: str | None
-    rows: tuple[LabelScores, ...]
+    rows: tuple[ScoredLabel, ...]
 
     @property
     def small(self) -> bool:
@@ -65,7 +65,7 @@ class LabelTable:
         return len(self.rows) <= MOST_ROWS
 
     @property
-    def worst(self) -> tuple[LabelScores, ...]:
+    def worst(self) -> tuple[ScoredLabel, ...]:
         """List the tested labels with the lowest F1, the worst first; all rows of a small table as they are."""
         if self.small:
             return self.rows
@@ -112,9 +112,9 @@ def _counted(evaluation: Evaluation, labels: Sequence[str]) -> dict[str, LabelFo
     return {label: found.get(label) or LabelFound(label, 0, 0, 0) for label in dict.fromkeys([*labels, *found])}
 
 
-def _scores(counts: LabelFound, rival: LabelFound | None) -> LabelScores:
+def _scores(counts: LabelFound, rival: LabelFound | None) -> ScoredLabel:
     right, expected, given = counts.right, counts.expected, counts.given
-    return LabelScores(
+    return ScoredLabel(
         counts,
         precision=wilson(right, given) if given else None,
         recall=wilson(right, expected) if expected else None,

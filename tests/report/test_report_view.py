@@ -51,6 +51,13 @@ def test_failures_get_a_column_and_count_as_mistakes():
     assert confusion.columns == (*LABELS, FAILED)
     assert sum(row[-1] for row in confusion.counts) == 5
     assert sum(map(sum, confusion.counts)) == 96
+    assert sum(mistake.count for mistake in confusion.mistakes() if mistake.predicted == FAILED) == 5
+
+
+def test_mistakes_come_most_frequent_first():
+    counts = [mistake.count for mistake in confusion_of(measured_on_test(make_content(), "tfidf"), LABELS).mistakes(5)]
+    assert len(counts) == 5
+    assert counts == sorted(counts, reverse=True)
 
 
 def test_labels_outside_the_task_are_shown_too():
