@@ -4,10 +4,14 @@ Not covered: TLS; put a reverse proxy in front.
 """
 
 import ipaddress
+import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from llmtl.errors import InputError, ServingError
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -25,6 +29,25 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@contextmanager
+def without_proxy() -> Iterator[None]:
+    """Let no proxy setting stand between this process and its own servers while the context is open.
+
+    For libraries that look at the environment themselves; what they ask elsewhere goes as it is set.
+    """
+    before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
+    given = before["no_proxy"] or before["NO_PROXY"]
+    os.environ.update(dict.fromkeys(before, ",".join(filter(None, (given, *_LOOPBACK)))))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def free_port(host: str, port: int, *, option: str) -> int:

@@ -56,13 +56,27 @@ def write_spans(spans: Iterable[Span]) -> str:
 def read_spans(answer: str) -> tuple[Span, ...]:
     """Read the spans of a canonical extraction answer; raises `InputError` for anything else."""
     try:
-        return tuple(
-            Span(int(row["start"]), int(row["end"]), row["type"], row["text"]) for row in _list(answer, "spans")
-        )
-    except (KeyError, TypeError, ValueError):
+        return tuple(_span(row) for row in _list(answer, "spans"))
+    except (KeyError, TypeError):
         raise InputError(
             f"'{answer:.60}' is not a list of spans; write a JSON list of objects with type, text, start and end."
         ) from None
+
+
+def whole(value: object) -> int | None:
+    """Read a place as a whole number, also one written as 3.0 or "3"; None for what is none."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _span(row: Any) -> Span:
+    start, end = whole(row["start"]), whole(row["end"])
+    if start is None or end is None:
+        raise InputError(f"A span has the place {row['start']!r:.20} to {row['end']!r:.20}; write whole numbers.")
+    return Span(start, end, row["type"], row["text"])
 
 
 def write_ranking(ids: Iterable[str]) -> str:

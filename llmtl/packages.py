@@ -15,6 +15,7 @@ EXTRAS = {
     **dict.fromkeys(TUNING, "'llmtl[tuning]'"),
     **dict.fromkeys(LOCAL, "'llmtl[local]'"),
     "gguf": "'llmtl[gguf]'",
+    "openpyxl": "'llmtl[excel]'",
     "gradio": "'llmtl[playground]'",
     "sentence_transformers": "'llmtl[embeddings]'",
     "vllm": "'llmtl[gpu]' (without a GPU: 'llmtl[cpu]')",

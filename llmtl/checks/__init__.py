@@ -6,12 +6,13 @@ data, and acting on findings (`llmtl.pipeline`).
 
 from collections.abc import Callable
 
-from llmtl.checks.balance import check_imbalance, check_size, check_spelling
+from llmtl.checks.balance import check_imbalance, check_separators, check_size, check_spelling
 from llmtl.checks.context import check_context
 from llmtl.checks.dropped_rows import check_cleaning
 from llmtl.checks.finding import Finding, Level
 from llmtl.checks.label_noise import check_label_noise
 from llmtl.checks.leakage import check_label_names, check_leakage
+from llmtl.checks.span_edges import check_spans
 from llmtl.data import Cleaning
 from llmtl.data.config import NEAR_DUPLICATE_JACCARD
 from llmtl.task import Split, Task
@@ -25,7 +26,9 @@ __all__ = [
     "check_label_names",
     "check_label_noise",
     "check_leakage",
+    "check_separators",
     "check_size",
+    "check_spans",
     "check_spelling",
     "run_checks",
 ]
@@ -56,6 +59,8 @@ def run_checks(
         findings += check_label_names(known)
         findings += check_imbalance(split, task)
     findings += check_spelling(task)
+    findings += check_separators(task)
+    findings += check_spans(split, task)
     findings += check_size(split, task)
     if count_prompt_tokens is not None and context_length is not None:
         findings += check_context(

@@ -7,8 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from llmtl.checks.finding import Finding, Level
+from llmtl.data.plausible import shared_separator
 from llmtl.data.table import quoted
 from llmtl.kinds.kind import Kind
+from llmtl.lookalikes import look
 from llmtl.task import Example, Metric, Split, Task, references
 
 IMBALANCE_RATIO = 3.0
@@ -83,13 +85,13 @@ def check_size(split: Split, task: Task) -> list[Finding]:
 
 
 def check_spelling(task: Task) -> list[Finding]:
-    """Warn of labels that differ only in case, spaces, `_` or `-`: mostly one label, written in two ways.
+    """Warn of labels that look alike (`llmtl.lookalikes.look`): mostly one label, written in two ways.
 
     They stay different labels: only the owner of the data knows whether they mean the same.
     """
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for label in task.labels:
-        alike["".join(char for char in label.casefold() if char not in "_-" and not char.isspace())].append(label)
+        alike[look(label)].append(label)
     groups = [labels for labels in alike.values() if len(labels) > 1]
     if not groups:
         return []
@@ -97,8 +99,24 @@ def check_spelling(task: Task) -> list[Finding]:
         Finding(
             "label-spelling",
             Level.WARNING,
-            f"{sum(map(len, groups))} labels differ from another only in case, spaces or hyphens (first: "
+            f"{sum(map(len, groups))} labels differ from another only in case, spaces, hyphens or look-alikes (first: "
             f"{quoted(groups[0], 5)}) and count as different; write each label in one way.",
+        )
+    ]
+
+
+def check_separators(task: Task) -> list[Finding]:
+    """Warn of labels of a task with one label per text that share parts around a separator: several labels in one."""
+    separator = shared_separator(task.labels) if task.kind.one_label else None
+    if separator is None:
+        return []
+    held = [label for label in task.labels if separator in label]
+    return [
+        Finding(
+            "label-separator",
+            Level.WARNING,
+            f"{len(held)} of {len(task.labels)} labels hold {separator!r} and share parts ({quoted(held, 3)}); if a "
+            f"text can have several labels, set task.kind=multi-label and data.label_separator={separator!r}.",
         )
     ]
 

@@ -20,6 +20,10 @@ def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Find
         places = ", ".join(cleaning.incomplete[:3])
         dropped = f"{_rows(cleaning.incomplete, cleaning)} without text or {noun} dropped"
         findings.append(Finding("incomplete", Level.WARNING, f"{dropped} (first: {places}); fill them in."))
+    if cleaning.repeated:
+        places = ", ".join(cleaning.repeated[:3])
+        named = f"{_rows(cleaning.repeated, cleaning)} name a {kind.noun} twice, which counts once"
+        findings.append(Finding("repeated-labels", Level.WARNING, f"{named} (first: {places}); write each once."))
     if cleaning.rare:
         findings.append(_rare(cleaning.rare, cleaning, kind))
     told = (

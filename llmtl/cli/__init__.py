@@ -5,7 +5,8 @@
     mirrored.py   options made from the fields of a configuration
     exporting.py  options that `serve` and `export` share
 
-One file per command: `run`, `predict`, `serve`, `export`, `decide`, `doctor`, `schema`. Their modules import nothing
+One file per command: `run`, `runs`, `compare`, `report`, `predict`, `serve`, `export`, `decide`, `doctor`, `schema`,
+`completion`. Their modules import nothing
 heavy at the top, and only the command that was called makes its options, so that `llmtl --help` costs nothing.
 argparse, because click has no options with several values (`--predictions A B`) and takes longer to import.
 """

@@ -15,7 +15,7 @@ class Command:
 
     `carry_out` gets the parsed options and returns the exit code. Further words, wherever they stand, join the
     positional called `rest`. With `passes_on`, what follows `--` is kept as `passed_on`. `resumes`: calling it again
-    after an interruption goes on from there.
+    after an interruption goes on from there. `examples` stand at the end of its help.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Command:
     usage: str | None = None
     description: str | None = None
     epilog: str | None = None
+    examples: tuple[str, ...] = ()
     rest: str | None = None
     passes_on: bool = False
     resumes: bool = False

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from llmtl.cli.command import Command
+from llmtl.cli.completion import COMPLETION
 from llmtl.cli.decide import DECIDE
 from llmtl.cli.doctor import DOCTOR
 from llmtl.cli.export import EXPORT
@@ -22,8 +23,10 @@ from llmtl.errors import LlmtlError
 from llmtl.quiet import silence_libraries
 from llmtl.version import __version__
 
-COMMANDS = (RUN, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA)
+COMMANDS = (RUN, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
 INTERRUPTED = 130
+DOCS = "docs/command-line.md in the repository of llmtl"
+_EXAMPLES = "examples:"
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 """A full disk, and places that llmtl may not write to."""
 
@@ -64,7 +67,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     ours, passed_on = _split(arguments)
     parser = _parser(ours)
-    options, unknown = parser.parse_known_args(ours, argparse.Namespace(passed_on=passed_on))
+    options, unknown = parser.parse_known_args(ours, argparse.Namespace(passed_on=passed_on, full_parser=full_parser))
     rest = options.command.rest
     if unknown and (rest is None or any(word.startswith("-") for word in unknown)):
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
@@ -82,9 +85,32 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     return given[:at], tuple(given[at + 1 :])
 
 
+class _Help(argparse.HelpFormatter):
+    """Fill paragraphs as argparse does, and keep the lines of the examples as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        filled = super()._fill_text
+        return "\n\n".join(
+            part if part.startswith(_EXAMPLES) else filled(part, width, indent) for part in text.split("\n\n")
+        )
+
+
+def _epilog(command: Command) -> str:
+    """Write what stands at the end of a command's help: further words, its examples, and where more is."""
+    examples = "\n".join((_EXAMPLES, *(f"  {line}" for line in command.examples))) if command.examples else ""
+    return "\n\n".join(part for part in (command.epilog, examples, f"More: {DOCS}") if part).replace("%", "%%")
+
+
+def full_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands with all their options, for completion and for the reference page."""
+    return _parser([command.name for command in COMMANDS])
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser, with options only for commands among the arguments: making options takes imports."""
-    parser = argparse.ArgumentParser(prog="llmtl", description="Prompt it or fine-tune it? Decided with evidence.")
+    parser = argparse.ArgumentParser(
+        prog="llmtl", description="Prompt it or fine-tune it? Decided with evidence.", epilog=f"More: {DOCS}"
+    )
     parser.add_argument("--version", action="version", version=f"llmtl {__version__}")
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
@@ -93,7 +119,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             help=command.help,
             usage=command.usage,
             description=command.description or f"{command.help[:1].upper()}{command.help[1:]}.",
-            epilog=command.epilog,
+            epilog=_epilog(command),
+            formatter_class=_Help,
         )
         own.set_defaults(command=command)
         if command.name in arguments:

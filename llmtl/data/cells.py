@@ -4,6 +4,7 @@ import math
 
 from llmtl.data.table import Row
 from llmtl.errors import DataError
+from llmtl.lookalikes import plain_name
 
 
 def text_of(row: Row, column: str, source: str) -> str | None:
@@ -20,7 +21,7 @@ def text_of(row: Row, column: str, source: str) -> str | None:
 
 
 def name_of(row: Row, column: str, source: str) -> str | None:
-    """Read a label, an id or a group as a string without outer space; None if missing. Raises `DataError`."""
+    """Read a label, an id or a group as a string in one spelling; None if missing. Raises `DataError`."""
     value = row.values.get(column)
     if missing(value):
         return None
@@ -32,12 +33,12 @@ def name_of(row: Row, column: str, source: str) -> str | None:
 
 
 def as_name(value: str | float | bool, row: Row, source: str) -> str:
-    """Write a value as `true`, `3` (also for 3.0) or the text without outer space."""
+    """Write a value as `true`, `3` (also for 3.0) or the text in one spelling (`llmtl.lookalikes`)."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return encodable(str(value).strip(), row, source)
+    return encodable(plain_name(str(value)), row, source)
 
 
 def missing(value: object) -> bool:

@@ -35,7 +35,8 @@ class Cleaning:
     with the same reference. `conflicts`: texts that carry different references. `leaked`: training examples that equal
     or nearly equal one of a separate test set, or belong to the group of one. `merged`: rows whose reference became a
     further one of an earlier row with the same input; they are not lost. `rare`: labels that are no longer the task's.
-    `unanswerable`: queries to which no text of the corpus is relevant.
+    `unanswerable`: queries to which no text of the corpus is relevant. `repeated`: places of rows that name a label
+    twice, which counts once.
     """
 
     rows: int
@@ -46,6 +47,7 @@ class Cleaning:
     merged: tuple[str, ...] = ()
     rare: RareLabels | None = None
     unanswerable: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
     def __add__(self, other: "Cleaning") -> "Cleaning":
         """Add up what both left out."""
@@ -58,6 +60,7 @@ class Cleaning:
             self.merged + other.merged,
             self.rare or other.rare,
             self.unanswerable + other.unanswerable,
+            self.repeated + other.repeated,
         )
 
 

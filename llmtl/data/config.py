@@ -37,8 +37,14 @@ class DataConfig(BaseModel):
 
     path: str = Field(
         min_length=1,
-        description="A .csv, .tsv, .jsonl, .json or .parquet file, or a Hub data set as NAME or NAME:SPLIT "
+        description="A .csv, .tsv, .jsonl, .json, .parquet or .xlsx file, or a Hub data set as NAME or NAME:SPLIT "
         "(split 'train' by default).",
+    )
+    encoding: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The encoding of text files, such as cp1251; by default it is found out: UTF-8, UTF-16, UTF-32 or "
+        "cp1252.",
     )
     test_path: str | None = Field(
         default=None,

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from llmtl.data.cells import name_of, text_of
 from llmtl.data.cleaning import Cleaning, deduplicate, without_leaks
 from llmtl.data.config import DataConfig
-from llmtl.data.file_formats import is_local, read_file
-from llmtl.data.hub import read_hub
+from llmtl.data.plausible import require_plausible
 from llmtl.data.references import ReferenceColumn
+from llmtl.data.sources import read_source
 from llmtl.data.table import Row, Table, did_you_mean, quoted
 from llmtl.errors import DataError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
+from llmtl.lookalikes import plain_name
 from llmtl.values import Example
 
 MOST_INCOMPLETE = 0.05
@@ -29,7 +30,7 @@ class LoadedData:
     """Clean examples: those to split, those of a separate test set if one was given, the labels, and what was dropped.
 
     `labels` are the given ones in their order, else those found, sorted. Ids of the separate test set start with
-    "test-".
+    "test-". `told` says in a line each what was read and how.
     """
 
     examples: tuple[Example, ...]
@@ -37,6 +38,7 @@ class LoadedData:
     labels: tuple[str, ...]
     cleaning: Cleaning
     kind: Kind = CLASSIFICATION
+    told: tuple[str, ...] = ()
 
 
 def load_examples(
@@ -53,23 +55,26 @@ def load_examples(
     Raises `MissingFileError`, and `DataError` for a missing column, an empty source, too few labels for the kind, more
     than 5% incomplete rows, a label that is not listed, and whatever cannot be read; all exit with code 2.
     """
-    examples, cleaning = _clean(_table(config.path, config, given), config, kind, labels)
+    labels = None if labels is None else tuple(map(plain_name, labels))
+    table = _table(config.path, config, given)
+    told = [] if given else [table.told]
+    examples, cleaning = _clean(table, config, kind, labels)
     _require_labels(examples, kind, config, cleaning)
     test = None
     found = tuple(labels) if labels is not None else tuple(_names(examples, kind))
     if config.test_path is not None:
-        test, dropped = _clean(_table(config.test_path, config, given), config, kind, found)
+        tested = _table(config.test_path, config, given)
+        told += [] if given else [tested.told]
+        test, dropped = _clean(tested, config, kind, found)
         test = tuple(replace(example, id=TEST_ID_PREFIX + example.id) for example in test)
         examples, leaked = without_leaks(examples, test, threshold=config.near_duplicate_threshold)
         cleaning = cleaning + _of_test(dropped) + Cleaning(rows=0, leaked=leaked)
         _require_labels(examples, kind, config, cleaning)
-    return LoadedData(examples, test, found, cleaning, kind)
+    return LoadedData(examples, test, found, cleaning, kind, tuple(told))
 
 
 def _table(name: str, config: DataConfig, given: Mapping[str, Table] | None) -> Table:
-    if given and name in given:
-        return given[name]
-    return read_file(name) if is_local(name) else read_hub(name, config.hub_subset)
+    return given[name] if given and name in given else read_source(name, config)
 
 
 def _clean(
@@ -81,8 +86,16 @@ def _clean(
     if labels is not None:
         _require_listed(examples, labels, kind, table.source)
     _require_unique_ids(examples, table.source)
+    require_plausible([example for _, example in examples], kind, config)
     left = deduplicate([example for _, example in examples], kind)
-    return left.examples, Cleaning(len(table.rows), incomplete, left.duplicates, left.conflicts, merged=left.merged)
+    return left.examples, Cleaning(
+        len(table.rows),
+        incomplete,
+        left.duplicates,
+        left.conflicts,
+        merged=left.merged,
+        repeated=tuple(column.repeated),
+    )
 
 
 def _of_test(cleaning: Cleaning) -> Cleaning:
@@ -93,6 +106,7 @@ def _of_test(cleaning: Cleaning) -> Cleaning:
         duplicates=tuple(TEST_ID_PREFIX + id_ for id_ in cleaning.duplicates),
         conflicts=tuple(TEST_ID_PREFIX + id_ for id_ in cleaning.conflicts),
         merged=tuple(TEST_ID_PREFIX + id_ for id_ in cleaning.merged),
+        repeated=tuple(f"test {where}" for where in cleaning.repeated),
     )
 
 

@@ -1,21 +1,19 @@
-"""Reading local files: CSV, TSV, JSON Lines, JSON and Parquet, chosen by suffix.
+"""Reading local files: CSV, TSV, JSON Lines, JSON, Parquet and Excel, chosen by suffix.
 
-CSV and JSON are read with the standard library, because pandas and pyarrow lose the line numbers that a message about a
-bad row needs; nothing here touches the network or a cache. Not covered: compressed files, spreadsheets, files larger
-than memory, encodings other than UTF-8.
+Nothing here touches the network or a cache. Not covered: compressed files, files larger than memory.
 """
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from llmtl.data.table import Row, Table, did_you_mean, quoted, separator_hint
+from llmtl.data.encodings import Decoded, decode
+from llmtl.data.separated import read_separated
+from llmtl.data.table import Row, Table, did_you_mean, quoted
+from llmtl.data.typed_files import read_excel, read_parquet
 from llmtl.errors import DataError, MissingFileError
 
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-_OTHER_SUFFIXES = (".txt", ".xlsx", ".xls", ".gz", ".zip")
+_OTHER_SUFFIXES = (".txt", ".xls", ".ods", ".gz", ".zip")
 """Suffixes of files that are recognised but not read, so that they are not looked for on the Hub."""
 
 
@@ -31,11 +29,11 @@ def is_table(name: str) -> bool:
     return Path(name).suffix.lower() in _READERS
 
 
-def read_file(name: str) -> Table:
-    """Read the rows of a local file.
+def read_file(name: str, encoding: str | None = None) -> Table:
+    """Read the rows of a local file; the encoding of text is found unless it is named.
 
-    Raises `MissingFileError` when there is none, and `DataError` for an unknown suffix, bytes that are not UTF-8,
-    broken quoting or JSON, each with its line.
+    Raises `MissingFileError` when there is none, `MissingPackageError` for Excel without openpyxl, and `DataError` for
+    an unknown suffix, bytes that are not text, broken quoting or JSON, each with its line.
     """
     path = Path(name).expanduser()
     reader = _READERS.get(path.suffix.lower())
@@ -48,7 +46,7 @@ def read_file(name: str) -> Table:
         raise DataError(f"'{name}' ends in '{path.suffix}'; save it as one of {', '.join(_READERS)}.")
     if path.stat().st_size == 0:
         raise DataError(f"'{name}' is empty; give a file with labelled examples.")
-    return reader(path, name)
+    return reader(path, name, encoding)
 
 
 def _nearest_file(path: Path) -> str:
@@ -57,110 +55,76 @@ def _nearest_file(path: Path) -> str:
     return did_you_mean(path.name, (entry.name for entry in path.parent.iterdir()))
 
 
-def _text(path: Path, source: str) -> str:
-    """Return the file as text without a byte order mark; raises `DataError` with line and offset of a bad byte."""
-    content = path.read_bytes()
-    if content.startswith(_UTF16_MARKS):
-        raise DataError(f"'{source}' is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 {path.name} > utf8-{path.name}")
-    if b"\0" in content:
-        line = content.count(b"\n", 0, content.index(b"\0")) + 1
-        raise DataError(
-            f"'{source}' holds a NUL byte in line {line}: it is not text, or UTF-16 without its mark; save it as UTF-8."
-        )
+def read_text(path: Path, source: str, encoding: str | None = None) -> Decoded:
+    """Read a text file in its encoding, without a byte order mark; raises `DataError` for what is not text."""
+    return decode(path.read_bytes(), source, encoding)
+
+
+def loads(text: str) -> object:
+    """Read JSON; whole numbers of more digits than Python takes stay texts. Raises `json.JSONDecodeError` alone."""
     try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"'{source}' is not UTF-8: byte 0x{content[error.start]:02x} in line {line}, at byte offset {error.start}; "
-            f"convert it, for instance: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8-{path.name}"
-        ) from None
-    return text.removeprefix("\ufeff")
+        value: object = json.loads(text, parse_int=_whole)
+    except RecursionError:
+        raise json.JSONDecodeError("it is nested too deeply", text[:0], 0) from None
+    return value
 
 
-def _read_csv(path: Path, source: str) -> Table:
-    return _separated(_text(path, source), source, delimiter=",")
-
-
-def _read_tsv(path: Path, source: str) -> Table:
-    return _separated(_text(path, source), source, delimiter="\t")
-
-
-def _separated(text: str, source: str, *, delimiter: str) -> Table:
-    records = _records(text, source, delimiter)
+def _whole(digits: str) -> int | str:
     try:
-        header = next(records)[1]
-    except StopIteration:
-        raise DataError(f"'{source}' is empty; give a file with a header and labelled examples.") from None
-    columns = tuple(name.strip() for name in header)
-    repeated = sorted({name for name in columns if columns.count(name) > 1})
-    if repeated:
-        raise DataError(f"'{source}' has column {quoted(repeated)} more than once; rename one of them.")
-    rows = []
-    for line, fields in records:
-        if len(fields) != len(columns):
-            if hint := separator_hint(columns):
-                raise DataError(f"'{source}' has one column, '{columns[0]}'.{hint}")
-            raise DataError(
-                f"Line {line} of '{source}' has {len(fields)} fields and the header has {len(columns)}; put fields "
-                "that hold the separator in double quotes."
-            )
-        rows.append(Row(f"line {line}", dict(zip(columns, fields, strict=True))))
-    return Table(source, columns, tuple(rows))
+        return int(digits)
+    except ValueError:  # sys.set_int_max_str_digits: 4,300
+        return digits
 
 
-def _records(text: str, source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line a record starts in and its fields; blank lines are skipped."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    line = 1
-    try:
-        for fields in reader:
-            if len(fields) > 1 or "".join(fields).strip():
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(
-            f"The record that starts in line {line} of '{source}' has broken quoting ({error}); close its quotes and "
-            "double those inside quoted fields."
-        ) from None
+def _read_csv(path: Path, source: str, encoding: str | None) -> Table:
+    read = read_text(path, source, encoding)
+    return read_separated(read.text, source, read.encoding, usual=",")
 
 
-def _read_json_lines(path: Path, source: str) -> Table:
+def _read_tsv(path: Path, source: str, encoding: str | None) -> Table:
+    read = read_text(path, source, encoding)
+    return read_separated(read.text, source, read.encoding, usual="\t")
+
+
+def _read_json_lines(path: Path, source: str, encoding: str | None) -> Table:
+    read = read_text(path, source, encoding)
     rows = []
     # Not splitlines(), which also breaks at characters such as U+2028 that JSON allows inside strings.
-    for number, line in enumerate(_text(path, source).split("\n"), start=1):
+    for number, line in enumerate(read.text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = loads(line)
         except json.JSONDecodeError as error:
             raise DataError(
                 f"Line {number} of '{source}' is not valid JSON ({error.msg}, column {error.colno}); "
                 "write one object per line."
             ) from None
         rows.append((f"line {number}", value))
-    return _objects(rows, source)
+    return _objects(rows, source, read.encoding)
 
 
-def _read_json(path: Path, source: str) -> Table:
+def _read_json(path: Path, source: str, encoding: str | None) -> Table:
+    read = read_text(path, source, encoding)
     try:
-        document = json.loads(_text(path, source))
+        document = loads(read.text)
     except json.JSONDecodeError as error:
         cure = "for one object per line use the suffix .jsonl" if error.msg == "Extra data" else "fix that line"
         raise DataError(f"'{source}' is not valid JSON: line {error.lineno}, {error.msg}; {cure}.") from None
     if not isinstance(document, list):
         raise DataError(f"'{source}' holds {_kind(document)} at its top; write a list of objects.")
-    return _objects(((f"item {number}", value) for number, value in enumerate(document, start=1)), source)
+    items = ((f"item {number}", value) for number, value in enumerate(document, start=1))
+    return _objects(items, source, read.encoding)
 
 
-def _objects(items: Iterable[tuple[str, object]], source: str) -> Table:
+def _objects(items: Iterable[tuple[str, object]], source: str, encoding: str) -> Table:
     rows, columns = [], dict[str, None]()
     for where, value in items:
         if not isinstance(value, dict):
             raise DataError(f"{where.capitalize()} of '{source}' holds {_kind(value)}; write one object an example.")
         columns.update(dict.fromkeys(value))
         rows.append(Row(where, value))
-    return Table(source, tuple(columns), tuple(rows))
+    return Table(source, tuple(columns), tuple(rows), (encoding,))
 
 
 def _kind(value: object) -> str:
@@ -168,17 +132,14 @@ def _kind(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _read_parquet(path: Path, source: str) -> Table:
-    import pyarrow as pa
-    from pyarrow import parquet
+def _read_parquet(path: Path, source: str, encoding: str | None) -> Table:
+    del encoding
+    return read_parquet(path, source)
 
-    try:
-        table = parquet.ParquetFile(path).read()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"'{source}' is not a readable Parquet file ({reason}); write it again.") from None
-    rows = tuple(Row(f"row {number}", values) for number, values in enumerate(table.to_pylist(), start=1))
-    return Table(source, tuple(table.column_names), rows)
+
+def _read_excel(path: Path, source: str, encoding: str | None) -> Table:
+    del encoding
+    return read_excel(path, source)
 
 
 _READERS = {
@@ -188,4 +149,6 @@ _READERS = {
     ".ndjson": _read_json_lines,
     ".json": _read_json,
     ".parquet": _read_parquet,
+    ".xlsx": _read_excel,
+    ".xlsm": _read_excel,
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from llmtl.data.class_names import with_names
 from llmtl.data.table import Row, Table
 from llmtl.errors import DataError
 
@@ -38,14 +39,8 @@ def read_hub(name: str, subset: str | None = None) -> Table:
 
 def rows_of(dataset: Any) -> list[dict[str, Any]]:
     """Read the rows of a `datasets.Dataset`; class labels come back as their names."""
-    import datasets
-
-    names = {
-        column: inner
-        for column, feature in dataset.features.items()
-        if isinstance(inner := getattr(feature, "feature", feature), datasets.ClassLabel)
-    }
-    return [_named(values, names) for values in dataset]
+    features = dataset.features.to_dict()
+    return [with_names(values, features) for values in dataset]
 
 
 @contextmanager
@@ -58,15 +53,3 @@ def _without_retry_log() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-def _named(values: dict[str, Any], features: dict[str, Any]) -> dict[str, Any]:
-    """Return the row with class numbers, also those in lists, replaced by their names."""
-    return {**values, **{column: _name(values[column], feature) for column, feature in features.items()}}
-
-
-def _name(value: Any, feature: Any) -> Any:
-    if isinstance(value, list):
-        return [_name(item, feature) for item in value]
-    # -1, by convention, means no label
-    return None if value in (None, -1) else feature.int2str(value)

@@ -1,9 +1,13 @@
 """Unlabelled inputs to predict, from a file. Not covered: labelled examples (`llmtl.data.examples`)."""
 
+import re
 from pathlib import Path
 
-from llmtl.data.file_formats import read_file
+from llmtl.data.file_formats import read_file, read_text
 from llmtl.errors import DataError, MissingFileError
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""Not splitlines(), which also breaks at characters such as U+2028 that stand inside texts."""
 
 
 def read_inputs(path: Path | str, column: str) -> list[str]:
@@ -21,10 +25,7 @@ def read_inputs(path: Path | str, column: str) -> list[str]:
 def _lines(path: Path) -> list[str]:
     if not path.is_file():
         raise MissingFileError(f"There is no file '{path}'; check the path.")
-    try:
-        return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    except UnicodeDecodeError as error:
-        raise DataError(f"'{path}' is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    return [line for line in _LINE_END.split(read_text(path, str(path)).text) if line.strip()]
 
 
 def _cells(path: Path, column: str) -> list[str]:

@@ -6,7 +6,7 @@ Not covered: what a kind takes (`llmtl.kinds`), labels that are none of the task
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from llmtl.data.cells import as_name, encodable, missing, name_of
@@ -24,6 +24,8 @@ class ReferenceColumn:
     kind: Kind
     separator: str
     labels: Sequence[str] = ()
+    repeated: list[str] = field(default_factory=list, compare=False)
+    """Places of rows that name a label twice, as they are met."""
 
     def read(self, row: Row, text: str) -> tuple[str, ...]:
         """Read the references of a row, the first one first; nothing where the cell is empty. Raises `DataError`."""
@@ -82,10 +84,14 @@ class ReferenceCell:
         return name
 
     def text_of(self, item: object) -> str:
-        """Read one item of a list as a text."""
+        """Read one item of a list as a text, as it stands."""
         if not isinstance(item, str):
             self.fail(f"{item!r:.40} in its list; write texts")
-        return encodable(item.strip(), self.row, self.column.source)
+        return encodable(item, self.row, self.column.source)
+
+    def name_twice(self) -> None:
+        """Remember that the cell names a label twice."""
+        self.column.repeated.append(self.row.where)
 
     def fail(self, what: str) -> NoReturn:
         """Refuse the cell for holding `what`."""

@@ -21,9 +21,8 @@ from llmtl.answers import read_ranking, write_ranking
 from llmtl.data.cells import name_of, text_of
 from llmtl.data.cleaning import Cleaning
 from llmtl.data.config import TRAIN_CORPUS, DataConfig
-from llmtl.data.file_formats import is_local, read_file
-from llmtl.data.hub import read_hub
 from llmtl.data.near_duplicates import canonical
+from llmtl.data.sources import read_source
 from llmtl.data.table import did_you_mean
 from llmtl.errors import DataError
 from llmtl.kinds.kind import Kind
@@ -105,7 +104,7 @@ def _distinct(texts: Iterable[str]) -> Keyed:
 
 
 def _from_file(name: str, config: DataConfig) -> Keyed:
-    table = read_file(name) if is_local(name) else read_hub(name, config.hub_subset)
+    table = read_source(name, config)
     table.require(config.corpus_text, config.corpus_key)
     rows = []
     for row in table.rows:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from llmtl.errors import DataError
@@ -27,29 +28,36 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """All records of one source; a column that a row lacks counts as missing."""
+    """All records of one source; a column that a row lacks counts as missing.
+
+    `detected` says how it was read, such as "cp1252". `repeated` are names that several columns have: all but the first
+    are numbered.
+    """
 
     source: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    detected: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """Say in a line what was read and how: `Read tickets.csv: 320 rows, cp1252, separated by ';'`."""
+        rows = f"{len(self.rows):,} row{'' if len(self.rows) == 1 else 's'}"
+        return f"Read {Path(self.source).name}: {', '.join((rows, *self.detected))}"
 
     def require(self, *columns: str) -> None:
-        """Check that the columns exist; raises `DataError` that lists the columns there are, and for an empty table."""
+        """Check that the columns exist, each once; raises `DataError` that lists what there is, and for no rows."""
         if not self.rows:
             raise DataError(f"'{self.source}' has no rows; give a file with labelled examples.")
         for column in columns:
             if column not in self.columns:
                 raise DataError(
                     f"'{self.source}' has no column '{column}'{did_you_mean(column, self.columns)}; "
-                    f"its columns are {quoted(self.columns)}.{separator_hint(self.columns)}"
+                    f"its columns are {quoted(self.columns)}."
                 )
-
-
-def separator_hint(columns: Sequence[str]) -> str:
-    """Write a sentence, after a space, where the only column looks like several with another separator, or nothing."""
-    if len(columns) != 1 or not any(separator in columns[0] for separator in ";\t|"):
-        return ""
-    return " The fields do not seem to be separated by commas: save the file with commas, or tabs as .tsv."
+            if column in self.repeated:
+                raise DataError(f"'{self.source}' has column '{column}' more than once; rename one of them.")
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str:

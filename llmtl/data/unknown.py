@@ -5,8 +5,7 @@ Not covered: asking strategies about them (`llmtl.pipeline.unknown_inputs`).
 
 from llmtl.data.cells import text_of
 from llmtl.data.config import DataConfig
-from llmtl.data.file_formats import is_local, read_file
-from llmtl.data.hub import read_hub
+from llmtl.data.sources import read_source
 from llmtl.errors import DataError
 from llmtl.values import Example
 
@@ -18,7 +17,7 @@ def load_unknown(config: DataConfig) -> tuple[Example, ...]:
     """
     if config.unknown is None:
         return ()
-    table = read_file(config.unknown) if is_local(config.unknown) else read_hub(config.unknown, config.hub_subset)
+    table = read_source(config.unknown, config)
     table.require(config.text)
     read = [text_of(row, config.text, table.source) for row in table.rows]
     texts = list(dict.fromkeys(text for text in read if text is not None))

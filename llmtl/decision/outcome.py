@@ -304,6 +304,17 @@ class NoLatency:
     kind: Literal["no_latency"] = "no_latency"
 
 
+@dataclass(frozen=True)
+class StrangeAnswers:
+    """Of the n answers that a prediction file gives, `strange` name a label that no reference has; `sample` is one."""
+
+    strategy: str
+    strange: int
+    n: int
+    sample: str
+    kind: Literal["strange_answers"] = "strange_answers"
+
+
 Caution = Annotated[
     NoBaseline
     | TooSmallTest
@@ -313,6 +324,7 @@ Caution = Annotated[
     | Halved
     | NoCost
     | NoLatency
+    | StrangeAnswers
     | OneDraw
     | UnknownDraws
     | CutRival

@@ -1,4 +1,6 @@
-"""Prediction files made elsewhere, read into evaluations: one file a strategy, one JSON object a line.
+"""Prediction files made elsewhere, read into evaluations: one file a strategy, one row a prediction.
+
+Any file that labelled data may be in will do; a row of JSON Lines:
 
     {"id": "17", "reference": "refund", "prediction": "refund", "cost": 0.0002, "latency_ms": 310, "seed": 0,
      "draw": "demonstrations", "split": "test", "group": "customer-4", "confidence": 0.93}
@@ -14,16 +16,19 @@ after its file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one stra
 Not covered: making the decision (`llmtl.pipeline.decide_files`).
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmtl.costs import StatedCost
+from llmtl.data.cells import missing
+from llmtl.data.file_formats import read_file
+from llmtl.data.table import Row
+from llmtl.decision.outcome import StrangeAnswers
 from llmtl.errors import DataError, InputError, MissingFileError
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
@@ -31,6 +36,8 @@ from llmtl.strategy import Prediction, Role
 from llmtl.task import Draw
 
 SPLITS = ("dev", "test")
+MOST_STRANGE = 0.5
+"""Up to this share of a strategy's answers may name a label that no reference has before it is told (our choice)."""
 MEASURED = ("cost", "latency_ms")
 """What rows may say beside the answer: in every row of a strategy or in none of it."""
 
@@ -157,6 +164,19 @@ def labels_of(found: Sequence[StrategyFile], kind: Kind) -> tuple[str, ...]:
     return tuple(sorted(kind.family.labels_in([answer.reference for answer in found[0].first])))
 
 
+def strange_answers(found: Sequence[StrategyFile], kind: Kind, labels: Collection[str]) -> list[StrangeAnswers]:
+    """List the strategies most of whose answers name what no reference does; empty where answers are not labels."""
+    if not kind.has_labels:
+        return []
+    strange = []
+    for item in found:
+        answers = [answer.answer for answer in item.first if answer.answer is not None]
+        unknown = [answer for answer in answers if any(name not in labels for name in kind.named(answer))]
+        if len(unknown) > MOST_STRANGE * len(answers):
+            strange.append(StrangeAnswers(item.name, len(unknown), len(item.first), unknown[0]))
+    return strange
+
+
 def lacking(found: Sequence[StrategyFile], field: str) -> list[str]:
     """Return the strategies whose rows do not say a cost or a latency.
 
@@ -183,23 +203,26 @@ def _named(path: Path) -> tuple[str, str | None]:
 def _read(path: Path, kind: Kind, split: str | None) -> list[FileAnswer]:
     if not path.is_file():
         raise MissingFileError(f"There is no prediction file '{path}'; check the path.")
-    answers = []
-    try:
-        # not splitlines(): texts may hold U+2028 and its like, which end no line of JSON Lines
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(f"'{path}' is not UTF-8 text; save it as UTF-8.") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            answers.append(_row(line, kind, split, where=f"'{path}', line {number}"))
-    if not answers:
-        raise DataError(f"'{path}' has no rows; write one JSON object a line.")
-    return answers
+    table = read_file(str(path))
+    if not table.rows:
+        raise DataError(f"'{path}' has no rows; write one row a prediction.")
+    return [_row(_given(row), kind, split, where=f"'{path}', {row.where}") for row in table.rows]
 
 
-def _row(line: str, kind: Kind, split: str | None, *, where: str) -> FileAnswer:
+def _given(row: Row) -> dict[str, Any]:
+    """Return the values of a row; where all cells are texts, as in CSV, empty ones are none."""
+    texts = all(isinstance(value, str) for value in row.values.values())
+    return {key: None if texts and value == "" else value for key, value in row.values.items()}
+
+
+def _row(values: Mapping[str, Any], kind: Kind, split: str | None, *, where: str) -> FileAnswer:
+    not_a_number = next((key for key, value in values.items() if missing(value) and value is not None), None)
+    if not_a_number is not None:
+        raise DataError(f"{where}: '{not_a_number}' is NaN, which is not a value; write null for a failure.")
     try:
-        row = PredictionRow.model_validate({"split": split, **_object(line, where)})
+        row = PredictionRow.model_validate(
+            {"split": split} | {k: v for k, v in values.items() if (k, v) != ("split", None)}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"][:1]))
@@ -220,20 +243,6 @@ def _row(line: str, kind: Kind, split: str | None, *, where: str) -> FileAnswer:
     if not texts:
         raise DataError(f"{where}: 'reference' is empty; give at least one text.")
     return FileAnswer(str(row.id), texts[0], tuple(texts[1:]), answer, row)
-
-
-def _object(line: str, where: str) -> Mapping[str, Any]:
-    try:
-        value = json.loads(line, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: this is not JSON ({error.msg}); write one JSON object a line.") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: this is not a JSON object; write one JSON object a line.")
-    return {key: part for key, part in value.items() if key != "split" or part is not None}
-
-
-def _no_number(constant: str) -> NoReturn:
-    raise json.JSONDecodeError(f"{constant} is not a value; write null for a failure", constant, 0)
 
 
 def _whole(value: Any) -> Any:

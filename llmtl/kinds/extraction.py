@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from llmtl.answers import NO_SPANS, Span, read_spans, write_spans
+from llmtl.answers import NO_SPANS, Span, read_spans, whole, write_spans
 from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
 from llmtl.kinds.places import Named, place
 from llmtl.metrics import SPANS
@@ -161,6 +161,15 @@ class ExtractionKind(Kind):
         return f"Finds spans of {labels:,} {'type' if labels == 1 else 'types'} in a text"
 
 
+def _misplaced(start: int, end: int, length: int) -> str:
+    """Say what is wrong with a place in a text of so many characters, and the cure."""
+    if start < 0:
+        return "; count characters from 0, from the beginning of the text"
+    if start >= end:
+        return ", which is empty; write the end after the last character"
+    return f" in a text of {length} characters; count characters from 0, with the end after the last one"
+
+
 def _is_span(value: Any, types: Mapping[str, str]) -> bool:
     """Tell whether a JSON value is a span with one of the types."""
     return (
@@ -176,12 +185,12 @@ def _span(item: object, cell: Cell) -> Span:
     """Read a span; its place must be inside the text and read what it says it reads."""
     if not isinstance(item, dict) or not {"type", "start", "end"} <= item.keys():
         cell.fail(f"{item!r:.60}; write spans as {{type, text, start, end}}")
-    type_, start, end = cell.name_of(item["type"]), item["start"], item["end"]
-    if not (type(start) is int and type(end) is int and 0 <= start < end <= len(cell.text)):
-        cell.fail(
-            f"a span from {start!r:.20} to {end!r:.20} in a text of {len(cell.text)} characters; count characters from "
-            "0, with the end after the last one"
-        )
+    type_, start, end = cell.name_of(item["type"]), whole(item["start"]), whole(item["end"])
+    if start is None or end is None:
+        given = item["start" if start is None else "end"]
+        cell.fail(f"a span with the place {given!r:.20}; write start and end as whole numbers")
+    if not 0 <= start < end <= len(cell.text):
+        cell.fail(f"a span from {start} to {end}{_misplaced(start, end, len(cell.text))}")
     found = cell.text[start:end]
     if item.get("text", found) not in (found, None):
         cell.fail(

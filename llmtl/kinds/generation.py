@@ -24,7 +24,7 @@ class FreeText:
 
     def write(self, answer: str, show: Show) -> str:
         """Write the text as a prompt shows it."""
-        return show(answer).strip()
+        return show(answer)
 
     def read(self, stated: str, text: str, show: Show) -> Read:
         """Take what was written."""
@@ -66,10 +66,10 @@ class GenerationKind(Kind):
     judged = True
 
     def read(self, cell: Cell) -> tuple[str, ...]:
-        """Read a string, or a list of strings that are all right."""
+        """Read a string, or a list of strings that are all right; white space has meaning, and stays."""
         if isinstance(cell.value, list):
-            return tuple(dict.fromkeys(filter(None, map(cell.text_of, cell.value))))
-        return super().read(cell)
+            return tuple(dict.fromkeys(text for text in map(cell.text_of, cell.value) if text.strip()))
+        return (cell.text_of(cell.value),) if isinstance(cell.value, str) else super().read(cell)
 
     def form(self, spoken: Mapping[str, str]) -> Form:
         """Write the text alone."""

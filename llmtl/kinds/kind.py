@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol
 
 from llmtl.answers import Span
 from llmtl.errors import InputError
+from llmtl.lookalikes import plain_name
 from llmtl.metrics import Family, Measure, score
 from llmtl.metrics.intervals import Interval
 from llmtl.values import Metric
@@ -102,7 +103,10 @@ class Cell(Protocol):
         """Read one item of a list as a string or number."""
 
     def text_of(self, item: object) -> str:
-        """Read one item of a list as a text."""
+        """Read one item of a list as a text, as it stands."""
+
+    def name_twice(self) -> None:
+        """Remember that the cell names a label twice."""
 
     def fail(self, what: str) -> NoReturn:
         """Refuse the cell for holding `what`."""
@@ -279,7 +283,7 @@ class Kind(ABC):
         """Bring an answer in a prediction file into canonical form; raises `InputError` for what is none."""
         if isinstance(value, dict | list) or value is None:
             raise InputError(f"'{as_text(value):.60}' is not a text; write a string, or say which --kind it is.")
-        return as_text(value)
+        return plain_name(as_text(value)) if self.one_label else as_text(value)
 
     def as_json(self, answer: str) -> Any:
         """Give an answer as a field of `/v1/predict` holds it."""

@@ -12,8 +12,12 @@ from typing import Any
 from llmtl.answers import NO_LABELS, read_labels, write_labels
 from llmtl.errors import InputError
 from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
+from llmtl.lookalikes import plain_name
 from llmtl.metrics import LABEL_SETS
 from llmtl.values import Metric
+
+_INDICATORS = {"0", "1", "true", "false", "yes", "no"}
+"""What vectors of indicators consist of."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,18 @@ class MultiLabelKind(Kind):
         else:
             items = [value] if isinstance(value, int | float) else cell.items()
         names = [cell.name_of(item) for item in items]
+        if len(set(names)) < len(names):
+            _refuse_marks(names, cell)
+            cell.name_twice()
         return (write_labels(names, [*cell.labels, *sorted(set(names) - set(cell.labels))]),)
 
     def canonical(self, value: object) -> str:
         """Take a list of labels or the same as a JSON string."""
         text = as_text(value)
-        labels = as_list(text)
-        if labels is None or not all(isinstance(label, str) for label in labels):
+        found = as_list(text)
+        if found is None or not all(isinstance(label, str) for label in found):
             raise InputError(f"'{text:.60}' is not a list of labels; write a JSON list of strings.")
+        labels = [plain_name(label) for label in found]
         return write_labels(labels, sorted(set(labels)))
 
     def as_json(self, answer: str) -> list[str]:
@@ -123,6 +131,15 @@ class MultiLabelKind(Kind):
     def does(self, labels: int) -> str:
         """Say how many labels there are."""
         return f"Gives a text any of {labels} labels"
+
+
+def _refuse_marks(names: Sequence[str], cell: Cell) -> None:
+    """Refuse a list that repeats zeros or ones: it marks labels by their position."""
+    if {name.casefold() for name in names} <= _INDICATORS:
+        cell.fail(
+            f"{names!r:.40}, which marks labels by their position; write the names of the labels that apply, such as "
+            '["refund", "card"]'
+        )
 
 
 MULTI_LABEL = MultiLabelKind()

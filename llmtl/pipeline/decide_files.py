@@ -20,7 +20,15 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.decision.decide import decide
 from llmtl.decision.expected_cost import check_error_costs
 from llmtl.decision.outcome import Caution, Decision, Halved, NoCost, NoLatency
-from llmtl.decision.predictions import FileAnswer, StrategyFile, evaluation_of, labels_of, lacking, read_files
+from llmtl.decision.predictions import (
+    FileAnswer,
+    StrategyFile,
+    evaluation_of,
+    labels_of,
+    lacking,
+    read_files,
+    strange_answers,
+)
 from llmtl.decision.share_choice import by_goal
 from llmtl.errors import DataError, InputError
 from llmtl.findings import CascadeTrace
@@ -92,6 +100,7 @@ def decide_predictions(
     choice = by_goal(choice, known, measured["dev"], len(on_test), config=config, prices=prices)
     choice = replace(choice, cascades=cascades)
     choice = with_ladders(choice, measured["dev"], len(on_test), metric=known.metric, config=config)
+    notes += strange_answers(found, known.kind, known.labels)
     notes += _unknown(priced=not no_cost, untimed=no_latency, timed=len(no_latency) < len(found))
     decision = decide(
         known, choice, dev=measured["dev"], test=measured["test"], config=config, prices=prices, notes=notes

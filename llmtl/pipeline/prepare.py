@@ -71,6 +71,8 @@ def prepare(recipe: Recipe, progress: Progress, *, given: Mapping[str, Table] | 
     if not given:
         progress.say(f"Reading {recipe.data.path}")
     loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind, given=given)
+    for line in loaded.told:
+        progress.say(line)
     loaded = without_rare_labels(loaded, recipe.data)
     task = task_of(recipe, loaded.labels)
     check_error_costs(recipe.decision, task)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from llmtl import address
 from llmtl.costs import PriceConfig
-from llmtl.errors import BundleError, MissingFileError, MissingPackageError, RunError
+from llmtl.errors import BundleError, LlmtlError, MissingFileError, MissingPackageError, RunError
 from llmtl.hardware import gaps, inspect
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.packages import LOCAL, require
@@ -188,8 +188,14 @@ def _playground(target: Target, server: Live, options: ServeOptions, notice: Not
     from llmtl.playground import launch
 
     notice.status("Playground: starting")
-    content = playground_content(server.endpoint.url, run=target.run, api_key=options.api_key)
-    playground = launch(content, host=options.host, port=options.playground_port, share=options.share)
+    try:
+        content = playground_content(server.endpoint.url, run=target.run, api_key=options.api_key)
+        playground = launch(content, host=options.host, port=options.playground_port, share=options.share)
+    except LlmtlError as error:
+        notice.clear()
+        notice.say(f"Warning: the endpoint is served without a playground. {error}")
+        yield None
+        return
     notice.clear()
     try:
         shared = f", shared publicly at {playground.share_url}" if playground.share_url else ""

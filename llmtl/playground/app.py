@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmtl.address import free_port
+from llmtl.address import free_port, without_proxy
 from llmtl.errors import ServingError
 from llmtl.playground.batch import MOST_BYTES
 from llmtl.playground.batch_tab import build_batch
@@ -83,23 +83,24 @@ def launch(content: PlaygroundContent, *, host: str = "127.0.0.1", port: int = 7
     endpoint = Endpoint(content.base_url, content.api_key)
     blocks = build(content, endpoint)
     try:
-        _, url, share_url = blocks.launch(
-            server_name=host,
-            server_port=port,
-            share=share,
-            prevent_thread_lock=True,
-            inbrowser=False,
-            quiet=True,
-            ssr_mode=False,
-            run_history=False,
-            footer_links=[],
-            enable_monitoring=False,
-            max_file_size=MOST_BYTES,
-            allowed_paths=[],
-            theme=theme(),
-            head=head(),
-            app_kwargs={"middleware": [Middleware(_OwnHostOnly)]},
-        )
+        with without_proxy():  # Gradio asks its own server whether it is there
+            _, url, share_url = blocks.launch(
+                server_name=host,
+                server_port=port,
+                share=share,
+                prevent_thread_lock=True,
+                inbrowser=False,
+                quiet=True,
+                ssr_mode=False,
+                run_history=False,
+                footer_links=[],
+                enable_monitoring=False,
+                max_file_size=MOST_BYTES,
+                allowed_paths=[],
+                theme=theme(),
+                head=head(),
+                app_kwargs={"middleware": [Middleware(_OwnHostOnly)]},
+            )
     except OSError as error:
         endpoint.close()
         raise ServingError(f"Port {port} of {host} is taken; give the playground another with --port.") from error

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
+from urllib.parse import urlsplit
 
 import openai
 from annotated_types import MinLen
 from openai.types.chat import ChatCompletionUserMessageParam
 from pydantic import TypeAdapter, ValidationError
 
+from llmtl.address import is_loopback
 from llmtl.answers import Span, write_spans
 from llmtl.errors import ServingError
 from llmtl.kinds.classification import CLASSIFICATION
@@ -152,7 +154,11 @@ class Endpoint:
         self.base_url = f"{base_url.rstrip('/').removesuffix('/v1')}/v1"
         # Without a key the client refuses to start; a server without a key ignores what is sent.
         self._client = openai.OpenAI(
-            base_url=self.base_url, api_key=api_key or _NO_KEY, max_retries=0, timeout=_limit(ANSWER_SECONDS)
+            base_url=self.base_url,
+            api_key=api_key or _NO_KEY,
+            max_retries=0,
+            timeout=_limit(ANSWER_SECONDS),
+            http_client=_client(self.base_url),
         )
 
     def close(self) -> None:
@@ -235,6 +241,11 @@ class Endpoint:
                 said = _said(error) or "no reason given"
                 return ServingError(f"The server failed ({error.status_code}: {said}); try again, or look at its log.")
         return self._stranger()
+
+
+def _client(base_url: str) -> openai.DefaultHttpxClient | None:
+    """Make a client that no proxy setting leads away from this machine; None for the package's own elsewhere."""
+    return openai.DefaultHttpxClient(trust_env=False) if is_loopback(urlsplit(base_url).hostname or "") else None
 
 
 def _limit(seconds: float) -> openai.Timeout:

@@ -24,6 +24,7 @@ from llmtl.decision.outcome import (
     NoCost,
     NoLatency,
     Purpose,
+    StrangeAnswers,
     StrategyResult,
     TestScore,
     TooSmallTest,
@@ -332,7 +333,7 @@ def _caution(case: Case, item: Caution) -> str:
             return care_words.sentence(item, case.decision)
         case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival():
             return _of_strategies(case, item)
-        case Halved() | NoCost() | NoLatency():
+        case Halved() | NoCost() | NoLatency() | StrangeAnswers():
             return _of_files(item)
 
 
@@ -347,7 +348,7 @@ def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraw
             return cut_words.warning(item, case.words, case.decision.winner)
 
 
-def _of_files(item: Halved | NoCost | NoLatency) -> str:
+def _of_files(item: Halved | NoCost | NoLatency | StrangeAnswers) -> str:
     """Return what prediction files leave open."""
     match item:
         case Halved(dev, test):
@@ -359,6 +360,11 @@ def _of_files(item: Halved | NoCost | NoLatency) -> str:
             return (
                 "The files give no cost, so no strategy counts as cheaper: of those within the margin, a baseline is "
                 "taken first and then the best on dev."
+            )
+        case StrangeAnswers(strategy, strange, n, sample):
+            return (
+                f"{strange} of {n} answers of {strategy} name no label of the references (such as {sample!r:.60}) and "
+                "count as wrong; write labels as the references do."
             )
         case NoLatency(()):
             return "The files give no latency, so none is known."

@@ -1,6 +1,6 @@
 import pytest
 
-from llmtl.checks import Level, check_imbalance, check_size, check_spelling
+from llmtl.checks import Level, check_imbalance, check_separators, check_size, check_spelling
 from llmtl.task import Metric, Split, Task
 
 
@@ -55,3 +55,15 @@ def test_labels_that_differ_only_in_spelling_are_named():
     assert "3 labels" in finding.message
     assert "'card lost', 'Card_Lost', 'card-lost'" in finding.message
     assert check_spelling(task("ab")) == []
+
+
+@pytest.mark.parametrize("other", ["\uff43ard", "c\u0430rd", "Card", "car\u200dd", "c ard", "c\u2011ard"])
+def test_labels_that_look_alike_are_told(other):
+    (finding,) = check_spelling(task(["card", other, "loan"]))
+    assert "2 labels differ from another only in case, spaces, hyphens or look-alikes" in finding.message
+
+
+def test_labels_with_parts_in_common_may_be_several_labels():
+    (finding,) = check_separators(task(["billing;urgent", "shipping;urgent", "other"]))
+    assert "task.kind=multi-label and data.label_separator=';'" in finding.message
+    assert check_separators(task(["cards, lost", "loans", "other"])) == []

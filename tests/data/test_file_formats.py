@@ -1,13 +1,16 @@
 import csv
 import io
 import json
+import sys
 
+import datasets
+import openpyxl
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from llmtl.data.file_formats import is_local, read_file
-from llmtl.errors import DataError, MissingFileError
+from llmtl.errors import DataError, MissingFileError, MissingPackageError
 
 ROWS = [
     {"text": 'He said "no", then left', "label": "a"},
@@ -67,13 +70,13 @@ def test_json_lines_rows_know_their_line_and_columns_are_those_of_all_rows(write
     [
         ("a.csv", "", ["is empty"]),
         ("a.csv", "\n\n", ["is empty"]),
-        ("a.csv", "text,text\na,b\n", ["column 'text' more than once"]),
         ("a.csv", "text,label\na,b\nc,d,e\n", ["Line 3", "3 fields", "header has 2"]),
         ("a.csv", 'text,label\na,b\n"never closed,c\nd,e\n', ["starts in line 3", "broken quoting"]),
         ("a.csv", 'text,label\n"two\nlines",a\n"closed"too early,b\n', ["starts in line 4", "broken quoting"]),
-        ("a.csv", b"text,label\nfine,a\ncaf\xe9,b\n", ["0xe9", "line 3", "byte offset 21", "iconv -f WINDOWS-1252"]),
-        ("a.jsonl", b'{"text": "\xff"}\n', ["0xff", "line 1", "byte offset 10"]),
-        ("a.csv", "text,label\na,b\n".encode("utf-16"), ["UTF-16", "iconv -f UTF-16"]),
+        ("a.csv", "text,label\nfür alle müssen,a\n".encode() + b"caf\xe9,b\n", ["damaged UTF-8", "0xe9", "line 3"]),
+        ("a.csv", "text,label\nплитки жили,a\n".encode("cp1251"), ["neither UTF-8", "line 2", "data.encoding=cp1251"]),
+        ("a.csv", b"text,label\nab\x81c\xe9,a\n", ["neither UTF-8", "0x81"]),
+        ("a.jsonl", "[" * 100_000, ["Line 1", "nested too deeply"]),
         ("a.jsonl", '{"text": "a"}\n\n{"text": "b"\n', ["Line 3", "not valid JSON"]),
         ("a.jsonl", '{"text": "a"}\n["b"]\n', ["Line 2", "holds a list"]),
         ("a.json", '[{"text": "a"},\n {"text" "b"}]', ["line 2", "not valid JSON"]),
@@ -81,7 +84,8 @@ def test_json_lines_rows_know_their_line_and_columns_are_those_of_all_rows(write
         ("a.json", '{"text": "a"}', ["an object at its top", "list of objects"]),
         ("a.json", '[{"text": "a"}, 3]', ["Item 2", "a number"]),
         ("a.parquet", b"PAR1 this is none", ["not a readable Parquet file"]),
-        ("a.xlsx", "text,label\n", [".xlsx", ".csv"]),
+        ("a.xls", "text,label\n", [".xls", ".csv", ".xlsx"]),
+        ("a.xlsx", "text,label\n", ["not a readable .xlsx file"]),
         ("nosuffix", "text,label\n", [".csv"]),
     ],
 )
@@ -121,7 +125,127 @@ def test_paths_are_told_from_hub_names(tmp_path):
 
 
 def test_nul_bytes_are_no_text(tmp_path):
-    for name, content in (("a.csv", b"text,label\nab\x00c,x\n"), ("b.csv", "text,label\nä,x\n".encode("utf-16-le"))):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(DataError, match="NUL byte in line"):
-            read_file(str(tmp_path / name))
+    (tmp_path / "a.csv").write_bytes(b"text,label\nab\x00c,x\n")
+    with pytest.raises(DataError, match="NUL byte in line 2"):
+        read_file(str(tmp_path / "a.csv"))
+
+
+RECORDS = 'text;label\n"größer, als; gedacht";a\nübel, café ± 5 €;b\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        (RECORDS.encode(), "UTF-8"),
+        (b"\xef\xbb\xbf" + RECORDS.encode(), "UTF-8"),
+        (RECORDS.encode("cp1252"), "cp1252"),
+        (RECORDS.encode("utf-16"), "UTF-16 LE"),
+        (b"\xfe\xff" + RECORDS.encode("utf-16-be"), "UTF-16 BE"),
+        (RECORDS.encode("utf-16-le"), "UTF-16 LE"),
+        (RECORDS.encode("utf-16-be"), "UTF-16 BE"),
+        (RECORDS.encode("utf-32"), "UTF-32 LE"),
+    ],
+)
+def test_every_encoding_that_people_have_is_found_and_told(write, content, encoding):
+    table = read_file(write("tickets.csv", content))
+    assert [dict(row.values) for row in table.rows] == [
+        {"text": "größer, als; gedacht", "label": "a"},
+        {"text": "übel, café ± 5 €", "label": "b"},
+    ]
+    assert table.told == f"Read tickets.csv: 2 rows, {encoding}, separated by ';'"
+
+
+def test_an_encoding_of_another_script_is_named_by_the_user(write):
+    path = write("a.csv", "text,label\nплитки жили,a\n".encode("cp1251"))
+    assert [row.values["text"] for row in read_file(path, "cp1251").rows] == ["плитки жили"]
+    with pytest.raises(DataError, match="The encoding 'klingon' is unknown"):
+        read_file(path, "klingon")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_the_separator_is_found_whatever_the_texts_hold(write, separator, suffix):
+    table = read_file(write(f"a.{suffix}", as_csv(separator)))
+    assert [dict(row.values) for row in table.rows] == ROWS
+
+
+def test_a_first_line_that_names_the_separator_is_not_a_header(write):
+    table = read_file(write("a.csv", "sep=;\r\ntext;label\r\na, b;c\r\n"))
+    assert [(row.where, dict(row.values)) for row in table.rows] == [("line 3", {"text": "a, b", "label": "c"})]
+
+
+def test_quotes_behind_a_backslash_are_read(write):
+    table = read_file(write("a.csv", 'text,label\n"he said \\"no\\", then left",a\n'))
+    assert table.rows[0].values["text"] == 'he said "no", then left'
+
+
+def test_a_field_may_be_as_long_as_it_is(write):
+    [row] = read_file(write("a.csv", f'text,label\n"{"long " * 60_000}",a\n')).rows
+    assert len(row.values["text"]) == 300_000
+
+
+def test_a_number_may_have_as_many_digits_as_it_has(write):
+    [row] = read_file(write("a.jsonl", f'{{"text": "a", "label": {"7" * 5_000}}}')).rows
+    assert row.values["label"] == "7" * 5_000
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "rows"),
+    [
+        ("text,label,,\na,b,,\nc,d,,\n", ("text", "label"), [("a", "b"), ("c", "d")]),
+        ("text,label,,\na,b\nc,d,\n", ("text", "label"), [("a", "b"), ("c", "d")]),
+        ("text,label\na,b,,\n,,,\n,,,\n", ("text", "label"), [("a", "b")]),
+        (",text,label\n0,a,b\n", ("column 1", "text", "label"), [("0", "a", "b")]),
+        ("text,label,\na,b,\nc,d,see\n", ("text", "label", "column 3"), [("a", "b", ""), ("c", "d", "see")]),
+        ("text,note,note\na,b,c\n", ("text", "note", "note (2)"), [("a", "b", "c")]),
+    ],
+)
+def test_what_a_spreadsheet_leaves_behind_does_no_harm(write, content, columns, rows):
+    table = read_file(write("a.csv", content))
+    assert table.columns == columns
+    assert [tuple(row.values.values()) for row in table.rows] == rows
+
+
+def test_a_column_that_stands_twice_cannot_be_asked_for(write):
+    table = read_file(write("a.csv", "text,note,note\na,b,c\n"))
+    table.require("text")
+    with pytest.raises(DataError, match="has column 'note' more than once; rename one of them"):
+        table.require("note")
+
+
+def test_excel_is_read_as_its_csv_would_be(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.title = "empty"
+    sheet = book.create_sheet("tickets")
+    sheet.append(["text", "label", None])
+    sheet.append(["two\nlines", 3.0])
+    sheet.append(["naïve", "b"])
+    sheet.append([None, None, " "])
+    book.create_sheet("notes").append(["more"])
+    book.save(tmp_path / "a.xlsx")
+    table = read_file(str(tmp_path / "a.xlsx"))
+    assert [tuple(row.values.values()) for row in table.rows] == [("two\nlines", "3"), ("naïve", "b")]
+    assert table.told == "Read a.xlsx: 2 rows, Excel, sheet 'tickets', the first of 2"
+
+
+def test_excel_without_its_package_is_one_line_with_the_cure(write, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    with pytest.raises(MissingPackageError, match=r"needs openpyxl; install it with: pip install 'llmtl\[excel\]'"):
+        read_file(write("a.xlsx", b"PK"))
+
+
+def test_parquet_keeps_the_names_of_classes_wherever_they_stand(tmp_path):
+    names = datasets.ClassLabel(names=["billing", "shipping"])
+    features = datasets.Features(
+        {
+            "text": datasets.Value("string"),
+            "label": names,
+            "tags": datasets.List(names),
+            "spans": datasets.List({"type": names}),
+        }
+    )
+    rows = {"text": ["a", "b"], "label": [1, -1], "tags": [[0, 1], []], "spans": [[{"type": 0}], []]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(str(tmp_path / "a.parquet"))
+    first, second = (row.values for row in read_file(str(tmp_path / "a.parquet")).rows)
+    assert first == {"text": "a", "label": "shipping", "tags": ["billing", "shipping"], "spans": [{"type": "billing"}]}
+    assert second["label"] is None

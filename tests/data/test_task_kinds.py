@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from llmtl.answers import read_spans
 from llmtl.checks import run_checks
 from llmtl.data import DataConfig, fingerprint, load_examples, split_examples, subsample
 from llmtl.errors import DataError
@@ -48,7 +49,10 @@ def test_spans_come_from_lists_and_from_json_strings(json_lines, write):
     ("value", "message"),
     [
         ([{**SPAN, "end": 20}], "from 4 to 20 in a text of 8 characters"),
-        ([{**SPAN, "start": 4.5}], "from 4.5 to 8"),
+        ([{**SPAN, "start": 4.5}], "a span with the place 4.5; write start and end as whole numbers"),
+        ([{**SPAN, "start": None}], "a span with the place None; write start and end as whole numbers"),
+        ([{**SPAN, "start": -1}], "from -1 to 8; count characters from 0, from the beginning"),
+        ([{**SPAN, "end": 4}], "from 4 to 4, which is empty"),
         ([{**SPAN, "start": 5}], "whose place, 5 to 8, reads 't 6'"),
         ([{"type": "time"}], "write spans as {type, text, start, end}"),
         ([{**SPAN, "type": ""}], "holds '' in its list"),
@@ -194,9 +198,16 @@ def test_real_texts_load_with_all_their_references():
     assert found == ["duplicates", "several-references"]
 
 
+@pytest.mark.parametrize("place", [{"start": 4.0, "end": 8.0}, {"start": "4", "end": "8"}])
+def test_whole_places_may_be_written_as_any_number(json_lines, place):
+    rows = [{"text": "Run at 6", "label": [SPAN]}, {"text": "Row at 6", "label": [SPAN | {"text": None} | place]}]
+    data = load_examples(DataConfig(path=json_lines(rows)), kind=EXTRACTION)
+    assert [read_spans(each.reference)[0].start for each in data.examples] == [4, 4]
+
+
 def test_a_truth_value_is_no_place(json_lines):
     rows = [{"text": "Run at 6", "label": [{"type": "word", "start": True, "end": 3}]}]
-    assert "a span from True to 3" in refused(json_lines(rows), EXTRACTION)
+    assert "a span with the place True; write" in refused(json_lines(rows), EXTRACTION)
 
 
 def test_texts_taken_for_labels_name_the_kinds(json_lines):
@@ -210,3 +221,48 @@ def test_too_few_groups_name_the_group_column(json_lines):
     data = loaded(json_lines(rows), CLASSIFICATION, group="who")
     with pytest.raises(DataError, match=r"2 group\(s\) of near-duplicates, or of one data\.group"):
         split_examples(data, DataConfig(path="x", group="who"))
+
+
+def test_white_space_of_texts_to_write_stays(json_lines):
+    rows = [{"text": "a", "label": "    x = 1\n    return x\n"}, {"text": "b", "label": ["\ty\n", " "]}]
+    data = load_examples(DataConfig(path=json_lines(rows)), kind=GENERATION)
+    assert [each.reference for each in data.examples] == ["    x = 1\n    return x\n", "\ty\n"]
+
+
+def tagged(labels):
+    return [{"text": f"text {number}", "label": label} for number, label in enumerate(labels)]
+
+
+@pytest.mark.parametrize("separator", [";", ","])
+def test_another_separator_inside_labels_stops_with_the_cure(json_lines, separator):
+    rows = tagged([f"billing{separator}urgent", f"shipping{separator}urgent", "billing"])
+    config = DataConfig(path=json_lines(rows))
+    with pytest.raises(DataError, match=f"data.label_separator='{separator}'"):
+        load_examples(config, kind=MULTI_LABEL)
+    right = DataConfig(path=config.path, label_separator=separator)
+    assert load_examples(right, kind=MULTI_LABEL).labels == ("billing", "shipping", "urgent")
+    meant = DataConfig(path=config.path, label_separator="|")
+    assert len(load_examples(meant, kind=MULTI_LABEL).labels) == 3
+
+
+@pytest.mark.parametrize("vector", [[1, 0, 1], [1.0, 0.0, 0.0], [True, False, True], ["0", "0"], "[0, 1, 1]", "1|0|0"])
+def test_vectors_of_marks_are_no_labels(json_lines, vector):
+    found = refused(json_lines(tagged([vector, ["a"]])), MULTI_LABEL)
+    assert "which marks labels by their position; write the names" in found
+
+
+def test_the_same_labels_everywhere_leave_nothing_to_tell(json_lines):
+    assert "nothing to tell apart" in refused(json_lines(tagged([[1, 0], [0, 1], [1, 0]])), MULTI_LABEL)
+
+
+def test_a_label_named_twice_counts_once_and_is_told(json_lines):
+    data = load_examples(DataConfig(path=json_lines(tagged([["a", "b", "a"], ["b"]]))), kind=MULTI_LABEL)
+    assert data.examples[0].reference == '["a", "b"]'
+    assert data.cleaning.repeated == ("line 1",)
+
+
+def test_labels_that_look_the_same_in_every_way_are_one(json_lines):
+    rows = tagged(["caf\u00e9", "cafe\u0301", "caf\u00e9\u200b", "\ufeffbar", "bar "])
+    data = load_examples(DataConfig(path=json_lines(rows)), ["cafe\u0301", "bar"])
+    assert data.labels == ("caf\u00e9", "bar")
+    assert Counter(each.reference for each in data.examples) == {"caf\u00e9": 3, "bar": 2}

@@ -3,18 +3,19 @@
 import json
 
 import numpy as np
+import pandas
 import pytest
 
 from llmtl.cli import main
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
-from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
+from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, StrangeAnswers
 from llmtl.decision.promise import Promise
 from llmtl.errors import DataError, InputError, RecipeError
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
-from llmtl.report.decision_file import from_json
+from llmtl.report.decision_file import from_json, to_json
 from llmtl.report.sentences import summarize
 from llmtl.report.wording import verdict
 from llmtl.task import Draw, Metric
@@ -139,14 +140,14 @@ def test_generation_with_several_references(tmp_path):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ('{"id": 1', "line 1: this is not JSON"),
-        ("[1]", "not a JSON object"),
+        ('{"id": 1', "is not valid JSON"),
+        ("[1]", "holds a list"),
         ('{"id": 1, "reference": "a"}', "'prediction' is missing"),
         ('{"id": 1, "reference": "a", "prediction": "a", "cost": -1}', "'cost' is wrong"),
         ('{"id": 1, "reference": "a", "prediction": "a", "split": "train"}', "write dev or test"),
         ('{"id": 1, "reference": "a", "prediction": "a"}\n{"id": 1, "reference": "a", "prediction": "b"}', "two rows"),
         ('{"id": "new", "reference": "a", "prediction": "a"}', "has the example"),
-        ("", "has no rows"),
+        ("", "is empty"),
     ],
 )
 def test_bad_files_get_one_line(tmp_path, line, said):
@@ -254,7 +255,7 @@ def test_whole_numbers_are_the_same_label_with_and_without_a_point(tmp_path):
 @pytest.mark.parametrize("field", ["reference", "prediction"])
 def test_not_a_number_is_no_label(tmp_path, field):
     good, bad = write(tmp_path, "good", 0.8, n=6), write(tmp_path, "bad", 0.8, n=6, **{field: float("nan")})
-    with pytest.raises(DataError, match=r"line 1: this is not JSON \(NaN is not a value; write null"):
+    with pytest.raises(DataError, match=f"line 1: '{field}' is NaN, which is not a value; write null"):
         decide_predictions([good, bad])
 
 
@@ -387,3 +388,33 @@ def test_the_log_probability_of_a_written_answer_becomes_a_confidence(tmp_path):
     bad = write(tmp_path, "bad", 0.6, n=4000, split=halves, logprob=0.1)
     with pytest.raises(DataError, match=r"line 1: 'logprob' is wrong \(input should be less than or equal to 0\)"):
         decide_predictions([plain, bad])
+
+
+@pytest.mark.parametrize("written", [" {}\n", "\u200b{}", "{}\ufeff"])
+def test_predictions_are_cleaned_as_references_are(tmp_path, written):
+    good = write(tmp_path, "good", 1.0, split=halves, prediction=lambda i: written.format(LABELS[i % 3]))
+    decision = decide_predictions([good, write(tmp_path, "poor", 0.8, split=halves)])
+    assert decision.winner == "good"
+    assert next(item.test.value for item in decision.strategies if item.name == "good") == 1.0
+
+
+def test_answers_that_are_none_of_the_labels_are_told(tmp_path):
+    strange = write(tmp_path, "strange", 1.0, split=halves, prediction=lambda i: f"{LABELS[i % 3].upper()}.")
+    decision = decide_predictions([strange, write(tmp_path, "poor", 0.8, split=halves)])
+    assert StrangeAnswers("strange", 400, 400, "A.") in decision.cautions
+    summary = summarize(decision)
+    assert any("400 of 400 answers of strange name no label of the references" in line for line in summary.warnings)
+    assert from_json(json.loads(json.dumps(to_json(decision, summary)))).cautions == decision.cautions
+
+
+def test_prediction_files_may_be_tables_of_any_sort(tmp_path):
+    path = write(tmp_path, "good", 0.9, split=halves, cost=1e-4, confidence=lambda i: None if i % 9 else 0.5)
+    rows = [json.loads(line) for line in lines_of(path)]
+    for row in rows[:3]:
+        row["prediction"] = None
+    poor = write(tmp_path, "poor", 0.6, split=halves, cost=1e-6)
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    expected = decide_predictions([path, poor])
+    path.unlink()
+    pandas.DataFrame(rows).to_csv(tmp_path / "good.csv", sep=";", encoding="utf-16", index=False)
+    assert decide_predictions([tmp_path / "good.csv", poor]).comparisons == expected.comparisons

@@ -2,9 +2,11 @@
 
 import socket
 from contextlib import ExitStack
+from urllib.request import proxy_bypass_environment
 
 import pytest
 
+from llmtl.address import without_proxy
 from llmtl.errors import ServingError
 from llmtl.playground import http_client
 from llmtl.playground.http_client import Endpoint, RefusedError
@@ -87,3 +89,12 @@ def test_too_few_answers_are_not_taken_for_all(answering, endpoint):
     url = answering(200, {"data": [{"label": "a", "probabilities": {"a": 1.0}}]})
     with pytest.raises(ServingError, match="answered 1 of 2 inputs"):
         endpoint(url).predict(["x", "y"], "t")
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_no_proxy_stands_before_this_machine(answering, endpoint, monkeypatch, variable):
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    assert endpoint(answering(200, TASK)).task().task == "t"
+    with without_proxy():
+        assert proxy_bypass_environment("127.0.0.1")
+    assert not proxy_bypass_environment("127.0.0.1")

@@ -24,4 +24,5 @@ def said(task: Task, answer: str) -> str:
 
 def heard(task: Task, content: str, text: str) -> Read:
     """Read what a chat without a language model said about the input `text`."""
-    return plain_form(task).read(content.strip(), text, unchanged)
+    stated = content if task.kind.output == "text" else content.strip()
+    return plain_form(task).read(stated, text, unchanged)
