@@ -19,6 +19,7 @@ from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
 from llmtl.decision.simultaneous import SimultaneousInterval
+from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.decision.totals import ExpectedTotals, ValueOfAccuracy
 from llmtl.decision.transfer import Transfer
 from llmtl.findings import CascadeTrace, Cut
@@ -302,17 +303,6 @@ class NoLatency:
 
     strategies: tuple[str, ...] = ()
     kind: Literal["no_latency"] = "no_latency"
-
-
-@dataclass(frozen=True)
-class StrangeAnswers:
-    """Of the n answers that a prediction file gives, `strange` name a label that no reference has; `sample` is one."""
-
-    strategy: str
-    strange: int
-    n: int
-    sample: str
-    kind: Literal["strange_answers"] = "strange_answers"
 
 
 Caution = Annotated[

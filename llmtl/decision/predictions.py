@@ -28,7 +28,7 @@ from llmtl.costs import StatedCost
 from llmtl.data.cells import missing
 from llmtl.data.file_formats import read_file
 from llmtl.data.table import Row
-from llmtl.decision.outcome import StrangeAnswers
+from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.errors import DataError, InputError, MissingFileError
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation

@@ -11,6 +11,7 @@ from llmtl.decision.label_care import FewPerLabel, LabelCare, LabelFound, Missed
 from llmtl.decision.model_care import FarBehind, ModelCare, NearCopies, OtherMetric, ToyModel
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import Caution, Decision, Failures, Halved, NoBaseline, NoCost, NoLatency, TooSmallTest
+from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.report import wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.report.wording import plural
@@ -22,6 +23,7 @@ MOST_NAMED = 3
 _ORDER: tuple[type, ...] = (
     AllZero,
     Incapable,
+    StrangeAnswers,
     ToyModel,
     MissedLabels,
     NearCopies,

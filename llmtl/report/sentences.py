@@ -24,7 +24,6 @@ from llmtl.decision.outcome import (
     NoCost,
     NoLatency,
     Purpose,
-    StrangeAnswers,
     StrategyResult,
     TestScore,
     TooSmallTest,
@@ -39,6 +38,7 @@ from llmtl.decision.outlook import (
     WiderMargin,
 )
 from llmtl.decision.sensitivity import NoiseSensitivity
+from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.decision.totals import ErrorCostChange
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging

@@ -9,8 +9,9 @@ import pytest
 from llmtl.cli import main
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
-from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, StrangeAnswers
+from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
 from llmtl.decision.promise import Promise
+from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.errors import DataError, InputError, RecipeError
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
