@@ -350,8 +350,7 @@ class Decision(Carded):
     error; the verdict rests on `expected_totals` where the choice did.
     A decision of version 1 of `decision.json` has no rule: its sentences were kept instead.
     `automation` says how much can be left to each strategy alone at an error of at most
-    `max_error_automated`; earlier versions did not ask.
-    `transfer` says what pre-training is worth, where a control was tested.
+    `max_error_automated`; `transfer` what pre-training is worth, where a control was tested.
     Where the choice was made by that share (`choice.goal`), the verdict rests on `share_comparisons`, whose difference
     is that of the shares that such a test is expected to confirm; the `comparisons` of scores are for a reader.
     """
