@@ -152,7 +152,7 @@ def fit_head(
     tried = (((head, own), head.choice, answers) for head, answers in fitted)
     count = len(before) + choices.count(context.task)
     (best, found), trace = best_on_dev(chain(before, tried), context, name=name, count=count)
-    cut = own.cut + cut_short(len(trace.points), count, Unit.SETTINGS)
+    cut = found.cut + cut_short(len(trace.points), count, Unit.SETTINGS)
     head, calibrations = calibrated(best, context, found.dev)
     return head, (trace, *calibrations, *cut)
 

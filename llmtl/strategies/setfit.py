@@ -191,7 +191,7 @@ class SetFit(Strategy[SetFitConfig]):
         if alone:
             context.progress.say(
                 f"setfit: {len(alone)} of {len(set(labels))} labels have one training text (such as '{alone[0]}'); "
-                "paired with itself, it is told apart from the others, and not brought close to any"
+                "paired with itself, it is told apart from the others, and not brought close to any; label a second one"
             )
         return pairs
 
