@@ -4,6 +4,7 @@
     checkpoint.py      what a checkpoint is, before it is loaded
     sentence.py        one vector per text, however long
     trainer.py         training one, by sentence-transformers' trainer
+    step_time.py       how long a step of that takes
     windows.py         texts cut into overlapping windows of tokens
     units.py           words aligned with tokens
     network.py         an encoder with a head: made, run, written, read

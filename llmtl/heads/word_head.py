@@ -40,6 +40,8 @@ from llmtl.task import Example, Input, Task, references, texts_of
 
 SAMPLE_WORDS = 4000
 """Training words on which layers and readings are compared: about seven per number of a state of 576."""
+PROBED = 32
+"""Texts that a forecast reads."""
 HELD_BYTES = 2**30
 """What states may take at once, in float16 while layers are compared and in float64 while a head is fitted."""
 
@@ -146,6 +148,43 @@ def fit_words(
     return WordProbePredictor(context, head), (trace, *search.cut, *settings)
 
 
+def forecast_words(context: FitContext, *, most_layers: int, strengths: Sequence[float]) -> float | None:
+    """Forecast the seconds of `fit_words`: time reading a few texts, and fitting one layer and reading on them.
+
+    None where these have too few tags to fit on.
+    """
+    width = WordReader(context, (), ()).width()
+    train = _first_words(shuffled_train(context), HELD_BYTES // (8 * width))
+    sample = _first_words(train, SAMPLE_WORDS)
+    reader = _comparing(context, sample, width, most_layers)
+    few = sample[:PROBED]
+    reader.read([few[0].text])
+    start = perf_counter()
+    states, tokens = reader.read([each.text for each in few])
+    each_text = (perf_counter() - start) / len(few)
+    room = context.load_engine(None).context_length - 1
+    fitting = [each for each, count in zip(few, tokens, strict=True) if count <= room]
+    known = _WordStates(reader, fitting, states)
+    truth = _tags(fitting)
+    if len(set(truth)) < 2:
+        return None
+    rows = np.concatenate([each for each in known.rows(reader.layers[0], reader.readings[0]) if len(each)])
+    start = perf_counter()
+    fitted = len(list(standardised(rows.astype(float), lambda scaled: path(scaled, truth, strengths))))
+    each_word = (perf_counter() - start) / fitted / len(truth)  # of one strength
+    again = 0 if sample == train else len(train)
+    heads = len(reader.layers) * len(reader.readings) * (1 if again else len(strengths))
+    reading = each_text * (len(context.dev) + len(sample) + again)
+    words = sum(len(words_of(each.text)) for each in sample), sum(len(words_of(each.text)) for each in train)
+    fits = each_word * (heads * words[0] + (len(strengths) * words[1] if again else 0))
+    return max(reading / READING_SHARE, reading + fits)
+
+
+def _tags(examples: Sequence[Example]) -> list[str]:
+    """List the tags of all words of examples."""
+    return [tag for each in examples for tag in to_tags(words_of(each.text), read_spans(each.reference))]
+
+
 def _first_words(examples: Sequence[Example], most: int) -> list[Example]:
     """Take the first examples that have at most so many words together, at least one."""
     totals = accumulate(len(words_of(each.text)) for each in examples)
@@ -215,7 +254,7 @@ class _WordSearch:
     ) -> Iterator[Point]:
         """Yield the head of each strength at a layer and a reading."""
         task, texts, rows = self.context.task, [each.text for each in self.context.dev], dev.rows(*at)
-        truth = [tag for each in train.examples for tag in to_tags(words_of(each.text), read_spans(each.reference))]
+        truth = _tags(train.examples)
         states = np.concatenate([each for each in train.rows(*at) if len(each)]).astype(float)
         models = standardised(states, lambda scaled: path(scaled, truth, strengths))
         for c, model in zip(strengths, models, strict=True):

@@ -35,7 +35,7 @@ from llmtl.strategy import AnyStrategy, PromptServed, ProviderServed, Runs, Serv
 from llmtl.task import Example, Split
 
 BUDGET_SHARE = 0.05
-"""The part of the run's time budget that refits of language models may take by default."""
+"""The part of the run's time budget that refits of language models may take by default, if so much is left."""
 UNLIMITED_MINUTES = 30.0
 
 
@@ -151,7 +151,8 @@ def _seconds(bench: Bench) -> float:
     minutes = bench.prepared.recipe.label_noise.refit_minutes
     if minutes is not None:
         return 60 * minutes
-    return BUDGET_SHARE * bench.plan.seconds if bench.plan else 60 * UNLIMITED_MINUTES
+    seconds = bench.seconds_for("refits", BUDGET_SHARE)
+    return 60 * UNLIMITED_MINUTES if seconds is None else seconds
 
 
 def _forecast_seconds(bench: Bench, strategy: AnyStrategy, scored: Sequence[Evaluation]) -> float:

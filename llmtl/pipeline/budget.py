@@ -1,19 +1,29 @@
-"""How much of the data a time budget allows, from two timed probes. Not covered: money (`llmtl.costs`)."""
+"""How much of the data a time budget allows, from two timed probes, and what is left for fitting.
+
+Not covered: dividing that among strategies (`llmtl.pipeline.shares`), money (`llmtl.costs`).
+"""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from llmtl.engines import Engine
+from llmtl.pipeline.evaluate import LATENCY_REQUESTS, WARM_UP_REQUESTS
 from llmtl.prompting.predictors import answer_room, prompt_predictor
 from llmtl.prompting.template import Template
-from llmtl.strategy import Facts
+from llmtl.strategy import Facts, PromptSpeed
 from llmtl.task import Draw, Example, Split, Task
 
 DEFAULT_CPU_MINUTES = 25.0
 """The budget of a run on a CPU when the recipe gives none."""
 FIT_SHARE, DEV_SHARE, TEST_SHARE = 0.73, 0.10, 0.15
-"""The parts of the budget for fitting, which strategies share by weight, and for scoring; the rest is for loading."""
+"""The parts of the budget for fitting where nothing was measured, and for scoring at most; the rest is for loading."""
+LEAST_FIT_SHARE = 0.5
+"""The part of the budget that is for fitting whatever else is forecast to take."""
+OTHER_SHARE = 0.12
+"""The part of the budget held back for what is not forecast: loading models, reading long beginnings of prompts again,
+learning curves, refits without labels that look wrong, the report. With SmolLM2 on 240 texts these took about 10% of 25
+minutes (`recipes/support`)."""
 PROBES = 8
 PROBE_DEMONSTRATIONS = 8
 FEWEST = 50
@@ -41,6 +51,23 @@ class Plan:
     fitting: Mapping[str, float] = field(default_factory=dict)
     scale: float = 1.0
     draws: int = DRAWS_IN_TIME
+    latency_seconds: float = 0.0
+    """The forecast of measuring everybody's latency on dev and test."""
+    prompt_seconds: float = 0.0
+    long_prompt_seconds: float = 0.0
+
+    def fitting_seconds(self, probes: float = 0.0) -> float:
+        """Say how much of the budget is left for fitting: all but what probes took and the stages after it will."""
+        later = OTHER_SHARE * self.seconds + self.scoring_seconds + self.latency_seconds
+        return max(LEAST_FIT_SHARE * self.seconds, self.seconds - probes - later)
+
+    @property
+    def speed(self) -> PromptSpeed | None:
+        """Give the speed of prompts as forecasts take it; None where it was not measured."""
+        if self.prompt_seconds == 0:
+            return None
+        longer = max(0.0, self.long_prompt_seconds - self.prompt_seconds)
+        return PromptSpeed(self.prompt_seconds, longer / PROBE_DEMONSTRATIONS)
 
     @property
     def too_short(self) -> str | None:
@@ -88,24 +115,39 @@ def plan(
 
 
 @dataclass(frozen=True)
-class _Load:
-    """Seconds of one prompt of one input, and of one with demonstrations of its own; 0 where nobody asks any."""
+class _Timed:
+    """Seconds of one prompt among several that are scored at once, and of one alone."""
 
-    prompt: float = 0.0
-    long_prompt: float = 0.0
+    each: float = 0.0
+    alone: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Load:
+    """The time of prompts of one input, and of those with demonstrations of their own; 0 where nobody asks any."""
+
+    prompt: _Timed = _Timed()
+    long_prompt: _Timed = _Timed()
 
     def of(self, facts: Facts) -> float:
-        """Forecast one request to a strategy."""
-        return facts.prompts * self.prompt + facts.long_prompts * self.long_prompt
+        """Forecast one request to a strategy among several."""
+        return facts.prompts * self.prompt.each + facts.long_prompts * self.long_prompt.each
+
+    def alone(self, facts: Facts) -> float:
+        """Forecast one request to a strategy that comes alone."""
+        return facts.prompts * self.prompt.alone + facts.long_prompts * self.long_prompt.alone
 
 
 def _load(strategies: Sequence[Facts], split: Split, task: Task, engine: Engine | None) -> _Load:
-    """Time the prompts that strategies ask."""
+    """Time the prompts that strategies ask, and those with demonstrations where any are shown."""
     if engine is None:
         return _Load()
+    shows = any(each.long_prompts or each.draw is Draw.DEMONSTRATIONS for each in strategies)
     return _Load(
-        _probe(split, task, engine, shots=0) if any(each.prompts for each in strategies) else 0.0,
-        _probe(split, task, engine, shots=PROBE_DEMONSTRATIONS) if any(each.long_prompts for each in strategies) else 0,
+        _probe(split, task, engine, shots=0)
+        if any(each.prompts or each.long_prompts for each in strategies)
+        else _Timed(),
+        _probe(split, task, engine, shots=PROBE_DEMONSTRATIONS) if shows else _Timed(),
     )
 
 
@@ -118,7 +160,17 @@ def _plan(seconds: float, split: Split, strategies: Sequence[Facts], load: _Load
         return Plan(seconds, len(split.dev), len(split.test), fitting=fitting)
     dev = _allowed(len(split.dev), DEV_SHARE * seconds / on_dev)
     test = _allowed(len(split.test), TEST_SHARE * seconds / on_test)
-    return Plan(seconds, dev, test, scoring_seconds=dev * on_dev + test * on_test, fitting=fitting)
+    requests = min(LATENCY_REQUESTS, dev) + min(LATENCY_REQUESTS, test) + 2 * WARM_UP_REQUESTS
+    return Plan(
+        seconds,
+        dev,
+        test,
+        scoring_seconds=dev * on_dev + test * on_test,
+        fitting=fitting,
+        latency_seconds=requests * sum(load.alone(each) for each in strategies),
+        prompt_seconds=load.prompt.each,
+        long_prompt_seconds=load.long_prompt.each,
+    )
 
 
 def _draws(facts: Facts, draws: Mapping[str, int]) -> int:
@@ -142,8 +194,8 @@ def _allowed(available: int, affordable: float) -> int:
     return min(available, max(FEWEST, int(affordable)))
 
 
-def _probe(split: Split, task: Task, engine: Engine, *, shots: int) -> float:
-    """Return seconds per example of predicting from prompts that share only the instruction."""
+def _probe(split: Split, task: Task, engine: Engine, *, shots: int) -> _Timed:
+    """Time predicting from prompts that share only the instruction."""
     template = Template(task, engine)
     shown: dict[str, tuple[Example, ...]] = {}
     for position in range(min(PROBES, len(split.train))):
@@ -163,8 +215,10 @@ def _probe(split: Split, task: Task, engine: Engine, *, shots: int) -> float:
         shown.clear()
     predictor.predict(fitting[:1])
     start = time.perf_counter()
+    predictor.predict(fitting[-1:])
+    alone = time.perf_counter()
     predictor.predict(fitting)
-    return (time.perf_counter() - start) / len(fitting)
+    return _Timed((time.perf_counter() - alone) / len(fitting), alone - start)
 
 
 def _fits(engine: Engine, template: Template, text: str, shown: tuple[Example, ...], room: int) -> bool:

@@ -31,7 +31,7 @@ from llmtl.store import write_json
 from llmtl.strategy import AnyStrategy, Curve, Role
 
 BUDGET_SHARE = 0.1
-"""The part of the run's time budget that curves may take by default; see `llmtl.pipeline.budget` for the rest."""
+"""The part of the run's time budget that curves may take by default, if so much is left."""
 UNLIMITED_MINUTES = 60.0
 RESAMPLES = 2000
 
@@ -131,7 +131,8 @@ def _seconds(bench: Bench) -> float:
     minutes = bench.prepared.recipe.learning_curve.minutes
     if minutes is not None:
         return 60 * minutes
-    return BUDGET_SHARE * bench.plan.seconds if bench.plan else 60 * UNLIMITED_MINUTES
+    seconds = bench.seconds_for("curves", BUDGET_SHARE)
+    return 60 * UNLIMITED_MINUTES if seconds is None else seconds
 
 
 def _forecast_seconds(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Evaluation) -> float:

@@ -19,9 +19,8 @@ from llmtl.progress import Progress, Silent
 from llmtl.strategy import Prediction, Predictor, Role
 from llmtl.task import Draw, Example, Input, Task, references
 
-LATENCY_REQUESTS = 20
-"""Inputs that are sent one at a time to measure latency; two more go first to warm up."""
-
+LATENCY_REQUESTS, WARM_UP_REQUESTS = 20, 2
+"""Inputs that are sent one at a time to measure latency, and those that go first to warm up."""
 
 PASSES = 5
 """Passes by which quick ones are timed; the first one, which brings predictions, has more to set up."""
@@ -167,7 +166,7 @@ def _parts(ticks: Sequence[tuple[int, float]], n: int) -> tuple[tuple[int, float
 
 def measure_latency(predictor: Predictor, inputs: Sequence[Input]) -> list[float]:
     """Measure the milliseconds of single-input predictions, at most `LATENCY_REQUESTS`, after two to warm up."""
-    for value in inputs[:2]:
+    for value in inputs[:WARM_UP_REQUESTS]:
         predictor.predict([value])
     milliseconds = []
     for value in inputs[:LATENCY_REQUESTS]:

@@ -1,8 +1,9 @@
 """How long fitting each strategy would take, from short probes: the plan of the time for fitting rests on it.
 
-A forecast is a step of the store, so that the same command goes on with the same plan. What was fitted before is not
-probed: its time is known. A fit does not depend on forecasts: it is not made again because a probe measured otherwise.
-Not covered: the probes, which are each strategy's own (`Strategy.forecast`), dividing the time (`shares`).
+Forecasts and what is made of them are steps of the store, so that the same command goes on with the same plan. What was
+fitted before is not probed: its time is known. A fit does not depend on forecasts: it is not made again because a probe
+measured otherwise. Not covered: the probes, which are each strategy's own (`Strategy.forecast`), dividing the time
+(`shares`).
 """
 
 import time
@@ -13,13 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from llmtl.errors import InputError, TrainingError
-from llmtl.pipeline.budget import FIT_SHARE, Plan, fits_of
+from llmtl.pipeline.budget import Plan, fits_of
 from llmtl.pipeline.draws import draws_in_time
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.shares import Claim, FitTimes
 from llmtl.progress import Silent
 from llmtl.report import wording
-from llmtl.strategy import AnyStrategy, Budget, Strategy
+from llmtl.strategy import AnyStrategy, Budget, Role, Strategy
 
 PROBE_SHARE = 0.03
 """The part of the budget that all probes together may take, about: each ends behind a step that it has begun."""
@@ -35,39 +36,57 @@ def with_fit_times(bench: Bench) -> Bench:
     if plan is None:
         return bench
     limited = [strategy for strategy in bench.prepared.strategies if plan.fit_seconds(strategy.name) is not None]
-    needs, took = _forecasts(bench, limited, plan)
+    needs, took = _kept_forecasts(bench, limited, plan)
     draws = draws_in_time(bench.prepared.recipe.decision)
     draws = dict.fromkeys(draws, 1) if plan.draws == 1 else draws
     claims = {
         strategy.name: Claim(strategy.facts.fit_weight, fits_of(strategy.facts, draws), needs.get(strategy.name))
         for strategy in limited
     }
-    times = FitTimes(FIT_SHARE * plan.seconds - min(took, PROBE_SHARE * plan.seconds), claims)
+    times = FitTimes(plan.fitting_seconds(took), claims)
     if needs:
         bench.progress.say(_told(times, needs))
     return replace(bench, times=times)
 
 
-def _forecasts(bench: Bench, limited: Sequence[AnyStrategy], plan: Plan) -> tuple[dict[str, float], float]:
-    """Return the seconds that one fit needs, with room, of those of which it is known; and what the probes took."""
+def _kept_forecasts(bench: Bench, limited: Sequence[AnyStrategy], plan: Plan) -> tuple[dict[str, float], float]:
+    """Return the seconds that one fit needs, with room, of those of which it is known; and what the probes took.
+
+    That of the first command in a folder holds: what it has fitted by then changes no plan of the next one.
+    """
     if len(limited) < 2:  # nobody to share with
         return {}, 0.0
-    probed = [strategy for strategy in limited if type(strategy).forecast is not Strategy.forecast]
-    each = PROBE_SHARE * plan.seconds / len(probed) if probed else 0.0
-    if probed and each >= FEWEST_SECONDS and not all(map(bench.was_fitted, probed)):
-        bench.progress.say(f"Timing a few steps of fitting: {', '.join(strategy.name for strategy in probed)}")
+
+    def compute(_: Path) -> dict[str, Any]:
+        needs, took = _forecasts(bench, limited, plan)
+        return {"needs": needs, "took": took}
+
+    depends_on = {"fits": [bench.fit_folder(strategy).name for strategy in limited], "seconds": plan.seconds}
+    kept = bench.store.step("fit-times", depends_on, compute)
+    return kept["needs"], kept["took"]
+
+
+def _forecasts(bench: Bench, limited: Sequence[AnyStrategy], plan: Plan) -> tuple[dict[str, float], float]:
+    """Make the forecasts of those that were not fitted yet; those of prompts rest on a speed that is known already."""
     needs: dict[str, float] = {}
-    took = 0.0
     for strategy in limited:
         if bench.was_fitted(strategy):
             record = bench.fit(strategy)
             if record.train_seconds is not None and not record.cuts:
                 needs[strategy.name] = record.train_seconds
-        elif strategy in probed and each >= FEWEST_SECONDS:
-            found = _forecast(bench, strategy, each)
-            took += found["took"]
-            if found["seconds"] is not None:
-                needs[strategy.name] = ROOM * found["seconds"]
+    waiting = [strategy for strategy in limited if not bench.was_fitted(strategy)]
+    waiting = [strategy for strategy in waiting if type(strategy).forecast is not Strategy.forecast]
+    probed = [strategy for strategy in waiting if strategy.role is not Role.PROMPTING]
+    took, each = 0.0, PROBE_SHARE * plan.seconds / max(1, len(probed))
+    if each < FEWEST_SECONDS:
+        waiting = [strategy for strategy in waiting if strategy not in probed]
+    if waiting:
+        bench.progress.say(f"Forecasting the time for fitting: {', '.join(strategy.name for strategy in waiting)}")
+    for strategy in waiting:
+        found = _forecast(bench, strategy, each)
+        took += found["took"]
+        if found["seconds"] is not None:
+            needs[strategy.name] = ROOM * found["seconds"]
     return needs, took
 
 
@@ -76,10 +95,10 @@ def _forecast(bench: Bench, strategy: AnyStrategy, seconds: float) -> dict[str, 
 
     def compute(_: Path) -> dict[str, Any]:
         start = time.perf_counter()
+        by_weight = bench.plan.fit_seconds(strategy.name) if bench.plan else None
+        budget = Budget(train_seconds=seconds, enough=None if by_weight is None else by_weight / ROOM)
         with TemporaryDirectory() as folder:
-            context = replace(
-                bench.context(strategy, Path(folder)), budget=Budget(train_seconds=seconds), progress=Silent()
-            )
+            context = replace(bench.context(strategy, Path(folder)), budget=budget, progress=Silent())
             try:
                 found = strategy.forecast(context)
             except (InputError, TrainingError):  # fitting will say so, or finds more in all of train

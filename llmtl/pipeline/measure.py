@@ -29,6 +29,9 @@ from llmtl.strategy import AnyStrategy, Budget, Facts, FitContext, Predictor, Pr
 from llmtl.task import Draw, Example, Split
 from llmtl.version import __version__
 
+LEAST_OF_SHARE = 0.2
+"""What an optional stage may take of its share where nothing is left: what takes seconds is done all the same."""
+
 
 @dataclass(frozen=True)
 class RacedPass:
@@ -44,7 +47,8 @@ class Bench:
 
     What each step spent is noted in `ledger`, as `work` where that is given. `first` is the bench of the first draw
     where this one makes another (`llmtl.pipeline.draws`), which may cost `usd` at a provider. `times` divides the time
-    for fitting by what fits were measured to take; without it, weights alone do.
+    for fitting by what fits were measured to take; without it, weights alone do. `began` is when measuring began, by
+    `time.monotonic()`.
     """
 
     prepared: Prepared
@@ -57,6 +61,25 @@ class Bench:
     first: "Bench | None" = None
     usd: float | None = None
     times: FitTimes | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def seconds_for(self, stage: str, share: float) -> float | None:
+        """Say how many seconds of the budget an optional stage may take; None without a budget.
+
+        That is its share or what is really left, but a fifth of its share even where nothing is. Kept, so that the same
+        command does the same; what earlier commands in the folder used counts as it was noted.
+        """
+        if self.plan is None:
+            return None
+        whole = self.plan.seconds
+
+        def compute(_: Path) -> float:
+            noted = sum(entry.machine_seconds or 0.0 for entry in self.ledger.entries.values())
+            left = whole - max(noted, time.monotonic() - self.began)
+            return min(share * whole, max(left, share * whole * LEAST_OF_SHARE))
+
+        fits = [self.fit_folder(strategy).name for strategy in self.prepared.strategies]
+        return float(self.store.step(f"seconds-for-{stage}", {"whole": whole, "share": share, "fits": fits}, compute))
 
     def fit(self, strategy: AnyStrategy) -> FitRecord:
         """Fit a strategy and keep its predictor; the record says what that took, or why it was skipped."""
@@ -196,6 +219,7 @@ class Bench:
             progress=self.progress,
             earlier=self.first.fit(strategy).findings if self.first else (),
             encoder=self.prepared.encoder,
+            speed=self.plan.speed if self.plan else None,
         )
 
     def _limit(self, strategy: AnyStrategy) -> float | None:

@@ -1,11 +1,20 @@
 """Which part of the time for fitting each strategy may take, so that none takes another's.
 
-By weight, but nobody holds more than it needs while others need more; and what one leaves over goes to those after it.
-Not covered: how long fitting takes (`llmtl.pipeline.forecasts`), the rest of the budget (`llmtl.pipeline.budget`).
+Who needs little is filled first, and is fitted first; the hungry ones share by weight what is really left then. Further
+draws are held back for as many strategies as are drawn again, the longest of them. Not covered: how long fitting takes
+(`llmtl.pipeline.forecasts`), what the stages after it take (`llmtl.pipeline.budget`).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+FINALISTS = 2
+"""How many strategies of which a draw matters are drawn again: the choice, and the runner-up or the best of the others
+(`llmtl.decision.choice.plan`). A cascade that is chosen may add a member."""
+LEAST = 0.5
+"""What a hungry strategy is given at least, by what its weight would give it: others may have taken too long."""
+_HALVINGS = 80
 
 
 @dataclass(frozen=True)
@@ -20,59 +29,96 @@ class Claim:
     fits: float = 1.0
     needs: float | None = None
 
+    @property
+    def most(self) -> float:
+        """Give what it may need, in seconds."""
+        return math.inf if self.needs is None else self.needs
 
-def share_out(seconds: float, claims: Mapping[str, Claim]) -> dict[str, float]:
+
+def share_out(seconds: float, claims: Mapping[str, Claim], *, held: Sequence[float] = ()) -> dict[str, float]:
     """Divide the time; returns the seconds of one fit of each.
 
-    Water is poured into vessels as wide as the weights until it is used up; one that is full takes no more. What is
-    left when all are full is shared by weight again, since forecasts may be wrong.
+    Those with the smallest needs are filled, as long as everybody else could be given as much. The others are hungry:
+    they share what is left by weight, and nobody takes more than it needs. What is left when all are full is shared by
+    weight, since forecasts may be wrong. `held` are the seconds of further draws of those who were fitted already.
     """
-    if not claims:
-        return {}
-    left, given = seconds, dict.fromkeys(claims, 0.0)
-    limited = {name: claim.needs for name, claim in claims.items() if claim.needs is not None}
-    filling = set(claims)
-    for name in sorted(limited, key=lambda each: limited[each] / claims[each].weight):
-        level = left / _width(claims, filling)
-        if limited[name] > level * claims[name].weight:
+
+    def fits(given: Mapping[str, float]) -> bool:
+        again = sorted([*held, *((claims[name].fits - 1) * each for name, each in given.items())], reverse=True)
+        return sum(given.values()) + sum(again[:FINALISTS]) <= seconds
+
+    filled: dict[str, float] = {}
+    for name in sorted(claims, key=lambda each: claims[each].most):
+        level = claims[name].most
+        if math.isinf(level) or not fits({each: min(level, claims[each].most) for each in claims}):
             break
-        given[name] = limited[name]
-        left -= limited[name] * claims[name].fits
-        filling.discard(name)
-    hungry = filling or set(claims)
-    level = left / _width(claims, hungry)
-    return {name: given[name] + (level * claim.weight if name in hungry else 0.0) for name, claim in claims.items()}
+        filled[name] = level
+    hungry = [name for name in claims if name not in filled]
+    if not hungry:
+        return _risen(lambda level: {name: claim.most + level * claim.weight for name, claim in claims.items()}, fits)
+    return _risen(
+        lambda level: filled | {name: min(claims[name].most, level * claims[name].weight) for name in hungry}, fits
+    )
 
 
-def _width(claims: Mapping[str, Claim], names: set[str]) -> float:
-    return sum(claims[name].weight * claims[name].fits for name in names)
+def _risen(given: Callable[[float], dict[str, float]], fits: Callable[[Mapping[str, float]], bool]) -> dict[str, float]:
+    """Raise the level as far as it fits, by bisection; 0 where not even that does."""
+    low, high = 0.0, 1.0
+    while fits(given(high)) and high < 1e12:
+        low, high = high, 2 * high
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(given(middle)) else (low, middle)
+    return given(low)
 
 
+@dataclass
 class FitTimes:
-    """The time for fitting as it is used up: each fit is given its share of what is left, never less than by weight.
+    """The time for fitting as it is used up: each fit is given its share of what is left.
 
-    So a forecast that was too short cuts nobody who keeps to the share of its weight.
+    One that the plan fills has the share of its weight where that is more, so a forecast that was too short cuts nobody
+    who keeps to it. `order` lists the strategies as they are fitted, so that the hungry ones come last.
     """
 
-    def __init__(self, seconds: float, claims: Mapping[str, Claim]) -> None:
-        self._by_weight = share_out(seconds, {name: replace(claim, needs=None) for name, claim in claims.items()})
-        self.planned = {name: max(self._by_weight[name], given) for name, given in share_out(seconds, claims).items()}
-        self._left = seconds
-        self._waiting = dict(claims)
-        self._given: dict[str, float] = {}
+    seconds: float
+    claims: Mapping[str, Claim]
+    _used: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _given: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._by_weight = share_out(self.seconds, {name: _unknown(claim) for name, claim in self.claims.items()})
+        self.planned = {name: self._at_least(name, each) for name, each in self._shares().items()}
+
+    def order(self, names: Iterable[str]) -> list[str]:
+        """Sort by need: those without a limit, whose time is not planned, then the smallest first; in turn else."""
+        return sorted(names, key=lambda name: self.claims[name].most if name in self.claims else -1.0)
 
     def limit(self, name: str) -> float | None:
         """Say how many seconds fitting a strategy once may take, or what it was given before; None for no limit."""
-        if name not in self.planned:
+        if name not in self.claims:
             return None
         if name not in self._given:
-            self._given[name] = max(self._by_weight[name], share_out(max(0.0, self._left), self._waiting)[name])
+            self._given[name] = self._at_least(name, self._shares()[name])
         return self._given[name]
 
     def fitted(self, name: str, *, used: float, limit: float | None) -> None:
-        """Take off what a fit has used, in this run or before, and what fitting it again may take; count it once."""
-        claim = self._waiting.pop(name, None)
-        if claim is None:
+        """Take off what a fit has used, in this run or before, and hold back its further draws; count it once."""
+        if name in self._used:
             return
-        self._given[name] = self._by_weight[name] if limit is None else limit
-        self._left -= used * claim.fits
+        self._used[name] = used
+        if name in self.claims:
+            self._given[name] = self._by_weight[name] if limit is None else limit
+
+    def _shares(self) -> dict[str, float]:
+        """Divide what is left among those who wait."""
+        waiting = {name: claim for name, claim in self.claims.items() if name not in self._used}
+        held = [(self.claims[name].fits - 1) * used for name, used in self._used.items() if name in self.claims]
+        return share_out(max(0.0, self.seconds - sum(self._used.values())), waiting, held=held)
+
+    def _at_least(self, name: str, given: float) -> float:
+        full = given >= self.claims[name].most * (1 - 1e-9)
+        return max(given, self._by_weight[name] * (1.0 if full else LEAST))
+
+
+def _unknown(claim: Claim) -> Claim:
+    return replace(claim, needs=None)

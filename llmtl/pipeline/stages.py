@@ -61,7 +61,6 @@ from llmtl.report.sentences import Summary, summarize, told_before
 from llmtl.settings import Recipe
 from llmtl.store import Store, digest, now, versions, write_json, write_json_lines
 from llmtl.strategies.table import sending_away
-from llmtl.strategy import AnyStrategy
 from llmtl.task import Split
 
 
@@ -202,16 +201,16 @@ def _cut_note(split: Split, allowed: Plan) -> str:
 
 def _measure_dev(bench: Bench) -> tuple[dict[str, Skipped], Raced]:
     """Return the strategies that could not run, with the reason, and the dev evaluations of the others."""
+    strategies = {strategy.name: strategy for strategy in bench.prepared.strategies}
+    order = bench.times.order(strategies) if bench.times else list(strategies)
+    fitted = {name: bench.fit(strategies[name]) for name in order}
     skipped: dict[str, Skipped] = {}
-    fit: list[AnyStrategy] = []
-    for strategy in bench.prepared.strategies:
-        fitted = bench.fit(strategy)
-        if fitted.skipped is not None:
-            skipped[strategy.name] = Skipped(SkipReason.CONTEXT, fitted.skipped)
-            bench.progress.say(f"Skipped {strategy.name}: {fitted.skipped}")
-        else:
-            fit.append(strategy)
-    return skipped, measure_dev(bench, fit)
+    for name in strategies:
+        why = fitted[name].skipped
+        if why is not None:
+            skipped[name] = Skipped(SkipReason.CONTEXT, why)
+            bench.progress.say(f"Skipped {name}: {why}")
+    return skipped, measure_dev(bench, [each for name, each in strategies.items() if name not in skipped])
 
 
 def _choose(bench: Bench, raced: Raced, cascades: Cascades) -> Choice:

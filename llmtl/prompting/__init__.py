@@ -10,6 +10,7 @@
     retrieval.py       the most similar training examples of an input
     prompts.py         predictors in every wording
     search.py          candidates scored on dev, within a time box
+    search_time.py     how long that would take
     calibrating.py     whether a calibration of label probabilities is kept
 
 Demonstrations come from train only. Not covered: the strategies (`llmtl.strategies`), inventing instructions, chain of

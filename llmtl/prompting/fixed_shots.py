@@ -12,10 +12,11 @@ from llmtl.prompting.calibrating import calibrate
 from llmtl.prompting.config import CalibrationChoice, PromptConfig
 from llmtl.prompting.demonstrations import interleaved, stratified
 from llmtl.prompting.fitted import answer_finding
-from llmtl.prompting.instructions import settled_wordings
+from llmtl.prompting.instructions import settled_wordings, wordings
 from llmtl.prompting.predictors import Asker
 from llmtl.prompting.prompts import Prompts
 from llmtl.prompting.search import Candidate, Found, search
+from llmtl.prompting.search_time import calibration_inputs, compared_on, shared_seconds
 from llmtl.strategy import FitContext, PromptServed
 from llmtl.task import Example
 
@@ -116,6 +117,19 @@ def fit_fixed(
     )
     trace = found.trace(context.task.metric.value, too_long=too_long)
     return prompt, (trace, *calibrated, *answer_finding(prompt))
+
+
+def forecast_fixed(shown: FixedShots, config: PromptConfig, shots: Sequence[int]) -> float | None:
+    """Forecast the seconds of `fit_fixed`; None where the model's speed is not known, or no number fits."""
+    context, told = shown.context, wordings(shown.context.task, config)
+    first = context.seed
+    numbers = [number for number in shown.numbers(shots) if shown.overflow(first, number, told[0]) is None]
+    if context.speed is None or not numbers:
+        return None
+    inputs = compared_on(context, config)
+    tried = [*numbers, *[numbers[-1]] * (len(told) - 1)]
+    each = sum(shared_seconds(context.speed, number, inputs) for number in tried)
+    return len(shown.seeds) * each + calibration_inputs(context, config) * context.speed.prompt
 
 
 def _fitting(

@@ -61,6 +61,13 @@ class FewShot(Strategy[FewShotConfig]):
         prompt, findings = fit_fixed(shown, self.config, shots=shots, name=self.name)
         return Fitted(fixed(context, prompt), findings)
 
+    def forecast(self, context: FitContext) -> float | None:
+        """Forecast asking all numbers that fit the context, then all wordings with the largest."""
+        from llmtl.prompting.fixed_shots import FixedShots, forecast_fixed
+        from llmtl.prompting.prompts import Prompts
+
+        return forecast_fixed(FixedShots(Prompts(context), seeds=self.config.seeds), self.config, self.config.shots)
+
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load demonstrations and wording; raises `RunError` when train has changed."""
         from llmtl.prompting.fitted import fixed, read_prompt

@@ -145,6 +145,19 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
         trace = found.trace(context.task.metric.value, too_long=too_long)
         return Fitted(_fitted(context, prompt, shown.vectors), (trace, *calibrated, *answer_finding(prompt)))
 
+    def forecast(self, context: FitContext) -> float | None:
+        """Forecast asking all numbers, the smallest by each retrieval, and all wordings with the middle one."""
+        from llmtl.prompting.instructions import wordings
+        from llmtl.prompting.search_time import compared_on, own_seconds
+
+        if context.speed is None:
+            return None
+        numbers = sorted({min(number, len(context.train)) for number in self.config.shots})
+        ways = 2 if context.encoder is not None and self.config.retrieval is None else 1
+        reworded = [numbers[len(numbers) // 2]] * (len(wordings(context.task, self.config)) - 1)
+        inputs, speed = compared_on(context, self.config), context.speed
+        return sum(own_seconds(speed, shots, inputs) for shots in [*numbers[:1] * ways, *numbers[1:], *reworded])
+
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load k and wording; the index is built again from train as it was, its embeddings as they were kept."""
         from llmtl.prompting.fitted import read_prompt

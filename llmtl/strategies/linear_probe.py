@@ -147,11 +147,12 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         return Fitted(LinearProbePredictor(reader, head), (trace, *calibrations, *cut))
 
     def forecast(self, context: FitContext) -> float | None:
-        """Time reading a few prompts and fitting one layer and position on them; nothing is known of spans."""
+        """Time reading a few prompts and fitting one layer and position on them; of spans, their words."""
         from llmtl.heads.prompt_states import READING_SHARE, PromptReader, shuffled_train, spread_layers
+        from llmtl.heads.word_head import forecast_words
 
         if context.task.kind.shape is AnswerShape.SPANS:
-            return None
+            return forecast_words(context, most_layers=self.config.layers, strengths=sorted(set(self.config.c)))
         reader, sample = PromptReader(context), shuffled_train(context)[:PROBED]
         reader.read([each.text for each in sample[:WARM_UP]])
         start = perf_counter()

@@ -73,6 +73,15 @@ class ManyShot(Strategy[ManyShotConfig]):
         prompt, findings = fit_fixed(shown, self.config, shots=(most,), name=self.name)
         return Fitted(fixed(context, prompt), findings)
 
+    def forecast(self, context: FitContext) -> float | None:
+        """Forecast asking all draws and wordings; attention over so long a beginning may take more."""
+        from llmtl.prompting.fixed_shots import FixedShots, forecast_fixed
+        from llmtl.prompting.prompts import Prompts
+
+        shown = FixedShots(Prompts(context), seeds=self.config.seeds)
+        most = self._most(shown, context.seed, context.task.instruction)
+        return forecast_fixed(shown, self.config, (most,)) if most else None
+
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load demonstrations and wording; raises `RunError` when train has changed."""
         from llmtl.prompting.fitted import fixed, read_prompt

@@ -24,12 +24,12 @@ from llmtl.task import Draw, references
 if TYPE_CHECKING:
     from llmtl.encoders.label_pairs import Pair
     from llmtl.encoders.sentence import SentenceEncoder
-    from llmtl.encoders.trainer import Trained
+    from llmtl.encoders.trainer import Trained, TrainingPlan
 
 ENCODER_FOLDER = "encoder"
 UNTOUCHED = "untouched"
 """What the choice says of the encoder where tuning brought nothing on dev."""
-BEFORE_SHARE, TUNING_SHARE, READING_SHARE = 0.2, 0.6, 0.9
+BEFORE_SHARE, TUNING_SHARE, READING_SHARE = 0.2, 0.8, 0.95
 """The parts of the time for fitting after which no more examples are embedded by the encoder as it is, it is tuned no
 more, and no more examples are embedded by the tuned one."""
 NEAR_LABELS = 3
@@ -136,15 +136,33 @@ class SetFit(Strategy[SetFitConfig]):
         encoder.save(folder)
         return Fitted(SentencePredictor(head, lambda: encoder, tuned=folder), (*cut, *findings))
 
-    def _tuned(
-        self, context: FitContext, encoder: "SentenceEncoder", pairs: "Sequence[Pair]", until: float | None
-    ) -> "Trained":
-        """Tune the encoder in place, as far as there is time."""
+    def forecast(self, context: FitContext) -> float | None:
+        """Time a few steps of tuning and embedding a few texts; the heads take less time than that leaves them."""
+        from llmtl.classical.grid import training_examples
         from llmtl.encoders.contrastive import label_loss, labelled_columns
-        from llmtl.encoders.trainer import TrainingPlan, train
+        from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
+        from llmtl.heads.sentence_head import load_encoder
+
+        start = perf_counter()
+        texts = [example.text for example in training_examples(context)]
+        encoder = load_encoder(context)
+        pairs = self._pairs(context, encoder, texts)
+        before = perf_counter() - start
+        reading = seconds_per_text(encoder, texts) * (len(context.train) + len(context.dev))
+        until = None if context.budget.train_seconds is None else perf_counter() + context.budget.train_seconds
+        plan = self._plan(context, until)
+        rows = labelled_columns(texts, references(context.train), pairs[: PROBED_STEPS * self.config.batch_size])
+        each_step = seconds_per_step(encoder, rows, label_loss(self.config.temperature), plan)
+        first = before + (reading if self.config.untouched else 0.0)
+        tuned = first + plan.steps(2 * len(pairs)) * each_step
+        return max(first / BEFORE_SHARE, tuned / TUNING_SHARE, (tuned + reading) / READING_SHARE)
+
+    def _plan(self, context: FitContext, until: float | None) -> "TrainingPlan":
+        """Say how the encoder is tuned."""
+        from llmtl.encoders.trainer import TrainingPlan
 
         config = self.config
-        plan = TrainingPlan(
+        return TrainingPlan(
             learning_rate=config.learning_rate,
             epochs=config.epochs,
             batch_size=2 * config.batch_size,
@@ -155,9 +173,18 @@ class SetFit(Strategy[SetFitConfig]):
             in_order=True,
             words=False,
         )
+
+    def _tuned(
+        self, context: FitContext, encoder: "SentenceEncoder", pairs: "Sequence[Pair]", until: float | None
+    ) -> "Trained":
+        """Tune the encoder in place, as far as there is time."""
+        from llmtl.encoders.contrastive import label_loss, labelled_columns
+        from llmtl.encoders.trainer import train
+
+        plan = self._plan(context, until)
         rows = labelled_columns([example.text for example in context.train], references(context.train), pairs)
         with context.progress.stage("setfit: tuning the encoder", plan.steps(2 * len(pairs))) as advance:
-            tuned = train(encoder, rows, label_loss(config.temperature), plan, advance=advance)
+            tuned = train(encoder, rows, label_loss(self.config.temperature), plan, advance=advance)
         if tuned.steps < tuned.planned:
             context.progress.say(f"setfit: time for {tuned.steps:,} of {tuned.planned:,} steps")
         return tuned

@@ -125,6 +125,30 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         trace = replace(trace, points=(untouched, *trace.points))
         return Fitted(VectorSearch(best.index, lambda: _opened(kept, context.device), kept), (trace, *cut))
 
+    def forecast(self, context: FitContext) -> float | None:
+        """Time a few steps of tuning, and embedding a few texts, which every round does with all of them."""
+        from llmtl.encoders.ranking_loss import columns, ranking_loss
+        from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
+        from llmtl.heads.sentence_head import load_encoder
+
+        start, config = perf_counter(), self.config
+        material, encoder = material_of(context), load_encoder(context)
+        each_text = seconds_per_text(encoder, material.texts)
+        some = _part(material, queries=PROBED_STEPS * config.batch_size, more=config.depth)
+        rows = self._mined(encoder, some, context.seed)[: PROBED_STEPS * config.batch_size]
+        before = perf_counter() - start
+        plan = self._plan(context.seed, context.budget.train_seconds and perf_counter() + context.budget.train_seconds)
+        each_step = seconds_per_step(
+            encoder,
+            columns(rows, some.queries, some.texts, negatives=config.negatives),
+            ranking_loss(rows, some.relevant, some.itself, negatives=config.negatives),
+            plan,
+        )
+        steps = plan.steps(sum(min(config.pairs_per_query, len(each)) for each in material.relevant))
+        corpus, dev = len(material.texts), len(context.dev)
+        each_round = steps * each_step + (len(material.queries) + 2 * corpus + dev) * each_text
+        return (before + (corpus + dev) * each_text + config.rounds * each_round) / TUNING_SHARE
+
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the vectors; the tuned encoder follows with the first query."""
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
@@ -210,6 +234,19 @@ def material_of(context: FitContext) -> Material:
         texts=texts,
         relevant=tuple(frozenset(places[id_] for id_ in read_ranking(each.reference)) for each in train),
         itself=tuple(standing.get(example.text) for example in train),
+    )
+
+
+def _part(material: Material, *, queries: int, more: int) -> Material:
+    """Take the first queries, the texts relevant to them, and so many others."""
+    relevant = material.relevant[:queries]
+    wanted = sorted(frozenset().union(*relevant, range(min(more, len(material.texts)))))
+    place = {old: new for new, old in enumerate(wanted)}
+    return Material(
+        queries=material.queries[:queries],
+        texts=tuple(material.texts[at] for at in wanted),
+        relevant=tuple(frozenset(place[at] for at in each) for each in relevant),
+        itself=tuple(None if at is None else place.get(at) for at in material.itself[:queries]),
     )
 
 

@@ -96,6 +96,20 @@ class ZeroShot(Strategy[ZeroShotConfig]):
         trace = found.trace(context.task.metric.value)
         return Fitted(fixed(context, prompt), (trace, *calibrated, *answer_finding(prompt)))
 
+    def forecast(self, context: FitContext) -> float | None:
+        """Forecast asking all wordings, and the best in several orders of the labels with what that costs later on."""
+        from llmtl.prompting.instructions import wordings
+        from llmtl.prompting.search_time import calibration_inputs, compared_on
+
+        if context.speed is None:
+            return None
+        task, inputs = context.task, compared_on(context, self.config)
+        orders = min(self.config.rotations, len(task.labels)) if task.kind.one_label else 1
+        # as in `llmtl.prompting.search`: a prompt in several orders must leave time to ask it on dev and test
+        rotated = orders * inputs + (orders - 1) * 2 * len(context.dev) if orders > 1 else 0
+        asked = len(wordings(task, self.config)) * inputs + rotated + calibration_inputs(context, self.config)
+        return asked * context.speed.prompt
+
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the wording and the calibration."""
         from llmtl.prompting.fitted import fixed, read_prompt

@@ -4,8 +4,9 @@ import pytest
 
 from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
-from llmtl.pipeline.budget import FEWEST, plan
+from llmtl.pipeline.budget import FEWEST, LEAST_FIT_SHARE, OTHER_SHARE, _Timed, plan
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, build
+from llmtl.strategy import PromptSpeed
 from llmtl.task import Draw, Example, Split, Task
 
 TASK = Task("t", ("refund", "card lost"))
@@ -60,7 +61,7 @@ def test_there_is_time_to_fit_twice_whoever_chance_decides_about():
 def test_test_is_cut_for_a_second_draw_and_that_is_left_out_only_where_the_fewest_take_too_long(
     tiny_llama, monkeypatch
 ):
-    monkeypatch.setattr("llmtl.pipeline.budget._probe", lambda *_, shots: 0.1)
+    monkeypatch.setattr("llmtl.pipeline.budget._probe", lambda *_, shots: _Timed(0.1, 0.2))
     engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
     facts = [STRATEGIES[name].facts for name in ("few-shot", "zero-shot")]
     once = plan(1000, split(4000), TASK, facts, engine, draws=ONCE)
@@ -69,13 +70,29 @@ def test_test_is_cut_for_a_second_draw_and_that_is_left_out_only_where_the_fewes
     assert (twice.dev, twice.draws) == (500, 2)
     assert twice.test == pytest.approx(500, abs=1)  # zero-shot is asked once
     assert twice.scoring_seconds == pytest.approx(twice.dev * 0.2 + twice.test * 0.3)
+    assert twice.latency_seconds == pytest.approx(2 * 22 * 0.4)
+    assert twice.fitting_seconds() == pytest.approx((1 - OTHER_SHARE) * 1000 - twice.scoring_seconds - 17.6)
+    assert twice.fitting_seconds(probes=30) == pytest.approx(twice.fitting_seconds() - 30)
     assert plan(25, split(4000), TASK, facts, engine).draws == 2
     assert plan(22, split(4000), TASK, facts, engine).draws == 1
 
 
+def test_the_speed_of_prompts_is_kept_for_forecasts(tiny_llama, monkeypatch):
+    monkeypatch.setattr("llmtl.pipeline.budget._probe", lambda *_, shots: _Timed(0.9 if shots else 0.1, 1.0))
+    engine = TransformersEngine.load(ModelSource(str(tiny_llama)))
+    shown = plan(1000, split(40), TASK, [STRATEGIES["few-shot"].facts], engine)
+    assert shown.speed == PromptSpeed(0.1, pytest.approx(0.1))
+    assert plan(1000, split(40), TASK, [STRATEGIES["zero-shot"].facts], engine).speed == PromptSpeed(0.1)
+    assert plan(1000, split(40), TASK, [STRATEGIES["knn-few-shot"].facts], engine).speed == PromptSpeed(
+        0.1, pytest.approx(0.1)
+    )
+
+
 def test_without_a_model_nothing_is_cut():
     made = plan(1, split(400), TASK, FACTS, None)
-    assert (made.dev, made.test) == (400, 400)
+    assert (made.dev, made.test, made.speed) == (400, 400, None)
+    assert made.fitting_seconds() == pytest.approx(1 - OTHER_SHARE)
+    assert made.fitting_seconds(probes=100) == LEAST_FIT_SHARE
 
 
 def test_a_budget_that_cannot_be_kept_says_so(tiny_llama):

@@ -37,8 +37,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_llama: Path, lines: Heard
 
 
 def test_probes_plan_the_time(run: llmtl.Run, lines: Heard):
-    said = [line for line in lines.lines if line.startswith(("Timing a few steps", "Time for fitting"))]
-    assert said[0] == "Timing a few steps of fitting: linear-probe, qlora"
+    said = [line for line in lines.lines if line.startswith(("Forecasting the time", "Time for fitting"))]
+    assert said[0] == "Forecasting the time for fitting: linear-probe, qlora"
     assert said[1].startswith("Time for fitting, as planned: linear-probe ")
     assert "that it may need" in said[1]
     found = {path.name.split("-")[1]: read_json(path / "result.json") for path in run.folder.glob("steps/forecast-*")}
@@ -60,17 +60,19 @@ def test_what_was_cut_is_marked_in_decision_and_report(run: llmtl.Run):
     assert 'class="ring"' in (run.folder / "report.html").read_text()
 
 
-def test_the_same_command_neither_probes_nor_fits_again(run: llmtl.Run):
+def test_the_same_command_neither_probes_nor_fits_again(run: llmtl.Run, lines: Heard):
     steps = {path: path.stat().st_mtime_ns for path in (run.folder / "steps").glob("*/result.json")}
     assert {path.parent.name.rsplit("-", 1)[0] for path in steps} >= {"forecast-qlora", "forecast-linear-probe"}
     again = Heard()
     llmtl.run(run.folder.parent / "recipe.yaml", out=run.folder, progress=again)
-    assert not any(line.startswith(("Timing", "Fitting")) for line in again.lines)
+    assert not any(line.startswith(("Timing", "Forecasting", "Fitting")) for line in again.lines)
+    told = [[line for line in heard.lines if line.startswith("Time for fitting")] for heard in (lines, again)]
+    assert told[0] == told[1]  # the plan is the first one, though what fits took is known by now
     assert {path: path.stat().st_mtime_ns for path in (run.folder / "steps").glob("*/result.json")} == steps
 
 
 def test_a_fit_is_kept_with_the_time_that_it_had(run: llmtl.Run):
     limit = run.fit("qlora").limit_seconds
     assert limit is not None
-    assert 0 < limit <= 0.73 * 6
+    assert 0 < limit <= 0.88 * 6
     assert run.fit("tfidf").limit_seconds is None

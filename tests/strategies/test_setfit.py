@@ -10,7 +10,7 @@ from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.errors import CannotFitError, TrainingError
 from llmtl.findings import Cut, GridTrace, finding
-from llmtl.strategies.setfit import SetFit, SetFitConfig
+from llmtl.strategies.setfit import TUNING_SHARE, SetFit, SetFitConfig
 from llmtl.strategy import Budget, LocalServed
 from tests.strategies.test_embedding_head import Lines
 
@@ -132,3 +132,15 @@ def test_hard_negatives_come_from_similar_labels(context):
 def test_a_rate_that_diverges_is_an_error_with_the_cure(context):
     with pytest.raises(TrainingError, match="lower it"):
         SetFit(SetFitConfig(learning_rate=1e30, iterations=2, batch_size=4)).fit(context)
+
+
+def test_its_time_is_forecast_from_a_few_steps(context, monkeypatch):
+    """At a second per step the tuning takes as many seconds as the fit makes steps, plus loading and embedding."""
+    many = tuple(replace(each, id=f"{each.id}-{at}") for at in range(20) for each in context.train)
+    assert SetFit(QUICK).forecast(replace(context, train=many)) > 0
+    monkeypatch.setattr("llmtl.encoders.step_time.seconds_per_step", lambda *_: 1.0)
+    steps = len(many) * QUICK.iterations / QUICK.batch_size
+    fitted = SetFit(QUICK).fit(replace(context, train=many))
+    tuned = [each for each in finding(fitted.findings, GridTrace).points if "steps" in each.choice]
+    assert {each.choice["steps"] for each in tuned} == {steps}
+    assert steps / TUNING_SHARE < SetFit(QUICK).forecast(replace(context, train=many)) < steps / TUNING_SHARE + 30

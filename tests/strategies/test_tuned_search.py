@@ -10,7 +10,7 @@ from llmtl.errors import DataError, ModelError
 from llmtl.findings import Cut, GridTrace, finding
 from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.strategies.embedding_search import EmbeddingSearch
-from llmtl.strategies.tuned_search import TunedSearch, TunedSearchConfig, material_of
+from llmtl.strategies.tuned_search import TUNING_SHARE, TunedSearch, TunedSearchConfig, material_of
 from llmtl.strategy import Budget, Curve
 from llmtl.task import CorpusText, Example, Metric, Task
 
@@ -96,3 +96,14 @@ def test_what_is_missing_is_named(context):
     with pytest.raises(DataError, match="no training examples"):
         TunedSearch(CHOICES).fit(replace(context, train=()))
     assert TunedSearch.facts.curve is Curve.NOWHERE
+
+
+def test_its_time_is_forecast_from_a_few_steps(context, monkeypatch):
+    """At a second per step three rounds take as many seconds as they make steps, plus what embeds."""
+    assert TunedSearch(CHOICES).forecast(context) > 0
+    monkeypatch.setattr("llmtl.encoders.step_time.seconds_per_step", lambda *_: 1.0)
+    steps = [
+        point.choice["steps"] for point in finding(TunedSearch(CHOICES).fit(context).findings, GridTrace).points[1:]
+    ]
+    assert steps == [24 * 4 / 8] * 3
+    assert sum(steps) / TUNING_SHARE < TunedSearch(CHOICES).forecast(context) < sum(steps) / TUNING_SHARE + 20
