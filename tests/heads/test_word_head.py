@@ -171,3 +171,17 @@ def test_without_time_it_still_fits_one_point(make):
 def test_train_without_spans_is_an_error_with_the_cure(make):
     with pytest.raises(DataError, match=r"No training example has a span; label some, or leave 'linear-probe' out"):
         LinearProbe().fit(make(train=examples(("no spans", "at all"))))
+
+
+def test_its_time_is_forecast_from_a_few_texts(make, monkeypatch):
+    """Where reading all of train and fitting on it are timed at a second each, texts and heads are counted."""
+    context, choices = make(), LinearProbeConfig(layers=2, c=(0.1, 1.0))
+    assert 0 < LinearProbe(choices).forecast(context) < 600
+    clock = iter(range(100))
+    monkeypatch.setattr(machinery, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(machinery, "PROBED", len(context.train))
+    reading = (len(context.train) + len(context.dev)) / len(context.train)
+    heads = 2 * len(READINGS)  # layers and readings; the second was for both strengths
+    assert LinearProbe(choices).forecast(context) == pytest.approx(reading + heads)
+    none = examples(("no spans", "at all"))
+    assert LinearProbe(choices).forecast(make(train=none)) is None
