@@ -127,7 +127,7 @@ class TunedSearch(Strategy[TunedSearchConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Time a few steps of tuning, and embedding a few texts, which every round does with all of them."""
-        from llmtl.encoders.ranking_loss import columns, ranking_loss
+        from llmtl.encoders.contrastive import query_columns, ranking_loss
         from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
         from llmtl.heads.sentence_head import load_encoder
 
@@ -140,7 +140,7 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         plan = self._plan(context.seed, context.budget.train_seconds and perf_counter() + context.budget.train_seconds)
         each_step = seconds_per_step(
             encoder,
-            columns(rows, some.queries, some.texts, negatives=config.negatives),
+            query_columns(rows, some.queries, some.texts, negatives=config.negatives),
             ranking_loss(rows, some.relevant, some.itself, negatives=config.negatives),
             plan,
         )
