@@ -25,6 +25,7 @@ from llmtl.decision.settling import settling_of
 from llmtl.decision.share_verdict import by_share, rule_by_share, shares_on_test
 from llmtl.decision.totals import ValueOfAccuracy
 from llmtl.decision.transfer import Transfer, transfers
+from llmtl.decision.unclear_costs import unclear_costs
 from llmtl.decision.verdict import Ruling, rule
 from llmtl.errors import RunError
 from llmtl.measured.evaluation import Evaluation
@@ -125,6 +126,7 @@ def _decision(
             *own,
             *single_draws(test.values(), _compared(choice), task.metric),
             *_cut_rivals(ranking, choice, test, ruling.winner),
+            *unclear_costs(ranking, ruling.pairs),
         ),
     )
 

@@ -22,6 +22,7 @@ from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.decision.totals import ExpectedTotals, ValueOfAccuracy
 from llmtl.decision.transfer import Transfer
+from llmtl.decision.unclear_costs import UnclearCost
 from llmtl.findings import CascadeTrace, Cut
 from llmtl.notebook_card import Carded
 from llmtl.strategy import Role
@@ -324,7 +325,8 @@ Caution = Annotated[
     | ToyModel
     | FarBehind
     | NearCopies
-    | OtherMetric,
+    | OtherMetric
+    | UnclearCost,
     Field(discriminator="kind"),
 ]
 """What a reader must know before trusting the verdict."""

@@ -12,12 +12,15 @@ from llmtl.decision.model_care import FarBehind, ModelCare, NearCopies, OtherMet
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import Caution, Decision, Failures, Halved, NoBaseline, NoCost, NoLatency, TooSmallTest
 from llmtl.decision.strange_answers import StrangeAnswers
+from llmtl.decision.unclear_costs import UnclearCost
 from llmtl.report import wording
 from llmtl.report.metric_words import Words, listed
 from llmtl.report.wording import plural
 from llmtl.task import Metric
 
 MOST_IN_TERMINAL = 3
+BUSY = 0.05
+"""A share of the time that a machine with nothing else to do hardly loses."""
 MOST_NAMED = 3
 """Labels that a sentence names; of more it says how many."""
 _ORDER: tuple[type, ...] = (
@@ -37,6 +40,7 @@ _ORDER: tuple[type, ...] = (
     OneDraw,
     UnknownDraws,
     FewPerLabel,
+    UnclearCost,
     NoCost,
     NoLatency,
 )
@@ -59,6 +63,19 @@ def _rank(item: Caution, winner: str) -> float:
         beside: type = Incapable if item.many else MissedLabels if item.strategy == winner else OneDraw
         return _ORDER.index(beside) + 0.5
     return _ORDER.index(type(item))
+
+
+def unclear_cost(item: UnclearCost) -> str:
+    """Say why it is not known which of two strategies costs less."""
+    busy = (
+        f"other programs may have taken up to {item.load:.0%} of the time"
+        if item.load >= BUSY
+        else ("their timings differ too much from part to part")
+    )
+    return (
+        f"Which of {item.strategy} and {item.rival} costs less is not known: {busy}. Run it where nothing else runs to "
+        "tell them apart."
+    )
 
 
 def sentence(item: LabelCare | ModelCare | Failures, decision: Decision) -> str:

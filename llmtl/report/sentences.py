@@ -40,6 +40,7 @@ from llmtl.decision.outlook import (
 from llmtl.decision.sensitivity import NoiseSensitivity
 from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.decision.totals import ErrorCostChange
+from llmtl.decision.unclear_costs import UnclearCost
 from llmtl.errors import RunError
 from llmtl.judging.result import Judging
 from llmtl.report import care_words, claims, cut_words, draw_words, promises, share_words, transfer_words, wording
@@ -331,14 +332,14 @@ def _caution(case: Case, item: Caution) -> str:
             | OtherMetric()
         ):
             return care_words.sentence(item, case.decision)
-        case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival():
+        case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival() | UnclearCost():
             return _of_strategies(case, item)
         case Halved() | NoCost() | NoLatency() | StrangeAnswers():
             return _of_files(item)
 
 
-def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws | CutRival) -> str:
-    """Say what strategies cannot do, or what their draws or their time leave open."""
+def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws | CutRival | UnclearCost) -> str:
+    """Say what strategies cannot do, or what their draws, their time or their timings leave open."""
     match item:
         case Incapable() | AllZero():
             return claims.warning(item, case.words, winner=case.decision.winner)
@@ -346,6 +347,8 @@ def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraw
             return draw_words.caution(item, case.words)
         case CutRival():
             return cut_words.warning(item, case.words, case.decision.winner)
+        case UnclearCost():
+            return care_words.unclear_cost(item)
 
 
 def _of_files(item: Halved | NoCost | NoLatency | StrangeAnswers) -> str:

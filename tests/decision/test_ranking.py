@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from llmtl.decision.ranking import Ranking
+from llmtl.decision.unclear_costs import UnclearCost, unclear_costs
+from llmtl.report.care_words import unclear_cost
 from llmtl.task import Metric
 from tests.support.decision_worlds import PRICES, evaluation, exactly
 
@@ -62,3 +64,18 @@ def test_more_load_never_makes_a_difference_surer(share):
 def test_one_timing_alone_leaves_a_quarter_more_open():
     assert not ranking(tuned=1.2, parts=3).may_be_cheaper("qlora", "embedding-head")
     assert ranking(tuned=1.2, parts=1).may_be_cheaper("qlora", "embedding-head")
+
+
+def test_it_is_said_of_which_two_noise_or_load_leaves_open_which_costs_less():
+    pairs = [("embedding-head", "qlora")]
+    assert unclear_costs(ranking(tuned=1.5), pairs) == ()
+    assert unclear_costs(ranking(), pairs) == ()  # as cheap, and that is known
+    assert unclear_costs(ranking(tuned=1.5, waited=(0.1, 0.75)), pairs) == (UnclearCost(*pairs[0], 0.5),)
+    unknown = ranking(tuned=1.5, waited=(0.0, 0.75))
+    nobody = Ranking(tuple(replace(item, seconds=None) for item in unknown.evaluations), Metric.ACCURACY, PRICES)
+    assert unclear_costs(nobody, pairs) == ()
+
+
+def test_the_sentence_on_unclear_costs_names_the_load_or_the_timings():
+    assert "up to 50% of the time" in unclear_cost(UnclearCost("setfit", "qlora", 0.5))
+    assert "timings differ too much" in unclear_cost(UnclearCost("setfit", "qlora", 0.01))
