@@ -13,8 +13,8 @@ from pydantic import Field
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.config import Goal
 from llmtl.decision.cut_rivals import CutRival
-from llmtl.decision.label_care import FewPerLabel, MissedLabels, OtherCount
-from llmtl.decision.model_care import FarBehind, NearCopies, OtherMetric, ToyModel
+from llmtl.decision.label_care import LabelCare
+from llmtl.decision.model_care import ModelCare
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outlook import BreakEven, Change
 from llmtl.decision.promise import Automated, Ladder
@@ -319,13 +319,8 @@ Caution = Annotated[
     | OneDraw
     | UnknownDraws
     | CutRival
-    | MissedLabels
-    | FewPerLabel
-    | OtherCount
-    | ToyModel
-    | FarBehind
-    | NearCopies
-    | OtherMetric
+    | LabelCare
+    | ModelCare
     | UnclearCost,
     Field(discriminator="kind"),
 ]
