@@ -23,7 +23,6 @@ from llmtl.recipe import apply_overrides, read_yaml, validate
 from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
 from llmtl.store import STEPS
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, kept
-from llmtl.strategy import Curve
 from llmtl.task_section import NAME_PATTERN, TaskConfig
 
 RECIPE_FILE = "recipe.yaml"
@@ -61,7 +60,7 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _draw_curves_of_learners(self) -> "Recipe":
         named = self.learning_curve.strategies or ()
-        valid = [name for name, each in STRATEGIES.items() if each.facts.curve is not Curve.NOWHERE]
+        valid = [name for name, each in STRATEGIES.items() if each.facts.has_curve]
         wrong = next((name for name in named if name not in valid), None)
         if wrong is not None:
             raise ValueError(f"learning_curve.strategies has '{wrong}', and curves are of {', '.join(valid)}")

@@ -28,7 +28,6 @@ __all__ = [
     "AnyStrategy",
     "Budget",
     "CascadeServed",
-    "Curve",
     "Facts",
     "FitContext",
     "Fitted",
@@ -260,14 +259,6 @@ class Runs(StrEnum):
     PROVIDER = "provider"  # a model at an endpoint, mostly on another machine
 
 
-class Curve(StrEnum):
-    """Where the learning curve of a strategy is measured by default."""
-
-    NOWHERE = "nowhere"
-    ON_GPU = "on a GPU"
-    EVERYWHERE = "everywhere"
-
-
 @dataclass(frozen=True)
 class Facts:
     """What a strategy says about itself, as data.
@@ -283,7 +274,7 @@ class Facts:
     draw: what another seed changes, so that finalists are fitted and tested with several (`llmtl.pipeline.draws`).
     redraw: the part of the time for fitting that a further draw takes.
     races: whether it may be dropped on a part of dev; false where scoring costs little, or taking turns more than that.
-    curve: where its learning curve is measured by default.
+    has_curve: whether a learning curve can be measured of it: more training examples may make it better.
     uses_encoder: whether it looks at the context's encoder where there is one, beside what it runs on.
     plain_prompt: whether it asks the model with an instruction alone: what every choice is compared with.
     usual_baseline: whether it is the baseline to add first, where a task has none.
@@ -310,7 +301,7 @@ class Facts:
     draw: Draw = Draw.NONE
     redraw: float = 1.0
     races: bool = False
-    curve: Curve = Curve.NOWHERE
+    has_curve: bool = False
     uses_encoder: bool = False
     plain_prompt: bool = False
     usual_baseline: bool = False

@@ -19,7 +19,8 @@ class LearningCurves:
 
     `metric` is the decision's, measured on `dev_examples`. `enough` is, for each curve that has one, the smallest size
     from which on every score was within the margin of the largest size's. `levels` are the scores of strategies that
-    need no training examples.
+    need no training examples. `focus` names the winner and its best rival on test, the winner first (of cascades their
+    members); empty in what earlier versions wrote.
     """
 
     metric: str
@@ -31,18 +32,31 @@ class LearningCurves:
     enough: Mapping[str, int] = field(default_factory=dict)
     levels: Mapping[str, float] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    focus: tuple[str, ...] = ()
 
     @property
     def best(self) -> Forecast | None:
-        """The curve with the highest score at its largest size, those with a forecast first; None without curves."""
-        return max(self.forecasts, key=lambda item: (item.refusal is None, item.points[-1].score), default=None)
+        """The curve of who comes first in `focus`; else the highest at its end, those with a forecast first."""
+        by_name = {item.strategy: item for item in self.forecasts}
+        leading = next((by_name[name] for name in self.focus if name in by_name), None)
+        return leading or max(
+            self.forecasts, key=lambda item: (item.refusal is None, item.points[-1].score), default=None
+        )
 
     @property
     def sentence(self) -> str:
-        """The advice of the best curve, or why there is none."""
+        """The advice of that curve, after why the winner has none; or why there is none at all."""
         if self.best is None:
             return "; ".join(f"{name}: {why}" for name, why in self.skipped.items())
-        return self.advice[self.best.strategy].text
+        advice = self.advice[self.best.strategy].text
+        if not self.focus or self.best.strategy == self.focus[0]:
+            return advice
+        return f"{self._without_curve(self.focus[0])} {advice}"
+
+    def _without_curve(self, name: str) -> str:
+        if name in self.skipped:
+            return f"No curve for {name}: {self.skipped[name]}."
+        return f"{name} {'needs no training examples' if name in self.levels else 'has no learning curve'}."
 
 
 CURVES: TypeAdapter[LearningCurves] = TypeAdapter(LearningCurves)
@@ -58,6 +72,7 @@ def conclude(
     usd_per_label: float | None,
     prompting: Sequence[MeasuredCurve] = (),
     skipped: Mapping[str, str] | None = None,
+    focus: Sequence[str] = (),
 ) -> LearningCurves:
     """Forecast measured curves, advise, and find crossovers with the best of `prompting`.
 
@@ -81,6 +96,7 @@ def conclude(
         enough={item.strategy: size for item in forecasts if (size := _enough(item, margin)) is not None},
         levels={item.strategy: item.points[0].score for item in prompting if len(item.points) == 1},
         skipped=dict(skipped or {}),
+        focus=tuple(focus),
     )
 
 

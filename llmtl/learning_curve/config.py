@@ -18,7 +18,7 @@ class LearningCurveConfig(BaseModel):
     strategies: tuple[str, ...] | None = Field(
         default=None,
         description="Whose curves to measure, of those that the recipe runs and that have one; by default those "
-        "of strategies that fit within seconds, and on a GPU all.",
+        "of the winner and of its best rival on test.",
     )
     minutes: float | None = Field(
         default=None,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from llmtl.costs import WorkKind
 from llmtl.data import subsample
-from llmtl.hardware import inspect
+from llmtl.decision.outcome import Decision
 from llmtl.learning_curve import (
     CURVE_FILE,
     CURVES,
@@ -28,7 +28,7 @@ from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.prepare import Prepared
 from llmtl.progress import Silent
 from llmtl.store import write_json
-from llmtl.strategy import AnyStrategy, Curve, Role
+from llmtl.strategy import AnyStrategy, Role
 
 BUDGET_SHARE = 0.1
 """The part of the run's time budget that curves may take by default, if so much is left."""
@@ -36,8 +36,8 @@ UNLIMITED_MINUTES = 60.0
 RESAMPLES = 2000
 
 
-def write_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves | None:
-    """Measure the curves, from the dev evaluations of the run and further ones; write `curve.json`.
+def write_curves(bench: Bench, dev: Sequence[Evaluation], decision: Decision) -> LearningCurves | None:
+    """Measure the curves of the winner and its best rival, from the dev evaluations of the run; write `curve.json`.
 
     None, with the file deleted, where curves are off.
     """
@@ -45,17 +45,29 @@ def write_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves | No
     if not bench.prepared.recipe.learning_curve.enabled:
         path.unlink(missing_ok=True)
         return None
-    curves = measure_curves(bench, dev)
+    curves = measure_curves(bench, dev, focus_of(decision))
     write_json(path, CURVES.dump_python(curves, mode="json"))
     return curves
 
 
-def measure_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves:
-    """Measure the curves that the recipe asks for and the time allows, with what follows from them."""
+def focus_of(decision: Decision) -> tuple[str, ...]:
+    """Name the winner and the best other strategy on test; in place of a cascade its members, the better one first."""
+    tested = [(item.test.value, item.name) for item in decision.strategies if item.test]
+    rivals = sorted((each for each in tested if each[1] != decision.winner), key=lambda each: -each[0])
+    members = {trace.name: (trace.then, trace.first) for trace in decision.choice.cascades}
+    named = [decision.winner, *(name for _, name in rivals[:1])]
+    return tuple(dict.fromkeys(member for name in named for member in members.get(name, (name,))))
+
+
+def measure_curves(bench: Bench, dev: Sequence[Evaluation], focus: Sequence[str]) -> LearningCurves:
+    """Measure the curves of `focus`, or those that the recipe asks for, as far as the time allows; conclude from them.
+
+    Who comes first in `focus` has its curve measured first.
+    """
     recipe = bench.prepared.recipe
     # a strategy that left the race on dev was scored on a part of it only
     own = {item.strategy: item for item in dev if item.n == len(bench.split.dev)}
-    plan = _plan(bench, own)
+    plan = _plan(bench, own, focus)
     measured = [_measure(bench, strategy, plan.sizes, own[strategy.name]) for strategy in plan.strategies]
     facts = {strategy.name: strategy.facts for strategy in bench.prepared.strategies}
     levels = [
@@ -72,6 +84,7 @@ def measure_curves(bench: Bench, dev: Sequence[Evaluation]) -> LearningCurves:
         usd_per_label=recipe.prices.usd_per_label,
         prompting=[*levels, *prompts],
         skipped=plan.skipped,
+        focus=focus,
     )
 
 
@@ -84,13 +97,13 @@ class _Plan:
     skipped: Mapping[str, str]
 
 
-def _plan(bench: Bench, own: Mapping[str, Evaluation]) -> _Plan:
+def _plan(bench: Bench, own: Mapping[str, Evaluation], focus: Sequence[str]) -> _Plan:
     config, train = bench.prepared.recipe.learning_curve, bench.split.train
     sizes = sizes_of(bench)
-    wanted = _wanted(bench.prepared)
-    named = config.strategies or ()
+    wanted = _wanted(bench.prepared, focus)
+    named, names = config.strategies or (), [strategy.name for strategy in wanted]
     skipped: dict[str, str] = {
-        name: "the recipe does not run it, or it left the race on dev" for name in named if name not in own
+        name: "the recipe does not run it, or it left the race on dev" for name in (*named, *names) if name not in own
     }
     if len(sizes) < FEWEST_POINTS:
         made = "one size" if len(sizes) == 1 else f"{len(sizes)} sizes"
@@ -118,13 +131,12 @@ def sizes_of(bench: Bench) -> tuple[int, ...]:
     return subset_sizes(len(bench.split.train), points=points, labels=len(bench.prepared.task.labels))
 
 
-def _wanted(prepared: Prepared) -> list[AnyStrategy]:
-    """Return the strategies to measure, in the order of the strategy table: cheapest first."""
-    config = prepared.recipe.learning_curve
-    if config.strategies:
-        return [strategy for strategy in prepared.strategies if strategy.name in config.strategies]
-    wanted = {Curve.EVERYWHERE, Curve.ON_GPU} if inspect().gpus else {Curve.EVERYWHERE}
-    return [strategy for strategy in prepared.strategies if strategy.facts.curve in wanted]
+def _wanted(prepared: Prepared, focus: Sequence[str]) -> list[AnyStrategy]:
+    """Return the strategies to measure: who matters most first, others that the recipe names cheapest first."""
+    named = prepared.recipe.learning_curve.strategies or focus
+    by_name = {strategy.name: strategy for strategy in prepared.strategies if strategy.name in named}
+    order = dict.fromkeys([*(name for name in focus if name in by_name), *by_name])
+    return [by_name[name] for name in order if by_name[name].facts.has_curve]
 
 
 def _seconds(bench: Bench) -> float:

@@ -114,7 +114,7 @@ def _carry_out(
     decision = with_care(decision, test_scored, prepared.findings)
     unknown = score_unknown(bench, tested, choice)
     decision = with_automation(decision, test_scored, config=recipe.decision, unknown=unknown)
-    curves = write_curves(bench, [item for item, _ in raced.finished])
+    curves = write_curves(bench, [item for item, _ in raced.finished], decision)
     dev_all = [item for item, _ in (*dev, *raced.left)]
     noise = write_noise(bench, decision, dev=dev_all, test=test_scored, cascades=cascades)
     judging = write_judging(bench, decision, test_scored)

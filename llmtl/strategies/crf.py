@@ -106,6 +106,7 @@ class Crf(Strategy[CrfConfig]):
         served=LocalServed,
         answers=frozenset({AnswerShape.SPANS}),
         made_with="sklearn-crfsuite",
+        has_curve=True,
         summary="A linear-chain random field (extraction).",
     )
 

@@ -78,6 +78,7 @@ class Dictionary(Strategy[DictionaryConfig]):
         served=LocalServed,
         answers=frozenset({AnswerShape.SPANS}),
         usual_baseline=True,
+        has_curve=True,
         summary="The words that were spans in train (extraction).",
     )
 

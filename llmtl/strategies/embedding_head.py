@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
-from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
+from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
 
 WARM_UP, PROBED = 4, 64
 """Texts embedded to warm up, and those timed, to forecast how long fitting takes."""
@@ -48,7 +48,7 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
         runs=Runs.ENCODER,
         fit_weight=1.5,
         time_grows_with_train=True,
-        curve=Curve.NOWHERE,
+        has_curve=True,
         made_with="sklearn",
         is_made_by="a linear classifier on the vectors of a frozen sentence encoder",
         summary="A linear classifier on the vectors of a frozen sentence encoder.",

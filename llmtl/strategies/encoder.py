@@ -21,7 +21,7 @@ from llmtl.errors import ModelError
 from llmtl.findings import LongInputs, TrainingCurve
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import LOCAL, require
-from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Section, Strategy
+from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Section, Strategy
 from llmtl.task import Draw
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class FineTunedEncoder(EncoderTuning[EncoderTuningConfig]):
         fit_weight=15,
         time_grows_with_train=True,
         draw=Draw.TRAINING,
-        curve=Curve.ON_GPU,
+        has_curve=True,
         made_with="transformers",
         is_made_by="a fine-tuned encoder",
         summary="Fine-tuning a BERT-like encoder with a head.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import Field
 
 from llmtl.prompting.config import SEEDS, PromptConfig, Shots
-from llmtl.strategy import Curve, Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
+from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
 from llmtl.task import Draw
 
 
@@ -41,7 +41,7 @@ class FewShot(Strategy[FewShotConfig]):
         races=True,
         draw=Draw.DEMONSTRATIONS,
         redraw=0.25,
-        curve=Curve.ON_GPU,
+        has_curve=True,
         made_with="transformers",
         is_made_by="prompting the base model",
         summary="The same demonstrations for every input.",

@@ -21,7 +21,6 @@ from llmtl.findings import LeftOutPrompt
 from llmtl.packages import require
 from llmtl.prompting.config import PromptConfig, Shots
 from llmtl.strategy import (
-    Curve,
     Facts,
     FitContext,
     Fitted,
@@ -83,7 +82,7 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
         long_prompts=1,
         races=True,
         uses_encoder=True,
-        curve=Curve.ON_GPU,
+        has_curve=True,
         made_with="transformers",
         is_made_by="prompting the base model",
         summary="Demonstrations retrieved for each input.",

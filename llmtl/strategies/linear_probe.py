@@ -19,7 +19,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import (
-    Curve,
     Facts,
     FitContext,
     Fitted,
@@ -105,7 +104,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         fit_weight=1.5,
         prompts=1,
         time_grows_with_train=True,
-        curve=Curve.NOWHERE,
+        has_curve=True,
         made_with="sklearn",
         is_made_by="a linear classifier on the language model's frozen states",
         summary="A linear classifier on the language model's frozen hidden states.",

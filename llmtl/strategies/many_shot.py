@@ -49,6 +49,7 @@ class ManyShot(Strategy[ManyShotConfig]):
         reads=("few-shot",),
         made_with="transformers",
         is_made_by="prompting the base model",
+        has_curve=True,
         summary="As many demonstrations as the context holds, always the same.",
     )
 

@@ -72,6 +72,7 @@ class Nearest(Strategy[NoChoices]):
         answers=frozenset({AnswerShape.TEXT}),
         made_with="sklearn",
         usual_baseline=True,
+        has_curve=True,
         summary="The reference of the most similar training input (generation).",
     )
 

@@ -22,7 +22,6 @@ from llmtl.findings import TrainingCurve
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import (
-    Curve,
     Facts,
     FitContext,
     Fitted,
@@ -97,7 +96,7 @@ class Qlora(Strategy[QloraConfig]):
         prompts=1,
         time_grows_with_train=True,
         draw=Draw.TRAINING,
-        curve=Curve.ON_GPU,
+        has_curve=True,
         made_with="peft",
         is_made_by="a LoRA adapter on the base model",
         summary="Fine-tuning a 4-bit language model with adapters.",

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmtl.errors import CannotFitError
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
-from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
+from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
 from llmtl.task import Draw, references
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class SetFit(Strategy[SetFitConfig]):
         fit_weight=8,
         time_grows_with_train=True,
         draw=Draw.TRAINING,
-        curve=Curve.ON_GPU,
+        has_curve=True,
         made_with="sentence-transformers",
         is_made_by="a sentence encoder that was tuned on pairs of examples, with a linear classifier",
         summary="A sentence encoder tuned on pairs of examples, with a linear classifier.",

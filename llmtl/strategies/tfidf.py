@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmtl.classical.config import Features
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import Curve, Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
+from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, Task, references, texts_of
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Tfidf(Strategy[TfidfConfig]):
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS}),
-        curve=Curve.EVERYWHERE,
+        has_curve=True,
         usual_baseline=True,
         made_with="sklearn",
         summary="TF-IDF and logistic regression.",

@@ -42,3 +42,22 @@ def test_the_sentence_is_that_of_the_best_curve_with_a_forecast() -> None:
     curves = concluded(measured=[better, curve(2.0, 0.4, "qlora")])
     assert "qlora" in curves.sentence
     assert concluded(measured=[], skipped={"tfidf": "too few"}).sentence == "tfidf: too few"
+
+
+def test_the_sentence_is_that_of_the_winner_and_not_of_a_better_loser() -> None:
+    measured = [curve(2.0, 0.4, "qlora"), curve(3.0, 0.4, "tfidf")]
+    assert concluded(measured=measured).sentence.count("qlora")
+    curves = concluded(measured=measured, focus=("tfidf", "qlora"))
+    assert curves.best is not None
+    assert curves.best.strategy == "tfidf"
+    assert curves.sentence == curves.advice["tfidf"].text
+    assert CURVES.validate_json(CURVES.dump_json(curves)) == curves
+
+
+def test_a_winner_without_a_curve_is_told_before_the_rival_s_advice() -> None:
+    level = exactly([0.7], strategy="zero-shot", sizes=[400])
+    of_rival = {"measured": [curve(2.0, 0.4, "qlora")], "prompting": [level]}
+    found = concluded(**of_rival, focus=("zero-shot", "qlora"))
+    assert found.sentence == f"zero-shot needs no training examples. {found.advice['qlora'].text}"
+    late = concluded(**of_rival, focus=("encoder", "qlora"), skipped={"encoder": "no time"})
+    assert late.sentence.startswith("No curve for encoder: no time. ")

@@ -2,13 +2,19 @@
 
 import csv
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import llmtl
+from llmtl.findings import CascadeTrace
 from llmtl.learning_curve import CURVES
+from llmtl.pipeline.curve import focus_of
 from llmtl.store import read_json
+from llmtl.strategy import Role
+from tests.support.decision_worlds import both
+from tests.support.decision_worlds import run as decide_on
 
 WORDS = {
     "refund": ("money", "back", "refund"),
@@ -53,6 +59,9 @@ def test_the_curve_grows_to_the_runs_own_evaluation(run: llmtl.Run):
     assert found.points[0].score < found.points[-1].score
     assert curves.dev_examples == own.n
     assert list(curves.skipped) == ["few-shot"]
+    assert curves.focus == ("tfidf", "majority")
+    assert curves.best is not None
+    assert curves.best.strategy == run.decision.winner
 
 
 def test_the_report_has_curve_noise_and_money(run: llmtl.Run):
@@ -91,6 +100,17 @@ def test_what_is_not_measured_says_why(tmp_path: Path, count: int, line: str, re
     curves = CURVES.validate_python(read_json(made.folder / "curve.json"))
     assert curves.forecasts == ()
     assert reason in curves.skipped["tfidf"]
+
+
+def test_the_curves_are_those_of_the_winner_and_of_its_best_rival_and_of_a_cascade_its_members():
+    decision = decide_on(*both(60, majority=0.2, tfidf=0.7, zero_shot=0.5, qlora=0.9))
+    assert focus_of(decision) == ("qlora", "tfidf")
+    cascade = CascadeTrace("tfidf", "qlora", 0.5, 0.5, "accuracy", 60, 0.7, 0.9, (), 5)
+    rows = (*decision.strategies, replace(decision.result("qlora"), name=cascade.name, role=Role.CASCADE))
+    composed = replace(
+        decision, winner=cascade.name, strategies=rows, choice=replace(decision.choice, cascades=(cascade,))
+    )
+    assert focus_of(composed) == ("qlora", "tfidf")
 
 
 def test_curves_can_be_switched_off(tmp_path: Path):

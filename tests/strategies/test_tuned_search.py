@@ -11,7 +11,7 @@ from llmtl.findings import Cut, GridTrace, finding
 from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.strategies.embedding_search import EmbeddingSearch
 from llmtl.strategies.tuned_search import TUNING_SHARE, TunedSearch, TunedSearchConfig, material_of
-from llmtl.strategy import Budget, Curve
+from llmtl.strategy import Budget
 from llmtl.task import CorpusText, Example, Metric, Task
 
 pytestmark = pytest.mark.slow
@@ -95,7 +95,7 @@ def test_what_is_missing_is_named(context):
         TunedSearch(CHOICES).fit(replace(context, encoder=None))
     with pytest.raises(DataError, match="no training examples"):
         TunedSearch(CHOICES).fit(replace(context, train=()))
-    assert TunedSearch.facts.curve is Curve.NOWHERE
+    assert not TunedSearch.facts.has_curve
 
 
 def test_its_time_is_forecast_from_a_few_steps(context, monkeypatch):
