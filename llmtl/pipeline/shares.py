@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 
 FINALISTS = 2
 """How many strategies of which a draw matters are drawn again: the choice, and the runner-up or the best of the others
-(`llmtl.decision.choice.plan`). A cascade that is chosen may add a member."""
+(`llmtl.decision.choice.plan`). One that adapts less may be a third, and a chosen cascade adds its members: seldom ones
+whose draws take long."""
 LEAST = 0.5
 """What a hungry strategy is given at least, by what its weight would give it: others may have taken too long."""
 _HALVINGS = 80
