@@ -5,7 +5,7 @@
     table.py         reading such a table
     token_prices.py  what a hosted model's tokens cost
     usd.py           tokens and seconds at the recipe's prices
-    pricing.py       what a measured strategy costs at them
+    pricing.py       what a measured strategy costs at them: whole machines, or by use
     timing.py        how exactly seconds, and so costs, are known
     volume.py        cost over the request volume, and where strategies cross
     error_cost.py    cost over what a wrong answer costs, and where strategies cross
@@ -15,32 +15,32 @@
 Not covered: who is chosen for being cheap (`llmtl.decision`).
 """
 
-from llmtl.costs.config import PriceConfig
+from llmtl.costs.config import Billing, PriceConfig
 from llmtl.costs.error_cost import ErrorCrossing, ErrorLine, cheapest_by_error_cost, error_crossings
 from llmtl.costs.ledger import Entry, Ledger, WorkKind
-from llmtl.costs.pricing import MemberUse, Pricing, StatedCost, Usage
+from llmtl.costs.pricing import MemberUse, Pricing, StatedCost, Usage, requests_per_machine
 from llmtl.costs.spending import UNKNOWN, Spending, Spent
-from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, read_table
+from llmtl.costs.table import MachinePrice, ModelPrice, PriceTable, ServerlessPrice, read_table
 from llmtl.costs.timing import cost_noise, cost_of_load, noise_between, timing_noise
 from llmtl.costs.token_prices import TokenPrices, token_prices
 from llmtl.costs.usd import (
+    HOURS_PER_MONTH,
     NO_TOKENS,
     SECONDS_PER_HOUR,
     Device,
     Tokens,
-    break_even,
     gpu_hours,
-    known_total,
     usd_for_seconds,
     usd_per_1k_requests,
-    usd_total,
 )
-from llmtl.costs.volume import CostLine, Crossing, cheapest_by_volume, crossings
+from llmtl.costs.volume import CostLine, Crossing, Running, cheapest_by_volume, crossing, crossings
 
 __all__ = [
+    "HOURS_PER_MONTH",
     "NO_TOKENS",
     "SECONDS_PER_HOUR",
     "UNKNOWN",
+    "Billing",
     "CostLine",
     "Crossing",
     "Device",
@@ -54,6 +54,8 @@ __all__ = [
     "PriceConfig",
     "PriceTable",
     "Pricing",
+    "Running",
+    "ServerlessPrice",
     "Spending",
     "Spent",
     "StatedCost",
@@ -61,20 +63,19 @@ __all__ = [
     "Tokens",
     "Usage",
     "WorkKind",
-    "break_even",
     "cheapest_by_error_cost",
     "cheapest_by_volume",
     "cost_noise",
     "cost_of_load",
+    "crossing",
     "crossings",
     "error_crossings",
     "gpu_hours",
-    "known_total",
     "noise_between",
     "read_table",
+    "requests_per_machine",
     "timing_noise",
     "token_prices",
     "usd_for_seconds",
     "usd_per_1k_requests",
-    "usd_total",
 ]

@@ -33,6 +33,19 @@ class MachinePrice(Dated):
     """One hour of a machine, whole, on demand."""
 
     usd_per_hour: float = Field(ge=0, description="USD for one hour.")
+    gpu: str | None = Field(default=None, description="The kind of its GPU, which names it too: `a10g`.")
+    region: str | None = Field(
+        default=None, description="Where it stands; none where the price is the same everywhere."
+    )
+
+
+class ServerlessPrice(Dated):
+    """One second of use of a machine that costs nothing while it idles."""
+
+    usd_per_second: float = Field(ge=0, description="USD for one second of use.")
+    region: str | None = Field(
+        default=None, description="Where it stands; none where the price is the same everywhere."
+    )
 
 
 class ModelPrice(Dated):
@@ -49,11 +62,25 @@ class PriceTable(BaseModel):
     model_config = _STRICT
 
     machines: dict[str, MachinePrice] = Field(default_factory=dict, description="Machines, with or without a GPU.")
+    serverless: dict[str, ServerlessPrice] = Field(default_factory=dict, description="Machines paid by use.")
     models: dict[str, ModelPrice] = Field(default_factory=dict, description="Hosted models.")
 
     def machine(self, name: str) -> MachinePrice:
-        """Look up the price of a machine; raises `RecipeError` for a name that the table lacks."""
-        return _found(self.machines, name, "machine")
+        """Look up the price of a machine, by the kind of its GPU the first listed one that has it.
+
+        Raises `RecipeError` for a name that the table lacks.
+        """
+        return _found(self.machines, self.machine_name(name), "machine")
+
+    def machine_name(self, name: str) -> str:
+        """Find the name of the first machine with a kind of GPU; other names stay as they are."""
+        if name in self.machines:
+            return name
+        return next((entry for entry, price in self.machines.items() if price.gpu == name.lower()), name)
+
+    def serverless_machine(self, name: str) -> ServerlessPrice:
+        """Look up the price of a machine paid by use; raises `RecipeError` for a name that the table lacks."""
+        return _found(self.serverless, name, "serverless machine")
 
     def model(self, name: str) -> ModelPrice:
         """Look up the price of a hosted model; raises `RecipeError` for a name that the table lacks."""

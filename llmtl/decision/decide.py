@@ -195,6 +195,8 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
     on_dev = dev.scores[metric]
     broken = choice.barred.get(name, ())
     left = any(item.strategy == name for item in choice.dropped) and name not in test
+    pricing, volume = Pricing(ranking.prices), ranking.prices.requests_per_month
+    running = pricing.running(dev)
     return StrategyResult(
         name=name,
         role=dev.role,
@@ -202,7 +204,7 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
         dev=DevScore(on_dev.value, (on_dev.low, on_dev.high), dev.n),
         test=_test_score(test[name], metric) if name in test else None,
         usd_per_1k_requests=ranking.usd_per_1k(name),
-        usd_total=Pricing(ranking.prices).total(dev),
+        usd_total=pricing.total(dev),
         p50_ms=dev.p50_ms,
         p95_ms=dev.p95_ms,
         train_seconds=dev.train_seconds,
@@ -210,6 +212,8 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
         broken=broken,
         model=dev.model,
         cuts=dev.cuts,
+        usd_per_month=None if running is None else running.usd_per_month(volume),
+        machines=None if running is None else running.machines(volume),
     )
 
 

@@ -5,7 +5,7 @@ Not covered: how many more examples would settle a result (`settling`), the race
 
 from collections.abc import Sequence
 
-from llmtl.costs import break_even
+from llmtl.costs import crossing
 from llmtl.decision.evidence import Evidence
 from llmtl.decision.outlook import BreakEven
 from llmtl.decision.ranking import Ranking
@@ -42,21 +42,13 @@ def detectable_difference(evidence: Evidence) -> float:
 
 
 def break_evens(ranking: Ranking, names: Sequence[str], winner: str) -> tuple[BreakEven, ...]:
-    """Find, for each other strategy whose total cost crosses the winner's, the request volume where it does."""
-    found = []
-    for name in names:
-        requests = _crossing(ranking, winner, name)
-        if name != winner and requests is not None:
-            below, above = sorted((winner, name), key=lambda item: ranking.usd_fitting(item) or 0.0)
-            found.append(BreakEven(cheaper_below=below, cheaper_above=above, requests=requests))
-    return tuple(found)
+    """Find, for each other strategy whose total cost crosses the winner's, the request volume where it does.
 
-
-def _crossing(ranking: Ranking, a: str, b: str) -> float | None:
-    """Return the number of requests at which both cost the same in all, or None, also where a cost is not known."""
-    (fixed_a, per_1k_a), (fixed_b, per_1k_b) = (
-        (ranking.usd_fitting(name), ranking.usd_per_1k(name)) for name in (a, b)
+    Volumes are those of the whole horizon. A strategy of unknown cost has none.
+    """
+    mine, months = ranking.cost_line(winner), ranking.prices.months
+    others = (ranking.cost_line(name) for name in names if name != winner)
+    found = [crossing(mine, other, months=months) for other in others if mine and other]
+    return tuple(
+        BreakEven(item.cheaper_below, item.cheaper_above, months * item.requests_per_month) for item in found if item
     )
-    if fixed_a is None or fixed_b is None or per_1k_a is None or per_1k_b is None:
-        return None
-    return break_even(fixed_a, per_1k_a / 1000, fixed_b=fixed_b, per_request_b=per_1k_b / 1000)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmtl.costs import ErrorCrossing, ErrorLine, PriceConfig, Pricing, error_crossings, usd_total
+from llmtl.costs import ErrorCrossing, ErrorLine, PriceConfig, Pricing, error_crossings
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.totals import ErrorRate, ExpectedTotal, ExpectedTotals, Saving, Switch, ValueOfAccuracy
 from llmtl.errors import RecipeError, RunError
@@ -124,12 +124,10 @@ def spending_of(
     A strategy whose requests have no known cost is missing.
     """
     pricing, each = Pricing(prices), prices.usd_per_label or 0.0
-    requests = {item.strategy: pricing.per_1k(item) for item in evaluations}
+    requests = {item.strategy: pricing.horizon(item) for item in evaluations}
     fitting = {item.strategy: pricing.fitting(item) or 0.0 for item in evaluations}
     return {
-        name: usd_total(fitting[name], usd, prices) + each * labels_used.get(name, 0)
-        for name, usd in requests.items()
-        if usd is not None
+        name: fitting[name] + usd + each * labels_used.get(name, 0) for name, usd in requests.items() if usd is not None
     }
 
 

@@ -6,7 +6,7 @@ Not covered: whether a difference between them is real (`choice`, `verdict`).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from llmtl.costs import PriceConfig, Pricing, cost_of_load, noise_between, usd_total
+from llmtl.costs import CostLine, PriceConfig, Pricing, cost_of_load, noise_between
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
@@ -61,9 +61,17 @@ class Ranking:
         """Give the USD of fitting; None where it is not known."""
         return Pricing(self.prices).fitting(self[name])
 
-    def usd_total(self, name: str) -> float:
-        """Add up training and requests over the horizon, USD; what was not measured counts as nothing."""
-        return usd_total(self.usd_fitting(name) or 0.0, self.usd_per_1k(name) or 0.0, self.prices)
+    def usd_total(self, name: str, *, slower: float = 1.0) -> float:
+        """Add up training and requests over the horizon, USD; what was not measured counts as nothing.
+
+        Seconds of requests count `slower` times: a machine that is far from full costs the same for all that.
+        """
+        return (self.usd_fitting(name) or 0.0) + (Pricing(self.prices).horizon(self[name], slower=slower) or 0.0)
+
+    def cost_line(self, name: str) -> CostLine | None:
+        """Give what a strategy costs at any volume; None where that is not known."""
+        fitting, running = self.usd_fitting(name), Pricing(self.prices).running(self[name])
+        return None if fitting is None or running is None else CostLine(name, fitting, running)
 
     def cheapest(self, names: Sequence[str]) -> str:
         """Find the cheapest strategy in all; of those level within noise the simplest role, then the first listed."""
@@ -72,8 +80,9 @@ class Ranking:
 
     def surely_cheaper(self, a: str, b: str) -> bool:
         """Say whether a costs less than b in all by more than the noise and the load that their costs rest on."""
-        least = self.usd_total(b) * (1 - cost_of_load(self[b]))
-        return self.usd_total(a) * (1 + max(COST_NOISE, noise_between(self[a], self[b]))) < least
+        slowest = self.usd_total(a, slower=1 + noise_between(self[a], self[b]))
+        least = self.usd_total(b, slower=1 - cost_of_load(self[b]))
+        return max(slowest, self.usd_total(a) * (1 + COST_NOISE)) < least
 
     def cheaper(self, a: str, b: str) -> bool:
         """Say whether a is cheaper than b, or as cheap within noise and of a simpler role."""
@@ -87,7 +96,8 @@ class Ranking:
         """
         if a == b or any(self.usd_per_1k(name) is None for name in (a, b)):
             return a != b
-        least = self.usd_total(a) * (1 - cost_of_load(self[a])) / (1 + noise_between(self[a], self[b]))
+        noise = noise_between(self[a], self[b])
+        least = self.usd_total(a, slower=(1 - cost_of_load(self[a])) / (1 + noise))
         return self.cheaper(a, b) or least * (1 + COST_NOISE) < self.usd_total(b)
 
     def best(self, names: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from llmtl.costs import Pricing, usd_per_1k_requests, usd_total
+from llmtl.costs import MemberUse, Pricing
 from llmtl.decision.config import Goal
 from llmtl.decision.outcome import Dropped
 from llmtl.decision.racing import RACED, SURELY_CHEAPER, Cheaper, Race, race
@@ -190,11 +190,8 @@ class _RaceScorer:
 
     def _cheaper(self, rivals: list[Evaluation]) -> Cheaper:
         """Return whether one strategy surely costs less than another, asked when the first block is scored."""
-        prices = self.bench.prepared.recipe.prices
-        pricing = Pricing(prices)
-        known = {
-            item.strategy: usd_total(pricing.fitting(item) or 0, pricing.per_1k(item) or 0, prices) for item in rivals
-        }
+        pricing = Pricing(self.bench.prepared.recipe.prices)
+        known = {item.strategy: (pricing.fitting(item) or 0) + (pricing.horizon(item) or 0) for item in rivals}
 
         def total(name: str) -> float:
             return known[name] if name in known else self._usd_total(name)
@@ -209,10 +206,19 @@ class _RaceScorer:
         prices = self.bench.prepared.recipe.prices
         fitted = self.bench.fit(next(item for item in self.strategies if item.name == name))
         made = self.made[name]
-        request = usd_per_1k_requests(
-            self._seconds(name) / len(made), device=fitted.device, prices=prices, tokens=mean_tokens(made)
+        tokens = mean_tokens(made)
+        used = MemberUse(
+            name,
+            len(made),
+            self._seconds(name),
+            None,
+            device=fitted.device,
+            devices=fitted.devices,
+            prompt_tokens_per_request=tokens.prompt,
+            cached_tokens_per_request=tokens.cached,
+            completion_tokens_per_request=tokens.completion,
         )
-        return usd_total(fitted.usd(prices) or 0.0, request, prices)
+        return (fitted.usd(prices) or 0.0) + (Pricing(prices).horizon(used) or 0.0)
 
     def _measure(self, examples: "list[Example] | tuple[Example, ...]") -> Measure:
         task = self.bench.prepared.task

@@ -130,4 +130,4 @@ def _allowed(
 
 def _usd(pricing: Pricing, evaluation: Evaluation) -> float:
     """Say what a provider was paid for the answers of an evaluation."""
-    return (pricing.per_1k(evaluation) or 0.0) * evaluation.n / 1000
+    return (pricing.per_1k_at_full_use(evaluation) or 0.0) * evaluation.n / 1000

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import Billing, PriceConfig
 from llmtl.playground.cost import cost_view
 from llmtl.playground.cost_chart import cost_curves
 from llmtl.playground.error_panel import USUAL, error_view
@@ -104,7 +104,7 @@ def cost_page(content: PlaygroundContent, prices: PriceConfig, usd_per_error: fl
         "wide": cost_curves(view, width=WIDE, name="curves-wide"),
         "narrow": cost_curves(view, width=NARROW, name="curves-narrow"),
     }
-    priced_names = {cost.name for cost in content.costs}
+    priced_names = {row.priced.name for row in view.rows}
     unpriced = [each.name for each in content.report.decision.strategies if each.name not in priced_names]
     at = _usd_per_error(content) if usd_per_error is None else usd_per_error
     errors = error_view(content.costs, content.report.decision.value_of_accuracy, prices, at)
@@ -117,8 +117,10 @@ def cost_page(content: PlaygroundContent, prices: PriceConfig, usd_per_error: fl
 
 def priced(prices: PriceConfig, event: Any) -> PriceConfig:
     """Read the prices that the sliders say, each kept where it was if the page sent no usable number."""
-    names = ("requests_per_month", "usd_per_cpu_hour", "usd_per_gpu_hour", "months")
+    names = ("requests_per_month", "usd_per_cpu_hour", "usd_per_gpu_hour", "months", "peak_factor")
     changes = {name: sent(event, name) for name in names}
+    percent = sent(event, "utilisation_percent")
+    changes["utilisation"] = None if percent is None else min(100.0, percent) / 100
     return prices.model_copy(update={name: value for name, value in changes.items() if value is not None})
 
 
@@ -138,8 +140,15 @@ def _usd_per_error(content: PlaygroundContent) -> float:
 
 def _controls(content: PlaygroundContent) -> str:
     prices = content.prices
-    devices = {device for cost in content.costs for device in (cost.device, cost.train_device)}
+    devices = {device for cost in content.costs for device in cost.devices}
     sliders = [_slider("requests_per_month", "Requests per month", value=prices.requests_per_month, ends=(2, 9))]
+    serverless = prices.billing is Billing.SERVERLESS
+    if not serverless:
+        percent = 100 * prices.utilisation
+        sliders.append(
+            _linear("utilisation_percent", "Utilisation at the peak, percent", percent, ends=(5, 100), step=5)
+        )
+        sliders.append(_linear("peak_factor", "Peak, times the mean", prices.peak_factor, ends=(1, 20), step=0.5))
     if "cuda" in devices:
         sliders.append(
             _slider("usd_per_gpu_hour", "GPU machine, USD per hour", value=prices.usd_per_gpu_hour, ends=(-2, 2))
@@ -148,13 +157,19 @@ def _controls(content: PlaygroundContent) -> str:
         sliders.append(
             _slider("usd_per_cpu_hour", "CPU machine, USD per hour", value=prices.usd_per_cpu_hour, ends=(-3, 1))
         )
-    months = {"price": "months", "label": "Months", "value": prices.months, "scale": "linear", "unit": "", "step": 1}
-    sliders.append(months | {"at": prices.months, "low": 1, "high": 60})
+    sliders.append(_linear("months", "Months", prices.months, ends=(1, 60), step=1))
     if content.report and content.report.decision.value_of_accuracy:
         at = _usd_per_error(content)
         sliders.append(_slider("usd_per_error", "A wrong answer, USD", value=at, ends=(-5, 3)))
     served = content.report.served if content.report else None
-    return render("controls", sliders=sliders, served=served, hosted="hosted" in devices)
+    return render("controls", sliders=sliders, served=served, hosted="hosted" in devices, serverless=serverless)
+
+
+def _linear(name: str, label: str, value: float, *, ends: tuple[float, float], step: float) -> dict[str, Any]:
+    """Return an even slider between two values."""
+    low, high = ends
+    at = {"value": value, "at": value, "low": low, "high": high, "step": step}
+    return {"price": name, "label": label, "scale": "linear", "unit": "", **at}
 
 
 def _slider(name: str, label: str, *, value: float, ends: tuple[int, int]) -> dict[str, Any]:

@@ -46,10 +46,11 @@ def error_view(
 ) -> ErrorView | None:
     """Work out the panel at these prices; None where fewer than two strategies can be compared."""
     wrong = {} if measured is None else {item.strategy: item for item in measured.strategies}
-    known = [cost for cost in costs if cost.name in wrong]
+    priced = [price(cost, prices) for cost in costs if cost.name in wrong]
+    known = [item for item in priced if item is not None]
     if measured is None or len(known) < 2 or prices.requests <= 0:
         return None
-    rates = tuple(replace(wrong[cost.name], usd_spent=price(cost, prices).total(prices.requests)) for cost in known)
+    rates = tuple(replace(wrong[item.name], usd_spent=item.in_all) for item in known)
     lines = [_line(rate, prices) for rate in rates]
     value = replace(measured, requests=prices.requests, strategies=rates, switches=_switches(lines), left_out=())
     best = cheapest_by_error_cost(lines, usd_per_error)
@@ -65,7 +66,7 @@ def error_view(
         usd_per_month=month,
         usd_of_errors=errors,
         value=value,
-        roles={cost.name: Role(cost.role) for cost in known},
+        roles={item.name: Role(item.role) for item in known},
         months=prices.months,
         usd_per_error=usd_per_error,
     )

@@ -5,7 +5,7 @@ Not covered: asking the endpoint (`client`), drawing (the tabs).
 
 from dataclasses import dataclass, field
 
-from llmtl.costs import PriceConfig
+from llmtl.costs import PriceConfig, Usage
 from llmtl.measured.evaluation import Evaluation
 from llmtl.playground.http_client import ServedTask
 from llmtl.report import ReportContent
@@ -13,22 +13,16 @@ from llmtl.report import ReportContent
 
 @dataclass(frozen=True)
 class StrategyCost:
-    """What running a strategy takes, before prices: machine seconds to fit it once and to answer one request.
-
-    `device` and `train_device` are `cpu` or `cuda`: whose hourly price counts. Of a model at its provider (`hosted`)
-    seconds cost nothing: `paid_per_request` and `paid_for_fitting` are the USD for its tokens at the recipe's prices.
-    `first` is what answers first in a cascade, for every request; the rest is then of its second member.
-    """
+    """What a strategy was measured to use, before prices, all of them offline alike."""
 
     name: str
     role: str
-    device: str
-    train_device: str
-    seconds_per_request: float
-    train_seconds: float
-    paid_per_request: float = 0.0
-    paid_for_fitting: float = 0.0
-    first: "StrategyCost | None" = None
+    used: Usage
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """Say where it runs: `cpu`, `cuda`, `hosted`, or several of them."""
+        return frozenset(part.device for part in self.used.members or (self.used,))
 
 
 @dataclass(frozen=True)

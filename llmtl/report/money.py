@@ -1,33 +1,38 @@
 """What each strategy costs at the recipe's volume, which limits of the recipe it breaks, and what deciding cost.
 
-Not covered: machines that stand idle; every request is priced by its share of a machine at full use.
+Not covered: what costs rest on and which of that nobody stated (`price_basis`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmtl.costs import (
+    Billing,
     CostLine,
     Crossing,
     ModelPrice,
     PriceConfig,
     Pricing,
+    Running,
     Spent,
     cheapest_by_volume,
     crossings,
     read_table,
 )
-from llmtl.costs.config import DEFAULT_CPU, DEFAULT_GPU
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import StrategyResult
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import wording
+from llmtl.report import price_basis, wording
 from llmtl.report.content import ReportContent, Skipped, SkipReason
+from llmtl.report.metric_words import listed
 from llmtl.strategies.table import facts_of
 
 NO_LIMITS = "None is set: no strategy was barred for its cost, latency or memory, or for where inputs go."
 NEAR = 100
 """Costs that cross further than this factor from the expected volume are drawn, not told."""
+
+LEVEL = 0.01
+"""Monthly costs that differ by a smaller share are told as the same."""
 
 _UNITS = {"max_usd_per_1k": "USD", "max_p95_ms": "ms", "max_memory_gib": "GiB", "max_vram_gib": "GiB"}
 
@@ -38,7 +43,8 @@ class Bill:
 
     `requests_per_second` is the measured throughput, None where nothing was timed; `labels_usd` is None where labels
     have no price. `fitting_usd` is paid once: for one training, however many seeds were tried. `total_usd` has fitting,
-    all requests of the horizon, and labels where they have a price.
+    all requests of the horizon, and labels where they have a price. `running` is what answering costs at any volume,
+    `serverless_usd` a month of it if its machines were paid by the second of use.
     """
 
     result: StrategyResult
@@ -53,6 +59,9 @@ class Bill:
     usd_per_1k: float
     usd_per_month: float
     total_usd: float
+    machines: int
+    running: Running
+    serverless_usd: float
 
     @property
     def fresh_tokens(self) -> float:
@@ -164,18 +173,20 @@ def _spent_note(content: ReportContent) -> str:
 
 
 def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -> Bill | None:
-    usd_per_1k, total = result.usd_per_1k_requests, result.usd_total
     mine = [item for item in content.evaluations if item.strategy == result.name]
     dev = next((item for item in mine if item.split == "dev"), mine[0] if mine else None)
-    if dev is None or usd_per_1k is None or total is None:
+    if dev is None or result.usd_per_1k_requests is None or result.usd_total is None:
         return None
-    fitting = Pricing(prices).fitting(dev)
-    if fitting is None:
+    pricing, volume = Pricing(prices), prices.requests_per_month
+    serverless = Pricing(prices.model_copy(update={"billing": Billing.SERVERLESS})).running(dev)
+    fitting, running = pricing.fitting(dev), pricing.running(dev)
+    if fitting is None or running is None or serverless is None:
         return None
     facts = facts_of(result.name)  # None for predictions that were made elsewhere
     needs_train = facts is None or facts.learns_from_train
     labels = content.sizes.get("dev", 0) + (content.sizes.get("train", 0) if needs_train else 0)
     labels_usd = None if prices.usd_per_label is None else labels * prices.usd_per_label
+    month = running.usd_per_month(volume)
     return Bill(
         result=result,
         winner=result.name == content.decision.winner,
@@ -186,20 +197,23 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
         fitting_usd=fitting,
         labels=labels,
         labels_usd=labels_usd,
-        usd_per_1k=usd_per_1k,
-        usd_per_month=prices.requests_per_month * usd_per_1k / 1000,
-        total_usd=total + (labels_usd or 0.0),
+        usd_per_1k=running.usd_per_1k(volume),
+        usd_per_month=month,
+        total_usd=fitting + month * prices.months + (labels_usd or 0.0),
+        machines=running.machines(volume),
+        running=running,
+        serverless_usd=serverless.usd_per_month(volume),
     )
 
 
 def _throughput(dev: Evaluation) -> float | None:
-    """Return requests a second of scoring dev at once."""
-    seconds = sum(prediction.seconds for prediction in dev.predictions)
-    return dev.n / seconds if seconds > 0 else None
+    """Return requests per second of scoring dev at once; None where that is not what it costs, or not known."""
+    priced_elsewhere = dev.stated is not None and dev.stated.usd_per_request is not None
+    return None if priced_elsewhere or not dev.seconds else dev.n / dev.seconds
 
 
 def _line(bill: Bill) -> CostLine:
-    return CostLine(bill.result.name, bill.fitting_usd + (bill.labels_usd or 0.0), bill.usd_per_1k)
+    return CostLine(bill.result.name, bill.fitting_usd + (bill.labels_usd or 0.0), bill.running)
 
 
 def _facts(
@@ -208,15 +222,14 @@ def _facts(
     """Return the assumptions and findings, a sentence each."""
     able = {result.name for result in content.decision.strategies if result.eligible}
     eligible = [line for line in lines if line.name in able]
-    volume = f"{wording.count(prices.requests_per_month)} requests per month for {prices.months:g} months."
     return (
-        f"{volume} {_machines(prices)}",
+        *price_basis.sentences(content, prices),
         *_labels_fact(content, prices),
         *_fewer_labels(content, prices),
         *(_cheapest(eligible, prices) if eligible else ()),
         *(
             f"Above about {wording.about(item.requests_per_month)} requests per month {item.cheaper_above} costs less "
-            f"than {item.cheaper_below}; there both cost {wording.usd(item.usd_per_month)} a month."
+            f"than {item.cheaper_below}: {wording.usd(item.usd_per_month)} a month there."
             for item in found
             if near(item.requests_per_month, prices.requests_per_month)
         ),
@@ -226,17 +239,6 @@ def _facts(
 def near(volume: float, expected: float) -> bool:
     """Say whether a volume is close enough to the expected one to be worth a sentence."""
     return expected / NEAR <= volume <= expected * NEAR
-
-
-def _machines(prices: PriceConfig) -> str:
-    cpu, gpu = prices.cpu or DEFAULT_CPU, prices.gpu or DEFAULT_GPU
-    named = read_table().machines
-    dated = {named[name].as_of for name in (cpu, gpu) if name in named and prices.table is None}
-    read = f" (list prices, read {min(dated):%d %B %Y} or later)" if dated else ""
-    return (
-        f"CPU machine {wording.usd(prices.usd_per_cpu_hour)} an hour, GPU machine "
-        f"{wording.usd(prices.usd_per_gpu_hour)} an hour{read}."
-    )
 
 
 def _labels_fact(content: ReportContent, prices: PriceConfig) -> list[str]:
@@ -263,8 +265,13 @@ def _fewer_labels(content: ReportContent, prices: PriceConfig) -> list[str]:
 
 
 def _cheapest(lines: Sequence[CostLine], prices: PriceConfig) -> list[str]:
-    name = cheapest_by_volume(lines, prices.requests_per_month, months=prices.months)
-    return [f"At the expected volume {name} costs least of those that could be chosen."]
+    """Name who costs least of those that may be chosen, and everybody who costs the same to the dollar."""
+    volume, months = prices.requests_per_month, prices.months
+    name = cheapest_by_volume(lines, volume, months=months)
+    usd = {line.name: line.usd_per_month(volume, months=months) for line in lines}
+    level = [other for other, each in usd.items() if other != name and each <= usd[name] * (1 + LEVEL)]
+    told = f"At the expected volume {name} costs least of those that could be chosen"
+    return [f"{told}, and {listed(level)} practically the same." if level else f"{told}."]
 
 
 def _limits(content: ReportContent) -> tuple[Limit, ...]:

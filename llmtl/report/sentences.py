@@ -262,13 +262,17 @@ def _cost(decision: Decision) -> list[str]:
     winner = decision.result(decision.winner)
     if winner.usd_per_1k_requests is None:
         return []
-    each = f"{winner.name} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests"
+    if winner.usd_per_month is None:
+        each = f"{winner.name} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests"
+    else:
+        on = f" on {wording.plural(winner.machines, 'machine')}, all hours" if winner.machines else ""
+        each = f"{winner.name} costs {wording.usd(winner.usd_per_month)} per month{on}"
     if winner.usd_total is None:
         return [f"{each}; what training it costs is not known and counts as nothing."]
     if not any(item.usd_per_1k_requests or item.usd_total for item in decision.strategies):
         return []
-    total = usd(winner.usd_total)
-    return [f"{each} and, training included, {total} USD over {decision.requests or 0:,.0f} requests."]
+    total = wording.usd(winner.usd_total)
+    return [f"{each} and, training included, {total} over {decision.requests or 0:,.0f} requests."]
 
 
 def _change(case: Case, item: Change) -> str:

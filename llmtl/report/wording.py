@@ -71,6 +71,19 @@ def usd(value: float | None) -> str:
     return f"${value:.{decimals}f}"
 
 
+def about_usd(value: float | None) -> str:
+    """Write an estimated amount of money with two significant digits: `about $730`."""
+    if value is None or not _known(value) or value < 0.00995:
+        return usd(value)
+    rounded = float(f"{value:.2g}")
+    return f"about ${rounded:,.0f}" if rounded >= 10 else f"about ${rounded:.2f}"
+
+
+def price(value: float) -> str:
+    """Write a price with all of its digits: `$0.0816`, `$0.00019`."""
+    return usd_tick(value)
+
+
 def usd_tick(value: float) -> str:
     """Write an amount of money at an axis, without trailing zeros: `$0.001`, `$2`."""
     if value == 0 or value >= 1000:
@@ -249,12 +262,14 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "difference": difference,
     "difference_interval": difference_interval,
     "usd": usd,
+    "about_usd": about_usd,
     "milliseconds": milliseconds,
     "duration": duration,
     "training_time": training_time,
     "memory": memory,
     "p_value": p_value,
     "count": count,
+    "about": about,
     "percent": percent,
     "chance": chance,
     "share": share,

@@ -102,7 +102,7 @@ def pairs(dev: Sequence[Evaluation], rules: Composing) -> list[tuple[Evaluation,
         return item.scores[rules.metric.value].value
 
     def much_cheaper(item: Evaluation, than: Evaluation) -> bool:
-        low, high = pricing.per_1k(item), pricing.per_1k(than)
+        low, high = pricing.per_1k_at_full_use(item), pricing.per_1k_at_full_use(than)
         return low is not None and high is not None and CHEAPER * low <= high
 
     seconds = sorted((item for item in dev if item.role is not Role.BASELINE), key=score, reverse=True)[:MOST]

@@ -6,6 +6,7 @@ import re
 import httpx
 import pytest
 
+from llmtl.report import wording
 from tests.support.pages import KEY, host_of
 
 TABS = ("Try", "Decision", "Errors", "Batch")
@@ -115,16 +116,18 @@ def test_the_sliders_move_break_even_and_costs_live(visit, desk_run):
     costs, sliders = page.page.locator("#costs"), page.page.locator("#prices")
     costs.locator(".lt-figures").wait_for()
     before = costs.inner_text()
-    assert "100,000 requests per month" in before
+    assert "1,200,000 requests, fitting included" in before
     sliders.get_by_label("Requests per month").fill("7")
-    costs.get_by_text("10,000,000 requests per month").first.wait_for()
-    monthly = costs.locator(".lt-winner .lt-spare").nth(1)
-    cheap = monthly.inner_text()
+    costs.get_by_text("120,000,000 requests, fitting included").wait_for()
+    monthly = costs.locator(".lt-winner .lt-month")
+    hourly = desk_run.recipe.prices.usd_per_cpu_hour
+    assert monthly.inner_text() == wording.usd(730 * hourly)  # one machine carries ten million of these
     sliders.get_by_label("CPU machine, USD per hour").fill("1")
-    costs.locator(".lt-winner .lt-spare").nth(1).filter(has_not_text=re.compile(re.escape(cheap) + "$")).wait_for()
-    per_request = {item.name: item for item in desk_run.decision.strategies}["tfidf"].usd_per_1k_requests / 1000
-    dearer = per_request * 10_000_000 * 10 / desk_run.recipe.prices.usd_per_cpu_hour
-    assert float(monthly.inner_text().strip("$").replace(",", "")) == pytest.approx(dearer, rel=0.06)  # two digits
+    costs.get_by_text(wording.usd(7300)).first.wait_for()
+    assert monthly.inner_text() == wording.usd(7300)
+    sliders.get_by_label("Utilisation at the peak, percent").fill("5")
+    sliders.get_by_label("Requests per month").fill("9")
+    costs.locator(".lt-winner .lt-month").filter(has_not_text=re.compile(re.escape(wording.usd(7300)) + "$")).wait_for()
 
 
 def test_the_slider_over_the_cost_of_an_error_says_what_it_comes_to(visit, desk_run):

@@ -6,11 +6,9 @@ from pydantic import ValidationError
 from llmtl.costs import (
     PriceConfig,
     Tokens,
-    break_even,
     gpu_hours,
     usd_for_seconds,
     usd_per_1k_requests,
-    usd_total,
 )
 from llmtl.errors import RecipeError
 
@@ -46,21 +44,3 @@ def test_missing_prices_name_the_cure():
 def test_prices_are_finite_and_not_negative(value):
     with pytest.raises(ValidationError):
         PriceConfig(usd_per_gpu_hour=value)
-
-
-def test_totals_add_training_and_all_requests():
-    assert usd_total(5.0, 0.5, PRICES) == pytest.approx(5.0 + 6 * 0.5)
-
-
-def test_break_even_is_where_the_totals_meet():
-    requests = break_even(5.0, 0.001, fixed_b=1.0, per_request_b=0.003)
-    assert requests == pytest.approx(2000)
-    assert 5.0 + 0.001 * requests == pytest.approx(1.0 + 0.003 * requests)
-    assert break_even(1.0, 0.003, fixed_b=5.0, per_request_b=0.001) == pytest.approx(requests)
-
-
-@pytest.mark.parametrize(
-    ("a", "b"), [((1.0, 0.001), (2.0, 0.002)), ((1.0, 0.001), (1.0, 0.002)), ((1.0, 0.001), (2.0, 0.001))]
-)
-def test_there_is_no_break_even_when_one_is_never_dearer(a, b):
-    assert break_even(*a, fixed_b=b[0], per_request_b=b[1]) is None

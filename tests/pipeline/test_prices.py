@@ -63,7 +63,10 @@ def test_no_price_volume_or_currency_scores_anything_again(recipe: Path, predict
         "prices.usd_per_cpu_hour=0.5",
         "prices.months=36",
         "prices.usd_per_label=0.2",
-        "prices.gpu=g5.xlarge",
+        "prices.gpu=a10g",
+        "prices.utilisation=0.3",
+        "prices.peak_factor=10",
+        "prices.billing=serverless",
         "decision.usd_per_error=0.03",
         "decision={usd_per_error: 2, error_costs: {refund: {lost: 50}}}",
     ):
@@ -84,9 +87,7 @@ def test_what_is_shown_follows_the_price(recipe: Path):
         assert other.usd_total == pytest.approx(100 * one.usd_total)
     assert dear.result.spending.total.usd == pytest.approx(100 * cheap.result.spending.total.usd)
     measured = next(item for item in dear.evaluations if (item.strategy, item.split) == ("tfidf", "dev"))
-    assert Pricing(dear.recipe.prices).per_1k(measured) == pytest.approx(
-        1000 * measured.seconds / measured.n / 3600 * 10.0
-    )
+    assert Pricing(dear.recipe.prices).per_month(measured) == pytest.approx(730 * 10.0)
 
 
 def test_an_evaluation_holds_no_money():

@@ -1,5 +1,6 @@
 """What the tabs write, without a browser: bars, filters, escaping, and what a run adds."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -7,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 import llmtl
+from llmtl.costs import MemberUse
 from llmtl.decision.outcome import Dropped
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
@@ -19,6 +21,7 @@ from llmtl.playground.http_client import ServedAnswer, ServedModel, ServedTask
 from llmtl.playground.page_content import PlaygroundContent, StrategyCost, TestRow
 from llmtl.playground.style import head
 from llmtl.playground.try_tab import asking, split_bars
+from llmtl.report.money import money_of
 from llmtl.report.palette import COLOURS
 from llmtl.store import write_json
 from tests.support.canned_server import canned
@@ -190,15 +193,14 @@ def test_what_left_the_race_is_said_to_have_no_price_and_no_test_score(report):
     raced = replace(report, decision=decision)
     assert '<small class="lt-narrow-note">left the race after 50 of 64</small>' in figures_page(raced)
     assert "lt-narrow-note" not in figures_page(report)
-    one = StrategyCost("tfidf", "baseline", "cpu", "cpu", seconds_per_request=0.001, train_seconds=1)
+    one = StrategyCost("tfidf", "baseline", MemberUse("tfidf", 1, 0.001, 1.0))
     content = PlaygroundContent("http://x/v1", TASK, report=raced, costs=(one,))
     assert "Left out: majority, which left the race before test" in cost_page(content, content.prices)
     both = replace(content, costs=(one, replace(one, name="majority")))
     assert "Left out" not in cost_page(both, content.prices)
 
 
-def test_content_prices_strategies_alike_and_the_served_one_once_more(run, tmp_path):
-    """Costs come back from the seconds: at the recipe's prices they are those of the run; served, of the best rate."""
+def test_content_prices_strategies_as_the_report_and_the_decision_do_served_or_not(run, tmp_path):
     copied = tmp_path / "run"
     shutil.copytree(run.folder, copied)
     write_json(copied / SERVING_FILE, SERVED.dump_python(served(10.0, 40.0, 20.0), mode="json"))
@@ -207,12 +209,13 @@ def test_content_prices_strategies_alike_and_the_served_one_once_more(run, tmp_p
         content = playground_content(url, run=llmtl.load_run(copied), api_key="k")
     assert (content.base_url, content.api_key, content.task.labels) == (url, "k", run.task.labels)
     costs = {cost.name: price(cost, content.prices) for cost in content.costs}
-    assert list(costs) == ["majority", "tfidf", "tfidf, served"]
-    for result in run.decision.strategies:
-        assert 1000 * costs[result.name].per_request == pytest.approx(result.usd_per_1k_requests)
-        assert costs[result.name].total(content.prices.requests) == pytest.approx(result.usd_total)
-    assert costs["tfidf, served"].per_request == pytest.approx(run.recipe.prices.usd_per_cpu_hour / 3600 / 40)
-    assert "tfidf, served" in cost_page(content, content.prices)
+    assert list(costs) == ["majority", "tfidf"]
+    bills = {bill.result.name: bill for bill in money_of(content.report).bills}
+    written = {item["name"]: item for item in json.loads((run.folder / "decision.json").read_text())["strategies"]}
+    for name, priced in costs.items():
+        assert priced.month == written[name]["usd_per_month"] == bills[name].usd_per_month
+        assert priced.machines == written[name]["machines"] == bills[name].machines == 1
+        assert priced.in_all == pytest.approx(written[name]["usd_total"])
 
 
 def test_a_run_of_another_task_is_refused(run):

@@ -63,7 +63,7 @@ def test_a_bill_adds_up():
     assert bills["zero-shot"].labels == 48
     assert bills["tfidf"].labels == 160 + 48
     assert bills["tfidf"].labels_usd == (160 + 48) * 0.3
-    assert bills["few-shot"].usd_per_month == 50 * 0.0013
+    assert round(bills["few-shot"].usd_per_month, 9) == round(50 * 0.0013, 9)
     assert round(bills["qlora"].requests_per_second, 6) == round(1000 / 12.9, 6)
     hosted = {item.name: item for item in money.hosted}
     few = money.prompted.index("few-shot")

@@ -104,8 +104,8 @@ def test_two_local_members_are_served_in_one_process(run):
     for name in (LOCAL, PROMPTED):
         result = run.decision.result(name)
         priced = price(costs[name], prices)
-        assert 1000 * priced.per_request == pytest.approx(result.usd_per_1k_requests)
-        assert priced.total(prices.requests) == pytest.approx(result.usd_total)
+        assert priced.month == pytest.approx(result.usd_per_month)
+        assert priced.in_all == pytest.approx(result.usd_total)
     [bundle] = [path.parent for path in run.folder.glob("bundle*/bundle.json")]
     kept = open_bundle(bundle)
     share = sum(passed_on(run, LOCAL)) / 45

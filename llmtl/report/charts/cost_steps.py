@@ -1,0 +1,82 @@
+"""Draw what strategies cost per month over the requests per month: lines that step up where a machine is added.
+
+Not covered: which strategies and crossings to draw, and what is said of them (`cost_by_volume`, the playground).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from llmtl.costs import CostLine
+from llmtl.report import svg, wording
+from llmtl.report.charts.axes import Plot, money_tick, thinned, written_count
+from llmtl.report.charts.placing import Box
+
+_SAMPLES = 80
+_MOST_STEPS = 400
+"""More steps than this are closer together than pixels, and drawn as a slope."""
+_DECADES = 2
+_CENT = 0.01
+"""No axis of money starts below it."""
+_NEAR = 1e3
+"""Crossings further than this factor from the expected volume are not drawn."""
+
+
+def is_near(volume: float, expected: float) -> bool:
+    """Say whether a volume is close enough to the expected one to be drawn."""
+    return expected / _NEAR <= volume <= expected * _NEAR
+
+
+def steps_plot(lines: Sequence[CostLine], volumes: Sequence[float], *, months: float, frame: Box) -> Plot:
+    """Make a plot around these volumes, from a hundredth to a hundredfold, whose axes end at powers of ten."""
+    low = 10.0 ** math.floor(math.log10(max(1.0, min(volumes) / 10**_DECADES)))
+    high = 10.0 ** math.ceil(math.log10(max(volumes) * 10**_DECADES) - 1e-9)
+    least = min(line.usd_per_month(min(volumes), months=months) for line in lines)
+    most = max(line.usd_per_month(high, months=months) for line in lines)
+    bottom = 10.0 ** math.floor(math.log10(max(_CENT, least)) - 1e-9)
+    top = 10.0 ** math.ceil(math.log10(max(most, 10 * bottom)))
+    return Plot.of(frame, (low, high), (bottom, top), log_across=True, log_up=True)
+
+
+def axes(plot: Plot) -> list[Markup]:
+    """Draw both axes."""
+    ticks = svg.log_ticks(plot.up.low, plot.up.high)
+    if len(ticks) <= 3:
+        ticks = sorted({*ticks, *(5 * tick for tick in ticks[:-1]), *(2 * tick for tick in ticks[:-1])})
+    return [
+        plot.left_axis("USD per month", thinned(ticks, 8), money_tick),
+        plot.bottom_axis("requests per month", plot.log_ticks_across(), written_count),
+    ]
+
+
+def cost_path(line: CostLine, plot: Plot, class_: str, *, months: float) -> Markup:
+    """Draw one strategy's cost where it is within the frame."""
+    points = [(at, line.usd_per_month(at, months=months)) for at in _volumes(line, plot)]
+    kept = [(at, usd) for at, usd in points if plot.up.low <= usd <= plot.up.high]
+    return plot.path(kept, class_) if len(kept) > 1 else Markup("")
+
+
+def tip(line: CostLine) -> str:
+    """Say in one line what a strategy costs: `qlora: $734 per month and machine, one per 10,000,000 requests`."""
+    running = line.running
+    parts = [f"{wording.usd(line.fixed_usd)} once"]
+    if running.requests_per_machine is not None:
+        carries = running.requests_per_machine
+        one = f"one carries {wording.about(carries)} requests" if math.isfinite(carries) else "one carries any volume"
+        parts.append(f"{wording.usd(running.usd_per_machine)} per machine and month, {one}")
+    if running.usd_per_request:
+        parts.append(f"{wording.usd(1000 * running.usd_per_request)} per 1,000 requests")
+    return f"{line.name}: {', '.join(parts)}"
+
+
+def _volumes(line: CostLine, plot: Plot) -> Iterable[float]:
+    """List the volumes to join: both sides of every step, and enough others for a slope."""
+    low, high = plot.across.low, plot.across.high
+    found = list(np.geomspace(low, high, _SAMPLES))
+    each = line.running.requests_per_machine
+    if each is not None and math.isfinite(each) and high / each <= _MOST_STEPS:
+        full = [each * count for count in range(1, math.floor(high / each) + 1) if each * count > low]
+        found += [at for edge in full for at in (edge, edge * (1 + 1e-6))]
+    return sorted(found)
