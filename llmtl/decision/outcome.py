@@ -128,11 +128,10 @@ class TestScore:
 class StrategyResult:
     """One strategy's row in the decision; costs at the recipe's prices. None is what was not measured.
 
-    `usd_total` is training, once, and all requests over the horizon. `usd_per_month` is a month of the requests that the
-    recipe says, on so many whole `machines`, which are 0 where a provider or a serverless function is paid by use, and
-    `usd_per_1k_requests` its share for 1,000 of them. Both are None in what earlier versions wrote. Not eligible is who breaks a constraint
-    (`broken`), and who left the race on dev and was not tested (`Choice.dropped`). `model` names the language model
-    that it runs on, where there is one and it is known. `cuts` are what the time limit of fitting left undone.
+    `usd_total` is training, once, and all requests over the horizon, `usd_per_month` a month of them on so many whole
+    `machines` (0 where paid by use), `usd_per_1k_requests` its share; earlier versions wrote only the last.
+    Not eligible is who breaks a constraint (`broken`), and who left the race on dev and was not tested. `model` names
+    the language model that it runs on, if known. `cuts` are what the time limit of fitting left undone.
     """
 
     name: str

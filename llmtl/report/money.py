@@ -207,9 +207,8 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
 
 
 def _throughput(dev: Evaluation) -> float | None:
-    """Return requests per second of scoring dev at once; None where that is not what it costs, or not known."""
-    priced_elsewhere = dev.stated is not None and dev.stated.usd_per_request is not None
-    return None if priced_elsewhere or not dev.seconds else dev.n / dev.seconds
+    """Return requests per second of scoring dev at once; None where nobody timed it."""
+    return dev.n / dev.seconds if dev.seconds else None
 
 
 def _line(bill: Bill) -> CostLine:
