@@ -126,12 +126,10 @@ class TestScore:
 
 @dataclass(frozen=True)
 class StrategyResult:
-    """One strategy's row in the decision; costs at the recipe's prices. None is what was not measured.
+    """One strategy's row in the decision; costs at the recipe's prices. None is what nobody measured, or wrote before.
 
-    `usd_total` is training, once, and all requests over the horizon, `usd_per_month` a month of them on so many whole
-    `machines` (0 where paid by use), `usd_per_1k_requests` its share; earlier versions wrote only the last.
-    Not eligible is who breaks a constraint (`broken`), and who left the race on dev and was not tested. `model` names
-    the language model that it runs on, if known. `cuts` are what the time limit of fitting left undone.
+    `usd_total` is training and all requests of the horizon, `usd_per_month` a month of them on whole `machines` (0 where
+    paid by use). Not eligible is who breaks a constraint (`broken`), and who left the race and was not tested.
     """
 
     name: str

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from llmtl.costs import Billing, MemberUse, PriceConfig, Pricing, StatedCost, Tokens, cost_noise, requests_per_machine
+from llmtl.costs import Billing, MemberUse, PriceConfig, Pricing, StatedCost, Tokens, requests_per_machine
 
 PRICES = PriceConfig(usd_per_cpu_hour=0.1, usd_per_gpu_hour=1.0, requests_per_month=100_000, peak_factor=3, months=12)
 # 20 requests per second
@@ -90,22 +90,21 @@ def test_without_requests_nothing_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("requests", "noise"),
+    ("requests", "machines"),
     [
-        (100_000, 0.0),  # far from full: one machine, however fast it is exactly
-        (10_000_000, 1.0),  # 95% full: a quarter slower, it is two
-        (100_000_000, 2 / 10),  # 9.51 machines, so 10: with 7.13 to 11.89 it is 8 to 12
+        (100_000, (1, 1)),  # far from full: one machine, however fast it is exactly
+        (10_000_000, (1, 2)),  # 95% full: a quarter slower, it is two
+        (100_000_000, (8, 12)),  # 9.51 machines: 7.13 to 11.89
     ],
 )
-def test_the_noise_of_a_cost_is_what_the_noise_of_the_clock_can_move(requests: float, noise: float) -> None:
-    prices = PRICES.model_copy(update={"requests_per_month": requests})
-    assert cost_noise(_Timed(MODEL), prices) == pytest.approx(noise)
-
-
-def test_by_use_the_noise_of_a_cost_is_that_of_the_clock() -> None:
-    prices = PRICES.model_copy(update={"billing": Billing.SERVERLESS})
-    assert cost_noise(_Timed(MODEL), prices) == pytest.approx(0.25)
-    assert cost_noise(_Timed(replace(MODEL, stated=StatedCost(0.001))), prices) == 0
+def test_how_exactly_seconds_are_known_matters_where_it_moves_a_machine(
+    requests: float, machines: tuple[int, int]
+) -> None:
+    pricing = Pricing(PRICES.model_copy(update={"requests_per_month": requests}))
+    for slower, number in zip((0.75, 1.25), machines, strict=True):
+        assert pricing.horizon(MODEL, slower=slower) == pytest.approx(12 * 730 * number)
+    by_use = Pricing(PRICES.model_copy(update={"billing": Billing.SERVERLESS}))
+    assert by_use.horizon(MODEL, slower=1.25) == pytest.approx(1.25 * by_use.horizon(MODEL))
 
 
 def test_what_nobody_stated_is_known_as_assumed_and_stays_so_in_a_kept_recipe() -> None:
@@ -142,21 +141,9 @@ class _Composed:
 
     n = 10
     seconds = train_seconds = stated = None
-    device, devices, timings = "cpu", 1, ()
+    device, devices = "cpu", 1
     prompt_tokens_per_request = cached_tokens_per_request = completion_tokens_per_request = 0.0
     fitting_tokens = Tokens()
 
     def __init__(self, members: tuple[MemberUse, ...]) -> None:
         self.members = members
-
-
-class _Timed:
-    """A strategy with a single timing."""
-
-    timings = ()
-
-    def __init__(self, used: MemberUse) -> None:
-        self._used = used
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._used, name)
