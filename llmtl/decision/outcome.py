@@ -128,13 +128,12 @@ class TestScore:
 class StrategyResult:
     """One strategy's row in the decision; costs at the recipe's prices. None is what nobody measured, or wrote before.
 
-    `usd_total` is training and all requests of the horizon, `usd_per_month` a month of them on whole `machines` (0 where
-    paid by use). Not eligible is who breaks a constraint (`broken`), and who left the race and was not tested.
+    `usd_total` is training and all requests of the horizon, `usd_per_month` a month of them on whole `machines`.
     """
 
     name: str
     role: Role
-    eligible: bool
+    eligible: bool  # it breaks no constraint (`broken`), and did not leave the race untested
     dev: DevScore
     test: TestScore | None
     usd_per_1k_requests: float | None

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from llmtl.costs import Billing
 from llmtl.decision.ranking import Ranking
 from llmtl.decision.unclear_costs import UnclearCost, unclear_costs
 from llmtl.report.care_words import unclear_cost
@@ -11,7 +12,10 @@ from llmtl.task import Metric
 from tests.support.decision_worlds import PRICES, evaluation, exactly
 
 
-def ranking(*, head=1.0, tuned=1.0, parts=5, waited=(0.0, 0.0)):
+BY_USE = PRICES.model_copy(update={"billing": Billing.SERVERLESS})
+
+
+def ranking(*, head=1.0, tuned=1.0, parts=5, waited=(0.0, 0.0), prices=BY_USE):
     """Return a head and a tuned model whose seconds were measured in passes that took alike."""
     found = []
     for name, seconds, lost in (("embedding-head", head, waited[0]), ("qlora", tuned, waited[1])):
@@ -20,7 +24,7 @@ def ranking(*, head=1.0, tuned=1.0, parts=5, waited=(0.0, 0.0)):
         found.append(
             replace(made, stated=None, seconds=seconds, train_seconds=0.0, timings=timings, waited_seconds=lost)
         )
-    return Ranking(tuple(found), Metric.ACCURACY, PRICES)
+    return Ranking(tuple(found), Metric.ACCURACY, prices)
 
 
 def test_on_an_idle_machine_a_dearer_model_is_not_cheaper_and_a_cheaper_one_is():
@@ -79,3 +83,19 @@ def test_it_is_said_of_which_two_noise_or_load_leaves_open_which_costs_less():
 def test_the_sentence_on_unclear_costs_names_the_load_or_the_timings():
     assert "up to 50% of the time" in unclear_cost(UnclearCost("setfit", "qlora", 0.5))
     assert "timings differ too much" in unclear_cost(UnclearCost("setfit", "qlora", 0.01))
+
+
+def test_on_whole_machines_that_are_far_from_full_the_simpler_one_is_cheaper_however_slow():
+    for head, tuned in ((5.0, 1.0), (1.0, 1.0), (1.0, 5.0)):
+        same = ranking(head=head, tuned=tuned, prices=PRICES)
+        assert same.usd_total("qlora") == same.usd_total("embedding-head") == pytest.approx(12 * 730 * 0.0816)
+        assert same.cheaper("embedding-head", "qlora")
+        assert not same.surely_cheaper("embedding-head", "qlora")
+        assert not same.may_be_cheaper("qlora", "embedding-head")
+
+
+def test_where_noise_may_need_another_machine_nothing_is_sure():
+    # 0.02 seconds per request: 26,280,000 requests fill a machine at a peak of 3 times the mean and 60%
+    full = PRICES.model_copy(update={"requests_per_month": 25_000_000})
+    assert not ranking(head=2.0, tuned=1.0, parts=1, prices=full).surely_cheaper("qlora", "embedding-head")
+    assert ranking(head=2.0, tuned=0.5, parts=5, prices=full).surely_cheaper("qlora", "embedding-head")
