@@ -11,7 +11,6 @@ from llmtl.report.care_words import unclear_cost
 from llmtl.task import Metric
 from tests.support.decision_worlds import PRICES, evaluation, exactly
 
-
 BY_USE = PRICES.model_copy(update={"billing": Billing.SERVERLESS})
 
 
