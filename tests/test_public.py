@@ -8,6 +8,7 @@ import llmtl
 
 def test_the_public_names_are_pinned_and_sorted():
     assert llmtl.__all__ == [
+        "Classifier",
         "Decision",
         "Evaluation",
         "Example",
@@ -20,12 +21,14 @@ def test_the_public_names_are_pinned_and_sorted():
         "Split",
         "Task",
         "Verdict",
+        "decide",
         "export",
         "load_recipe",
         "load_run",
         "playground",
         "run",
         "search",
+        "strategies",
     ]
     assert set(dir(llmtl)) == {*llmtl.__all__, "__version__"}
 

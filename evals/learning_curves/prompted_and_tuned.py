@@ -21,7 +21,8 @@ import real
 import simulate
 import summary
 
-from llmtl.pipeline.models import EngineCache, source_of
+from llmtl.engines.engine_cache import EngineCache
+from llmtl.pipeline.models import source_of
 from llmtl.sections import ModelConfig
 from llmtl.strategies.table import StrategiesConfig, make
 from llmtl.strategy import FitContext, Predictor

@@ -58,6 +58,11 @@ def table_of(frames: Sequence[object], columns: Sequence[str]) -> Table:
     return Table(source, named, tuple(rows))
 
 
+def columns_of(frame: object) -> tuple[str, ...]:
+    """List the columns of a frame; raises `DataError` for what is not one."""
+    return _records(frame)[0]
+
+
 def _records(frame: object) -> tuple[tuple[str, ...], Sequence[Mapping[str, Any]]]:
     """Give the columns of a frame, and a mapping per row."""
     reader = _READERS.get(_package(frame))

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from llmtl.costs import StatedCost
 from llmtl.data.cells import missing
 from llmtl.data.file_formats import read_file
-from llmtl.data.table import Row
+from llmtl.data.table import Row, Table
 from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.errors import DataError, InputError, MissingFileError
 from llmtl.kinds.kind import Kind
@@ -61,6 +61,14 @@ class PredictionRow(BaseModel):
 
 
 @dataclass(frozen=True)
+class HeldRows:
+    """The rows of one strategy in memory, where others are in a file."""
+
+    name: str
+    table: Table
+
+
+@dataclass(frozen=True)
 class FileAnswer:
     """One prediction with canonical texts."""
 
@@ -89,13 +97,15 @@ class StrategyFile:
         return self.by_seed[0]
 
 
-def read_files(paths: Sequence[Path | str], kind: Kind, *, dev: Sequence[Path | str] = ()) -> list[StrategyFile]:
+def read_files(
+    paths: Sequence[Path | str | HeldRows], kind: Kind, *, dev: Sequence[Path | str | HeldRows] = ()
+) -> list[StrategyFile]:
     """Return the strategies in prediction files of the same examples; `dev` are files whose rows are all dev.
 
     Raises `MissingFileError` or `DataError` in one line that names the file and the row.
     """
     rows: dict[str, list[FileAnswer]] = {}
-    given = [*((Path(each), None) for each in paths), *((Path(each), "dev") for each in dev)]
+    given = [*((_place(each), None) for each in paths), *((_place(each), "dev") for each in dev)]
     twice = next((path for index, (path, _) in enumerate(given) if path in [other for other, _ in given[:index]]), None)
     if twice is not None:
         raise DataError(f"'{twice}' is given twice; give each file once.")
@@ -194,19 +204,28 @@ def lacking(found: Sequence[StrategyFile], field: str) -> list[str]:
     return without
 
 
-def _named(path: Path) -> tuple[str, str | None]:
+def _place(given: Path | str | HeldRows) -> Path | HeldRows:
+    return given if isinstance(given, HeldRows) else Path(given)
+
+
+def _named(path: Path | HeldRows) -> tuple[str, str | None]:
     """Return the strategy that a file is of, and the split that its name says."""
+    if isinstance(path, HeldRows):
+        return path.name, None
     name, _, part = path.stem.rpartition(".")
     return (name, part) if name and part in SPLITS else (path.stem, None)
 
 
-def _read(path: Path, kind: Kind, split: str | None) -> list[FileAnswer]:
-    if not path.is_file():
+def _read(path: Path | HeldRows, kind: Kind, split: str | None) -> list[FileAnswer]:
+    if isinstance(path, HeldRows):
+        name, table = path.name, path.table
+    elif not path.is_file():
         raise MissingFileError(f"There is no prediction file '{path}'; check the path.")
-    table = read_file(str(path))
+    else:
+        name, table = str(path), read_file(str(path))
     if not table.rows:
-        raise DataError(f"'{path}' has no rows; write one row a prediction.")
-    return [_row(_given(row), kind, split, where=f"'{path}', {row.where}") for row in table.rows]
+        raise DataError(f"'{name}' has no rows; write one row a prediction.")
+    return [_row(_given(row), kind, split, where=f"'{name}', {row.where}") for row in table.rows]
 
 
 def _given(row: Row) -> dict[str, Any]:

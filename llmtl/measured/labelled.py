@@ -57,13 +57,14 @@ def _answer(made: Prediction, kind: Kind) -> Answer:
 
 def _predictions(inputs: Any, predict: Predict) -> list[Prediction | None]:
     """Predict the inputs that are not missing, each in its place."""
-    listed = _listed(inputs)
+    listed = text_list(inputs)
     there = [value for value in listed if value is not None]
     made = iter(predict(there) if there else [])
     return [None if value is None else next(made) for value in listed]
 
 
-def _listed(inputs: Any) -> list[Input | None]:
+def text_list(inputs: Any) -> list[Input | None]:
+    """List the inputs of a collection, None for a missing one; raises `InputError` for what is not texts."""
     known = isinstance(inputs, list | tuple) or _package(inputs) in ("numpy", "pandas", "polars", "pyarrow", "datasets")
     if not known or getattr(inputs, "ndim", 1) != 1 or hasattr(inputs, "columns") or not hasattr(inputs, "__iter__"):
         raise InputError(

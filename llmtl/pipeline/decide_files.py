@@ -22,6 +22,7 @@ from llmtl.decision.expected_cost import check_error_costs
 from llmtl.decision.outcome import Caution, Decision, Halved, NoCost, NoLatency
 from llmtl.decision.predictions import (
     FileAnswer,
+    HeldRows,
     StrategyFile,
     evaluation_of,
     labels_of,
@@ -61,10 +62,10 @@ class PredictionTask:
 
 
 def decide_predictions(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str | HeldRows],
     *,
     task: PredictionTask | None = None,
-    dev: Sequence[Path | str] = (),
+    dev: Sequence[Path | str | HeldRows] = (),
     baselines: Collection[str] = (),
     config: DecisionConfig | None = None,
     prices: PriceConfig | None = None,

@@ -15,9 +15,10 @@ from typing import Any
 from llmtl.checks.finding import Finding, Level
 from llmtl.engines import Engine
 from llmtl.engines.checkpoint import inspect_checkpoint
+from llmtl.engines.engine_cache import EngineCache
 from llmtl.engines.protocol import Precision
 from llmtl.hardware import cpu_has_amx, inspect
-from llmtl.pipeline.models import EngineCache, identity
+from llmtl.pipeline.models import identity
 from llmtl.pipeline.prepare import Prepared
 from llmtl.progress import Progress
 from llmtl.prompting.predictors import prompt_predictor

@@ -25,10 +25,11 @@ from llmtl.encoders.checkpoint import inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
+from llmtl.engines.engine_cache import EngineCache
 from llmtl.errors import DataError, MissingPackageError, ModelError
 from llmtl.hardware import Hardware, inspect
 from llmtl.packages import LOCAL, require
-from llmtl.pipeline.models import EngineCache, encoder_source_of, located, source_of
+from llmtl.pipeline.models import encoder_source_of, located, source_of
 from llmtl.progress import Progress
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template

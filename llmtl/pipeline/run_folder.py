@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llmtl.decision.outcome import Decision
+from llmtl.engines.engine_cache import EngineCache
 from llmtl.errors import RunError
 from llmtl.findings import CascadeTrace, finding
 from llmtl.measured.fitting import FitRecord
 from llmtl.measured.labelled import Answer, labelled, probabilities
 from llmtl.measured.tables import Answered, Evaluations
 from llmtl.pipeline.fits import load_fit, read_fit
-from llmtl.pipeline.models import EngineCache, encoder_source_of, source_of
+from llmtl.pipeline.models import encoder_source_of, source_of
 from llmtl.pipeline.run_format import (
     RECIPE,
     RunIndex,

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from llmtl.engines import ModelSource
+from llmtl.engines.engine_cache import EngineCache
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.hardware import Gpu, inspect
-from llmtl.pipeline.models import EngineCache, identity, source_of
+from llmtl.pipeline.models import identity, source_of
 from llmtl.pipeline.prepare import emulation
 from llmtl.sections import ModelConfig
 
@@ -29,7 +30,7 @@ def test_a_cpu_runs_transformers_unless_told_otherwise(tiny_llama, monkeypatch):
 @pytest.mark.parametrize(("installed", "name"), [(True, "vllm"), (False, "transformers")])
 def test_a_gpu_runs_vllm_where_it_is_installed_and_says_where_it_is_not(monkeypatch, installed, name):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("llmtl.pipeline.models.find_spec", lambda package: object() if installed else None)
+    monkeypatch.setattr("llmtl.engines.engine_cache.find_spec", lambda package: object() if installed else None)
     heard = []
     cache = EngineCache(ModelSource("any"), say=heard.append)
     assert cache._chosen == name
