@@ -44,6 +44,7 @@ SLOW_PLACES = (
     "strategies/test_qlora",
     "strategies/test_setfit",
     "test_contributing",
+    "test_notebooks",
     "tuning/test_training",
     "playground/test_playground_kinds",
 )

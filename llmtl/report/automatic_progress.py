@@ -8,6 +8,7 @@ Not covered: progress on the command line (`terminal`).
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from html import escape
@@ -117,6 +118,8 @@ class NotebookProgress(_Stages):
         self._display: Any = None
 
     def __enter__(self) -> Self:
+        # tqdm, in libraries below, asks for a widget that is not needed: this is the bar
+        warnings.filterwarnings("ignore", message="IProgress not found")
         self._draw(over=False)
         return self
 
