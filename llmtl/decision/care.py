@@ -10,7 +10,7 @@ from llmtl.checks.finding import Finding
 from llmtl.checks.leakage import NEAR_COPIES
 from llmtl.decision.capability import Incapable
 from llmtl.decision.label_care import few_per_label, missed_labels, other_count
-from llmtl.decision.model_care import far_behind, near_copies, other_metric, toy_models
+from llmtl.decision.model_care import data_doubts, far_behind, near_copies, other_metric, toy_models
 from llmtl.decision.outcome import Caution, Decision
 from llmtl.measured.evaluation import Evaluation
 from llmtl.task import Metric
@@ -21,6 +21,7 @@ def with_care(decision: Decision, test: Sequence[Evaluation], findings: Sequence
     metric, by_name = Metric(decision.metric), {item.strategy: item for item in test}
     unable = [item.model for item in decision.cautions if isinstance(item, Incapable)]
     found: list[Caution] = [*toy_models(test, decision.winner), *far_behind(test, metric, left_out=unable)]
+    found += data_doubts(findings)
     winner = by_name.get(decision.winner)
     if winner is not None:
         barred = {item.name for item in decision.strategies if not item.eligible}

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from llmtl.checks.finding import Finding, Level
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pocket import NAMES as TOYS
 from llmtl.strategy import Role
@@ -68,7 +69,27 @@ class OtherMetric:
     kind: Literal["other_metric"] = "other_metric"
 
 
-ModelCare = ToyModel | FarBehind | NearCopies | OtherMetric
+@dataclass(frozen=True)
+class DataDoubt:
+    """A check of the data contradicts what was chosen by default, of how labels are read or what is decided by."""
+
+    check: str
+    message: str
+    kind: Literal["data_doubt"] = "data_doubt"
+
+
+DOUBTS = ("label-separator", "span-edges", "label-spelling", "imbalance", "label-in-text", "truncation")
+"""The checks whose warnings say that a default does not suit these data."""
+
+
+ModelCare = DataDoubt | ToyModel | FarBehind | NearCopies | OtherMetric
+
+
+def data_doubts(findings: Sequence[Finding]) -> tuple[DataDoubt, ...]:
+    """Take from the checks of the data what contradicts a default."""
+    return tuple(
+        DataDoubt(each.check, each.message) for each in findings if each.check in DOUBTS and each.level is Level.WARNING
+    )
 
 
 def toy_models(test: Sequence[Evaluation], winner: str) -> tuple[ToyModel, ...]:

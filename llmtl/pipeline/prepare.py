@@ -30,13 +30,15 @@ from llmtl.errors import DataError, MissingPackageError, ModelError
 from llmtl.hardware import Hardware, inspect
 from llmtl.packages import LOCAL, require
 from llmtl.pipeline.models import encoder_source_of, located, source_of
+from llmtl.pocket import ANSWERS as TAUGHT
+from llmtl.pocket import NAMES as EMBEDDED
 from llmtl.progress import Progress
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
 from llmtl.store import digest
 from llmtl.strategies.table import build
-from llmtl.strategy import AnyStrategy, Runs
+from llmtl.strategy import AnyStrategy, Role, Runs
 from llmtl.task import Example, Split, Task
 
 
@@ -139,6 +141,22 @@ def _require_packages(recipe: Recipe, strategies: Sequence[AnyStrategy]) -> None
         if recipe.model.engine == "vllm":
             require("The engine 'vllm'", "vllm")
         require("A language model", *LOCAL)
+
+
+def untaught(recipe: Recipe, strategies: Sequence[AnyStrategy]) -> dict[str, str]:
+    """List the strategies that would prompt an embedded model for what it was never taught, with why they are left out.
+
+    None where the recipe names its strategies: whoever does so may try.
+    """
+    known = recipe.model.name not in EMBEDDED or recipe.task.kind.shape in TAUGHT
+    if known or recipe.strategies.run is not None:
+        return {}
+    why = (
+        f"{recipe.model.name}, which comes with llmtl to try it with, was never taught {recipe.task.kind} tasks; "
+        "name a real model, such as --model smollm2"
+    )
+    prompted = (each for each in strategies if each.facts.role is Role.PROMPTING)
+    return {each.name: why for each in prompted if each.facts.runs is Runs.BASE_MODEL}
 
 
 def emulation(source: ModelSource, hardware: Hardware) -> str | None:

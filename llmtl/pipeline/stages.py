@@ -36,7 +36,7 @@ from llmtl.pipeline.forecasts import with_fit_times
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.precision import with_precision
-from llmtl.pipeline.prepare import Prepared, prepare
+from llmtl.pipeline.prepare import Prepared, prepare, untaught
 from llmtl.pipeline.report import refresh_report
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import (
@@ -73,6 +73,8 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress, given: Mapping[
     started = now()
     require_own(folder, recipe)
     prepared, barred = _without_barred(prepare(recipe, progress, given=given))
+    for name, skipped in barred.items():
+        progress.say(f"Skipped {name}: {skipped.message}")
     check_judge(recipe.judge, folder)
     store = Store(folder)
     with store.claimed():
@@ -134,10 +136,11 @@ def _carry_out(
 
 
 def _without_barred(prepared: Prepared) -> tuple[Prepared, dict[str, Skipped]]:
-    """Return the start of the run without the strategies that may not be given any input, and why they may not."""
+    """Return the start of the run without the strategies that may get no input or cannot answer, and why not."""
     recipe = prepared.recipe
     away = sending_away(recipe.strategies) if recipe.decision.private else {}
     barred = {name: Skipped(SkipReason.PRIVATE, why) for name, why in away.items()}
+    barred |= {name: Skipped(SkipReason.KIND, why) for name, why in untaught(recipe, prepared.strategies).items()}
     left = tuple(strategy for strategy in prepared.strategies if strategy.name not in barred)
     if not left:
         raise RecipeError(

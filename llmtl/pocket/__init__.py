@@ -6,6 +6,8 @@ They are instruments, not assistants. Not covered here: pre-training, see `llmtl
 from pathlib import Path
 
 NAMES = ("pocket-llama", "pocket-mistral")
+ANSWERS = ("label", "spans")
+"""The shapes of answers (`llmtl.kinds.kind.AnswerShape`) that they were taught."""
 _CHECKPOINTS = Path(__file__).parent / "checkpoints"
 
 
@@ -16,4 +18,4 @@ def resolve(name: str) -> Path | None:
     return _CHECKPOINTS / name
 
 
-__all__ = ["NAMES", "resolve"]
+__all__ = ["ANSWERS", "NAMES", "resolve"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.label_care import FewPerLabel, LabelCare, LabelFound, MissedLabels, OtherCount
-from llmtl.decision.model_care import FarBehind, ModelCare, NearCopies, OtherMetric, ToyModel
+from llmtl.decision.model_care import DataDoubt, FarBehind, ModelCare, NearCopies, OtherMetric, ToyModel
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import Caution, Decision, Failures, Halved, NoBaseline, NoCost, NoLatency, TooSmallTest
 from llmtl.decision.strange_answers import StrangeAnswers
@@ -35,6 +35,7 @@ _ORDER: tuple[type, ...] = (
     CutRival,
     FarBehind,
     OtherMetric,
+    DataDoubt,
     OtherCount,
     Halved,
     OneDraw,
@@ -92,6 +93,8 @@ def sentence(item: LabelCare | ModelCare | Failures, decision: Decision) -> str:
                 f"{item.strategy} gives {item.given:.1f} labels per input, and {item.expected:.1f} are right: its "
                 "threshold, or the wording of its prompt, does not suit these data."
             )
+        case DataDoubt():
+            return item.message
         case ToyModel() | FarBehind() | NearCopies() | OtherMetric():
             return _of_models(item, Words(Metric(decision.metric)))
 
@@ -107,7 +110,7 @@ def failures(item: Failures) -> str:
     )
 
 
-def _of_models(item: ModelCare, words: Words) -> str:
+def _of_models(item: ToyModel | FarBehind | NearCopies | OtherMetric, words: Words) -> str:
     match item:
         case ToyModel(model, strategies, wins):
             told = "the recommended strategy runs on it, so this" if wins else f"what {listed(list(strategies))} scored"

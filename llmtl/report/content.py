@@ -26,6 +26,7 @@ class SkipReason(StrEnum):
 
     PRIVATE = "private"  # it would send inputs away, which `decision.private` forbids
     CONTEXT = "context"  # its prompts do not fit the model's context
+    KIND = "kind"  # the model was never taught tasks of that kind
     UNKNOWN = "unknown"  # earlier versions kept the message alone
 
 

@@ -10,7 +10,7 @@ from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.detectable import detectable_before
 from llmtl.decision.label_care import FewPerLabel, MissedLabels, OtherCount
-from llmtl.decision.model_care import FarBehind, NearCopies, OtherMetric, ToyModel
+from llmtl.decision.model_care import DataDoubt, FarBehind, NearCopies, OtherMetric, ToyModel
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import (
     Broken,
@@ -334,6 +334,7 @@ def _caution(case: Case, item: Caution) -> str:
             | FarBehind()
             | NearCopies()
             | OtherMetric()
+            | DataDoubt()
         ):
             return care_words.sentence(item, case.decision)
         case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival() | UnclearCost():

@@ -19,7 +19,17 @@ from llmtl.decision.label_care import (
     missed_labels,
     other_count,
 )
-from llmtl.decision.model_care import FarBehind, NearCopies, ToyModel, far_behind, near_copies, other_metric, toy_models
+from llmtl.decision.model_care import (
+    DataDoubt,
+    FarBehind,
+    NearCopies,
+    ToyModel,
+    data_doubts,
+    far_behind,
+    near_copies,
+    other_metric,
+    toy_models,
+)
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.metrics.scores import score
@@ -88,6 +98,14 @@ def test_an_embedded_model_is_called_a_toy_and_others_are_not():
     toy, other = (evaluation("qlora", exactly(0.9, 40), model=model) for model in ("pocket-llama", "smollm2"))
     assert toy_models([toy], "qlora") == (ToyModel("pocket-llama", ("qlora",), True),)
     assert toy_models([other], "qlora") == ()
+
+
+def test_a_check_of_the_data_that_contradicts_a_default_is_told_and_others_are_not():
+    odd = Finding("label-separator", Level.WARNING, "Labels hold ';'; set data.label_separator=';'.")
+    others = [replace(odd, level=Level.INFO), replace(odd, check="duplicates")]
+    assert data_doubts([odd, *others]) == (DataDoubt("label-separator", odd.message),)
+    found = with_care(run(*both(60, tfidf=0.4, qlora=0.9)), [], [odd])
+    assert odd.message in summarize(found).warnings
 
 
 def test_a_model_that_is_prompted_far_behind_its_peers_is_told_with_both_scores():
