@@ -78,6 +78,7 @@ DECIDE = Command(
     "decide on prediction files made elsewhere",
     _decide,
     _add_options,
+    examples=("llmtl decide --predictions prompt.jsonl tuned.jsonl rules.jsonl --baseline rules --out verdict",),
     description="Decide on JSON Lines files of predictions, one file per strategy, named after it. A row has id, "
     "reference and prediction, and may have cost (USD per request), latency_ms, seed, draw (what another "
     "seed is: training, demonstrations, replies, or none), split (dev or test), group and confidence "

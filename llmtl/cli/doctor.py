@@ -20,4 +20,4 @@ def _doctor(_: argparse.Namespace) -> int:
     return 0
 
 
-DOCTOR = Command("doctor", "what this machine can run, and what fixes each gap", _doctor)
+DOCTOR = Command("doctor", "what this machine can run, and what fixes each gap", _doctor, examples=("llmtl doctor",))

@@ -17,13 +17,14 @@ from llmtl.cli.doctor import DOCTOR
 from llmtl.cli.export import EXPORT
 from llmtl.cli.predict import PREDICT
 from llmtl.cli.run import RUN
+from llmtl.cli.runs import COMPARE, REPORT, RUNS
 from llmtl.cli.schema import SCHEMA
 from llmtl.cli.serve import SERVE
 from llmtl.errors import LlmtlError
 from llmtl.quiet import silence_libraries
 from llmtl.version import __version__
 
-COMMANDS = (RUN, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
+COMMANDS = (RUN, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
 INTERRUPTED = 130
 DOCS = "docs/command-line.md in the repository of llmtl"
 _EXAMPLES = "examples:"

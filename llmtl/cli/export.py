@@ -30,5 +30,6 @@ EXPORT = Command(
     "write a run's winner as a bundle that stock vLLM serves",
     _export,
     _add_options,
+    examples=("llmtl export runs/tickets bundle", "llmtl export runs/tickets bundle --strategy qlora --merge"),
     description="Write a self-contained folder with chat template, weights, tokenizer, model card and hashes.",
 )

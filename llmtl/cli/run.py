@@ -1,15 +1,23 @@
 """`llmtl run`: measure every strategy on labelled data, decide, print the verdict."""
 
 import argparse
+import json
+from contextlib import nullcontext
 from pathlib import Path
 
 from llmtl.cli.command import Command
 from llmtl.cli.mirrored import add_mirrored
 from llmtl.errors import InputError
+from llmtl.progress import Silent
+
+_TASK = ("metric", "target", "instruction")
+_PRICES = ("requests_per_month", "gpu")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    from llmtl.costs.config import PriceConfig
     from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
+    from llmtl.task_section import TaskConfig
 
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("overrides", nargs="*", metavar="KEY.SUB=VALUE", help="recipe values to replace")
@@ -17,8 +25,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", metavar="COLUMN", help="the column with the labels")
     add_mirrored(parser, ModelConfig, "name", flag="--model", metavar="M")
     add_mirrored(parser, EncoderConfig, "name", flag="--encoder", metavar="E")
+    add_mirrored(parser, TaskConfig, "kind", flag="--task")
+    for name in _TASK:
+        add_mirrored(parser, TaskConfig, name)
+    parser.add_argument("--strategies", metavar="NAME,NAME", help="those to measure (default: all that suit)")
+    for name in _PRICES:
+        add_mirrored(parser, PriceConfig, name)
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NAME)")
     add_mirrored(parser, BudgetConfig, "minutes", flag="--budget-minutes")
+    parser.add_argument("--json", action="store_true", help="print the decision as JSON, and nothing else to stdout")
+    volume = parser.add_mutually_exclusive_group()
+    volume.add_argument("--quiet", action="store_true", help="do not show how far the run is")
+    volume.add_argument("--verbose", action="store_true", help="show every step on a line of its own")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -26,13 +44,9 @@ def _run(options: argparse.Namespace) -> int:
 
     from llmtl.report.terminal import TerminalProgress, print_verdict
 
-    overrides = list(options.overrides)
-    if options.budget_minutes is not None:
-        overrides.append(f"budget.minutes={options.budget_minutes}")
-    if options.encoder is not None:
-        overrides.append(f"encoder={options.encoder}")
-    console = Console()
-    with TerminalProgress(console) as progress:
+    overrides = [*options.overrides, *_choices(options)]
+    console = Console(stderr=options.json, force_terminal=False if options.verbose else None)
+    with nullcontext(Silent()) if options.quiet else TerminalProgress(console) as progress:
         from llmtl.pipeline import run
         from llmtl.pipeline.report import summary_notes
 
@@ -42,12 +56,42 @@ def _run(options: argparse.Namespace) -> int:
             text=options.text,
             label=options.label,
             model=options.model,
-            out=options.out,
+            out=options.out or own_folder(options.source),
             progress=progress,
         )
+    if options.json:
+        print((finished.folder / "decision.json").read_text(encoding="utf-8"), end="")
+        return 0
     print_verdict(finished.decision, finished.summary, console=console, notes=summary_notes(finished))
     console.print(f"Report: {finished.report}", soft_wrap=True)
     return 0
+
+
+def own_folder(source: str) -> str | None:
+    """Name the folder in which a run goes on: the source itself where that is the folder of a run."""
+    from llmtl.store import STEPS
+
+    return source if (Path(source) / STEPS).is_dir() else None
+
+
+def _choices(options: argparse.Namespace) -> list[str]:
+    """Write the options that are choices of the recipe as overrides."""
+    keys = {
+        "kind": "task.kind",
+        **{name: f"task.{name}" for name in _TASK},
+        **{name: f"prices.{name}" for name in _PRICES},
+        "budget_minutes": "budget.minutes",
+        "encoder": "encoder",
+        "strategies": "strategies.run",
+    }
+    flags = {"kind": "task"}
+    given = {key: getattr(options, flags.get(name, name)) for name, key in keys.items()}
+    if options.strategies is not None:
+        given["strategies.run"] = [name.strip() for name in options.strategies.split(",")]
+    numbers = {"task.target", "budget.minutes", "prices.requests_per_month"}
+    return [
+        f"{key}={value if key in numbers else json.dumps(value)}" for key, value in given.items() if value is not None
+    ]
 
 
 def _with_model(options: argparse.Namespace, overrides: list[str]) -> list[str]:
@@ -73,7 +117,16 @@ RUN = Command(
     _run,
     _add_options,
     description="Measure every strategy on labelled data and decide. SOURCE is a recipe (recipe.yaml or its "
-    "folder) or, with --text, --label and --model, a CSV, JSON Lines or Parquet file or a Hub data set.",
+    "folder) or, with --text, --label and --model, a CSV, TSV, JSON Lines, JSON, Parquet or Excel file or a Hub "
+    "data set. The folder of a run goes on where it stopped.",
+    examples=(
+        "llmtl run tickets.csv --text message --label queue --model smollm2 --target 0.85",
+        "llmtl run mail.xlsx --text body --label tags --model smollm2 --task multi-label data.label_separator=;",
+        "llmtl run tickets.csv --text message --label queue --model smollm2 --strategies tfidf,zero-shot,qlora",
+        "llmtl run recipes/quickstart --budget-minutes 10 seed=3",
+        "llmtl run runs/tickets      # go on where it stopped",
+        "llmtl run runs/tickets/recipe.yaml --out runs/again",
+    ),
     rest="overrides",
     resumes=True,
 )

@@ -24,4 +24,6 @@ def _schema(options: argparse.Namespace) -> int:
     return 0
 
 
-SCHEMA = Command("schema", "print a JSON Schema", _schema, _add_options)
+SCHEMA = Command(
+    "schema", "print a JSON Schema", _schema, _add_options, examples=("llmtl schema recipe > recipe.schema.json",)
+)

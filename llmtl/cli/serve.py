@@ -95,6 +95,7 @@ SERVE = Command(
     "serve a run's winner behind an OpenAI-compatible endpoint, with a playground",
     _serve,
     _add_options,
+    examples=("llmtl serve runs/tickets", "llmtl serve runs/tickets --port 9000 --no-playground --api-key secret"),
     usage="llmtl serve RUN [options] [-- VLLM_ARGUMENT ...]",
     description="Serve a run's winner, or a bundle, through vLLM: checked against what was measured before it is "
     "announced, restarted after a crash, until Ctrl-C. What follows `--` goes to vLLM as it is.",

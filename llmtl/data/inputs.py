@@ -1,40 +1,149 @@
-"""Unlabelled inputs to predict, from a file. Not covered: labelled examples (`llmtl.data.examples`)."""
+"""Unlabelled inputs to predict, from a file or from what a program writes to stdin, and writing them with the answers.
 
+A row without a text keeps its place and says what is wrong with it. Not covered: labelled examples
+(`llmtl.data.examples`).
+"""
+
+import csv
+import io
+import json
 import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from llmtl.data.cells import text_of
+from llmtl.data.encodings import decode
 from llmtl.data.file_formats import read_file, read_text
-from llmtl.errors import DataError, MissingFileError
+from llmtl.data.table import Row, Table
+from llmtl.errors import DataError, InputError, MissingFileError
+from llmtl.store import write_text
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 """Not splitlines(), which also breaks at characters such as U+2028 that stand inside texts."""
+OUT_SUFFIXES = (".csv", ".jsonl", ".parquet")
+STDIN = "stdin"
 
 
-def read_inputs(path: Path | str, column: str) -> list[str]:
-    """Read the texts in a column of a table file, or the lines of a `.txt` file that are not empty, in order.
+@dataclass(frozen=True)
+class InputRow:
+    """One input where it stands, with the other cells of its row; `text` is None where `problem` says why."""
 
-    Raises `MissingFileError`, and `DataError` for a missing column, a cell without text or a file without inputs.
+    where: str
+    values: Mapping[str, object]
+    text: str | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class InputTable:
+    """All rows of one source of inputs, in order; `told` says how it was read."""
+
+    columns: tuple[str, ...]
+    rows: tuple[InputRow, ...]
+    told: str
+
+
+def read_inputs(path: Path | str, column: str, encoding: str | None = None) -> InputTable:
+    """Read the texts in a column of a table file, or the lines of a `.txt` file that are not empty.
+
+    Raises `MissingFileError`, and `DataError` for a missing column and a file without inputs.
     """
     path = Path(path)
-    texts = _lines(path) if path.suffix.lower() == ".txt" else _cells(path, column)
-    if not texts:
-        raise DataError(f"'{path}' holds no input; give one per line.")
-    return texts
-
-
-def _lines(path: Path) -> list[str]:
+    if path.suffix.lower() != ".txt":
+        return _from_table(read_file(str(path), encoding), column)
     if not path.is_file():
         raise MissingFileError(f"There is no file '{path}'; check the path.")
-    return [line for line in _LINE_END.split(read_text(path, str(path)).text) if line.strip()]
+    read = read_text(path, str(path), encoding)
+    return _from_lines(read.text, read.encoding, str(path))
 
 
-def _cells(path: Path, column: str) -> list[str]:
-    table = read_file(str(path))
+def read_stdin(content: bytes, column: str, encoding: str | None = None) -> InputTable:
+    """Read inputs as a program writes them: JSON Lines where the first line is an object, else one text per line."""
+    read = decode(content, STDIN, encoding)
+    if not read.text.lstrip().startswith("{"):
+        return _from_lines(read.text, read.encoding, STDIN)
+    with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
+        file.write(read.text.encode())
+        file.flush()
+        try:
+            table = read_file(file.name)
+        except DataError as error:
+            raise DataError(str(error).replace(file.name, STDIN)) from None
+    return _from_table(Table(STDIN, table.columns, table.rows, table.detected), column)
+
+
+def from_texts(texts: Sequence[str]) -> InputTable:
+    """Take texts as they were given."""
+    return InputTable(
+        (), tuple(_row(Row(f"text {n}", {"text": text}), "text", "--text") for n, text in enumerate(texts, 1)), ""
+    )
+
+
+def require_writable(out: Path) -> None:
+    """Check that results can be written to this file; raises `InputError` before anything is predicted."""
+    if out.suffix.lower() not in OUT_SUFFIXES:
+        raise InputError(f"'{out}' ends in '{out.suffix}'; choose one of {', '.join(OUT_SUFFIXES)}.")
+    if out.is_dir() or not out.parent.is_dir():
+        raise InputError(f"'{out}' cannot be written; name a file in a folder that exists.")
+
+
+def write_answers(out: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows in the form that the suffix names, whole or not at all; lists and objects are JSON in CSV."""
+    suffix = out.suffix.lower()
+    if suffix == ".jsonl":
+        write_text(out, "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows))
+    elif suffix == ".csv":
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([[_cell(row.get(name)) for name in columns] for row in rows])
+        write_text(out, text.getvalue())
+    else:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        flat = {name: [_flat(row.get(name)) for row in rows] for name in columns}
+        temporary = out.with_name(f".{out.name}.part")
+        parquet.write_table(pa.table(flat), temporary)
+        temporary.replace(out)
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    return value if isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _flat(value: object) -> object:
+    """Write objects with keys of their own, such as probabilities, as JSON: Parquet would give every row all keys."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping) else value
+
+
+def _from_lines(text: str, encoding: str, source: str) -> InputTable:
+    lines = [(number, line) for number, line in enumerate(_LINE_END.split(text), start=1) if line.strip()]
+    rows = tuple(Row(f"line {number}", {"text": line}) for number, line in lines)
+    return _checked(Table(source, ("text",), rows, (encoding,)), "text")
+
+
+def _from_table(table: Table, column: str) -> InputTable:
     table.require(column)
-    texts = []
-    for row in table.rows:
-        value = row.values.get(column)
-        if not isinstance(value, str) or not value.strip():
-            raise DataError(f"Column '{column}' of '{path}' holds no text in {row.where}; fill or remove that row.")
-        texts.append(value)
-    return texts
+    return _checked(table, column)
+
+
+def _checked(table: Table, column: str) -> InputTable:
+    rows = tuple(_row(row, column, table.source) for row in table.rows)
+    if all(row.text is None for row in rows):
+        raise DataError(f"'{table.source}' holds no input; give one per line.")
+    return InputTable(table.columns, rows, table.told)
+
+
+def _row(row: Row, column: str, source: str) -> InputRow:
+    try:
+        text = text_of(row, column, source)
+    except DataError as error:
+        return InputRow(row.where, row.values, None, str(error))
+    problem = "" if text is not None else f"There is no text in {row.where}."
+    return InputRow(row.where, row.values, text, problem)

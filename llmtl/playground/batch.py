@@ -23,6 +23,8 @@ MOST_AT_ONCE = 32
 """Inputs of one request: enough for the server to batch, few enough for the progress bar to move."""
 PARALLEL = 4
 ERROR = "error"
+SUFFIXES = (".csv", ".tsv", ".xlsx")
+"""What people upload: the formats whose cells are texts."""
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """OWASP, "CSV Injection": cells that begin so are run as formulas by spreadsheets."""
 
@@ -61,8 +63,8 @@ class BatchOutcome:
 
 def read_sheet(path: Path, *, name: str) -> Sheet:
     """Read the rows of a CSV file that the visitor calls `name`; raises `DataError` for what cannot be labelled."""
-    if path.suffix.lower() != ".csv":
-        raise DataError(f"'{name}' is not a CSV file; save it with the ending .csv, separated by commas.")
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"'{name}' is not a table; save it as one of {', '.join(SUFFIXES)}.")
     if path.stat().st_size > MOST_BYTES:
         raise DataError(f"'{name}' is larger than {MOST_BYTES // 2**20} MB; split it.")
     try:

@@ -18,6 +18,7 @@ from llmtl.playground.batch import (
     MOST_AT_ONCE,
     MOST_BYTES,
     MOST_ROWS,
+    SUFFIXES,
     BatchOutcome,
     Sheet,
     added_columns,
@@ -37,7 +38,7 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 def build_batch(content: PlaygroundContent, endpoint: Endpoint) -> None:
     """Lay the tab out in the current Gradio context."""
     html(render("batch_intro", rows=MOST_ROWS, megabytes=MOST_BYTES // 2**20))
-    upload = gr.File(label="CSV file", file_types=[".csv"], elem_id="upload", height=150)
+    upload = gr.File(label="CSV or Excel file", file_types=list(SUFFIXES), elem_id="upload", height=150)
     said = html("", elem_id="file-notice")
     column = gr.Dropdown([], label="Column with the messages", visible=False, elem_id="column")
     with gr.Row(elem_classes="lt-buttons"):

@@ -1,32 +1,66 @@
 """Inputs to predict."""
 
+import json
+
+import pandas
 import pytest
 
 from llmtl.data import read_inputs
-from llmtl.errors import DataError, MissingFileError
+from llmtl.data.inputs import read_stdin, require_writable, write_answers
+from llmtl.errors import DataError, InputError, MissingFileError
+
+
+def texts(*given, **settings):
+    return [row.text for row in read_inputs(*given, **settings).rows]
 
 
 def test_lines_and_cells_in_order(tmp_path):
     (tmp_path / "a.txt").write_text("one\n\ntwo, and more\n")
     (tmp_path / "a.csv").write_text('id,message\n1,one\n2,"two, and more"\n')
-    assert read_inputs(tmp_path / "a.txt", "unused") == ["one", "two, and more"]
-    assert read_inputs(tmp_path / "a.csv", "message") == ["one", "two, and more"]
+    assert texts(tmp_path / "a.txt", "unused") == ["one", "two, and more"]
+    assert texts(tmp_path / "a.csv", "message") == ["one", "two, and more"]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
 def test_lines_are_the_same_in_every_encoding(tmp_path, encoding):
     (tmp_path / "a.txt").write_bytes("café\r\ncafé\r\n".encode(encoding))
-    assert read_inputs(tmp_path / "a.txt", "unused") == ["café", "café"]
+    assert texts(tmp_path / "a.txt", "unused") == ["café", "café"]
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path):
     (tmp_path / "a.csv").write_text("id,message\n1,one\n2,\n")
     (tmp_path / "b.txt").write_bytes("плитки жили\n".encode("cp1251"))
-    with pytest.raises(DataError, match="line 3"):
-        read_inputs(tmp_path / "a.csv", "message")
     with pytest.raises(DataError, match="no column 'text'"):
         read_inputs(tmp_path / "a.csv", "text")
     with pytest.raises(DataError, match="UTF-8"):
         read_inputs(tmp_path / "b.txt", "x")
     with pytest.raises(MissingFileError):
         read_inputs(tmp_path / "c.txt", "x")
+
+
+def test_a_row_without_text_keeps_its_place_and_says_why(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"message": "one"}\n{"message": " "}\n{"message": 3}\n{"other": 1}\n')
+    rows = read_inputs(tmp_path / "a.jsonl", "message").rows
+    assert [row.text for row in rows] == ["one", None, None, None]
+    assert [row.problem for row in rows[:2]] == ["", "There is no text in line 2."]
+    assert "holds 3 in line 3, which is not text" in rows[2].problem
+
+
+@pytest.mark.parametrize("content", ["one\r\ntwo\n", '\n{"m": "one"}\n{"m": "two"}\n', "\ufeffone\ntwo"])
+def test_stdin_holds_lines_or_json_lines(content):
+    table = read_stdin(content.encode(), "m")
+    assert [row.text for row in table.rows] == ["one", "two"]
+    with pytest.raises(DataError, match="'stdin' has no column 'x'"):
+        read_stdin(b'{"m": "one"}', "x")
+
+
+def test_answers_are_written_in_the_form_of_the_suffix(tmp_path):
+    rows = [{"n": 1, "labels": ["a", "b"], "error": None}, {"n": 2, "labels": None, "error": "no text, sorry"}]
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        require_writable(tmp_path / name)
+        write_answers(tmp_path / name, ["n", "labels", "error"], rows)
+    assert (tmp_path / "a.csv").read_text() == 'n,labels,error\n1,"[""a"", ""b""]",\n2,,"no text, sorry"\n'
+    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == rows
+    assert list(pandas.read_parquet(tmp_path / "a.parquet")["labels"][0]) == ["a", "b"]
+    with pytest.raises(InputError, match=r"ends in '.xls'; choose one of .csv, .jsonl, .parquet"):
+        require_writable(tmp_path / "a.xls")
