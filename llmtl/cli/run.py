@@ -15,7 +15,6 @@ _PRICES = ("requests_per_month", "gpu")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    from llmtl.costs.config import PriceConfig
     from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
     from llmtl.task_section import TaskConfig
 
@@ -29,8 +28,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     for name in _TASK:
         add_mirrored(parser, TaskConfig, name)
     parser.add_argument("--strategies", metavar="NAME,NAME", help="those to measure (default: all that suit)")
-    for name in _PRICES:
-        add_mirrored(parser, PriceConfig, name)
+    # not mirrored: reading llmtl.costs takes scipy
+    parser.add_argument("--requests-per-month", metavar="N", help="how many requests to expect (prices)")
+    parser.add_argument("--gpu", metavar="NAME", help="the machine with one GPU, by its name in the price table")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NAME)")
     add_mirrored(parser, BudgetConfig, "minutes", flag="--budget-minutes")
     parser.add_argument("--json", action="store_true", help="print the decision as JSON, and nothing else to stdout")
