@@ -16,7 +16,6 @@ _PRICES = ("requests_per_month", "gpu")
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
-    from llmtl.task_section import TaskConfig
 
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("overrides", nargs="*", metavar="KEY.SUB=VALUE", help="recipe values to replace")
@@ -24,11 +23,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--label", metavar="COLUMN", help="the column with the labels")
     add_mirrored(parser, ModelConfig, "name", flag="--model", metavar="M")
     add_mirrored(parser, EncoderConfig, "name", flag="--encoder", metavar="E")
-    add_mirrored(parser, TaskConfig, "kind", flag="--task")
-    for name in _TASK:
-        add_mirrored(parser, TaskConfig, name)
+    # not mirrored: reading these sections takes scipy
+    parser.add_argument("--task", metavar="KIND", help="classification, multi-label, extraction, generation, retrieval")
+    parser.add_argument("--metric", metavar="METRIC", help="the score to decide on (default: the first of the kind)")
+    parser.add_argument("--target", metavar="SCORE", help="the score that the winner should reach on test, 0 to 1")
+    parser.add_argument("--instruction", metavar="TEXT", help="what the model is told to do (default: of the kind)")
     parser.add_argument("--strategies", metavar="NAME,NAME", help="those to measure (default: all that suit)")
-    # not mirrored: reading llmtl.costs takes scipy
     parser.add_argument("--requests-per-month", metavar="N", help="how many requests to expect (prices)")
     parser.add_argument("--gpu", metavar="NAME", help="the machine with one GPU, by its name in the price table")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NAME)")
