@@ -23,6 +23,7 @@ def source(tmp_path_factory, tiny_llama):
         f"name: tiny\ndata: {{path: data.csv}}\nmodel: {{name: '{tiny_llama}'}}\nencoder: null\n"
         "strategies: {run: [tfidf, zero-shot, few-shot, qlora], qlora: {max_epochs: 1}, "
         "few_shot: {shots: [4], seeds: 1}}\ndecision: {racing_block: 2, training_seeds: 2}\n"
+        "learning_curve: {strategies: [tfidf]}\n"
     )
     return folder
 
