@@ -40,6 +40,7 @@ def test_every_public_name_loads_and_stays_the_same_object():
 
 
 def test_importing_llmtl_and_its_command_line_pulls_in_nothing_heavy():
-    code = "import llmtl, llmtl.cli, sys; print({'torch','transformers','sklearn','pydantic','numpy','pandas','datasets'} & set(sys.modules))"
+    heavy = {"torch", "transformers", "sklearn", "pydantic", "numpy", "pandas", "datasets"}
+    code = f"import llmtl, llmtl.cli, sys; print({heavy} & set(sys.modules))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "set()"
