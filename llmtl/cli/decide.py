@@ -19,6 +19,7 @@ _DECISION = (
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    from llmtl.costs import PriceConfig
     from llmtl.decision.config import DecisionConfig
     from llmtl.task_section import TaskConfig
 
@@ -42,11 +43,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         add_mirrored(parser, TaskConfig, name)
     for name in _DECISION:
         add_mirrored(parser, DecisionConfig, name)
+    add_mirrored(parser, PriceConfig, "requests_per_month")
 
 
 def _decide(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from llmtl.costs import PriceConfig
     from llmtl.decision.config import DecisionConfig
     from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
     from llmtl.report import cascades, print_verdict, summarize
@@ -62,6 +65,7 @@ def _decide(options: argparse.Namespace) -> int:
         dev=options.dev,
         baselines=options.baseline,
         config=read_mirrored(options, DecisionConfig, _DECISION),
+        prices=read_mirrored(options, PriceConfig, ("requests_per_month",)),
         out=options.out,
     )
     value = decision.value_of_accuracy

@@ -13,7 +13,7 @@ from llmtl.costs.table import read_table
 
 DEFAULT_CPU, DEFAULT_GPU = "m7g.large", "g5.xlarge"
 """The machines whose prices are the defaults below."""
-DEFAULT_SERVERLESS_CPU, DEFAULT_SERVERLESS_GPU = "cloud-run/cpu", "runpod/serverless-l4"
+DEFAULT_SERVERLESS_CPU, DEFAULT_SERVERLESS_GPU = "modal/cpu", "modal/a10"
 """The same for machines that are paid by the second of use."""
 
 
@@ -58,10 +58,10 @@ class PriceConfig(BaseModel):
         description="How one's own hardware is paid: whole machines by the hour, or serverless by the second of use.",
     )
     usd_per_cpu_second: float = Field(
-        default=0.000068, ge=0, description="USD for one second of use of a serverless CPU machine."
+        default=0.00003086, ge=0, description="USD for one second of use of a serverless CPU machine."
     )
     usd_per_gpu_second: float = Field(
-        default=0.00019, ge=0, description="USD for one second of use of a serverless GPU."
+        default=0.000306, ge=0, description="USD for one second of use of a serverless GPU."
     )
     usd_per_million_prompt_tokens: float | None = Field(
         default=None, ge=0, description="USD for a million prompt tokens of a hosted model; none by default."

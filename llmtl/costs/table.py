@@ -26,7 +26,8 @@ class Dated(BaseModel):
 
     what: str = Field(min_length=1, description="Whose machine or model, and which.")
     as_of: datetime.date = Field(description="The day on which the price was read.")
-    source: str = Field(pattern=r"^https?://", description="Where it was read.")
+    source: str = Field(pattern=r"^https?://", description="The seller's own page that says it.")
+    via: str | None = Field(default=None, pattern=r"^https?://", description="Who copied it there that day, if not we.")
 
 
 class MachinePrice(Dated):

@@ -112,7 +112,7 @@ def _machine(device: str, prices: PriceConfig) -> Basis:
         return Basis(kind, f"{named}, {usd}" if named else usd, setting, assumed)
     name, price, region = entry
     where = f", {region}" if region else ""
-    read = f"list price read on {price.as_of.day} {price.as_of:%B %Y}"
+    read = f"list price of {price.as_of.day} {price.as_of:%B %Y}"
     return Basis(kind, f"{name} ({price.what}{where}), {usd}, {read}", setting, assumed, price.source)
 
 

@@ -1,9 +1,10 @@
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from llmtl.costs import PriceConfig, read_table
-from llmtl.costs.config import DEFAULT_CPU, DEFAULT_GPU
+from llmtl.costs.config import DEFAULT_CPU, DEFAULT_GPU, DEFAULT_SERVERLESS_CPU, DEFAULT_SERVERLESS_GPU
 from llmtl.errors import MissingFileError, RecipeError
 from llmtl.recipe import validate
 
@@ -25,15 +26,18 @@ def test_the_defaults_are_the_tables_entries() -> None:
     table, prices = read_table(), PriceConfig()
     assert table.machine(DEFAULT_CPU).usd_per_hour == prices.usd_per_cpu_hour
     assert table.machine(DEFAULT_GPU).usd_per_hour == prices.usd_per_gpu_hour
+    assert table.serverless_machine(DEFAULT_SERVERLESS_CPU).usd_per_second == prices.usd_per_cpu_second
+    assert table.serverless_machine(DEFAULT_SERVERLESS_GPU).usd_per_second == prices.usd_per_gpu_second
 
 
 def test_every_entry_is_dated_and_sourced() -> None:
     table = read_table()
     assert len(table.machines) >= 10
     assert len(table.models) >= 4
-    for entry in [*table.machines.values(), *table.models.values()]:
+    sellers = "aws.amazon.com modal.com lambda.ai www.runpod.io nebius.com platform.openai.com azure.microsoft.com"
+    for entry in [*table.machines.values(), *table.serverless.values(), *table.models.values()]:
         assert entry.as_of.year >= 2026
-        assert entry.source.startswith("https://")
+        assert urlsplit(entry.source).hostname in {*sellers.split(), "www.anthropic.com"}
 
 
 def test_a_named_machine_and_model_fill_in_their_prices() -> None:
