@@ -103,7 +103,7 @@ def check_spending(run, tuned):
     assert pricing.fitting(tuned) == pytest.approx(own / 3600 * run.recipe.prices.usd_per_cpu_hour)
     for split, spent in (("dev", spending.dev), ("test", spending.test)):
         mine = [item for item in run.evaluations if item.split == split]
-        assert spent.usd == pytest.approx(sum(pricing.per_1k(item) * item.n / 1000 for item in mine))
+        assert spent.usd == pytest.approx(sum(pricing.per_1k_at_full_use(item) * item.n / 1000 for item in mine))
     curve = sum(
         read_json(path)["train_seconds"]
         for path in (run.folder / "steps").glob("fit-tfidf*/result.json")
