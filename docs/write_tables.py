@@ -14,7 +14,9 @@ BEGIN, END = "<!-- strategies -->\n", "<!-- /strategies -->"
 
 def strategies_table() -> str:
     """Return one row per strategy of llmtl, cheapest first."""
-    rows = [f"| `{each.facts.name}` | {each.facts.role.value} | {each.facts.summary} |" for each in OWN]
+    rows = [
+        f"| {each.facts.title} (`{each.facts.name}`) | {each.facts.role.value} | {each.facts.summary} |" for each in OWN
+    ]
     return "\n".join(["| strategy | role | what it is |", "|---|---|---|", *rows]) + "\n"
 
 

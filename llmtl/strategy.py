@@ -268,8 +268,7 @@ class Facts:
     default: whether it is measured when the recipe lists no strategies.
     learns_from_train: false where fitting looks at dev only, and so needs no training labels.
     fit_weight: its share of the time for fitting, beside the weights of the others that run; 0 for no limit.
-    prompts, long_prompts: what one request costs, in prompts of one input, and in prompts with demonstrations of its
-        own (those that a prefix cache holds do not count).
+    prompts, long_prompts: a request's cost in prompts of one input, and with demonstrations that no prefix cache holds.
     time_grows_with_train: whether fitting takes time in proportion to the number of training examples.
     draw: what another seed changes, so that finalists are fitted and tested with several (`llmtl.pipeline.draws`).
     redraw: the part of the time for fitting that a further draw takes.
@@ -280,9 +279,9 @@ class Facts:
     usual_baseline: whether it is the baseline to add first, where a task has none.
     control_of: the strategy of which this is the same without pre-training, which shows what that is worth.
     reads: the strategies whose sections of the recipe it reads, too.
-    made_with: the library that it is made with, by the Hub's name (https://huggingface.co/docs/hub/models-libraries).
-    is_made_by: what follows "It is made by" on a model card.
-    summary: one line for the recipe's schema and for the table of strategies.
+    made_with: the library behind it, by the Hub's name (https://huggingface.co/docs/hub/models-libraries).
+    title, advice: "Fine-tuning with QLoRA", as people read it, and what to do: "Fine-tune {model} (QLoRA)".
+    summary, is_made_by: one line for schema and tables; what follows "It is made by" on a model card.
     """
 
     name: str
@@ -309,6 +308,8 @@ class Facts:
     reads: tuple[str, ...] = ()
     made_with: str = "llmtl"
     is_made_by: str = "a baseline that is not a language model"
+    title: str = ""
+    advice: str = ""
 
     def serves(self, kind: Kind) -> bool:
         """Say whether it solves tasks of a kind."""
@@ -358,7 +359,6 @@ class Strategy(ABC, Generic[Section]):
 
     def require_packages(self) -> None:
         """Raise `MissingPackageError` for a package that fitting or predicting will need, before any work is done."""
-        return
 
     def forecast(self, context: FitContext) -> float | None:
         """Say how many seconds `fit` would take without a limit, from a few steps timed; None where not known."""

@@ -73,7 +73,9 @@ def _decide(options: argparse.Namespace) -> int:
     told = told_before(decision.n_test, metric=Metric(decision.metric), alpha=decision.alpha)
     console.print(told, markup=False, highlight=False, soft_wrap=True)
     notes = [cascades.of_winner(decision), advice(value) if value else ""]
-    print_verdict(decision, summarize(decision), console=console, notes=[note for note in notes if note])
+    print_verdict(
+        decision, summarize(decision), console=console, notes=[note for note in notes if note], kind=task.kind
+    )
     return 0
 
 

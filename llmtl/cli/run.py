@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> int:
     console = Console(stderr=options.json, force_terminal=False if options.verbose else None)
     with nullcontext(Silent()) if options.quiet else TerminalProgress(console) as progress:
         from llmtl.pipeline import run
-        from llmtl.pipeline.report import summary_notes
+        from llmtl.pipeline.report import report_content, summary_notes
 
         finished = run(
             options.source,
@@ -62,7 +62,15 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print((finished.folder / "decision.json").read_text(encoding="utf-8"), end="")
         return 0
-    print_verdict(finished.decision, finished.summary, console=console, notes=summary_notes(finished))
+    content = report_content(finished)
+    print_verdict(
+        content.decision,
+        content.summary,
+        console=console,
+        notes=summary_notes(content),
+        codes=content.codes,
+        kind=content.task.kind,
+    )
     console.print(f"Report: {finished.report}", soft_wrap=True)
     return 0
 

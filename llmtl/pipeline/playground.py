@@ -49,17 +49,17 @@ def playground_content(endpoint: str, *, run: Run | None = None, api_key: str | 
         task=task,
         api_key=api_key,
         report=report,
-        costs=_costs(run),
+        costs=_costs(run, report),
         prices=run.recipe.prices,
     )
 
 
-def _costs(run: Run) -> tuple[StrategyCost, ...]:
+def _costs(run: Run, report: ReportContent) -> tuple[StrategyCost, ...]:
     """Return what each strategy takes, all measured offline alike.
 
     What a live endpoint was measured to do is told apart from these: a break-even between a served and an offline
     measurement would compare two ways of measuring, not two strategies.
     """
-    measured = {item.strategy: item for item in (*run.evaluations, *run.left) if item.split == "dev"}
-    ran = [result for result in run.decision.strategies if result.name in run.index.fits]
+    measured = {item.strategy: item for item in report.evaluations if item.split == "dev"}
+    ran = [result for result in report.decision.strategies if report.codes.get(result.name) in run.index.fits]
     return tuple(StrategyCost(result.name, result.role.value, measured[result.name]) for result in ran)

@@ -20,6 +20,7 @@ from llmtl.report import ReportContent, Summary, cascades, markdown, serving, wr
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.content import Skipped, SkipReason
+from llmtl.report.titled import titled
 from llmtl.report.wrong_answers import advice
 from llmtl.store import read_json, write_text
 from llmtl.strategies.table import sending_away
@@ -36,13 +37,12 @@ def refresh_report(folder: Path) -> None:
 
 
 def report_content(run: Run) -> ReportContent:
-    """Gather what the report of a run shows."""
+    """Gather what the report of a run shows, with every strategy under the name that people read."""
     findings, skipped = _kept(run)
-    served = read_served(run)
-    return ReportContent(
+    content = ReportContent(
         task=run.task,
         decision=run.decision,
-        summary=_with_serving(run.summary, served, run.recipe.decision) if served else run.summary,
+        summary=run.summary,
         evaluations=(*run.evaluations, *run.left),
         test_examples=read_examples(run.folder, "test"),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
@@ -50,7 +50,7 @@ def report_content(run: Run) -> ReportContent:
         findings=findings,
         skipped=skipped,
         provenance=read_json(run.folder / PROVENANCE),
-        served=served,
+        served=read_served(run),
         prices=run.recipe.prices,
         limits=run.recipe.decision,
         curves=run.result.curves,
@@ -59,17 +59,19 @@ def report_content(run: Run) -> ReportContent:
         spending=run.result.spending,
         corpus=read_corpus(run.folder),
     )
+    told = titled(content)
+    return replace(told, summary=_with_serving(told.summary, told.served, run.recipe.decision)) if told.served else told
 
 
-def summary_notes(run: Run) -> tuple[str, ...]:
+def summary_notes(content: ReportContent) -> tuple[str, ...]:
     """Write one line each on a cascade that won, what errors cost, more labels, doubtful labels and a judge."""
-    curves, noise, judging = run.result.curves, run.result.noise, run.result.judging
-    value = run.decision.value_of_accuracy
+    curves, noise, judging, decision = content.curves, content.noise, content.judging, content.decision
+    value = decision.value_of_accuracy
     lines = [
-        cascades.of_winner(run.decision),
+        cascades.of_winner(decision),
         advice(value) if value else "",
         curves.sentence if curves else "",
-        noise_words.sentence(noise, run.decision) if noise and noise.verdict and not noise.changed else "",
+        noise_words.sentence(noise, decision) if noise and noise.verdict and not noise.changed else "",
         judge_words.sentence(judging) if judging and judging.unjudged is None else "",
     ]
     return tuple(line for line in lines if line)

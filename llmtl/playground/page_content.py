@@ -58,8 +58,11 @@ class PlaygroundContent:
     @property
     def measured(self) -> Evaluation | None:
         """Find the served strategy's evaluation on test, where the run measured it."""
-        evaluations = self.report.evaluations if self.report else ()
-        return next((e for e in evaluations if (e.strategy, e.split) == (self.task.strategy, "test")), None)
+        if self.report is None:
+            return None
+        codes, name = self.report.codes, self.task.strategy
+        on_test = (e for e in self.report.evaluations if e.split == "test")
+        return next((e for e in on_test if codes.get(e.strategy, e.strategy) == name), None)
 
     @property
     def rows(self) -> tuple[TestRow, ...]:

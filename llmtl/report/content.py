@@ -49,6 +49,8 @@ class ReportContent:
     `prices` and `limits` are the recipe's; `curves` and `noise` what labelling more would bring, and
     whether wrong labels decided; `judging` a judge's second opinion on the comparisons;
     `spending` what making the decision took; `corpus` the texts that were searched, by id.
+    `codes` are the names that recipes and commands know the strategies by, where those here are called by their titles
+    (`titled`).
     """
 
     task: Task
@@ -69,3 +71,4 @@ class ReportContent:
     judging: Judging | None = None
     spending: Spending | None = None
     corpus: Mapping[str, str] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)

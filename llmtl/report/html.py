@@ -25,6 +25,7 @@ from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
+from llmtl.report.folding import stacked
 from llmtl.report.left_to_it import LeftToIt, left_to
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.prompt_choices import choice_sentences
@@ -34,6 +35,25 @@ from llmtl.strategy import Role
 
 _WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 430.0, 430.0
 _EXAMPLES_BEFORE_MORE = 12
+_PARTS = (
+    (
+        "In detail",
+        (
+            "mistakes",
+            "examples",
+            "automation",
+            "labels",
+            "wrong_answers",
+            "money",
+            "cost",
+            "served",
+            "judge",
+            "fitting",
+        ),
+    ),
+    ("Appendix: method and proof", ("comparisons", "method", "glossary")),
+)
+"""The folded parts of the page by heading, as the names of their templates."""
 
 
 def write_html(content: ReportContent, path: Path) -> None:
@@ -46,7 +66,7 @@ def render_html(content: ReportContent) -> str:
     view, left = build_view(content), left_to(content)
     script = files("llmtl.report").joinpath("report.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return (
+    page = (
         html_templates("llmtl", "report")
         .get_template("page.jinja")
         .render(
@@ -65,8 +85,10 @@ def render_html(content: ReportContent) -> str:
             style=Markup(_style()),
             script=Markup(script),
             script_hash=f"sha256-{digest}",
+            parts=_PARTS,
         )
     )
+    return stacked(page)
 
 
 def _style() -> str:
@@ -81,23 +103,24 @@ def _sections(view: View, left: LeftToIt | None) -> list[tuple[str, str]]:
         ("verdict", "Verdict", True),
         ("why", "Why", True),
         ("scores", "Scores", True),
-        ("cost", "Score against cost", any(row.result.usd_per_1k_requests is not None for row in view.rows)),
         ("strategies", "Strategies", True),
-        ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
+        ("mistakes", "Mistakes", bool(view.confusion or view.by_label or view.lowest)),
+        ("examples", "Disagreements", bool(view.disagreements.examples)),
         ("automation", "What can be left to it", left is not None),
-        ("judge", "Second opinion", view.content.judging is not None),
-        ("served", "As served", view.content.served is not None),
         ("labels", "How many labels", bool(view.content.curves and view.content.curves.sentence)),
         ("noise", "Doubtful labels", view.content.noise is not None),
         ("wrong-answers", "What a wrong answer costs", view.wrong_answers is not None),
         ("money", "Money and time", view.money is not None),
+        ("cost", "Score against cost", any(row.result.usd_per_1k_requests is not None for row in view.rows)),
+        ("served", "As served", view.content.served is not None),
+        ("judge", "Second opinion", view.content.judging is not None),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
-        ("mistakes", "Mistakes", bool(view.confusion or view.by_label or view.lowest)),
-        ("examples", "Disagreements", bool(view.disagreements.examples)),
+        ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
         ("checks", "Data checks", True),
         ("skipped", "Skipped strategies", True),
         ("measured", "How it was measured", True),
         ("provenance", "Provenance", True),
+        ("glossary", "Words used here", True),
     ]
     return [(name, title) for name, title, present in shown if present]
 

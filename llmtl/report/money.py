@@ -182,7 +182,7 @@ def _bill(content: ReportContent, result: StrategyResult, prices: PriceConfig) -
     fitting, running = pricing.fitting(dev), pricing.running(dev)
     if fitting is None or running is None or serverless is None:
         return None
-    facts = facts_of(result.name)  # None for predictions that were made elsewhere
+    facts = facts_of(content.codes.get(result.name, result.name))  # None for predictions that were made elsewhere
     needs_train = facts is None or facts.learns_from_train
     labels = content.sizes.get("dev", 0) + (content.sizes.get("train", 0) if needs_train else 0)
     labels_usd = None if prices.usd_per_label is None else labels * prices.usd_per_label

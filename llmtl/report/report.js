@@ -44,3 +44,10 @@ for (const form of document.querySelectorAll("form.filter")) {
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details:not(.more)")) details.open = true;
 });
+const reveal = () => {
+  const part = document.getElementById(location.hash.slice(1))?.querySelector(":scope > details.part");
+  if (part) part.open = true;
+};
+window.addEventListener("hashchange", reveal);
+for (const link of document.querySelectorAll(".contents a")) link.addEventListener("click", () => setTimeout(reveal));
+reveal();

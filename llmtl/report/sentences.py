@@ -66,6 +66,7 @@ class Summary:
 
     `reason` says why the verdict is what it is, `reasons` are the further ones; `why_not` says by strategy why it could
     not be chosen. `opening` is the part at the beginning of `reason` that only repeats the verdict, often empty.
+    `key_reasons` are those of `reasons` that matter most to who decides.
     """
 
     reason: str
@@ -75,6 +76,7 @@ class Summary:
     target_note: str | None = None
     why_not: Mapping[str, str] = field(default_factory=dict)
     opening: str = ""
+    key_reasons: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def below_verdict(self) -> str:
@@ -109,6 +111,7 @@ def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judg
         target_note=_target_note(case),
         why_not={item.name: why_not(decision, item) for item in decision.strategies if not item.eligible},
         opening=opening,
+        key_reasons=_key(case),
     )
 
 
@@ -189,6 +192,23 @@ def _reasons(case: Case) -> tuple[str, ...]:
     lines += [told for told in [share_words.why_unable(decision)] if told]
     lines += [f"{drop.strategy}: {_why_dropped(drop, words)}." for drop in choice.dropped]
     return tuple(lines)
+
+
+def _key(case: Case) -> tuple[str, ...]:
+    """Return the reasons that matter most: target, what can be left to it, costs, the comparisons of the choice."""
+    decision = case.decision
+    note = _target_note(case)
+    compared = [
+        f"On test, {case.against(item.a, item.b)}: {purpose(item.purpose, decision.choice.strategy)}."
+        for item in sorted(decision.comparisons, key=lambda item: item.purpose is not Purpose.RUNNER_UP)
+        if item.purpose is not Purpose.BEST_BASELINE
+    ]
+    return (
+        *([f"The target is {note}."] if note else []),
+        *compared[:1],
+        *promises.sentences(decision),
+        *_cost(decision),
+    )
 
 
 def _chosen(case: Case) -> str:

@@ -10,13 +10,14 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llmtl.report import markdown_pieces, wording
+from llmtl.report.folding import folded
 from llmtl.report.view import reading
 
 
 def html_templates(package: str, folder: str) -> jinja2.Environment:
     """Load the templates of a folder of a package, filled with HTML escaped."""
     environment = _templates(package, folder, escaped=True)
-    environment.filters["breakable"] = breakable
+    environment.filters |= {"breakable": breakable, "folded": folded}
     return environment
 
 

@@ -4,7 +4,7 @@ Texts are never taken for rich markup. Not covered: charts.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -27,13 +27,16 @@ from rich.text import Text
 
 from llmtl.decision.outcome import Decision, StrategyResult, Verdict
 from llmtl.findings import CASCADE_JOINT
+from llmtl.kinds.kind import Kind
 from llmtl.measured.endpoint import Served
 from llmtl.progress import Advance
 from llmtl.report import care_words, serving, wording
+from llmtl.report.brief import brief_of
 from llmtl.report.sentences import Summary
 from llmtl.strategy import Role
 
 _SPEED_WINDOW_SECONDS = 300.0
+_WIDE = 110  # narrower terminals have no room for titles beside all figures
 _MARKS = {"*": "winner", "-": "left the race on dev", "x": "not eligible"}
 _STYLES = {Verdict.ADOPT: "blue", Verdict.TIE: "cyan", Verdict.BASELINE: "white", Verdict.INCONCLUSIVE: "yellow"}
 
@@ -113,14 +116,22 @@ class TerminalProgress:
 
 
 def print_verdict(
-    decision: Decision, summary: Summary, *, console: Console, served: Served | None = None, notes: Sequence[str] = ()
+    decision: Decision,
+    summary: Summary,
+    *,
+    console: Console,
+    served: Served | None = None,
+    notes: Sequence[str] = (),
+    codes: Mapping[str, str] | None = None,
+    kind: Kind | None = None,
 ) -> None:
     """Print the verdict, its reasons and one line per strategy, and what a live endpoint did.
 
-    `notes` come under the table: what more labels would bring, and whether doubtful labels decided.
+    `notes` come under the table: what more labels would bring, and whether doubtful labels decided. `codes` and `kind`
+    are as for `llmtl.report.headline`. Where there are `codes` there is a report, which has the further reasons.
     """
-    verdict = Text(wording.verdict(decision), style=f"bold {_STYLES[decision.verdict]}")
-    parts = [verdict, Text(summary.below_verdict)]
+    brief = brief_of(decision, summary, codes, kind=kind)
+    parts = [Text(brief.headline, style=f"bold {_STYLES[decision.verdict]}"), Text(" ".join(brief.sentences))]
     if decision.target is not None:
         stated = f"Target {wording.target(decision.target)}: {wording.target_state(decision)}."
         parts.append(Text(stated, style="dim"))
@@ -128,11 +139,11 @@ def print_verdict(
         parts.append(Text(serving.line(served), style="dim"))
     title = Text(f"Verdict for {decision.task}")
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=_STYLES[decision.verdict]))
-    console.print(_strategies(decision))
+    console.print(_strategies(decision, codes or {}, short=bool(codes) and console.width < _WIDE))
     for note in notes:
         console.print(_bullet(note))
     for heading, lines in (
-        ("Why", summary.reasons),
+        ("Why", brief.reasons if codes else (summary.below_verdict, *summary.reasons)),
         ("What would change it", summary.would_change),
         ("Read with care", care_words.in_terminal(summary.warnings)),
     ):
@@ -149,7 +160,8 @@ def _bullet(line: str) -> Table:
     return grid
 
 
-def _strategies(decision: Decision) -> Table:
+def _strategies(decision: Decision, codes: Mapping[str, str], *, short: bool) -> Table:
+    """Return a row per strategy; `short` leaves out dev and training, so that titles have room."""
     metric = wording.capital(wording.metric_name(decision.metric))
     marks = {result.name: _mark(result, decision) for result in decision.strategies}
     legend = "".join(f", {mark} {said}" for mark, said in _MARKS.items() if mark in marks.values())
@@ -157,12 +169,17 @@ def _strategies(decision: Decision) -> Table:
     caption = f"{metric}, 95% interval; USD per 1,000 requests; {legend.removeprefix(', ')}"
     table = Table(box=box.SIMPLE, caption=caption, caption_justify="left", pad_edge=False)
     table.add_column("", no_wrap=True)
-    table.add_column("Strategy", no_wrap=True)
-    for heading in ("Test", "Dev", "USD", "p95", "Training"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("Strategy", no_wrap=not codes)
+    headings = ("Test", "Dev", "USD", "p95", "Training")
+    kept = [number for number, heading in enumerate(headings) if not short or heading not in ("Dev", "Training")]
+    for number in kept:
+        table.add_column(headings[number], justify="right", no_wrap=True)
     for result in sorted(decision.strategies, key=lambda each: _rank(each, decision.winner), reverse=True):
         style = "bold" if result.name == decision.winner else "" if result.eligible else "dim"
-        table.add_row(*(Text(cell) for cell in (marks[result.name], *_cells(result))), style=style)
+        name, *figures = _cells(result)
+        code = f"\n{codes[result.name]}" if codes.get(result.name, result.name) != result.name else ""
+        named = Text.assemble(name, (f"{code}{', cut' if short and result.cuts else ''}", "dim"))
+        table.add_row(Text(marks[result.name]), named, *(Text(figures[number]) for number in kept), style=style)
     return table
 
 

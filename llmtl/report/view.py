@@ -15,10 +15,12 @@ from llmtl.judging.result import JudgedComparison
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
 from llmtl.report import cut_words, how_measured, sentences, serving, share_words, wording
+from llmtl.report.brief import VerdictCard, brief_of
 from llmtl.report.by_label import LabelTable, Low, best_rival, label_table, lowest_answers, not_applicable
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
+from llmtl.report.glossary import glossary
 from llmtl.report.mix_ups import MixUp, mix_ups
 from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
@@ -42,7 +44,7 @@ class StrategyRow:
     `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
     one that could, and for one that left the race, of which the decision's reasons tell); `badge` is a word for the
     winner and empty for the others. `stopped` says how far fitting came where its time limit ended it. `served` is
-    what a live endpoint was measured to take.
+    what a live endpoint was measured to take. `code` is the name of the table, where the result has another.
     """
 
     result: StrategyResult
@@ -55,6 +57,7 @@ class StrategyRow:
     stopped: str = ""
     served: Served | None = None
     usd_fitting: float | None = None
+    code: str = ""
 
     @property
     def label(self) -> str:
@@ -103,6 +106,7 @@ class View:
 
     content: ReportContent
     verdict: str
+    brief: VerdictCard
     reason: str
     changes: tuple[str, ...]
     figures: tuple[Figure, ...]
@@ -159,6 +163,11 @@ class View:
         return self.content.task.kind.noun
 
     @property
+    def glossary(self) -> tuple[tuple[str, str], ...]:
+        """Return the words that the report uses with what they mean."""
+        return glossary(self.content)
+
+    @property
     def winner(self) -> StrategyRow | None:
         """Return the winner's row, or None if it was not measured."""
         return next((row for row in self.rows if row.winner), None)
@@ -172,9 +181,11 @@ def build_view(content: ReportContent) -> View:
     curves = {name: _curve(found) for name, found in content.fit_findings.items()}
     candidates = {name: _candidates(found, content.decision.metric) for name, found in content.fit_findings.items()}
     labels, kind = content.task.labels, content.task.kind
+    brief = brief_of(content.decision, content.summary, content.codes, kind=kind)
     return View(
         content=content,
-        verdict=wording.verdict(content.decision),
+        verdict=brief.headline,
+        brief=brief,
         reason=content.summary.below_verdict,
         changes=_changes(content),
         figures=_figures(content),
@@ -245,6 +256,7 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
         stopped=stopped,
         served=served,
         usd_fitting=fitting,
+        code=content.codes.get(result.name, ""),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmtl.decision.outcome import Comparison, Decision, Verdict
 from llmtl.kinds.kind import Kind
+from llmtl.report import naming
 from llmtl.report.metric_words import NAMES, between, excludes_zero, p_digits, shown_ends
 from llmtl.strategy import LOOKS, Role
 from llmtl.task import Metric
@@ -257,6 +258,7 @@ def probability(value: float | None) -> str:
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
+    "title": naming.title,
     "score": score,
     "interval": interval,
     "difference": difference,

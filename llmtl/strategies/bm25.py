@@ -77,6 +77,8 @@ class Bm25(Strategy[Bm25Config]):
     section = Bm25Config
     facts = Facts(
         name="bm25",
+        title="Keyword search (BM25)",
+        advice="Search by keywords (BM25)",
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset({AnswerShape.RANKING}),

@@ -102,6 +102,8 @@ class Crf(Strategy[CrfConfig]):
     section = CrfConfig
     facts = Facts(
         name="crf",
+        title="Conditional random field",
+        advice="Train a conditional random field (CRF)",
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset({AnswerShape.SPANS}),

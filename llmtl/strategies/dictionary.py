@@ -74,6 +74,8 @@ class Dictionary(Strategy[DictionaryConfig]):
     section = DictionaryConfig
     facts = Facts(
         name="dictionary",
+        title="Dictionary of known phrases",
+        advice="Look up known phrases in a dictionary",
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset({AnswerShape.SPANS}),

@@ -42,6 +42,8 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
     section = EmbeddingHeadConfig
     facts = Facts(
         name="embedding-head",
+        title="Linear classifier on sentence vectors",
+        advice="Train a linear classifier on sentence vectors of {model}",
         role=Role.FEATURES,
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS}),

@@ -17,6 +17,8 @@ class EmbeddingSearch(Strategy[NoChoices]):
 
     facts = Facts(
         name="embedding-search",
+        title="Search by sentence vectors",
+        advice="Search by sentence vectors of {model}",
         role=Role.FEATURES,
         served=LocalServed,
         answers=frozenset({AnswerShape.RANKING}),

@@ -179,6 +179,8 @@ class FineTunedEncoder(EncoderTuning[EncoderTuningConfig]):
     section = EncoderTuningConfig
     facts = Facts(
         name="encoder",
+        title="Fine-tuned encoder",
+        advice="Fine-tune the encoder {model}",
         role=Role.TUNING,
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS, AnswerShape.SPANS}),

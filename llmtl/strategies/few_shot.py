@@ -33,6 +33,8 @@ class FewShot(Strategy[FewShotConfig]):
     section = FewShotConfig
     facts = Facts(
         name="few-shot",
+        title="Prompt with examples",
+        advice="Prompt {model} with a few examples",
         role=Role.PROMPTING,
         served=PromptServed,
         runs=Runs.BASE_MODEL,

@@ -34,6 +34,8 @@ class FromScratch(EncoderTuning[FromScratchConfig]):
     section = FromScratchConfig
     facts = Facts(
         name="from-scratch",
+        title="Encoder without pre-training",
+        advice="Train {model} from random weights",
         role=Role.TUNING,
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS, AnswerShape.SPANS}),

@@ -52,6 +52,8 @@ class Hosted(Strategy[HostedConfig]):
     section = HostedConfig
     facts = Facts(
         name="hosted",
+        title="Prompt to a hosted model",
+        advice="Prompt {model} at its provider",
         role=Role.PROMPTING,
         served=ProviderServed,
         runs=Runs.PROVIDER,

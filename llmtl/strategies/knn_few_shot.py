@@ -75,6 +75,8 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
     section = KnnFewShotConfig
     facts = Facts(
         name="knn-few-shot",
+        title="Prompt with similar examples",
+        advice="Prompt {model} with the most similar examples",
         role=Role.PROMPTING,
         served=PromptServed,
         runs=Runs.BASE_MODEL,

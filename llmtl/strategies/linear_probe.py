@@ -97,6 +97,8 @@ class LinearProbe(Strategy[LinearProbeConfig]):
     section = LinearProbeConfig
     facts = Facts(
         name="linear-probe",
+        title="Linear classifier on frozen states",
+        advice="Train a linear classifier on the frozen states of {model}",
         role=Role.FEATURES,
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS, AnswerShape.SPANS}),

@@ -87,6 +87,8 @@ class Majority(Strategy[NoChoices]):
 
     facts = Facts(
         name="majority",
+        title="Most frequent answer",
+        advice="Always give the most frequent answer",
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset(AnswerShape),

@@ -38,6 +38,8 @@ class ManyShot(Strategy[ManyShotConfig]):
     section = ManyShotConfig
     facts = Facts(
         name="many-shot",
+        title="Prompt with many examples",
+        advice="Prompt {model} with as many examples as fit",
         role=Role.PROMPTING,
         served=PromptServed,
         runs=Runs.BASE_MODEL,

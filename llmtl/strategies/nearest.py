@@ -67,6 +67,8 @@ class Nearest(Strategy[NoChoices]):
 
     facts = Facts(
         name="nearest",
+        title="Answer of the most similar input",
+        advice="Repeat the answer of the most similar input",
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset({AnswerShape.TEXT}),

@@ -89,6 +89,8 @@ class Qlora(Strategy[QloraConfig]):
     section = QloraConfig
     facts = Facts(
         name="qlora",
+        title="Fine-tuning with QLoRA",
+        advice="Fine-tune {model} (QLoRA)",
         role=Role.TUNING,
         served=PromptServed,
         runs=Runs.BASE_MODEL,

@@ -81,6 +81,8 @@ class SetFit(Strategy[SetFitConfig]):
     section = SetFitConfig
     facts = Facts(
         name="setfit",
+        title="Fine-tuned sentence encoder (SetFit)",
+        advice="Fine-tune {model} on pairs of examples (SetFit)",
         role=Role.TUNING,
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL}),

@@ -100,6 +100,8 @@ class Tfidf(Strategy[TfidfConfig]):
     section = TfidfConfig
     facts = Facts(
         name="tfidf",
+        title="TF-IDF and logistic regression",
+        advice="Use TF-IDF and logistic regression",
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset({AnswerShape.LABEL, AnswerShape.LABELS}),

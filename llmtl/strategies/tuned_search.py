@@ -81,6 +81,8 @@ class TunedSearch(Strategy[TunedSearchConfig]):
     section = TunedSearchConfig
     facts = Facts(
         name="tuned-search",
+        title="Search by fine-tuned sentence vectors",
+        advice="Fine-tune {model} for search",
         role=Role.TUNING,
         served=LocalServed,
         answers=frozenset({AnswerShape.RANKING}),

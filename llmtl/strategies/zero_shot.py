@@ -38,6 +38,8 @@ class ZeroShot(Strategy[ZeroShotConfig]):
     section = ZeroShotConfig
     facts = Facts(
         name="zero-shot",
+        title="Prompt without examples",
+        advice="Prompt {model} with an instruction alone",
         role=Role.PROMPTING,
         served=PromptServed,
         runs=Runs.BASE_MODEL,

@@ -9,7 +9,7 @@ from llmtl.costs import Spent
 from llmtl.errors import HostedError
 from llmtl.judging.result import JUDGING
 from llmtl.kinds.generation import GENERATION
-from llmtl.pipeline.report import summary_notes
+from llmtl.pipeline.report import report_content, summary_notes
 from llmtl.pipeline.second_opinion import judged_examples
 from llmtl.report.judging import judging_to_json, sentence
 from llmtl.settings import load_recipe
@@ -72,7 +72,7 @@ def test_the_opinion_is_kept_shown_and_not_asked_for_twice(server, make_recipe, 
         text = (run.folder / report).read_text()
         assert "Second opinion: a judge" in text
         assert "does not change the verdict" in text
-    assert sentence(judging) in summary_notes(run)
+    assert sentence(report_content(run).judging) in summary_notes(report_content(run))
 
     again = llmtl.run(make_recipe(max_usd=5.0, requests_per_minute=600), out=tmp_path / "run")
     assert len(server.bodies) == asked

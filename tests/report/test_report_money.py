@@ -155,7 +155,7 @@ def test_rows_that_were_fitted_again_are_marked():
     page, text = render_html(made), markdown(made)
     for cells in (("qlora", "yes, 1 of 3 seeds"), ("tfidf", "yes"), ("zero-shot", "no")):
         assert f"| {' | '.join(cells)} |" in text
-        assert re.search(rf'<th scope="row">{cells[0]}</th>\s*<td>{cells[1]}</td>', page)
+        assert re.search(rf'<th scope="row">{cells[0]}</th>\s*<td data-label="[^"]+">{cells[1]}</td>', page)
     assert "without the 4 suspects of train too" in text
     assert "without the 4 suspects of train too" in page
     assert "suspects of train too" not in markdown(content())

@@ -45,7 +45,7 @@ def test_a_cascade_has_its_name_in_two_lines():
 
 def test_verdict_shows_score_interval_target_and_reasons():
     text = printed(make_content())
-    assert "Adopt qlora" in text
+    assert "Use qlora: right 96 times in 100, above your target of 85" in " ".join(text.replace("\u2502", "").split())
     assert re.search(r"\* +qlora\s+0\.958 0\.90\u20130\.98\s+0\.958\s+\$0\.0011\s+18 ms\s+3 min 20 s", text)
     assert "Target 0.85: met." in text
     assert "What would change it" in text

@@ -409,7 +409,7 @@ def only_baselines() -> ReportContent:
         reason="Use tfidf: no strategy with a pre-trained model was measured. "
         "It is far better than always answering billing.",
         reasons=("tfidf scores 0.417 above majority.",),
-        target_met=None,
+        target_met=False,
         break_even=(),
         would_change=("A model: give one to see whether prompting or tuning is worth more.",),
         warnings=(),
@@ -419,7 +419,10 @@ def only_baselines() -> ReportContent:
 def tie() -> ReportContent:
     """Return a tie that goes to the cheapest of the tied."""
     return make_content(
-        verdict=Verdict.TIE, winner="zero-shot", reason="No strategy is shown better than zero-shot, the cheapest."
+        verdict=Verdict.TIE,
+        winner="zero-shot",
+        reason="No strategy is shown better than zero-shot, the cheapest.",
+        target_met=False,
     )
 
 

@@ -22,7 +22,7 @@ def scores_chart(rows: Sequence[StrategyRow], *, metric: str, target: float | No
     named = max(svg.text_width(row.result.name, 14) for row in rows)
     left = 16.0 if narrow else max(120.0, named + 24)
     right = width - (16 if narrow else 172)
-    step = _ROW + (22 if narrow else 0)
+    step = _ROW + (36 if narrow else 0)
     low, high = svg.score_range(_ends(rows, target))
     scale = svg.Scale(low, high, left, right)
     height = _TOP + step * len(rows) + _BOTTOM
@@ -70,7 +70,7 @@ def _target(plot: Plot, target: float) -> Markup:
 def _row(row: StrategyRow, scale: svg.Scale, *, top: float, width: float) -> Markup:
     """Draw one strategy: its name, the test interval above the dev interval, and the test score in figures."""
     result, narrow = row.result, width < _NARROW
-    middle = top + (_ROW / 2 + 20 if narrow else _ROW / 2)
+    middle = top + (_ROW / 2 + 34 if narrow else _ROW / 2)
     shown = result.test or result.dev
     parts = _names(row, top, middle=middle, narrow=narrow)
     if result.test:
@@ -83,7 +83,7 @@ def _row(row: StrategyRow, scale: svg.Scale, *, top: float, width: float) -> Mar
         parts.append(svg.group(svg.ring(at, size=5.5 if result.test else 4.0), tip=wording.capital(row.stopped)))
     figures = f"{'' if result.test else 'dev  '}{wording.score(shown.value)}  {wording.interval(*shown.ci95)}"
     if narrow:
-        parts.append(svg.text((width - 8, top + 21), figures, class_="figure halo", anchor="end"))
+        parts.append(svg.text((width - 8, top + 35), figures, class_="figure halo", anchor="end"))
     else:
         parts.append(svg.text((width - 12, middle + 5), figures, class_="figure", anchor="end"))
     faded = "" if result.eligible else " faded"
@@ -97,10 +97,9 @@ def _band(top: float, step: float, *, width: float) -> Markup:
 def _names(row: StrategyRow, top: float, *, middle: float, narrow: bool) -> list[Markup]:
     note = f"{wording.role_name(row.result.role)}, {row.badge}" if row.winner else wording.role_name(row.result.role)
     if narrow:
-        start = 8 + svg.text_width(row.result.name, 13.5) + 8
         return [
-            svg.text((8, top + 21), row.result.name, class_="name halo"),
-            svg.text((start, top + 21), note, class_="note halo"),
+            svg.text((8, top + 19), row.result.name, class_="name halo"),
+            svg.text((8, top + 35), note, class_="note halo"),
         ]
     return [
         svg.text((12, middle - 2), row.result.name, class_="name"),

@@ -1,0 +1,81 @@
+"""A decision, and all that a report shows, with every strategy under the name that people read.
+
+Sentences and charts are written from the renamed values, so none of them needs to look a name up. Not covered: the
+names themselves (`naming`); predictions made elsewhere, whose strategies are called as their files are.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
+from typing import TypeVar, cast
+
+from llmtl.decision.outcome import Decision
+from llmtl.report.content import ReportContent
+from llmtl.report.naming import title
+from llmtl.report.sentences import summarize
+
+T = TypeVar("T")
+_NOT_NAMES = frozenset({"task", "metric", "model", "kind", "method", "label", "labels"})
+"""Fields whose text is not the name of a strategy, though it may read like one."""
+
+
+def titles(names: Iterable[str]) -> dict[str, str]:
+    """Map the names of strategies to their titles; of two that would be called the same, both keep their names."""
+    found = {name: title(name) for name in names}
+    told = list(found.values())
+    return {name: said if told.count(said) == 1 else name for name, said in found.items()}
+
+
+def titled_decision(decision: Decision) -> Decision:
+    """Return the decision with its strategies under their titles."""
+    return _renamed(decision, titles(item.name for item in decision.strategies))
+
+
+def titled(content: ReportContent) -> ReportContent:
+    """Return the content with its strategies under their titles, the names of the table in `codes`.
+
+    The sentences are written anew, but those of a decision of version 1, which kept them and not its rule.
+    """
+    names = titles(dict.fromkeys([*(item.name for item in content.decision.strategies), *content.skipped]))
+    decision, told = _renamed(content.decision, names), content.summary
+    noise, judging = _renamed(content.noise, names), _renamed(content.judging, names)
+    if decision.rule is not None:
+        summary = summarize(decision, noise=noise, judging=judging)
+    else:
+        summary = replace(told, why_not={names.get(name, name): why for name, why in told.why_not.items()})
+    return replace(
+        content,
+        decision=decision,
+        summary=summary,
+        noise=noise,
+        judging=judging,
+        evaluations=tuple(
+            replace(each, strategy=names.get(each.strategy, each.strategy)) for each in content.evaluations
+        ),
+        fit_findings=_renamed(content.fit_findings, names),
+        skipped={names[name]: why for name, why in content.skipped.items()},
+        served=_renamed(content.served, names),
+        curves=_renamed(content.curves, names),
+        codes={said: name for name, said in names.items()},
+    )
+
+
+def _renamed(value: T, names: Mapping[str, str]) -> T:
+    """Return a value in which every text that is the name of a strategy is its title, however deep it is."""
+    return cast("T", _within(value, names))
+
+
+def _within(value: object, names: Mapping[str, str]) -> object:
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return names.get(value, value)
+    if isinstance(value, Mapping):
+        return {_within(key, names): _within(item, names) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_within(item, names) for item in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {each.name: getattr(value, each.name) for each in fields(value) if each.name not in _NOT_NAMES}
+        changed = {name: made for name, item in held.items() if (made := _within(item, names)) != item}
+        return replace(value, **changed) if changed else value
+    return value
