@@ -7,6 +7,7 @@ from llmtl.errors import RunError
 from llmtl.pipeline.report import report_content
 from llmtl.pipeline.run_folder import Run
 from llmtl.playground import Endpoint, Playground, PlaygroundContent, StrategyCost, launch
+from llmtl.report import ReportContent
 
 
 def playground(

@@ -24,7 +24,8 @@ _FOR_NOW = {
     Rule.NOT_CONFIRMED: "Nothing can be left to it alone yet",
 }
 """What an inconclusive verdict begins with; the others are too close to call."""
-_NO_MODEL = (Rule.NO_LLM, Rule.NO_SURE_LLM)
+_NO_MODEL = (Rule.NO_LLM, Rule.NO_SURE_LLM, Rule.LOWER_TOTAL)
+"""Verdicts for a baseline that say nothing of how good models are."""
 
 
 def headline(decision: Decision, codes: Mapping[str, str] | None = None, *, kind: Kind | None = None) -> str:

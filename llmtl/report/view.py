@@ -62,8 +62,16 @@ class StrategyRow:
     @property
     def label(self) -> str:
         """Return the name with what is special about the strategy: `qlora (winner, served)`."""
+        return self._marked(self.result.name)
+
+    @property
+    def short_label(self) -> str:
+        """Return the same with the name of the table, for where a title has no room."""
+        return self._marked(self.code or self.result.name)
+
+    def _marked(self, name: str) -> str:
         marks = [mark for mark in (self.badge, "served" if self.served else "") if mark]
-        return f"{self.result.name} ({', '.join(marks)})" if marks else self.result.name
+        return f"{name} ({', '.join(marks)})" if marks else name
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def test_a_decision_on_prediction_files(here: Path):
         (here / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     decided = plain("decide", "--predictions", "one.jsonl", "two.jsonl", "--baseline", "one", "--resamples", "1000")
     assert (decided.returncode, decided.stderr) == (0, "")
-    assert "Adopt two" in decided.stdout
+    assert "Use two: right " in decided.stdout
 
 
 @pytest.mark.parametrize("arguments", [("schema", "recipe"), ("schema", "decision"), ("--help",), ("run", "--help")])

@@ -122,7 +122,7 @@ def test_prediction_files_are_decided_by_share_and_the_terminal_says_so(tmp_path
     arguments = ["decide", "--predictions", *files, "--baseline", "tfidf", "--goal", "automate", "--no-cascades"]
     assert main([*arguments, "--out", str(tmp_path)]) == 0
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Adopt tuned" in told
+    assert "of 100 inputs can be left to it alone, with at most 5% of them wrong" in told
     assert "can be left to tuned and" in told
     assert "mute could not be chosen" in told
     written = json.loads((tmp_path / "decision.json").read_text())

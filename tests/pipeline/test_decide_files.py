@@ -44,7 +44,7 @@ def test_a_clear_winner_is_adopted_and_written(tmp_path, capsys):
     strong = write(tmp_path, "tuned", 0.9, seed=1, cost=1e-4, latency_ms=9, split=halves)
     arguments = ["decide", "--predictions", str(weak), str(strong), "--baseline", "tfidf", "--out", str(tmp_path)]
     assert main(arguments) == 0
-    assert "Adopt tuned" in capsys.readouterr().out
+    assert "Use tuned: right " in capsys.readouterr().out
     decision = from_json(json.loads((tmp_path / "decision.json").read_text(encoding="utf-8")))
     assert (decision.verdict, decision.winner) == ("adopt", "tuned")
     assert [item.test.n for item in decision.strategies] == [200, 200]
@@ -364,7 +364,7 @@ def test_a_cost_of_errors_decides_and_needs_the_cost_of_requests(tmp_path, capsy
     strong = write(tmp_path, "tuned", 0.9, seed=1, cost=1e-4, split=halves)
     arguments = ["decide", "--predictions", str(weak), str(strong), "--baseline", "tfidf"]
     assert main([*arguments, "--usd-per-error", "0.0001"]) == 0
-    assert "Use the baseline: tfidf" in capsys.readouterr().out
+    assert "Use tfidf: the lowest expected cost in all, right " in " ".join(capsys.readouterr().out.split())
     assert main(arguments) == 0
     said = " ".join(capsys.readouterr().out.split())
     # a request costs 0.000099 USD more and is right 0.395 more often on test: 0.025 cents

@@ -12,6 +12,8 @@ import llmtl
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.pipeline.report import read_served, refresh_report, report_content
+from llmtl.report import summarize
+from llmtl.report.titled import titled_decision
 from llmtl.store import read_json, write_json
 
 REPORTS = ("report.html", "report.md")
@@ -66,10 +68,10 @@ def test_refreshing_an_unserved_run_changes_no_byte(run: llmtl.Run):
 def test_everything_the_report_shows_is_read_back(run: llmtl.Run):
     content = report_content(run)
     assert content.sizes == {name: len(read_lines(run, name)) for name in ("train", "dev", "test")}
-    assert set(content.fit_findings) == {"majority", "tfidf"}
+    assert set(content.fit_findings) == {"Most frequent answer", "TF-IDF and logistic regression"}
     assert [finding.check for finding in content.findings]
     assert content.provenance["data fingerprint (SHA-256)"]
-    assert content.decision == run.decision
+    assert content.decision == titled_decision(run.decision)
     assert content.served is None
 
 
@@ -84,11 +86,12 @@ def test_the_served_figures_stand_beside_a_decision_that_stays(run: llmtl.Run):
     for text in texts(run):
         assert "As served" in text
         assert "$0.25" in text
-        assert "tfidf takes $0.25 per 1,000 requests, 3.2 ms at the median and 4.5 ms at the 95th percentile" in text
+        takes = "takes $0.25 per 1,000 requests, 3.2 ms at the median and 4.5 ms at the 95th percentile"
+        assert f"TF-IDF and logistic regression {takes}" in text
     content = report_content(run)
-    assert content.decision == run.decision
-    assert content.summary.reasons[:-1] == run.summary.reasons
-    assert content.served == served(run)
+    assert content.decision == titled_decision(run.decision)
+    assert content.summary.reasons[:-1] == summarize(content.decision).reasons
+    assert content.served == replace(served(run), strategy="TF-IDF and logistic regression")
 
 
 def test_a_limit_that_the_server_breaks_is_a_warning(run: llmtl.Run):
@@ -97,8 +100,8 @@ def test_a_limit_that_the_server_breaks_is_a_warning(run: llmtl.Run):
     serve(run, served(run, loads=(Load(1, 50, 0, 300.0, 900.0, 3.0),)))
     assert report_content(run).summary.warnings == (
         *run.summary.warnings,
-        "As served, tfidf could not have been chosen: it takes 900 ms at the 95th percentile, and decision.max_p95_ms "
-        "is 500.",
+        "As served, TF-IDF and logistic regression could not have been chosen: it takes 900 ms at the 95th "
+        "percentile, and decision.max_p95_ms is 500.",
     )
 
 

@@ -151,7 +151,7 @@ def test_content_without_a_run_has_no_rows_and_keeps_the_key_out_of_its_text():
 
 def test_rows_pair_the_test_examples_with_the_served_strategys_predictions(report):
     content = PlaygroundContent("http://h/v1", TASK, report=report)
-    test = next(e for e in report.evaluations if (e.strategy, e.split) == ("tfidf", "test"))
+    test = next(e for e in report.evaluations if (e.strategy, e.split) == ("TF-IDF and logistic regression", "test"))
     assert [(row.id, row.reference, row.prediction) for row in content.rows] == [
         (example.id, reference, prediction.answer)
         for example, reference, prediction in zip(report.test_examples, test.references, test.predictions, strict=True)
@@ -178,25 +178,25 @@ def served(*rates):
 
 
 def test_the_decision_pages_show_every_strategy_and_what_was_served(report):
-    assert "Use the baseline: tfidf" in decision_page(report)
+    assert "Use TF-IDF and logistic regression: right " in decision_page(report)
     assert "have not been measured yet" in figures_page(report)
     page = figures_page(replace(report, served=served(321.0)))
-    for figure in ("majority", "tfidf", "12 ms", "30 ms", "321", "0 of 200"):
+    for figure in ("Most frequent answer", "TF-IDF and logistic regression", "12 ms", "30 ms", "321", "0 of 200"):
         assert figure in page, figure
 
 
 def test_what_left_the_race_is_said_to_have_no_price_and_no_test_score(report):
     majority, tfidf = report.decision.strategies
-    left = Dropped("majority", n_seen=50, n=64, against="tfidf", score=0.1, against_score=0.5, expected=0.1)
+    left = Dropped("Most frequent answer", n_seen=50, n=64, against="TF-IDF and logistic regression", score=0.1, against_score=0.5, expected=0.1)
     choice = replace(report.decision.choice, dropped=(left,))
     decision = replace(report.decision, strategies=(replace(majority, test=None), tfidf), choice=choice)
     raced = replace(report, decision=decision)
     assert '<small class="lt-narrow-note">left the race after 50 of 64</small>' in figures_page(raced)
     assert "lt-narrow-note" not in figures_page(report)
-    one = StrategyCost("tfidf", "baseline", MemberUse("tfidf", 1, 0.001, 1.0))
+    one = StrategyCost("TF-IDF and logistic regression", "baseline", MemberUse("tfidf", 1, 0.001, 1.0))
     content = PlaygroundContent("http://x/v1", TASK, report=raced, costs=(one,))
-    assert "Left out: majority, which left the race before test" in cost_page(content, content.prices)
-    both = replace(content, costs=(one, replace(one, name="majority")))
+    assert "Left out: Most frequent answer, which left the race before test" in cost_page(content, content.prices)
+    both = replace(content, costs=(one, replace(one, name="Most frequent answer")))
     assert "Left out" not in cost_page(both, content.prices)
 
 
@@ -209,13 +209,14 @@ def test_content_prices_strategies_as_the_report_and_the_decision_do_served_or_n
         content = playground_content(url, run=llmtl.load_run(copied), api_key="k")
     assert (content.base_url, content.api_key, content.task.labels) == (url, "k", run.task.labels)
     costs = {cost.name: price(cost, content.prices) for cost in content.costs}
-    assert list(costs) == ["majority", "tfidf"]
+    assert list(costs) == ["Most frequent answer", "TF-IDF and logistic regression"]
     bills = {bill.result.name: bill for bill in money_of(content.report).bills}
     written = {item["name"]: item for item in json.loads((run.folder / "decision.json").read_text())["strategies"]}
     for name, priced in costs.items():
-        assert priced.month == written[name]["usd_per_month"] == bills[name].usd_per_month
-        assert priced.machines == written[name]["machines"] == bills[name].machines == 1
-        assert priced.in_all == pytest.approx(written[name]["usd_total"])
+        kept = written[content.report.codes[name]]
+        assert priced.month == kept["usd_per_month"] == bills[name].usd_per_month
+        assert priced.machines == kept["machines"] == bills[name].machines == 1
+        assert priced.in_all == pytest.approx(kept["usd_total"])
 
 
 def test_a_run_of_another_task_is_refused(run):

@@ -15,12 +15,15 @@ LOG_FROM_SPREAD = 10.0
 _FREE = 34.0
 
 
+_NARROW = 500
+
+
 def cost_chart(rows: Sequence[StrategyRow], *, metric: str, width: float, name: str) -> Markup:
     """Draw the chart; free strategies stand left of a logarithmic axis, in their own column.
 
     The cost of every strategy must be known.
     """
-    height = 360.0 if width >= 500 else 340.0
+    height = 360.0 if width >= _NARROW else 340.0
     frame = Box(50, 30, width - 18, height - 52)
     results = [row.result for row in rows]
     low, high = svg.score_range([_value(result) for result in results])
@@ -28,7 +31,8 @@ def cost_chart(rows: Sequence[StrategyRow], *, metric: str, width: float, name: 
     plot = Plot(frame, across, svg.Scale(low, high, frame.bottom, frame.top))
     points = [(_x(result, across, frame=frame), plot.up(_value(result))) for result in results]
     best = efficient(results)
-    labels = [row.label if row.result.test else f"{row.label} (dev)" for row in rows]
+    named = [row.short_label if width < _NARROW else row.label for row in rows]
+    labels = [label if row.result.test else f"{label} (dev)" for row, label in zip(rows, named, strict=True)]
     room = Box(frame.left, 4, width - 4, frame.bottom - 2)
     steps = _frontier([points[i] for i in best], frame)
     order = sorted(range(len(rows)), key=lambda index: (not rows[index].winner, index not in best, index))
