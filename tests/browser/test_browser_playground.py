@@ -133,9 +133,13 @@ def test_the_sliders_move_break_even_and_costs_live(visit, desk_run):
 def test_the_slider_over_the_cost_of_an_error_says_what_it_comes_to(visit, desk_run):
     page = visit()
     page.tab("Decision")
-    page.page.get_by_text("If a wrong answer costs 1 cent, TF-IDF and logistic regression costs least in all").wait_for()
+    page.page.get_by_text(
+        "If a wrong answer costs 1 cent, TF-IDF and logistic regression costs least in all"
+    ).wait_for()
     page.page.locator("#prices").get_by_label("A wrong answer, USD").fill("2")
-    page.page.get_by_text("If a wrong answer costs $100.00, TF-IDF and logistic regression costs least in all").wait_for()
+    page.page.get_by_text(
+        "If a wrong answer costs $100.00, TF-IDF and logistic regression costs least in all"
+    ).wait_for()
     wrong = next(item.wrong for item in desk_run.decision.value_of_accuracy.strategies if item.strategy == "tfidf")
     monthly = f"${100 * wrong * desk_run.recipe.prices.requests_per_month:,.0f} of it for wrong answers"
     assert monthly in page.page.locator("#errors-headline").inner_text()
