@@ -187,7 +187,15 @@ def test_the_decision_pages_show_every_strategy_and_what_was_served(report):
 
 def test_what_left_the_race_is_said_to_have_no_price_and_no_test_score(report):
     majority, tfidf = report.decision.strategies
-    left = Dropped("Most frequent answer", n_seen=50, n=64, against="TF-IDF and logistic regression", score=0.1, against_score=0.5, expected=0.1)
+    left = Dropped(
+        "Most frequent answer",
+        n_seen=50,
+        n=64,
+        against="TF-IDF and logistic regression",
+        score=0.1,
+        against_score=0.5,
+        expected=0.1,
+    )
     choice = replace(report.decision.choice, dropped=(left,))
     decision = replace(report.decision, strategies=(replace(majority, test=None), tfidf), choice=choice)
     raced = replace(report, decision=decision)
