@@ -120,6 +120,11 @@ def shuffled_train(context: FitContext) -> list[Example]:
     return train
 
 
+def affordable(seconds: float | None, each: float) -> int | None:
+    """Count the inputs that a probe may read in some seconds, at `each` seconds apiece, 8 at least; None for all."""
+    return None if seconds is None else max(8, int(seconds / max(each, 1e-6)))
+
+
 def spread_layers(count: int, most: int) -> list[int]:
     """List at most `most` layers, the last first, evenly spaced down to the first behind the embeddings."""
     step = max(1.0, (count - 1) / most)

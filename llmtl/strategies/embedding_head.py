@@ -77,14 +77,16 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
 
     def forecast(self, context: FitContext) -> float:
         """Time loading the encoder and embedding a few texts; the heads take less time than that leaves them."""
-        from llmtl.heads.prompt_states import READING_SHARE, shuffled_train
+        from llmtl.heads.prompt_states import READING_SHARE, affordable, shuffled_train
         from llmtl.heads.sentence_head import load_encoder
 
         start = perf_counter()
         encoder = load_encoder(context)
         sample = [each.text for each in shuffled_train(context)[:PROBED]]
+        loaded = perf_counter()
         encoder.encode(sample[:WARM_UP])
         warm = perf_counter()
+        sample = sample[: affordable(context.budget.train_seconds, (warm - loaded) / WARM_UP)]
         encoder.encode(sample)
         each_text = (perf_counter() - warm) / len(sample)
         return (warm - start + each_text * (len(context.train) + len(context.dev))) / READING_SHARE

@@ -149,13 +149,16 @@ class LinearProbe(Strategy[LinearProbeConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Time reading a few prompts and fitting one layer and position on them; of spans, their words."""
-        from llmtl.heads.prompt_states import READING_SHARE, PromptReader, shuffled_train, spread_layers
+        from llmtl.heads.prompt_states import READING_SHARE, PromptReader, affordable, shuffled_train, spread_layers
         from llmtl.heads.word_head import forecast_words
 
         if context.task.kind.shape is AnswerShape.SPANS:
             return forecast_words(context, most_layers=self.config.layers, strengths=sorted(set(self.config.c)))
         reader, sample = PromptReader(context), shuffled_train(context)[:PROBED]
+        start = perf_counter()
         reader.read([each.text for each in sample[:WARM_UP]])
+        each_warm = (perf_counter() - start) / WARM_UP
+        sample = sample[: affordable(context.budget.train_seconds, each_warm)]
         start = perf_counter()
         states, tokens = reader.read([each.text for each in sample])
         reading = (perf_counter() - start) / len(sample) * (len(context.train) + len(context.dev))
