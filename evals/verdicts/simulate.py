@@ -68,7 +68,7 @@ def orders(accuracy: int, macro_f1: int, seed: int) -> list[Order]:
 def outcome(order: Order) -> summary.Outcome:
     """Make one world and judge every rule in it."""
     rng = np.random.default_rng(order.seed)
-    world = worlds.make_world(order.kind, order.metric, rng)
+    world = worlds.make_world(order.kind, order.metric, rng, features=worlds.FEATURES)
     once, several = worlds.redrawn(world, rng) if world.draw_sd else (world, world)
     drawn = {"dev": worlds.draw(once, world.n_dev, rng), "test": worlds.draw(several, world.n_test, rng)}
     dev, test = (rules.evaluations(world, split, drawn[split]) for split in ("dev", "test"))
@@ -103,6 +103,8 @@ def _design(options: argparse.Namespace) -> Mapping[str, Any]:
         "accuracy_worlds": options.worlds,
         "macro_f1_worlds": options.macro_f1_worlds,
         "kinds": worlds.KINDS,
+        "probability_of_tuning": round(worlds.TUNED, 3),
+        "probability_of_a_frozen_model_with_a_head": round(worlds.FEATURES, 3),
         "share_with_costs_that_rise_with_score": worlds.RISING,
         "share_with_other_scores_when_tuned_again": worlds.DRAWN,
         "sd_of_a_score_over_training_draws": worlds.DRAW_SD,

@@ -43,12 +43,21 @@ BEST = (0.60, 0.97)
 WIDEST_GAP = 0.20
 NARROW_GAP = 0.04
 REQUESTS = 120_000
-USD_PER_1K = {Role.BASELINE: (1e-4, 1e-2), Role.PROMPTING: (1e-2, 1.0), Role.TUNING: (1e-2, 0.3)}
+TUNED = 1 / 3
+"""The probability that a strategy which is not a baseline tunes."""
+FEATURES = 1 / 3
+"""The probability that it is a frozen model with a head, in worlds that have such; else it prompts."""
+USD_PER_1K = {
+    Role.BASELINE: (1e-4, 1e-2),
+    Role.FEATURES: (3e-3, 0.1),
+    Role.PROMPTING: (1e-2, 1.0),
+    Role.TUNING: (1e-2, 0.3),
+}
 TRAIN_USD = (1.0, 50.0)
 COST_STEP = 1.15
 LABELS = (3, 6)
 SMALLEST_SHARE = 0.05
-_ORDER = {Role.BASELINE: 0, Role.PROMPTING: 1, Role.TUNING: 2}
+_ORDER = {Role.BASELINE: 0, Role.FEATURES: 1, Role.PROMPTING: 2, Role.TUNING: 3}
 
 
 @dataclass(frozen=True)
@@ -89,9 +98,9 @@ class World:
         return np.array([role is Role.BASELINE for role in self.roles])
 
 
-def make_world(kind: str, metric: Metric, rng: np.random.Generator) -> World:
-    """Draw a random world of a kind."""
-    roles = _roles(kind, rng)
+def make_world(kind: str, metric: Metric, rng: np.random.Generator, *, features: float = 0.0) -> World:
+    """Draw a random world of a kind; `features` is the probability of a frozen model with a head."""
+    roles = _roles(kind, features, rng)
     usd_per_1k, train_usd = _costs(roles, rng)
     total = train_usd + usd_per_1k * REQUESTS / 1000
     # table order: roles, cheapest first within a role
@@ -168,12 +177,16 @@ def macro_f1(shares: Floats, right: Floats, confusion: Floats) -> Floats:
     return np.asarray((2 * hits / (shares + predicted)).mean(axis=1))
 
 
-def _roles(kind: str, rng: np.random.Generator) -> list[Role]:
+def _roles(kind: str, features: float, rng: np.random.Generator) -> list[Role]:
     least = max(STRATEGIES[0], 3) if kind == "level-rival" else STRATEGIES[0]
     number = int(rng.integers(least, STRATEGIES[1] + 1))
     baselines = 0 if kind in NO_BASELINE else int(rng.integers(1, 3)) if number >= 4 else 1
-    others = [Role.TUNING if rng.random() < 1 / 3 else Role.PROMPTING for _ in range(number - baselines)]
-    return [Role.BASELINE] * baselines + others
+    return [Role.BASELINE] * baselines + [_role(rng.random(), features) for _ in range(number - baselines)]
+
+
+def _role(at: float, features: float) -> Role:
+    """Give the role at a point of 0-1 on which the probabilities of the roles are laid out."""
+    return Role.TUNING if at < TUNED else Role.FEATURES if at < TUNED + features else Role.PROMPTING
 
 
 def _costs(roles: list[Role], rng: np.random.Generator) -> tuple[Floats, Floats]:
