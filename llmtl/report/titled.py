@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TypeVar, cast
 
 from llmtl.decision.outcome import Decision
+from llmtl.learning_curve import LearningCurves, advise
 from llmtl.report.content import ReportContent
 from llmtl.report.naming import title
 from llmtl.report.sentences import summarize
@@ -55,9 +56,20 @@ def titled(content: ReportContent) -> ReportContent:
         fit_findings=_renamed(content.fit_findings, names),
         skipped={names[name]: why for name, why in content.skipped.items()},
         served=_renamed(content.served, names),
-        curves=_renamed(content.curves, names),
+        curves=_advised(_renamed(content.curves, names), content),
         codes={said: name for name, said in names.items()},
     )
+
+
+def _advised(curves: LearningCurves | None, content: ReportContent) -> LearningCurves | None:
+    """Write the advice anew, which was kept as a text with names in it."""
+    if curves is None:
+        return None
+    margin, usd = content.decision.margin, content.prices.usd_per_label if content.prices else None
+    advice = {
+        item.strategy: advise(item, target=curves.target, margin=margin, usd_per_label=usd) for item in curves.forecasts
+    }
+    return replace(curves, advice=advice)
 
 
 def _renamed(value: T, names: Mapping[str, str]) -> T:

@@ -13,13 +13,16 @@ from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.kinds.text_retrieval import RETRIEVAL
+from llmtl.learning_curve import conclude
 from llmtl.metrics.calibration import expected_calibration_error
 from llmtl.report.confusion import FAILED, confusion_of
 from llmtl.report.disagreement import LONGEST_TEXT, find_disagreements, in_words
 from llmtl.report.reliability import BINS, reliability_of
 from llmtl.report.sentences import why_not
+from llmtl.report.titled import titled
 from llmtl.report.view import build_view, reading
 from llmtl.task import Example, Metric
+from tests.support.curve_worlds import exactly
 from tests.support.report_factory import (
     LABELS,
     TOO_SLOW,
@@ -307,3 +310,18 @@ def test_reading_follows_the_corrected_p_value():
     assert reading(replace(better, difference=-0.1)) == "tfidf is better"
     assert unclear.p < 0.05 < unclear.p_holm
     assert reading(unclear) == "no difference shown"
+
+
+def test_the_advice_on_labels_calls_strategies_by_their_titles():
+    curves = conclude(
+        [exactly([0.5, 0.6, 0.7, 0.75, 0.8])],
+        metric="accuracy",
+        target=None,
+        margin=0.02,
+        usd_per_label=None,
+        focus=("tfidf",),
+    )
+    found = titled(replace(make_content(), curves=curves)).curves
+    assert found.focus == ("TF-IDF and logistic regression",)
+    assert "TF-IDF and logistic regression" in found.sentence
+    assert "tfidf" not in found.sentence
