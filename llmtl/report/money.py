@@ -3,8 +3,9 @@
 Not covered: what costs rest on and which of that nobody stated (`price_basis`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmtl.costs import (
     Billing,
@@ -63,6 +64,12 @@ class Bill:
     running: Running
     serverless_usd: float
 
+    def at(self, requests_per_month: float, *, utilisation: float = 1.0) -> float:
+        """Price a month of another volume, and of machines loaded so many times as much as the recipe says, USD."""
+        carries = self.running.requests_per_machine
+        other = None if carries is None else carries * utilisation
+        return replace(self.running, requests_per_machine=other).usd_per_month(requests_per_month)
+
     @property
     def fresh_tokens(self) -> float:
         """Count the prompt tokens of a request that had to be computed."""
@@ -112,6 +119,21 @@ class Money:
     spent: tuple[Work, ...]
     spent_note: str
 
+    @property
+    def volumes(self) -> tuple[float, ...]:
+        """List the volumes of the table for readers without a slider."""
+        return tuple(factor * self.prices.requests_per_month for factor in (0.1, 1, 10, 100))
+
+    @property
+    def log_volume(self) -> float:
+        """Say where the slider of the volume stands: a power of ten between its ends."""
+        return min(9.0, max(2.0, round(math.log10(self.prices.requests_per_month), 2)))
+
+    @property
+    def utilisations(self) -> tuple[float, ...]:
+        """List the utilisations of that table."""
+        return tuple(sorted({0.3, self.prices.utilisation, 0.9}))
+
 
 def money_of(content: ReportContent) -> Money | None:
     """Work out the money of a run, or None where its prices are not known; a strategy of unknown cost has no bill."""
@@ -159,7 +181,7 @@ def _spent(content: ReportContent) -> tuple[Work, ...]:
 
 def _work(name: str, spent: Spent) -> Work:
     seconds = wording.UNKNOWN if spent.seconds is None else wording.duration(spent.seconds)
-    return Work(name, seconds, wording.usd(spent.usd))
+    return Work(name, seconds, wording.readable_usd(spent.usd))
 
 
 def _spent_note(content: ReportContent) -> str:
@@ -228,7 +250,7 @@ def _facts(
         *(_cheapest(eligible, prices) if eligible else ()),
         *(
             f"Above about {wording.about(item.requests_per_month)} requests per month {item.cheaper_above} costs less "
-            f"than {item.cheaper_below}: {wording.usd(item.usd_per_month)} a month there."
+            f"than {item.cheaper_below}: {wording.about_usd(item.usd_per_month)} a month there."
             for item in found
             if near(item.requests_per_month, prices.requests_per_month)
         ),

@@ -41,6 +41,30 @@ for (const form of document.querySelectorAll("form.filter")) {
   form.addEventListener("input", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
 }
+// The cost of another volume and utilisation; the table beside has a few of them without this.
+for (const form of document.querySelectorAll("form.money-sliders")) {
+  const details = form.nextElementSibling, table = details.querySelector("table");
+  const usd = (value) => value === 0 ? "$0" : value < 0.00995 ? "less than 1 cent"
+    : "$" + (value >= 99.5 ? Math.round(value).toLocaleString("en-US") : value.toFixed(2));
+  const shown = () => {
+    const exact = 10 ** form.elements.volume.value, volume = Number(exact.toPrecision(2));
+    const share = form.elements.utilisation.value / 100, scale = share / form.dataset.utilisation;
+    form.elements["volume-said"].textContent = volume.toLocaleString("en-US");
+    form.elements["utilisation-said"].textContent = Math.round(100 * share) + "%";
+    for (const row of table.tBodies[0].rows) {
+      const { request, machine, carries } = row.dataset;
+      const machines = carries === "" ? 0
+        : Math.max(1, carries === "inf" ? 1 : Math.ceil(volume / (carries * scale) * (1 - 1e-9)));
+      row.querySelector(".chosen").textContent = usd(volume * request + machines * machine);
+    }
+  };
+  form.hidden = false;
+  details.open = true;
+  for (const cell of table.querySelectorAll(".chosen")) cell.hidden = false;
+  form.addEventListener("input", shown);
+  form.addEventListener("submit", (event) => event.preventDefault());
+  shown();
+}
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details:not(.more)")) details.open = true;
 });

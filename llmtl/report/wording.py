@@ -72,10 +72,19 @@ def usd(value: float | None) -> str:
     return f"${value:.{decimals}f}"
 
 
+def readable_usd(value: float | None) -> str:
+    """Write an amount of money as a person reads it: `less than 1 cent`, `$1.20`, `$1,200`, `unknown`."""
+    if value is None or not _known(value) or value == 0:
+        return usd(value)
+    if value < 0.00995:
+        return "less than 1 cent"
+    return f"${value:,.0f}" if value >= 99.5 else f"${value:.2f}"
+
+
 def about_usd(value: float | None) -> str:
     """Write an estimated amount of money with two significant digits: `about $730`."""
     if value is None or not _known(value) or value < 0.00995:
-        return usd(value)
+        return readable_usd(value)
     rounded = float(f"{value:.2g}")
     return f"about ${rounded:,.0f}" if rounded >= 10 else f"about ${rounded:.2f}"
 
@@ -265,6 +274,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "difference_interval": difference_interval,
     "usd": usd,
     "about_usd": about_usd,
+    "readable_usd": readable_usd,
     "milliseconds": milliseconds,
     "duration": duration,
     "training_time": training_time,

@@ -121,13 +121,15 @@ def test_the_sliders_move_break_even_and_costs_live(visit, desk_run):
     costs.get_by_text("120,000,000 requests, fitting included").wait_for()
     monthly = costs.locator(".lt-winner .lt-month")
     hourly = desk_run.recipe.prices.usd_per_cpu_hour
-    assert monthly.inner_text() == wording.usd(730 * hourly)  # one machine carries ten million of these
+    assert monthly.inner_text() == wording.readable_usd(730 * hourly)  # one machine carries ten million of these
     sliders.get_by_label("CPU machine, USD per hour").fill("1")
-    costs.get_by_text(wording.usd(7300)).first.wait_for()
-    assert monthly.inner_text() == wording.usd(7300)
+    costs.get_by_text(wording.readable_usd(7300)).first.wait_for()
+    assert monthly.inner_text() == wording.readable_usd(7300)
     sliders.get_by_label("Utilisation at the peak, percent").fill("5")
     sliders.get_by_label("Requests per month").fill("9")
-    costs.locator(".lt-winner .lt-month").filter(has_not_text=re.compile(re.escape(wording.usd(7300)) + "$")).wait_for()
+    costs.locator(".lt-winner .lt-month").filter(
+        has_not_text=re.compile(re.escape(wording.readable_usd(7300)) + "$")
+    ).wait_for()
 
 
 def test_the_slider_over_the_cost_of_an_error_says_what_it_comes_to(visit, desk_run):

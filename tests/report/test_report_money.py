@@ -2,6 +2,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from llmtl.costs import PriceConfig, Spending, Spent
 from llmtl.decision.config import DecisionConfig
@@ -9,6 +10,7 @@ from llmtl.decision.outcome import Verdict
 from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
 from llmtl.judging.result import Judging
 from llmtl.learning_curve import CurvePoint, LearningCurves, MeasuredCurve, conclude
+from llmtl.report import wording
 from llmtl.report.html import render_html
 from llmtl.report.markdown_text import markdown
 from llmtl.report.money import money_of, near
@@ -122,8 +124,8 @@ def test_what_deciding_cost_is_a_table_of_its_own():
     made = replace(made, spending=spending)
     money = money_of(made)
     assert [(work.name.split(",")[0], work.time, work.usd) for work in money.spent] == [
-        ("fitting every strategy once", "4 min 00 s", "$0.020"),
-        ("fitting finalists again for further draws and testing them", "6 min 40 s", "$0.030"),
+        ("fitting every strategy once", "4 min 00 s", "$0.02"),
+        ("fitting finalists again for further draws and testing them", "6 min 40 s", "$0.03"),
         ("scoring dev", "1 min 00 s", "$1.25"),
         ("loading models", "unknown", "unknown"),
         ("in all", "11 min 40 s", "$1.30"),
@@ -140,7 +142,7 @@ def test_what_refits_and_a_judge_took_is_shown_and_unknown_is_said():
     judging = Judging("m", "http://127.0.0.1/v1", "criteria", 0.05, unjudged="it is down")
     made = replace(made, spending=spending, judging=judging)
     shown = {work.name: (work.time, work.usd) for work in money_of(made).spent}
-    assert shown["fitting and scoring again without labels that look wrong"] == ("1 min 30 s", "$0.010")
+    assert shown["fitting and scoring again without labels that look wrong"] == ("1 min 30 s", "$0.01")
     assert shown["replies of the judge"] == ("unknown", "$0.50")
     assert shown["in all, as far as known"] == ("5 min 30 s", "$0.53")
     for text in (render_html(made), markdown(made)):
@@ -189,3 +191,41 @@ def test_markdown_says_the_same():
         assert heading in text
     assert "640 (forecast)" in text
     assert r"max\_p95\_ms" in text
+
+
+def test_a_month_at_other_volumes_and_utilisations_stands_in_a_table_and_has_sliders():
+    """Each of 20 requests per second: a machine carries 10.5 million of them at a peak of 3 times the mean and 60%."""
+    made = content()
+    timed = tuple(
+        replace(item, stated=None, device="cuda", seconds=item.n / 20) if item.strategy == "qlora" else item
+        for item in made.evaluations
+    )
+    made = replace(made, evaluations=timed, prices=PriceConfig(requests_per_month=1_000_000, gpu="a10g"))
+    money = money_of(made)
+    [bill] = [bill for bill in money.bills if bill.winner]
+    assert (bill.result.name, bill.machines, round(bill.usd_per_month, 2)) == ("qlora", 1, 734.38)
+    assert [round(bill.at(volume) / 734.38) for volume in money.volumes] == [1, 1, 1, 10]
+    assert round(bill.at(10_000_000, utilisation=0.5) / 734.38) == 2
+    page = render_html(made)
+    assert 'class="money-sliders" hidden' in page
+    assert page.count("$7,344") >= 1
+    assert "Requests per month: 1,000,000." in page
+    assert "times the mean, 1.1 requests per second (assumed)." in page
+    assert "GPU machine: g5.xlarge (Amazon EC2, one A10G 24 GB, Linux, us-east-1), $1.006 per hour" in page
+
+
+@pytest.mark.parametrize(
+    ("usd", "exact", "estimated"),
+    [
+        (0.0, "$0", "$0"),
+        (1e-9, "less than 1 cent", "less than 1 cent"),
+        (0.0999, "$0.10", "about $0.10"),
+        (12.344, "$12.34", "about $12"),
+        (734.38, "$734", "about $730"),
+        (8812.6, "$8,813", "about $8,800"),
+        (None, "unknown", "unknown"),
+    ],
+)
+def test_amounts_are_those_that_a_person_reads(usd, exact, estimated):
+    assert wording.readable_usd(usd) == exact
+    assert wording.about_usd(usd) == estimated

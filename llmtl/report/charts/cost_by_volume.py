@@ -20,7 +20,7 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
         return None
     shown = [item for item in money.crossings if is_near(item.requests_per_month, expected)]
     height = 380.0 if width >= 500 else 360.0
-    room = max(svg.text_width(line.name, 13) for line in lines) + 14
+    room = max(svg.text_width(line.name, 14.5) for line in lines) + 14
     frame = Box(62, 44, width - room, height - 52)
     plot = steps_plot(lines, [expected, *(item.requests_per_month for item in shown)], months=months, frame=frame)
     title = "Cost per month against requests per month"
