@@ -122,6 +122,8 @@ def _beside(file: Path, value: Any) -> Any:
     if not isinstance(value, str) or Path(value).is_absolute():
         return value
     beside = file.parent / value
+    if (file.parent / STEPS).is_dir() and not beside.exists() and Path(value).exists():
+        return value  # earlier versions kept paths as they were given, from where the run was started
     return str(beside) if beside.exists() or Path(value).suffix else value
 
 

@@ -167,7 +167,9 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
     import yaml
 
     document = recipe.model_dump(mode="json")
-    document["data"] |= {key: _within(folder, document["data"][key]) for key in ("path", "test_path")}
+    document["data"] |= {
+        key: _within(folder, document["data"][key]) for key in ("path", "test_path", "unknown", "corpus")
+    }
     write_text(folder / RECIPE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     for name in ("train", "dev", "test"):
         rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
@@ -177,9 +179,13 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
 
 
 def _within(folder: Path, path: str | None) -> str | None:
-    """Write a path inside the run folder from there, so that the folder can be moved with its data."""
-    inside = path is not None and Path(path).is_relative_to(folder)
-    return str(Path(path).relative_to(folder)) if path is not None and inside else path
+    """Write a path so that the recipe works from everywhere: inside the run folder from there, else in full.
+
+    The names of Hub data sets stay.
+    """
+    if path is None or not Path(path).is_relative_to(folder):
+        return str(Path(path).resolve()) if path is not None and Path(path).is_file() else path
+    return str(Path(path).relative_to(folder))
 
 
 def write_index(folder: Path, index: RunIndex) -> None:
