@@ -16,8 +16,8 @@ INTRODUCTION = """# The command line
 
 `python docs/write_command_line.py` writes this page from `llmtl COMMAND --help`.
 
-What a command is about goes to stdout, what it says beside that to stderr. Exit codes: 0 done, 1 a foreseen failure while
-running, 2 input that you have to fix (one line says how), 130 interrupted. Completion of commands and options:
+What a command is about goes to stdout, what it says beside that to stderr. Exit codes: 0 done, 1 a foreseen failure
+while running, 2 input that you have to fix (one line says how), 130 interrupted. Completion of commands and options:
 `llmtl completion bash > ~/.local/share/bash-completion/completions/llmtl` (or `zsh`, `tcsh`).
 """
 
@@ -27,8 +27,8 @@ def page() -> str:
     os.environ["COLUMNS"] = WIDTH
     parsers = next(
         action.choices
-        for action in full_parser()._subparsers._group_actions  # noqa: SLF001 (argparse tells it nowhere else)
-        if isinstance(action, argparse._SubParsersAction)  # noqa: SLF001
+        for action in full_parser()._subparsers._group_actions
+        if isinstance(action, argparse._SubParsersAction)
     )
     parts = [f"## {command.name}\n\n```\n{parsers[command.name].format_help().rstrip()}\n```\n" for command in COMMANDS]
     return "\n".join([INTRODUCTION, *parts])

@@ -39,7 +39,7 @@ def test_a_label_that_is_not_listed(here: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_bytes_that_are_not_utf8(here: Path, capsys: pytest.CaptureFixture[str]):
-    (here / "data.csv").write_bytes(b"text,label\nok,a\ncaf\xe9,b\n")
+    (here / "data.csv").write_bytes(b"text,label\n\x81\xe9,a\n")
     assert "UTF-8" in refused(capsys, "data.csv", *COLUMNS)
 
 
@@ -110,7 +110,9 @@ def test_a_run_of_other_data_is_not_overwritten(here: Path, capsys: pytest.Captu
     assert main(["run", "data.csv", *COLUMNS, *RULES, "--out", "run"]) == 0
     decided = (here / "run" / "decision.json").read_bytes()
     write(here / "other.csv", ROWS[5:35])
-    assert "holds a run with data.path 'data.csv'" in refused(capsys, "other.csv", *COLUMNS, *RULES, "--out", "run")
+    assert f"holds a run with data.path '{Path('data.csv').resolve()}'" in refused(
+        capsys, "other.csv", *COLUMNS, *RULES, "--out", "run"
+    )
     assert (here / "run" / "decision.json").read_bytes() == decided
     again = ["run", str(here / "data.csv"), *COLUMNS, *RULES, "seed=1", "--out", "run"]
     assert main(again) == 0  # the same file by another spelling, and another choice
