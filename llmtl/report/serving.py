@@ -3,6 +3,9 @@
 Not covered: the tables of load and of differing answers, which each form draws itself.
 """
 
+from dataclasses import replace
+
+from llmtl.costs import MemberUse, PriceConfig, Pricing, StatedCost
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import Broken, Constraint
 from llmtl.measured.endpoint import Served
@@ -11,6 +14,15 @@ from llmtl.report.sentences import constraints_broken
 
 HOSTED = "hosted"
 """The device of what a provider computes."""
+
+
+def usd_per_month(served: Served, prices: PriceConfig) -> float:
+    """Price a month of the recipe's requests at the best rate of the live endpoint, USD: whole machines, or tokens."""
+    best = max((load.requests_per_second for load in served.loads), default=0.0)
+    used = MemberUse(served.strategy, 1, 1 / best if best > 0 else 0.0, None, device=served.device)
+    if served.device == HOSTED:
+        used = replace(used, stated=StatedCost(served.usd_per_1k_requests / 1000))
+    return Pricing(prices).per_month(used) or 0.0
 
 
 def line(served: Served) -> str:

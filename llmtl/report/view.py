@@ -330,10 +330,18 @@ def _running_figures(content: ReportContent, result: StrategyResult) -> tuple[Fi
         f"; as served {wording.milliseconds(alone.p50_ms)}, p95 {wording.milliseconds(alone.p95_ms)}" if alone else ""
     )
     latency = f"median; p95 {wording.milliseconds(result.p95_ms)}{timed}"
+    cost = Figure(
+        "Cost per 1,000 requests", wording.usd(result.usd_per_1k_requests), f"at the prices of the recipe{priced}"
+    )
+    if result.usd_per_month is not None and content.prices is not None:
+        on = f"{wording.plural(result.machines, 'whole machine')}" if result.machines else "paid by use"
+        monthly = serving.usd_per_month(served, content.prices) if served else None
+        priced = f"; {wording.readable_usd(monthly)} as served" if served else ""
+        requests = wording.count(content.prices.requests_per_month)
+        note = f"{on}, for {requests} requests per month{priced}"
+        cost = Figure("Cost per month", wording.readable_usd(result.usd_per_month), note)
     return (
-        Figure(
-            "Cost per 1,000 requests", wording.usd(result.usd_per_1k_requests), f"at the prices of the recipe{priced}"
-        ),
+        cost,
         Figure("Latency", wording.milliseconds(result.p50_ms), latency),
     )
 

@@ -42,12 +42,12 @@ def cost_chart(rows: Sequence[StrategyRow], *, metric: str, width: float, name: 
         _point(rows[i], points[i], place=places[i], label=labels[i], efficient=i in best) for i in range(len(rows))
     ]
     frontier = svg.path(steps, "frontier")
-    title = f"{wording.capital(wording.metric_name(metric))} against cost per 1,000 requests"
+    title = f"{wording.capital(wording.metric_name(metric))} against cost {_unit(results)}"
     return svg.picture(
         (width, height),
         name,
         plot.score_axis(wording.metric_name(metric)),
-        _cost_axis(plot, free=any(_usd(result) == 0 for result in results)),
+        _cost_axis(plot, _unit(results), free=any(_usd(result) == 0 for result in results)),
         frontier,
         *drawn,
         title=title,
@@ -70,12 +70,23 @@ def _value(result: StrategyResult) -> float:
 
 
 def _usd(result: StrategyResult) -> float:
-    return result.usd_per_1k_requests or 0.0
+    """Give a month's cost; earlier versions only wrote that of 1,000 requests."""
+    return (result.usd_per_1k_requests if result.usd_per_month is None else result.usd_per_month) or 0.0
+
+
+def _unit(results: Sequence[StrategyResult]) -> str:
+    return "per 1,000 requests" if any(item.usd_per_month is None for item in results) else "per month"
+
+
+def _written(result: StrategyResult) -> str:
+    """Write what the axis measures."""
+    monthly = result.usd_per_month
+    return wording.usd(result.usd_per_1k_requests) if monthly is None else wording.readable_usd(monthly)
 
 
 def _describe(rows: Sequence[StrategyRow], best: Sequence[int]) -> str:
     sentences = [
-        f"{row.result.name}: {wording.score(_value(row.result))} at {wording.usd(row.result.usd_per_1k_requests)}"
+        f"{row.result.name}: {wording.score(_value(row.result))} at {_written(row.result)}"
         f"{'; ' + row.stopped if row.stopped else ''}."
         for row in rows
     ]
@@ -94,10 +105,10 @@ def _x(result: StrategyResult, across: svg.Scale, *, frame: Box) -> float:
     return frame.left + 12 if across.log and _usd(result) <= 0 else across(_usd(result))
 
 
-def _cost_axis(plot: Plot, *, free: bool) -> Markup:
+def _cost_axis(plot: Plot, unit: str, *, free: bool) -> Markup:
     """Draw the axis across; left of a logarithmic one, a column for what costs nothing."""
     frame, log = plot.frame, plot.across.log
-    name = f"USD per 1,000 requests{', logarithmic' if log else ''}"
+    name = f"USD {unit}{', logarithmic' if log else ''}"
     axis = plot.bottom_axis(name, _cost_ticks(plot.across, frame), wording.usd_tick)
     if not (log and free):
         return axis
@@ -128,7 +139,7 @@ def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[f
 def _point(row: StrategyRow, at: tuple[float, float], *, place: Place, label: str, efficient: bool) -> Markup:
     result = row.result
     served = f" ({wording.usd(row.served.usd_per_1k_requests)} as served)" if row.served else ""
-    price = f"{wording.usd(result.usd_per_1k_requests)} per 1,000 requests{served}"
+    price = f"{_written(result)} {_unit([result])}{served}"
     stopped = f"; {row.stopped}" if row.stopped else ""
     tip = f"{result.name}: {wording.score(_value(result))} at {price}{stopped}"
     parts = []
