@@ -211,7 +211,7 @@ def test_a_csv_comes_back_labelled(visit, served, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("bad.csv", b"text,label\n\xff\xfebroken", "'bad.csv' is not UTF-8"),
+        ("bad.csv", b"text,label\n\x81\xfebroken,a", "'bad.csv' is neither UTF-8"),
         ("quotes.csv", b'text,label\n"never closed,1\n', "has broken quoting"),
         ("ragged.csv", b"text,label\na,b,c\n", "Line 2 of 'ragged.csv' has 3 fields"),
         ("header.csv", b"text,label\n", "has a header and no rows"),
