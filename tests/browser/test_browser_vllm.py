@@ -100,7 +100,7 @@ def test_the_slider_moves_the_break_even_sentence(live, visit, power):
     endpoint, playground, run = live
     content = playground_content(endpoint, run=run, api_key=KEY)
     prices = content.prices.model_copy(update={"requests_per_month": 10.0**power})
-    expected = cost_view(content.costs, winner=run.decision.winner, prices=prices)
+    expected = cost_view(content.costs, winner=content.report.decision.winner, prices=prices)
     page = visit(playground)
     page.tab("Decision")
     headline = page.page.locator("#costs .lt-headline:not(#errors-headline)")

@@ -71,7 +71,7 @@ def test_every_form_of_the_report_speaks_of_the_share(run: llmtl.Run):
     page, text = ((run.folder / name).read_text() for name in ("report.html", "report.md"))
     tab = decision_page(report_content(run))
     for told in (page, text, tab):
-        assert "can be left to tfidf alone" in told
+        assert "can be left to TF-IDF and logistic regression alone" in told
     assert "Left to it alone" in page
     assert "Left to it alone" in tab
     assert "that is expected to forgo least of the share of inputs" in text

@@ -16,6 +16,7 @@ from llmtl.pipeline.playground import playground_content
 from llmtl.pipeline.run_format import read_examples
 from llmtl.playground.cost import price
 from llmtl.report.decision_file import from_json, to_json
+from llmtl.report.naming import title
 from llmtl.serving.bundle.manifest import AnswersFirst, Weights
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.classifier_app import create_app
@@ -77,8 +78,10 @@ def test_a_kept_run_reopens_and_predicts_with_both_members(run, name):
 
 def test_the_report_and_the_decision_have_it_like_any_other(run):
     report = (run.folder / "report.md").read_text()
-    assert f"- {PROMPTED}: tfidf answers what it gives a probability of at least" in report
-    assert f"| {PROMPTED} | cascade |" in report.replace("*", "")
+    assert (
+        f"- {title(PROMPTED)}: TF-IDF and logistic regression answers what it gives a probability of at least" in report
+    )
+    assert f"| {title(PROMPTED)} `{PROMPTED}` | cascade |" in report.replace("*", "")
     assert "role-cascade" in (run.folder / "report.html").read_text().split("<body>")[1]
     document = json.loads((run.folder / "decision.json").read_text())
     assert {"role": "cascade"}.items() <= next(row for row in document["strategies"] if row["name"] == LOCAL).items()
