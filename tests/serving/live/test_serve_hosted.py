@@ -251,7 +251,7 @@ def test_serve_times_what_it_pays_for_and_says_what_it_cost(run, folder, server)
         assert parity.passed
         costs = {each.name: price(each, run.recipe.prices) for each in playground_content(url, run=run).costs}
         assert costs["Prompt to a hosted model"].per_request == pytest.approx(USD_PER_REQUEST)
-        assert costs["hosted, served"].per_request == pytest.approx(USD_PER_REQUEST)
+        assert not any("served" in name for name in costs)  # the endpoint's own figure is no rival of offline ones
         assert costs["Prompt to a hosted model"].fitting > 10 * USD_PER_REQUEST  # the search on dev was paid for
         assert process.stop() == 0
     served = read_served(run)
