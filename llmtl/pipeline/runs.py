@@ -56,7 +56,8 @@ def compare_runs(first: Run, second: Run) -> RunComparison:
     test = [[(each.key, each.reference) for each in read_examples(run.folder, "test")] for run in (first, second)]
     same_test = test[0] == test[1]
     difference = None
-    if same_test and first.task.metric is second.task.metric and first.task.kind == second.task.kind:
+    one, other = ((run.task.kind, run.task.metric) for run in (first, second))
+    if same_test and one == other:
         difference = compare_evaluations(_tested(first), _tested(second), first.task.metric, first.recipe.decision)
     marks = [_provenance(run.folder).get("data fingerprint (SHA-256)") for run in (first, second)]
     return RunComparison((first, second), marks[0] == marks[1] is not None, same_test, difference)

@@ -123,8 +123,8 @@ class NotebookProgress(_Stages):
         self._draw(over=False)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._draw(over=True, failed=kind is not None)
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        self._draw(over=True, failed=failure is not None)
 
     def say(self, line: str) -> None:
         """Add the line to those that can be unfolded."""

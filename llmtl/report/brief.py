@@ -97,7 +97,7 @@ def _measured(decision: Decision, winner: StrategyResult, rival: StrategyResult 
         ends = f"{100 * low:.0f} to {100 * high:.0f}"
         return f"{where} it was {how_right(metric, shown.value, kind=kind)} (95% interval {ends}){beside}."
     name = wording.capital(wording.metric_name(metric))
-    meaning = f" {name} is {wording.metric_meaning(metric, kind)}; 1 is perfect." if kind is not None else ""
+    meaning = f" {name} is {wording.metric_meaning(metric, kind)}; 1 is perfect." if kind else ""
     interval = f"95% interval {plain(low)} to {plain(high)}"
     return f"{where} it reached a score of {plain(shown.value)} ({interval}){beside}.{meaning}"
 

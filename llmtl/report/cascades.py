@@ -12,14 +12,15 @@ def sentence(trace: CascadeTrace) -> str:
     """Say who answers what."""
     answered = wording.percent(1 - trace.passed_on)
     return (
-        f"{trace.name}: {trace.first} answers what it gives a probability of at least {trace.threshold:.3g} "
+        f"{_called(trace)}: {trace.first} answers what it gives a probability of at least {trace.threshold:.3g} "
         f"({answered} of dev), {trace.then} the rest."
     )
 
 
 def of_winner(decision: Decision) -> str:
     """Say who answers what in the winner; empty where it is not a cascade."""
-    return next((sentence(trace) for trace in decision.choice.cascades if trace.name == decision.winner), "")
+    traces = decision.choice.cascades
+    return next((sentence(trace) for trace in traces if decision.winner in (trace.name, _called(trace))), "")
 
 
 def told(decision: Decision) -> tuple[str, ...]:
@@ -34,3 +35,8 @@ def told(decision: Decision) -> tuple[str, ...]:
         "that the other parts chose, so that the search does not flatter the score. They cost what the first member "
         "takes for every request and the second for those that are passed on, and the training and memory of both.",
     )
+
+
+def _called(trace: CascadeTrace) -> str:
+    """Name the cascade by its members, which may be under their titles already."""
+    return f"{trace.first}, then {trace.then}"

@@ -75,7 +75,7 @@ def how_right(metric: Metric, value: float, *, kind: Kind | None = None, beside:
 
 def right(metric: Metric, kind: Kind | None) -> str:
     """Say what an answer that counts is: `right`, `exactly right`."""
-    several = kind is not None and not kind.one_label
+    several = bool(kind and not kind.one_label)
     return "exactly right" if several or metric is Metric.EXACT_MATCH else "right"
 
 

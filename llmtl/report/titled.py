@@ -16,8 +16,33 @@ from llmtl.report.naming import title
 from llmtl.report.sentences import summarize
 
 T = TypeVar("T")
-_NOT_NAMES = frozenset({"task", "metric", "model", "kind", "method", "label", "labels"})
-"""Fields whose text is not the name of a strategy, though it may read like one."""
+_NOT_NAMES = frozenset(
+    {
+        "task",
+        "metric",
+        "model",
+        "kind",
+        "method",
+        "label",
+        "labels",
+        "encoder",
+        "retrieval",
+        "device",
+        "engine",
+        "base_url",
+        "id",
+        "text",
+        "sample",
+        "message",
+        "told",
+        "reason",
+        "recorded",
+        "served",
+        "recorded_probabilities",
+        "served_probabilities",
+    }
+)
+"""Fields whose text is not the name of a strategy, though it may read like one: devices, inputs and answers too."""
 
 
 def titles(names: Iterable[str]) -> dict[str, str]:

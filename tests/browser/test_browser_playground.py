@@ -6,6 +6,7 @@ import re
 import httpx
 import pytest
 
+from llmtl.costs import Pricing
 from llmtl.report import wording
 from tests.support.pages import KEY, host_of
 
@@ -127,9 +128,11 @@ def test_the_sliders_move_break_even_and_costs_live(visit, desk_run):
     assert monthly.inner_text() == wording.readable_usd(7300)
     sliders.get_by_label("Utilisation at the peak, percent").fill("5")
     sliders.get_by_label("Requests per month").fill("9")
-    costs.locator(".lt-winner .lt-month").filter(
-        has_not_text=re.compile(re.escape(wording.readable_usd(7300)) + "$")
-    ).wait_for()
+    costs.get_by_text("12,000,000,000 requests, fitting included").wait_for()
+    chosen = {"usd_per_cpu_hour": 10.0, "requests_per_month": 1e9, "utilisation": 0.05}
+    dev = next(e for e in desk_run.evaluations if (e.strategy, e.split) == (desk_run.decision.winner, "dev"))
+    machines = Pricing(desk_run.recipe.prices.model_copy(update=chosen)).per_month(dev)
+    assert monthly.inner_text() == wording.readable_usd(machines)
 
 
 def test_the_slider_over_the_cost_of_an_error_says_what_it_comes_to(visit, desk_run):

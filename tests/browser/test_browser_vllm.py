@@ -7,6 +7,7 @@ import pytest
 
 from llmtl.pipeline.playground import playground_content
 from llmtl.playground.cost import cost_view
+from llmtl.report import wording
 from tests.support.pages import KEY, running
 
 pytestmark = [
@@ -96,7 +97,7 @@ def test_a_running_batch_can_be_stopped(live, visit, tmp_path):
 
 
 @pytest.mark.parametrize("power", [3, 6])
-def test_the_slider_moves_the_break_even_sentence(live, visit, power):
+def test_the_slider_prices_the_winner_at_another_volume(live, visit, power):
     endpoint, playground, run = live
     content = playground_content(endpoint, run=run, api_key=KEY)
     prices = content.prices.model_copy(update={"requests_per_month": 10.0**power})
@@ -104,8 +105,8 @@ def test_the_slider_moves_the_break_even_sentence(live, visit, power):
     page = visit(playground)
     page.tab("Decision")
     headline = page.page.locator("#costs .lt-headline:not(#errors-headline)")
-    before = headline.inner_text()
-    page.page.get_by_label("Requests per month").fill(str(power))
-    page.page.locator("#costs").get_by_text(f"at {10**power:,} requests per month").last.wait_for()
+    page.page.locator("#prices").get_by_label("Requests per month").fill(str(power))
+    page.page.locator("#costs").get_by_text(f"{prices.requests:,.0f} requests, fitting included").wait_for()
     assert headline.inner_text() == expected.headline
-    assert (headline.inner_text() != before) == (expected.crossing is not None)
+    mine = next(row.priced for row in expected.rows if row.priced.name == expected.winner)
+    assert page.page.locator("#costs .lt-winner .lt-month").inner_text() == wording.readable_usd(mine.month)

@@ -11,7 +11,7 @@ import pytest
 import llmtl
 from tests.support.cli_checks import write
 
-PROGRESS = r"|[^:]+: [\d,]+ (to do|in [\d.]+ s)"
+PROGRESS = r"|[^:]+: [\d,]+ (to do|in <?[\d.]+ s)"
 """What a stage of `llmtl.progress` says where there is no terminal."""
 NOISE = """
 import logging, warnings

@@ -90,4 +90,4 @@ def test_a_new_kind_is_one_file_and_one_row(tmp_path, monkeypatch):
     assert "the share of texts given the right number of stars" in page
     assert "5 stars" in page
     again = llmtl.load_run(run.folder)
-    assert [each.answer for each in again.predict(["it was poor", "it was great"])] == ["2", "5"]
+    assert again.predict(["it was poor", "it was great"]) == ["2", "5"]

@@ -77,7 +77,7 @@ def test_whoever_learned_from_or_may_show_a_suspect_is_fitted_again(measured):
     scoring = sum(prediction.seconds for item in found.refitted for prediction in item.predictions)
     assert found.spent.seconds == pytest.approx(fitting + scoring)
     pricing = Pricing(bench.prepared.recipe.prices)
-    scored_usd = sum(pricing.per_1k(item) * item.n / 1000 for item in found.refitted)
+    scored_usd = sum(pricing.per_1k_at_full_use(item) * item.n / 1000 for item in found.refitted)
     hourly = bench.prepared.recipe.prices.usd_per_cpu_hour
     assert found.spent.usd == pytest.approx(fitting / 3600 * hourly + scored_usd)
     scored = next(item for item in found.refitted if (item.strategy, item.split) == ("qlora", "test"))

@@ -157,7 +157,7 @@ def test_private_inputs_are_sent_to_no_other_machine(server, tmp_path):
     assert (run.decision.winner, server.bodies) == ("majority", [])
     assert elsewhere in run.index.skipped["hosted"].message
     report = (run.folder / "report.md").read_text()
-    assert "| private | inputs stay here | they stay | hosted (not measured) |" in report
+    assert "| private | inputs stay here | they stay | Prompt to a hosted model (not measured) |" in report
     llmtl.run(recipe(tmp_path, elsewhere, private=False), out=tmp_path / "public")
     assert server.bodies
 

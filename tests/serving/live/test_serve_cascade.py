@@ -106,7 +106,7 @@ def test_two_local_members_are_served_in_one_process(run):
     prices = run.recipe.prices
     for name in (LOCAL, PROMPTED):
         result = run.decision.result(name)
-        priced = price(costs[name], prices)
+        priced = price(costs[title(name)], prices)
         assert priced.month == pytest.approx(result.usd_per_month)
         assert priced.in_all == pytest.approx(result.usd_total)
     [bundle] = [path.parent for path in run.folder.glob("bundle*/bundle.json")]
