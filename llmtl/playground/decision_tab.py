@@ -36,7 +36,8 @@ element.addEventListener('input', (event) => {
   moved.closest('.lt-control').querySelector('output').textContent = words(moved);
   const prices = {};
   for (const {dataset} of element.querySelectorAll('[data-price]')) prices[dataset.price] = Number(dataset.value);
-  trigger('input', prices);
+  clearTimeout(element.waiting);
+  element.waiting = setTimeout(() => trigger('input', prices), 100);
 });
 """
 
@@ -64,9 +65,9 @@ def _build_costs(content: PlaygroundContent) -> None:
         None,
         costs,
         show_progress="hidden",
-        trigger_mode="always_last",
+        trigger_mode="multiple",  # what always_last puts off is sent without what the sliders say
         api_visibility="private",
-        concurrency_limit=4,
+        concurrency_limit=1,  # in order, so that the last one stays
     )
 
 

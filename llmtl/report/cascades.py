@@ -8,19 +8,20 @@ from llmtl.findings import CascadeTrace
 from llmtl.report import wording
 
 
-def sentence(trace: CascadeTrace) -> str:
-    """Say who answers what."""
+def sentence(trace: CascadeTrace, name: str) -> str:
+    """Say who answers what in the cascade of this name."""
     answered = wording.percent(1 - trace.passed_on)
     return (
-        f"{_called(trace)}: {trace.first} answers what it gives a probability of at least {trace.threshold:.3g} "
+        f"{name}: {trace.first} answers what it gives a probability of at least {trace.threshold:.3g} "
         f"({answered} of dev), {trace.then} the rest."
     )
 
 
 def of_winner(decision: Decision) -> str:
     """Say who answers what in the winner; empty where it is not a cascade."""
-    traces = decision.choice.cascades
-    return next((sentence(trace) for trace in traces if decision.winner in (trace.name, _called(trace))), "")
+    told_of = {_name(trace, decision): trace for trace in decision.choice.cascades}
+    won = told_of.get(decision.winner)
+    return sentence(won, decision.winner) if won else ""
 
 
 def told(decision: Decision) -> tuple[str, ...]:
@@ -29,7 +30,7 @@ def told(decision: Decision) -> tuple[str, ...]:
     if not traces:
         return ()
     return (
-        *(sentence(trace) for trace in traces),
+        *(sentence(trace, _name(trace, decision)) for trace in traces),
         "Cascades are composed of what was measured; no model ran for them. Their threshold passes on least among "
         "those with a dev score at most half a margin below the best. Each part of dev is scored with the threshold "
         "that the other parts chose, so that the search does not flatter the score. They cost what the first member "
@@ -37,6 +38,7 @@ def told(decision: Decision) -> tuple[str, ...]:
     )
 
 
-def _called(trace: CascadeTrace) -> str:
-    """Name the cascade by its members, which may be under their titles already."""
-    return f"{trace.first}, then {trace.then}"
+def _name(trace: CascadeTrace, decision: Decision) -> str:
+    """Name the cascade as the decision does: by its own name, or by its members' titles."""
+    joined = f"{trace.first}, then {trace.then}"
+    return joined if any(item.name == joined for item in decision.strategies) else trace.name
