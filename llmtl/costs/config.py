@@ -18,7 +18,7 @@ DEFAULT_SERVERLESS_CPU, DEFAULT_SERVERLESS_GPU = "modal/cpu", "modal/a10"
 
 
 class Billing(StrEnum):
-    """How requests on one's own hardware are paid."""
+    """How requests on your own hardware are paid."""
 
     MACHINES = "machines"
     SERVERLESS = "serverless"
@@ -55,7 +55,7 @@ class PriceConfig(BaseModel):
     usd_per_gpu_hour: float = Field(default=1.006, ge=0, description="USD for one hour of the machine with one GPU.")
     billing: Billing = Field(
         default=Billing.MACHINES,
-        description="How one's own hardware is paid: whole machines by the hour, or serverless by the second of use.",
+        description="How your own hardware is paid: whole machines by the hour, or serverless by the second of use.",
     )
     usd_per_cpu_second: float = Field(
         default=0.00003086, ge=0, description="USD for one second of use of a serverless CPU machine."

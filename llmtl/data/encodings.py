@@ -14,7 +14,7 @@ WESTERN = "cp1252"
 """What Excel writes as CSV on a western Windows; Latin-1 is the same but for control characters."""
 _FOREIGN_WORD = re.compile(rb"[\x80-\xff]{3,}")
 MOST_FOREIGN = 0.5
-"""From this share of bytes outside ASCII in runs of three on, a text is no western one, where they stand alone or in
+"""From this share of bytes outside ASCII in runs of three on, a text is not a Western one, where they stand alone or in
 pairs; in Cyrillic, Greek or Chinese nearly all are in runs. The bound is our choice."""
 FEWEST_NULS = 0.1
 """From this share of 16-bit units with one zero byte on, bytes without a mark are UTF-16 (our choice): spaces, digits

@@ -1,4 +1,4 @@
-"""Prediction files made elsewhere, read into evaluations: one file a strategy, one row a prediction.
+"""Prediction files made elsewhere, read into evaluations: one file per strategy, one row per prediction.
 
 Any file that labelled data may be in will do; a row of JSON Lines:
 

@@ -158,7 +158,7 @@ def ranking_loss(
 def _cross_entropy(scores: Any, right: Any, left_out: Any) -> Any:
     """Average -log softmax over the right candidates of each anchor, then over the anchors that have any; 0 for none.
 
-    All are (anchors, candidates); what is left out is no candidate.
+    All are (anchors, candidates); what is left out is not a candidate.
     """
     import torch
 

@@ -35,7 +35,7 @@ def labelled(inputs: Any, predict: Predict, kind: Kind) -> Any:
 
 
 def probabilities(inputs: Any, predict: Predict, labels: Sequence[str]) -> "pd.DataFrame":
-    """Give a row per input, with its index, and a column per label, which sum to 1; empty where there is no answer.
+    """Give a row per input, with its index, and a column per label, which sum to 1; missing where there is no answer.
 
     Raises `InputError` where predictions have no probabilities, and as `labelled` does.
     """

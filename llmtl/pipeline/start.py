@@ -114,7 +114,7 @@ def _recipe(source: Any, given: Mapping[str, str | None], changes: Sequence[str]
     if text and label and model and not isinstance(source, Recipe):
         return recipe_for_data(source, text=text, label=label, model=model, overrides=changes)
     if text or label or is_table(str(source)):
-        raise RecipeError(f"'{source}' is no recipe, and data also needs text, label and model; give all three.")
+        raise RecipeError(f"'{source}' is not a recipe, and data also needs text, label and model; give all three.")
     changes = [*([f"model.name={_value(model)}"] if model else []), *changes]
     if isinstance(source, Recipe):
         document = source.model_dump(mode="json", exclude_unset=True)

@@ -16,7 +16,7 @@ from llmtl.report.wording import plural
 
 MOST_SENTENCES = 8
 LEAST = 2
-"""A mistake that was made once is no pattern; where none was made twice, these are told."""
+"""A mistake that was made once is not a pattern; where none was made twice, these are told."""
 
 
 class Slip(StrEnum):

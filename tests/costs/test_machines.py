@@ -60,7 +60,7 @@ def test_a_hosted_model_is_paid_by_the_token_whatever_machines_cost() -> None:
     )
     assert Pricing(prices).running(hosted).machines(10**7) == 0
     assert Pricing(prices).per_month(hosted) == pytest.approx(100_000 * (100 * 2 + 10 * 8) / 1e6)
-    # one behind a strategy of one's own needs that one's machine too
+    # a hosted strategy behind a local one needs the local one's machine too
     both = _Composed((replace(BAG, n=10, seconds=0.01), hosted))
     assert Pricing(prices).per_month(both) == pytest.approx(73.0 + 28.0)
 

@@ -252,7 +252,7 @@ def test_serve_times_what_it_pays_for_and_says_what_it_cost(run, folder, server)
         costs = {each.name: price(each, run.recipe.prices) for each in playground_content(url, run=run).costs}
         monthly = run.recipe.prices.requests_per_month
         assert costs["Prompt to a hosted model"].month == pytest.approx(monthly * USD_PER_REQUEST)
-        assert not any("served" in name for name in costs)  # the endpoint's own figure is no rival of offline ones
+        assert not any("served" in name for name in costs)  # the endpoint's own figure is not a rival of offline ones
         assert costs["Prompt to a hosted model"].fitting > 10 * USD_PER_REQUEST  # the search on dev was paid for
         assert process.stop() == 0
     served = read_served(run)
