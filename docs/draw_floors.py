@@ -1,7 +1,8 @@
-"""Draw the floors of the library as `docs/floors.svg`: run `python docs/draw_floors.py` after a folder came or went.
+"""Draw the floors of the library as `docs/concepts/floors.svg`.
 
-The floors are those of the import contract in `pyproject.toml`; a module imports only from floors below its own. What a
-box says comes from the first line of its docstring. Standard library only.
+Run `python docs/draw_floors.py` after a folder came or went. The floors are those of the import contract in
+`pyproject.toml`; a module imports only from floors below its own. What a box says comes from the first line of its
+docstring. Standard library only.
 """
 
 import ast
@@ -14,7 +15,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURE = ROOT / "docs" / "floors.svg"
+PICTURE = ROOT / "docs" / "concepts" / "floors.svg"
 WIDTH, MARGIN, GAP, ROW = 1120, 16, 10, 74
 CHARACTER = 6.1
 """Width of a character of the small text, pixels."""

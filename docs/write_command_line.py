@@ -1,4 +1,4 @@
-"""Write docs/command-line.md from what `llmtl COMMAND --help` prints.
+"""Write docs/reference/command-line.md from what `llmtl COMMAND --help` prints.
 
 Run `python docs/write_command_line.py` after an option came or went; a test holds that the page is current.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llmtl.cli.entry import COMMANDS, full_parser
 
-PAGE = Path(__file__).with_name("command-line.md")
+PAGE = Path(__file__).parent / "reference" / "command-line.md"
 WIDTH = "110"
 INTRODUCTION = """# The command line
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GUIDE = ROOT / "docs" / "add-a-strategy.md"
+GUIDE = ROOT / "docs" / "how-to" / "add-a-strategy.md"
 pytestmark = pytest.mark.skipif(not GUIDE.is_file(), reason="the documents are not there")
 WORDS = {"refund": "return", "parcel": "delivery", "login": "access"}
 PLACES = ("from Rome", "of last week", "again", "at home", "please", "for my mother", "since Monday", "by post")

@@ -10,7 +10,7 @@ import pytest
 from llmtl.cli.run import RUN
 from llmtl.settings import recipe_for_data
 
-PAGE = Path(__file__).parents[1] / "docs" / "public-data.md"
+PAGE = Path(__file__).parents[1] / "docs" / "how-to" / "public-data.md"
 pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="the page is not there")
 
 

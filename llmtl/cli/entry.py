@@ -26,7 +26,7 @@ from llmtl.version import __version__
 
 COMMANDS = (RUN, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
 INTERRUPTED = 130
-DOCS = "docs/command-line.md in the repository of llmtl"
+DOCS = "docs/reference/command-line.md in the repository of llmtl"
 _EXAMPLES = "examples:"
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 """A full disk, and places that llmtl may not write to."""
