@@ -71,7 +71,7 @@ def summary_notes(content: ReportContent) -> tuple[str, ...]:
         cascades.of_winner(decision),
         advice(value) if value else "",
         curves.sentence if curves else "",
-        noise_words.sentence(noise, decision) if noise and noise.verdict and not noise.changed else "",
+        noise_words.consequence(noise, decision) if noise and noise.verdict and not noise.changed else "",
         judge_words.sentence(judging) if judging and judging.unjudged is None else "",
     ]
     return tuple(line for line in lines if line)

@@ -115,10 +115,17 @@ def _shown(decision: Decision) -> str:
         Rule.TIED: f"These examples do not tell {tied} apart by more than matters ({margin}); it is the better bet.",
         Rule.NOT_WORTH_MORE: f"{wording.capital(claims.cannot(unable, words))}." if unable else no_better,
         Rule.NO_LLM: "No strategy with a pre-trained model was measured that could be chosen.",
-        Rule.OPEN: f"Whether {a} is better than {b} by more than matters ({margin}) is open: it may be chance.",
+        Rule.OPEN: f"Whether {_any_of(decision, b)} is better than {b} by more than matters ({margin}) is open: it "
+        "may be chance.",
         Rule.CONTRADICTED: f"Dev and test disagree: dev chose {b}, and on test {a} did better.",
     }
     return found.get(decision.rule, "There was nothing to compare it with.") if decision.rule else ""
+
+
+def _any_of(decision: Decision, rival: str) -> str:
+    """Name those of whom it is open whether they are better than a rival, the recommended one first."""
+    open_ones = dict.fromkeys(a for a, b in decision.hangs_on if b == rival)
+    return " or ".join(sorted(open_ones, key=lambda name: name != decision.winner))
 
 
 def _better(decision: Decision, evidence: Evidence, words: Words, margin: str) -> str:

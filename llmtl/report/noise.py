@@ -48,6 +48,12 @@ def noise_from_json(document: Mapping[str, Any]) -> NoiseSensitivity:
 
 
 def sentence(noise: NoiseSensitivity, decision: Decision) -> str:
+    """Tell what becomes of the verdict without the suspects and what that rests on, or why it is not known."""
+    told = noise.verdict is not None and noise.unchecked is None
+    return consequence(noise, decision) + (_refits(noise) if told else "")
+
+
+def consequence(noise: NoiseSensitivity, decision: Decision) -> str:
     """Tell what becomes of the verdict without the suspects, or why that is not known."""
     if noise.unchecked is not None:
         return f"Not checked: {_unchecked(noise.unchecked)}."
@@ -59,7 +65,7 @@ def sentence(noise: NoiseSensitivity, decision: Decision) -> str:
         if noise.changed
         else f"is the same: {after}."
     )
-    return f"Without {_marked(noise)}, the verdict {result}{_refits(noise)}"
+    return f"Without {_marked(noise)}, the verdict {result}"
 
 
 def why_unfitted(item: NotRefitted) -> str:
@@ -111,25 +117,28 @@ def _marked(noise: NoiseSensitivity) -> str:
 
 
 def _refits(noise: NoiseSensitivity) -> str:
-    """Return what was fitted again, with how many seeds, and what was not, as further sentences."""
-    names = sorted(item.strategy for item in noise.scores if item.refitted)
-    were = "was" if len(names) == 1 else "were"
-    done = f" {listed(names)} {were} fitted again without those of train." if names else ""
-    done += "".join(map(_fewer_seeds, noise.scores))
-    return f"{done} Not fitted again: {_not_refitted(noise.not_refitted)}." if noise.not_refitted else done
-
-
-def _fewer_seeds(item: Rescored) -> str:
-    if not item.refitted or item.seeds <= item.seeds_after:
-        return ""
-    return (
-        f" {item.strategy} was so with one training seed, where the verdict rests on {item.seeds}: part of its change "
-        "may be the seed's."
-    )
+    """Return how many were fitted again, how many with fewer seeds, and which were not, as further sentences."""
+    again = [item for item in noise.scores if item.refitted]
+    fewer = sum(item.seeds > item.seeds_after for item in again)
+    told = ""
+    if again:
+        many = "1 strategy was" if len(again) == 1 else f"{len(again)} strategies were"
+        of_them = f", {fewer} of them" if len(again) > 1 else ""
+        seeds = f"{of_them} with fewer training seeds: part of that change may be the seed's" if fewer else ""
+        told = f" {many} fitted again without those of train{seeds}."
+    return f"{told} Not fitted again: {_not_refitted(noise.not_refitted)}." if noise.not_refitted else told
 
 
 def _not_refitted(kept: Mapping[str, NotRefitted]) -> str:
-    return "; ".join(f"{name}, as {why_unfitted(why)}" for name, why in kept.items())
+    late = [name for name, item in kept.items() if item.why is Unfitted.NO_TIME]
+    parts = [f"{name}, as {why_unfitted(item)}" for name, item in kept.items() if name not in late]
+    if late:
+        takes = sum(kept[name].takes_seconds for name in late) / 60
+        parts.append(
+            f"{listed(late)}, as that would take about {takes:.1f} minutes, more than are left; raise "
+            "label_noise.refit_minutes"
+        )
+    return "; ".join(parts)
 
 
 def noise_table(noise: NoiseSensitivity, metric: str) -> str:

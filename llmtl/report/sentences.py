@@ -105,7 +105,7 @@ def summarize(decision: Decision, *, noise: NoiseSensitivity | None = None, judg
                 for item in care_words.by_importance(decision.cautions, decision.winner)
                 if (told := _caution(case, item))[1:] not in rest
             ),
-            *([noise_words.sentence(noise, decision)] if noise and noise.changed else []),
+            *([noise_words.consequence(noise, decision)] if noise and noise.changed else []),
             *(judge_words.warnings(judging, decision) if judging else ()),
         ),
         target_note=_target_note(case),
@@ -285,14 +285,14 @@ def _cost(decision: Decision) -> list[str]:
     if winner.usd_per_month is None:
         each = f"{winner.name} costs {usd(winner.usd_per_1k_requests)} USD per 1,000 requests"
     else:
-        on = f" on {wording.plural(winner.machines, 'machine')}, all hours" if winner.machines else ""
+        on = f" ({wording.plural(winner.machines, 'machine')}, paid for all hours)" if winner.machines else ""
         each = f"{winner.name} costs {wording.usd(winner.usd_per_month)} per month{on}"
     if winner.usd_total is None:
         return [f"{each}; what training it costs is not known and counts as nothing."]
     if not any(item.usd_per_1k_requests or item.usd_total for item in decision.strategies):
         return []
     total = wording.usd(winner.usd_total)
-    return [f"{each} and, training included, {total} over {decision.requests or 0:,.0f} requests."]
+    return [f"{each}; {decision.requests or 0:,.0f} requests cost {total}, training included."]
 
 
 def _change(case: Case, item: Change) -> str:

@@ -17,7 +17,7 @@ from llmtl.report.view import reading
 def html_templates(package: str, folder: str) -> jinja2.Environment:
     """Load the templates of a folder of a package, filled with HTML escaped."""
     environment = _templates(package, folder, escaped=True)
-    environment.filters |= {"breakable": breakable, "folded": folded}
+    environment.filters |= {"breakable": breakable, "folded": folded, "unbroken": unbroken}
     return environment
 
 
@@ -31,6 +31,15 @@ def markdown_templates(package: str, folder: str) -> jinja2.Environment:
 def breakable(label: str) -> Markup:
     """Escape a label, and let it be broken after underscores, hyphens, dots and slashes."""
     return Markup(re.sub(r"(?<=[-_./])(?=\w)", "<wbr>", str(escape(label))))
+
+
+def unbroken(sentence: str) -> Markup:
+    """Escape a sentence, and keep names of models such as `all-MiniLM-L6-v2` from being broken at their hyphens."""
+    return Markup(re.sub(r"[\w.]+(?:-[\w.]+)*-\w*\d[\w.]*(?:-[\w.]+)*", _in_one_line, str(escape(sentence))))
+
+
+def _in_one_line(found: re.Match[str]) -> str:
+    return f'<span class="unbroken">{found.group()}</span>'
 
 
 def _templates(package: str, folder: str, *, escaped: bool) -> jinja2.Environment:

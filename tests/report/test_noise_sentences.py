@@ -36,13 +36,13 @@ def test_another_verdict_asks_to_have_those_labels_read_over():
 def test_what_was_fitted_again_and_what_was_not_is_said():
     scores = (Rescored("tfidf", 0.5, 0.6, True), Rescored("crf", 0.5, 0.6, True), Rescored("majority", 0.1, 0.1))
     told = sentence(found(scores=scores, not_refitted=NO_TIME), DECISION)
-    assert " crf and tfidf were fitted again without those of train." in told
+    assert " 2 strategies were fitted again without those of train." in told
     assert told.endswith(
-        "Not fitted again: qlora, as that would take about 9.0 minutes and 1.0 are left; raise "
+        "Not fitted again: qlora, as that would take about 9.0 minutes, more than are left; raise "
         "label_noise.refit_minutes."
     )
     fewer = sentence(found(scores=(Rescored("qlora", 0.9, 0.9, True, 3, 1),)), DECISION)
-    assert "qlora was so with one training seed, where the verdict rests on 3" in fewer
+    assert "1 strategy was fitted again without those of train with fewer training seeds" in fewer
     paid = found(not_refitted={"hosted": NotRefitted(Unfitted.PAID)})
     assert "hosted, as its provider would charge for every request again" in sentence(paid, DECISION)
 

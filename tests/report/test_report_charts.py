@@ -49,6 +49,21 @@ def test_interval_ends_are_drawn_where_the_axis_says():
 
 
 @pytest.mark.parametrize("width", WIDTHS)
+def test_long_names_take_two_lines_and_leave_most_of_the_width_to_the_marks(width):
+    long = "TF-IDF and logistic regression, then Linear classifier on sentence vectors"
+    rows = [replace(row, result=replace(row.result, name=long)) for row in build_view(make_content()).rows]
+    root = ET.fromstring(str(scores_chart(rows, metric="accuracy", target=None, width=width, name="a")))
+    names = [node for node in root.iter("text") if (node.get("class") or "").split()[0] == "name"]
+    assert [node.text for node in names[:2]] == [
+        "TF-IDF and logistic regression, then",
+        "Linear classifier on sentence vectors",
+    ]
+    assert len({(node.get("x"), node.get("y")) for node in names}) == 2 * len(rows)
+    marks = [float(node.get("x1")) for node in root.iter("line") if node.get("class") == "grid"]
+    assert max(marks) - min(marks) > 0.4 * width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
 def test_cost_labels_do_not_overlap(width):
     rows = build_view(make_content()).rows
     drawing = str(cost_chart(rows, metric="accuracy", width=width, name="a"))
