@@ -21,7 +21,7 @@ from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
 from llmtl.report.charts.risk_coverage import risk_chart
-from llmtl.report.charts.score_against_cost import cost_chart
+from llmtl.report.charts.score_against_cost import cost_chart, costs_differ
 from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
@@ -30,7 +30,7 @@ from llmtl.report.left_to_it import LeftToIt, left_to
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.prompt_choices import choice_sentences
 from llmtl.report.templates import html_templates
-from llmtl.report.view import View, build_view
+from llmtl.report.view import StrategyRow, View, build_view
 from llmtl.strategy import Role
 
 _WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 430.0, 430.0
@@ -111,7 +111,7 @@ def _sections(view: View, left: LeftToIt | None) -> list[tuple[str, str]]:
         ("noise", "Doubtful labels", view.content.noise is not None),
         ("wrong-answers", "What a wrong answer costs", view.wrong_answers is not None),
         ("money", "Money and time", view.money is not None),
-        ("cost", "Score against cost", any(row.result.usd_per_1k_requests is not None for row in view.rows)),
+        ("cost", "Score against cost", costs_differ(_priced(view))),
         ("served", "As served", view.content.served is not None),
         ("judge", "Second opinion", view.content.judging is not None),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
@@ -149,10 +149,10 @@ def _charts(view: View) -> dict[str, Any]:
     def scores(width: float, name: str) -> Markup:
         return scores_chart(rows, metric=metric, target=decision.target, width=width, name=name)
 
-    priced = [row for row in rows if row.result.usd_per_1k_requests is not None]
+    priced = _priced(view)
 
     def cost(width: float, name: str) -> Markup | None:
-        return cost_chart(priced, metric=metric, width=width, name=name) if priced else None
+        return cost_chart(priced, metric=metric, width=width, name=name) if costs_differ(priced) else None
 
     roles = {row.result.name: row.result.role for row in rows}
 
@@ -165,7 +165,7 @@ def _charts(view: View) -> dict[str, Any]:
 
     def value(width: float, name: str) -> Markup | None:
         shown, prices = view.wrong_answers, view.content.prices
-        if shown is None or prices is None:
+        if shown is None or prices is None or not shown.costs_matter:
             return None
         at = shown.usd_per_error
         return value_chart(shown.value, roles, months=prices.months, width=width, name=name, at=at)
@@ -184,6 +184,10 @@ def _charts(view: View) -> dict[str, Any]:
         "heat_map": heat_map(large, width=_HEAT_MAP, name="heat-map") if large else None,
         "reliability": reliability_chart(view.reliability, width=270, name="reliability") if view.reliability else None,
     }
+
+
+def _priced(view: View) -> list[StrategyRow]:
+    return [row for row in view.rows if row.result.usd_per_1k_requests is not None]
 
 
 def _risk(left: LeftToIt | None) -> dict[str, Markup | None]:

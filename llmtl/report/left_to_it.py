@@ -5,6 +5,7 @@ Not covered: working it out (`llmtl.decision.automation`), the sentences (`promi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from llmtl.decision.automation import marked
 from llmtl.decision.outcome import Decision
@@ -17,6 +18,10 @@ from llmtl.strategy import Role
 
 _FEWEST = 20
 """A share of errors among fewer answers is not drawn: it jumps with each of them."""
+
+
+_SHARED = 3
+"""So many rows or more with the same reason are told together."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def left_to(content: ReportContent) -> LeftToIt | None:
         limit=decision.max_error_automated,
         sentence=" ".join(sentences(decision)),
         further=tuple(_further(decision, found)),
-        rows=tuple(_row(item, decision) for item in found),
+        rows=_merged([_row(item, decision) for item in found]),
         lines=tuple(_lines(content, found)),
         how=HOW.format(written=WRITTEN if any(item.calibration for item in found) else ""),
     )
@@ -112,6 +117,19 @@ def _row(item: Automated, decision: Decision) -> LeftRow:
         at_most=wording.small_share(item.at_most or 0),
         unknown=unknown,
     )
+
+
+def _merged(rows: Sequence[LeftRow]) -> tuple[LeftRow, ...]:
+    """Say a reason that three or more share once: the winner, or the first of them, and how many others."""
+    kept: list[LeftRow] = []
+    for reason, same in groupby(sorted(rows, key=lambda row: row.why), key=lambda row: row.why):
+        group = list(same)
+        if not reason or len(group) < _SHARED or any(row.unknown for row in group):
+            kept += group
+            continue
+        first = next((row for row in group if row.winner), group[0])
+        kept += [first, LeftRow(f"{len(group) - 1} others", winner=False, shown=False, why="The same.")]
+    return tuple(kept)
 
 
 def _unknown(found: UnknownInputs) -> str:

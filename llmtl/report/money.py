@@ -291,6 +291,8 @@ def _cheapest(lines: Sequence[CostLine], prices: PriceConfig) -> list[str]:
     name = cheapest_by_volume(lines, volume, months=months)
     usd = {line.name: line.usd_per_month(volume, months=months) for line in lines}
     level = [other for other, each in usd.items() if other != name and each <= usd[name] * (1 + LEVEL)]
+    if level and len(level) == len(usd) - 1:
+        return ["At the expected volume all that could be chosen cost practically the same."]
     told = f"At the expected volume {name} costs least of those that could be chosen"
     return [f"{told}, and {listed(level)} practically the same." if level else f"{told}."]
 

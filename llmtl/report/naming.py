@@ -5,7 +5,9 @@ Not covered: commands, recipes and `decision.json`, which keep the names of the 
 
 from llmtl.checkpoints.named import EMBEDDED_NAMES, NAMED
 from llmtl.findings import CASCADE_JOINT
-from llmtl.strategies.table import facts_of
+from llmtl.strategies.table import STRATEGIES, facts_of
+
+_CODES = {each.facts.title: name for name, each in STRATEGIES.items() if each.facts.title}
 
 
 def title(name: str) -> str:
@@ -15,6 +17,14 @@ def title(name: str) -> str:
         return f"{title(first)}, then {title(then)}"
     facts = facts_of(name)
     return (facts.title if facts else "") or name
+
+
+def code(said: str) -> str:
+    """Return the name of the table for a title, where a title has no room: `tfidf-else-setfit`; else what was given."""
+    first, joint, then = said.partition(", then ")
+    if joint and first in _CODES and then in _CODES:
+        return f"{_CODES[first]}{CASCADE_JOINT}{_CODES[then]}"
+    return _CODES.get(said, said)
 
 
 def model_title(model: str) -> str:

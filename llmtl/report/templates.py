@@ -11,13 +11,14 @@ from markupsafe import Markup, escape
 
 from llmtl.report import markdown_pieces, wording
 from llmtl.report.folding import folded
+from llmtl.report.naming import code
 from llmtl.report.view import reading
 
 
 def html_templates(package: str, folder: str) -> jinja2.Environment:
     """Load the templates of a folder of a package, filled with HTML escaped."""
     environment = _templates(package, folder, escaped=True)
-    environment.filters |= {"breakable": breakable, "folded": folded, "unbroken": unbroken}
+    environment.filters |= {"breakable": breakable, "folded": folded, "unbroken": unbroken, "code": code}
     return environment
 
 

@@ -3,7 +3,8 @@
 Not covered: working it out (`llmtl.decision.expected_cost`), drawing it (`charts/value_of_accuracy`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from llmtl.decision.outcome import Decision
 from llmtl.decision.totals import ErrorRate, ExpectedTotals, Switch, ValueOfAccuracy
@@ -15,8 +16,8 @@ from llmtl.strategy import Role
 _LEAST_CENTS = 0.01
 """Smaller amounts of cents are written as dollars per million."""
 
-_NOTHING = 1e-8
-"""No error costs less than a cent per million, so what would be the best there is not told, USD."""
+_NOTHING = 1e-5
+"""Hardly an error costs less than ten dollars per million, so what would be the best there is not told, USD."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +35,17 @@ class ValueRow:
 
 @dataclass(frozen=True)
 class WrongAnswers:
-    """Everything about what a wrong answer costs that is shown."""
+    """Everything about what a wrong answer costs that is shown.
+
+    Without `costs_matter` the strategies cost so nearly the same that errors decide alone, and nothing is drawn.
+    """
 
     value: ValueOfAccuracy
     headline: str
     facts: tuple[str, ...]
     rows: tuple[ValueRow, ...]
     totals: ExpectedTotals | None = None
+    costs_matter: bool = True
 
     @property
     def usd_per_error(self) -> float | None:
@@ -50,21 +55,23 @@ class WrongAnswers:
 
 def wrong_answers_of(decision: Decision, kind: Kind) -> WrongAnswers | None:
     """Say what is said of the value of accuracy, or None where it is not known."""
-    value = decision.value_of_accuracy
-    if value is None:
+    if decision.value_of_accuracy is None:
         return None
+    value = told(decision.value_of_accuracy)
+    best = best_of(decision.value_of_accuracy)[-1 - len(value.switches) :]
     roles = {result.name: result.role for result in decision.strategies}
     return WrongAnswers(
         value=value,
-        headline=advice(value),
+        headline=advice(decision.value_of_accuracy),
         facts=(
             _basis(value, decision.metric, kind),
-            *(_band(item) for item in value.switches if item.usd_per_error >= _NOTHING),
+            *map(_band, value.switches),
             _how_read(decision.expected_totals),
             *_left_out(value),
         ),
-        rows=tuple(_row(item, value, roles[item.strategy]) for item in value.strategies),
+        rows=tuple(_row(item, value, roles[item.strategy], best) for item in value.strategies),
         totals=decision.expected_totals,
+        costs_matter=bool(value.switches) or not decision.value_of_accuracy.switches,
     )
 
 
@@ -75,14 +82,20 @@ def advice(value: ValueOfAccuracy) -> str:
         return (
             f"Whatever a wrong answer costs, {best} costs least in all: nothing costs less, nothing makes fewer errors."
         )
-    told = [switch for switch in value.switches if switch.usd_per_error >= _NOTHING]
-    if not told:
-        return f"If a wrong answer costs you anything, use {value.switches[-1].above}."
-    *lower, last = told
+    last = value.switches[-1]
+    if last.usd_per_error < _NOTHING:
+        return f"If a wrong answer costs you anything, use {last.above}{_doubt(last)}."
+    lower = told(value).switches[:-1]
     parts = [f"If a wrong answer costs you more than {per_error(last.usd_per_error)}, use {last.above}{_doubt(last)}"]
     parts += [f"below that, {last.below}"]
     parts += [f"below {per_error(switch.usd_per_error)}, {switch.below}" for switch in reversed(lower)]
     return f"{'; '.join(parts)}."
+
+
+def told(value: ValueOfAccuracy) -> ValueOfAccuracy:
+    """Leave out what would be the best only at costs of an error that are practically nothing."""
+    kept = tuple(switch for switch in value.switches if switch.usd_per_error >= _NOTHING)
+    return replace(value, switches=kept)
 
 
 def best_of(value: ValueOfAccuracy) -> list[str]:
@@ -162,12 +175,12 @@ def _left_out(value: ValueOfAccuracy) -> list[str]:
     ]
 
 
-def _row(item: ErrorRate, value: ValueOfAccuracy, role: Role) -> ValueRow:
-    best = item.strategy in best_of(value)
-    return ValueRow(item.strategy, role, item.usd_spent, item.wrong, item.ci95, _where(item.strategy, value), best)
+def _row(item: ErrorRate, value: ValueOfAccuracy, role: Role, best: Sequence[str]) -> ValueRow:
+    where = _where(item.strategy, value, best)
+    return ValueRow(item.strategy, role, item.usd_spent, item.wrong, item.ci95, where, item.strategy in best)
 
 
-def _where(name: str, value: ValueOfAccuracy) -> str:
+def _where(name: str, value: ValueOfAccuracy, best: Sequence[str]) -> str:
     """Return at which costs of an error a strategy is the best: `below 3 cents`, `never`."""
     begins = next((item.usd_per_error for item in value.switches if item.above == name), None)
     ends = next((item.usd_per_error for item in value.switches if item.below == name), None)
@@ -177,4 +190,4 @@ def _where(name: str, value: ValueOfAccuracy) -> str:
         return f"above {per_error(begins)}"
     if ends is not None:
         return f"below {per_error(ends)}"
-    return "always" if [name] == best_of(value) else "never"
+    return "always" if [name] == list(best) else "never"

@@ -6,11 +6,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from llmtl.report import svg
-from llmtl.report.charts.axes import Ending, Plot
+from llmtl.report.charts.axes import Ending, EndNames, Plot
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.placing import Box, place_labels
-from llmtl.report.charts.score_against_cost import cost_chart, efficient
+from llmtl.report.charts.score_against_cost import cost_chart, costs_differ, efficient
 from llmtl.report.charts.score_intervals import scores_chart
 from llmtl.report.view import DrawnPrompt, DrawnStep, build_view
 from llmtl.strategy import LOOKS, Role
@@ -71,6 +71,22 @@ def test_cost_labels_do_not_overlap(width):
     assert len(found) == len(rows)
     boxes = [Box(float(x), float(y) - 12, float(x) + svg.text_width(label), float(y) + 4) for x, y, label in found]
     assert all(one.overlap(other) == 0 for one, other in combinations(boxes, 2))
+
+
+def test_names_behind_lines_are_those_of_the_table_where_titles_have_no_room():
+    names = ("Fine-tuned encoder", "TF-IDF and logistic regression, then Fine-tuned encoder", "rules.jsonl")
+    wide, tight = EndNames.of(names, width=2000), EndNames.of(names, width=928)
+    assert list(wide.written.values()) == list(names)
+    assert list(tight.written.values()) == ["encoder", "tfidf-else-encoder", "rules.jsonl"]
+    assert tight.room < wide.room
+
+
+def test_costs_that_are_all_the_same_are_not_drawn():
+    content = make_content()
+    rows = build_view(content).rows
+    assert costs_differ(rows)
+    level = [replace(row, result=replace(row.result, usd_per_month=59.57)) for row in rows]
+    assert not costs_differ(level)
 
 
 def test_axis_is_logarithmic_only_when_costs_spread():

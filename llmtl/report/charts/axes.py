@@ -4,7 +4,7 @@ Not covered: what stands inside, which each chart decides for itself, and labels
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,11 +12,15 @@ from markupsafe import Markup
 
 from llmtl.report import svg, wording
 from llmtl.report.charts.placing import Box
+from llmtl.report.naming import code
 from llmtl.report.svg import Point, Scale
 
 _SAMPLES = 60
 _CLEAR = 8.0
 """The smallest gap between two figures below the frame, in pixels."""
+
+_MOST_FOR_NAMES = 0.36
+"""The share of a chart's width that titles behind its lines may take; those of cascades would leave it to its names."""
 
 
 class Below(NamedTuple):
@@ -36,6 +40,26 @@ class Ending(NamedTuple):
     y: float
     name: str
     class_: str = "label"
+
+
+@dataclass(frozen=True)
+class EndNames:
+    """What is written behind the lines of a chart, by name, and the pixels that this takes."""
+
+    written: Mapping[str, str]
+    room: float
+
+    @classmethod
+    def of(cls, names: Iterable[str], *, width: float, size: float = 13.0) -> "EndNames":
+        """Choose the names themselves or, where they take too much of the width, those of the table."""
+        listed = list(names)
+        fit = _widest(listed, size) <= _MOST_FOR_NAMES * width
+        written = {name: name if fit else code(name) for name in listed}
+        return cls(written, _widest(written.values(), size))
+
+
+def _widest(names: Iterable[str], size: float) -> float:
+    return max((svg.text_width(name, size) for name in names), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -142,16 +166,19 @@ class Plot:
         room = max(2, int((self.frame.right - self.frame.left) / 70))
         return thinned(svg.log_ticks(self.across.low, self.across.high), room)
 
-    def names(self, endings: Iterable[Ending], *, away: float = 8, gap: float = 15) -> list[Markup]:
+    def names(
+        self, endings: Iterable[Ending], *, ends: EndNames | None = None, away: float = 8, gap: float = 15
+    ) -> list[Markup]:
         """Write names `away` from the right edge, at least `gap` apart and, together, not below the frame."""
+        written = ends.written if ends else {}
         ordered = sorted(endings)
         placed, last = [], -math.inf
         for ending in ordered:
             last = max(ending.y, last + gap)
             placed.append(last)
-        lift = max(0.0, last - self.frame.bottom)
+        right, lift = self.frame.right + away, max(0.0, last - self.frame.bottom)
         return [
-            svg.text((self.frame.right + away, y - lift + 4), ending.name, class_=ending.class_)
+            svg.text((right, y - lift + 4), written.get(ending.name, ending.name), class_=ending.class_)
             for ending, y in zip(ordered, placed, strict=True)
         ]
 

@@ -4,7 +4,7 @@ from markupsafe import Markup
 
 from llmtl.costs import Crossing
 from llmtl.report import svg, wording
-from llmtl.report.charts.axes import Ending, Plot
+from llmtl.report.charts.axes import Ending, EndNames, Plot
 from llmtl.report.charts.cost_steps import axes, cost_path, is_near, steps_plot, tip
 from llmtl.report.charts.placing import Box
 from llmtl.report.money import Money
@@ -20,8 +20,8 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
         return None
     shown = [item for item in money.crossings if is_near(item.requests_per_month, expected)]
     height = 380.0 if width >= 500 else 360.0
-    room = max(svg.text_width(line.name, 14.5) for line in lines) + 14
-    frame = Box(62, 44, width - room, height - 52)
+    ends = EndNames.of((line.name for line in lines), width=width, size=14.5)
+    frame = Box(70, 44, width - ends.room - 14, height - 52)
     plot = steps_plot(lines, [expected, *(item.requests_per_month for item in shown)], months=months, frame=frame)
     title = "Cost per month against requests per month"
     ordered = sorted(lines, key=lambda line: line.name == winner)
@@ -40,12 +40,15 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
         ),
         *(_dot(item, plot) for item in shown),
         *plot.names(
-            Ending(
-                plot.up(max(plot.up.low, line.usd_per_month(plot.across.high, months=months))),
-                line.name,
-                "name" if line.name == winner else "label",
-            )
-            for line in lines
+            [
+                Ending(
+                    plot.up(max(plot.up.low, line.usd_per_month(plot.across.high, months=months))),
+                    line.name,
+                    "name" if line.name == winner else "label",
+                )
+                for line in lines
+            ],
+            ends=ends,
         ),
         title=title,
         description=f"{title}. {' '.join(money.facts)}",

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from llmtl.learning_curve import Forecast, LearningCurves
 from llmtl.report import svg, wording
-from llmtl.report.charts.axes import Ending, Plot
+from llmtl.report.charts.axes import Ending, EndNames, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.strategy import Role
 
@@ -18,7 +18,8 @@ def learning_chart(curves: LearningCurves, *, roles: dict[str, Role], width: flo
         return None
     height = 360.0 if width >= 500 else 330.0
     names = [*(item.strategy for item in shown), *curves.levels]
-    frame = Box(50, 30, width - max(svg.text_width(label, 13) for label in names) - 14, height - 52)
+    ends = EndNames.of(names, width=width)
+    frame = Box(50, 30, width - ends.room - 14, height - 52)
     largest = max(item.band[-1].size if item.band else item.points[-1].size for item in shown)
     sizes = (min(item.points[0].size for item in shown), largest)
     plot = Plot.of(frame, sizes, svg.score_range(_values(shown, curves)), log_across=True)
@@ -31,7 +32,7 @@ def learning_chart(curves: LearningCurves, *, roles: dict[str, Role], width: flo
         *([] if curves.target is None else [_target(plot, curves.target)]),
         *(_level(label, score, plot) for label, score in curves.levels.items()),
         *(_curve(item, plot, role=roles[item.strategy]) for item in shown),
-        *plot.names(_endings(shown, curves, plot)),
+        *plot.names(_endings(shown, curves, plot), ends=ends),
         title=title,
         description=f"{title}. {' '.join(advice.text for advice in curves.advice.values())}",
     )

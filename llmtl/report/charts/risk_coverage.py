@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from llmtl.report import svg, wording
-from llmtl.report.charts.axes import Ending, Plot
+from llmtl.report.charts.axes import Ending, EndNames, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.report.left_to_it import LeftToIt, RiskLine
 
@@ -18,8 +18,8 @@ def risk_chart(left: LeftToIt, *, width: float, name: str) -> Markup | None:
     if not left.lines:
         return None
     height = 360.0 if width >= 500 else 330.0
-    room = max(svg.text_width(line.name, 13) for line in left.lines)
-    frame = Box(50, 30, width - room - 14, height - 52)
+    ends = EndNames.of((line.name for line in left.lines), width=width)
+    frame = Box(50, 30, width - ends.room - 14, height - 52)
     plot = Plot.of(frame, (0, 1), (0, _top(left)))
     title = "Share of errors among the answers, by the share of inputs that are answered"
     label = svg.text(
@@ -34,7 +34,7 @@ def risk_chart(left: LeftToIt, *, width: float, name: str) -> Markup | None:
         plot.level(left.limit, "target"),
         *(_line(line, plot) for line in left.lines),
         label,
-        *plot.names(_endings(left.lines, plot)),
+        *plot.names(_endings(left.lines, plot), ends=ends),
         title=title,
         description=f"{title}. Shown: {', '.join(shown) or 'nothing'}.",
     )

@@ -8,6 +8,7 @@ from llmtl.decision.outcome import StrategyResult
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import STROKED, Plot, thinned
 from llmtl.report.charts.placing import Box, Place, place_labels
+from llmtl.report.money import LEVEL
 from llmtl.report.view import StrategyRow
 
 LOG_FROM_SPREAD = 10.0
@@ -16,6 +17,12 @@ _FREE = 34.0
 
 
 _NARROW = 500
+
+
+def costs_differ(rows: Sequence[StrategyRow]) -> bool:
+    """Say whether the chart would tell anything: whether two costs differ by more than a hundredth."""
+    costs = [_usd(row.result) for row in rows]
+    return max(costs, default=0.0) - min(costs, default=0.0) > LEVEL * max(costs, default=0.0)
 
 
 def cost_chart(rows: Sequence[StrategyRow], *, metric: str, width: float, name: str) -> Markup:

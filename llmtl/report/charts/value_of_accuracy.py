@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from llmtl.decision.totals import ErrorRate, Switch, ValueOfAccuracy
 from llmtl.report import svg, wording
-from llmtl.report.charts.axes import Below, Ending, Plot, money_tick
+from llmtl.report.charts.axes import Below, Ending, EndNames, Plot, money_tick
 from llmtl.report.charts.placing import Box
 from llmtl.report.wrong_answers import advice, best_of, per_error
 from llmtl.strategy import Role
@@ -36,8 +36,8 @@ def value_chart(
     """Draw the chart; `at` is the known cost of an error, if there is one."""
     narrow = width < 500
     height = 420.0 if narrow else 440.0
-    room = max(svg.text_width(item.strategy, 13) for item in value.strategies) + 14
-    frame = Box(72, 66, width - room, height - 52)
+    ends = EndNames.of((item.strategy for item in value.strategies), width=width)
+    frame = Box(72, 66, width - ends.room - 14, height - 52)
     across = _across(value, at)
     up = _up(value, across, months)
     plot = Plot.of(frame, across, up, log_across=True, log_up=True)
@@ -55,12 +55,15 @@ def value_chart(
         *(_switch(switch, value, plot, months=months) for switch in value.switches),
         *([plot.upright(at, "yours", reach=0, above=-14)] if at and at >= across[0] else []),
         *plot.names(
-            Ending(
-                plot.up(min(up[1], _usd_per_month(item, value, across[1], months))),
-                item.strategy,
-                "name" if item.strategy in best else "label",
-            )
-            for item in value.strategies
+            [
+                Ending(
+                    plot.up(min(up[1], _usd_per_month(item, value, across[1], months))),
+                    item.strategy,
+                    "name" if item.strategy in best else "label",
+                )
+                for item in value.strategies
+            ],
+            ends=ends,
         ),
         title=title,
         description=f"{title}. {advice(value)}",
