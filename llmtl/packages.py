@@ -16,6 +16,7 @@ EXTRAS = {
     **dict.fromkeys(LOCAL, "'llmtl[local]'"),
     "gguf": "'llmtl[gguf]'",
     "openpyxl": "'llmtl[excel]'",
+    "cryptography": "'llmtl[signing]'",
     "gradio": "'llmtl[playground]'",
     "sentence_transformers": "'llmtl[embeddings]'",
     "vllm": "'llmtl[gpu]' (without a GPU: 'llmtl[cpu]')",

@@ -10,6 +10,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("out", metavar="OUT", help="the bundle's folder, which must not exist or be empty")
     add_export_choices(parser)
+    parser.add_argument("--sign", metavar="KEY", help="sign the bundle with a private Ed25519 key, a PEM file")
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -20,8 +21,16 @@ def _export(options: argparse.Namespace) -> int:
 
     console = Console()
     with TerminalProgress(console) as progress:
-        folder = export(options.run, options.out, strategy=options.strategy, merge=options.merge, progress=progress)
-    console.print(f"Bundle: {folder}", soft_wrap=True, markup=False)
+        folder = export(
+            options.run,
+            options.out,
+            strategy=options.strategy,
+            merge=options.merge,
+            sign_with=options.sign,
+            progress=progress,
+        )
+    signed = ", signed" if options.sign else ""
+    console.print(f"Bundle: {folder}{signed}", soft_wrap=True, markup=False)
     return 0
 
 
@@ -32,4 +41,6 @@ EXPORT = Command(
     _add_options,
     examples=("llmtl export runs/tickets bundle", "llmtl export runs/tickets bundle --strategy qlora --merge"),
     description="Write a self-contained folder with chat template, weights, tokenizer, model card and hashes.",
+    epilog="`openssl genpkey -algorithm ed25519 -out bundle.key` makes a key to sign with, and `openssl pkey -in "
+    "bundle.key -pubout -out bundle.pub` what `llmtl serve --verify` takes.",
 )

@@ -38,6 +38,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--api-key", metavar="KEY", help=f"what clients must send (default: from {' or '.join(KEY_VARIABLES)}, or none)"
     )
     add_export_choices(parser)
+    parser.add_argument(
+        "--verify", metavar="PUBLIC_KEY", help="serve a bundle only if this Ed25519 key, a PEM file, signed it"
+    )
     add_mirrored(parser, ServeOptions, "gate", metavar="N|all")
     add_mirrored(parser, ServeOptions, "accept_drift")
     parser.add_argument(
@@ -64,7 +67,13 @@ def _serve(options: argparse.Namespace) -> int:
     # A dry run's output is a command: everything else goes to stderr.
     console = Console(stderr=options.dry_run)
     with TerminalProgress(console) as progress:
-        target = find_target(Path(options.run), strategy=options.strategy, merge=options.merge, progress=progress)
+        target = find_target(
+            Path(options.run),
+            strategy=options.strategy,
+            merge=options.merge,
+            signed_by=Path(options.verify) if options.verify else None,
+            progress=progress,
+        )
     if options.dry_run:
         print(command_for(target, chosen).line())
         return 0

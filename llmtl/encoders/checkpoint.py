@@ -16,6 +16,7 @@ from llmtl.checkpoints.download import download
 from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
+from llmtl.foreign_files import model_fault
 from llmtl.packages import require
 from llmtl.quiet import quiet
 
@@ -61,6 +62,7 @@ def inspect_encoder(source: EncoderSource) -> EncoderInfo:
     only, a model of another kind, quantised weights, and a checkpoint without safetensors or without a tokenizer.
     """
     folder, name = _folder(source), source.name
+    _check_plain(folder, name)
     modules = _read_list(folder / "modules.json")
     body = folder / _first_path(modules, name) if modules is not None else folder
     config = _config(body, name)
@@ -101,6 +103,15 @@ def _folder(source: EncoderSource) -> Path:
         raise ModelError(f"The encoder folder '{name}' does not exist; check the path, or give a Hub name.")
     found = Path(locate(name, source.revision))
     return found if found.is_dir() else download(str(found), source.revision, _SMALL_FILES, encoder=True)
+
+
+def _check_plain(folder: Path, name: str) -> None:
+    """Raise `ModelError` for a folder that asks for code, or for files elsewhere."""
+    if not any((folder / file).is_file() for file in ("config.json", "modules.json")):
+        return  # no checkpoint, and whatever lies there need not be walked through
+    fault = model_fault(folder)
+    if fault is not None:
+        raise ModelError(f"The encoder '{name}' asks for more than to be read: {fault}; take that out, or {_CURE}.")
 
 
 def _whole(source: EncoderSource, folder: Path) -> Path:

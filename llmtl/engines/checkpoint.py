@@ -15,6 +15,7 @@ from typing import Any
 from llmtl.checkpoints import locate
 from llmtl.checkpoints.download import SMALL_FILES, download, has_safetensors
 from llmtl.errors import ModelError
+from llmtl.foreign_files import model_fault
 
 FAMILIES = ("llama", "mistral")
 ENCODERS = (
@@ -58,8 +59,8 @@ class CheckpointInfo:
 def inspect_checkpoint(name: str, revision: str | None = None) -> CheckpointInfo:
     """Inspect `name`, whatever `llmtl.checkpoints.locate` finds; only small files are downloaded from the Hub.
 
-    Raises `ModelError` for a missing folder or an unknown or unreachable name, another model family, and a checkpoint
-    without safetensors weights.
+    Raises `ModelError` for a missing folder or an unknown or unreachable name, another model family, a checkpoint
+    without safetensors weights, and one that asks for code or for files elsewhere.
     """
     found = locate(name, revision)
     folder = Path(found).expanduser()
@@ -93,6 +94,9 @@ def _inspect_folder(folder: Path, name: str, has_safetensors: bool) -> Checkpoin
             f"The model '{name}' has no readable config.json{hint}; give the folder of a whole checkpoint."
         )
     _check_family(config, name)
+    fault = model_fault(folder)
+    if fault is not None:
+        raise ModelError(f"The model '{name}' asks for more than to be read: {fault}; take that out, or {_CURE}.")
     if not has_safetensors:
         raise ModelError(
             f"The model '{name}' has no *.safetensors weights (pickled .bin files are not loaded, they can run code); "

@@ -16,6 +16,7 @@ from llmtl.progress import Progress, Silent
 from llmtl.serving.bundle.manifest import FORMAT, Abstaining
 from llmtl.serving.bundle.provider import HostedWinner, hosted_winner
 from llmtl.serving.bundle.read import is_bundle, open_bundle
+from llmtl.serving.bundle.signature import read_private_key, sign
 from llmtl.serving.bundle.source import BundleSource, InFront, MeasuredStrategy
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import digest, read_json
@@ -33,21 +34,27 @@ def export(
     *,
     strategy: str | None = None,
     merge: bool = False,
+    sign_with: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Return the folder of the bundle of a run's winner, or of another strategy that it measured.
 
     `out` is `RUN/bundle` by default; a bundle there that was made from the same is kept, and one made from something
-    else is replaced. `merge` merges the adapter into the base model. Raises `BundleError`, or `RunError` for an
-    unfinished run.
+    else is replaced. `merge` merges the adapter into the base model; `sign_with` is a private Ed25519 key in PEM.
+    Raises `BundleError`, `RunError` for an unfinished run, or `InputError` for a key that cannot sign.
     """
     progress = progress or Silent()
+    key = read_private_key(Path(sign_with)) if sign_with is not None else None
     finished = run if isinstance(run, Run) else load_run(run)
     folder = Path(out) if out is not None else finished.folder / BUNDLE_FOLDER
     source = bundle_source(finished, strategy, folder=folder, merge=merge, progress=progress)
     if _is_current(folder, source, progress):
-        return folder.resolve()
-    return write_bundle(source, folder, merge=merge, progress=progress)
+        written = folder.resolve()
+    else:
+        written = write_bundle(source, folder, merge=merge, progress=progress)
+    if key is not None:
+        sign(written, key)
+    return written
 
 
 def bundle_source(

@@ -25,6 +25,7 @@ from llmtl.costs import Spending
 from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NOISE_FILE, NoiseSensitivity
 from llmtl.errors import InputError, RunError
+from llmtl.foreign_files import asks_for_more, holds_code, is_inside, leads_out
 from llmtl.judging.result import JUDGING_FILE, Judging
 from llmtl.learning_curve.conclusion import CURVE_FILE, CURVES, LearningCurves
 from llmtl.measured.endpoint import SERVING_FILE
@@ -75,7 +76,13 @@ _INDEX = TypeAdapter(RunIndex)
 
 
 def check_format(folder: Path) -> None:
-    """Refuse a run folder that a newer version of llmtl wrote: raises `RunError`."""
+    """Refuse a run folder that a newer version of llmtl wrote, or that holds more than data: raises `RunError`."""
+    steps = folder / STEPS
+    said = (leads_out(folder) or holds_code(steps) or asks_for_more(steps)) if steps.is_dir() else None
+    if said is not None:
+        raise RunError(
+            f"The run '{folder}' is no plain data: {said}; take that out, or run the recipe in a new folder."
+        )
     if not (folder / INDEX).is_file():
         return
     index = read_json(folder / INDEX)
@@ -90,9 +97,13 @@ def read_index(folder: Path) -> RunIndex:
     """Read `index.json`; raises `RunError` where it is missing, damaged or of a newer version."""
     check_format(folder)
     try:
-        return _INDEX.validate_python(read_json(folder / INDEX))
+        index = _INDEX.validate_python(read_json(folder / INDEX))
     except ValidationError:
         raise other_version(folder) from None
+    odd = [path for path in (*index.fits.values(), *index.evaluations, *index.dropped) if not is_inside(path)]
+    if odd:
+        raise RunError(f"The run '{folder}' names '{odd[0]}', which is not inside it; run the recipe in a new folder.")
+    return index
 
 
 def read_decision(folder: Path) -> Decision:

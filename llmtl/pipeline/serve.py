@@ -24,6 +24,7 @@ from llmtl.serving.bundle.local import require_strategy
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
 from llmtl.serving.bundle.provider import read_hosted, require_key
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
+from llmtl.serving.bundle.signature import read_public_key, require_signature
 from llmtl.serving.live import Live, ServingJob, claim_ports, example_text, live
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import ServeOptions
@@ -77,19 +78,32 @@ def command_for(target: Target, options: ServeOptions) -> ServerCommand:
 
 
 def find_target(
-    path: Path, *, strategy: str | None = None, merge: bool = False, progress: Progress | None = None
+    path: Path,
+    *,
+    strategy: str | None = None,
+    merge: bool = False,
+    signed_by: Path | None = None,
+    progress: Progress | None = None,
 ) -> Target:
     """Return what `path`, a run folder or a bundle, has to serve; a run is exported first where that is needed.
 
-    Raises `RunError` for anything else, and `BundleError` for a bundle that is incomplete or was changed.
+    `signed_by` is the public key of whoever must have signed the bundle. Raises `RunError` for anything else, and
+    `BundleError` for a bundle that is incomplete, was changed, or is not signed by that key.
     """
+    key = read_public_key(signed_by) if signed_by is not None else None
     if not path.is_dir():
         raise MissingFileError(f"There is no folder '{path}'; name a run folder or a bundle.")
     damaged = any((path / name).exists() for name in (MANIFEST, CHECKSUMS)) and not (path / DECISION).exists()
     if is_bundle(path) or damaged:
         if strategy or merge:
             raise BundleError("A bundle is served as it is; use --strategy and --merge with a run folder.")
+        if key is not None:
+            require_signature(path, key)
         return Target(path, open_bundle(path, progress=progress), run=None)
+    if key is not None:
+        raise BundleError(
+            f"'{path}' is a run, which nobody signs; serve a bundle of `llmtl export --sign` with --verify."
+        )
     if not (path / DECISION).is_file():
         raise RunError(f"'{path}' has no verdict ({DECISION} is missing); finish the run with `llmtl run`.")
     return _exported(load_run(path), strategy=strategy, merge=merge, progress=progress)

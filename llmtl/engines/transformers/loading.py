@@ -17,6 +17,7 @@ from transformers.utils import logging as transformers_logging
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import ModelError
+from llmtl.foreign_files import adapter_fault
 from llmtl.packages import require
 
 
@@ -72,6 +73,9 @@ def _with_adapter(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreT
 
     if not (adapter / "adapter_config.json").is_file():
         raise ModelError(f"The adapter folder '{adapter}' has no adapter_config.json; give a folder that PEFT saved.")
+    fault = adapter_fault(adapter)
+    if fault is not None:
+        raise ModelError(f"The adapter '{adapter}' asks for more than to be read: {fault}; tune it again.")
     try:
         adapted = PeftModel.from_pretrained(model, str(adapter))
     except (RuntimeError, ValueError, OSError, SafetensorError) as error:

@@ -21,6 +21,7 @@ from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.engines.vllm.room import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room, token_bytes
 from llmtl.errors import ModelError
+from llmtl.foreign_files import adapter_fault
 from llmtl.packages import missing
 
 _CACHED_CONTEXTS = 16  # full contexts in a CPU's key-value cache: more than one batch of prompts needs
@@ -105,6 +106,9 @@ def _lora(adapter: Path | None) -> dict[str, Any]:
     file = adapter / "adapter_config.json"
     if not file.is_file():
         raise ModelError(f"The adapter folder '{adapter}' has no adapter_config.json; give a folder that PEFT saved.")
+    fault = adapter_fault(adapter)
+    if fault is not None:
+        raise ModelError(f"The adapter '{adapter}' asks for more than to be read: {fault}; tune it again.")
     rank = int(json.loads(file.read_text(encoding="utf-8"))["r"])
     room = lora_room(rank)
     if room is None:

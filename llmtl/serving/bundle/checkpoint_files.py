@@ -17,9 +17,11 @@ from llmtl.checkpoints import locate
 from llmtl.checkpoints.named import find_named
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
-from llmtl.errors import BundleError
+from llmtl.errors import BundleError, ModelError
+from llmtl.foreign_files import SAFE_NAME
 from llmtl.pocket import NAMES as EMBEDDED
 from llmtl.progress import Progress
+from llmtl.serving.bundle.admission import is_document
 from llmtl.serving.bundle.manifest import MODEL_FOLDER, BaseModel
 from llmtl.serving.bundle.source import MeasuredStrategy
 
@@ -47,13 +49,15 @@ _BLOCK = 16 * 2**20
 def describe_base(source: ModelSource, name: str, *, dtype: Precision, task: str) -> BaseModel:
     """Describe a bundle's language model; `name` is the recipe's, which may be a path or a Hub name.
 
-    Raises `ModelError` when the model is not there any more.
+    Raises `ModelError` when the model is not there any more, or its folder's name could be taken for an option.
     """
     info = inspect_checkpoint(source.name, source.revision)
     found = locate(source.name, source.revision)
     local = Path(found).expanduser().is_dir()
     known = name in EMBEDDED or find_named(name) is not None
     spoken = name if known or not local else Path(found).expanduser().resolve().name
+    if not SAFE_NAME.fullmatch(spoken):
+        raise ModelError(f"The model folder '{spoken}' has a name that no server can be told; rename it and run again.")
     return BaseModel(
         name=spoken if spoken != task else f"{spoken}-base",
         source=MODEL_FOLDER if local else found,
@@ -101,7 +105,7 @@ def copy_legal(checkpoint: Path, folder: Path) -> None:
     """Copy the files that a model's licence is stated in."""
     for pattern in _LEGAL:
         for path in sorted(checkpoint.glob(pattern)):
-            if path.is_file():
+            if path.is_file() and is_document(path.name):
                 shutil.copyfile(path, folder / path.name)
 
 

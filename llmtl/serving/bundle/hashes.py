@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from llmtl.errors import BundleError
+from llmtl.foreign_files import is_inside
 from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.progress import Progress
-from llmtl.serving.bundle.manifest import CHECKSUMS
+from llmtl.serving.bundle.manifest import CHECKSUMS, SIGNATURE
 
-EXEMPT = (CHECKSUMS, SERVING_FILE)
-"""The files without a hash: the list itself, and what is measured after the bundle was written."""
+EXEMPT = (CHECKSUMS, SIGNATURE, SERVING_FILE)
+"""The files without a hash: the list itself, its signature, and what is measured after the bundle was written."""
 
 _MIB = 2**20
 _BLOCK = 16 * _MIB
@@ -45,6 +46,11 @@ def check_hashes(folder: Path, progress: Progress) -> None:
                 f"The file '{name}' of the bundle '{folder}' was changed after the export (its SHA-256 is not the one "
                 f"in {CHECKSUMS}); export the bundle again with `llmtl export`."
             )
+
+
+def unlisted(folder: Path) -> list[str]:
+    """List the files without a hash, hidden ones too, but for those that never have one; raises as `check_hashes`."""
+    return sorted(files_in(folder) - set(_read(folder)))
 
 
 def files_in(folder: Path) -> set[str]:
@@ -84,7 +90,7 @@ def _read(folder: Path) -> dict[str, str]:
     if not path.is_file():
         raise BundleError(f"The bundle '{folder}' lacks '{CHECKSUMS}'; export it again with `llmtl export`.")
     rows = [line.partition("  ") for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line]
-    if not rows or any(len(digest) != 64 or not name for digest, _, name in rows):
+    if not rows or any(len(digest) != 64 or not is_inside(name) for digest, _, name in rows):
         raise BundleError(f"'{path}' is damaged; export the bundle again with `llmtl export`.")
     return {name: digest for digest, _, name in rows}
 

@@ -22,6 +22,7 @@ from llmtl.classical.found_texts import SearchesByVectors
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.errors import BundleError, RunError
+from llmtl.foreign_files import DATA_ENDINGS
 from llmtl.hardware import inspect
 from llmtl.progress import Advance, unwatched
 from llmtl.serving.bundle.manifest import ENCODER_FOLDER, Bundle, Weights
@@ -29,9 +30,6 @@ from llmtl.strategies.table import STRATEGIES
 from llmtl.strategy import FitContext, LocalServed, Prediction, Predictor, Served
 from llmtl.task import FoundText, Input, Task
 from llmtl.values import RANKED
-
-_DATA = {".json", ".jsonl", ".safetensors", ".txt", ".crfsuite", ".model", ".jinja", ".md"}
-"""The endings of files that cannot run code."""
 
 
 class _OneAtATime:
@@ -77,7 +75,7 @@ def write_local(predictor: Predictor, folder: Path) -> None:
     """Let a predictor write its files to `folder`; raises `BundleError` for one that could run code."""
     folder.mkdir(parents=True, exist_ok=True)
     predictor.save(folder)
-    odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in _DATA)
+    odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in DATA_ENDINGS)
     if odd:
         raise BundleError(
             f"The strategy wrote '{odd[0]}', and a bundle takes no file that could run code; export another strategy "

@@ -22,6 +22,7 @@ from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
+from llmtl.foreign_files import DATA_ENDINGS
 from llmtl.prompting.retrieval import Embed, EmbeddingRetriever, Index, Retriever, load_encoder, sentence_embed
 from llmtl.serving.bundle.manifest import RETRIEVAL_FOLDER, BaseModel, Bundle, ServedStrategy
 from llmtl.serving.bundle.read import read_pool
@@ -37,8 +38,6 @@ _GIB = 2**30
 _BYTES = {"float32": 4, "bfloat16": 2}
 _REMEMBERED = 1024
 """Inputs whose demonstrations are kept: a request needs them several times, for its length and for its wording."""
-_HARMLESS = {".json", ".jsonl", ".safetensors", ".txt", ".model", ".jinja", ".md"}
-"""The endings of files that cannot run code."""
 
 
 class RememberingIndex:
@@ -129,7 +128,7 @@ def _by_model(model: ModelSource, dtype: Precision) -> Embed:
 
 def _require_harmless(folder: Path, name: str) -> None:
     """Raise `BundleError` when a file of a sentence model could run code."""
-    odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in _HARMLESS)
+    odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in DATA_ENDINGS)
     if odd:
         raise BundleError(
             f"The sentence model '{name}' has '{odd[0]}', which a bundle does not take; use one in safetensors."

@@ -18,7 +18,7 @@ FORMAT = 4
 READABLE = (1, 2, 3, FORMAT)
 """Since format 2 a bundle may hold a base model that llmtl's own server runs, since format 3 a strategy that answers
 first, since format 4 an encoder; all else is as in format 1."""
-MANIFEST, CHECKSUMS = "bundle.json", "SHA256SUMS"
+MANIFEST, CHECKSUMS, SIGNATURE = "bundle.json", "SHA256SUMS", "SHA256SUMS.sig"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER, FIRST_FOLDER = "model", "adapter", "classifier", "first"
 ENCODER_FOLDER = "encoder"
 """Holds the encoder, as its makers published it, that the winner or the first strategy reads texts with."""

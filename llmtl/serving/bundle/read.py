@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from llmtl.errors import BundleError
 from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress, Silent
+from llmtl.serving.bundle.admission import require_data, require_plain
 from llmtl.serving.bundle.hashes import check_hashes
 from llmtl.serving.bundle.manifest import (
     BUNDLE,
@@ -32,18 +33,21 @@ EXAMPLES = TypeAdapter(tuple[Example, ...])
 def open_bundle(folder: Path | str, *, verify: bool = True, progress: Progress | None = None) -> Bundle:
     """Open the bundle in `folder`; with `verify` after comparing every file with its SHA-256.
 
-    Raises `BundleError` for a folder that is missing, is not a bundle, was written by another version of the format, or
-    whose files are not those that were written.
+    Raises `BundleError` for a folder that is missing, is not a bundle, was written by another version of the format,
+    holds more than data, or whose files are not those that were written.
     """
     folder = Path(folder)
     document = _manifest(folder)
+    require_data(folder)
     if verify:
         check_hashes(folder, progress or Silent())
     try:
-        return BUNDLE.validate_python(document)
+        bundle = BUNDLE.validate_python(document)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise BundleError(f"'{folder / MANIFEST}' is damaged (at '{where}'); export the bundle again.") from error
+    require_plain(bundle, folder)
+    return bundle
 
 
 def is_bundle(folder: Path) -> bool:

@@ -5,7 +5,7 @@ Not covered: what depends on the machine or on the user (port, API key, memory, 
 """
 
 import json
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import yaml
@@ -30,10 +30,14 @@ def vllm_arguments(bundle: Bundle, folder: Path, *, relative: bool = False) -> d
     Paths are absolute or, with `relative`, taken from a working directory inside the bundle. Raises `BundleError` for a
     winner that is not a language model.
     """
+    return arguments_at(bundle, Path() if relative else folder.resolve())
+
+
+def arguments_at(bundle: Bundle, root: PurePath) -> dict[str, Any]:
+    """Write the same for a bundle at `root`, which need not be on this machine."""
     base = bundle.base
     if base is None:
         raise BundleError(f"The winner '{bundle.winner.name}' is not a language model; serve it with `llmtl serve`.")
-    root = Path() if relative else folder.resolve()
     return {
         **_model(base, root),
         "served-model-name": served_names(bundle),
@@ -66,7 +70,7 @@ def vllm_yaml(arguments: dict[str, Any], *, note: str) -> str:
     return lines + yaml.safe_dump(arguments, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _model(base: BaseModel, root: Path) -> dict[str, Any]:
+def _model(base: BaseModel, root: PurePath) -> dict[str, Any]:
     """Return where weights and tokenizer come from; formats are said, so that no other file is looked for."""
     formats = {"tokenizer-mode": "hf", "config-format": "hf", "load-format": "safetensors"}
     if not base.hub:
@@ -75,7 +79,7 @@ def _model(base: BaseModel, root: Path) -> dict[str, Any]:
     return {"model": base.source, **pinned, "tokenizer": str(root / TOKENIZER_FOLDER), **formats}
 
 
-def _lora(bundle: Bundle, root: Path) -> dict[str, Any]:
+def _lora(bundle: Bundle, root: PurePath) -> dict[str, Any]:
     """Return the arguments that load the adapter, if the bundle has one."""
     adapted = dict.fromkeys(each.engine_model for each in bundle.strategies if each.weights is Weights.ADAPTER)
     if not adapted:

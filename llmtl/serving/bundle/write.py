@@ -16,6 +16,7 @@ from llmtl.errors import BundleError
 from llmtl.progress import Progress, Silent
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle import manifest as names
+from llmtl.serving.bundle.admission import require_data, require_plain
 from llmtl.serving.bundle.baking import bake, hostile_texts, verify_baked
 from llmtl.serving.bundle.card import Card, card
 from llmtl.serving.bundle.checkpoint_files import (
@@ -137,6 +138,8 @@ def _write_files(job: Writing) -> None:
         _vllm_files(job, bundle)
     write_json(folder / names.MANIFEST, BUNDLE.dump_python(bundle, mode="json"))
     write_text(folder / names.CARD, card(Card(source, bundle, check, pool=len(read_pool(folder)))))
+    require_data(folder)
+    require_plain(bundle, folder)  # what could not be opened again is not written
     write_hashes(folder, job.progress)
 
 

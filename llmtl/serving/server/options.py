@@ -27,6 +27,21 @@ OURS = (
     "--uds",
 )
 """vLLM arguments that would make it serve something else, or elsewhere, than llmtl supervises and announces."""
+CODE = (
+    "--code-revision",
+    "--config-format",
+    "--hf-overrides",
+    "--io-processor-plugin",
+    "--load-format",
+    "--logits-processors",
+    "--reasoning-parser-plugin",
+    "--tokenizer-mode",
+    "--tool-parser-plugin",
+    "--trust-remote-code",
+    "--worker-cls",
+    "--worker-extension-cls",
+)
+"""vLLM arguments that would have it run code from a model or a file, or unpickle weights."""
 
 
 LAST_PORT = 65535
@@ -93,7 +108,13 @@ class ServeOptions:
     def __post_init__(self) -> None:
         for argument in self.extra:
             name = argument.partition("=")[0].replace("_", "-")
-            if name in OURS:
+            if len(name) > len("--x") and any(
+                each.startswith(name) for each in OURS
+            ):  # argparse takes what begins a name
                 raise InputError(f"'{name}' cannot be passed on to vLLM: llmtl sets it; see `llmtl serve --help`.")
+            if len(name) > len("--x") and any(each.startswith(name) for each in CODE):
+                raise InputError(
+                    f"'{name}' cannot be passed on to vLLM: it could run a model's own code; leave it out."
+                )
         if self.gate is not None and self.gate < 1:
             raise InputError(f"The parity check needs at least one recorded input, got {self.gate}; give 200 or all.")

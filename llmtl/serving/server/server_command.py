@@ -10,13 +10,14 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from llmtl.engines.vllm.room import token_bytes
+from llmtl.errors import BundleError
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
 from llmtl.serving.server.options import ServeOptions
@@ -39,7 +40,7 @@ class ServerCommand:
     """A process to start: `environment` is added to the present one, `folder` is its working directory."""
 
     argv: tuple[str, ...]
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     folder: Path
 
     def line(self) -> str:
@@ -76,15 +77,20 @@ def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, devic
 
 
 def _flags(arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Return arguments by name as they stand on a command line: True is a bare flag, a list several values."""
+    """Return arguments by name as they stand on a command line: True is a bare flag, a list several values.
+
+    One value is written into its flag, so that it cannot be a flag itself; several cannot be, and are looked at.
+    """
     for name, value in arguments.items():
         if value is False:
             continue
-        yield f"--{name}"
         if isinstance(value, list | tuple):
-            yield from map(str, value)
-        elif value is not True:
-            yield str(value)
+            odd = next((each for each in map(str, value) if each.startswith("-")), None)
+            if odd is not None:
+                raise BundleError(f"The name '{odd}' would be taken for an option of the server; export under another.")
+            yield from (f"--{name}", *map(str, value))
+        else:
+            yield f"--{name}" if value is True else f"--{name}={value}"
 
 
 def _vllm_environment(base: BaseModel, folder: Path, device: str) -> dict[str, str]:

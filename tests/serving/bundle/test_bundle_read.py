@@ -58,7 +58,7 @@ def test_a_missing_file_is_named(copied, name):
         open_bundle(copied)
 
 
-@pytest.mark.parametrize("name", ["model/pytorch_model.bin", "model/extra.safetensors", "notes.txt"])
+@pytest.mark.parametrize("name", ["model/extra.safetensors", "notes.txt"])
 def test_a_file_that_the_export_did_not_write_is_named(copied, name):
     (copied / name).write_bytes(b"x")
     with pytest.raises(BundleError, match=f"holds '{name}', which the export did not write; remove it"):
@@ -72,12 +72,16 @@ def test_what_serving_measures_and_what_a_desktop_leaves_are_no_matter(copied):
     open_bundle(copied)
 
 
-def test_a_link_to_the_same_file_is_the_same_file(copied, tmp_path):
-    (copied / "model" / "model.safetensors").rename(tmp_path / "elsewhere")
-    (copied / "model" / "model.safetensors").symlink_to(tmp_path / "elsewhere")
-    open_bundle(copied)
-    (tmp_path / "elsewhere").unlink()
-    with pytest.raises(BundleError, match=r"lacks 'model/model\.safetensors'"):
+def test_a_link_to_outside_is_refused_even_if_the_file_is_the_same(copied, tmp_path):
+    weights = copied / "model" / "model.safetensors"
+    weights.rename(tmp_path / "elsewhere")
+    weights.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(BundleError, match=r"'model/model\.safetensors' is a link to outside the folder"):
+        open_bundle(copied)
+    (tmp_path / "elsewhere").rename(copied / "model" / "elsewhere.safetensors")
+    weights.unlink()
+    weights.symlink_to("elsewhere.safetensors")
+    with pytest.raises(BundleError, match=r"holds 'model/elsewhere\.safetensors', which the export did not write"):
         open_bundle(copied)
 
 

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from llmtl.errors import InputError
+from llmtl.errors import BundleError, InputError
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.server.options import RestartPolicy, ServeOptions
 from llmtl.serving.server.server_command import server_command
@@ -42,8 +42,8 @@ def folder(tmp_path):
 
 
 def value(command, flag):
-    assert command.argv.count(flag) == 1
-    return command.argv[command.argv.index(flag) + 1]
+    [given] = [each for each in command.argv if each.startswith(f"{flag}=")]
+    return given.removeprefix(f"{flag}=")
 
 
 def test_vllm_serves_where_the_user_said(folder):
@@ -79,7 +79,7 @@ def test_the_api_key_is_in_the_environment_alone_and_masked_when_shown(folder):
     assert command.environment["VLLM_API_KEY"] == "secret-key"
     assert "secret-key" not in " ".join(command.argv)
     assert "secret-key" not in command.line()
-    assert "secret-key" not in repr(options)
+    assert "secret-key" not in repr(options) + repr(command)
 
 
 def test_the_line_is_what_a_shell_takes_apart_again(folder):
@@ -110,7 +110,19 @@ def test_a_winner_without_a_language_model_has_its_own_server(folder):
     assert (value(command, "--host"), value(command, "--port")) == ("127.0.0.1", "8000")
 
 
-@pytest.mark.parametrize("extra", ["--port", "--host=0.0.0.0", "--served_model_name", "--uds"])
+def test_a_name_that_begins_like_an_option_starts_no_server(folder):
+    named = BaseModel(**(vars(BASE) | {"name": "--trust-remote-code"}))
+    with pytest.raises(BundleError, match="'--trust-remote-code' would be taken for an option of the server"):
+        server_command(folder, bundle(named, Weights.BASE), ServeOptions(), device="cpu")
+
+
+@pytest.mark.parametrize("extra", ["--trust-remote-code", "--trust_remote", "--load-format=pt", "--hf-overrides"])
+def test_arguments_that_would_run_a_model_s_code_are_refused(extra):
+    with pytest.raises(InputError, match="could run a model's own code"):
+        ServeOptions(extra=(extra,))
+
+
+@pytest.mark.parametrize("extra", ["--port", "--host=0.0.0.0", "--served_model_name", "--uds", "--api-k=x"])
 def test_arguments_that_llmtl_sets_are_refused(extra):
     with pytest.raises(InputError, match="cannot be passed on to vLLM"):
         ServeOptions(extra=(extra, "x"))

@@ -1,0 +1,104 @@
+"""Model folders from elsewhere: what asks for code, for files outside or for another model is not read."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from llmtl.encoders.checkpoint import inspect_encoder
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.engines.checkpoint import inspect_checkpoint
+from llmtl.errors import ModelError
+from llmtl.foreign_files import SAFE_NAME, adapter_fault, asks_for_more, is_inside, leads_out, model_fault
+
+ODD = {
+    "auto_map": {"AutoModelForCausalLM": "evil.Evil"},
+    "custom_pipelines": {"x": {"impl": "evil.Evil"}},
+    "speculators_config": {"verifier": {"name_or_path": "evil/model"}},
+    "attn_implementation": "evil/kernel",
+    "_attn_implementation": {"": "evil/kernel"},
+    "trust_remote_code": True,
+}
+
+
+@pytest.fixture
+def model(tiny_llama, tmp_path) -> Path:
+    return Path(shutil.copytree(tiny_llama, tmp_path / "model"))
+
+
+def put(path: Path, **entries) -> None:
+    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | entries))
+
+
+@pytest.mark.parametrize("key", ODD)
+def test_a_language_model_that_asks_for_more_is_refused_in_one_line(model, key):
+    put(model / "config.json", **{key: ODD[key]})
+    with pytest.raises(ModelError, match=rf"'config\.json' .* \('{key}'\); take that out, or give a LLaMA"):
+        inspect_checkpoint(str(model))
+    put(model / "config.json", **{key: None})
+    assert inspect_checkpoint(str(model)).model_type == "llama"
+
+
+def test_the_tokenizer_is_looked_at_too(model):
+    put(model / "tokenizer_config.json", auto_map={"AutoTokenizer": ["evil.Evil", None]})
+    with pytest.raises(ModelError, match=r"'tokenizer_config\.json' asks to run code"):
+        inspect_checkpoint(str(model))
+    put(model / "tokenizer_config.json", auto_map={}, vocab_file="../../secret")
+    with pytest.raises(ModelError, match="names a file outside its folder"):
+        inspect_checkpoint(str(model))
+
+
+def test_what_a_training_left_beside_the_weights_is_no_matter(model):
+    for name in ("training_args.bin", "optimizer.pt", "modeling_own.py", "pytorch_model.bin"):
+        (model / name).write_bytes(b"never opened")
+    assert inspect_checkpoint(str(model)).model_type == "llama"
+
+
+def test_an_encoder_that_names_classes_of_other_libraries_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    parts = [{"path": "", "type": "sentence_transformers.models.Transformer"}, {"path": "1", "type": "os.system"}]
+    (tmp_path / "modules.json").write_text(json.dumps(parts))
+    with pytest.raises(ModelError, match=r"'modules\.json' names 'os\.system' of a library to import"):
+        inspect_encoder(EncoderSource(str(tmp_path)))
+    parts[1] = {"path": "../x", "type": "sentence_transformers.models.Pooling"}
+    (tmp_path / "modules.json").write_text(json.dumps(parts))
+    with pytest.raises(ModelError, match=r"names the folder '\.\./x', which is not inside"):
+        inspect_encoder(EncoderSource(str(tmp_path)))
+
+
+def test_an_adapter_takes_neither_pickles_nor_libraries(tmp_path):
+    (tmp_path / "adapter_config.json").write_text('{"megatron_config": null, "megatron_core": "megatron.core"}')
+    assert adapter_fault(tmp_path) is None
+    (tmp_path / "adapter_model.bin").write_bytes(b"")
+    assert adapter_fault(tmp_path) == "'adapter_model.bin' could run code when it is read"
+
+
+def test_the_links_of_the_hub_s_cache_stay_and_others_do_not(tmp_path):
+    blobs, snapshot = tmp_path / "models--a--b" / "blobs", tmp_path / "models--a--b" / "snapshots" / "ab12"
+    for folder in (blobs, snapshot):
+        folder.mkdir(parents=True)
+    (blobs / "1").write_text("{}")
+    (snapshot / "config.json").symlink_to("../../blobs/1")
+    assert model_fault(snapshot) is None
+    assert leads_out(snapshot) == "'config.json' is a link to outside the folder"
+    (snapshot / "vocab.txt").symlink_to("/etc/hostname")
+    assert model_fault(snapshot) == "'vocab.txt' is a link to outside the folder"
+
+
+def test_words_of_a_vocabulary_are_no_configuration(tmp_path):
+    for name in ("vocab.json", "tokenizer.json", "classifier.json", "result.json"):
+        (tmp_path / name).write_text(json.dumps({"auto_map": {"a": 1}, "type": "a.b"}))
+    assert asks_for_more(tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["", "..", "/a", "a/../b", "a//b", "a\\b", "a\0b", "./../a", "a/"])
+def test_paths_that_lead_out_or_are_no_plain_words(name):
+    assert not is_inside(name)
+
+
+def test_names_that_no_program_takes_for_an_option():
+    for name in ("smollm2", ".hidden", "me/big", "Modèle 7B", "_x"):
+        assert SAFE_NAME.fullmatch(name)
+    for name in ("", "-x", "--trust-remote-code", "a\nb", "a\0", "a\x7f", "x" * 256):
+        assert not SAFE_NAME.fullmatch(name)
