@@ -1,11 +1,12 @@
 # make demo: from a fresh clone to a verdict.  make test: all tests.  make quick: those without servers and browsers.
-# make check: format, lint, types, import floors, sizes and names.
+# make check: format, lint, types, import floors, sizes and names.  make docs: the documents as a site, in build/site.
+# make reference: the pages of docs/reference, written from the code.
 PYTHON ?= python3.11
 BIN := .venv/bin
 # unset, or every start of vLLM would compile all of its sources again
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test quick check format clean
+.PHONY: install demo test quick check docs reference format clean
 
 install:
 	@$(PYTHON) install.py
@@ -26,6 +27,12 @@ check: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python tests/house_rules.py
+
+docs: install
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+reference: install
+	@for script in $$(grep -l '^PAGE = ' docs/write_*.py) docs/write_tables.py; do $(BIN)/python $$script || exit; done
 
 format: install
 	@$(BIN)/ruff format .

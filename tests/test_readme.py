@@ -46,16 +46,6 @@ def test_the_floors_are_drawn_with_every_part_of_the_contract():
     assert draw_floors.draw(ROOT).startswith("<svg")
 
 
-def test_the_page_of_the_command_line_is_what_help_says(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "0")  # so that what the script sets ends with the test
-    sys.path.insert(0, str(DOCS))
-    try:
-        import write_command_line
-    finally:
-        sys.path.remove(str(DOCS))
-    assert write_command_line.page() == write_command_line.PAGE.read_text(encoding="utf-8")
-
-
 def test_the_table_of_strategies_is_what_they_say_of_themselves():
     sys.path.insert(0, str(DOCS))
     try:

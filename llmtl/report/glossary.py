@@ -1,4 +1,4 @@
-"""The words of a report, explained for who has not met them.
+"""The words of a report, explained for who has not met them; the documents' glossary begins with them.
 
 Not covered: the metrics' exact definitions (`llmtl.metrics`).
 """
@@ -6,7 +6,7 @@ Not covered: the metrics' exact definitions (`llmtl.metrics`).
 from llmtl.report import wording
 from llmtl.report.content import ReportContent
 
-_WORDS = (
+WORDS = (
     (
         "Verdict",
         "what to do: adopt a strategy, use a baseline, take either of a tie, or label more because it is open.",
@@ -30,17 +30,16 @@ _WORDS = (
     ("p50, p95", "half of the requests are answered within the first time, 95 of 100 within the second."),
     ("Left to it alone", "the share of inputs whose answers are sure enough to be used without a person looking."),
 )
+F1 = (
+    "F1",
+    "how much is found (recall) and how much of what is given is right (precision), as one number: 1 when all is found "
+    "and nothing given wrongly.",
+)
 
 
 def glossary(content: ReportContent) -> tuple[tuple[str, str], ...]:
     """Return the words that are explained with what they mean, the metrics of the task's kind among them."""
     kind = content.task.kind
     metrics = [(wording.capital(wording.metric_name(each)), f"{kind.meanings[each]}.") for each in kind.metrics]
-    f1 = [
-        (
-            "F1",
-            "how much is found (recall) and how much of what is given is right (precision), as one number: 1 when all "
-            "is found and nothing given wrongly.",
-        )
-    ]
-    return (*_WORDS, *(f1 if any("F1" in name for name, _ in metrics) else []), *metrics)
+    f1 = [F1] if any("F1" in name for name, _ in metrics) else []
+    return (*WORDS, *f1, *metrics)
