@@ -35,6 +35,11 @@ def simpler_rival(ranking: Ranking, chosen: str, plausible: Sequence[str]) -> st
     return max(smaller, key=ranking.score, default=None)
 
 
+def adapts_more(ranking: Ranking, a: str, b: str) -> bool:
+    """Say whether a adapts more of a model than b."""
+    return _adapted(ranking, a) > _adapted(ranking, b)
+
+
 def _adapted(ranking: Ranking, name: str) -> int:
     match ranking[name].role:
         case Role.CASCADE:

@@ -10,7 +10,9 @@ meaning a Holm-corrected p-value of at most alpha:
                   with, by what may be more than the margin. Without a baseline: better than a rival, or the cheapest
                   and no rival is better by more than the margin; never with nothing shown
     tie           W is better than B, but a cheaper rival is not shown worse; a rival counts as cheaper, too, where it
-                  costs as much and adapts less, and where a cost is not known well enough to tell
+                  costs as much and adapts less, and where a cost is not known well enough to tell. The same where a
+                  rival that costs as much and adapts no more did better on test by more than the margin, though that
+                  may be chance: nothing speaks for W then but dev
     inconclusive  everything else
 
 What to use after `tie` and `inconclusive` is not what test shows, since it shows nothing there, but the better bet:
@@ -28,6 +30,7 @@ Not covered: the words for it (`llmtl.report`), what would settle it (`power`, `
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llmtl.decision.adaptation import adapts_more
 from llmtl.decision.bets import Bets
 from llmtl.decision.evidence import Evidence
 from llmtl.decision.outcome import Choice, Rule, Verdict
@@ -101,7 +104,7 @@ def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking, bets:
     tied = [
         name
         for name in rivals
-        if ranking.may_be_cheaper(name, chosen)
+        if (ranking.may_be_cheaper(name, chosen) or _level_and_ahead(evidence, ranking, name, chosen=chosen))
         and (not evidence.shown_better(chosen, name) or _trivial(evidence, chosen, name))
     ]
     if tied:
@@ -112,6 +115,13 @@ def _rule_among_llms(choice: Choice, evidence: Evidence, ranking: Ranking, bets:
     if baseline is None and undecided and not any(evidence.shown_better(chosen, name) for name in rivals):
         return _open([(name, chosen) for name in undecided], bets)
     return Ruling(Verdict.ADOPT, chosen, Rule.BETTER, tuple((chosen, name) for name in rivals))
+
+
+def _level_and_ahead(evidence: Evidence, ranking: Ranking, name: str, *, chosen: str) -> bool:
+    """Return whether a rival that is no larger a thing than the choice did better on test by more than the margin."""
+    if ranking.surely_cheaper(chosen, name) or adapts_more(ranking, name, chosen):
+        return False
+    return (evidence.difference(name, chosen) or 0.0) > evidence.margin
 
 
 def _trivial(evidence: Evidence, a: str, b: str) -> bool:

@@ -54,6 +54,25 @@ def test_a_tie_is_won_by_the_cheaper_rival_where_dev_and_test_together_make_it_t
     assert (decision.verdict, decision.winner, decision.chosen_before_test) == (Verdict.TIE, "zero-shot", "qlora")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "rival", "on_test", "verdict", "winner"),
+    [
+        ("encoder", "setfit", 0.93, Verdict.TIE, "setfit"),  # as cheap, adapts as much, and 8 points ahead on test
+        ("encoder", "setfit", 0.86, Verdict.ADOPT, "encoder"),  # ahead by less than the margin
+        ("setfit", "qlora", 0.93, Verdict.ADOPT, "setfit"),  # ahead, but adapts more
+    ],
+)
+def test_a_rival_no_larger_than_the_choice_and_ahead_on_test_makes_a_tie(chosen, rival, on_test, verdict, winner):
+    dev = {"tfidf": exactly(0.5, 100), chosen: exactly(0.9, 100), rival: exactly(0.85, 100)}
+    test = {"tfidf": exactly(0.5, 100), chosen: exactly(0.85, 100), rival: exactly(on_test, 100, offset=30)}
+    level = [evaluations(part, split, usd=0.005, usd_fitting=0.0) for part, split in ((dev, "dev"), (test, "test"))]
+    choice = choose(TASK, level[0], config=CONFIG, prices=PRICES, written_at="2026-11-23T12:00:00Z")
+    decision = decide(TASK, choice, dev=level[0], test=level[1], config=CONFIG, prices=PRICES)
+    assert decision.chosen_before_test == chosen
+    assert not evidence_of(decision).shown_better(rival, chosen)
+    assert (decision.verdict, decision.winner) == (verdict, winner)
+
+
 def test_the_baseline_wins_when_no_language_model_is_better_by_the_margin():
     decision = run(*both(200, majority=0.2, tfidf=0.97, zero_shot=0.6, qlora=0.93))
     assert (decision.verdict, decision.winner) == (Verdict.BASELINE, "tfidf")
