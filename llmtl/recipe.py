@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from llmtl.errors import MissingFileError, RecipeError
+from llmtl.redaction import redacted
 
 Section = TypeVar("Section")
 
@@ -116,7 +117,7 @@ def _describe(schema: type[Any], detail: ErrorDetails) -> str:
     message = detail["msg"].removeprefix("Value error, ").rstrip(".")
     message = message[0].lower() + message[1:]
     got = detail.get("input")
-    shown = f", got {got!r}" if isinstance(got, str | int | float | bool) and location else ""
+    shown = f", got {redacted(repr(got))}" if isinstance(got, str | int | float | bool) and location else ""
     return f"'{where}': {message}{shown}" if where else message
 
 

@@ -22,6 +22,7 @@ from llmtl.cli.schema import SCHEMA
 from llmtl.cli.serve import SERVE
 from llmtl.errors import LlmtlError
 from llmtl.quiet import silence_libraries
+from llmtl.redaction import hide_in_tracebacks, keep_secrets_of, redacted
 from llmtl.version import __version__
 
 COMMANDS = (RUN, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
@@ -36,13 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command and return its exit code."""
     if arguments is None:  # the process is the command's own
         silence_libraries()
+        hide_in_tracebacks()
+    keep_secrets_of(os.environ)
     command: Command | None = None
     try:
         options = _parse(sys.argv[1:] if arguments is None else arguments)
         command = options.command
         return command.carry_out(options)
     except LlmtlError as error:
-        print(f"llmtl: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"llmtl: {redacted(' '.join(str(error).split()))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         goes_on = "; the same command goes on from here" if command and command.resumes else ""

@@ -11,6 +11,7 @@ from llmtl.cli.command import Command
 from llmtl.cli.exporting import add_export_choices
 from llmtl.cli.mirrored import add_mirrored, read_mirrored
 from llmtl.packages import require
+from llmtl.redaction import keep_secret
 
 if TYPE_CHECKING:
     from llmtl.serving.server.options import ServeOptions
@@ -62,6 +63,7 @@ def _serve(options: argparse.Namespace) -> int:
     from llmtl.serving.server.notice import TerminalNotice
 
     chosen = _serve_options(options)
+    keep_secret(chosen.api_key)
     if chosen.playground_port is not None and not options.dry_run:
         require("The playground", "gradio")  # it starts last, when export and server have taken their minutes
     # A dry run's output is a command: everything else goes to stderr.

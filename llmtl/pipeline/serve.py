@@ -22,7 +22,7 @@ from llmtl.progress import Progress
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.local import require_strategy
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
-from llmtl.serving.bundle.provider import read_hosted, require_key
+from llmtl.serving.bundle.provider import read_hosted, require_key, require_meant
 from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
 from llmtl.serving.bundle.signature import read_public_key, require_signature
 from llmtl.serving.live import Live, ServingJob, claim_ports, example_text, live
@@ -124,6 +124,8 @@ def _job(target: Target) -> ServingJob:
     hosted = None
     if target.bundle.winner.weights is Weights.HOSTED:
         hosted = read_hosted(target.folder, os.environ)
+        if target.run is None:
+            require_meant(hosted, os.environ)
         require_key(hosted, os.environ)
     return ServingJob(
         folder=target.folder,

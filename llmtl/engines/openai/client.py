@@ -23,6 +23,7 @@ from llmtl.engines.openai.limits import Meter, Pace
 from llmtl.engines.openai.replies import Reply, ReplyCache, Step
 from llmtl.errors import ContextLengthError, HostedError
 from llmtl.progress import Advance
+from llmtl.redaction import keep_secret, redacted, redacted_bytes
 from llmtl.store import digest
 from llmtl.values import Message
 
@@ -68,7 +69,7 @@ class HostedClient:
             base_url=self._endpoint.base_url,
             timeout=self._endpoint.timeout_seconds,
             max_retries=self._endpoint.max_retries,
-            http_client=_straight() if self._endpoint.on_this_machine else None,
+            http_client=_straight() if self._endpoint.on_this_machine else _Redacting(),
         )
         weakref.finalize(self, self._client.close)  # the package closes only the clients that it made itself
 
@@ -178,9 +179,26 @@ class HostedClient:
         return False
 
 
+class _Redacting(openai.DefaultHttpxClient):
+    """Takes the key out of every reply before anything reads, keeps or prints it."""
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send a request and read the whole reply; its kind is that of the HTTP library which `openai` uses."""
+        reply: Any = super().send(request, **options)
+        content = redacted_bytes(reply.read())
+        headers = [(name, redacted(value)) for name, value in reply.headers.items()]
+        if content == reply.content and headers == list(reply.headers.items()):
+            return reply
+        decoded = ("content-encoding", "content-length", "transfer-encoding")
+        kept = [(name, value) for name, value in headers if name not in decoded]
+        clean = type(reply)(reply.status_code, headers=kept, content=content, request=reply.request)
+        clean.elapsed = reply.elapsed
+        return clean
+
+
 def _straight() -> openai.DefaultHttpxClient:
     """Make a client that neither a proxy setting nor a redirection leads to another machine."""
-    return openai.DefaultHttpxClient(trust_env=False, follow_redirects=False)
+    return _Redacting(trust_env=False, follow_redirects=False)
 
 
 def _key(model: HostedModel) -> str:
@@ -191,6 +209,9 @@ def _key(model: HostedModel) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise HostedError(f"The key of '{model.name}' is missing; set the environment variable {variable}.")
+    keep_secret(key)
+    if not (key.isascii() and key.isprintable()) or " " in key:  # libraries print a header that they cannot send
+        raise HostedError(f"The key in {variable} holds a character that no key has; copy it again.")
     return key
 
 

@@ -3,15 +3,18 @@
 Not covered: prices, which stand in each section.
 """
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from llmtl.engines.openai.limits import Prices
+from llmtl.redaction import keep_secret, secret_in
 
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 LOOPBACK_NAME = "localhost"
 """The name that always means this machine, and any name under it (RFC 6761, section 6.3)."""
 
@@ -57,6 +60,24 @@ class EndpointConfig(BaseModel):
     token_field: Literal["max_completion_tokens", "max_tokens"] = Field(
         default="max_completion_tokens", description="The server's name for the limit of written tokens."
     )
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_key(cls, given: str) -> str:
+        """Refuse an address with a key or a password in it: addresses are printed, and stored in runs and bundles."""
+        held = secret_in(given)
+        if held is not None:
+            raise ValueError(f"holds {held}, and addresses are printed and stored; give the key by api_key_env")
+        return given
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _a_name(cls, given: str | None) -> str | None:
+        """Refuse the key itself, pasted in place of the name of its variable."""
+        if given is not None and not _VARIABLE.fullmatch(given):
+            keep_secret(given)
+            raise ValueError("must be the name of an environment variable, such as OPENAI_API_KEY, not the key itself")
+        return given
 
     @property
     def on_this_machine(self) -> bool:

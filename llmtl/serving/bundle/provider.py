@@ -29,6 +29,9 @@ from llmtl.store import read_json, write_json
 
 HOSTED_FILE = "hosted.json"
 LIMIT_VARIABLE = "LLMTL_HOSTED_MAX_USD"
+ADDRESS_VARIABLE = "LLMTL_PROVIDER_URL"
+"""Where inputs of a bundle that somebody else may have made may go."""
+_USUAL = tuple(EndpointConfig.model_fields[name].default for name in ("base_url", "api_key_env"))
 _REPLIES = 4096
 """Replies kept in memory, at most."""
 
@@ -123,6 +126,23 @@ def require_key(winner: HostedWinner, environment: Mapping[str, str]) -> None:
     name = winner.endpoint.api_key_env
     if name is not None and not environment.get(name, "").strip():
         raise HostedError(f"The key of {winner.where} is missing; set the environment variable {name}.")
+
+
+def require_meant(winner: HostedWinner, environment: Mapping[str, str]) -> None:
+    """Raise `HostedError` unless who serves a bundle said that inputs, and a key, may go where the bundle says.
+
+    Whoever made it could name any address and any environment variable. Addresses on this machine need no word, nor
+    does OpenAI's own with its own key.
+    """
+    endpoint = winner.endpoint
+    usual = (endpoint.base_url, endpoint.api_key_env) == _USUAL
+    if usual or endpoint.on_this_machine or environment.get(ADDRESS_VARIABLE) == endpoint.base_url:
+        return
+    key = f" and the key in {endpoint.api_key_env}" if endpoint.api_key_env else ""
+    raise HostedError(
+        f"This bundle would send every input{key} to {endpoint.base_url}; if you mean that, set "
+        f"{ADDRESS_VARIABLE}={endpoint.base_url}."
+    )
 
 
 @dataclass(frozen=True)

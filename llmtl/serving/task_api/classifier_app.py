@@ -32,6 +32,7 @@ from llmtl.classical.found_texts import GivesVectors
 from llmtl.errors import BundleError, LlmtlError
 from llmtl.kinds.kind import Read
 from llmtl.measured.endpoint import Paid
+from llmtl.redaction import hide_in_tracebacks, keep_secrets_of
 from llmtl.serving.bundle.local import base_source, load_local
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Abstaining, Bundle, Weights
 from llmtl.serving.bundle.provider import read_hosted
@@ -227,6 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.bundle is None:
         parser.error(f"no bundle is named; give --bundle or set {BUNDLE_VARIABLE}")
+    keep_secrets_of(os.environ)
+    hide_in_tracebacks()
     try:
         app = create_app(Path(given.bundle))
     except LlmtlError as error:

@@ -23,6 +23,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.errors import BundleError, LlmtlError
+from llmtl.redaction import keep_secrets_of
 from llmtl.serving.bundle.lookup import open_index
 from llmtl.serving.bundle.manifest import Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle
@@ -76,6 +77,7 @@ class TaskMiddleware:
     def __init__(self, app: ASGIApp, environment: Mapping[str, str] | None = None) -> None:
         self._app = app
         self._environment = os.environ if environment is None else environment
+        keep_secrets_of(self._environment)
         self._routes: TaskRoutes | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

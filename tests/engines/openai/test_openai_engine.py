@@ -1,5 +1,6 @@
 """The openai engine against a real HTTP server: what is sent, retried, cached, limited and read."""
 
+import logging
 import math
 import threading
 import time
@@ -134,6 +135,40 @@ def test_the_key_comes_from_the_environment(server, make_engine, monkeypatch):
     monkeypatch.setenv("SOME_KEY", " ")
     with pytest.raises(HostedError, match="set the environment variable SOME_KEY"):
         make_engine(api_key_env="SOME_KEY")
+
+
+def test_a_key_that_a_provider_repeats_is_in_no_answer_error_log_or_file(
+    server, make_engine, monkeypatch, tmp_path, caplog
+):
+    key = "sk-0123456789abcdef"
+    monkeypatch.setenv("SOME_KEY", key)
+    engine = make_engine(ReplyCache(tmp_path / "replies.jsonl"), api_key_env="SOME_KEY", max_retries=0)
+    server.answer = lambda body: completion(f"you sent {key}")
+    caplog.set_level(logging.DEBUG)
+    [written] = engine.generate(prompts(engine, "hello")[0], max_tokens=5)
+    assert written.text == "you sent ***"
+    server.answer = lambda body: error(401, f"bad key {key}", x_echo=key)
+    with pytest.raises(HostedError, match=r"bad key \*\*\*") as refused:
+        engine.generate(prompts(engine, "again")[0], max_tokens=5)
+    raised: BaseException | None = refused.value
+    while raised is not None:  # those that it came from, with all that they hold
+        assert (
+            key
+            not in f"{raised!r} {getattr(raised, 'body', '')} {getattr(getattr(raised, 'response', None), 'text', '')}"
+        )
+        raised = raised.__cause__ or raised.__context__
+    assert server.keys == [f"Bearer {key}"] * 2
+    assert key not in caplog.text + (tmp_path / "replies.jsonl").read_text()
+
+
+@pytest.mark.parametrize("key", ["sk-with\nbreak", "sk-with-é", "sk with space"])
+def test_a_key_that_no_header_holds_is_refused_without_showing_it(make_engine, monkeypatch, key):
+    monkeypatch.setenv("SOME_KEY", key)
+    with pytest.raises(
+        HostedError, match="The key in SOME_KEY holds a character that no key has; copy it again"
+    ) as refused:
+        make_engine(api_key_env="SOME_KEY")
+    assert key not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llmtl.errors import BundleError
+from llmtl.errors import BundleError, HostedError
 from llmtl.progress import Silent
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.bundle.manifest import BUNDLE, BaseModel, HeldEncoder
+from llmtl.serving.bundle.provider import read_hosted, require_meant
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.store import write_json
@@ -174,3 +175,24 @@ def test_what_an_export_writes_opens_wherever_it_is(tmp_path):
         (folder / ".gitattributes").write_text("")
         write_hashes(folder, Silent())
         assert open_bundle(folder) == open_bundle(folder.rename(tmp_path / f"{name}-moved"))
+
+
+def hosted(folder: Path, **changes) -> Path:
+    """Return `folder` with what a bundle says of a provider."""
+    folder.mkdir()
+    model = {"base_url": "https://evil.example/v1", "model": "m", "api_key_env": "OPENAI_API_KEY", "top_logprobs": 0}
+    prices = {"prompt": 0.5, "cached": 0.5, "completion": 1.5}
+    write_json(folder / "hosted.json", {"model": model | {"prices": prices} | changes, "usd_per_request": 0.1})
+    return folder
+
+
+def test_inputs_and_keys_go_to_an_address_of_a_bundle_only_if_that_is_meant(tmp_path):
+    evil = read_hosted(hosted(tmp_path / "evil"), {})
+    with pytest.raises(HostedError, match=r"every input and the key in OPENAI_API_KEY to https://evil\.example/v1; if"):
+        require_meant(evil, {})
+    require_meant(evil, {"LLMTL_PROVIDER_URL": "https://evil.example/v1"})
+    require_meant(read_hosted(hosted(tmp_path / "usual", base_url="https://api.openai.com/v1"), {}), {})
+    require_meant(read_hosted(hosted(tmp_path / "here", base_url="http://127.0.0.1:1/v1"), {}), {})
+    other = read_hosted(hosted(tmp_path / "o", base_url="https://api.openai.com/v1", api_key_env="AWS_SECRET_KEY"), {})
+    with pytest.raises(HostedError, match="the key in AWS_SECRET_KEY"):
+        require_meant(other, {})
