@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llmtl.errors import InputError
+from llmtl.json_and_yaml import parse_json
 
 NO_LABELS = "[]"
 NO_SPANS = "[]"
@@ -94,7 +95,7 @@ def read_ranking(answer: str) -> tuple[str, ...]:
 
 def _list(answer: str, what: str) -> list[Any]:
     try:
-        value = json.loads(answer)
+        value = parse_json(answer)
     except json.JSONDecodeError:
         value = None
     if not isinstance(value, list):

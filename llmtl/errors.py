@@ -8,6 +8,7 @@
     │   ├── ModelError                       the checkpoint
     │   │   └── ContextLengthError           an example does not fit the model's context
     │   ├── RunError                         the run folder
+    │   │   ├── DamagedRunError              a file of it is not what was written
     │   │   └── BundleError                  the bundle: incomplete, tampered with, or not servable
     │   └── MissingFileError (FileNotFoundError)
     ├── MissingPackageError (ImportError)    names its install command
@@ -57,6 +58,10 @@ class ContextLengthError(ModelError):
 
 class RunError(InputError):
     """A run folder is missing, incomplete or belongs to another recipe."""
+
+
+class DamagedRunError(RunError):
+    """A file of a run folder is missing or is not what the run wrote."""
 
 
 class BundleError(RunError):

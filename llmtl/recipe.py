@@ -4,7 +4,7 @@ Knows no section of a recipe: each stands beside the code that it configures, an
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -13,23 +13,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from llmtl.errors import MissingFileError, RecipeError
+from llmtl.json_and_yaml import parse_yaml, yaml_problem
 from llmtl.redaction import redacted
 
 Section = TypeVar("Section")
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe YAML loader that refuses a mapping with the same key twice (YAML 1.2, section 3.2.1.1)."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build the mapping; raise `yaml.MarkedYAMLError` for a repeated key."""
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            key = str(key_node.value)
-            if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key '{key}' appears twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+LARGEST = 1e12
+"""The largest number of a recipe."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -40,20 +29,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(f"There is no recipe at '{path}'; give a recipe.yaml or the folder that holds one.")
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"'{path}' is not UTF-8 (byte {error.start}); save it as UTF-8.") from error
+        document = parse_yaml(path.read_bytes())
+    except OSError as error:
+        raise RecipeError(f"'{path}' cannot be read ({error.strerror}); check the path.") from error
     except yaml.YAMLError as error:
-        raise RecipeError(f"'{path}' is not valid YAML: {_yaml_problem(error)}; fix that line.") from error
+        raise RecipeError(f"'{path}' is not valid YAML: {yaml_problem(error)}; fix that line.") from error
     if not isinstance(document, dict):
         raise RecipeError(f"'{path}' must hold a mapping of sections such as 'data:' and 'model:'.")
     return document
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or "unreadable"
-    return f"line {mark.line + 1}, {problem}" if mark else str(problem)
 
 
 def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -71,9 +54,9 @@ def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> di
             problems.append(f"'{override}' is not an override; write it as key.sub=value")
             continue
         try:
-            _set(result, key.split("."), yaml.safe_load(text))
+            _set(result, key.split("."), parse_yaml(text))
         except yaml.YAMLError as error:
-            problems.append(f"the value of '{key}' is not valid YAML: {_yaml_problem(error)}")
+            problems.append(f"the value of '{key}' is not valid YAML: {yaml_problem(error)}")
     if problems:
         raise RecipeError("; ".join(problems) + ".")
     return result
@@ -96,12 +79,26 @@ def validate(schema: type[Section], document: Mapping[str, Any], *, source: str)
 
     Raises `RecipeError` that lists all problems at once, each unknown key with the nearest valid one.
     """
+    beyond = next(_beyond(document), None)
+    if beyond is not None:
+        raise RecipeError(
+            f"{source} has 1 problem: '{beyond}': a number should be finite and at most {LARGEST:,.0f} in size."
+        )
     try:
         return TypeAdapter(schema).validate_python(dict(document))
     except ValidationError as error:
         lines = [_describe(schema, detail) for detail in error.errors(include_url=False)]
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise RecipeError(f"{source} has {count}: " + "; ".join(lines) + ".") from None
+
+
+def _beyond(value: Any, where: str = "") -> Iterator[str]:
+    """Find the numbers that nothing in a recipe can mean: what they are multiplied with would be infinite, or none."""
+    if isinstance(value, int | float) and not abs(value) <= LARGEST:
+        yield where
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _beyond(item, f"{where}.{key}" if where else str(key))
 
 
 def _describe(schema: type[Any], detail: ErrorDetails) -> str:

@@ -20,8 +20,8 @@ from llmtl.judging import JudgeConfig
 from llmtl.kinds.table import kind_names
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate
+from llmtl.seals import STEPS
 from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
-from llmtl.store import STEPS
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, kept
 from llmtl.task_section import NAME_PATTERN, TaskConfig
 
@@ -55,7 +55,7 @@ class Recipe(BaseModel):
         default=None, description="A language model that compares outputs too (generation only); none by default."
     )
     budget: BudgetConfig = Field(default=BudgetConfig(), description="How long the run may take.")
-    seed: int = Field(default=0, ge=0, description="Seeds the split, the demonstrations and training.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seeds the split, the demonstrations and training.")
 
     @model_validator(mode="after")
     def _draw_curves_of_learners(self) -> "Recipe":

@@ -1,8 +1,8 @@
 """The run folder: content-addressed steps, atomic writes, resume, provenance.
 
-A step's file is named after the SHA-256 of everything its result depends on, so an interrupted run goes on
-where it stopped and a changed recipe recomputes only what it touches. Only one process
-at a time works in a folder. Not covered: what the steps are (`llmtl.pipeline`).
+A step's file is named after the SHA-256 of everything its result depends on, so an interrupted run goes on where it
+stopped and a changed recipe recomputes only what it touches. A finished step is sealed (`llmtl.seals`); one that was
+damaged is done again. Only one process at a time works in a folder. Not covered: what the steps are (`llmtl.pipeline`).
 """
 
 import fcntl
@@ -12,17 +12,20 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from llmtl.errors import RunError
+from llmtl.json_and_yaml import parse_json
+from llmtl.left_overs import remove
+from llmtl.seals import REPLIES, SEAL, STEPS, check_content, cure, damage, seal_of
 
 PACKAGES = ("llmtl", "torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "scikit-learn", "scipy")
-STEPS = "steps"
-"""The folder inside the run folder that holds the steps."""
+RESULT = "result.json"
+"""The last file of a step to be written."""
 
 
 def digest(value: Any) -> str:
@@ -48,7 +51,12 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON-able value, indented, atomically; raises `ValueError` for a non-finite number."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """Give the text of a JSON file; raises `ValueError` for a non-finite number."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -57,26 +65,37 @@ def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of a run; raise `RunError` if it is missing or damaged."""
+    """Read a JSON file of a run; raise `RunError` if it is missing, or is not what was written."""
+    content = _content(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.") from None
+        return parse_json(content)
     except json.JSONDecodeError as error:
-        raise RunError(f"'{path}' is damaged (line {error.lineno}); delete it and run again.") from error
-    except UnicodeDecodeError as error:
-        raise RunError(f"'{path}' is damaged (byte {error.start}); delete it and run again.") from error
+        raise RunError(f"'{path}' is damaged (line {error.lineno}). {cure(path)}") from error
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read the objects of a JSON Lines file of a run; raise `RunError` if it is missing or damaged."""
-    if not path.is_file():
-        raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.")
+    """Read the objects of a JSON Lines file of a run; raise `RunError` if it is missing, or is not what was written."""
+    content = _content(path)
     try:
         # not splitlines(): a text may hold U+2028 or the like, which JSON does not escape
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"'{path}' is damaged; delete it and run again.") from error
+        rows = [parse_json(line) for line in content.split(b"\n") if line]
+    except json.JSONDecodeError as error:
+        raise RunError(f"'{path}' is damaged. {cure(path)}") from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise RunError(f"'{path}' is damaged. {cure(path)}")
+    return rows
+
+
+def _content(path: Path) -> bytes:
+    """Read a file of a run, compared with the seal of its folder."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.") from None
+    except OSError as error:
+        raise RunError(f"'{path}' cannot be read ({error.strerror}). {cure(path)}") from error
+    check_content(path, content)
+    return content
 
 
 @dataclass(frozen=True)
@@ -84,6 +103,9 @@ class Store:
     """One run folder."""
 
     folder: Path
+    say: Callable[[str], None] = lambda told: None
+    _sound: set[Path] = field(default_factory=set, repr=False, compare=False)
+    """The steps that were made or compared with their seals in this process."""
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -115,14 +137,31 @@ class Store:
         `folder` belongs to the step, for files such as an adapter; it is kept with the result.
         """
         folder = self.step_folder(name, depends_on)
-        result = folder / "result.json"
-        if result.is_file():
-            return read_json(result)
+        if self._finished(folder):
+            return read_json(folder / RESULT)
+        _empty(folder)  # of what an attempt left that was killed
         folder.mkdir(parents=True, exist_ok=True)
         value = compute(folder)
         write_json(folder / "depends_on.json", json.loads(json.dumps(depends_on, default=str)))
-        write_json(result, value)
+        text = json_text(value)
+        write_text(folder / SEAL, seal_of(folder, given={RESULT: text.encode()}))
+        write_text(folder / RESULT, text)
+        self._sound.add(folder)
         return value
+
+    def _finished(self, folder: Path) -> bool:
+        """Tell whether a step was finished and is what was written; says so and empties it where it is not."""
+        if folder in self._sound:
+            return True
+        if not (folder / RESULT).is_file():
+            return False
+        broken = damage(folder) or _unreadable(folder / RESULT)
+        if broken is None:
+            self._sound.add(folder)
+            return True
+        self.say(f"Warning: '{broken}' is damaged: it is not what was written. Its step is done again.")
+        _empty(folder)
+        return False
 
     def step_folder(self, name: str, depends_on: Mapping[str, Any]) -> Path:
         """Name the folder of a step, which need not exist yet."""
@@ -130,7 +169,23 @@ class Store:
 
     def has(self, name: str, depends_on: Mapping[str, Any]) -> bool:
         """Tell whether the step was finished before."""
-        return (self.step_folder(name, depends_on) / "result.json").is_file()
+        return self._finished(self.step_folder(name, depends_on))
+
+
+def _empty(folder: Path) -> None:
+    """Delete what is in the folder of a step, but for replies: they are paid for, and each is checked by itself."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name != REPLIES:
+            remove(path)
+
+
+def _unreadable(path: Path) -> Path | None:
+    """Give the path back where it holds no JSON, as a step without a seal may."""
+    try:
+        read_json(path)
+    except RunError:
+        return path
+    return None
 
 
 def now() -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.errors import ModelError
+from llmtl.json_and_yaml import parse_json
 
 VARIABLE = "LLMTL_CACHE"
 _WAITING_LINE_SECONDS = 15.0
@@ -63,7 +64,7 @@ def remembered_sha256(path: Path, notes: Path) -> str:
 def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object of the cache; an empty one if it is missing or damaged, since the cache can be made again."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -22,6 +22,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from llmtl.classical.features import Vectoriser
 from llmtl.classical.linear import LinearModel
 from llmtl.errors import RunError
+from llmtl.json_and_yaml import parse_json
 
 FACTS, ARRAYS = "classifier.json", "classifier.safetensors"
 Arrays = dict[str, NDArray[Any]]
@@ -47,7 +48,7 @@ def keep_folder(source: Path, folder: Path) -> None:
 def read_facts(folder: Path) -> Mapping[str, Any]:
     """Read the JSON; raises `RunError` when it is missing or damaged."""
     try:
-        facts: Mapping[str, Any] = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        facts: Mapping[str, Any] = parse_json((folder / FACTS).read_bytes())
     except (OSError, ValueError) as error:
         raise _damaged(folder, FACTS) from error
     return facts

@@ -1,14 +1,18 @@
 """The entry point: the commands, their parser, and how an error ends.
 
-Exit codes: 0 done, 1 a foreseen failure while running, 2 input that the user has to fix, 130 interrupted. Foreseen
-failures print one line; unexpected ones keep their traceback.
+Exit codes: 0 done, 1 a foreseen failure while running, 2 input that the user has to fix, 130 interrupted (SIGINT), 143
+told to end (SIGTERM). Foreseen failures print one line; unexpected ones keep their traceback.
 """
 
 import argparse
 import errno
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from llmtl.cli.command import Command
 from llmtl.cli.completion import COMPLETION
@@ -26,11 +30,14 @@ from llmtl.redaction import hide_in_tracebacks, keep_secrets_of, redacted
 from llmtl.version import __version__
 
 COMMANDS = (RUN, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
-INTERRUPTED = 130
+INTERRUPTED, ENDED = 130, 143
 DOCS = "docs/reference/command-line.md in the repository of llmtl"
 _EXAMPLES = "examples:"
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-"""A full disk, and places that llmtl may not write to."""
+DISK_ERRORS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+)
+"""A full disk, places that llmtl may not write to, and names that cannot be those of a file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,16 +48,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_secrets_of(os.environ)
     command: Command | None = None
     try:
-        options = _parse(sys.argv[1:] if arguments is None else arguments)
-        command = options.command
-        return command.carry_out(options)
+        with _ended_by_sigterm():
+            options = _parse(sys.argv[1:] if arguments is None else arguments)
+            command = options.command
+            return command.carry_out(options)
     except LlmtlError as error:
         print(f"llmtl: {redacted(' '.join(str(error).split()))}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
+        ended = isinstance(error, _ToldToEnd)
         goes_on = "; the same command goes on from here" if command and command.resumes else ""
-        print(f"llmtl: interrupted{goes_on}.", file=sys.stderr)
-        return INTERRUPTED
+        print(f"llmtl: {'told to end' if ended else 'interrupted'}{goes_on}.", file=sys.stderr)
+        return ENDED if ended else INTERRUPTED
     except BrokenPipeError:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe: whoever read the output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -58,9 +67,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        where = f" ('{error.filename}')" if error.filename else ""
+        where = f" ('{error.filename!s:.200}')" if error.filename else ""
         print(f"llmtl: {error.strerror}{where}; fix that, or choose another folder.", file=sys.stderr)
         return 1
+
+
+class _ToldToEnd(KeyboardInterrupt):
+    """SIGTERM: what a container, a scheduler or `kill` sends; everything is left as Ctrl-C leaves it."""
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Give a context in which SIGTERM ends the command as Ctrl-C does; `llmtl serve` has its own way."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what it leaves is put in order first
+        raise _ToldToEnd
+
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

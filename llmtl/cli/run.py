@@ -77,7 +77,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def own_folder(source: str) -> str | None:
     """Name the folder in which a run goes on: the source itself where that is the folder of a run."""
-    from llmtl.store import STEPS
+    from llmtl.seals import STEPS
 
     return source if (Path(source) / STEPS).is_dir() else None
 

@@ -18,10 +18,55 @@ NOT_MEASURED = "-"
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", default="runs", metavar="DIR", help="the folder of runs (default: runs)")
-    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--json", action="store_true", help="print a JSON list")
+    other.add_argument("--verify", action="store_true", help="hash every file; exit code 1 where one is damaged")
+    other.add_argument("--clean", action="store_true", help="show what killed commands left; ask, then delete it")
+    parser.add_argument("--yes", action="store_true", help="with --clean: delete without asking")
+
+
+def _verify(folder: Path) -> int:
+    from llmtl.pipeline.clean_runs import damaged_files
+    from llmtl.seals import SEAL, cure
+
+    found = damaged_files(folder)
+    for run, paths in found.items():
+        state = "damaged" if paths else "as it was written" if (run / SEAL).is_file() else "not sealed"
+        print(f"{run}: {state}")
+        for path in paths:
+            print(f"  '{path}' is not what was written. {cure(path)}")
+    return 1 if any(found.values()) else 0
+
+
+def _clean(folder: Path, *, ask: bool) -> int:
+    from llmtl.errors import InputError
+    from llmtl.pipeline.clean_runs import delete, left_overs
+
+    found = left_overs(folder)
+    if not found:
+        print(f"Nothing was left in '{folder}'.")
+        return 0
+    for each in found:
+        print(f"{each.path} ({each.what}, {each.size / 2**20:,.1f} MiB)")
+    whole = f"{len(found):,} left-overs, {sum(each.size for each in found) / 2**20:,.1f} MiB"
+    if ask:
+        try:
+            answer = input(f"Delete these {whole}? [y/N] ")
+        except EOFError:
+            raise InputError("Nobody is there to ask, and nothing was deleted; add --yes.") from None
+        if answer.strip().lower() not in ("y", "yes"):
+            print("Nothing was deleted.")
+            return 0
+    delete(found)
+    print(f"Deleted {whole}.")
+    return 0
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.verify:
+        return _verify(Path(options.folder))
+    if options.clean:
+        return _clean(Path(options.folder), ask=not options.yes)
     from dataclasses import asdict
 
     from llmtl.pipeline.runs import list_runs
@@ -155,7 +200,12 @@ RUNS = Command(
     "list finished runs: verdict, winner, score, data, date",
     _list,
     _add_list,
-    examples=("llmtl runs", "llmtl runs --json | jq -r '.[].folder'"),
+    examples=(
+        "llmtl runs",
+        "llmtl runs --json | jq -r '.[].folder'",
+        "llmtl runs --verify",
+        "llmtl runs --clean",
+    ),
 )
 COMPARE = Command(
     "compare",

@@ -79,7 +79,7 @@ class PriceConfig(BaseModel):
         ge=0,
         description="USD that labelling one example costs; without it labels are counted, not priced.",
     )
-    requests_per_month: float = Field(default=100_000, ge=0, description="Expected requests per month.")
+    requests_per_month: float = Field(default=100_000, ge=0, le=1e12, description="Expected requests per month.")
     peak_factor: float = Field(
         default=3, ge=1, description="How many times as many requests come at the peak as on average."
     )
@@ -89,7 +89,7 @@ class PriceConfig(BaseModel):
         le=1,
         description="The share of the measured throughput that a machine may carry at the peak.",
     )
-    months: float = Field(default=12, gt=0, description="Months over which training has to pay off.")
+    months: float = Field(default=12, gt=0, le=1200, description="Months over which training has to pay off.")
     assumed: tuple[str, ...] | None = Field(
         default=None, description="Which of these nobody stated; llmtl notes it in the recipe that it keeps."
     )

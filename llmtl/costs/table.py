@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llmtl.errors import MissingFileError, RecipeError
+from llmtl.json_and_yaml import parse_yaml, yaml_problem
 
 TABLE_FILE = "prices.yaml"
 _STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -94,16 +95,16 @@ def read_table(path: str | None = None) -> PriceTable:
     Raises `MissingFileError` when there is no such file and `RecipeError` when it is not a price table.
     """
     if path is None:
-        text = files("llmtl.costs").joinpath(TABLE_FILE).read_text(encoding="utf-8")
+        text = files("llmtl.costs").joinpath(TABLE_FILE).read_bytes()
     elif Path(path).is_file():
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_bytes()
     else:
         raise MissingFileError(f"There is no price table at '{path}'; check prices.table.")
     shown = path or TABLE_FILE
     try:
-        return PriceTable.model_validate(yaml.safe_load(text) or {})
+        return PriceTable.model_validate(parse_yaml(text) or {})
     except yaml.YAMLError as error:
-        raise RecipeError(f"'{shown}' is not valid YAML ({str(error).splitlines()[0]}); fix it.") from None
+        raise RecipeError(f"'{shown}' is not valid YAML ({yaml_problem(error)}); fix it.") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the top"

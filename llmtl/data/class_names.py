@@ -4,9 +4,10 @@ They come with a data set from the Hub and with a Parquet file that `datasets` w
 which pyarrow resolves itself.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from llmtl.json_and_yaml import parse_json
 
 NOT_LABELLED = -1
 """What stands for no label, by convention of the `datasets` library."""
@@ -20,7 +21,7 @@ def with_names(values: Mapping[str, Any], features: Mapping[str, Any]) -> dict[s
 def features_of(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, Any]:
     """Read the features from the metadata of a Parquet schema; none where `datasets` did not write it."""
     try:
-        document = json.loads((metadata or {}).get(b"huggingface", b"{}"))
+        document = parse_json((metadata or {}).get(b"huggingface", b"{}"))
         features = document["info"]["features"]
     except (ValueError, KeyError, TypeError):
         return {}

@@ -12,6 +12,7 @@ from llmtl.data.separated import read_separated
 from llmtl.data.table import Row, Table, did_you_mean, quoted
 from llmtl.data.typed_files import read_excel, read_parquet
 from llmtl.errors import DataError, MissingFileError
+from llmtl.json_and_yaml import parse_json
 
 _OTHER_SUFFIXES = (".txt", ".xls", ".ods", ".gz", ".zip")
 """Suffixes of files that are recognised but not read, so that they are not looked for on the Hub."""
@@ -61,11 +62,8 @@ def read_text(path: Path, source: str, encoding: str | None = None) -> Decoded:
 
 
 def loads(text: str) -> object:
-    """Read JSON; whole numbers of more digits than Python takes stay texts. Raises `json.JSONDecodeError` alone."""
-    try:
-        value: object = json.loads(text, parse_int=_whole)
-    except RecursionError:
-        raise json.JSONDecodeError("it is nested too deeply", text[:0], 0) from None
+    """Read JSON; whole numbers of more digits than Python takes stay texts, halves of pairs are for `cells` to find."""
+    value: object = parse_json(text, whole=_whole, half_pairs=True)
     return value
 
 

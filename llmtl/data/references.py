@@ -12,6 +12,7 @@ from typing import NoReturn
 from llmtl.data.cells import as_name, encodable, missing, name_of
 from llmtl.data.table import Row
 from llmtl.errors import DataError
+from llmtl.json_and_yaml import parse_json
 from llmtl.kinds.kind import Kind
 
 
@@ -67,7 +68,7 @@ class ReferenceCell:
         value = self.value
         if isinstance(value, str):
             try:
-                value = json.loads(value)
+                value = parse_json(value)
             except json.JSONDecodeError as error:
                 self.fail(
                     f"no JSON list ({error.msg}, column {error.colno}); write it as JSON does, with double quotes"

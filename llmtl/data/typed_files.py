@@ -11,6 +11,7 @@ from llmtl.data.table import Row, Table
 from llmtl.errors import DataError
 from llmtl.packages import require
 
+_MOST_CELLS = 10**8
 _NO_LIMIT = 2**31 - 1
 """The largest limit that pyarrow takes; its own would refuse a schema with many class names as a broken file."""
 
@@ -22,14 +23,17 @@ def read_parquet(path: Path, source: str) -> Table:
 
     try:
         file = parquet.ParquetFile(path, thrift_string_size_limit=_NO_LIMIT, thrift_container_size_limit=_NO_LIMIT)
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if cells > _MOST_CELLS:
+            raise DataError(f"'{source}' has {cells:,} cells, more than llmtl can hold in memory; give a part of it.")
         table = file.read()
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise DataError(f"'{source}' is not a readable Parquet file ({reason}); write it again.") from None
+        found = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"'{source}' is not a readable Parquet file ({_reason(error)}); write it again.") from None
     features = features_of(table.schema.metadata)
-    rows = tuple(
-        Row(f"row {number}", with_names(values, features)) for number, values in enumerate(table.to_pylist(), start=1)
-    )
+    rows = tuple(Row(f"row {number}", with_names(values, features)) for number, values in enumerate(found, start=1))
     return Table(source, tuple(table.column_names), rows, ("Parquet",))
 
 
@@ -39,27 +43,33 @@ def read_excel(path: Path, source: str) -> Table:
     Raises `MissingPackageError` where openpyxl is not installed, and `DataError` for what is no Excel file.
     """
     require(f"Reading '{source}'", "openpyxl")
+    import zlib
     from zipfile import BadZipFile
 
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
+    broken = (BadZipFile, InvalidFileException, zlib.error, LookupError, ValueError, TypeError, AttributeError)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        try:
+            filled = [(sheet.title, records) for sheet in book.worksheets if (records := list(_records(sheet)))]
+        finally:
+            book.close()
+    except (*broken, SyntaxError, EOFError, NotImplementedError, RuntimeError, OverflowError, OSError) as error:
+        # SyntaxError: of XML; RuntimeError: a file that is encrypted
         raise DataError(
-            f"'{source}' is not a readable .xlsx file ({reason}); save it again as .xlsx or .csv."
+            f"'{source}' is not a readable .xlsx file ({_reason(error)}); save it again as .xlsx or .csv."
         ) from None
-    try:
-        filled = [(sheet.title, records) for sheet in book.worksheets if (records := list(_records(sheet)))]
-    finally:
-        book.close()
     if not filled:
         raise DataError(f"'{source}' is empty; give a sheet with a header and labelled examples.")
     title, records = filled[0]
     shown = f"sheet '{title}'" + (f", the first of {len(filled)}" if len(filled) > 1 else "")
     return tabulated(records, source, ("Excel", shown))
+
+
+def _reason(error: BaseException) -> str:
+    return f"{str(error).splitlines()[0]:.200}".rstrip(".") if str(error).strip() else type(error).__name__
 
 
 def _records(sheet: Any) -> Iterator[Record]:

@@ -36,7 +36,7 @@ class DecisionConfig(BaseModel):
     resamples: int = Field(
         default=10_000, ge=1000, le=1_000_000, description="Resamples behind macro-F1 p-values and intervals."
     )
-    seed: int = Field(default=0, ge=0, description="Seeds the resampling.")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="Seeds the resampling.")
     racing: bool = Field(
         default=True,
         description="Stop scoring a strategy on dev once it is shown that it cannot be chosen. Only metrics that are "

@@ -5,7 +5,6 @@ DeBERTa, Longformer and others that transformers has a masked-language form of),
 brings along is never run. Not covered: language models (`llmtl.engines.checkpoint`), static embeddings, images.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
 from llmtl.foreign_files import model_fault
+from llmtl.json_and_yaml import parse_json
 from llmtl.packages import require
 from llmtl.quiet import quiet
 
@@ -240,6 +240,6 @@ def _read_list(path: Path) -> list[dict[str, Any]] | None:
 def _read(path: Path) -> Any:
     """Read JSON; None if the file is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None

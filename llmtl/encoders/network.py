@@ -25,6 +25,7 @@ from transformers import (
 
 from llmtl.encoders.windows import Window, Windows, cut
 from llmtl.errors import ModelError, RunError
+from llmtl.json_and_yaml import parse_json
 from llmtl.progress import Advance, unwatched
 
 WEIGHTS, SCORING = "model.safetensors", "scoring.json"
@@ -97,7 +98,7 @@ class Network:
                 raise RunError(
                     f"The folder of the tuned encoder lacks '{name}'; run the recipe again with a new --out."
                 )
-        kept = json.loads((folder / SCORING).read_text(encoding="utf-8"))
+        kept = parse_json((folder / SCORING).read_bytes())
         scoring = Scoring(Scored(kept["scored"]), int(kept["outputs"]), int(kept["window"]))
         model = _auto(scoring.scored).from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False

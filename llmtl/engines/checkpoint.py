@@ -6,7 +6,6 @@ to folders first), finding and downloading files (`llmtl.checkpoints`), quantise
 loading (`llmtl.engines.transformers.loading`).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from llmtl.checkpoints import locate
 from llmtl.checkpoints.download import SMALL_FILES, download, has_safetensors
 from llmtl.errors import ModelError
 from llmtl.foreign_files import model_fault
+from llmtl.json_and_yaml import parse_json
 
 FAMILIES = ("llama", "mistral")
 ENCODERS = (
@@ -174,7 +174,7 @@ def _has_chat_template(folder: Path) -> bool:
 def _read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None if the file is missing or holds anything else."""
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
+        loaded = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     return loaded if isinstance(loaded, dict) else None

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol
 
 from llmtl.answers import Span
 from llmtl.errors import InputError
+from llmtl.json_and_yaml import parse_json
 from llmtl.lookalikes import plain_name
 from llmtl.metrics import Family, Measure, score
 from llmtl.metrics.intervals import Interval
@@ -323,7 +324,7 @@ def as_text(value: object) -> str:
 def as_list(stated: str) -> Sequence[Any] | None:
     """Read a JSON list, or None."""
     try:
-        value = json.loads(stated)
+        value = parse_json(stated)
     except ValueError:
         return None
     return value if isinstance(value, list) else None

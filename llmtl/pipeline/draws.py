@@ -88,7 +88,7 @@ def _further(bench: Bench, strategy: AnyStrategy, allowed: "_Allowed") -> tuple[
 def _with_seed(bench: Bench, facts: Facts, step: int, usd: float | None) -> Bench:
     """Return the same bench, on the same split, for another draw."""
     recipe = bench.prepared.recipe
-    again = recipe.model_copy(update={"seed": recipe.seed + DISTANCE * step})
+    again = recipe.model_copy(update={"seed": (recipe.seed + DISTANCE * step) % 2**32})
     plan = bench.plan.scaled(facts.redraw) if bench.plan else None
     prepared = replace(bench.prepared, recipe=again)
     return replace(bench, prepared=prepared, plan=plan, work=WorkKind.TRAINING_SEEDS, first=bench, usd=usd)

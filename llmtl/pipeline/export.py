@@ -11,8 +11,9 @@ from llmtl.decision.promise import Promise
 from llmtl.errors import BundleError
 from llmtl.pipeline.models import encoder_identity, encoder_source_of, identity, located, source_of
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_examples
+from llmtl.pipeline.run_format import INDEX, read_examples, read_provenance
 from llmtl.progress import Progress, Silent
+from llmtl.seals import damaged
 from llmtl.serving.bundle.manifest import FORMAT, Abstaining
 from llmtl.serving.bundle.provider import HostedWinner, hosted_winner
 from llmtl.serving.bundle.read import is_bundle, open_bundle
@@ -88,7 +89,7 @@ def bundle_source(
         device=run.fit(winner).device,
         decision=run.decision,
         summary=run.summary,
-        provenance=read_json(run.folder / PROVENANCE),
+        provenance=read_provenance(run.folder),
         sizes={name: len(read_examples(run.folder, name)) for name in ("train", "dev", "test")},
         made_from=_made_from(run, winner, folder, merge=merge),
         hosted=_hosted(run, served),
@@ -135,7 +136,7 @@ def _hosted(run: Run, served: MeasuredStrategy) -> HostedWinner | None:
 
 def _require_same_model(run: Run, served: MeasuredStrategy, progress: Progress) -> None:
     """Raise `BundleError` when the model's files are not those that were measured."""
-    measured = read_json(served.folder / "depends_on.json")["model"]
+    measured = _depends_on(served.folder).get("model")
     if identity(run.recipe.model, located(source_of(run.recipe.model), progress)) != measured:
         raise BundleError(
             f"The model '{run.recipe.model.name}' is not the one that was measured: its files were changed or moved; "
@@ -145,13 +146,21 @@ def _require_same_model(run: Run, served: MeasuredStrategy, progress: Progress) 
 
 def _require_same_encoder(run: Run, served: MeasuredStrategy) -> None:
     """Raise `BundleError` when the encoder's files are not those that were measured."""
-    measured = read_json(served.folder / "depends_on.json").get("encoder")
+    measured = _depends_on(served.folder).get("encoder")
     source = encoder_source_of(run.recipe.encoder)
     if measured is not None and source is not None and encoder_identity(source) != measured:
         raise BundleError(
             f"The encoder '{source.name}' is not the one that was measured: its files were changed or moved; restore "
             "them, or run the recipe again."
         )
+
+
+def _depends_on(folder: Path) -> dict[str, Any]:
+    """Read what a step was computed from; raises `RunError` for anything but an object."""
+    found = read_json(folder / "depends_on.json")
+    if not isinstance(found, dict):
+        raise damaged(folder / "depends_on.json")
+    return found
 
 
 def _made_from(run: Run, winner: str, folder: Path, *, merge: bool) -> str:

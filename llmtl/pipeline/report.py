@@ -15,7 +15,7 @@ from llmtl.decision.config import DecisionConfig
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import INDEX, PROVENANCE, read_corpus, read_examples
+from llmtl.pipeline.run_format import INDEX, read_corpus, read_examples, read_provenance
 from llmtl.report import ReportContent, Summary, cascades, markdown, serving, write_html
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
@@ -49,7 +49,7 @@ def report_content(run: Run) -> ReportContent:
         fit_findings={name: run.fit(name).findings for name in run.index.fits},
         findings=findings,
         skipped=skipped,
-        provenance=read_json(run.folder / PROVENANCE),
+        provenance=read_provenance(run.folder),
         served=read_served(run),
         prices=run.recipe.prices,
         limits=run.recipe.decision,

@@ -34,6 +34,7 @@ from llmtl.pipeline.run_result import RunResult
 from llmtl.quiet import quiet_logs
 from llmtl.report.cards import decision_card
 from llmtl.report.sentences import Summary, summarize
+from llmtl.seals import check_content
 from llmtl.settings import Recipe, load_recipe
 from llmtl.strategies.cascade import Cascade, CascadePredictor
 from llmtl.strategies.table import make
@@ -187,6 +188,7 @@ def load_run(folder: Path | str) -> Run:
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'; make one with `llmtl run`.")
     index = read_index(folder)
+    check_content(folder / RECIPE, (folder / RECIPE).read_bytes() if (folder / RECIPE).is_file() else b"")
     return Run(
         folder=folder,
         recipe=load_recipe(folder / RECIPE),

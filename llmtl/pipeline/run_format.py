@@ -7,24 +7,27 @@
     steps/             one folder per step (`llmtl.store`)
     predictions/       one row per prediction, for people
     decision.json      the decision
+    SHA256SUMS         seals all of these; data/ and every step have seals of their own (`llmtl.seals`)
     provenance.json    from what someone else could repeat the run
 
 Not covered: making a run (`llmtl.pipeline.stages`), using a finished one (`llmtl.pipeline.run_folder`), the files of
 curves, label noise, a judge and a live endpoint, which stand beside what they hold.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter
 
 from llmtl.checks.finding import Finding
 from llmtl.costs import Spending
+from llmtl.data import DataConfig
 from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NOISE_FILE, NoiseSensitivity
-from llmtl.errors import InputError, RunError
+from llmtl.errors import DamagedRunError, InputError, LlmtlError, RunError
 from llmtl.foreign_files import asks_for_more, holds_code, is_inside, leads_out
 from llmtl.judging.result import JUDGING_FILE, Judging
 from llmtl.learning_curve.conclusion import CURVE_FILE, CURVES, LearningCurves
@@ -37,8 +40,9 @@ from llmtl.report.decision_file import from_json, kept_spending, kept_summary, t
 from llmtl.report.judging import judging_from_json
 from llmtl.report.noise import noise_from_json
 from llmtl.report.sentences import Summary
+from llmtl.seals import SEAL, STEPS, check_content, damage, damaged, read_seal, seal_of, sha256_of_file
 from llmtl.settings import Recipe
-from llmtl.store import STEPS, read_json, read_json_lines, write_json, write_json_lines, write_text
+from llmtl.store import RESULT, json_text, read_json, read_json_lines, write_json, write_json_lines, write_text
 from llmtl.task import Example, Split, Task
 
 FORMAT = 2
@@ -60,7 +64,8 @@ def _with_reason(skipped: Any) -> Any:
 class RunIndex:
     """Where a run folder keeps what, relative to it: the folders of fits by strategy, and of evaluations.
 
-    `dropped` are the evaluations of those that left the race. `findings` and `skipped` are None in the oldest folders.
+    `dropped` are the evaluations of those that left the race. `sealed`: the folder has a seal, unlike those of earlier
+    versions. `findings` and `skipped` are None in the oldest folders.
     """
 
     task: Task
@@ -69,10 +74,12 @@ class RunIndex:
     findings: tuple[Finding, ...] | None = None
     skipped: Mapping[str, Annotated[Skipped, BeforeValidator(_with_reason)]] | None = None
     dropped: tuple[str, ...] = ()
+    sealed: bool = False
     format: int = field(default=1, kw_only=True)
 
 
 _INDEX = TypeAdapter(RunIndex)
+_PAIRS = TypeAdapter(dict[str, str])
 
 
 def check_format(folder: Path) -> None:
@@ -96,55 +103,85 @@ def check_format(folder: Path) -> None:
 def read_index(folder: Path) -> RunIndex:
     """Read `index.json`; raises `RunError` where it is missing, damaged or of a newer version."""
     check_format(folder)
-    try:
+    with foreseen(folder):
         index = _INDEX.validate_python(read_json(folder / INDEX))
-    except ValidationError:
-        raise other_version(folder) from None
+    check_seals(folder, sealed=index.sealed)
     odd = [path for path in (*index.fits.values(), *index.evaluations, *index.dropped) if not is_inside(path)]
     if odd:
         raise RunError(f"The run '{folder}' names '{odd[0]}', which is not inside it; run the recipe in a new folder.")
     return index
 
 
+@contextmanager
+def foreseen(folder: Path) -> Iterator[None]:
+    """Turn what libraries raise for files that hold something else than they should into a `RunError`."""
+    try:
+        yield
+    except LlmtlError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):  # pydantic's is a ValueError
+        raise other_version(folder) from None
+
+
+def check_seals(folder: Path, *, sealed: bool) -> None:
+    """Compare the seals of data and steps with the run's, and see that every file it seals is there.
+
+    What a file holds is compared when it is read. Raises `DamagedRunError`.
+    """
+    sums = read_seal(folder)
+    if sums is None:
+        if sealed:
+            raise damaged(folder / SEAL)
+        return
+    for name, digest in sums.items():
+        path = folder / name
+        if not path.is_file() or (path.name == SEAL and sha256_of_file(path) != digest):
+            raise damaged(path)
+
+
 def read_decision(folder: Path) -> Decision:
     """Read `decision.json`; raises `RunError` where it is missing or not a decision."""
-    return from_json(read_json(folder / DECISION))
+    with foreseen(folder):
+        return from_json(read_json(folder / DECISION))
 
 
 def read_summary(folder: Path, decision: Decision) -> Summary:
     """Read the sentences that `decision.json` holds, as they were written."""
-    return kept_summary(read_json(folder / DECISION), decision)
+    with foreseen(folder):
+        return kept_summary(read_json(folder / DECISION), decision)
 
 
 def read_spending(folder: Path) -> Spending | None:
     """Read what making the decision took; None where that was not kept."""
-    return kept_spending(read_json(folder / DECISION))
+    with foreseen(folder):
+        return kept_spending(read_json(folder / DECISION))
 
 
 def read_curves(folder: Path) -> LearningCurves | None:
     """Read what labelling more would bring; None where that was not worked out."""
     path = folder / CURVE_FILE
-    return CURVES.validate_python(read_json(path)) if path.is_file() else None
+    with foreseen(folder):
+        return CURVES.validate_python(read_json(path)) if path.is_file() else None
 
 
 def read_noise(folder: Path) -> NoiseSensitivity | None:
     """Read what became of the verdict without labels that look wrong; None where that was not kept."""
     path = folder / NOISE_FILE
-    return noise_from_json(read_json(path)) if path.is_file() else None
+    with foreseen(folder):
+        return noise_from_json(read_json(path)) if path.is_file() else None
 
 
 def read_judging(folder: Path) -> Judging | None:
     """Read what a judge said; None where there was none."""
     path = folder / JUDGING_FILE
-    return judging_from_json(read_json(path)) if path.is_file() else None
+    with foreseen(folder):
+        return judging_from_json(read_json(path)) if path.is_file() else None
 
 
 def read_evaluations(folder: Path, paths: Sequence[str]) -> tuple[Evaluation, ...]:
     """Read evaluations from their steps' folders; raises `RunError` where one is missing or damaged."""
-    try:
-        return tuple(EVALUATION.validate_python(_as_now(read_json(folder / path / "result.json"))) for path in paths)
-    except (ValidationError, KeyError, TypeError):
-        raise other_version(folder) from None
+    with foreseen(folder):
+        return tuple(EVALUATION.validate_python(_as_now(read_json(folder / path / RESULT))) for path in paths)
 
 
 def _as_now(document: dict[str, Any]) -> dict[str, Any]:
@@ -159,13 +196,21 @@ def _as_now(document: dict[str, Any]) -> dict[str, Any]:
 
 def read_examples(folder: Path, split: str) -> tuple[Example, ...]:
     """Read the examples of a split."""
-    return EXAMPLES.validate_python(read_json_lines(folder / "data" / f"{split}.jsonl"))
+    with foreseen(folder):
+        return EXAMPLES.validate_python(read_json_lines(folder / "data" / f"{split}.jsonl"))
 
 
 def read_corpus(folder: Path) -> dict[str, str]:
     """Read the texts that were searched, by id; none where nothing was."""
     path = folder / CORPUS
-    return {row["id"]: row["text"] for row in read_json_lines(path)} if path.is_file() else {}
+    with foreseen(folder):
+        return {row["id"]: row["text"] for row in read_json_lines(path)} if path.is_file() else {}
+
+
+def read_provenance(folder: Path) -> dict[str, str]:
+    """Read from what someone else could repeat the run."""
+    with foreseen(folder):
+        return _PAIRS.validate_python(read_json(folder / PROVENANCE))
 
 
 def other_version(folder: Path) -> RunError:
@@ -187,6 +232,61 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
         write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
     if split.corpus:
         write_json_lines(folder / CORPUS, [asdict(document) for document in split.corpus])
+    seal_data(folder)
+
+
+def seal_data(folder: Path) -> None:
+    """Write the seal of everything in `data/`."""
+    write_text(folder / "data" / SEAL, seal_of(folder / "data"))
+
+
+def seal_run(folder: Path) -> None:
+    """Write the seal of a finished run: over its own files, its predictions, and the seals of data and steps.
+
+    Reports are left out: they can be written again at any time.
+    """
+    patterns = (RECIPE, "*.json", "predictions/*.jsonl", f"data/{SEAL}", f"{STEPS}/*/{SEAL}")
+    paths = [path for pattern in patterns for path in folder.glob(pattern) if not path.name.startswith(".")]
+    write_text(folder / SEAL, seal_of(folder, [path.relative_to(folder).as_posix() for path in paths]))
+
+
+def reseal(folder: Path) -> None:
+    """Add what was measured of a live endpoint to the seal of a run; a run of an earlier version stays without one."""
+    sums = read_seal(folder)
+    if sums is not None:
+        names = [SERVING_FILE] if (folder / SERVING_FILE).is_file() else []
+        kept = {name: digest for name, digest in sums.items() if name != SERVING_FILE}
+        write_text(folder / SEAL, seal_of(folder, names, known=kept))
+
+
+def check_given(folder: Path, config: DataConfig) -> None:
+    """Compare rows that were given in memory, which nobody else has, with the seal of `data/`; raises `RunError`."""
+    for path in map(Path, filter(None, (config.path, config.test_path))):
+        if path.is_file() and path.resolve().parent == (folder / "data").resolve():
+            try:
+                check_content(folder / "data" / path.name, path.read_bytes())
+            except DamagedRunError:
+                raise DamagedRunError(
+                    f"'{path}' is damaged: it is not what was written, and the run has its data from there alone; give "
+                    "the data to `llmtl.run` again."
+                ) from None
+
+
+def damage_told(folder: Path) -> Iterator[str]:
+    """Say what of a finished run is not as it was left, for all that a run writes again whatever it was."""
+    for name in (folder, folder / "data"):
+        found = damage(name)
+        if found == folder / RECIPE:
+            yield f"Warning: '{found}' was changed after the run; going on with it as it is."
+        elif found is not None and (found.parent in (folder, name) or found.parent.name == "predictions"):
+            yield f"Warning: '{found}' is damaged: it is not what was written. It is written again."
+
+
+def damage_of(folder: Path) -> tuple[Path, ...]:
+    """List what is damaged in a finished run, every file hashed: of the run, of `data/` and of each step the first."""
+    steps = sorted(folder.glob(f"{STEPS}/*/{SEAL}"))
+    found = (damage(each) for each in (folder, folder / "data", *(path.parent for path in steps)))
+    return tuple(path for path in found if path is not None)
 
 
 def _within(folder: Path, path: str | None) -> str | None:
@@ -200,16 +300,18 @@ def _within(folder: Path, path: str | None) -> str | None:
 
 
 def write_index(folder: Path, index: RunIndex) -> None:
-    """Write `index.json`; the last file to be written, since it makes the folder a finished run."""
+    """Write `index.json`, which makes the folder a finished run, and then its seal."""
     write_json(folder / INDEX, _INDEX.dump_python(index, mode="json") | {"format": FORMAT})
+    seal_run(folder)
 
 
 def write_decision(folder: Path, result: RunResult, summary: Summary) -> None:
     """Write `decision.json`; when it says something new, what was measured of the old winner's server goes."""
     path, document = folder / DECISION, to_json(result.decision, summary, spending=result.spending)
-    if not path.is_file() or read_json(path) != document:
+    text = json_text(document)
+    if not path.is_file() or path.read_bytes() != text.encode():
         (folder / SERVING_FILE).unlink(missing_ok=True)
-    write_json(path, document)
+    write_text(path, text)
 
 
 def write_predictions(folder: Path, evaluation: Evaluation) -> None:
@@ -250,7 +352,8 @@ def require_own(folder: Path, recipe: Recipe) -> None:
         return
     if not (folder / STEPS).is_dir():
         raise RunError(f"'{folder / RECIPE}' is a recipe that the run would overwrite; name another folder with --out.")
-    check_format(folder)
+    with suppress(DamagedRunError):  # the run makes the index again
+        check_format(folder)
     before, now = _subject(folder), recipe.model_dump(mode="json")
     for section, key in (("data", "path"), ("data", "text"), ("data", "label"), ("task", "kind")):
         old, new = before.get((section, key)), now[section][key]

@@ -11,8 +11,7 @@ from llmtl.errors import LlmtlError, MissingFileError
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.paired import PairedDifference
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import INDEX, PROVENANCE, RECIPE, read_examples
-from llmtl.store import read_json
+from llmtl.pipeline.run_format import INDEX, RECIPE, read_examples, read_provenance
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def compare_runs(first: Run, second: Run) -> RunComparison:
     one, other = ((run.task.kind, run.task.metric) for run in (first, second))
     if same_test and one == other:
         difference = compare_evaluations(_tested(first), _tested(second), first.task.metric, first.recipe.decision)
-    marks = [_provenance(run.folder).get("data fingerprint (SHA-256)") for run in (first, second)]
+    marks = [read_provenance(run.folder).get("data fingerprint (SHA-256)") for run in (first, second)]
     return RunComparison((first, second), marks[0] == marks[1] is not None, same_test, difference)
 
 
@@ -72,7 +71,7 @@ def _line(folder: Path) -> RunLine:
         return RunLine(str(folder), problem="not finished")
     try:
         run = load_run(folder)
-        told = _provenance(folder)
+        told = read_provenance(folder)
     except LlmtlError as error:
         return RunLine(str(folder), problem=str(error))
     result = next(each for each in run.decision.strategies if each.name == run.decision.winner)
@@ -86,8 +85,3 @@ def _line(folder: Path) -> RunLine:
         data=told.get("data", run.recipe.data.path),
         finished=told.get("finished"),
     )
-
-
-def _provenance(folder: Path) -> dict[str, str]:
-    found = read_json(folder / PROVENANCE)
-    return found if isinstance(found, dict) else {}

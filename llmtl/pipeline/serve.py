@@ -4,6 +4,7 @@ Not covered: how a server is started, checked and timed (`llmtl.serving.live`).
 """
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +15,11 @@ from llmtl import address
 from llmtl.costs import PriceConfig
 from llmtl.errors import BundleError, LlmtlError, MissingFileError, MissingPackageError, RunError
 from llmtl.hardware import gaps, inspect
+from llmtl.left_overs import held, remove_abandoned
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.packages import LOCAL, require
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import DECISION
+from llmtl.pipeline.run_format import DECISION, reseal
 from llmtl.progress import Progress
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.local import require_strategy
@@ -34,6 +36,7 @@ from llmtl.store import write_json
 from llmtl.strategy import Retrieval
 from llmtl.version import __version__
 
+LOG_PREFIX = "llmtl-serve-"
 SLOW_ADAPTER = "On a CPU vLLM is several times faster with --merge, which serves the tuned model without its base."
 
 
@@ -61,7 +64,7 @@ def serve(target: Target, options: ServeOptions, *, notice: Notice) -> None:
     job = _job(target)
     if job.device == "cpu" and target.run and target.bundle.winner.weights is Weights.ADAPTER:
         notice.say(SLOW_ADAPTER)
-    with stoppable(), live(job, options, log=_log(target, options), notice=notice) as server:
+    with _log(target, options) as log, stoppable(), live(job, options, log=log, notice=notice) as server:
         _keep(target, server.served, notice)
         with _playground(target, server, options, notice) as playground:
             try:
@@ -170,12 +173,25 @@ def require_packages(bundle: Bundle) -> None:
         require("Looking demonstrations up by sentence embeddings", "sentence_transformers")
 
 
-def _log(target: Target, options: ServeOptions) -> Path:
-    """Return the server's log file, empty: in the run or, for a bundle, which takes no other files, in a new folder."""
-    folder = target.run.folder if target.run else Path(tempfile.mkdtemp(prefix="llmtl-serve-"))
-    log = folder / f"server-{options.port}.log"
-    log.write_bytes(b"")
-    return log
+@contextmanager
+def _log(target: Target, options: ServeOptions) -> Iterator[Path]:
+    """Give the server's log file, empty: in the run or, for a bundle, which takes no other files, in a new folder.
+
+    That folder is deleted when the server was stopped in order, else by whoever serves a bundle next.
+    """
+    name = f"server-{options.port}.log"
+    if target.run:
+        log = target.run.folder / name
+        log.write_bytes(b"")
+        yield log
+        return
+    remove_abandoned(Path(tempfile.gettempdir()).glob(f"{LOG_PREFIX}*"))
+    folder = Path(tempfile.mkdtemp(prefix=LOG_PREFIX))
+    with held(folder):
+        log = folder / name
+        log.write_bytes(b"")
+        yield log
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _keep(target: Target, served: Served | None, notice: Notice) -> None:
@@ -184,6 +200,8 @@ def _keep(target: Target, served: Served | None, notice: Notice) -> None:
         return
     try:
         write_json(target.home / SERVING_FILE, SERVED.dump_python(served, mode="json"))
+        if target.run:
+            reseal(target.run.folder)
     except OSError as error:
         notice.say(f"What was measured is not kept: '{target.home}' cannot be written ({error.strerror}).")
         return

@@ -43,7 +43,10 @@ from llmtl.pipeline.run_format import (
     PROVENANCE,
     TASK,
     RunIndex,
+    check_given,
+    damage_told,
     require_own,
+    seal_data,
     write_decision,
     write_index,
     write_inputs,
@@ -72,14 +75,19 @@ def execute(recipe: Recipe, *, folder: Path, progress: Progress, given: Mapping[
     """
     started = now()
     require_own(folder, recipe)
+    if not given:
+        check_given(folder, recipe.data)
     prepared, barred = _without_barred(prepare(recipe, progress, given=given))
     for name, skipped in barred.items():
         progress.say(f"Skipped {name}: {skipped.message}")
     check_judge(recipe.judge, folder)
-    store = Store(folder)
+    store = Store(folder, progress.say)
     with store.claimed():
+        for told in damage_told(folder):
+            progress.say(told)
         for path, table in (given or {}).items():
             write_json_lines(Path(path), [dict(row.values) for row in table.rows])
+            seal_data(folder)
         return _carry_out(prepared, barred, store, progress, started=started)
 
 
@@ -297,6 +305,7 @@ def _write_results(
         findings=bench.prepared.findings,
         skipped=skipped,
         dropped=_paths(bench, left),
+        sealed=True,
     )
     write_decision(folder, result, summary)
     write_index(folder, index)

@@ -6,7 +6,6 @@ Epochs are compared on dev. The files are those of transformers, in safetensors.
 pre-training on the task's own texts, several devices.
 """
 
-import json
 from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
 from llmtl.findings import LongInputs, TrainingCurve
+from llmtl.json_and_yaml import parse_json
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import LOCAL, require
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Section, Strategy
@@ -258,6 +258,6 @@ def _measured(
 def takes_mean(folder: Path) -> bool:
     """Say whether a sentence encoder makes its vector of the mean of its tokens' states."""
     for path in folder.glob("*_Pooling/config.json"):
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(path.read_bytes())
         return bool(settings.get("pooling_mode_mean_tokens") or settings.get("pooling_mode") == "mean")
     return False

@@ -24,7 +24,7 @@ class FewShotConfig(PromptConfig):
         description="Numbers of demonstrations to try; those that do not fit the context are left out, and those above "
         "the number of training examples are cut to it.",
     )
-    seeds: int = Field(default=3, ge=1, description=SEEDS)
+    seeds: int = Field(default=3, ge=1, le=1000, description=SEEDS)
 
 
 class FewShot(Strategy[FewShotConfig]):

@@ -16,6 +16,7 @@ from llmtl.engines.openai.config import EndpointConfig, HostedModel
 from llmtl.errors import RecipeError
 from llmtl.findings import PaidFitting
 from llmtl.prompting.config import SEEDS, PromptConfig
+from llmtl.seals import REPLIES
 from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, ProviderServed, Role, Runs, Strategy
 from llmtl.task import Draw
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from llmtl.engines.openai.engine import OpenAIEngine
     from llmtl.engines.openai.replies import ReplyCache
     from llmtl.prompting.fitted import FittedPrompt
-
-REPLIES = "replies.jsonl"
 
 
 class HostedConfig(EndpointConfig, PromptConfig):
@@ -36,7 +35,7 @@ class HostedConfig(EndpointConfig, PromptConfig):
     shots: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         default=(0, 8), min_length=1, description="Numbers of demonstrations to try; 0 is zero-shot."
     )
-    seeds: int = Field(default=1, ge=1, description=SEEDS)
+    seeds: int = Field(default=1, ge=1, le=1000, description=SEEDS)
     dev_examples: int = Field(default=50, ge=1, description="Candidates are compared on at most so many dev examples.")
     built_in_instructions: bool = Field(
         default=False, description="Whether to try three general wordings of the instruction too."

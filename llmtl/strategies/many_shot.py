@@ -29,7 +29,7 @@ class ManyShotConfig(PromptConfig):
         description="The part of the model's context that demonstrations and the longest input may fill (Agarwal et "
         "al. 2024, 'Many-Shot In-Context Learning').",
     )
-    seeds: int = Field(default=3, ge=1, description=SEEDS)
+    seeds: int = Field(default=3, ge=1, le=1000, description=SEEDS)
 
 
 class ManyShot(Strategy[ManyShotConfig]):

@@ -114,11 +114,13 @@ def test_a_busy_port_is_one_line_in_the_terminal(endpoint):
 def test_a_run_of_another_task_is_refused(endpoint, desk_run, tmp_path):
     import shutil
 
+    from llmtl.seals import SEAL
     from llmtl.store import read_json, write_json
 
     other = tmp_path / "other"
     shutil.copytree(desk_run.folder, other)
-    index = read_json(other / "index.json")
+    (other / SEAL).unlink()
+    index = read_json(other / "index.json") | {"sealed": False}
     write_json(other / "index.json", index | {"task": index["task"] | {"name": "other"}})
     code, line = failing("--endpoint", endpoint, "--run", str(other), "--port", "0")
     assert (code, line.count("\n")) == (2, 1)

@@ -12,8 +12,10 @@ import llmtl
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.pipeline.report import read_served, refresh_report, report_content
+from llmtl.pipeline.run_format import reseal
 from llmtl.report import summarize
 from llmtl.report.titled import titled_decision
+from llmtl.seals import SEAL
 from llmtl.store import read_json, write_json
 
 REPORTS = ("report.html", "report.md")
@@ -50,6 +52,7 @@ def served(run: llmtl.Run, **changes) -> Served:
 
 def serve(run: llmtl.Run, measured: Served) -> None:
     write_json(run.folder / SERVING_FILE, SERVED.dump_python(measured, mode="json"))
+    reseal(run.folder)
     refresh_report(run.folder)
 
 
@@ -130,6 +133,7 @@ def test_running_again_keeps_the_serving_of_the_same_decision_and_drops_that_of_
 
 
 def test_a_run_of_before_says_what_to_do(run: llmtl.Run):
+    (run.folder / SEAL).unlink()
     index = read_json(run.folder / "index.json")
     write_json(run.folder / "index.json", {key: index[key] for key in ("task", "fits", "evaluations")})
     with pytest.raises(RunError, match=r"lacks findings, skipped, .* give the same `llmtl run` again"):

@@ -15,6 +15,7 @@ from llmtl.engines.openai.labels import probabilities, stated
 from llmtl.engines.openai.replies import Reply, ReplyCache
 from llmtl.engines.protocol import Generation, LabelScores
 from llmtl.errors import UnreadableAnswerError
+from llmtl.json_and_yaml import parse_json
 from llmtl.progress import Advance, unwatched
 from llmtl.values import Message
 
@@ -150,7 +151,7 @@ def _wrapped(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _unwrapped(text: str) -> str:
     """Take the JSON out of the object's only field; `text` itself if it is not such an object."""
     try:
-        value = json.loads(text)
+        value = parse_json(text)
     except json.JSONDecodeError:
         return text
     if isinstance(value, dict) and set(value) == {_WRAPPED}:

@@ -3,12 +3,16 @@
 Not covered: asking (`llmtl.engines.openai.client`).
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+
+from llmtl.json_and_yaml import parse_json
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ class ReplyCache:
 
     def put(self, key: str, reply: Reply) -> None:
         """Keep a reply; it is on disk when this returns."""
-        line = json.dumps({"key": key, "reply": _REPLY.dump_python(reply, mode="json")}, ensure_ascii=False)
+        row = {"key": key, "reply": _REPLY.dump_python(reply, mode="json")}
+        line = json.dumps(row | {"sha256": _sha256(row)}, ensure_ascii=False)
         with self._lock:
             self._replies[key] = reply
             if self._most is not None and len(self._replies) > self._most:
@@ -80,15 +85,22 @@ class ReplyCache:
 
 
 def _read(path: Path) -> list[tuple[str, Reply]]:
-    """Read the replies in a file; skip a line that was cut off when the process was stopped."""
+    """Read the replies in a file; skip a line that is not what was written, or that was cut off by an end."""
     rows = []
-    for line in path.read_text(encoding="utf-8").split("\n"):
+    for line in path.read_bytes().split(b"\n"):
         try:
-            row = json.loads(line)
-            rows.append((str(row["key"]), _REPLY.validate_python(row["reply"])))
+            row = parse_json(line)
+            reply = _REPLY.validate_python(row["reply"])
+            # lines of earlier versions have no hash
+            if row.get("sha256") in (None, _sha256({"key": row["key"], "reply": row["reply"]})):
+                rows.append((str(row["key"]), reply))
         except (json.JSONDecodeError, ValidationError, KeyError, TypeError):
             continue
     if rows and not path.read_bytes().endswith(b"\n"):
         with path.open("a", encoding="utf-8") as file:
             file.write("\n")  # the next reply starts its own line
     return rows
+
+
+def _sha256(row: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()

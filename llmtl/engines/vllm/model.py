@@ -4,7 +4,6 @@ vLLM's CPU worker replaces `torch.set_num_threads`, and both builds change envir
 both are put back after the start. Not covered: several GPUs, scoring (`engine.py`), serving (`llmtl.serving`).
 """
 
-import json
 import logging
 import math
 import os
@@ -68,7 +67,7 @@ def free_llm(llm: Any) -> None:
 
 def _arguments(folder: Path, dtype: str) -> dict[str, Any]:
     """Build vLLM's arguments for a checkpoint: those that serving uses too, and the memory to take."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = parse_json((folder / "config.json").read_bytes())
     context = int(config["max_position_embeddings"])
     arguments = {
         "model": str(folder),
@@ -109,7 +108,7 @@ def _lora(adapter: Path | None) -> dict[str, Any]:
     fault = adapter_fault(adapter)
     if fault is not None:
         raise ModelError(f"The adapter '{adapter}' asks for more than to be read: {fault}; tune it again.")
-    rank = int(json.loads(file.read_text(encoding="utf-8"))["r"])
+    rank = int(parse_json(file.read_bytes())["r"])
     room = lora_room(rank)
     if room is None:
         raise ModelError(f"The adapter's rank of {rank} is above vLLM's largest, {LORA_RANKS[-1]}; take a smaller one.")

@@ -19,6 +19,7 @@ from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError, ModelError
 from llmtl.foreign_files import SAFE_NAME
+from llmtl.json_and_yaml import parse_json, parse_yaml
 from llmtl.pocket import NAMES as EMBEDDED
 from llmtl.progress import Progress
 from llmtl.serving.bundle.admission import is_document
@@ -115,7 +116,7 @@ def weight_files(checkpoint: Path) -> list[str]:
     Raises `BundleError` when an index names a file that is not there, or there is none at all.
     """
     if (checkpoint / INDEX).is_file():
-        index = json.loads((checkpoint / INDEX).read_text(encoding="utf-8"))
+        index = parse_json((checkpoint / INDEX).read_bytes())
         names = sorted(set(index["weight_map"].values()))
     else:
         names = ["model.safetensors"]
@@ -146,7 +147,7 @@ def copy_adapter(measured: MeasuredStrategy, folder: Path, *, base_name: str) ->
     The copy names its base model as the bundle does, never by a path of this machine.
     """
     fitted = checked_adapter(measured)
-    config: dict[str, Any] = json.loads((fitted / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    config: dict[str, Any] = parse_json((fitted / ADAPTER_CONFIG).read_bytes())
     folder.mkdir(parents=True)
     shutil.copyfile(fitted / ADAPTER_WEIGHTS, folder / ADAPTER_WEIGHTS)
     written = config | {"base_model_name_or_path": base_name, "revision": None}
@@ -197,7 +198,7 @@ def _front_matter(path: Path) -> dict[str, Any]:
     if len(parts) < 3 or parts[0].strip():
         return {}
     try:
-        found = yaml.safe_load(parts[1])
+        found = parse_yaml(parts[1])
     except yaml.YAMLError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -3,13 +3,13 @@
 Not covered: starting a server on it (`llmtl.serving.live`).
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.errors import BundleError
+from llmtl.json_and_yaml import parse_json
 from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress, Silent
 from llmtl.serving.bundle.admission import require_data, require_plain
@@ -53,7 +53,7 @@ def open_bundle(folder: Path | str, *, verify: bool = True, progress: Progress |
 def is_bundle(folder: Path) -> bool:
     """Say whether `folder` holds the manifest of a bundle, of whatever format."""
     try:
-        document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        document = parse_json((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and "format" in document and "winner" in document
@@ -97,7 +97,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BundleError(f"'{folder}' is not a bundle: it has no {MANIFEST}; name a folder that `llmtl export` wrote.")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(path.read_bytes())
     except ValueError as error:
         raise BundleError(f"'{path}' is damaged; export the bundle again with `llmtl export`.") from error
     if not isinstance(document, dict) or document.get("format") not in READABLE:
@@ -118,6 +118,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     """Return the objects of a JSON Lines file of a bundle."""
     try:
         # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        return [parse_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     except (OSError, ValueError) as error:
         raise BundleError(f"'{path}' is missing or damaged; export the bundle again with `llmtl export`.") from error

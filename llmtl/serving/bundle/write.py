@@ -6,6 +6,7 @@ Not covered: taking what they hold from a run (`llmtl.pipeline.export`), startin
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from llmtl.encoders.checkpoint import fetch_encoder
 from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.errors import BundleError
+from llmtl.left_overs import held, remove_abandoned
 from llmtl.progress import Progress, Silent
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle import manifest as names
@@ -81,16 +83,24 @@ def write_bundle(source: BundleSource, out: Path, *, merge: bool = False, progre
         raise BundleError(f"'{source.winner}' has no adapter that could be merged; export without --merge.")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(_left(out))
         work = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}-"))
     except OSError as error:
         raise BundleError(f"No bundle can be written at '{out}' ({error.strerror}); name another folder.") from error
     try:
-        work.chmod(0o755)  # a server in a container may run as another user
-        _write_files(Writing(source, work, out, merge, progress or Silent()))
-        _put_in_place(work, out)
+        with held(work):
+            work.chmod(0o755)  # a server in a container may run as another user
+            _write_files(Writing(source, work, out, merge, progress or Silent()))
+            _put_in_place(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)  # gone already, unless something failed
     return out
+
+
+def _left(out: Path) -> list[Path]:
+    """List the folders of exports to `out` that were killed, as far as their names tell."""
+    names = (f".{escape(out.name)}-????????{end}" for end in ("", "-old"))
+    return [path for name in names for path in out.parent.glob(name)]
 
 
 def _require_replaceable(out: Path) -> None:

@@ -4,7 +4,6 @@ Not covered: running it (`llmtl.serving.server.supervisor`), what vLLM is told a
 (`llmtl.serving.bundle.vllm_config`).
 """
 
-import json
 import math
 import os
 import shlex
@@ -18,6 +17,7 @@ import psutil
 
 from llmtl.engines.vllm.room import token_bytes
 from llmtl.errors import BundleError
+from llmtl.json_and_yaml import parse_json
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
 from llmtl.serving.server.options import ServeOptions
@@ -116,5 +116,5 @@ def _cache_gib(base: BaseModel, folder: Path) -> int:
     file = folder / base.source / CONFIG_NAME
     if base.hub or not file.is_file():
         return most
-    config = json.loads(file.read_text(encoding="utf-8"))
+    config = parse_json(file.read_bytes())
     return min(most, math.ceil(CONCURRENT * base.context_length * token_bytes(config, base.dtype) / _GIB))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmtl.errors import InputError
+from llmtl.json_and_yaml import parse_json
 from llmtl.serving.task_api.interface import RequestLimits
 
 PASSED = (
@@ -82,10 +83,9 @@ class PredictRequest:
 def parse_object(body: bytes) -> dict[str, Any]:
     """Parse the JSON object in `body`; raises `RequestError` for anything else."""
     try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError) as error:  # ValueError: broken JSON, broken UTF-8, numbers without end
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise RequestError(f"The body is not JSON ({reason}); send a JSON object.", code="invalid_json") from error
+        parsed = parse_json(body, half_pairs=True)
+    except json.JSONDecodeError as error:
+        raise RequestError(f"The body is not JSON ({error.msg}); send a JSON object.", code="invalid_json") from error
     if not isinstance(parsed, dict):
         raise RequestError(f"The body is {_kind(parsed)}; send a JSON object.", code="invalid_json")
     return parsed

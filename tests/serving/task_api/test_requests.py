@@ -29,7 +29,7 @@ def refusal(call, *arguments):
     [
         (b"", "Expecting value"),
         (b"{", "Expecting property name"),
-        (b'{"\xff": 1}', "decode"),
+        (b'{"\xff": 1}', "not UTF-8"),
         pytest.param(b"[" * 200_000, "nested too deeply", id="deep"),
         pytest.param(b'{"n": ' + b"9" * 5000 + b"}", "digits", id="digits"),
         (b"[1]", "a list"),

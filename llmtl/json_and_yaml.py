@@ -1,0 +1,136 @@
+"""JSON and YAML from anywhere: the value, or one error of the parser's own kind that says what is wrong.
+
+Parsers raise more than that: for numbers of 4,301 digits, deep nesting, dates that are none, half a surrogate pair; and
+a few hundred bytes of YAML aliases fill any memory. Refused here: values nested deeper than `DEEPEST`, and in YAML
+aliases and repeated keys. Not covered: what a document should hold (its readers).
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import yaml
+
+DEEPEST = 100
+"""How deep values may be nested: far more than any file of llmtl is, far less than what Python can walk."""
+
+
+def parse_json(content: str | bytes, *, whole: Callable[[str], Any] = int, half_pairs: bool = False) -> Any:
+    """Parse a JSON document; raises `json.JSONDecodeError` and nothing else.
+
+    `whole` reads a whole number from its digits. A text with half a surrogate pair, which can be written nowhere, is an
+    error unless `half_pairs` says that the caller looks for it.
+    """
+    text = content if isinstance(content, str) else _decoded(content)
+    try:
+        value = json.loads(text, parse_int=whole)
+    except json.JSONDecodeError:
+        raise
+    except RecursionError:
+        raise _unreadable("it is nested too deeply") from None
+    except ValueError:  # sys.set_int_max_str_digits: 4,300
+        raise _unreadable("it holds a number of more digits than can be read") from None
+    if text.count("[") + text.count("{") > DEEPEST and _deeper(value):
+        raise _unreadable("it is nested too deeply")
+    # escaped, or in a text that was not decoded here
+    may_be_half = "\\ud" in text or "\\uD" in text or not (text.isascii() or isinstance(content, bytes))
+    if may_be_half and not half_pairs and not _encodable(value):
+        raise _unreadable("it holds half of a surrogate pair")
+    return value
+
+
+def parse_yaml(content: str | bytes) -> Any:
+    """Parse a YAML document; raises `yaml.YAMLError` and nothing else."""
+    try:
+        text = content if isinstance(content, str) else content.decode("utf-8-sig")
+        value = yaml.load(text, Loader=_BoundedLoader)
+    except yaml.YAMLError:
+        raise
+    except UnicodeDecodeError as error:
+        raise yaml.MarkedYAMLError(problem=f"it is not UTF-8 (byte {error.start})") from None
+    except (ValueError, OverflowError, RecursionError, AttributeError, TypeError, LookupError) as error:
+        # numbers without end, dates that are none, values that do not fit their tag
+        raise yaml.MarkedYAMLError(problem=f"a value cannot be read ({error!s:.80})") from None
+    if not _encodable(value):
+        raise yaml.MarkedYAMLError(problem="it holds half of a surrogate pair")
+    return value
+
+
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """Say in a few words, with the line where that is known, why YAML cannot be read."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "unreadable"
+    return f"line {mark.line + 1}, {problem}" if mark else str(problem)
+
+
+class _BoundedLoader(yaml.SafeLoader):
+    """A safe loader that refuses aliases, deep nesting, and a key that appears twice (YAML 1.2, section 3.2.1.1)."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Compose one node; raise `yaml.MarkedYAMLError` for an alias and for a node that is nested too deeply."""
+        at: Any = self.get_mark()
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=at)
+        if self.depth >= DEEPEST:
+            raise yaml.MarkedYAMLError(problem="it is nested too deeply", problem_mark=at)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build the mapping; raise `yaml.MarkedYAMLError` for a repeated key."""
+        seen: set[str] = set()
+        for key_node, _ in node.value:
+            key = str(key_node.value)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key '{key}' appears twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _unreadable(problem: str) -> json.JSONDecodeError:
+    return json.JSONDecodeError(problem, "", 0)
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _unreadable(f"it is not UTF-8 (byte {error.start})") from None
+
+
+def _deeper(value: Any) -> bool:
+    """Say whether a value is nested deeper than allowed, without recursion."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for each in level for inner in _items(each) if isinstance(inner, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _items(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _encodable(value: Any) -> bool:
+    """Say whether every text in a value, keys included, can be written."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            try:
+                each.encode()
+            except UnicodeEncodeError:
+                return False
+        elif isinstance(each, dict):
+            waiting += [*each.keys(), *each.values()]
+        elif isinstance(each, list | tuple | set):
+            waiting += each
+    return True
