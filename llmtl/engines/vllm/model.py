@@ -21,6 +21,7 @@ from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.engines.vllm.room import LONG_CONTEXT_TOKENS, LORA_RANKS, lora_room, token_bytes
 from llmtl.errors import ModelError
 from llmtl.foreign_files import adapter_fault
+from llmtl.json_and_yaml import parse_json
 from llmtl.packages import missing
 
 _CACHED_CONTEXTS = 16  # full contexts in a CPU's key-value cache: more than one batch of prompts needs

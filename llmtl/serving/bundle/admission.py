@@ -22,6 +22,7 @@ from llmtl.foreign_files import (
     holds_code,
     leads_out,
 )
+from llmtl.json_and_yaml import parse_yaml
 from llmtl.serving.bundle.manifest import (
     ADAPTER_FOLDER,
     CHECKSUMS,
@@ -137,7 +138,7 @@ def _read_yaml(path: Path) -> Mapping[str, Any] | None:
     if path.stat().st_size > _LARGEST_YAML:
         return None
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        document = parse_yaml(path.read_bytes())
+    except (OSError, yaml.YAMLError):
         return None
     return document if isinstance(document, dict) else None
