@@ -1,12 +1,13 @@
 # make demo: from a fresh clone to a verdict.  make test: all tests.  make quick: those without servers and browsers.
 # make check: format, lint, types, import floors, sizes and names.  make docs: the documents as a site, in build/site.
+# make constraints: pin what is installed.  make sbom: its bill of materials.  make audit: its known vulnerabilities.
 # make reference: the pages of docs/reference, written from the code.
 PYTHON ?= python3.11
 BIN := .venv/bin
 # unset, or every start of vLLM would compile all of its sources again
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: install demo test quick check docs reference format clean
+.PHONY: install demo test quick check docs reference format constraints sbom audit clean
 
 install:
 	@$(PYTHON) install.py
@@ -37,6 +38,9 @@ reference: install
 format: install
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+constraints sbom audit: install
+	@$(BIN)/python .ci/supply.py $@
 
 clean:
 	rm -rf .venv runs build dist *.egg-info

@@ -256,6 +256,41 @@ def test_the_server_pod_has_probes_a_gpu_its_bundle_and_its_key():
     assert server["args"][:2] == ["serve", "/bundle"]
 
 
+def test_each_pod_that_serves_has_a_network_policy_for_both_ways():
+    policies = {each["metadata"]["name"]: each["spec"] for each in documents("kubernetes/network.yaml")}
+    assert set(policies) == {"llmtl-server", "llmtl-playground"}
+    for name, spec in policies.items():
+        assert spec["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": name}
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        assert all(rule["from"] == [{"podSelector": {}}] for rule in spec["ingress"])
+    outside = [rule["ports"] for rule in policies["llmtl-playground"]["egress"] if "to" not in rule]
+    assert outside == [[{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]]
+
+
+@pytest.mark.parametrize("name", ["llmtl-server", "llmtl-playground"])
+def test_pods_that_serve_are_probed_and_write_to_nothing_but_scratch_space(name: str):
+    spec = pods()[name]
+    [container] = spec["containers"]
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+    assert "memory" in container["resources"]["limits"]
+    scratch = {volume["name"] for volume in spec["volumes"] if "emptyDir" in volume}
+    written = {mount["name"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+    assert written <= scratch
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_images_keep_the_rules_that_no_linter_checks(name: str):
+    text = (SERVE / name).read_text()
+    assert not re.search(r"^ADD |curl[^\n]*\|\s*(ba)?sh|--trusted-host|chmod 777|sudo ", text, re.MULTILINE)
+    for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE):
+        assert re.search(r":v?\d+\.\d+", image), f"{image} is not pinned"
+    last = text[text.rindex("FROM ") :]
+    assert last.index("USER 10001") > last.index(
+        "COPY llmtl llmtl"
+    )  # the code belongs to root: a server cannot change it
+    assert not re.search(r"^(RUN|COPY|USER)", last[last.index("USER 10001") + 1 :], re.MULTILINE)
+
+
 @pytest.mark.parametrize("name", ["server", "playground"])
 def test_services_reach_their_pods(name: str):
     deployment, service = documents(f"kubernetes/{name}.yaml")
