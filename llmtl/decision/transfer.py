@@ -1,14 +1,16 @@
 """What pre-training is worth: a tuned model against the same architecture trained from random weights, on test.
 
 Transfer may hurt (Wang et al. 2019, "Characterizing and Avoiding Negative Transfer", arXiv:1811.09751): both ways are
-tested, by the paired test of every comparison, corrected for none, since the choice does not rest on it. Not covered:
-the words for it (`llmtl.report`), how many labels it is worth.
+tested, by the paired test of every comparison, corrected for none, since the choice does not rest on it. How many
+times the labels it is worth comes from the learning curve, where one was measured. Not covered: the words for it
+(`llmtl.report`).
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from llmtl.learning_curve.labels_worth import LabelsWorth
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.paired import PairedDifference
 
@@ -23,12 +25,18 @@ class Worth(StrEnum):
 
 @dataclass(frozen=True)
 class Transfer:
-    """`strategy` against `control`, which began from random weights: the difference of their scores on test."""
+    """`strategy` against `control`, which began from random weights: the difference of their scores on test.
+
+    `labels` says how many times the labels that is worth; None without a learning curve of `strategy`. `control_cut`
+    says that the time limit stopped the control while it may still have been getting better.
+    """
 
     strategy: str
     control: str
     worth: Worth
     difference: PairedDifference
+    labels: LabelsWorth | None = None
+    control_cut: bool = False
 
 
 def transfers(
@@ -47,5 +55,12 @@ def transfers(
         difference = compare(test[strategy], measured)
         shown = difference.p <= alpha
         worth = Worth.NOT_SHOWN if not shown else Worth.HELPS if difference.difference > 0 else Worth.HURTS
-        found.append(Transfer(strategy, control, worth, difference))
+        control_cut = any(each.improving is not False for each in measured.cuts)
+        found.append(Transfer(strategy, control, worth, difference, control_cut=control_cut))
     return tuple(found)
+
+
+def with_labels(found: Sequence[Transfer], worth: Sequence[LabelsWorth]) -> tuple[Transfer, ...]:
+    """Note beside each difference how many times the labels it is worth, where that was worked out."""
+    known = {(item.strategy, item.control): item for item in worth}
+    return tuple(replace(item, labels=known.get((item.strategy, item.control))) for item in found)

@@ -7,6 +7,7 @@
     measuring.py   what will be measured: departures from the laws, the draw of train, the sample of dev
     forecast.py    one strategy's curve: the fit, its back-test, the forecast with a band, or why there is none
     crossover.py   where one strategy overtakes another
+    labels_worth.py  how many times the labels pre-training is worth
     advice.py      the next step in words
     conclusion.py      all curves of a run together
 
@@ -18,6 +19,7 @@ from llmtl.learning_curve.conclusion import CURVE_FILE, CURVES, LearningCurves, 
 from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.learning_curve.crossover import Crossover, crossover
 from llmtl.learning_curve.forecast import FEWEST_POINTS, BackTest, Band, CurvePoint, Forecast, MeasuredCurve, forecast
+from llmtl.learning_curve.labels_worth import LabelsWorth, labels_worth
 from llmtl.learning_curve.sizes import subset_sizes
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "Crossover",
     "CurvePoint",
     "Forecast",
+    "LabelsWorth",
     "LearningCurveConfig",
     "LearningCurves",
     "MeasuredCurve",
@@ -37,5 +40,6 @@ __all__ = [
     "conclude",
     "crossover",
     "forecast",
+    "labels_worth",
     "subset_sizes",
 ]

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from llmtl.learning_curve.advice import Advice, advise
 from llmtl.learning_curve.crossover import Crossover, crossover
 from llmtl.learning_curve.forecast import Forecast, MeasuredCurve, forecast
+from llmtl.learning_curve.labels_worth import LabelsWorth
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class LearningCurves:
     `metric` is the decision's, measured on `dev_examples`. `enough` is, for each curve that has one, the smallest size
     from which on every score was within the margin of the largest size's. `levels` are the scores of strategies that
     need no training examples. `focus` names the winner and its best rival on test, the winner first (of cascades their
-    members); empty in what earlier versions wrote.
+    members); empty in what earlier versions wrote. `worth`: what pre-training is worth in labels, where a control ran.
     """
 
     metric: str
@@ -33,6 +34,7 @@ class LearningCurves:
     levels: Mapping[str, float] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     focus: tuple[str, ...] = ()
+    worth: tuple[LabelsWorth, ...] = ()
 
     @property
     def best(self) -> Forecast | None:

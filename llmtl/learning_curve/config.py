@@ -18,7 +18,7 @@ class LearningCurveConfig(BaseModel):
     strategies: tuple[str, ...] | None = Field(
         default=None,
         description="Whose curves to measure, of those that the recipe runs and that have one; by default those "
-        "of the winner and of its best rival on test.",
+        "of the winner, of its best rival on test, and of a strategy whose control without pre-training runs, too.",
     )
     minutes: float | None = Field(
         default=None,

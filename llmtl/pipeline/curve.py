@@ -18,8 +18,10 @@ from llmtl.learning_curve import (
     CURVES,
     FEWEST_POINTS,
     CurvePoint,
+    LabelsWorth,
     LearningCurves,
     MeasuredCurve,
+    labels_worth,
     subset_sizes,
 )
 from llmtl.learning_curve import conclude as conclude_curves
@@ -34,6 +36,8 @@ BUDGET_SHARE = 0.1
 """The part of the run's time budget that curves may take by default, if so much is left."""
 UNLIMITED_MINUTES = 60.0
 RESAMPLES = 2000
+_Scored = tuple[int, Evaluation]
+"""An evaluation on dev after fitting on so many training examples."""
 
 
 def write_curves(bench: Bench, dev: Sequence[Evaluation], decision: Decision) -> LearningCurves | None:
@@ -62,13 +66,15 @@ def focus_of(decision: Decision) -> tuple[str, ...]:
 def measure_curves(bench: Bench, dev: Sequence[Evaluation], focus: Sequence[str]) -> LearningCurves:
     """Measure the curves of `focus`, or those that the recipe asks for, as far as the time allows; conclude from them.
 
-    Who comes first in `focus` has its curve measured first.
+    Who comes first in `focus` has its curve measured first, and behind them whoever has a control: the curve says how
+    many labels pre-training is worth.
     """
     recipe = bench.prepared.recipe
     # a strategy that left the race on dev was scored on a part of it only
     own = {item.strategy: item for item in dev if item.n == len(bench.split.dev)}
     plan = _plan(bench, own, focus)
-    measured = [_measure(bench, strategy, plan.sizes, own[strategy.name]) for strategy in plan.strategies]
+    scored = {item.name: _measure(bench, item, plan.sizes, own[item.name]) for item in plan.strategies}
+    measured = [_measured(found, bench) for found in scored.values()]
     facts = {strategy.name: strategy.facts for strategy in bench.prepared.strategies}
     levels = [
         _measured([(len(bench.split.train), evaluation)], bench)
@@ -76,7 +82,7 @@ def measure_curves(bench: Bench, dev: Sequence[Evaluation], focus: Sequence[str]
         if not facts[name].learns_from_train
     ]
     prompts = [item for item in measured if facts[item.strategy].role is Role.PROMPTING]
-    return conclude_curves(
+    curves = conclude_curves(
         measured,
         metric=bench.prepared.task.metric.value,
         target=bench.prepared.task.target,
@@ -86,6 +92,27 @@ def measure_curves(bench: Bench, dev: Sequence[Evaluation], focus: Sequence[str]
         skipped=plan.skipped,
         focus=focus,
     )
+    return replace(curves, worth=_worth(bench, scored, own))
+
+
+def _worth(
+    bench: Bench, scored: Mapping[str, Sequence[_Scored]], own: Mapping[str, Evaluation]
+) -> tuple[LabelsWorth, ...]:
+    """Say of every curve whose strategy has a control how many times the labels pre-training is worth."""
+    metric, found = bench.prepared.task.metric.value, []
+    for name, points in scored.items():
+        control = own.get(_controls(bench.prepared).get(name, ""))
+        if control is not None and len(points) > 1:
+            evaluations = [*(evaluation for _, evaluation in points), control]
+            scores = [item.scores[metric].value for item in evaluations]
+            noise, sizes = _covariance(evaluations, bench), [size for size, _ in points]
+            found.append(labels_worth(name, control.strategy, sizes, scores, noise))
+    return tuple(found)
+
+
+def _controls(prepared: Prepared) -> dict[str, str]:
+    """Map the strategies whose control the recipe runs, too, to that."""
+    return {item.facts.control_of: item.name for item in prepared.strategies if item.facts.control_of}
 
 
 @dataclass(frozen=True)
@@ -133,7 +160,7 @@ def sizes_of(bench: Bench) -> tuple[int, ...]:
 
 def _wanted(prepared: Prepared, focus: Sequence[str]) -> list[AnyStrategy]:
     """Return the strategies to measure: who matters most first, others that the recipe names cheapest first."""
-    named = prepared.recipe.learning_curve.strategies or focus
+    named = prepared.recipe.learning_curve.strategies or {*focus, *_controls(prepared)}
     by_name = {strategy.name: strategy for strategy in prepared.strategies if strategy.name in named}
     order = dict.fromkeys([*(name for name in focus if name in by_name), *by_name])
     return [by_name[name] for name in order if by_name[name].facts.has_curve]
@@ -158,16 +185,16 @@ def _forecast_seconds(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int],
     return float(sum(share * fitting + scoring for share in shares))
 
 
-def _measure(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Evaluation) -> MeasuredCurve:
-    """Return the strategy's curve; `own` is the run's evaluation, its last point."""
-    found: list[tuple[int, Evaluation]] = []
+def _measure(bench: Bench, strategy: AnyStrategy, sizes: Sequence[int], own: Evaluation) -> list[_Scored]:
+    """Evaluate the strategy at each size; `own` is the run's evaluation, its last point."""
+    found: list[_Scored] = []
     with bench.progress.stage(f"{strategy.name}: learning curve", len(sizes) - 1) as advance:
         for size in sizes[:-1]:
             smaller = at_size(bench, strategy, size)
             if smaller.fit(strategy).skipped is None:
                 found.append((size, smaller.evaluate(strategy, "dev")[0]))
             advance(1)
-    return _measured([*found, (sizes[-1], own)], bench)
+    return [*found, (sizes[-1], own)]
 
 
 def at_size(bench: Bench, strategy: AnyStrategy, size: int) -> Bench:
@@ -183,7 +210,7 @@ def at_size(bench: Bench, strategy: AnyStrategy, size: int) -> Bench:
     return replace(bench, split=split, plan=plan, progress=Silent(), work=WorkKind.LEARNING_CURVES)
 
 
-def _measured(found: Sequence[tuple[int, Evaluation]], bench: Bench) -> MeasuredCurve:
+def _measured(found: Sequence[_Scored], bench: Bench) -> MeasuredCurve:
     evaluations = [evaluation for _, evaluation in found]
     metric = bench.prepared.task.metric.value
     intervals = [evaluation.scores[metric] for evaluation in evaluations]

@@ -6,7 +6,8 @@ import pytest
 
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
-from llmtl.decision.transfer import Worth
+from llmtl.decision.transfer import Worth, with_labels
+from llmtl.learning_curve import LabelsWorth
 from llmtl.metrics.paired import compare_counts
 from llmtl.report.metric_words import Words
 from llmtl.report.transfer_words import sentence
@@ -52,3 +53,47 @@ def test_without_a_control_nothing_is_said():
     dev, test = ([evaluation("qlora", exactly(0.9, 50), split=split)] for split in ("dev", "test"))
     choice = choose(TASK, dev, config=CONFIG, prices=PRICES, written_at="now")
     assert decide(TASK, choice, dev=dev, test=test, config=CONFIG, prices=PRICES).transfer == ()
+
+
+@pytest.mark.parametrize(
+    ("times", "low", "high", "said"),
+    [
+        (
+            8.0,
+            4.0,
+            None,
+            "about 8 times the labels (80% interval: 4 times to more than 16 times): with about 120 encoder",
+        ),
+        (None, None, None, "more than 16 times the labels: with 60, the fewest tried, encoder is ahead on dev of"),
+        (
+            None,
+            5.5,
+            None,
+            "probably worth more than 16 times the labels (80% interval: 5.5 times to more than 16 times):",
+        ),
+        (1.2, 0.0, 2.0, "about 1.2 times the labels (80% interval: nothing to 2 times): with about 800 encoder scores"),
+        (0.0, 0.0, 2.0, "from random weights; 95% interval"),
+    ],
+)
+def test_what_pre_training_is_worth_in_labels_is_said_beside_it(times, low, high, said):
+    other = LabelsWorth("setfit", "none", 10, 5, times=1.0, low=1.0, high=1.0)
+    worth = LabelsWorth("encoder", "from-scratch", 960, 60, times=times, low=low, high=high)
+    [item] = with_labels(found(90, 60), [other, worth])
+    told = sentence(item, Words(TASK.metric))
+    assert said in told
+    assert ("labels" in told) is (times != 0.0)
+
+
+def test_in_labels_nothing_is_said_where_pre_training_hurts_or_was_not_shown_to_help():
+    worth = LabelsWorth("encoder", "from-scratch", 960, 60, times=8.0, low=4.0, high=9.0)
+    for tuned, said in ((60, "this is negative transfer"), (89, "not shown")):
+        [item] = with_labels(found(tuned, 90), [worth])
+        told = sentence(item, Words(TASK.metric))
+        assert said in told
+        assert "labels" not in told
+
+
+def test_a_control_that_its_time_limit_stopped_is_told():
+    [item] = found(90, 60)
+    told = sentence(replace(item, control_cut=True), Words(TASK.metric))
+    assert told.endswith("from-scratch was stopped by its time limit, and more time might narrow that.")
