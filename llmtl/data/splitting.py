@@ -3,17 +3,19 @@
 Examples are ordered by a seeded hash of their content instead of a random generator over row positions, so that
 sorting or shuffling the file changes nothing. Examples of several labels count for each
 of them: the least-squares form of iterative stratification (Sechidis et al. 2011, "On the Stratification of Multi-label
-Data"). Generated texts have no labels to balance. Not covered: splits by time, cross-validation.
+Data"). Queries count for what they search, a class or a text, where several search the same. Generated texts have no
+labels to balance. Not covered: splits by time, cross-validation.
 """
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmtl.answers import read_ranking
 from llmtl.data.config import DataConfig
 from llmtl.data.examples import LoadedData
 from llmtl.data.near_duplicates import canonical, clusters
@@ -25,6 +27,7 @@ from llmtl.kinds.kind import Kind
 from llmtl.values import Example, Split
 
 TRAIN, DEV, TEST = 0, 1, 2
+PARTS = 3
 _TOTAL_WEIGHT = 0.05
 """How much the size of a part counts beside its label counts. It only decides where label counts leave a choice:
 without it 77 labels with two examples each would all leave dev empty."""
@@ -50,10 +53,10 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     """
     examples, test = loaded.examples, loaded.test
     _require_enough(loaded)
-    labels = sorted({label for example in examples for label in loaded.kind.strata(example.reference)})
-    groups = _clusters(loaded, labels, config.near_duplicate_threshold, seed=seed)
+    strata = _strata(loaded)
+    groups = _clusters(loaded, strata, config.near_duplicate_threshold, seed=seed)
     parts = _assign(groups, np.array(config.fractions))
-    _give_train_every_label(groups, parts, len(labels))
+    _give_train_every_label(groups, parts, len(groups[0].counts) - 1 if groups else 0)
     train, dev, held_out = (_members(groups, parts, part) for part in (TRAIN, DEV, TEST))
     split = Split(
         train=_ordered(train, seed), dev=_ordered(dev, seed), test=_ordered(held_out if test is None else test, seed)
@@ -136,8 +139,23 @@ def _require_enough(loaded: LoadedData) -> None:
         )
 
 
-def _clusters(loaded: LoadedData, labels: Sequence[str], threshold: float, *, seed: int) -> list[_Cluster]:
+def _strata(loaded: LoadedData) -> dict[str, tuple[str, ...]]:
+    """Say by id what each example counts for: its labels or, of a query, what queries for every part search, too."""
+    if not loaded.kind.searches:
+        return {each.id: loaded.kind.strata(each.reference) for each in loaded.examples}
+    named = {
+        each.id: tuple(sorted({key for said in (each.reference, *each.alternatives) for key in read_ranking(said)}))
+        for each in loaded.examples
+    }
+    shared = Counter(key for keys in named.values() for key in keys)
+    return {id_: tuple(key for key in keys if shared[key] >= PARTS) for id_, keys in named.items()}
+
+
+def _clusters(
+    loaded: LoadedData, strata: Mapping[str, Sequence[str]], threshold: float, *, seed: int
+) -> list[_Cluster]:
     """Return the clusters of near-duplicates and groups, largest first, then in seeded order."""
+    labels = sorted({label for each in strata.values() for label in each})
     index = {label: number for number, label in enumerate(labels)}
     members: defaultdict[int, list[Example]] = defaultdict(list)
     alike = clusters([example.key for example in loaded.examples], threshold)
@@ -146,7 +164,7 @@ def _clusters(loaded: LoadedData, labels: Sequence[str], threshold: float, *, se
     groups = []
     for same in members.values():
         counts = np.zeros(len(labels) + 1)
-        np.add.at(counts, [index[label] for example in same for label in loaded.kind.strata(example.reference)], 1.0)
+        np.add.at(counts, [index[label] for example in same for label in strata[example.id]], 1.0)
         counts[-1] = _TOTAL_WEIGHT**0.5 * len(same)
         groups.append(_Cluster(tuple(same), counts, min(_order(example, seed) for example in same)))
     return sorted(groups, key=lambda group: (-len(group.members), group.order))

@@ -14,6 +14,7 @@ from typing import Literal
 
 from llmtl.findings import Cut
 from llmtl.measured.evaluation import Evaluation
+from llmtl.metrics.intervals import Interval
 from llmtl.strategy import Role
 
 HIGHEST = 1.0
@@ -62,12 +63,16 @@ def cut_rivals(
         tested = name in test and winner in test
         mine, best = ((test if tested else on_dev)[each].scores[metric] for each in (name, winner))
         improving = any(each.improving for each in item.cuts)
-        open_end = any(each.improving is None for each in item.cuts) and mine.high >= best.value
         room = room_for is None or best.value + room_for < HIGHEST or may_be_cheaper(name, winner)
-        if (improving or open_end) and room:
+        if open_ended(item.cuts, mine, best.value) and room:
             split = "test" if tested else "dev"
             found.append(CutRival(name, item.cuts, best.value - mine.value, split, improving, _more_seconds(item)))
     return tuple(found)
+
+
+def open_ended(cuts: Sequence[Cut], score: Interval, best: float) -> bool:
+    """Say whether more time might make it the best: it was improving, or its interval reaches that and nobody knows."""
+    return any(each.improving or (each.improving is None and score.high >= best) for each in cuts)
 
 
 def _more_seconds(item: Evaluation) -> float | None:

@@ -9,7 +9,9 @@ that differ between queries and documents.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 import numpy as np
@@ -58,6 +60,7 @@ class SentenceEncoder:
         self.device = str(model.device.type)
         self._budget = BATCH_TOKENS.get(self.device, BATCH_TOKENS["cpu"])
         self._normalised = any(type(module).__name__ == "Normalize" for module in model)
+        self._turn = Lock()  # a fast tokenizer keeps its padding from call to call
         self._prompt = model.prompts.get(model.default_prompt_name or "", "") or ""
 
     @classmethod
@@ -70,6 +73,12 @@ class SentenceEncoder:
         require("An encoder", "sentence_transformers")
         info = inspect_encoder(source)
         return cls(_load(info, source.name, device), context_length=info.context_length, info=info)
+
+    @classmethod
+    def shared(cls, source: EncoderSource, device: str = "cpu") -> "SentenceEncoder":
+        """Load an encoder once for all who only read with it; the last one is kept. Raises as `load` does."""
+        with _SHARING:
+            return _last_loaded(source, device, _stamp(Path(source.name)))
 
     @classmethod
     def kept(cls, folder: Path, device: str) -> Self:
@@ -86,7 +95,8 @@ class SentenceEncoder:
         found = np.zeros((len(texts), self.width), np.float32)
         for start in range(0, len(texts), _CHUNK):
             part = texts[start : start + _CHUNK]
-            found[start : start + len(part)] = self._encode(part, advance)
+            with self._turn:
+                found[start : start + len(part)] = self._encode(part, advance)
         return found
 
     def count_long(self, texts: Sequence[str]) -> int:
@@ -167,6 +177,24 @@ class SentenceEncoder:
         with torch.inference_mode():
             found = self.model({key: value.to(self.model.device) for key, value in padded.items()})
         return np.asarray(found["sentence_embedding"].float().cpu().numpy())
+
+
+_SHARING = Lock()
+
+
+@lru_cache(maxsize=1)
+def _last_loaded(source: EncoderSource, device: str, stamp: tuple[int, ...]) -> SentenceEncoder:
+    del stamp  # weights that were replaced are loaded again
+    return SentenceEncoder.load(source, device)
+
+
+def _stamp(folder: Path) -> tuple[int, ...]:
+    return tuple(path.stat().st_mtime_ns for path in sorted(folder.glob("*.safetensors"))) if folder.is_dir() else ()
+
+
+def let_go() -> None:
+    """Forget the shared encoder, so that its memory is free once nobody uses it."""
+    _last_loaded.cache_clear()
 
 
 def _load(info: EncoderInfo, name: str, device: str) -> Any:

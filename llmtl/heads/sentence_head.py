@@ -22,6 +22,7 @@ from scipy.special import log_softmax
 from llmtl.classical.files import keep_folder, write_parts
 from llmtl.classical.grid import best_on_dev
 from llmtl.classical.linear import LinearModel
+from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.errors import ModelError
 from llmtl.findings import Cut, FitFinding, Unit, cut_short
@@ -70,10 +71,19 @@ class SentencePredictor:
 
 
 def load_encoder(context: FitContext) -> SentenceEncoder:
-    """Load the context's encoder; raises `ModelError` where there is none, or it cannot be loaded."""
+    """Load the context's encoder to read with, once for all; raises `ModelError` without one, or for a broken one."""
+    return SentenceEncoder.shared(_source(context), context.device)
+
+
+def load_to_tune(context: FitContext) -> SentenceEncoder:
+    """Load an encoder of one's own, to be changed; raises as `load_encoder` does."""
+    return SentenceEncoder.load(_source(context), context.device)
+
+
+def _source(context: FitContext) -> EncoderSource:
     if context.encoder is None:
         raise ModelError("This strategy needs an encoder; set encoder=minilm, a Hub name or a folder.")
-    return SentenceEncoder.load(context.encoder, context.device)
+    return context.encoder
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,20 @@ def fit_head(
     """
     own = embed(context, encoder, name=name, until=until)
     _say_long(context, encoder, own.known, name=name)
+    return best_head(context, own, choices, name=name, start=start, made=made, rivals=rivals)
+
+
+def best_head(
+    context: FitContext,
+    own: Embedded,
+    choices: HeadChoices,
+    *,
+    name: str,
+    start: float,
+    made: Mapping[str, Any] | None = None,
+    rivals: tuple[Embedded, Heads] | None = None,
+) -> tuple[LinearHead, tuple[FitFinding, ...]]:
+    """Fit the heads on vectors of train, and keep the best on dev, calibrated; the rest as `fit_head` has it."""
     before = [] if rivals is None else [((head, rivals[0]), head.choice, answers) for head, answers in rivals[1]]
     fitted = in_time(heads_of(context, own, choices, made or {}), context, start, name=name)
     tried = (((head, own), head.choice, answers) for head, answers in fitted)

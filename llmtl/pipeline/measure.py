@@ -4,12 +4,14 @@ Not covered: the order of the stages (`llmtl.pipeline.stages`).
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from llmtl.costs import Ledger, WorkKind
 from llmtl.data import corpus_mark, fingerprint
+from llmtl.encoders.sentence import let_go
 from llmtl.errors import CannotFitError, ContextLengthError
 from llmtl.findings import FitFinding
 from llmtl.hardware import inspect
@@ -47,7 +49,8 @@ class Bench:
 
     What each step spent is noted in `ledger`, as `work` where that is given. `first` is the bench of the first draw
     where this one makes another (`llmtl.pipeline.draws`), which may cost `usd` at a provider. `times` divides the time
-    for fitting by what fits were measured to take; without it, weights alone do. `began` is when measuring began, by
+    for fitting by what fits were measured to take; without it, weights alone do. `extended` has the seconds of those
+    that were given what the others left (`llmtl.pipeline.more_time`). `began` is when measuring began, by
     `time.monotonic()`.
     """
 
@@ -61,6 +64,7 @@ class Bench:
     first: "Bench | None" = None
     usd: float | None = None
     times: FitTimes | None = None
+    extended: Mapping[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     def seconds_for(self, stage: str, share: float) -> float | None:
@@ -209,7 +213,7 @@ class Bench:
             corpus=self.split.corpus,
             model=self.prepared.source,
             load_engine=self.prepared.engines.load,
-            release_engines=self.prepared.engines.release,
+            release_engines=self._release,
             device=_device(),
             others=self.prepared.recipe.strategies.others(strategy.name),
             folder=folder,
@@ -222,11 +226,16 @@ class Bench:
             speed=self.plan.speed if self.plan else None,
         )
 
+    def _release(self) -> None:
+        """Give up the memory of models that are loaded."""
+        self.prepared.engines.release()
+        let_go()
+
     def _limit(self, strategy: AnyStrategy) -> float | None:
         """Say how many seconds fitting may take; None for no limit."""
         if self.plan is None or self.times is None:
             return self.plan.fit_seconds(strategy.name) if self.plan else None
-        whole = self.times.limit(strategy.name)
+        whole = self.extended.get(strategy.name) or self.times.limit(strategy.name)
         return None if whole is None else self.plan.scale * whole
 
     def was_fitted(self, strategy: AnyStrategy) -> bool:
@@ -253,6 +262,7 @@ class Bench:
             "model": identity(recipe.model, self.prepared.source) if uses_model else None,
             "budget": self.plan.fit_seconds(strategy.name) if self.plan else None,
             "seed": recipe.seed,
+            **({"extended": self.extended[strategy.name]} if strategy.name in self.extended else {}),
             **({"encoder": encoder_identity(encoder)} if encoder else {}),
             **({"earlier": self.first.fit_folder(strategy).name} if self.first else {}),
         }

@@ -85,6 +85,7 @@ class FitTimes:
     claims: Mapping[str, Claim]
     _used: dict[str, float] = field(default_factory=dict, init=False, repr=False)
     _given: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _lost: float = field(default=0.0, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._by_weight = share_out(self.seconds, {name: _unknown(claim) for name, claim in self.claims.items()})
@@ -110,11 +111,27 @@ class FitTimes:
         if name in self.claims:
             self._given[name] = self._by_weight[name] if limit is None else limit
 
+    def again(self, name: str) -> None:
+        """Give up what a fit has made: its time is gone, and the next one is that whose draws are held back for."""
+        self._lost += self._used.pop(name)
+
+    def spare(self, name: str, most: float) -> float:
+        """Say how long one that was fitted could be fitted again, with its further draws, when all have fitted.
+
+        `most` seconds are left of the run for that and for draws.
+        """
+        left = min(self.seconds - self._lost - sum(self._used.values()), most)
+        others = [(self.claims[each].fits - 1) * used for each, used in self._used.items() if each in self.claims]
+        others.remove((self.claims[name].fits - 1) * self._used[name])
+        longest = sorted([*others, 0.0, 0.0], reverse=True)[:FINALISTS]
+        # its own draws are held back for, too, in place of the shortest of those, where they are longer
+        return max(0.0, min(left - sum(longest), (left - sum(longest[:-1])) / self.claims[name].fits))
+
     def _shares(self) -> dict[str, float]:
         """Divide what is left among those who wait."""
         waiting = {name: claim for name, claim in self.claims.items() if name not in self._used}
         held = [(self.claims[name].fits - 1) * used for name, used in self._used.items() if name in self.claims]
-        return share_out(max(0.0, self.seconds - sum(self._used.values())), waiting, held=held)
+        return share_out(max(0.0, self.seconds - self._lost - sum(self._used.values())), waiting, held=held)
 
     def _at_least(self, name: str, given: float) -> float:
         full = given >= self.claims[name].most * (1 - 1e-9)

@@ -24,6 +24,7 @@ from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Choice
 from llmtl.decision.share_choice import by_goal
+from llmtl.decision.transfer import with_labels
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
 from llmtl.pipeline.again import write_noise
@@ -35,6 +36,7 @@ from llmtl.pipeline.draws import draws_in_time, evaluate_on_test
 from llmtl.pipeline.forecasts import with_fit_times
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
+from llmtl.pipeline.more_time import with_more_time
 from llmtl.pipeline.precision import with_precision
 from llmtl.pipeline.prepare import Prepared, prepare, untaught
 from llmtl.pipeline.report import refresh_report
@@ -102,7 +104,7 @@ def _carry_out(
     write_inputs(folder, recipe, split)
     progress.say(told_before(len(split.test), metric=prepared.task.metric, alpha=recipe.decision.alpha))
     bench = with_fit_times(Bench(prepared, split, allowed, store, progress))
-    skipped, raced = _measure_dev(bench)
+    bench, skipped, raced = _measure_dev(bench)
     cascades, composed = compose_on_dev(bench, raced.finished)
     dev = [*raced.finished, *composed]
     choice = _choose(bench, replace(raced, finished=dev), cascades)
@@ -125,8 +127,8 @@ def _carry_out(
     unknown = score_unknown(bench, tested, choice)
     decision = with_automation(decision, test_scored, config=recipe.decision, unknown=unknown)
     curves = write_curves(bench, [item for item, _ in raced.finished], decision)
-    dev_all = [item for item, _ in (*dev, *raced.left)]
-    noise = write_noise(bench, decision, dev=dev_all, test=test_scored, cascades=cascades)
+    decision = replace(decision, transfer=with_labels(decision.transfer, curves.worth if curves else ()))
+    noise = write_noise(bench, decision, dev=list(on_dev.values()), test=test_scored, cascades=cascades)
     judging = write_judging(bench, decision, test_scored)
     result = RunResult(decision, noise, judging, curves, bench.ledger.spending(recipe.prices))
     summary = summarize(decision, noise=noise, judging=judging)
@@ -210,8 +212,11 @@ def _cut_note(split: Split, allowed: Plan) -> str:
     )
 
 
-def _measure_dev(bench: Bench) -> tuple[dict[str, Skipped], Raced]:
-    """Return the strategies that could not run, with the reason, and the dev evaluations of the others."""
+def _measure_dev(bench: Bench) -> tuple[Bench, dict[str, Skipped], Raced]:
+    """Return the strategies that could not run, with the reason, and the dev evaluations of the others.
+
+    What is left of the time for fitting is given to those that were cut: the bench returned fits them so.
+    """
     strategies = {strategy.name: strategy for strategy in bench.prepared.strategies}
     order = bench.times.order(strategies) if bench.times else list(strategies)
     fitted = {name: bench.fit(strategies[name]) for name in order}
@@ -221,7 +226,9 @@ def _measure_dev(bench: Bench) -> tuple[dict[str, Skipped], Raced]:
         if why is not None:
             skipped[name] = Skipped(SkipReason.CONTEXT, why)
             bench.progress.say(f"Skipped {name}: {why}")
-    return skipped, measure_dev(bench, [each for name, each in strategies.items() if name not in skipped])
+    raced = measure_dev(bench, [each for name, each in strategies.items() if name not in skipped])
+    longer, raced = with_more_time(bench, raced)
+    return longer, skipped, raced
 
 
 def _choose(bench: Bench, raced: Raced, cascades: Cascades) -> Choice:

@@ -102,7 +102,7 @@ def load_encoder(found: Retrieved) -> "SentenceEncoder":
     """Load the encoder that a pool is embedded with, on the CPU, where a server embeds messages, too."""
     from llmtl.encoders.sentence import SentenceEncoder
 
-    return SentenceEncoder.load(EncoderSource(found.sentence_model, found.revision), "cpu")
+    return SentenceEncoder.shared(EncoderSource(found.sentence_model, found.revision), "cpu")
 
 
 def sentence_embed(encoder: "SentenceEncoder") -> Embed:

@@ -108,11 +108,19 @@ class SetFit(Strategy[SetFitConfig]):
         """
         from llmtl.classical.grid import training_examples
         from llmtl.findings import Unit, cut_short
-        from llmtl.heads.sentence_head import HeadChoices, SentencePredictor, embed, fit_head, heads_of, load_encoder
+        from llmtl.heads.sentence_head import (
+            HeadChoices,
+            SentencePredictor,
+            embed,
+            fit_head,
+            heads_of,
+            load_encoder,
+            load_to_tune,
+        )
 
         start, limit = perf_counter(), context.budget.train_seconds
         texts = [example.text for example in training_examples(context)]
-        encoder, choices = load_encoder(context), HeadChoices(self.config.c)
+        encoder, choices = load_to_tune(context), HeadChoices(self.config.c)
         pairs = self._pairs(context, encoder, texts)
         before = None
         if self.config.untouched:
@@ -143,11 +151,11 @@ class SetFit(Strategy[SetFitConfig]):
         from llmtl.classical.grid import training_examples
         from llmtl.encoders.contrastive import label_loss, labelled_columns
         from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
-        from llmtl.heads.sentence_head import load_encoder
+        from llmtl.heads.sentence_head import load_to_tune
 
         start = perf_counter()
         texts = [example.text for example in training_examples(context)]
-        encoder = load_encoder(context)
+        encoder = load_to_tune(context)
         pairs = self._pairs(context, encoder, texts)
         before = perf_counter() - start
         reading = seconds_per_text(encoder, texts) * (len(context.train) + len(context.dev))

@@ -28,6 +28,7 @@ from llmtl.strategies.from_scratch import FromScratch
 from llmtl.strategies.hosted import Hosted
 from llmtl.strategies.knn_few_shot import KnnFewShot
 from llmtl.strategies.linear_probe import LinearProbe
+from llmtl.strategies.llm_embedding_head import LlmEmbeddingHead
 from llmtl.strategies.majority import Majority
 from llmtl.strategies.many_shot import ManyShot
 from llmtl.strategies.nearest import Nearest
@@ -50,6 +51,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     EmbeddingHead,
     EmbeddingSearch,
     LinearProbe,
+    LlmEmbeddingHead,
     ZeroShot,
     FewShot,
     ManyShot,

@@ -105,13 +105,13 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         Raises `DataError` without a corpus or training queries, and `TrainingError` where memory or numbers give out.
         """
         from llmtl.classical.grid import best_on_dev
-        from llmtl.heads.sentence_head import load_encoder
+        from llmtl.heads.sentence_head import load_to_tune
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
         start, limit = perf_counter(), context.budget.train_seconds
         until = None if limit is None else start + TUNING_SHARE * limit
         material = material_of(context)
-        encoder = load_encoder(context)
+        encoder = load_to_tune(context)
         before = VectorSearch(VectorIndex.over(context.corpus, encoder), lambda: encoder)
         untouched = GridPoint({"round": 0}, _dev_scores(before, context))
         done: list[float] = []
@@ -131,10 +131,10 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         """Time a few steps of tuning, and embedding a few texts, which every round does with all of them."""
         from llmtl.encoders.contrastive import query_columns, ranking_loss
         from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
-        from llmtl.heads.sentence_head import load_encoder
+        from llmtl.heads.sentence_head import load_to_tune
 
         start, config = perf_counter(), self.config
-        material, encoder = material_of(context), load_encoder(context)
+        material, encoder = material_of(context), load_to_tune(context)
         each_text = seconds_per_text(encoder, material.texts)
         some = _part(material, queries=PROBED_STEPS * config.batch_size, more=config.depth)
         rows = self._mined(encoder, some, context.seed)[: PROBED_STEPS * config.batch_size]

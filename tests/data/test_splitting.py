@@ -1,13 +1,16 @@
 import random
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from llmtl.answers import write_ranking
 from llmtl.data import Cleaning, DataConfig, LoadedData, load_examples, split_examples, subsample
 from llmtl.data.near_duplicates import clusters, neighbours_in
 from llmtl.errors import DataError
+from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.task import Example, Split, references
 
 CONFIG = DataConfig(path="any.csv")
@@ -171,3 +174,16 @@ def test_real_messages_split_within_one_example_a_label():
         counts = Counter(references(part))
         assert all(counts[label] == pytest.approx(fraction * total[label], abs=2) for label in total)
     assert set(neighbours_in([e.text for e in split.test], [e.text for e in split.train], 0.8)) == {None}
+
+
+def test_queries_for_what_several_search_are_in_every_part_in_proportion():
+    source = random.Random(3)
+    made = [(" ".join(word(source) for _ in range(5)), write_ranking([f"class {n % 6}"])) for n in range(120)]
+    alone = [(" ".join(word(source) for _ in range(5)), write_ranking([f"text {n}"])) for n in range(60)]
+    examples = [Example(str(at), text, reference) for at, (text, reference) in enumerate([*made, *alone])]
+    split = split_examples(replace(loaded(examples), kind=RETRIEVAL), CONFIG, seed=1)
+    for part, share in zip(parts(split), CONFIG.fractions, strict=True):
+        counts = Counter(each.reference for each in part if "class" in each.reference)
+        assert set(counts.values()) == {round(20 * share)}
+        assert len(counts) == 6
+        assert sum("text" in each.reference for each in part) == pytest.approx(60 * share, abs=1)

@@ -121,3 +121,17 @@ def test_a_fit_counts_once_however_often_it_is_read_back():
     times.fitted("a", used=10, limit=None)
     assert times.limit("b") == pytest.approx(90)
     assert times.limit("a") == pytest.approx(50)
+
+
+def test_what_is_left_when_all_have_fitted_pays_for_a_longer_fit_and_its_draws():
+    """Of 100 seconds 50 are used: 10 by a, 20 by b, 20 by c, whose further draw takes 20."""
+    times = FitTimes(100, {"a": Claim(1, fits=2), "b": Claim(1), "c": Claim(1, fits=2)})
+    for name, used in {"a": 10, "b": 20, "c": 20}.items():
+        times.fitted(name, used=used, limit=None)
+    assert times.spare("b", 1000) == pytest.approx(100 - 50 - 20 - 10)
+    assert times.spare("a", 1000) == pytest.approx((100 - 50 - 20) / 2)  # and as much for its own draw
+    assert times.spare("b", 35) == pytest.approx(35 - 20 - 10)
+    assert times.spare("b", 25) == 0
+    times.again("b")
+    times.fitted("b", used=15, limit=20)
+    assert times.spare("b", 1000) == pytest.approx(100 - 65 - 20 - 10)

@@ -33,7 +33,7 @@ def make_plain_context(tmp_path):
             train=given if train is None else train,
             dev=dev or given[::2],
             model=ModelSource("none"),
-            load_engine=no_engine,
+            load_engine=changes.pop("load_engine", no_engine),
             folder=tmp_path,
             **changes,
         )
