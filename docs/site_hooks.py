@@ -35,8 +35,10 @@ LINK = re.compile(r"(?P<before>!?\[[^\]]*\]\()(?P<target>[^)#\s]+)(?P<anchor>#[^
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Take the addresses of site and repository from `pyproject.toml`."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    config.site_url, config.repo_url = urls["Documentation"], urls["Repository"]
-    config.repo_name = "llmtl"
+    config.site_url = urls["Documentation"]
+    # not as repo_url, of which the theme asks GitHub for stars while a page loads
+    config.extra["repository"] = urls["Repository"]
+    config.extra["social"] = [{"icon": "material/source-repository", "link": urls["Repository"], "name": "Source"}]
     return config
 
 
@@ -54,7 +56,7 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: Any) -
     here = page.file.src_uri
     sources = {site: source for source, site in OUTSIDE.items()}
     folder = PurePosixPath(sources.get(here, DOCS + here)).parent
-    return LINK.sub(lambda link: _turned(link, folder, here, str(config.repo_url)), markdown)
+    return LINK.sub(lambda link: _turned(link, folder, here, config.extra["repository"]), markdown)
 
 
 def _turned(link: re.Match[str], folder: PurePosixPath, here: str, repository: str) -> str:
