@@ -16,33 +16,48 @@ from llmtl.report.naming import title
 from llmtl.report.sentences import summarize
 
 T = TypeVar("T")
-_NOT_NAMES = frozenset(
+_NAMES = frozenset(
     {
-        "task",
-        "metric",
-        "model",
-        "kind",
-        "method",
-        "label",
-        "labels",
-        "encoder",
-        "retrieval",
-        "device",
-        "engine",
-        "base_url",
-        "id",
-        "text",
-        "sample",
-        "message",
-        "told",
-        "reason",
-        "recorded",
-        "served",
-        "recorded_probabilities",
-        "served_probabilities",
+        "a",
+        "above",
+        "advice",
+        "against",
+        "b",
+        "barred",
+        "below",
+        "best_baseline",
+        "best_llm",
+        "best_on_dev",
+        "cheaper_above",
+        "cheaper_below",
+        "cheapest_tied",
+        "chosen_before_test",
+        "control",
+        "enough",
+        "expected_regret",
+        "expected_shares",
+        "first",
+        "focus",
+        "hangs_on",
+        "labels_used",
+        "learner",
+        "left_out",
+        "levels",
+        "name",
+        "nor",
+        "not_refitted",
+        "not_shown_worse",
+        "rival",
+        "runner_up",
+        "skipped",
+        "strategies",
+        "strategy",
+        "then",
+        "winner",
+        "within_margin",
     }
 )
-"""Fields whose text is not the name of a strategy, though it may read like one: devices, inputs and answers too."""
+"""The fields whose texts, or keys, are names of strategies; a label or an input may read like one and stays."""
 
 
 def titles(names: Iterable[str]) -> dict[str, str]:
@@ -98,21 +113,23 @@ def _advised(curves: LearningCurves | None, content: ReportContent) -> LearningC
 
 
 def _renamed(value: T, names: Mapping[str, str]) -> T:
-    """Return a value in which every text that is the name of a strategy is its title, however deep it is."""
-    return cast("T", _within(value, names))
+    """Return a value, or what it holds by the names of strategies, with every such name as its title, however deep."""
+    return cast("T", _within(value, names, named=True))
 
 
-def _within(value: object, names: Mapping[str, str]) -> object:
+def _within(value: object, names: Mapping[str, str], *, named: bool) -> object:
+    """Rename in a value that holds names of strategies, or in those parts of another one that do."""
     if isinstance(value, Enum):
         return value
     if isinstance(value, str):
-        return names.get(value, value)
+        return names.get(value, value) if named else value
     if isinstance(value, Mapping):
-        return {_within(key, names): _within(item, names) for key, item in value.items()}
+        return {_within(key, names, named=named): _within(item, names, named=named) for key, item in value.items()}
     if isinstance(value, tuple):
-        return tuple(_within(item, names) for item in value)
+        return tuple(_within(item, names, named=named) for item in value)
     if is_dataclass(value) and not isinstance(value, type):
-        held = {each.name: getattr(value, each.name) for each in fields(value) if each.name not in _NOT_NAMES}
-        changed = {name: made for name, item in held.items() if (made := _within(item, names)) != item}
+        held = {each.name: getattr(value, each.name) for each in fields(value)}
+        made = {name: _within(item, names, named=name in _NAMES) for name, item in held.items()}
+        changed = {name: item for name, item in made.items() if item != held[name]}
         return replace(value, **changed) if changed else value
     return value
