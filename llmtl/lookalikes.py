@@ -9,6 +9,7 @@ _UNSEEN = frozenset("\u00ad\u200b\u200e\u200f\u2060\ufeff") | {
     chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 """Soft hyphen, spaces without width and marks of direction. The joiners U+200C and U+200D shape letters and emoji."""
+_TRUTH = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 _JOINERS = "\u200c\u200d"
 _TWINS = str.maketrans(
     # Cyrillic and Greek letters drawn as Latin ones: https://www.unicode.org/Public/security/latest/confusables.txt
@@ -18,9 +19,13 @@ _TWINS = str.maketrans(
 
 
 def plain_name(name: str) -> str:
-    """Write a name in one way: composed letters (NFC), without unseen characters and outer white space."""
+    """Write a name in one way: composed letters (NFC), without unseen characters and outer white space.
+
+    Truth values are `true` and `false`, whether JSON, a frame, the CSV of a frame or a spreadsheet wrote them.
+    """
     seen = "".join(char for char in name if char not in _UNSEEN)
-    return unicodedata.normalize("NFC", seen).strip().strip(_JOINERS).strip()
+    plain = unicodedata.normalize("NFC", seen).strip().strip(_JOINERS).strip()
+    return _TRUTH.get(plain, plain)
 
 
 def look(name: str) -> str:

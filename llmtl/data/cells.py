@@ -34,8 +34,6 @@ def name_of(row: Row, column: str, source: str) -> str | None:
 
 def as_name(value: str | float | bool, row: Row, source: str) -> str:
     """Write a value as `true`, `3` (also for 3.0) or the text in one spelling (`llmtl.lookalikes`)."""
-    if isinstance(value, bool):
-        return str(value).lower()
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return encodable(plain_name(str(value)), row, source)

@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from llmtl.errors import InputError
+from llmtl.lookalikes import plain_name
 from llmtl.measured.labelled import text_list
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.start import run
@@ -115,8 +116,4 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _name(label: Any) -> str:
     """Write a label as data in memory is read: 3.0 as 3, true for True."""
-    if isinstance(label, bool):
-        return str(label).lower()
-    if isinstance(label, float) and label.is_integer():
-        return str(int(label))
-    return str(label).strip()
+    return str(int(label)) if isinstance(label, float) and label.is_integer() else plain_name(str(label))

@@ -50,6 +50,14 @@ def test_labels_of_any_type_become_strings(json_lines):
     assert [example.reference for example in loaded.examples] == ["1", "2", "true", "false", "x", "0.5"]
 
 
+@pytest.mark.parametrize("written", [("True", "False"), ("TRUE", "FALSE"), ("true", "false")])
+def test_truth_values_in_a_csv_are_called_as_those_of_json(write, written):
+    yes, no = written
+    path = write("data.csv", f"text,label\nx one,{yes}\ny two,{no}\nz three,{yes}\n")
+    assert load_examples(DataConfig(path=path)).labels == ("false", "true")
+    assert load_examples(DataConfig(path=path), [yes, no]).labels == ("true", "false")
+
+
 def test_parquet_integers_with_gaps_become_whole_numbers(tmp_path):
     path = tmp_path / "data.parquet"
     labels = pa.array([float(number % 2) for number in range(30)] + [float("nan")])
