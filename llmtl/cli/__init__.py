@@ -4,6 +4,7 @@
     command.py    what a command declares about itself
     mirrored.py   options made from the fields of a configuration
     exporting.py  options that `serve` and `export` share
+    volume.py     --json, --quiet and --verbose
 
 One file per command: `run`, `runs`, `compare`, `report`, `predict`, `serve`, `export`, `decide`, `doctor`, `schema`,
 `completion`. Their modules import nothing

@@ -1,9 +1,11 @@
 """`llmtl export`: write the winner as a bundle."""
 
 import argparse
+import json
 
 from llmtl.cli.command import Command
 from llmtl.cli.exporting import add_export_choices
+from llmtl.cli.volume import add_json, add_volume, console_of, progress_on
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -11,16 +13,15 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="the bundle's folder, which must not exist or be empty")
     add_export_choices(parser)
     parser.add_argument("--sign", metavar="KEY", help="sign the bundle with a private Ed25519 key, a PEM file")
+    add_json(parser, "where the bundle is")
+    add_volume(parser)
 
 
 def _export(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from llmtl.pipeline.export import export
-    from llmtl.report.terminal import TerminalProgress
 
-    console = Console()
-    with TerminalProgress(console) as progress:
+    console = console_of(options)
+    with progress_on(console, options) as progress:
         folder = export(
             options.run,
             options.out,
@@ -29,8 +30,11 @@ def _export(options: argparse.Namespace) -> int:
             sign_with=options.sign,
             progress=progress,
         )
-    signed = ", signed" if options.sign else ""
-    console.print(f"Bundle: {folder}{signed}", soft_wrap=True, markup=False)
+    if options.json:
+        print(json.dumps({"bundle": str(folder), "signed": bool(options.sign)}, ensure_ascii=False))
+    else:
+        signed = ", signed" if options.sign else ""
+        console.print(f"Bundle: {folder}{signed}", soft_wrap=True, markup=False)
     return 0
 
 

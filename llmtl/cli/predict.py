@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmtl.cli.command import Command
+from llmtl.cli.volume import add_quiet
 
 if TYPE_CHECKING:
     from llmtl.data.inputs import InputRow, InputTable
@@ -35,7 +36,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="write a .csv, .jsonl or .parquet file: the columns of the input and the answers (default: JSON Lines to "
         "stdout)",
     )
-    parser.add_argument("--quiet", action="store_true", help="do not say what was read and which rows have no answer")
+    add_quiet(parser)
 
 
 def _predict(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmtl.cli.command import Command
+from llmtl.cli.volume import add_json
 
 if TYPE_CHECKING:
     from llmtl.pipeline.runs import RunComparison
@@ -19,7 +20,7 @@ NOT_MEASURED = "-"
 def _add_list(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", default="runs", metavar="DIR", help="the folder of runs (default: runs)")
     other = parser.add_mutually_exclusive_group()
-    other.add_argument("--json", action="store_true", help="print a JSON list")
+    add_json(other, "the list")
     other.add_argument("--verify", action="store_true", help="hash every file; exit code 1 where one is damaged")
     other.add_argument("--clean", action="store_true", help="show what killed commands left; ask, then delete it")
     parser.add_argument("--yes", action="store_true", help="with --clean: delete without asking")
@@ -99,7 +100,7 @@ def _list(options: argparse.Namespace) -> int:
 def _add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", metavar="RUN", help="a run folder")
     parser.add_argument("second", metavar="RUN", help="another one")
-    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    add_json(parser, "the comparison")
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -179,6 +180,7 @@ def _as_json(found: "RunComparison") -> dict[str, object]:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--open", action="store_true", help="open it in a browser")
+    add_json(parser, "where it is")
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -187,7 +189,10 @@ def _report(options: argparse.Namespace) -> int:
 
     run = load_run(options.run)
     refresh_report(run.folder)
-    print(f"Report: {run.report}")
+    if options.json:
+        print(json.dumps({"run": str(run.folder), "report": str(run.report)}, ensure_ascii=False))
+    else:
+        print(f"Report: {run.report}")
     if options.open:
         import webbrowser
 

@@ -1,5 +1,7 @@
 """`llmtl doctor` prints what this machine can run."""
 
+import json
+
 import pytest
 
 from llmtl.checkpoints import named
@@ -11,6 +13,14 @@ def test_the_doctor_names_devices_engines_and_versions(capsys: pytest.CaptureFix
     shown = capsys.readouterr().out
     for word in ("CPU", "memory", "transformers", "vllm", "bitsandbytes", "torch"):
         assert word in shown
+
+
+def test_the_doctor_for_machines(capsys: pytest.CaptureFixture[str]):
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["machine"]["cpu_cores"] > 0
+    assert {"smollm2", "minilm"} <= {each["name"] for each in found["models"]}
+    assert all(gap["command"] for gap in found["gaps"])
 
 
 def test_the_doctor_says_where_named_models_come_from(capsys, monkeypatch, tmp_path):

@@ -44,6 +44,8 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]):
         shown = capsys.readouterr().out
         assert shown.startswith(f"usage: llmtl {command.name}")
         assert ".\n" in shown
+        assert f"examples:\n  llmtl {command.name}" in shown
+        assert llmtl.cli.entry.DOCS.split()[0] in shown
 
 
 def test_a_misspelt_option_is_no_override(here: Path, capsys: pytest.CaptureFixture[str]):

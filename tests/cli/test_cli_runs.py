@@ -54,6 +54,15 @@ def test_a_report_is_written_again(runs: Path, capsys: pytest.CaptureFixture[str
     assert main(["report", str(runs / "one")]) == 0
     assert report.is_file()
     assert str(report) in capsys.readouterr().out
+    assert main(["report", str(runs / "one"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"run": str(runs / "one"), "report": str(report)}
+
+
+def test_an_export_for_machines_prints_where_the_bundle_is(runs: Path, tmp_path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "bundle"
+    assert main(["export", str(runs / "one"), str(out), "--strategy", "majority", "--json", "--quiet"]) == 0
+    printed, said = capsys.readouterr()
+    assert (json.loads(printed), said) == ({"bundle": str(out), "signed": False}, "")
 
 
 def test_a_run_folder_goes_on_in_itself(runs: Path, capsys: pytest.CaptureFixture[str]):
