@@ -9,18 +9,9 @@ from typing import Any
 
 from llmtl.checks import run_checks
 from llmtl.checks.finding import Finding, Level
-from llmtl.data import (
-    Cleaning,
-    corpus_mark,
-    fingerprint,
-    load_examples,
-    searchable,
-    split_examples,
-    without_rare_labels,
-)
+from llmtl.data import Cleaning
 from llmtl.data.table import Table
 from llmtl.data.unknown import load_unknown
-from llmtl.decision.expected_cost import check_error_costs
 from llmtl.encoders.checkpoint import inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import ModelSource
@@ -30,13 +21,13 @@ from llmtl.errors import DataError, MissingPackageError, ModelError
 from llmtl.hardware import Hardware, inspect
 from llmtl.packages import LOCAL, require
 from llmtl.pipeline.models import encoder_source_of, located, source_of
+from llmtl.pipeline.run_data import Repeated, read_data
 from llmtl.pocket import ANSWERS as TAUGHT
 from llmtl.pocket import NAMES as EMBEDDED
 from llmtl.progress import Progress
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
-from llmtl.store import digest
 from llmtl.strategies.table import build
 from llmtl.strategy import AnyStrategy, Role, Runs
 from llmtl.task import Example, Split, Task
@@ -63,37 +54,32 @@ class Prepared:
         return _need_model(self.strategies)
 
 
-def prepare(recipe: Recipe, progress: Progress, *, given: Mapping[str, Table] | None = None) -> Prepared:
+def prepare(
+    recipe: Recipe, progress: Progress, *, given: Mapping[str, Table] | None = None, of: Repeated | None = None
+) -> Prepared:
     """Return the checked start of a run; raises `InputError` kin for anything the user has to fix first.
 
-    `given` are tables in memory by the path that stands for them in the recipe.
+    `given` are tables in memory by the path that stands for them in the recipe; `of` is the run that is repeated.
     """
     encoder = _encoder(recipe, progress)
     strategies = build(recipe.strategies, recipe.task.kind, has_encoder=encoder is not None)
     _require_packages(recipe, strategies)
     if not given:
         progress.say(f"Reading {recipe.data.path}")
-    loaded = load_examples(recipe.data, recipe.task.labels, kind=recipe.task.kind, given=given)
-    for line in loaded.told:
-        progress.say(line)
-    loaded = without_rare_labels(loaded, recipe.data)
-    task = task_of(recipe, loaded.labels)
-    check_error_costs(recipe.decision, task)
-    split = split_examples(loaded, recipe.data, seed=recipe.seed)
-    split, cleaning = searchable(split, recipe.data, loaded.cleaning, kind=task.kind)
+    read = read_data(recipe, progress, given=given, of=of)
     source = source_of(recipe.model)
     if _need_model(strategies):
         source = located(source, progress)
     engines = EngineCache(source, recipe.model.engine, say=progress.say)
     prepared = Prepared(
         recipe=recipe,
-        task=task,
-        split=split,
+        task=read.task,
+        split=read.split,
         strategies=strategies,
         findings=(),
         source=source,
         engines=engines,
-        fingerprint=_fingerprint(split),
+        fingerprint=read.fingerprint,
         unknown=load_unknown(recipe.data),
         encoder=encoder,
     )
@@ -101,13 +87,7 @@ def prepare(recipe: Recipe, progress: Progress, *, given: Mapping[str, Table] | 
         inspect_checkpoint(source.name, source.revision)
         if slow := emulation(source, inspect()):
             progress.say(f"Warning: {slow}")
-    return replace(prepared, findings=_check(prepared, cleaning, progress))
-
-
-def _fingerprint(split: Split) -> str:
-    """Mark all examples and, where there is one, the corpus."""
-    examples = fingerprint((*split.train, *split.dev, *split.test))
-    return digest([examples, corpus_mark(split.corpus)]) if split.corpus else examples
+    return replace(prepared, findings=_check(prepared, read.cleaning, progress))
 
 
 def _encoder(recipe: Recipe, progress: Progress) -> EncoderSource | None:
@@ -166,11 +146,6 @@ def emulation(source: ModelSource, hardware: Hardware) -> str | None:
         return None
     device = "GPU" if hardware.gpus else "CPU"
     return f"This {device} has no bfloat16 instructions and emulates them slowly; set model.dtype=float32."
-
-
-def task_of(recipe: Recipe, labels: tuple[str, ...]) -> Task:
-    """Make the task of a recipe for the labels that it, or else the data, gives."""
-    return recipe.task.task(recipe.name, labels)
 
 
 def _check(prepared: Prepared, cleaning: Cleaning, progress: Progress) -> tuple[Finding, ...]:

@@ -49,6 +49,8 @@ FORMAT = 2
 """The newest format that this version reads, and the one it writes. 1 had no number and stored USD in evaluations."""
 
 RECIPE, DECISION, INDEX, PROVENANCE = "recipe.yaml", "decision.json", "index.json", "provenance.json"
+FINGERPRINT = "data fingerprint (SHA-256)"
+"""The name in the provenance of what all examples that were given come to."""
 CORPUS = Path("data") / "corpus.jsonl"
 EVALUATION = TypeAdapter(Evaluation)
 TASK = TypeAdapter(Task)

@@ -40,8 +40,10 @@ from llmtl.pipeline.more_time import with_more_time
 from llmtl.pipeline.precision import with_precision
 from llmtl.pipeline.prepare import Prepared, prepare, untaught
 from llmtl.pipeline.report import refresh_report
+from llmtl.pipeline.run_data import Repeated
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import (
+    FINGERPRINT,
     PROVENANCE,
     TASK,
     RunIndex,
@@ -70,16 +72,24 @@ from llmtl.task import Split
 
 
 @quiet_logs()
-def execute(recipe: Recipe, *, folder: Path, progress: Progress, given: Mapping[str, Table] | None = None) -> Run:
+def execute(
+    recipe: Recipe,
+    *,
+    folder: Path,
+    progress: Progress,
+    given: Mapping[str, Table] | None = None,
+    of: Repeated | None = None,
+) -> Run:
     """Return the finished run of `recipe` in `folder`.
 
-    `given` are tables in memory by the path in the recipe that stands for them; they are written there.
+    `given` are tables in memory by the path in the recipe that stands for them; they are written there. `of` is the run
+    that is repeated, whose examples are taken where the data is not there any more.
     """
     started = now()
     require_own(folder, recipe)
     if not given:
         check_given(folder, recipe.data)
-    prepared, barred = _without_barred(prepare(recipe, progress, given=given))
+    prepared, barred = _without_barred(prepare(recipe, progress, given=given, of=of))
     for name, skipped in barred.items():
         progress.say(f"Skipped {name}: {skipped.message}")
     check_judge(recipe.judge, folder)
@@ -336,7 +346,7 @@ def _provenance(bench: Bench, started: str) -> dict[str, str]:
         **_encoder_provenance(bench),
         "device": devices,
         "data": recipe.data.path,
-        "data fingerprint (SHA-256)": bench.prepared.fingerprint,
+        FINGERPRINT: bench.prepared.fingerprint,
         "recipe fingerprint (SHA-256)": digest(recipe.model_dump(mode="json")),
         "seed": str(recipe.seed),
         "started": started,
