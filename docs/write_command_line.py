@@ -17,7 +17,9 @@ INTRODUCTION = """# The command line
 `python docs/write_command_line.py` writes this page from `llmtl COMMAND --help`.
 
 What a command is about goes to stdout, what it says beside that to stderr. Exit codes: 0 done, 1 a foreseen failure
-while running, 2 input that you have to fix (one line says how), 130 interrupted. Completion of commands and options:
+while running, 2 input that you have to fix (one line says how), 130 interrupted. `--json` prints a result for machines
+and nothing else to stdout; `--quiet` says nothing beside the result, `--verbose` every step on a line of its own.
+Completion of commands and options:
 `llmtl completion bash > ~/.local/share/bash-completion/completions/llmtl` (or `zsh`, `tcsh`).
 """
 

@@ -1,10 +1,14 @@
 """The section `task` of a recipe, whose options `llmtl decide` mirrors without reading the other sections."""
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
-from llmtl.task import Metric, Task
+from llmtl.lookalikes import plain_name
+from llmtl.task import Metric, Task, wrong_description
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _STRICT = ConfigDict(extra="forbid", frozen=True)
@@ -29,9 +33,11 @@ class TaskConfig(BaseModel):
     instruction: str | None = Field(
         default=None, min_length=1, description="What the model is told to do; by default a sentence for the kind."
     )
-    labels: tuple[str, ...] | None = Field(
+    labels: tuple[str, ...] | dict[str, str | None] | None = Field(
         default=None,
-        description="The labels, or the types of spans, in prompt order; by default those found in the data, sorted.",
+        description="The labels, or the types of spans, in prompt order; by default those found in the data, sorted. "
+        "As a mapping, what each means, for prompts and for people: {refund: 'money back, chargebacks'}, and null for "
+        "one that says enough.",
     )
     metric: Metric | None = Field(
         default=None,
@@ -53,6 +59,22 @@ class TaskConfig(BaseModel):
         "it (abstain: true).",
     )
 
+    @field_validator("labels", mode="before")
+    @classmethod
+    def _name_and_describe(cls, labels: Any) -> Any:
+        """Refuse what is no name and no description, in words: YAML reads yes, no and 404 as something else."""
+        if not isinstance(labels, Mapping | list | tuple):
+            return labels
+        for label in labels:
+            if not isinstance(label, str):
+                raise ValueError(f"the label {label!r} is not a text; put it in quotes")
+        for label, description in labels.items() if isinstance(labels, Mapping) else ():
+            if description is not None and not isinstance(description, str):
+                raise ValueError(f"the description of '{label}' is not a text; put it in quotes")
+            if description is not None and (wrong := wrong_description(description)):
+                raise ValueError(f"the description of '{label}' {wrong}")
+        return labels
+
     @model_validator(mode="after")
     def _suit_the_kind(self) -> "TaskConfig":
         if self.metric not in (None, *self.kind.metrics):
@@ -61,8 +83,15 @@ class TaskConfig(BaseModel):
             raise ValueError(f"a {self.kind} task has no labels; leave them out")
         return self
 
+    @property
+    def label_names(self) -> tuple[str, ...] | None:
+        """Name the labels in prompt order; None where the data tells them."""
+        return None if self.labels is None else tuple(self.labels)
+
     def task(self, name: str, labels: tuple[str, ...]) -> Task:
         """Return the task with these labels; `name` is used where the section gives none."""
+        given = self.labels.items() if isinstance(self.labels, dict) else ()
+        meanings = {plain_name(label): " ".join(said.split()) for label, said in given if said is not None}
         return Task(
             name=self.name or name,
             labels=labels,
@@ -71,4 +100,5 @@ class TaskConfig(BaseModel):
             target=self.target,
             kind=self.kind,
             max_output_tokens=self.max_output_tokens,
+            descriptions=tuple((label, meanings[label]) for label in labels if label in meanings),
         )

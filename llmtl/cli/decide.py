@@ -1,9 +1,12 @@
 """`llmtl decide`: a verdict on prediction files made elsewhere."""
 
 import argparse
+import json
+from pathlib import Path
 
 from llmtl.cli.command import Command
 from llmtl.cli.mirrored import add_mirrored, read_mirrored
+from llmtl.cli.volume import add_json
 
 _TASK = ("kind", "metric", "target")
 _DECISION = (
@@ -38,7 +41,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="compose no strategies of two, of which the cheap one answers where it is sure (its rows have confidence)",
     )
     parser.add_argument("--name", default="predictions", help="the task's name")
-    parser.add_argument("--out", metavar="DIR", help="write decision.json there")
+    parser.add_argument("--out", metavar="DIR", help="write decision.json, report.html and report.md there")
+    add_json(parser, "the decision")
     for name in _TASK:
         add_mirrored(parser, TaskConfig, name)
     for name in _DECISION:
@@ -53,6 +57,7 @@ def _decide(options: argparse.Namespace) -> int:
     from llmtl.decision.config import DecisionConfig
     from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
     from llmtl.report import cascades, print_verdict, summarize
+    from llmtl.report.decision_file import to_json
     from llmtl.report.sentences import told_before
     from llmtl.report.wrong_answers import advice
     from llmtl.task import Metric
@@ -68,6 +73,9 @@ def _decide(options: argparse.Namespace) -> int:
         prices=read_mirrored(options, PriceConfig, ("requests_per_month",)),
         out=options.out,
     )
+    if options.json:
+        print(json.dumps(to_json(decision, summarize(decision)), indent=2, ensure_ascii=False, allow_nan=False))
+        return 0
     value = decision.value_of_accuracy
     console = Console()
     told = told_before(decision.n_test, metric=Metric(decision.metric), alpha=decision.alpha)
@@ -76,6 +84,8 @@ def _decide(options: argparse.Namespace) -> int:
     print_verdict(
         decision, summarize(decision), console=console, notes=[note for note in notes if note], kind=task.kind
     )
+    if options.out:
+        console.print(f"Report: {Path(options.out) / 'report.html'}", soft_wrap=True, markup=False, highlight=False)
     return 0
 
 
@@ -89,6 +99,6 @@ DECIDE = Command(
     "reference and prediction, and may have cost (USD per request), latency_ms, seed, draw (what another "
     "seed is: training, demonstrations, replies, or none), split (dev or test), group and confidence "
     "(0 to 1: how sure the strategy is, from which follows how much can be left to it; or logprob, the sum of the "
-    "log-probabilities of a written answer's tokens). "
+    "log-probabilities of a written answer's tokens), and text (the input, for the report). "
     "Without dev rows the choice is made on a random half of the examples and tested on the other half.",
 )

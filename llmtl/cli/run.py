@@ -2,13 +2,13 @@
 
 import argparse
 import json
-from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from llmtl.cli.command import Command
 from llmtl.cli.mirrored import add_mirrored
-from llmtl.errors import InputError
-from llmtl.progress import Silent
+from llmtl.cli.volume import add_json, add_volume, console_of, progress_on
+from llmtl.errors import InputError, MissingFileError
 
 _TASK = ("metric", "target", "instruction")
 _PRICES = ("requests_per_month", "gpu")
@@ -28,25 +28,22 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metric", metavar="METRIC", help="the score to decide on (default: the first of the kind)")
     parser.add_argument("--target", metavar="SCORE", help="the score that the winner should reach on test, 0 to 1")
     parser.add_argument("--instruction", metavar="TEXT", help="what the model is told to do (default: of the kind)")
+    parser.add_argument("--labels", metavar="FILE", help="YAML or JSON: each label with what it means, or null")
     parser.add_argument("--strategies", metavar="NAME,NAME", help="those to measure (default: all that suit)")
     parser.add_argument("--requests-per-month", metavar="N", help="how many requests to expect (prices)")
     parser.add_argument("--gpu", metavar="NAME", help="the machine with one GPU, by its name in the price table")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NAME)")
     add_mirrored(parser, BudgetConfig, "minutes", flag="--budget-minutes")
-    parser.add_argument("--json", action="store_true", help="print the decision as JSON, and nothing else to stdout")
-    volume = parser.add_mutually_exclusive_group()
-    volume.add_argument("--quiet", action="store_true", help="do not show how far the run is")
-    volume.add_argument("--verbose", action="store_true", help="show every step on a line of its own")
+    add_json(parser, "the decision")
+    add_volume(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    from rich.console import Console
-
-    from llmtl.report.terminal import TerminalProgress, print_verdict
+    from llmtl.report.terminal import print_verdict
 
     overrides = [*options.overrides, *_choices(options)]
-    console = Console(stderr=options.json, force_terminal=False if options.verbose else None)
-    with nullcontext(Silent()) if options.quiet else TerminalProgress(console) as progress:
+    console = console_of(options)
+    with progress_on(console, options) as progress:
         from llmtl.pipeline import run
         from llmtl.pipeline.report import report_content, summary_notes
 
@@ -94,12 +91,25 @@ def _choices(options: argparse.Namespace) -> list[str]:
     }
     flags = {"kind": "task"}
     given = {key: getattr(options, flags.get(name, name)) for name, key in keys.items()}
+    if options.labels is not None:
+        given["task.labels"] = _described(Path(options.labels))
     if options.strategies is not None:
         given["strategies.run"] = [name.strip() for name in options.strategies.split(",")]
     numbers = {"task.target", "budget.minutes", "prices.requests_per_month"}
     return [
         f"{key}={value if key in numbers else json.dumps(value)}" for key, value in given.items() if value is not None
     ]
+
+
+def _described(file: Path) -> dict[str, Any]:
+    """Read a file that says what labels mean; raises `InputError` kin."""
+    from llmtl.recipe import read_yaml
+
+    if not file.is_file():
+        raise MissingFileError(
+            f"There is no file '{file}'; give --labels a YAML or JSON file with a mapping of labels."
+        )
+    return read_yaml(file)
 
 
 def _with_model(options: argparse.Namespace, overrides: list[str]) -> list[str]:
@@ -131,6 +141,7 @@ RUN = Command(
         "llmtl run tickets.csv --text message --label queue --model smollm2 --target 0.85",
         "llmtl run mail.xlsx --text body --label tags --model smollm2 --task multi-label data.label_separator=;",
         "llmtl run tickets.csv --text message --label queue --model smollm2 --strategies tfidf,zero-shot,qlora",
+        "llmtl run tickets.csv --text message --label queue --model smollm2 --labels labels.yaml",
         "llmtl run recipes/quickstart --budget-minutes 10 seed=3",
         "llmtl run runs/tickets      # go on where it stopped",
         "llmtl run runs/tickets/recipe.yaml --out runs/again",

@@ -3,13 +3,14 @@
 Any file that labelled data may be in will do; a row of JSON Lines:
 
     {"id": "17", "reference": "refund", "prediction": "refund", "cost": 0.0002, "latency_ms": 310, "seed": 0,
-     "draw": "demonstrations", "split": "test", "group": "customer-4", "confidence": 0.93}
+     "draw": "demonstrations", "split": "test", "group": "customer-4", "confidence": 0.93, "text": "where is my money"}
 
 `id`, `reference` and `prediction` are needed; a `prediction` of null is a failure and counts as an error. `cost` is USD
 for the request. `confidence` (0 to 1, say the probability of the answer) is how sure the strategy is of it: it tells
 how much can be left to the strategy. `logprob`, at most 0, may stand in its place: the sum of the log-probabilities of
-all tokens of a written answer, of which dev makes a confidence. `seed` numbers draws, and `draw` says what another one
-would be: `training`, `demonstrations`, `replies` (the same question asked again), or `none` where nothing would change.
+all tokens of a written answer, of which dev makes a confidence. `text` is the input, for people to read. `seed`
+numbers draws, and `draw` says what another one would be: `training`, `demonstrations`, `replies` (the same question
+asked again), or `none` where nothing would change.
 For generation `reference` may be a list of equally right texts; labels and spans may be JSON lists. A strategy is named
 after its file; `NAME.dev.jsonl` and `NAME.test.jsonl` are two parts of one strategy.
 
@@ -33,7 +34,7 @@ from llmtl.errors import DataError, InputError, MissingFileError
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategy import Prediction, Role
-from llmtl.task import Draw
+from llmtl.task import Draw, Example
 
 SPLITS = ("dev", "test")
 MOST_STRANGE = 0.5
@@ -58,6 +59,7 @@ class PredictionRow(BaseModel):
     group: str | int | None = None
     confidence: float | None = Field(default=None, ge=0, le=1)
     logprob: float | None = Field(default=None, le=0)
+    text: Any = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,16 @@ def evaluation_of(
 def labels_of(found: Sequence[StrategyFile], kind: Kind) -> tuple[str, ...]:
     """Return the labels (extraction: types) that the references name, sorted."""
     return tuple(sorted(kind.family.labels_in([answer.reference for answer in found[0].first])))
+
+
+def examples_of(found: Sequence[StrategyFile], ids: Sequence[str]) -> tuple[Example, ...]:
+    """Return the examples with the texts that any file has, and the id in the place of a text that none has."""
+    texts = {answer.id: str(answer.row.text) for item in found for answer in item.first if answer.row.text is not None}
+    rows = {answer.id: answer for answer in found[0].first}
+    return tuple(
+        Example(each, texts.get(each, f"example {each}"), rows[each].reference, alternatives=rows[each].alternatives)
+        for each in ids
+    )
 
 
 def strange_answers(found: Sequence[StrategyFile], kind: Kind, labels: Collection[str]) -> list[StrangeAnswers]:

@@ -4,10 +4,10 @@ The canonical answer is the label itself.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from llmtl.kinds.kind import AnswerShape, Form, HubWords, Kind, Read, Show
+from llmtl.kinds.kind import UNSAID, AnswerShape, Form, HubWords, Kind, Read, Show, listed
 from llmtl.metrics import ONE_LABEL
 from llmtl.values import Metric
 
@@ -17,6 +17,7 @@ class OneLabel:
     """One of the labels; `spoken` says how each is written."""
 
     spoken: Mapping[str, str]
+    meanings: Mapping[str, str] = field(default_factory=dict)
     names = ("Message", "Label")
     is_json = False
     schema = None
@@ -24,7 +25,7 @@ class OneLabel:
     @property
     def heading(self) -> str:
         """List the labels."""
-        return f"Labels: {', '.join(self.spoken.values())}"
+        return listed("Labels", self.spoken, self.meanings)
 
     @property
     def sample(self) -> str:
@@ -67,9 +68,9 @@ class ClassificationKind(Kind):
         limit="It always answers with one of its labels, also when none fits; the probability of the label tells more.",
     )
 
-    def form(self, spoken: Mapping[str, str]) -> Form:
+    def form(self, spoken: Mapping[str, str], meanings: Mapping[str, str] = UNSAID) -> Form:
         """Write the label alone."""
-        return OneLabel(spoken)
+        return OneLabel(spoken, meanings)
 
     def does(self, labels: int) -> str:
         """Say how many labels there are."""

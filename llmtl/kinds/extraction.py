@@ -6,12 +6,12 @@ A model writes types and texts only. Not covered: nested and discontinuous spans
 
 import json
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from llmtl.answers import NO_SPANS, Span, read_spans, whole, write_spans
-from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
+from llmtl.kinds.kind import UNSAID, AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text, listed
 from llmtl.kinds.places import Named, place
 from llmtl.metrics import SPANS
 from llmtl.values import Metric
@@ -25,6 +25,7 @@ class SpanList:
     """Typed spans as a JSON list of objects, in the order of the text: `[{"type": "time", "text": "6 pm"}]`."""
 
     spoken: Mapping[str, str]
+    meanings: Mapping[str, str] = field(default_factory=dict)
     names = ("Message", "Spans")
     is_json = True
     sample = NO_SPANS
@@ -32,7 +33,7 @@ class SpanList:
     @property
     def heading(self) -> str:
         """List the types."""
-        return f"Types: {', '.join(self.spoken.values())}"
+        return listed("Types", self.spoken, self.meanings)
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -152,9 +153,9 @@ class ExtractionKind(Kind):
         fields = super().fields(read, error=error)
         return {self.shape.value: fields.pop(self.shape.value), "dropped": read.dropped, **fields}
 
-    def form(self, spoken: Mapping[str, str]) -> Form:
+    def form(self, spoken: Mapping[str, str], meanings: Mapping[str, str] = UNSAID) -> Form:
         """Write a JSON list of objects."""
-        return SpanList(spoken)
+        return SpanList(spoken, meanings)
 
     def does(self, labels: int) -> str:
         """Say how many types there are."""

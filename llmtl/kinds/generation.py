@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show
+from llmtl.kinds.kind import UNSAID, AnswerShape, Cell, Form, HubWords, Kind, Read, Show
 from llmtl.metrics import TEXTS
 from llmtl.values import Metric
 
@@ -71,9 +71,9 @@ class GenerationKind(Kind):
             return tuple(dict.fromkeys(text for text in map(cell.text_of, cell.value) if text.strip()))
         return (cell.text_of(cell.value),) if isinstance(cell.value, str) else super().read(cell)
 
-    def form(self, spoken: Mapping[str, str]) -> Form:
+    def form(self, spoken: Mapping[str, str], meanings: Mapping[str, str] = UNSAID) -> Form:
         """Write the text alone."""
-        del spoken
+        del spoken, meanings
         return FreeText()
 
     def does(self, labels: int) -> str:

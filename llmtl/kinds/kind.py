@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NoReturn, Protocol
 
 from llmtl.answers import Span
@@ -22,6 +23,8 @@ from llmtl.values import Metric
 
 Show = Callable[[str], str]
 """From a text to the same text as a prompt shows it."""
+UNSAID: Mapping[str, str] = MappingProxyType({})
+"""The meanings of labels that nobody described."""
 
 
 class AnswerShape(StrEnum):
@@ -47,7 +50,7 @@ class Form(Protocol):
 
     @property
     def heading(self) -> str:
-        """Say what may be answered, in the line under the instruction; may be empty."""
+        """Say what may be answered, in the lines under the instruction; may be empty."""
 
     @property
     def names(self) -> tuple[str, str]:
@@ -73,6 +76,14 @@ class Form(Protocol):
 
     def written_labels(self) -> tuple[str, ...]:
         """Give each label (extraction: type) as a model writes it, in the task's order."""
+
+
+def listed(noun: str, spoken: Mapping[str, str], meanings: Mapping[str, str]) -> str:
+    """List the labels in a line; where any is described, each on a line of its own with what it means."""
+    if not meanings:
+        return f"{noun}: {', '.join(spoken.values())}"
+    lines = (f"- {said}: {meanings[label]}" if label in meanings else f"- {said}" for label, said in spoken.items())
+    return "\n".join((f"{noun}:", *lines))
 
 
 class Cell(Protocol):
@@ -308,8 +319,11 @@ class Kind(ABC):
     # Prompts and cards.
 
     @abstractmethod
-    def form(self, spoken: Mapping[str, str]) -> Form:
-        """Make the written form of answers; `spoken` says how each label is written, in the task's order."""
+    def form(self, spoken: Mapping[str, str], meanings: Mapping[str, str] = UNSAID) -> Form:
+        """Make the written form of answers; `spoken` says how each label is written, in the task's order.
+
+        `meanings` says in a line what those labels mean that are described.
+        """
 
     @abstractmethod
     def does(self, labels: int) -> str:

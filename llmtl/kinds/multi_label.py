@@ -5,13 +5,13 @@ The canonical answer is a JSON list of labels in the task's order: `["refund", "
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from llmtl.answers import NO_LABELS, read_labels, write_labels
 from llmtl.errors import InputError
-from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
+from llmtl.kinds.kind import UNSAID, AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text, listed
 from llmtl.lookalikes import plain_name
 from llmtl.metrics import LABEL_SETS
 from llmtl.values import Metric
@@ -25,6 +25,7 @@ class LabelList:
     """Any number of the labels as a JSON list: `["refund", "card"]`."""
 
     spoken: Mapping[str, str]
+    meanings: Mapping[str, str] = field(default_factory=dict)
     names = ("Message", "Labels")
     is_json = True
     sample = NO_LABELS
@@ -32,7 +33,7 @@ class LabelList:
     @property
     def heading(self) -> str:
         """List the labels."""
-        return f"Labels: {', '.join(self.spoken.values())}"
+        return listed("Labels", self.spoken, self.meanings)
 
     @property
     def schema(self) -> Mapping[str, Any]:
@@ -124,9 +125,9 @@ class MultiLabelKind(Kind):
         """Put the labels in the task's order."""
         return write_labels(value, labels)
 
-    def form(self, spoken: Mapping[str, str]) -> Form:
+    def form(self, spoken: Mapping[str, str], meanings: Mapping[str, str] = UNSAID) -> Form:
         """Write a JSON list."""
-        return LabelList(spoken)
+        return LabelList(spoken, meanings)
 
     def does(self, labels: int) -> str:
         """Say how many labels there are."""

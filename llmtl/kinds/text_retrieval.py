@@ -12,7 +12,7 @@ from typing import Any
 
 from llmtl.answers import read_ranking, write_ranking
 from llmtl.errors import InputError
-from llmtl.kinds.kind import AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
+from llmtl.kinds.kind import UNSAID, AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text
 from llmtl.metrics import RANKINGS
 from llmtl.values import RANKED, Metric
 
@@ -111,9 +111,9 @@ class RetrievalKind(Kind):
         del labels
         return write_ranking(value)
 
-    def form(self, spoken: Mapping[str, str]) -> Form:
+    def form(self, spoken: Mapping[str, str], meanings: Mapping[str, str] = UNSAID) -> Form:
         """Write a JSON list of ids."""
-        del spoken
+        del spoken, meanings
         return IdList()
 
     def does(self, labels: int) -> str:

@@ -37,9 +37,8 @@ from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
-from llmtl.report import summarize
-from llmtl.report.decision_file import to_json
-from llmtl.store import now, write_json
+from llmtl.pipeline.decide_report import decided_content, write_decided
+from llmtl.store import now
 from llmtl.strategies.cascade import Composing, compose
 from llmtl.strategy import Role
 from llmtl.task import Metric, Task
@@ -71,18 +70,14 @@ def decide_predictions(
     prices: PriceConfig | None = None,
     out: Path | str | None = None,
 ) -> Decision:
-    """Return the decision on prediction files; `out` is a folder for `decision.json`.
+    """Return the decision on prediction files; `out` is a folder for `decision.json` and the report.
 
     Raises `InputError` kin for files that cannot be compared, in one line.
     """
-    if out is not None and Path(out).exists() and not Path(out).is_dir():
-        raise InputError(f"'{out}' is a file, and decision.json needs a folder; give another --out.")
+    _require_folder(out)
     task, config, prices = task or PredictionTask(), config or DecisionConfig(), prices or PriceConfig()
     found = read_files(paths, task.kind, dev=dev)
-    names = [item.name for item in found]
-    unknown = sorted(set(baselines) - set(names))
-    if unknown:
-        raise InputError(f"There is no prediction file of the baseline '{unknown[0]}'; given are {', '.join(names)}.")
+    _require_known(baselines, [item.name for item in found])
     notes, on_dev, on_test = _parts(found, config.seed)
     known = _task(task, found)
     check_error_costs(config, known)
@@ -108,8 +103,22 @@ def decide_predictions(
     )
     decision = with_care(with_automation(decision, measured["test"], config=config), measured["test"])
     if out is not None:
-        write_json(Path(out) / "decision.json", to_json(decision, summarize(decision)))
+        content = decided_content(
+            known, decision, found=found, measured=measured, config=config, prices=prices, paths=(*paths, *dev)
+        )
+        write_decided(Path(out), content)
     return decision
+
+
+def _require_folder(out: Path | str | None) -> None:
+    if out is not None and Path(out).exists() and not Path(out).is_dir():
+        raise InputError(f"'{out}' is a file, and decision.json needs a folder; give another --out.")
+
+
+def _require_known(baselines: Collection[str], names: Sequence[str]) -> None:
+    unknown = sorted(set(baselines) - set(names))
+    if unknown:
+        raise InputError(f"There is no prediction file of the baseline '{unknown[0]}'; given are {', '.join(names)}.")
 
 
 def _composed(

@@ -40,11 +40,12 @@ def decide(
     `predictions` is one frame with the columns strategy, id, reference and prediction, a row per prediction; or a
     mapping of names to frames without the first of them; or JSON Lines files, one per strategy and named after it. What
     counts as a frame is what `llmtl.run` takes. Rows may also have cost (USD per request), latency_ms, seed, draw,
-    split (dev or test), group, and confidence or logprob. `dev` are further predictions whose rows are all dev; without
-    rows of dev the choice is made on a random half of the examples and tested on the other.
+    split (dev or test), group, text (the input), and confidence or logprob. `dev` are further predictions whose rows
+    are all dev; without rows of dev the choice is made on a random half of the examples and tested on the other.
 
     `baselines` names the strategies without a pre-trained model, `task` the kind of task, and `decision` holds keys of
-    the recipe's section of that name, such as `{"margin": 0.01}`. `out` is a folder for `decision.json`.
+    the recipe's section of that name, such as `{"margin": 0.01}`. `out` is a folder for `decision.json`, `report.html`
+    and `report.md`.
 
     Raises `InputError` kin, in one line, for predictions that cannot be compared.
     """

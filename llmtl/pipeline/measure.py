@@ -28,7 +28,7 @@ from llmtl.pipeline.shares import FitTimes
 from llmtl.progress import Progress
 from llmtl.store import Store
 from llmtl.strategy import AnyStrategy, Budget, Facts, FitContext, Predictor, ProviderServed, Runs, Served
-from llmtl.task import Draw, Example, Split
+from llmtl.task import Draw, Example, Split, Task
 from llmtl.version import __version__
 
 LEAST_OF_SHARE = 0.2
@@ -255,7 +255,7 @@ class Bench:
             "strategy": strategy.name,
             "settings": strategy.config.model_dump(mode="json"),
             "others": others,
-            "task": asdict(replace(self.prepared.task, target=None)),
+            "task": _mark_of(self.prepared.task),
             "train": fingerprint(self.split.train),
             "dev": fingerprint(self.split.dev),
             **({"corpus": corpus_mark(self.split.corpus)} if self.split.corpus else {}),
@@ -266,6 +266,12 @@ class Bench:
             **({"encoder": encoder_identity(encoder)} if encoder else {}),
             **({"earlier": self.first.fit_folder(strategy).name} if self.first else {}),
         }
+
+
+def _mark_of(task: Task) -> dict[str, Any]:
+    """Say what of a task a fit depends on; one without descriptions as before there were any."""
+    said = asdict(replace(task, target=None))
+    return said if task.descriptions else {name: value for name, value in said.items() if name != "descriptions"}
 
 
 def _device() -> str:

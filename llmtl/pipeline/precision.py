@@ -80,6 +80,7 @@ def with_precision(prepared: Prepared, store: Store, progress: Progress) -> Prep
         "data": prepared.fingerprint,
         "instruction": prepared.task.instruction,
         "labels": prepared.task.labels,
+        **({"descriptions": prepared.task.descriptions} if prepared.task.descriptions else {}),
         "model": identity(prepared.recipe.model, prepared.source),
         "strategies": [strategy.name for strategy in prepared.strategies],
     }

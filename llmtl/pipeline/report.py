@@ -11,7 +11,6 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llmtl.checks.finding import Finding
-from llmtl.decision.config import DecisionConfig
 from llmtl.errors import RunError
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.pipeline.run_folder import Run, load_run
@@ -20,6 +19,7 @@ from llmtl.report import ReportContent, Summary, cascades, markdown, serving, wr
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
 from llmtl.report.content import Skipped, SkipReason
+from llmtl.report.cost_words import by_month
 from llmtl.report.titled import titled
 from llmtl.report.wrong_answers import advice
 from llmtl.store import read_json, write_text
@@ -60,7 +60,7 @@ def report_content(run: Run) -> ReportContent:
         corpus=read_corpus(run.folder),
     )
     told = titled(content)
-    return replace(told, summary=_with_serving(told.summary, told.served, run.recipe.decision)) if told.served else told
+    return replace(told, summary=_with_serving(told, told.served)) if told.served else told
 
 
 def summary_notes(content: ReportContent) -> tuple[str, ...]:
@@ -91,12 +91,14 @@ def read_served(run: Run) -> Served | None:
     return served if served.task == run.task.name and served.strategy in known else None
 
 
-def _with_serving(summary: Summary, served: Served, limits: DecisionConfig) -> Summary:
+def _with_serving(content: ReportContent, served: Served) -> Summary:
     """Add what the live endpoint takes to the reasons, and a warning where that breaks a limit of the recipe."""
-    broken = serving.limit_broken(served, limits)
+    summary, limits = content.summary, content.limits
+    prices = content.prices if by_month(content.decision.strategies) else None
+    broken = serving.limit_broken(served, limits) if limits else ""
     return replace(
         summary,
-        reasons=(*summary.reasons, serving.basis(served)),
+        reasons=(*summary.reasons, serving.basis(served, prices)),
         warnings=(*summary.warnings, *([broken] if broken else [])),
     )
 

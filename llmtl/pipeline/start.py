@@ -12,6 +12,7 @@ from llmtl.data.file_formats import is_table
 from llmtl.data.frames import TAKEN, is_frame, splits_of, table_of
 from llmtl.data.table import Table, did_you_mean
 from llmtl.errors import InputError, RecipeError
+from llmtl.pipeline.run_data import repeated
 from llmtl.pipeline.run_folder import Run
 from llmtl.pipeline.stages import execute
 from llmtl.progress import Progress
@@ -31,6 +32,7 @@ class RunOptions(TypedDict, total=False):
     test: a separate test set, in the same form as the source or as a path (`data.test_path`).
     task: the kind of task, classification by default (`task.kind`).
     metric, target, instruction: what the decision is made on and should reach, and what the model is told (`task`).
+    labels: all labels in prompt order, or a mapping of each to what it means or None (`task.labels`).
     encoder: its name; None measures no strategy that needs one.
     strategies: the names of those to measure (`strategies.run`).
     budget_minutes: how long the run may take (`budget.minutes`).
@@ -42,6 +44,7 @@ class RunOptions(TypedDict, total=False):
     metric: str
     target: float
     instruction: str
+    labels: Sequence[str] | Mapping[str, str | None]
     encoder: str | None
     strategies: Sequence[str]
     budget_minutes: float
@@ -53,6 +56,7 @@ _KEYS = {
     "metric": "task.metric",
     "target": "task.target",
     "instruction": "task.instruction",
+    "labels": "task.labels",
     "encoder": "encoder",
     "strategies": "strategies.run",
     "budget_minutes": "budget.minutes",
@@ -100,8 +104,9 @@ def run(
     else:
         recipe = _recipe(source, columns | {"model": model}, [*_test_path(test), *changes])
         folder, given = Path(out) if out else RUNS / recipe.name, {}
+    of = repeated(Path(source), recipe, folder) if isinstance(source, str | Path) else None
     with watched(progress) as shown:
-        return execute(recipe, folder=folder, progress=shown, given=given)
+        return execute(recipe, folder=folder, progress=shown, given=given, of=of)
 
 
 def _test_path(test: Any) -> list[str]:

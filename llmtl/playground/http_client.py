@@ -45,7 +45,8 @@ class ServedModel:
 class ServedTask:
     """What the server says about itself at GET /v1/task.
 
-    `limits` may hold `inputs`, `characters` and `body_bytes`: the most that one request may carry.
+    `limits` may hold `inputs`, `characters` and `body_bytes`: the most that one request may carry. `descriptions` say
+    what labels mean, where the task's owner said it.
     """
 
     task: str
@@ -59,6 +60,7 @@ class ServedTask:
     verdict: str | None = None
     strategies: tuple[ServedModel, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -113,12 +113,16 @@ def _answers(
     asked = [(content.task.strategy, content.task.model)]
     asked += [(served.strategy, served.model) for served in content.task.strategies if served.strategy == beside]
     cards: list[dict[str, Any]] = []
+
+    def page(waiting: str = "") -> str:
+        return render("answer", cards=cards, waiting=waiting, meanings=content.task.descriptions)
+
     for strategy, model in asked:
-        yield render("answer", cards=cards, waiting=strategy)
+        yield page(strategy)
         try:
             answer = endpoint.answer(text, model)
         except ServingError as error:
-            yield (render("answer", cards=cards, waiting="") if cards else "") + failure(str(error))
+            yield (page() if cards else "") + failure(str(error))
             return
         bars, rest = split_bars(answer.probabilities)
         kind = content.task.kind
@@ -137,7 +141,7 @@ def _answers(
                 "prompt": answer.prompt,
             }
         )
-    yield render("answer", cards=cards, waiting="")
+    yield page()
 
 
 def split_bars(probabilities: Mapping[str, float]) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:

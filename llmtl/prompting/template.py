@@ -12,7 +12,8 @@ A model with a chat template gets a conversation; a base model gets a plain prom
     Label:
 
 Answers in JSON stand on a line of their own there, since a schema leaves no room for a space before them; inputs and
-texts for generation are `Input` and `Output`. Not covered: how answers are written (`llmtl.kinds`).
+texts for generation are `Input` and `Output`. Where the task describes labels, each stands on a line of its own,
+`- {label}: {what it means}`, and the answers stay the labels. Not covered: how answers are written (`llmtl.kinds`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,10 @@ class Template:
         self.end = model.end_of_answer
         self._model = model
         self.replacements = _replacements(model)
-        self._form = task.kind.form({label: self.clean(label).strip() for label in task.labels})
+        self._form = task.kind.form(
+            {label: self.clean(label).strip() for label in task.labels},
+            {label: " ".join(self.clean(meaning).split()) for label, meaning in task.descriptions},
+        )
         self._is_chat = model.chat_template is not None
         self._merge_system = False
         self._lead = "" if self._form.is_json else " "
@@ -71,7 +75,7 @@ class Template:
 
     @property
     def instruction(self) -> str:
-        """Write the system turn: the instruction, and the labels (extraction: types) in prompt order."""
+        """Write the system turn: the instruction, and the labels (extraction: types) in prompt order, as described."""
         heading = f"\n{self._form.heading}" if self._form.heading else ""
         return self.clean(f"{self.task.instruction}{heading}")
 

@@ -6,8 +6,10 @@
     metric_words.py   scores and differences of one metric in running text
     decision_file.py  decision.json: values and sentences written out, read back, and their schema
     serving.py        what a live endpoint was measured to do, in words
+    cost_words.py     what answering costs, in the unit that all costs are told in
     cascades.py       what a cascade is, in words
     view.py           what every form of the report shows, worked out once
+    key_figures.py    the key numbers of the winner
     wrong_answers.py  which strategy is the best at which cost of an error
     money.py          what each strategy costs at the expected volume, and the limits it breaks
     disagreement.py   the test examples on which the strategies disagree

@@ -50,7 +50,7 @@ class ReportContent:
     whether wrong labels decided; `judging` a judge's second opinion on the comparisons;
     `spending` what making the decision took; `corpus` the texts that were searched, by id.
     `codes` are the names that recipes and commands know the strategies by, where those here are called by their titles
-    (`titled`).
+    (`titled`). `elsewhere` says that only the predictions are known, and not how they were made.
     """
 
     task: Task
@@ -72,3 +72,4 @@ class ReportContent:
     spending: Spending | None = None
     corpus: Mapping[str, str] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: bool = False

@@ -16,7 +16,12 @@ def lines(content: ReportContent) -> tuple[str, ...]:
     kind, labels = content.task.kind, content.task.labels
     return (
         f"Examples: {sizes}{f'; {wording.plural(len(labels), kind.noun)}' if labels else ''}.",
-        "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
+        *_described(content),
+        "The predictions were made elsewhere: what the strategies were fitted on, and whether they had seen these "
+        "examples before, is not known here. Those that were not named as baselines stand as prompting, however they "
+        "were made."
+        if content.elsewhere
+        else "Strategies were fitted on train and tuned on dev. Demonstrations come from train only.",
         f"The choice of {decision.chosen_before_test} was written down on dev "
         f"({wording.moment(decision.choice.written_at)}); "
         "test was opened once, after that.",
@@ -30,8 +35,21 @@ def lines(content: ReportContent) -> tuple[str, ...]:
         *_long_texts(content),
         *_repeats(decision),
         *_sharpness(decision),
-        "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
+        "Latency and cost are what the rows of dev say."
+        if content.elsewhere
+        else "Latency (one request at a time) and cost (time and tokens at the recipe's prices) are measured on dev.",
     )
+
+
+def _described(content: ReportContent) -> list[str]:
+    """Say where the descriptions of labels went, if there are any."""
+    described, labels, noun = content.task.descriptions, content.task.labels, content.task.kind.noun
+    if not described:
+        return []
+    return [
+        f"The recipe describes {wording.count(len(described))} of {wording.plural(len(labels), noun)}: every prompt "
+        "lists what they mean, and strategies without a prompt do not see it."
+    ]
 
 
 def _long_texts(content: ReportContent) -> list[str]:

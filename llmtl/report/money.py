@@ -136,9 +136,12 @@ class Money:
 
 
 def money_of(content: ReportContent) -> Money | None:
-    """Work out the money of a run, or None where its prices are not known; a strategy of unknown cost has no bill."""
+    """Work out the money of a run; a strategy of unknown cost has no bill.
+
+    None where its prices are not known, or where the costs were not: rows made elsewhere state them.
+    """
     prices = content.prices
-    if prices is None:
+    if prices is None or content.elsewhere:
         return None
     made = (_bill(content, result, prices) for result in content.decision.strategies)
     bills = tuple(bill for bill in made if bill is not None)

@@ -25,16 +25,12 @@ def usd_per_month(served: Served, prices: PriceConfig) -> float:
     return Pricing(prices).per_month(used) or 0.0
 
 
-def line(served: Served) -> str:
-    """Write everything in one line, for the terminal."""
-    parity = served.parity
-    parts = [f"{wording.count(parity.agreed)} of {wording.plural(parity.compared, 'recorded answer')} the same"]
-    if served.loads:
-        alone, best = served.loads[0], max(served.loads, key=lambda load: load.requests_per_second)
-        parts.append(f"p50 {wording.milliseconds(alone.p50_ms)}, p95 {wording.milliseconds(alone.p95_ms)}")
-        parts.append(f"{wording.rate(best.requests_per_second)} requests/s at concurrency {best.concurrency}")
-    parts.append(f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests")
-    return f"{served.strategy} served by {_by(served)}: {'; '.join(parts)}."
+def costs(served: Served, prices: PriceConfig | None) -> str:
+    """Write what answering costs: a month of the recipe's requests, without `prices` 1,000 requests."""
+    if prices is None:
+        return f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests"
+    requests = wording.count(prices.requests_per_month)
+    return f"{wording.readable_usd(usd_per_month(served, prices))} per month of {requests} requests"
 
 
 def _by(served: Served) -> str:
@@ -42,7 +38,7 @@ def _by(served: Served) -> str:
     return f"{served.engine}, asking its provider" if served.device == HOSTED else f"{served.engine} on {served.device}"
 
 
-def facts(served: Served) -> tuple[tuple[str, str], ...]:
+def facts(served: Served, prices: PriceConfig | None = None) -> tuple[tuple[str, str], ...]:
     """Tell what was served where, how well it agrees with what was measured, and its cost, as name and value."""
     parity = served.parity
     share, required = (f"{100 * value:.1f}%" for value in (parity.agreement, parity.required))
@@ -59,7 +55,7 @@ def facts(served: Served) -> tuple[tuple[str, str], ...]:
             if parity.compared_probabilities
             else []
         ),
-        ("Cost", f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests{_basis_of_cost(served)}"),
+        ("Cost", f"{costs(served, prices)}{_basis_of_cost(served)}"),
     )
 
 
@@ -86,11 +82,11 @@ def drift(served: Served) -> str:
     )
 
 
-def basis(served: Served) -> str:
+def basis(served: Served, prices: PriceConfig | None = None) -> str:
     """Say what the live endpoint takes, and that no comparison of costs rests on it."""
     return (
         f"As served ({_by(served)}, {wording.moment(served.measured_at)}), {served.strategy} takes "
-        f"{wording.usd(served.usd_per_1k_requests)} per 1,000 requests{_alone(served)}. The verdict and all "
+        f"{costs(served, prices)}{_alone(served)}. The verdict and all "
         "comparisons of costs rest on what was measured offline, for every strategy alike."
     )
 

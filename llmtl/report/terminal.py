@@ -28,9 +28,8 @@ from rich.text import Text
 from llmtl.decision.outcome import Decision, StrategyResult, Verdict
 from llmtl.findings import CASCADE_JOINT
 from llmtl.kinds.kind import Kind
-from llmtl.measured.endpoint import Served
 from llmtl.progress import Advance
-from llmtl.report import care_words, serving, wording
+from llmtl.report import care_words, cost_words, wording
 from llmtl.report.brief import brief_of
 from llmtl.report.sentences import Summary
 from llmtl.strategy import Role
@@ -120,12 +119,11 @@ def print_verdict(
     summary: Summary,
     *,
     console: Console,
-    served: Served | None = None,
     notes: Sequence[str] = (),
     codes: Mapping[str, str] | None = None,
     kind: Kind | None = None,
 ) -> None:
-    """Print the verdict, its reasons and one line per strategy, and what a live endpoint did.
+    """Print the verdict, its reasons and one line per strategy.
 
     `notes` come under the table: what more labels would bring, and whether doubtful labels decided. `codes` and `kind`
     are as for `llmtl.report.headline`. Where there are `codes` there is a report, which has the further reasons.
@@ -135,8 +133,6 @@ def print_verdict(
     if decision.target is not None:
         stated = f"Target {wording.target(decision.target)}: {wording.target_state(decision)}."
         parts.append(Text(stated, style="dim"))
-    if served is not None:
-        parts.append(Text(serving.line(served), style="dim"))
     title = Text(f"Verdict for {decision.task}")
     console.print(Panel(Group(*parts), title=title, title_align="left", border_style=_STYLES[decision.verdict]))
     console.print(_strategies(decision, codes or {}, short=bool(codes) and console.width < _WIDE))
@@ -166,7 +162,8 @@ def _strategies(decision: Decision, codes: Mapping[str, str], *, short: bool) ->
     marks = {result.name: _mark(result, decision) for result in decision.strategies}
     legend = "".join(f", {mark} {said}" for mark, said in _MARKS.items() if mark in marks.values())
     legend += ", cut: stopped by its time limit" if any(result.cuts for result in decision.strategies) else ""
-    caption = f"{metric}, 95% interval; USD per 1,000 requests; {legend.removeprefix(', ')}"
+    month = cost_words.by_month(decision.strategies)
+    caption = f"{metric}, 95% interval; USD {cost_words.unit(month)}; {legend.removeprefix(', ')}"
     table = Table(box=box.SIMPLE, caption=caption, caption_justify="left", pad_edge=False)
     table.add_column("", no_wrap=True)
     table.add_column("Strategy", no_wrap=not codes)
@@ -176,7 +173,7 @@ def _strategies(decision: Decision, codes: Mapping[str, str], *, short: bool) ->
         table.add_column(headings[number], justify="right", no_wrap=True)
     for result in sorted(decision.strategies, key=lambda each: _rank(each, decision.winner), reverse=True):
         style = "bold" if result.name == decision.winner else "" if result.eligible else "dim"
-        name, *figures = _cells(result)
+        name, *figures = _cells(result, month=month)
         code = f"\n{codes[result.name]}" if codes.get(result.name, result.name) != result.name else ""
         named = Text.assemble(name, (f"{code}{', cut' if short and result.cuts else ''}", "dim"))
         table.add_row(Text(marks[result.name]), named, *(Text(figures[number]) for number in kept), style=style)
@@ -196,7 +193,7 @@ def _mark(result: StrategyResult, decision: Decision) -> str:
     return "" if result.eligible else "x"
 
 
-def _cells(result: StrategyResult) -> list[str]:
+def _cells(result: StrategyResult, *, month: bool) -> list[str]:
     test = (
         f"{wording.score(result.test.value)} {wording.interval(*result.test.ci95)}" if result.test else wording.NOTHING
     )
@@ -206,7 +203,7 @@ def _cells(result: StrategyResult) -> list[str]:
         name,
         test,
         wording.score(result.dev.value),
-        wording.usd(result.usd_per_1k_requests),
+        cost_words.said(result, month=month),
         wording.milliseconds(result.p95_ms),
         wording.training_time(result.train_seconds) + (", cut" if result.cuts else ""),
     ]

@@ -6,35 +6,25 @@ Not covered: how it looks; numbers in words are `wording`'s.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llmtl.costs import Pricing
-from llmtl.decision.outcome import Comparison, Decision, StrategyResult, Verdict
+from llmtl.costs import PriceConfig, Pricing
+from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
 from llmtl.decision.outlook import MoreRequests
-from llmtl.decision.promise import Promise
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import cut_words, how_measured, sentences, serving, share_words, wording
+from llmtl.report import cost_words, cut_words, how_measured, sentences, serving, wording
 from llmtl.report.brief import VerdictCard, brief_of
 from llmtl.report.by_label import LabelTable, Low, best_rival, label_table, lowest_answers, not_applicable
 from llmtl.report.confusion import Confusion, confusion_of
 from llmtl.report.content import ReportContent
 from llmtl.report.disagreement import Disagreements, find_disagreements
 from llmtl.report.glossary import glossary
+from llmtl.report.key_figures import Figure, figures_of
 from llmtl.report.mix_ups import MixUp, mix_ups
 from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
 from llmtl.report.wrong_answers import WrongAnswers, wrong_answers_of
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One key number of the banner."""
-
-    name: str
-    value: str
-    note: str
-    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +34,8 @@ class StrategyRow:
     `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
     one that could, and for one that left the race, of which the decision's reasons tell); `badge` is a word for the
     winner and empty for the others. `stopped` says how far fitting came where its time limit ended it. `served` is
-    what a live endpoint was measured to take. `code` is the name of the table, where the result has another.
+    what a live endpoint was measured to take. `code` is the name of the table, where the result has another. `cost`
+    writes `usd`, and `served_cost` that of the endpoint, in the unit of `View.cost_is`.
     """
 
     result: StrategyResult
@@ -58,6 +49,9 @@ class StrategyRow:
     served: Served | None = None
     usd_fitting: float | None = None
     code: str = ""
+    usd: float | None = None
+    cost: str = ""
+    served_cost: str = ""
 
     @property
     def label(self) -> str:
@@ -171,6 +165,16 @@ class View:
         return self.content.task.kind.noun
 
     @property
+    def cost_is(self) -> str:
+        """Return what the costs of the table of strategies are: `USD per month`."""
+        return f"USD {cost_words.unit(cost_words.by_month(self.content.decision.strategies)).removesuffix(' requests')}"
+
+    @property
+    def meanings(self) -> Mapping[str, str]:
+        """Return what the described labels mean."""
+        return self.content.task.label_meanings
+
+    @property
     def glossary(self) -> tuple[tuple[str, str], ...]:
         """Return the words that the report uses with what they mean."""
         return glossary(self.content)
@@ -196,7 +200,7 @@ def build_view(content: ReportContent) -> View:
         brief=brief,
         reason=content.summary.below_verdict,
         changes=_changes(content),
-        figures=_figures(content),
+        figures=figures_of(content),
         rows=rows,
         measured=how_measured.lines(content),
         learning_curves={name: points for name, points in curves.items() if points},
@@ -207,7 +211,7 @@ def build_view(content: ReportContent) -> View:
         lowest=lowest_answers(winner, content) if winner else (),
         disagreements=find_disagreements(content),
         reliability=reliability_of(winner) if winner else None,
-        served_facts=serving.facts(content.served) if content.served else (),
+        served_facts=serving.facts(content.served, _monthly_prices(content)) if content.served else (),
         drift=serving.drift(content.served) if content.served else "",
         money=money_of(content),
         wrong_answers=wrong_answers_of(content.decision, kind),
@@ -253,6 +257,7 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
     stopped = cut_words.stopped(result.cuts)
     used = test or dev
     fitting = None if used is None or content.prices is None else Pricing(content.prices).fitting(used)
+    month = cost_words.by_month(decision.strategies)
     return StrategyRow(
         result,
         test,
@@ -265,7 +270,15 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
         served=served,
         usd_fitting=fitting,
         code=content.codes.get(result.name, ""),
+        usd=cost_words.cost(result, month=month),
+        cost=cost_words.said(result, month=month),
+        served_cost=cost_words.as_served(served, content.prices, month=month) if served else "",
     )
+
+
+def _monthly_prices(content: ReportContent) -> PriceConfig | None:
+    """Return the recipe's prices where costs are told by the month."""
+    return content.prices if cost_words.by_month(content.decision.strategies) else None
 
 
 def _barred(result: StrategyResult) -> str:
@@ -287,77 +300,6 @@ def _changes(content: ReportContent) -> tuple[str, ...]:
         for point in decision.break_even
         if point not in stated and (content.prices is None or near(point.requests, content.prices.requests))
     )
-
-
-def _figures(content: ReportContent) -> tuple[Figure, ...]:
-    decision = content.decision
-    result = next((result for result in decision.strategies if result.name == decision.winner), None)
-    if result is None:
-        return ()
-    shown = result.test or result.dev
-    size = f", {wording.plural(result.test.n, 'example')}" if result.test else ""
-    split = "test" if result.test else "dev"
-    return (
-        Figure(
-            f"{wording.capital(wording.metric_name(decision.metric))} on {split}",
-            wording.score(shown.value),
-            f"95% interval {wording.interval(*shown.ci95)}{size}",
-        ),
-        *_left_figure(decision),
-        _target_figure(content),
-        *_running_figures(content, result),
-    )
-
-
-def _left_figure(decision: Decision) -> tuple[Figure, ...]:
-    """Return what can be left to the winner, where that is what it was chosen by."""
-    found = next((item for item in decision.automation if item.strategy == decision.winner), None)
-    if not share_words.by_share(decision) or found is None:
-        return ()
-    shown = found.promise is Promise.SHOWN and found.share is not None and found.share_ci95 is not None
-    limit = wording.small_share(decision.max_error_automated or 0.0)
-    note = f"95% interval {wording.shares(found.share_ci95)}" if shown and found.share_ci95 else "not confirmed by test"
-    value = wording.percent(found.share or 0.0) if shown else "Nothing"
-    return (Figure("Left to it alone", value, f"at most {limit} of these wrong; {note}"),)
-
-
-def _running_figures(content: ReportContent, result: StrategyResult) -> tuple[Figure, Figure]:
-    """Give cost and latency of the winner, measured offline; what it takes as served stands in the notes."""
-    served = content.served if content.served and content.served.strategy == result.name else None
-    alone = served.alone if served else None
-    priced = f"; {wording.usd(served.usd_per_1k_requests)} as served" if served else ""
-    timed = (
-        f"; as served {wording.milliseconds(alone.p50_ms)}, p95 {wording.milliseconds(alone.p95_ms)}" if alone else ""
-    )
-    latency = f"median; p95 {wording.milliseconds(result.p95_ms)}{timed}"
-    cost = Figure(
-        "Cost per 1,000 requests", wording.usd(result.usd_per_1k_requests), f"at the prices of the recipe{priced}"
-    )
-    if result.usd_per_month is not None and content.prices is not None:
-        on = f"{wording.plural(result.machines, 'whole machine')}" if result.machines else "paid by use"
-        monthly = serving.usd_per_month(served, content.prices) if served else None
-        priced = f"; {wording.readable_usd(monthly)} as served" if served else ""
-        requests = wording.count(content.prices.requests_per_month)
-        note = f"{on}, for {requests} requests per month{priced}"
-        cost = Figure("Cost per month", wording.readable_usd(result.usd_per_month), note)
-    return (
-        cost,
-        Figure("Latency", wording.milliseconds(result.p50_ms), latency),
-    )
-
-
-def _target_figure(content: ReportContent) -> Figure:
-    decision = content.decision
-    state = wording.target_state(decision)
-    if decision.target is None:
-        return Figure("Target", "None set", "give the task a target to have it checked")
-    reached = {
-        True: "the whole interval reaches it",
-        False: "not reached",
-        None: "reached, but the interval begins below it",
-    }[decision.target_met]
-    note = f"{wording.target(decision.target)} {wording.metric_name(decision.metric)}: {reached}"
-    return Figure("Target", wording.capital(state), note, state.replace(" ", "-"))
 
 
 def _curve(findings: Sequence[FitFinding]) -> tuple[DrawnStep, ...]:

@@ -38,6 +38,14 @@ def test_a_label_that_is_not_listed(here: Path, capsys: pytest.CaptureFixture[st
     assert "card lost" in refused(capsys, "data.csv", "task.labels=[refund, card los]", *COLUMNS)
 
 
+def test_a_file_says_what_labels_mean(here: Path, capsys: pytest.CaptureFixture[str]):
+    (here / "labels.yaml").write_text("refund: money back\ncard los: null\n")
+    assert "card lost" in refused(capsys, "data.csv", "--labels", "labels.yaml", *COLUMNS)
+    (here / "labels.yaml").write_text("refund: ''\ncard lost: null\n")
+    assert "the description of 'refund' is empty" in refused(capsys, "data.csv", "--labels", "labels.yaml", *COLUMNS)
+    assert "no file 'none.yaml'" in refused(capsys, "data.csv", "--labels", "none.yaml", *COLUMNS)
+
+
 def test_bytes_that_are_not_utf8(here: Path, capsys: pytest.CaptureFixture[str]):
     (here / "data.csv").write_bytes(b"text,label\n\x81\xe9,a\n")
     assert "UTF-8" in refused(capsys, "data.csv", *COLUMNS)

@@ -28,8 +28,8 @@ class Rating(Kind):
     def in_words(self, answer):
         return f"{answer} stars"
 
-    def form(self, spoken):
-        return OneLabel(spoken)
+    def form(self, spoken, meanings):
+        return OneLabel(spoken, meanings)
 
     def does(self, labels):
         return f"Gives a text 1 to {labels} stars"

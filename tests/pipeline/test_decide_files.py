@@ -1,5 +1,6 @@
 """`llmtl decide`: prediction files to a verdict, and one clear line for every bad file."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -50,6 +51,26 @@ def test_a_clear_winner_is_adopted_and_written(tmp_path, capsys):
     assert [item.test.n for item in decision.strategies] == [200, 200]
     assert decision.strategies[1].usd_per_1k_requests == pytest.approx(0.1)
     assert decision.cautions == (UnknownDraws(("tfidf", "tuned")),)
+
+
+def test_the_report_shows_the_texts_that_any_file_has(tmp_path, capsys):
+    weak = write(tmp_path, "tfidf", 0.6, cost=1e-6, latency_ms=2, split=halves)
+    strong = write(tmp_path, "tuned", 0.9, seed=1, cost=1e-4, latency_ms=9, split=halves, text=lambda i: f"<b>no {i}")
+    arguments = ["decide", "--predictions", str(weak), str(strong), "--out", str(tmp_path / "out"), "--json"]
+    assert main(arguments) == 0
+    printed, errors = capsys.readouterr()
+    assert json.loads(printed) == json.loads((tmp_path / "out" / "decision.json").read_text(encoding="utf-8"))
+    assert not errors
+    for name in ("report.html", "report.md"):
+        said = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert "b&gt;no " in said or "b\\>no " in said
+        assert "The predictions were made elsewhere" in said
+        assert "None were made: only the predictions are known." in said
+        assert "Demonstrations come from train only" not in said
+        assert "USD per month" in said
+        assert hashlib.sha256(weak.read_bytes()).hexdigest() in said
+    decide_predictions([write(tmp_path, "one", 0.6), write(tmp_path, "two", 0.9, seed=1)], out=tmp_path / "bare")
+    assert "example 17" in (tmp_path / "bare" / "report.html").read_text(encoding="utf-8")
 
 
 def test_without_dev_rows_it_says_that_it_halved_them_and_keeps_groups_together(tmp_path):

@@ -3,18 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from llmtl.costs import PriceConfig
 from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity, Served
-from llmtl.report import markdown, print_verdict
+from llmtl.report import markdown
 from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.html import render_html
 from llmtl.report.money import money_of
 from llmtl.report.view import build_view
 from llmtl.report.wording import probability, rate
 from tests.report.test_report_html import Page
-from tests.report.test_report_terminal import plain_console
 from tests.support.report_factory import make_content
 
 LOADS = (
@@ -129,18 +127,6 @@ def test_the_cost_chart_compares_offline_costs_and_notes_the_served_one():
     assert "at $0.0011 per 1,000 requests ($0.0021 as served)" in chart
     unserved = cost_chart(build_view(make_content()).rows, metric="accuracy", width=900, name="cost")
     assert unserved.count("as served") == 0
-
-
-def test_the_terminal_has_one_line_more():
-    content, console = content_served(), plain_console(width=200)
-    print_verdict(content.decision, content.summary, console=console, served=content.served)
-    assert (
-        "qlora served by vllm 0.32.0 on cpu: 96 of 96 recorded answers the same; p50 28 ms, p95 40 ms; "
-        "1,240 requests/s at concurrency 64; $0.0021 per 1,000 requests."
-    ) in console.file.getvalue()
-    narrow: Console = plain_console()
-    print_verdict(content.decision, content.summary, console=narrow, served=content.served)
-    assert max(map(len, narrow.file.getvalue().splitlines())) <= 80
 
 
 def test_a_measurement_without_load_is_shown_without_a_table():

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from llmtl.decision.outcome import StrategyResult
-from llmtl.report import svg, wording
+from llmtl.report import cost_words, svg, wording
 from llmtl.report.charts.axes import STROKED, Plot, thinned
 from llmtl.report.charts.placing import Box, Place, place_labels
 from llmtl.report.money import LEVEL
@@ -78,17 +78,16 @@ def _value(result: StrategyResult) -> float:
 
 def _usd(result: StrategyResult) -> float:
     """Give a month's cost; earlier versions only wrote that of 1,000 requests."""
-    return (result.usd_per_1k_requests if result.usd_per_month is None else result.usd_per_month) or 0.0
+    return cost_words.cost(result, month=result.usd_per_month is not None) or 0.0
 
 
 def _unit(results: Sequence[StrategyResult]) -> str:
-    return "per 1,000 requests" if any(item.usd_per_month is None for item in results) else "per month"
+    return cost_words.unit(cost_words.by_month(results))
 
 
 def _written(result: StrategyResult) -> str:
     """Write what the axis measures."""
-    monthly = result.usd_per_month
-    return wording.usd(result.usd_per_1k_requests) if monthly is None else wording.readable_usd(monthly)
+    return cost_words.said(result, month=result.usd_per_month is not None)
 
 
 def _describe(rows: Sequence[StrategyRow], best: Sequence[int]) -> str:
@@ -145,7 +144,7 @@ def _frontier(points: Sequence[tuple[float, float]], frame: Box) -> list[tuple[f
 
 def _point(row: StrategyRow, at: tuple[float, float], *, place: Place, label: str, efficient: bool) -> Markup:
     result = row.result
-    served = f" ({wording.usd(row.served.usd_per_1k_requests)} as served)" if row.served else ""
+    served = f" ({row.served_cost} as served)" if row.served else ""
     price = f"{_written(result)} {_unit([result])}{served}"
     stopped = f"; {row.stopped}" if row.stopped else ""
     tip = f"{result.name}: {wording.score(_value(result))} at {price}{stopped}"

@@ -102,7 +102,13 @@ def _title(facts: Card) -> Iterable[str]:
         )
     if bundle.task.labels:
         name = f"{bundle.task.kind.noun.capitalize()}s"
-        yield f"{name}: {', '.join(escape(label) for label in bundle.task.labels)}"
+        meanings = bundle.task.label_meanings
+        if meanings:
+            yield f"{name}:"
+            said = ((label, meanings.get(label)) for label in bundle.task.labels)
+            yield "\n".join(f"- {escape(label)}{f': {escape(text)}' if text else ''}" for label, text in said)
+        else:
+            yield f"{name}: {', '.join(escape(label) for label in bundle.task.labels)}"
     if base is not None:
         yield f"Base model: `{base.name}` ({_where(base, bundle.winner)}), licence: {escape(base.licence)}."
     if bundle.encoder is not None:

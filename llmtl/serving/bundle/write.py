@@ -318,10 +318,14 @@ def _recorded(source: BundleSource) -> tuple[Recorded, ...]:
 
 
 def _labels(bundle: Bundle) -> dict[str, Any]:
-    """Return what `labels.json` holds: labels (extraction: types) in prompt order, and how the model writes each."""
+    """Return what `labels.json` holds: labels (extraction: types) in prompt order, and how the model writes each.
+
+    With what they mean, where the task says that.
+    """
     task = bundle.task
     written = dict(zip(task.labels, bundle.answers, strict=True))
-    return {"task": task.name, "kind": task.kind.name, "labels": list(task.labels), "answers": written}
+    described = {"descriptions": dict(task.label_meanings)} if task.descriptions else {}
+    return {"task": task.name, "kind": task.kind.name, "labels": list(task.labels), "answers": written, **described}
 
 
 def _request(bundle: Bundle, folder: Path, text: str) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Catalogue:
             "task": bundle.task.name,
             "kind": bundle.task.kind.name,
             "labels": list(bundle.task.labels),
+            **({"descriptions": dict(bundle.task.label_meanings)} if bundle.task.descriptions else {}),
             "instruction": bundle.winner.told(bundle.task).instruction,
             "model": bundle.winner.model,
             "strategy": bundle.winner.name,
