@@ -24,8 +24,9 @@ from llmtl.errors import DataError, MissingFileError
 from llmtl.lookalikes import plain_name
 from llmtl.pipeline.run_format import FINGERPRINT, INDEX, PROVENANCE, read_corpus, read_examples, read_index
 from llmtl.progress import Progress
+from llmtl.seals import STEPS
 from llmtl.settings import RECIPE_FILE, Recipe, load_recipe
-from llmtl.store import STEPS, digest, read_json
+from llmtl.store import digest, read_json
 from llmtl.task import CorpusText, Split, Task
 
 
