@@ -4,6 +4,7 @@ Run `python docs/write_glossary.py` after a word or a metric came or went; a tes
 """
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from llmtl.kinds.table import KINDS
@@ -30,8 +31,8 @@ FURTHER = (
 
 def page() -> str:
     """Return the page."""
-    words = "\n".join(f"**{word}**\n:   {_sentence(meaning)}\n" for word, meaning in WORDS)
-    further = "\n".join(f"**{word}**\n:   {_sentence(meaning)}\n" for word, meaning in FURTHER)
+    words = _listed(WORDS)
+    further = _listed(FURTHER)
     rows = [
         f"| {kind.name} | {wording.capital(wording.metric_name(metric))} (`{metric}`) | {kind.meanings[metric]} |"
         for kind in KINDS
@@ -42,8 +43,8 @@ def page() -> str:
     return "\n".join([*parts, f"{F1[0]}: {F1[1]} The first metric of a kind is its default.\n", f"{table}\n"])
 
 
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:]
+def _listed(words: Iterable[tuple[str, str]]) -> str:
+    return "".join(f"- **{word}**: {meaning}\n" for word, meaning in words)
 
 
 if __name__ == "__main__":

@@ -111,7 +111,7 @@ def said():
 
 def test_the_messages_in_troubleshooting_are_those_of_the_code():
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
-    quoted = re.findall(r"^`(.+)`$", page.replace("\\`", TICK), re.MULTILINE)
+    quoted = re.findall(r"^- `(.+)`$", page.replace("\\`", TICK), re.MULTILINE)
     texts = [*said(), *re.findall(r'f"(llmtl needs .*?)"\)', (ROOT / "install.py").read_text(encoding="utf-8"))]
     assert len(quoted) >= 20
     for message in quoted:
