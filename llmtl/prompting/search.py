@@ -88,7 +88,8 @@ def search(
     far, until another one as slow as the slowest so far would exceed the budget's seconds; the first is always scored.
     """
     race = _Race(context, tuple(dev))
-    race.run(candidates, f"{name}: choosing demonstrations")
+    first = "demonstrations" if any(each.shots for each in candidates) else "the wording"
+    race.run(candidates, f"{name}: choosing {first}")
     for each in further:
         if more := each(race.best()[0]):
             what = "the wording" if each is further[-1] else "demonstrations"

@@ -113,7 +113,7 @@ def _shown(decision: Decision) -> str:
     found = {
         Rule.BETTER: _better(decision, evidence_of(decision), words, margin),
         Rule.TIED: f"These examples do not tell {tied} apart by more than matters ({margin}); it is the better bet.",
-        Rule.NOT_WORTH_MORE: f"{wording.capital(claims.cannot(unable, words))}." if unable else no_better,
+        Rule.NOT_WORTH_MORE: claims.unable(unable, words) if unable else no_better,
         Rule.NO_LLM: "No strategy with a pre-trained model was measured that could be chosen.",
         Rule.OPEN: f"Whether {_any_of(decision, b)} is better than {b} by more than matters ({margin}) is open: it "
         "may be chance.",

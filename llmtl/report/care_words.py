@@ -5,7 +5,7 @@ Not covered: finding it (`llmtl.decision.care`), the sentences on draws, cut fit
 
 from collections.abc import Sequence
 
-from llmtl.decision.capability import AllZero, Incapable
+from llmtl.decision.capability import AllZero, Cannot, Incapable
 from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.label_care import FewPerLabel, LabelCare, LabelFound, MissedLabels, OtherCount
 from llmtl.decision.model_care import DataDoubt, FarBehind, ModelCare, NearCopies, OtherMetric, ToyModel
@@ -49,8 +49,18 @@ _ORDER: tuple[type, ...] = (
 
 
 def by_importance(cautions: Sequence[Caution], winner: str) -> list[Caution]:
-    """Sort what to read with care: what concerns the winner, or makes a verdict worthless, comes first."""
-    return sorted(cautions, key=lambda item: _rank(item, winner))
+    """Sort what to read with care: what concerns the winner, or makes a verdict worthless, comes first.
+
+    That a strategy failed often is left out where the same is told of all strategies of its model.
+    """
+    told = {
+        name
+        for item in cautions
+        if isinstance(item, Incapable) and item.why is Cannot.FAILS
+        for name in item.strategies
+    }
+    left = (item for item in cautions if not (isinstance(item, Failures) and item.strategy in told))
+    return sorted(left, key=lambda item: _rank(item, winner))
 
 
 def in_terminal(lines: Sequence[str]) -> list[str]:

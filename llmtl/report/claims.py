@@ -67,7 +67,15 @@ def warning(item: Incapable | AllZero, words: Words, *, winner: str) -> str:
     """Say what stands against a model, or against all of them, as a sentence."""
     if isinstance(item, AllZero):
         return all_zero(item, winner)
-    return f"{wording.capital(cannot(item, words))}.{nor(item)}"
+    look = " Look at the failed answers first." if item.why is Cannot.FAILS else ""
+    return f"{unable(item, words)}{look}{nor(item)}"
+
+
+def unable(item: Incapable, words: Words) -> str:
+    """Say that a model cannot do the task, as a sentence, which leaves the model's name as it is written."""
+    clause = cannot(item, words)
+    named = bool(item.model) and clause.startswith(short_name(item.model))
+    return f"{clause if named else wording.capital(clause)}."
 
 
 def all_zero(item: AllZero, winner: str) -> str:

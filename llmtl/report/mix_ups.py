@@ -42,8 +42,8 @@ class MixUp:
 
     @property
     def sentence(self) -> str:
-        """Say it, as in `'repairs' is taken for 'billing' 9 times of 12`."""
-        times = f"{plural(self.count, 'time')} of {self.of}"
+        """Say it, as in `'repairs' is taken for 'billing' 9 of 12 times`."""
+        times = f"{self.count} of {plural(self.of, 'time')}"
         match self.slip:
             case Slip.TAKEN_FOR:
                 return f"'{self.label}' is taken for '{self.given}' {times}."
@@ -52,7 +52,7 @@ class MixUp:
             case Slip.MISSED:
                 return f"'{self.label}' is missed {times}."
             case Slip.WRONGLY_GIVEN:
-                return f"'{self.label}' is given wrongly {times} that it is given."
+                return f"'{self.label}' is given {plural(self.of, 'time')}, {self.count} of them wrongly."
             case Slip.BORDERS:
                 return f"Type '{self.label}' is found with wrong borders {times}."
             case Slip.TYPE:

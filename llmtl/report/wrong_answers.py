@@ -134,7 +134,7 @@ def _basis(value: ValueOfAccuracy, metric: str, kind: Kind) -> str:
     if value.graded:
         wrong = f"An answer counts as the part of an error that its own {wording.metric_name(metric)} lacks"
     elif kind.lists:
-        wrong = f"An answer is wrong when any of its {kind.noun}s is missing or too many"
+        wrong = f"An answer is wrong unless its {kind.reference_noun} are exactly those of the reference"
     else:
         wrong = "An answer is wrong when it is not the reference"
     return (

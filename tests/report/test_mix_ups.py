@@ -28,22 +28,22 @@ def test_a_label_is_taken_for_another_so_many_times_of_all():
     references = ["repairs"] * 12 + ["billing"] * 6
     answers = ["billing"] * 9 + ["repairs"] * 3 + ["billing"] * 3 + [None] * 2 + ["repairs"]
     assert told(answering(references, answers)) == [
-        "'repairs' is taken for 'billing' 9 times of 12.",
-        "'billing' gets no valid answer 2 times of 6.",
+        "'repairs' is taken for 'billing' 9 of 12 times.",
+        "'billing' gets no valid answer 2 of 6 times.",
     ]
     assert told(answering(references, references)) == []
 
 
 def test_a_single_mistake_is_told_where_none_was_made_twice():
-    assert told(answering(["a", "b", "b"], ["a", "b", "a"])) == ["'b' is taken for 'a' 1 time of 2."]
+    assert told(answering(["a", "b", "b"], ["a", "b", "a"])) == ["'b' is taken for 'a' 1 of 2 times."]
 
 
 def test_a_label_of_a_set_is_missed_or_given_wrongly():
     both, first, second = (write_labels(labels, "ab") for labels in ("ab", "a", "b"))
     answers = [second] * 7 + [both] * 4
     assert told(answering([both] * 9 + [first] * 2, answers, kind=MULTI_LABEL)) == [
-        "'a' is missed 7 times of 11.",
-        "'b' is given wrongly 2 times of 11 that it is given.",
+        "'a' is missed 7 of 11 times.",
+        "'b' is given 11 times, 2 of them wrongly.",
     ]
 
 
@@ -54,9 +54,9 @@ def test_a_span_has_wrong_borders_or_the_wrong_type_or_is_missed():
     references = [spans(("date", 0, 4), ("time", 6, 9))] * 4 + [spans(("date", 0, 4))] * 3
     answers = [spans(("date", 0, 3), ("date", 6, 9))] * 4 + [spans()] * 2 + [None]
     assert told(answering(references, answers, kind=EXTRACTION)) == [
-        "Type 'time' is taken for 'date' 4 times of 4.",
-        "Type 'date' is found with wrong borders 4 times of 7.",
-        "'date' is missed 3 times of 7.",
+        "Type 'time' is taken for 'date' 4 of 4 times.",
+        "Type 'date' is found with wrong borders 4 of 7 times.",
+        "'date' is missed 3 of 7 times.",
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 from llmtl.costs import PriceConfig
 from llmtl.decision.totals import ErrorRate, ExpectedTotal, ExpectedTotals, Switch, ValueOfAccuracy
 from llmtl.kinds.classification import CLASSIFICATION
+from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.report.charts.value_of_accuracy import value_chart
@@ -100,7 +101,8 @@ def test_one_strategy_may_be_the_best_at_every_cost():
     ("value", "kind", "said"),
     [
         (VALUE, CLASSIFICATION, "wrong when it is not the reference"),
-        (VALUE, MULTI_LABEL, "wrong when any of its labels is missing or too many"),
+        (VALUE, MULTI_LABEL, "wrong unless its labels are exactly those of the reference"),
+        (VALUE, EXTRACTION, "wrong unless its spans are exactly those of the reference"),
         (replace(VALUE, graded=True), GENERATION, "the part of an error that its own accuracy lacks"),
     ],
 )
