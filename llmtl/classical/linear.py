@@ -1,6 +1,6 @@
 """Multinomial logistic regression: fitted by scikit-learn, kept as plain arrays that need no pickle to be stored.
 
-Not covered: class weights, calibration.
+Not covered: calibration.
 """
 
 import warnings
@@ -48,6 +48,17 @@ def prior(truth: Sequence[str], *, features: int) -> LinearModel:
     labels = tuple(sorted(counts))
     shares = np.array([counts[label] / len(truth) for label in labels])
     return LinearModel(labels, np.zeros((len(labels), features), np.float32), np.log(shares).astype(np.float32))
+
+
+def with_even_prior(model: LinearModel, truth: Sequence[str]) -> LinearModel:
+    """Take the frequencies of the labels in train out of a model, as if every label were as frequent.
+
+    Its most probable label is then the best guess by balanced accuracy: the logit adjustment of Menon et al. (2021),
+    "Long-tail learning via logit adjustment", section 4.1 (https://arxiv.org/abs/2007.07314), at a temperature of 1.
+    """
+    counts = Counter(truth)
+    shares = np.array([counts[label] / len(truth) for label in model.labels])
+    return LinearModel(model.labels, model.weights, (model.intercepts - np.log(shares)).astype(np.float32))
 
 
 def path(rows: Any, truth: Sequence[str], strengths: Sequence[float]) -> Iterator[LinearModel]:

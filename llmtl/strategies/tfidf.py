@@ -18,7 +18,7 @@ from llmtl.classical.config import Features
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
-from llmtl.task import Input, Task, references, texts_of
+from llmtl.task import Input, Metric, Task, references, texts_of
 
 if TYPE_CHECKING:
     from llmtl.classical.features import Vectoriser
@@ -49,7 +49,7 @@ class TfidfConfig(BaseModel):
 class TfidfPredictor:
     """A fitted vectoriser and classifier; labels that train lacks have probability 0.
 
-    `choice` holds `features` and `c`.
+    `choice` holds `features` and `c`, and `prior` where labels count as if all were as frequent.
     """
 
     task: Task
@@ -95,7 +95,7 @@ class TfidfPredictor:
 
 
 class Tfidf(Strategy[TfidfConfig]):
-    """Equal dev scores go to fewer features, then to stronger regularisation."""
+    """Equal dev scores go to fewer features, then to stronger regularisation, then to the frequencies of train."""
 
     section = TfidfConfig
     facts = Facts(
@@ -121,7 +121,8 @@ class Tfidf(Strategy[TfidfConfig]):
         points: Iterable[tuple[TfidfPredictor | LabelSetPredictor, list[str]]]
         points = fit(context, vectorise(context, wanted), strengths)
         tried = ((each, each.choice, answers) for each, answers in points)
-        best, trace = best_on_dev(tried, context, name=self.name, count=len(wanted) * len(strengths))
+        count = len(wanted) * len(strengths) * (1 + _evens(context.task))
+        best, trace = best_on_dev(tried, context, name=self.name, count=count)
         return Fitted(best, (trace,))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
@@ -149,11 +150,23 @@ def _points(
     strengths: Sequence[float],
 ) -> Iterator[tuple[TfidfPredictor, list[str]]]:
     """Yield each point of the grid, fitted on train, with its dev answers."""
-    from llmtl.classical.linear import path
+    from llmtl.classical.linear import path, with_even_prior
 
+    truth = references(context.train)
     for features, (vectoriser, rows) in vectorised.items():
         dev_rows = vectoriser.rows([example.text for example in context.dev])
-        models = path(rows, references(context.train), strengths)
-        for c, model in zip(strengths, models, strict=True):
-            predictor = TfidfPredictor(context.task, vectoriser, model, choice={"features": features, "c": c})
-            yield predictor, predictor.labels_of(dev_rows)
+        for c, model in zip(strengths, path(rows, truth, strengths), strict=True):
+            choice = {"features": features, "c": c}
+            made = [TfidfPredictor(context.task, vectoriser, model, choice=choice)]
+            if _evens(context.task):
+                even = with_even_prior(model, truth)
+                made.append(TfidfPredictor(context.task, vectoriser, even, choice={**choice, "prior": "even"}))
+            yield from ((predictor, predictor.labels_of(dev_rows)) for predictor in made)
+
+
+def _evens(task: Task) -> bool:
+    """Say whether each point is tried as if all labels were as frequent: where rare labels count as much as others.
+
+    Sets of labels have a threshold for that.
+    """
+    return task.metric is Metric.MACRO_F1 and not task.kind.lists

@@ -13,7 +13,7 @@ from llmtl.errors import DataError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.strategies.tfidf import Tfidf, TfidfConfig
 from llmtl.strategy import Role
-from llmtl.task import Example, Task
+from llmtl.task import Example, Metric, Task
 from tests.support.fitted import again, grid_of
 
 TEXTS = ("my refund please", "the parcel is late", "passwort", "is it?", "")
@@ -62,8 +62,9 @@ def test_the_grid_is_scored_on_dev_and_its_best_point_is_kept(make_plain_context
     task = Task("routing", ("refund", "delivery", "login"), metric=metric)
     fitted = Tfidf(TfidfConfig(c=(0.1, 1.0, 10.0))).fit(make_plain_context(train, dev, task=task))
     grid = grid_of(fitted)
-    assert [(point.choice["features"], point.choice["c"]) for point in grid.points] == [
-        (features, c) for features in ("word", "word+char") for c in (0.1, 1.0, 10.0)
+    priors = (None, "even") if metric is Metric.MACRO_F1 else (None,)
+    assert [(point.choice["features"], point.choice["c"], point.choice.get("prior")) for point in grid.points] == [
+        (features, c, prior) for features in ("word", "word+char") for c in (0.1, 1.0, 10.0) for prior in priors
     ]
     truth, texts = [each.reference for each in dev], [each.text for each in dev]
     for point in grid.points:
@@ -74,6 +75,22 @@ def test_the_grid_is_scored_on_dev_and_its_best_point_is_kept(make_plain_context
     best = grid.points[scores.index(max(scores))]
     assert fitted.predictor.choice == grid.choice == best.choice
     assert len(set(scores)) > 1, "a grid without differences would show nothing"
+
+
+def test_macro_f1_tries_labels_as_if_all_were_as_frequent(make_plain_context):
+    rare = [each for each in noisy(90, 5) if each.reference == "refund" or each.id.endswith("0")]
+    dev = noisy(60, 6)
+    task = Task("routing", ("refund", "delivery", "login"), metric=Metric.MACRO_F1)
+    fitted = Tfidf(TfidfConfig(features=("word",), c=(1.0,))).fit(make_plain_context(tuple(rare), dev, task=task))
+    plain, even = grid_of(fitted).points
+    reference = scikit_learn("word", 1.0, rare)
+    shares = [sum(each.reference == label for each in rare) / len(rare) for label in reference.classes_]
+    texts, truth = [each.text for each in dev], [each.reference for each in dev]
+    guesses = reference.classes_[(reference.predict_proba(texts) / shares).argmax(axis=1)]
+    assert even.scores["macro_f1"] == pytest.approx(f1_score(truth, guesses, average="macro"))
+    assert even.scores["macro_f1"] > plain.scores["macro_f1"] + 0.1
+    assert fitted.predictor.choice["prior"] == "even"
+    assert [each.answer for each in fitted.predictor.predict(texts)] == list(guesses)
 
 
 def test_dev_chooses_and_never_fits(make_plain_context):
