@@ -114,7 +114,7 @@ def _kept(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_path(key: str, value: Any) -> bool:
-    return key in ("path", "test_path", "unknown", "corpus") and (key, value) != ("corpus", TRAIN_CORPUS)
+    return key in ("path", "test_path", "unknown", "corpus", "corrections") and (key, value) != ("corpus", TRAIN_CORPUS)
 
 
 def _beside(file: Path, value: Any) -> Any:

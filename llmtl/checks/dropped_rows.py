@@ -26,7 +26,7 @@ def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Find
         findings.append(Finding("repeated-labels", Level.WARNING, f"{named} (first: {places}); write each once."))
     if cleaning.rare:
         findings.append(_rare(cleaning.rare, cleaning, kind))
-    told = (
+    sorts = (
         ("duplicates", Level.INFO, cleaning.duplicates, f"dropped as copies of an earlier text with the same {noun}."),
         (
             "label-noise",
@@ -54,9 +54,17 @@ def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Find
         ),
     )
     findings += [
-        Finding(code, level, f"{_rows(rows, cleaning)} {what}", rows) for code, level, rows, what in told if rows
+        Finding(code, level, f"{_rows(rows, cleaning)} {what}", rows) for code, level, rows, what in sorts if rows
     ]
-    return findings
+    return [*findings, *_corrected(cleaning)]
+
+
+def _corrected(cleaning: Cleaning) -> list[Finding]:
+    """Say what became of corrections, where the recipe names some."""
+    if cleaning.corrected is None:
+        return []
+    told = f"The recipe names {cleaning.corrected.told}"
+    return [Finding("corrections", Level.INFO, told, cleaning.corrected.added)]
 
 
 def _rare(rare: RareLabels, cleaning: Cleaning, kind: Kind) -> Finding:

@@ -1,12 +1,13 @@
 """Labelled data: reading, cleaning, splitting, fingerprints.
 
 Reading order: `config`, `table` (what a source yields), `files` and `hub` (the sources), `near_duplicates`,
-`cleaning`, `loading`, `splitting`, `fingerprint`, `inputs` (texts to predict). Not covered: judging the data
-(`llmtl.checks`), data that does not fit in memory, spans and free text as references.
+`cleaning`, `loading`, `splitting`, `corrections`, `fingerprint`, `inputs` (texts to predict). Not covered: judging the
+data (`llmtl.checks`), data that does not fit in memory, spans and free text as references.
 """
 
 from llmtl.data.cleaning import Cleaning
 from llmtl.data.config import DataConfig
+from llmtl.data.corrections import with_corrections
 from llmtl.data.examples import LoadedData, load_examples
 from llmtl.data.inputs import read_inputs
 from llmtl.data.rare_labels import without_rare_labels
@@ -25,5 +26,6 @@ __all__ = [
     "searchable",
     "split_examples",
     "subsample",
+    "with_corrections",
     "without_rare_labels",
 ]

@@ -28,6 +28,40 @@ class RareLabels:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """What became of the `rows` corrections that people made of served answers.
+
+    `superseded` have a later one of the same input; `added` are the ids of those that went into train, `replaced` those
+    of the examples of train that have another reference for it, and `known` were in train already. Left out are those
+    whose input stands in test or in dev, or nearly, and the `unlabelled`, whose label is too rare to be the task's.
+    """
+
+    rows: int
+    superseded: int = 0
+    added: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    known: int = 0
+    in_test: int = 0
+    in_dev: int = 0
+    unlabelled: int = 0
+
+    @property
+    def told(self) -> str:
+        """Say in a line what became of them."""
+        parts = (
+            (len(self.added), "added to train"),
+            (len(self.replaced), "changed an example of train"),
+            (self.known, "known to train already"),
+            (self.superseded, "replaced by a later one of the same input"),
+            (self.in_test, "left out because they stand in test, or nearly"),
+            (self.in_dev, "left out because they stand in dev, or nearly"),
+            (self.unlabelled, "left out for a label that is too rare"),
+        )
+        became = ", ".join(f"{count:,} {what}" for count, what in parts if count)
+        return f"{self.rows:,} correction{'' if self.rows == 1 else 's'}: {became}."
+
+
+@dataclass(frozen=True)
 class Cleaning:
     """What reading dropped, out of `rows` rows, by example id; `llmtl.checks` turns it into findings.
 
@@ -36,7 +70,7 @@ class Cleaning:
     or nearly equal one of a separate test set, or belong to the group of one. `merged`: rows whose reference became a
     further one of an earlier row with the same input; they are not lost. `rare`: labels that are no longer the task's.
     `unanswerable`: queries to which no text of the corpus is relevant. `repeated`: places of rows that name a label
-    twice, which counts once.
+    twice, which counts once. `corrected`: what became of the corrections that the recipe names.
     """
 
     rows: int
@@ -48,6 +82,7 @@ class Cleaning:
     rare: RareLabels | None = None
     unanswerable: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    corrected: Corrected | None = None
 
     def __add__(self, other: "Cleaning") -> "Cleaning":
         """Add up what both left out."""
@@ -61,6 +96,7 @@ class Cleaning:
             self.rare or other.rare,
             self.unanswerable + other.unanswerable,
             self.repeated + other.repeated,
+            self.corrected or other.corrected,
         )
 
 

@@ -71,6 +71,13 @@ class DataConfig(BaseModel):
         min_length=1,
         description="The column of the corpus with what references name: an id or, shared by several texts, a class.",
     )
+    corrections: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Corrections that people made of served answers (the playground writes corrections.jsonl beside "
+        "its run): they go into train. The latest of an input counts; what stands in dev or test, or nearly, is left "
+        "out.",
+    )
     hub_subset: str | None = Field(
         default=None, min_length=1, description="The subset of a Hub data set, if it has any."
     )

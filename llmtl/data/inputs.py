@@ -25,6 +25,8 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 """Not splitlines(), which also breaks at characters such as U+2028 that stand inside texts."""
 OUT_SUFFIXES = (".csv", ".jsonl", ".parquet")
 STDIN = "stdin"
+TEXT = "text"
+"""The column of inputs that come one per line."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,39 @@ def read_inputs(path: Path | str, column: str, encoding: str | None = None) -> I
 
     Raises `MissingFileError`, and `DataError` for a missing column and a file without inputs.
     """
+    table = read_table(path, encoding)
+    return in_column(table, TEXT if _is_text(path) else column)
+
+
+def read_table(path: Path | str, encoding: str | None = None) -> Table:
+    """Read all columns of a table file; of a `.txt` file its lines that are not empty, in a column `text`.
+
+    Raises `MissingFileError`, and `DataError` for what cannot be read.
+    """
     path = Path(path)
-    if path.suffix.lower() != ".txt":
-        return _from_table(read_file(str(path), encoding), column)
+    if not _is_text(path):
+        return read_file(str(path), encoding)
     if not path.is_file():
         raise MissingFileError(f"There is no file '{path}'; check the path.")
     read = read_text(path, str(path), encoding)
-    return _from_lines(read.text, read.encoding, str(path))
+    return _lines(read.text, read.encoding, str(path))
+
+
+def in_column(table: Table, column: str) -> InputTable:
+    """Take the texts in a column of a table; raises `DataError` where there is no such column, or no text in it."""
+    table.require(column)
+    return _checked(table, column)
+
+
+def _is_text(path: Path | str) -> bool:
+    return Path(path).suffix.lower() == ".txt"
 
 
 def read_stdin(content: bytes, column: str, encoding: str | None = None) -> InputTable:
     """Read inputs as a program writes them: JSON Lines where the first line is an object, else one text per line."""
     read = decode(content, STDIN, encoding)
     if not read.text.lstrip().startswith("{"):
-        return _from_lines(read.text, read.encoding, STDIN)
+        return _checked(_lines(read.text, read.encoding, STDIN), TEXT)
     with tempfile.NamedTemporaryFile(suffix=".jsonl") as file:
         file.write(read.text.encode())
         file.flush()
@@ -72,7 +93,7 @@ def read_stdin(content: bytes, column: str, encoding: str | None = None) -> Inpu
             table = read_file(file.name)
         except DataError as error:
             raise DataError(str(error).replace(file.name, STDIN)) from None
-    return _from_table(Table(STDIN, table.columns, table.rows, table.detected), column)
+    return in_column(Table(STDIN, table.columns, table.rows, table.detected), column)
 
 
 def from_texts(texts: Sequence[str]) -> InputTable:
@@ -122,15 +143,9 @@ def _flat(value: object) -> object:
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, Mapping) else value
 
 
-def _from_lines(text: str, encoding: str, source: str) -> InputTable:
+def _lines(text: str, encoding: str, source: str) -> Table:
     lines = [(number, line) for number, line in enumerate(_LINE_END.split(text), start=1) if line.strip()]
-    rows = tuple(Row(f"line {number}", {"text": line}) for number, line in lines)
-    return _checked(Table(source, ("text",), rows, (encoding,)), "text")
-
-
-def _from_table(table: Table, column: str) -> InputTable:
-    table.require(column)
-    return _checked(table, column)
+    return Table(source, (TEXT,), tuple(Row(f"line {number}", {TEXT: line}) for number, line in lines), (encoding,))
 
 
 def _checked(table: Table, column: str) -> InputTable:

@@ -59,7 +59,9 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     _give_train_every_label(groups, parts, len(groups[0].counts) - 1 if groups else 0)
     train, dev, held_out = (_members(groups, parts, part) for part in (TRAIN, DEV, TEST))
     split = Split(
-        train=_ordered(train, seed), dev=_ordered(dev, seed), test=_ordered(held_out if test is None else test, seed)
+        train=in_seeded_order(train, seed),
+        dev=in_seeded_order(dev, seed),
+        test=in_seeded_order(held_out if test is None else test, seed),
     )
     if not (split.train and split.dev and split.test):
         kept_together = "near-duplicates, or of one data.group" if config.group else "near-duplicates"
@@ -103,7 +105,7 @@ def _sample(
         return examples
     totals = Counter(label for example in examples for label in kind.strata(example.reference))
     by_stratum: defaultdict[str, list[Example]] = defaultdict(list)
-    for example in _ordered(examples, seed):
+    for example in in_seeded_order(examples, seed):
         by_stratum[min(kind.strata(example.reference), key=lambda label: (totals[label], label), default="")].append(
             example
         )
@@ -120,7 +122,7 @@ def _sample(
 def _first_of_labels(examples: tuple[Example, ...], kind: Kind, *, seed: int) -> set[str]:
     """Return ids of examples that together name every label: in seeded order, those with a label not named before."""
     seen, first = set[str](), set[str]()
-    for example in _ordered(examples, seed):
+    for example in in_seeded_order(examples, seed):
         new = set(kind.named(example.reference)) - seen
         seen |= new
         if new:
@@ -218,7 +220,8 @@ def _members(groups: Sequence[_Cluster], parts: Sequence[int], part: int) -> lis
     return [example for group, place in zip(groups, parts, strict=True) if place == part for example in group.members]
 
 
-def _ordered(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
+def in_seeded_order(examples: Sequence[Example], seed: int) -> tuple[Example, ...]:
+    """Order examples by what they hold and the seed, whatever order they come in."""
     return tuple(sorted(examples, key=lambda example: _order(example, seed)))
 
 

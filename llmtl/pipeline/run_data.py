@@ -16,6 +16,7 @@ from llmtl.data import (
     load_examples,
     searchable,
     split_examples,
+    with_corrections,
     without_rare_labels,
 )
 from llmtl.data.table import Table
@@ -87,7 +88,12 @@ def _from_source(recipe: Recipe, progress: Progress, given: Mapping[str, Table] 
     task = recipe.task.task(recipe.name, loaded.labels)
     check_error_costs(recipe.decision, task)
     split = split_examples(loaded, recipe.data, seed=recipe.seed)
-    split, cleaning = searchable(split, recipe.data, loaded.cleaning, kind=task.kind)
+    split, cleaning = with_corrections(
+        split, recipe.data, loaded.cleaning, labels=loaded.labels, kind=task.kind, seed=recipe.seed
+    )
+    if cleaning.corrected:
+        progress.say(f"Read {cleaning.corrected.told}")
+    split, cleaning = searchable(split, recipe.data, cleaning, kind=task.kind)
     return RunData(task, split, cleaning, _mark(split))
 
 

@@ -226,7 +226,7 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
 
     document = recipe.model_dump(mode="json")
     document["data"] |= {
-        key: _within(folder, document["data"][key]) for key in ("path", "test_path", "unknown", "corpus")
+        key: _within(folder, document["data"][key]) for key in ("path", "test_path", "unknown", "corpus", "corrections")
     }
     write_text(folder / RECIPE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     for name in ("train", "dev", "test"):
