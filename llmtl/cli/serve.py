@@ -14,6 +14,8 @@ from llmtl.packages import require
 from llmtl.redaction import keep_secret
 
 if TYPE_CHECKING:
+    from llmtl.pipeline.serve import Target
+    from llmtl.progress import Progress
     from llmtl.serving.server.options import ServeOptions
 
 KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
@@ -34,9 +36,13 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     playground = parser.add_mutually_exclusive_group()
     add_mirrored(playground, ServeOptions, "playground_port")
     playground.add_argument("--no-playground", action="store_true", help="serve the endpoint alone")
+    add_mirrored(parser, ServeOptions, "playground_host")
     add_mirrored(parser, ServeOptions, "share")
     parser.add_argument(
-        "--api-key", metavar="KEY", help=f"what clients must send (default: from {' or '.join(KEY_VARIABLES)}, or none)"
+        "--api-key",
+        metavar="KEY",
+        help="what clients must send, and visitors of the playground must know (default: from "
+        f"{' or '.join(KEY_VARIABLES)}, or none)",
     )
     add_export_choices(parser)
     parser.add_argument(
@@ -58,38 +64,58 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _serve(options: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from llmtl.pipeline.serve import command_for, find_target, open_warning, serve
-    from llmtl.report.terminal import TerminalProgress
-    from llmtl.serving.server.notice import TerminalNotice
+    from llmtl.serving.server.notice import NoticeProgress, TerminalNotice
 
     chosen = _serve_options(options)
     keep_secret(chosen.api_key)
-    if chosen.playground_port is not None and not options.dry_run:
-        require("The playground", "gradio")  # it starts last, when export and server have taken their minutes
-    # A dry run's output is a command: everything else goes to stderr.
-    console = Console(stderr=options.dry_run)
-    with TerminalProgress(console) as progress:
-        target = find_target(
-            Path(options.run),
-            strategy=options.strategy,
-            merge=options.merge,
-            signed_by=Path(options.verify) if options.verify else None,
-            progress=progress,
-        )
     if options.dry_run:
-        print(command_for(target, chosen).line())
-        return 0
-    if warning := open_warning(chosen):
-        print(f"llmtl: {warning}", file=sys.stderr)
-    serve(target, chosen, notice=TerminalNotice(console))
+        return _show_command(options, chosen)
+    if chosen.playground_port is not None:
+        require("The playground", "gradio")  # it starts last, when export and server have taken their minutes
+    notice = TerminalNotice(Console())
+    notice.status("Getting ready")
+    try:
+        from llmtl.pipeline.serve import open_warnings, serve  # takes seconds
+
+        target = _target(options, NoticeProgress(notice))
+        for warning in open_warnings(chosen):
+            print(f"llmtl: {warning}", file=sys.stderr)
+        serve(target, chosen, notice=notice)
+    finally:
+        notice.clear()
     return 0
+
+
+def _show_command(options: argparse.Namespace, chosen: "ServeOptions") -> int:
+    """Print the server's command, which is the whole output: everything else goes to stderr."""
+    from rich.console import Console
+
+    from llmtl.pipeline.serve import command_for
+    from llmtl.report.terminal import TerminalProgress
+
+    with TerminalProgress(Console(stderr=True)) as progress:
+        target = _target(options, progress)
+    print(command_for(target, chosen).line())
+    return 0
+
+
+def _target(options: argparse.Namespace, progress: "Progress") -> "Target":
+    from llmtl.pipeline.serve import find_target
+
+    return find_target(
+        Path(options.run),
+        strategy=options.strategy,
+        merge=options.merge,
+        signed_by=Path(options.verify) if options.verify else None,
+        progress=progress,
+    )
 
 
 def _serve_options(options: argparse.Namespace) -> "ServeOptions":
     from llmtl.serving.server.options import RestartPolicy, ServeOptions
     from llmtl.serving.task_api.interface import RequestLimits
 
-    chosen = read_mirrored(options, ServeOptions, (*_ADDRESS, "playground_port", "share", *_CHECKS))
+    chosen = read_mirrored(options, ServeOptions, (*_ADDRESS, "playground_port", "playground_host", "share", *_CHECKS))
     return replace(
         chosen,
         playground_port=None if options.no_playground else chosen.playground_port,

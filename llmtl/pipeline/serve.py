@@ -32,6 +32,7 @@ from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.process import stoppable
 from llmtl.serving.server.server_command import ServerCommand, server_command
+from llmtl.serving.task_api.interface import OPEN
 from llmtl.store import write_json
 from llmtl.strategy import Retrieval
 from llmtl.version import __version__
@@ -206,9 +207,11 @@ def _keep(target: Target, served: Served | None, notice: Notice) -> None:
         notice.say(f"What was measured is not kept: '{target.home}' cannot be written ({error.strerror}).")
         return
     if target.run:
+        notice.status("Report: writing")
         from llmtl.pipeline.report import refresh_report
 
         refresh_report(target.run.folder)
+        notice.clear()
         notice.say(f"Report, with the served cost and latency: {target.run.report}")
 
 
@@ -218,13 +221,13 @@ def _playground(target: Target, server: Live, options: ServeOptions, notice: Not
     if options.playground_port is None:
         yield None
         return
+    notice.status("Playground: starting")  # before the imports, which take seconds
     from llmtl.pipeline.playground import playground_content
     from llmtl.playground import launch
 
-    notice.status("Playground: starting")
     try:
         content = playground_content(server.endpoint.url, run=target.run, api_key=options.api_key)
-        playground = launch(content, host=options.host, port=options.playground_port, share=options.share)
+        playground = launch(content, host=options.playground_host, port=options.playground_port, share=options.share)
     except LlmtlError as error:
         notice.clear()
         notice.say(f"Warning: the endpoint is served without a playground. {error}")
@@ -233,7 +236,8 @@ def _playground(target: Target, server: Live, options: ServeOptions, notice: Not
     notice.clear()
     try:
         shared = f", shared publicly at {playground.share_url}" if playground.share_url else ""
-        yield f"{playground.url}{shared}"
+        login = " (its login is the API key)" if options.api_key else ""
+        yield f"{playground.url}{shared}{login}"
     finally:
         playground.close()
 
@@ -251,8 +255,29 @@ def _announce(job: ServingJob, server: Live, playground: str | None, notice: Not
         notice.say(line)
 
 
-def open_warning(options: ServeOptions) -> str | None:
-    """Return what to say to somebody who opens the server to a network without a key."""
-    if options.api_key or address.is_loopback(options.host):
-        return None
-    return f"Whoever reaches {options.host}:{options.port} can use the server: set --api-key, or serve on 127.0.0.1."
+def open_warnings(options: ServeOptions) -> list[str]:
+    """Say in a line each what is open to whom beyond this machine; nothing where everything stays on it."""
+    key = options.api_key is not None
+    said = []
+    if not address.is_loopback(options.host):
+        where = f"The endpoint on {options.host}:{options.port}"
+        said.append(
+            f"{where} answers whoever reaches it and sends the API key; {', '.join(OPEN)} need no key."
+            if key
+            else f"{where} answers whoever reaches it: set --api-key, or serve on 127.0.0.1."
+        )
+    if options.playground_port is None:
+        return said
+    if not address.is_loopback(options.playground_host):
+        where = f"The playground on {options.playground_host}:{options.playground_port}"
+        said.append(
+            f"{where} lets in whoever reaches it and gives the API key, which crosses the network in the clear: put a "
+            "proxy with TLS in front."
+            if key
+            else f"{where} lets in whoever reaches it, and asks the model for them: set --api-key, or leave "
+            "--playground-host out."
+        )
+    if options.share:
+        who = "and gives the API key" if key else "without a login: set --api-key"
+        said.append(f"--share opens the playground to the internet, for whoever finds its address {who}.")
+    return said

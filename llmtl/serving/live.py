@@ -67,7 +67,7 @@ def claim_ports(options: ServeOptions) -> ServeOptions:
     if playground is not None:
         if playground == port:
             raise ServingError(f"Port {port} is for the server; give the playground another with --playground-port.")
-        playground = address.free_port(options.host, playground, option="--playground-port")
+        playground = address.free_port(options.playground_host, playground, option="--playground-port")
     return replace(options, port=port, playground_port=playground)
 
 

@@ -46,6 +46,12 @@ def test_every_option_is_read():
     )
 
 
+def test_the_playground_has_an_address_of_its_own():
+    given = options_of("--host", "0.0.0.0")
+    assert (given.host, given.playground_host) == ("0.0.0.0", "127.0.0.1")
+    assert options_of("--playground-host", "::1").playground_host == "::1"
+
+
 def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("VLLM_API_KEY", "second")
     assert options_of().api_key == "second"

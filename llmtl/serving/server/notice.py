@@ -4,14 +4,22 @@ Not covered: what it announces at the end (`llmtl.serving.announcement`).
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock, Thread
 from typing import Protocol
 
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
-REPEAT_SECONDS = 15.0
-"""Where the status cannot be replaced (no terminal), the same one is printed this often."""
+from llmtl.progress import Advance
+from llmtl.report import wording
+
+REPEAT_SECONDS = 4.0
+"""Where the status cannot be replaced (no terminal), it is printed again after this long without a line: before the
+5 seconds that nobody should have to wait for a sign of life."""
+_BEAT_SECONDS = 0.5
 
 
 class Notice(Protocol):
@@ -41,37 +49,95 @@ class Quiet:
 
 
 class TerminalNotice:
-    """A `Notice` on a terminal, where the status is one moving line; elsewhere plain lines, none too often."""
+    """A `Notice` on a terminal, where the status is one moving line; elsewhere plain lines.
+
+    While there is a status it goes on saying so by itself, with the seconds that passed, however long the work takes
+    to come back.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console()
+        self._lock = RLock()
         self._status: Status | None = None
-        self._doing = ""
-        self._printed = 0.0
+        self._doing = self._so_far = ""
+        self._begun = self._printed = 0.0
+        self._pulse: Thread | None = None
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self._console.print(Text(line), soft_wrap=True)
+        with self._lock:
+            self._print(Text(line))
 
     def status(self, doing: str, so_far: str = "") -> None:
         """Show what is being done and how far it is."""
-        text = Text(f"{doing}: {so_far}" if so_far else doing)
-        if self._console.is_terminal:
-            self._show(text)
-        elif doing != self._doing or time.monotonic() - self._printed > REPEAT_SECONDS:
-            self._doing, self._printed = doing, time.monotonic()
-            self._console.print(text, soft_wrap=True)
+        with self._lock:
+            new = doing != self._doing
+            if new:
+                self._begun = time.monotonic()
+            self._doing, self._so_far = doing, so_far
+            if new or self._console.is_terminal:
+                self._show()
+            if self._pulse is None:
+                self._pulse = Thread(target=self._beat, name="llmtl-notice", daemon=True)
+                self._pulse.start()
 
     def clear(self) -> None:
         """Take the moving line away."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-        self._doing = ""
+        with self._lock:
+            if self._status is not None:
+                self._status.stop()
+                self._status = None
+            self._doing = ""
 
-    def _show(self, text: Text) -> None:
-        if self._status is None:
+    def _beat(self) -> None:
+        """Show the status again and again until there is none."""
+        while True:
+            time.sleep(_BEAT_SECONDS)
+            with self._lock:
+                if not self._doing:
+                    self._pulse = None
+                    return
+                if self._console.is_terminal or time.monotonic() - self._printed >= REPEAT_SECONDS:
+                    self._show()
+
+    def _show(self) -> None:
+        passed = time.monotonic() - self._begun
+        so_far = self._so_far or (wording.duration(passed) if passed >= 1 else "")
+        text = Text(f"{self._doing}: {so_far}" if so_far else self._doing)
+        if not self._console.is_terminal:
+            self._print(text)
+        elif self._status is None:
             self._status = self._console.status(text)
             self._status.start()
         else:
             self._status.update(text)
+
+    def _print(self, text: Text) -> None:
+        self._printed = time.monotonic()
+        self._console.print(text, soft_wrap=True)
+
+
+class NoticeProgress:
+    """An `llmtl.progress.Progress` that tells a `Notice`: for work that serving has to wait for."""
+
+    def __init__(self, notice: Notice) -> None:
+        self._notice = notice
+
+    @contextmanager
+    def stage(self, description: str, total: int) -> Iterator[Advance]:
+        """Return a context whose value counts units in the status; its end leaves one line with the time taken."""
+        started, done = time.monotonic(), 0
+
+        def advance(units: int) -> None:
+            nonlocal done
+            done += units
+            self._notice.status(description, f"{wording.count(done)} of {wording.count(total)}")
+
+        advance(0)
+        yield advance
+        took = wording.duration(time.monotonic() - started)
+        self._notice.say(f"{description}: {wording.count(done)} in {took}")
+
+    def say(self, line: str) -> None:
+        """Show one line that stays."""
+        self._notice.say(line)

@@ -92,6 +92,9 @@ class ServeOptions:
     playground_port: Annotated[
         int | None, Field(ge=0, le=LAST_PORT, description="The playground's port; 0 takes any free one.")
     ] = 7860
+    playground_host: Annotated[
+        str, Field(description="The address that the playground listens on, whatever --host is.")
+    ] = "127.0.0.1"
     api_key: str | None = field(default=None, repr=False)
     gate: Annotated[
         int | None,

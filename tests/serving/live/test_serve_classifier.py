@@ -17,7 +17,7 @@ import pytest
 import llmtl
 from llmtl.cli import main
 from llmtl.measured.endpoint import SERVED
-from llmtl.pipeline.serve import find_target, open_warning
+from llmtl.pipeline.serve import find_target, open_warnings
 from llmtl.progress import Silent
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.server.options import ServeOptions
@@ -284,10 +284,20 @@ def test_the_two_ports_must_differ(capsys, bundle):
     assert "give the playground another with --playground-port" in capsys.readouterr().err
 
 
-def test_the_warning_of_an_open_server():
-    assert "0.0.0.0:8000" in open_warning(ServeOptions(host="0.0.0.0"))
-    assert open_warning(ServeOptions(host="0.0.0.0", api_key="k")) is None
-    assert open_warning(ServeOptions()) is None
+def test_what_is_open_to_whom_is_said_in_a_line_each():
+    assert open_warnings(ServeOptions()) == []
+    assert open_warnings(ServeOptions(api_key="k")) == []
+    [line] = open_warnings(ServeOptions(host="0.0.0.0"))
+    assert line.startswith("The endpoint on 0.0.0.0:8000 answers whoever reaches it: set --api-key")
+    [line] = open_warnings(ServeOptions(host="0.0.0.0", api_key="k"))
+    assert "sends the API key; /health, /metrics" in line
+    [line] = open_warnings(ServeOptions(playground_host="0.0.0.0"))
+    assert line.startswith("The playground on 0.0.0.0:7860 lets in whoever reaches it, and asks the model for them")
+    [line] = open_warnings(ServeOptions(playground_host="0.0.0.0", api_key="k"))
+    assert "in the clear" in line
+    assert open_warnings(ServeOptions(playground_host="0.0.0.0", playground_port=None)) == []
+    assert ["without a login" in line for line in open_warnings(ServeOptions(share=True))] == [True]
+    assert ["without a login" in line for line in open_warnings(ServeOptions(share=True, api_key="k"))] == [False]
 
 
 def test_export_writes_a_bundle_that_can_be_served(capsys, run, tmp_path):
