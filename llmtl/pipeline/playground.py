@@ -3,6 +3,7 @@
 Not covered: building the page (`llmtl.playground`).
 """
 
+from llmtl.data.corrections import CORRECTIONS_FILE
 from llmtl.errors import RunError
 from llmtl.pipeline.report import report_content
 from llmtl.pipeline.run_folder import Run
@@ -21,8 +22,9 @@ def playground(
 ) -> Playground:
     """Start the playground of the task served at `endpoint`; `close()` ends it.
 
-    It listens on loopback unless `host` says otherwise, and nothing is shared publicly unless `share` is true. Raises
-    `ServingError` when nothing answers at `endpoint` or the port is taken, and `RunError` for a run of another task.
+    It listens on loopback unless `host` says otherwise, and nothing is shared publicly unless `share` is true. Whoever
+    opens it logs in with `api_key`, if there is one. Raises `ServingError` when nothing answers at `endpoint` or the
+    port is taken, and `RunError` for a run of another task.
     """
     content = playground_content(endpoint, run=run, api_key=api_key)
     return launch(content, host=host, port=port, share=share)
@@ -52,6 +54,7 @@ def playground_content(endpoint: str, *, run: Run | None = None, api_key: str | 
         report=report,
         costs=_costs(run, report),
         prices=run.recipe.prices,
+        corrections=run.folder / CORRECTIONS_FILE,
     )
 
 

@@ -1,40 +1,31 @@
 """The playground as one page on a server of its own, which neither calls nor lets the page call any outside host.
 
-Gradio's analytics, web fonts and run history are off; a content security policy forbids the browser every other host,
-and the routes by which Gradio would fetch addresses for a visitor are closed. Not covered: TLS and passwords; put a
-proxy in front to publish the page.
+Gradio's analytics, web fonts and run history are off; who may ask, and that the browser asks no other host, is the
+guard's (`guard`). Not covered: TLS; put a proxy in front to publish the page.
 """
 
 from dataclasses import dataclass
 
 import gradio as gr
 from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from llmtl.address import free_port, without_proxy
+from llmtl.address import free_port, is_loopback, without_proxy
 from llmtl.errors import ServingError
 from llmtl.playground.batch import MOST_BYTES
 from llmtl.playground.batch_tab import build_batch
 from llmtl.playground.decision_tab import build_decision
 from llmtl.playground.errors_tab import build_errors
+from llmtl.playground.guard import Door, Guard
 from llmtl.playground.http_client import Endpoint
 from llmtl.playground.page_content import PlaygroundContent
 from llmtl.playground.pages import html, render
 from llmtl.playground.style import head, theme
 from llmtl.playground.try_tab import TRY_TAB, build_try
+from llmtl.playground.use_tab import build_use
 
 SWEEP_SECONDS = 600
 KEEP_UPLOADS_SECONDS = 3600 - SWEEP_SECONDS
 """Uploads older than this are deleted at the next sweep, so none stays longer than an hour."""
-_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
-    "object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'self'"
-)
-"""Inline and evaluated scripts are how Gradio's own page works; everything else must come from this server."""
-_FETCHING = ("/file=http:", "/file=https:", "/proxy=")
-"""Parts of Gradio's routes that make the server fetch an address that the visitor names."""
 
 
 @dataclass(frozen=True)
@@ -63,25 +54,30 @@ def build(content: PlaygroundContent, endpoint: Endpoint | None = None) -> gr.Bl
     with blocks:
         html(render("header", task=content.task, base_url=content.base_url), elem_id="header")
         with gr.Tabs() as tabs:
-            with gr.Tab("Try", id=TRY_TAB):
+            # the ids of elements tie a tab to its panel for those who do not see them
+            with gr.Tab("Try", id=TRY_TAB, elem_id="panel-try"):
                 tried = build_try(content, endpoint)
-            with gr.Tab("Decision", id="decision"):
+            with gr.Tab("Decision", id="decision", elem_id="panel-decision"):
                 build_decision(content)
-            with gr.Tab("Errors", id="errors"):
+            with gr.Tab("Errors", id="errors", elem_id="panel-errors"):
                 build_errors(content, endpoint, tabs=tabs, tried=tried)
-            with gr.Tab("Batch", id="batch"):
+            with gr.Tab("Batch", id="batch", elem_id="panel-batch"):
                 build_batch(content, endpoint)
+            with gr.Tab("Use it", id="use", elem_id="panel-use"):
+                build_use(content)
     return blocks
 
 
 def launch(content: PlaygroundContent, *, host: str = "127.0.0.1", port: int = 7860, share: bool = False) -> Playground:
     """Start the playground and wait until it answers, without waiting for it to end; port 0 takes a free one.
 
-    Nothing is shared publicly unless `share` is true. Raises `ServingError` when the port is taken.
+    Where the endpoint has an API key, visitors log in with it. Nothing is shared publicly unless `share` is true.
+    Raises `ServingError` when the port is taken.
     """
     port = free_port(host, port, option="--port")
     endpoint = Endpoint(content.base_url, content.api_key)
     blocks = build(content, endpoint)
+    door = Door(content.api_key, local=is_loopback(host) and not share, shared=share)
     try:
         with without_proxy():  # Gradio asks its own server whether it is there
             _, url, share_url = blocks.launch(
@@ -99,38 +95,10 @@ def launch(content: PlaygroundContent, *, host: str = "127.0.0.1", port: int = 7
                 allowed_paths=[],
                 theme=theme(),
                 head=head(),
-                app_kwargs={"middleware": [Middleware(_OwnHostOnly)]},
+                app_kwargs={"middleware": [Middleware(Guard, door=door)]},
             )
     except OSError as error:
         endpoint.close()
         raise ServingError(f"Port {port} of {host} is taken; give the playground another with --port.") from error
+    door.launching = False
     return Playground(url, share_url, blocks, endpoint)
-
-
-class _OwnHostOnly:
-    """ASGI middleware: adds the content security policy, and refuses to fetch addresses for visitors."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-        elif any(part in scope["path"] for part in _FETCHING):
-            await PlainTextResponse("This server fetches no other address.", 403)(scope, receive, send)
-        else:
-            await self._app(scope, receive, _guarded(send))
-
-
-def _guarded(send: Send) -> Send:
-    async def with_policy(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            added: list[tuple[bytes, bytes]] = [
-                (b"content-security-policy", _POLICY.encode()),
-                (b"referrer-policy", b"same-origin"),
-                (b"x-content-type-options", b"nosniff"),
-            ]
-            message = {**message, "headers": [*message.get("headers", []), *added]}
-        await send(message)
-
-    return with_policy

@@ -1,17 +1,22 @@
-"""Labelling the rows of a CSV file through the endpoint: reading it, asking in parallel, writing it with the answers.
+"""Labelling the rows of a file through the endpoint: reading it, asking in parallel, writing it with the answers.
 
-A row that cannot be labelled says why in its own `error` cell and does not stop the others. Not covered: other file
-formats and files beyond `MOST_ROWS` rows; `llmtl predict` reads those.
+Files are read as `llmtl predict` reads them. A row that cannot be labelled says why in its own `error` cell and does
+not stop the others. Not covered: files beyond `MOST_ROWS` rows, and answers in another form than CSV; `llmtl predict`
+has both.
 """
 
 import csv
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
+from types import MappingProxyType
 
-from llmtl.data.file_formats import read_file
+from llmtl.data.cells import missing
+from llmtl.data.inputs import InputTable, in_column, read_table
+from llmtl.data.table import Table
 from llmtl.errors import DataError, ServingError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
@@ -23,33 +28,50 @@ MOST_AT_ONCE = 32
 """Inputs of one request: enough for the server to batch, few enough for the progress bar to move."""
 PARALLEL = 4
 ERROR = "error"
-SUFFIXES = (".csv", ".tsv", ".xlsx")
-"""What people upload: the formats whose cells are texts."""
+SUFFIXES = (".csv", ".tsv", ".xlsx", ".xlsm", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
+"""What `llmtl predict` reads."""
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """OWASP, "CSV Injection": cells that begin so are run as formulas by spreadsheets."""
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """A CSV file as it was read: `rows` hold one text a column."""
+    """A file as it was read: `rows` hold one text per column, `places` say where each stands, such as "line 7"."""
 
-    name: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    table: Table
 
-    def column(self, name: str) -> list[str]:
-        """List the cells of a column; raises `DataError` when there is none of that name."""
-        if name not in self.columns:
-            raise DataError(f"'{self.name}' has no column '{name}'; choose one of its columns.")
-        index = self.columns.index(name)
-        return [row[index] for row in self.rows]
+    @property
+    def name(self) -> str:
+        """Give the name that the visitor knows."""
+        return self.table.source
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """List the columns in order."""
+        return self.table.columns
+
+    @property
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """Write every cell as a text; lists and objects are JSON."""
+        return tuple(tuple(_text(row.values.get(column)) for column in self.columns) for row in self.table.rows)
+
+    def inputs(self, column: str) -> InputTable:
+        """Take the messages in a column, those without a text with what is wrong; raises `DataError` for none."""
+        return in_column(self.table, column)
 
     @property
     def likeliest(self) -> str:
-        """Find the column that most looks like messages: the one with the longest cells in the first rows."""
-        first = self.rows[:200]
-        lengths = [sum(len(row[index]) for row in first) for index in range(len(self.columns))]
+        """Find the column that most looks like messages: the one with the longest texts in the first rows."""
+        first = self.table.rows[:200]
+        cells = {column: [row.values.get(column) for row in first] for column in self.columns}
+        lengths = [sum(len(cell) for cell in cells[column] if isinstance(cell, str)) for column in self.columns]
         return self.columns[lengths.index(max(lengths))]
+
+
+def _text(value: object) -> str:
+    if missing(value):
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True)
@@ -62,13 +84,13 @@ class BatchOutcome:
 
 
 def read_sheet(path: Path, *, name: str) -> Sheet:
-    """Read the rows of a CSV file that the visitor calls `name`; raises `DataError` for what cannot be labelled."""
+    """Read the rows of a file that the visitor calls `name`; raises `DataError` for what cannot be labelled."""
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"'{name}' is not a table; save it as one of {', '.join(SUFFIXES)}.")
     if path.stat().st_size > MOST_BYTES:
         raise DataError(f"'{name}' is larger than {MOST_BYTES // 2**20} MB; split it.")
     try:
-        table = read_file(str(path))
+        table = read_table(path)
     except DataError as error:
         raise DataError(str(error).replace(str(path), name).replace(path.name, name)) from None
     if not table.rows:
@@ -78,18 +100,27 @@ def read_sheet(path: Path, *, name: str) -> Sheet:
             f"'{name}' has {len(table.rows):,} rows and the playground labels at most {MOST_ROWS:,} at a time; "
             "split it, or use `llmtl predict`."
         )
-    rows = tuple(tuple(str(row.values[column]) for column in table.columns) for row in table.rows)
-    return Sheet(name, table.columns, rows)
+    return Sheet(replace(table, source=name))
 
 
 def label_texts(
-    endpoint: Endpoint, texts: Sequence[str], *, model: str, at_once: int
+    endpoint: Endpoint,
+    texts: Sequence[str],
+    *,
+    model: str,
+    at_once: int,
+    problems: Mapping[int, str] = MappingProxyType({}),
 ) -> Iterator[dict[int, BatchOutcome]]:
     """Yield what became of more rows, by their position, until all are done; closing the iterator stops the asking.
 
+    Rows with one of the `problems`, by position, and rows without a text keep their place and are not sent.
     When the server goes away the rows that are left get its error at once, without being sent.
     """
-    empty = {index: BatchOutcome(error="The cell is empty.") for index, text in enumerate(texts) if not text.strip()}
+    empty = {
+        index: BatchOutcome(error=problems.get(index, "The cell is empty."))
+        for index, text in enumerate(texts)
+        if index in problems or not text.strip()
+    }
     yield empty
     left = [index for index in range(len(texts)) if index not in empty]
     size = max(1, min(at_once, MOST_AT_ONCE))

@@ -3,7 +3,8 @@
 Not covered: errors of other strategies; the report lists where they disagree.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -14,13 +15,14 @@ from llmtl.playground.decision_tab import NO_RUN
 from llmtl.playground.http_client import Endpoint
 from llmtl.playground.page_content import PlaygroundContent, TestRow
 from llmtl.playground.pages import html, note, render
-from llmtl.playground.shown_answers import shown
+from llmtl.playground.shown_answers import Shown, shown
 from llmtl.playground.try_tab import ASK, ROW_CLICKS, TRY_TAB, TryTab, asking
 from llmtl.report.charts.matrices import heat_map
 from llmtl.report.confusion import FAILED, confusion_of
 
 ANY = "any"
 ROWS_SHOWN = 60
+HITS_SHOWN = 3
 FOCUS_MESSAGE = "() => document.querySelector('#message textarea')?.focus()"
 _CELL_CLICKS = """
 element.addEventListener('click', (event) => {
@@ -48,11 +50,12 @@ def build_errors(content: PlaygroundContent, endpoint: Endpoint, *, tabs: gr.Tab
         reference = gr.Dropdown(references, value=ANY, label="Right label", visible=labels)
         predicted = gr.Dropdown(given, value=ANY, label="Predicted label", visible=labels)
         text = gr.Textbox(label="Text contains", max_lines=1, elem_id="contains")
-    listed = html(errors_page(rows, kind=kind), js_on_load=ROW_CLICKS, elem_id="errors")
+    listed = html(errors_page(rows, kind=kind, corpus=content.corpus), js_on_load=ROW_CLICKS, elem_id="errors")
     filters: list[Any] = [reference, predicted, text]
 
     def narrow(right: str, given: str, contains: str) -> str:
-        return errors_page(rows, kind=kind, reference=right, predicted=given, contains=contains)
+        filtered = {"reference": right, "predicted": given, "contains": contains}
+        return errors_page(rows, kind=kind, corpus=content.corpus, **filtered)
 
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     gr.on([part.change for part in filters], narrow, filters, listed, trigger_mode="always_last", **quiet)
@@ -70,6 +73,7 @@ def errors_page(
     rows: Sequence[TestRow],
     *,
     kind: Kind = CLASSIFICATION,
+    corpus: Mapping[str, str] = MappingProxyType({}),
     reference: str = ANY,
     predicted: str = ANY,
     contains: str = "",
@@ -89,11 +93,20 @@ def errors_page(
     ]
     found.sort(key=lambda pair: -(pair[1].probability or 0.0))
     wrong = sum(not row.right for row in rows)
-    listed = [
-        (index, row, shown(kind, row.reference), shown(kind, predicted_label(row))) for index, row in found[:ROWS_SHOWN]
-    ]
-    sure = kind.one_label
-    return render("errors", found=listed, matching=len(found), wrong=wrong, n=len(rows), sure=sure)
+
+    def answer(stated: str) -> Shown:
+        return shown(kind, stated, corpus=corpus, most=HITS_SHOWN)
+
+    listed = [(index, row, answer(row.reference), answer(predicted_label(row))) for index, row in found[:ROWS_SHOWN]]
+    return render(
+        "errors",
+        found=listed,
+        matching=len(found),
+        wrong=wrong,
+        n=len(rows),
+        sure=kind.one_label,
+        ranked=kind.searches,
+    )
 
 
 def predicted_label(row: TestRow) -> str:
@@ -119,12 +132,12 @@ def _wire_rows(
     rows = content.rows
     answered = asking(content, endpoint)
 
-    def send(beside: str, event: gr.EventData) -> Iterator[tuple[Any, Any, Any]]:
+    def send(beside: str, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         named = str(event.row)
         if named.isdecimal() and int(named) < len(rows):
             text = rows[int(named)].text
-            for page in answered(text, beside):
-                yield gr.Tabs(selected=TRY_TAB), text, page
+            for step in answered(text, beside):
+                yield gr.Tabs(selected=TRY_TAB), text, *tried.shows(step)
 
-    sent = listed.click(send, tried.compare, [tabs, tried.message, tried.result], **ASK)
+    sent = listed.click(send, tried.compare, [tabs, tried.message, *tried.outputs], **ASK)
     sent.then(None, None, None, js=FOCUS_MESSAGE)

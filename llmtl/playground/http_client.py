@@ -17,7 +17,7 @@ from openai.types.chat import ChatCompletionUserMessageParam
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.address import is_loopback
-from llmtl.answers import Span, write_spans
+from llmtl.answers import Span, write_ranking, write_spans
 from llmtl.errors import ServingError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
@@ -102,6 +102,7 @@ class _Row:
     labels: tuple[str, ...] | None = None
     spans: tuple[Span, ...] | None = None
     text: str | None = None
+    ranking: tuple[str, ...] | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     confidence: float | None = None
@@ -114,6 +115,8 @@ class _Row:
             return labels_text(self.labels)
         if self.spans is not None:
             return write_spans(self.spans)
+        if self.ranking is not None:
+            return write_ranking(self.ranking)
         return self.text if self.label is None else self.label
 
 

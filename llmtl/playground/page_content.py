@@ -3,9 +3,13 @@
 Not covered: asking the endpoint (`client`), drawing (the tabs).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from llmtl.answers import read_ranking
 from llmtl.costs import PriceConfig, Usage
+from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.playground.http_client import ServedTask
 from llmtl.report import ReportContent
@@ -27,7 +31,10 @@ class StrategyCost:
 
 @dataclass(frozen=True)
 class TestRow:
-    """A test example with the served strategy's prediction; `prediction` is None where it failed."""
+    """A test example with the served strategy's prediction; `prediction` is None where it failed.
+
+    A ranking is right where its first text is relevant.
+    """
 
     __test__ = False  # pytest must not collect it
 
@@ -37,16 +44,26 @@ class TestRow:
     prediction: str | None
     probability: float | None
     alternatives: tuple[str, ...] = ()
+    ranked: bool = False
 
     @property
     def right(self) -> bool:
-        """Say whether the prediction is the reference, or one of its alternatives."""
-        return self.prediction in (self.reference, *self.alternatives)
+        """Say whether the prediction is right."""
+        return self.prediction is not None and self.agrees(self.prediction)
+
+    def agrees(self, answer: str) -> bool:
+        """Say whether an answer is the reference, or one of its alternatives."""
+        if self.ranked:
+            return bool(set(read_ranking(answer)[:1]) & set(read_ranking(self.reference)))
+        return answer in (self.reference, *self.alternatives)
 
 
 @dataclass(frozen=True)
 class PlaygroundContent:
-    """Everything the playground needs; `report` and what follows from it are empty when there is no run."""
+    """Everything the playground needs; `report` and what follows from it are empty when there is no run.
+
+    `corrections` is the file to which corrections of answers go; without one they cannot be given.
+    """
 
     base_url: str
     task: ServedTask
@@ -54,6 +71,17 @@ class PlaygroundContent:
     report: ReportContent | None = None
     costs: tuple[StrategyCost, ...] = ()
     prices: PriceConfig = field(default_factory=PriceConfig)
+    corrections: Path | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Give the kind of the served task."""
+        return self.task.kind
+
+    @property
+    def corpus(self) -> Mapping[str, str]:
+        """Give the texts that are searched, by id, where a run tells them."""
+        return self.report.corpus if self.report else {}
 
     @property
     def measured(self) -> Evaluation | None:
@@ -78,6 +106,7 @@ class PlaygroundContent:
                 prediction=prediction.answer,
                 probability=prediction.probabilities.get(prediction.answer) if prediction.answer is not None else None,
                 alternatives=example.alternatives,
+                ranked=self.kind.searches,
             )
             for example, prediction in zip(self.report.test_examples, measured.predictions, strict=True)
         )

@@ -1,16 +1,19 @@
-"""Answers of every kind of task as a page shows them: a label, several labels, spans marked in their text, a text.
+"""Answers of every kind of task as a page shows them: a label, several labels, spans marked in their text, a text, or
+the texts that were found.
 
 Not covered: the HTML (`shown.jinja`).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import MappingProxyType
 
-from llmtl.answers import Span
+from llmtl.answers import Span, read_ranking
 from llmtl.errors import InputError
 from llmtl.kinds.kind import AnswerShape, Kind
+from llmtl.values import RANKED
 
 
 @dataclass(frozen=True)
@@ -23,16 +26,33 @@ class Piece:
 
 @dataclass(frozen=True)
 class Shown:
-    """One answer: `text` for a label or a text, `chips` for labels and named spans, `pieces` for a text with spans."""
+    """One answer: `text` for a label or a text, `chips` for labels and named spans, `pieces` for a text with spans.
+
+    `hits` are the found texts, best first, each with its id; `more` counts those that are not shown.
+    """
 
     shape: AnswerShape
     text: str = ""
     chips: tuple[str, ...] = ()
     pieces: tuple[Piece, ...] = ()
+    hits: tuple[tuple[str, str], ...] = ()
+    more: int = 0
 
 
-def shown(kind: Kind, answer: str, text: str | None = None) -> Shown:
-    """Lay out a canonical answer to be shown; spans are marked in the input `text` where it is given."""
+def shown(
+    kind: Kind,
+    answer: str,
+    text: str | None = None,
+    *,
+    corpus: Mapping[str, str] = MappingProxyType({}),
+    most: int = RANKED,
+) -> Shown:
+    """Lay out a canonical answer to be shown; spans are marked in the input `text` where it is given.
+
+    Of a ranking the first `most` texts of the `corpus` are shown, ids where it lacks them.
+    """
+    if kind.searches:
+        return _ranking(kind, answer, corpus, most)
     if kind.lists:
         try:
             spans = kind.spans(answer)
@@ -41,6 +61,15 @@ def shown(kind: Kind, answer: str, text: str | None = None) -> Shown:
         except InputError:
             return Shown(AnswerShape.TEXT, text=answer)  # a word for a failed prediction, say
     return Shown(kind.shape, text=answer)
+
+
+def _ranking(kind: Kind, answer: str, corpus: Mapping[str, str], most: int) -> Shown:
+    try:
+        ids = read_ranking(answer)
+    except InputError:
+        return Shown(AnswerShape.TEXT, text=answer)
+    hits = tuple((id_, corpus.get(id_, id_)) for id_ in ids[:most])
+    return Shown(kind.shape, hits=hits, more=len(ids) - len(hits))
 
 
 def marked(text: str, spans: Sequence[Span]) -> tuple[Piece, ...]:

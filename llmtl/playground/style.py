@@ -26,6 +26,35 @@ document.addEventListener('keydown', (event) => {
   document.querySelector('#submit')?.click();
 });
 """
+"""Ctrl-Enter asks."""
+_TABS = """
+document.addEventListener('keydown', (event) => {
+  const tab = event.target.closest?.('[role="tab"]');
+  if (!tab || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const all = [...tab.closest('[role="tablist"]').querySelectorAll('[role="tab"]:not([disabled])')];
+  const at = all.indexOf(tab);
+  const to = {ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: all.length - 1}[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  const chosen = all.at(to % all.length);
+  chosen.click();
+  chosen.focus();
+});
+const tie = () => {
+  for (const tab of document.querySelectorAll('[role="tab"]')) {
+    tab.tabIndex = tab.ariaSelected === 'true' ? 0 : -1;
+    const panel = document.getElementById(tab.getAttribute('aria-controls'));
+    if (tab.id && panel?.getAttribute('aria-labelledby') !== tab.id) panel?.setAttribute('aria-labelledby', tab.id);
+  }
+};
+addEventListener('load', () => {
+  tie();
+  const watched = {subtree: true, childList: true, attributeFilter: ['aria-selected']};
+  new MutationObserver(tie).observe(document.body, watched);
+});
+"""
+"""Arrow keys, Home and End go from tab to tab, and the Tab key reaches the selected one alone: the pattern of the ARIA
+Authoring Practices Guide for tabs (https://www.w3.org/WAI/ARIA/apg/patterns/tabs/)."""
 
 
 def theme() -> gr.themes.Base:
@@ -81,10 +110,10 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """Write what goes into the page's head: the style sheet, and Ctrl-Enter as a way to ask."""
+    """Write what goes into the page's head: the style sheet, and what keys do."""
     colours = (
         f".gradio-container {{ {palette.properties()} }}\n"
         f".dark .gradio-container, .gradio-container.dark {{ {palette.properties(dark=True)} }}\n"
     )
     sheet = files("llmtl.playground").joinpath("style.css").read_text(encoding="utf-8")
-    return f"<style>{colours}{palette.chart_rules()}{sheet}</style><script>{_KEYS}</script>"
+    return f"<style>{colours}{palette.chart_rules()}{sheet}</style><script>{_KEYS}{_TABS}</script>"

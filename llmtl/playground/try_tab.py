@@ -1,18 +1,22 @@
 """The *Try* tab: a message in, the answer out (a label with all probabilities), beside another strategy on request.
 
+An answer that is wrong can be corrected there and then (`correction_panel`).
+
 Not covered: labelling many messages (`batch_tab`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
 from llmtl.errors import ServingError
-from llmtl.playground.http_client import Endpoint
-from llmtl.playground.page_content import PlaygroundContent
+from llmtl.playground.correction_panel import CorrectionPanel, build_corrections
+from llmtl.playground.http_client import Endpoint, ServedAnswer
+from llmtl.playground.page_content import PlaygroundContent, TestRow
 from llmtl.playground.pages import failure, html, note, render
+from llmtl.playground.right_answers import WasAsked
 from llmtl.playground.shown_answers import shown
 
 EXAMPLES_SHOWN = 5
@@ -51,6 +55,24 @@ class TryTab:
     message: gr.Textbox
     compare: gr.Radio
     result: gr.HTML
+    panel: CorrectionPanel | None
+
+    @property
+    def outputs(self) -> tuple[Any, ...]:
+        """List the components that show an answer."""
+        return (self.result, *(self.panel.outputs if self.panel else ()))
+
+    def shows(self, step: "AnswerStep") -> tuple[Any, ...]:
+        """Give what these components show at a step of answering."""
+        return (step.page, *(self.panel.shows(step.asked) if self.panel else ()))
+
+
+@dataclass(frozen=True)
+class AnswerStep:
+    """A result page on the way to an answer; `asked` is what the served model answered, once it is there."""
+
+    page: str
+    asked: WasAsked | None = None
 
 
 def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
@@ -78,70 +100,77 @@ def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
             )
         with gr.Column(scale=6, min_width=300):
             result = html(note("The answer appears here."), elem_id="result")
+            panel = build_corrections(content)
         with gr.Column(scale=5, min_width=300):
             examples = html(_examples(content, 0), js_on_load=ROW_CLICKS, elem_id="examples")
-    tab = TryTab(message, compare, result)
+    tab = TryTab(message, compare, result, panel)
     answered = asking(content, endpoint)
-    gr.on(
-        [submit.click, message.submit, compare.input],
-        answered,
-        [message, compare],
-        result,
-        **ASK,
-    )
+
+    def submitted(text: str, beside: str) -> Iterator[tuple[Any, ...]]:
+        for step in answered(text, beside):
+            yield tab.shows(step)
+
+    gr.on([submit.click, message.submit, compare.input], submitted, [message, compare], list(tab.outputs), **ASK)
     _wire_examples(content, tab, examples=examples, first=first, endpoint=endpoint)
     return tab
 
 
-def asking(content: PlaygroundContent, endpoint: Endpoint) -> Any:
-    """Make the event handler that turns a message and the strategy to compare with into result pages."""
-    references = {row.text: row.reference for row in content.rows}
+def asking(content: PlaygroundContent, endpoint: Endpoint) -> Callable[[str, str], Iterator[AnswerStep]]:
+    """Make the function that turns a message and the strategy to compare with into result pages, step by step."""
+    known = {row.text: row for row in content.rows}
 
-    def ask(text: str, beside: str) -> Iterator[str]:
+    def ask(text: str, beside: str) -> Iterator[AnswerStep]:
         if not text.strip():
-            yield note("Write a message first.")
+            yield AnswerStep(note("Write a message first."))
             return
-        yield from _answers(content, endpoint, text=text, beside=beside, reference=references.get(text))
+        yield from _answers(content, endpoint, text=text, beside=beside, known=known.get(text))
 
     return ask
 
 
 def _answers(
-    content: PlaygroundContent, endpoint: Endpoint, *, text: str, beside: str, reference: str | None
-) -> Iterator[str]:
+    content: PlaygroundContent, endpoint: Endpoint, *, text: str, beside: str, known: TestRow | None
+) -> Iterator[AnswerStep]:
     """Yield the result page each time one more strategy was asked or has answered."""
-    asked = [(content.task.strategy, content.task.model)]
-    asked += [(served.strategy, served.model) for served in content.task.strategies if served.strategy == beside]
+    models = [(content.task.strategy, content.task.model)]
+    models += [(served.strategy, served.model) for served in content.task.strategies if served.strategy == beside]
     cards: list[dict[str, Any]] = []
+    asked = None
 
     def page(waiting: str = "") -> str:
         return render("answer", cards=cards, waiting=waiting, meanings=content.task.descriptions)
 
-    for strategy, model in asked:
-        yield page(strategy)
+    for strategy, model in models:
+        yield AnswerStep(page(strategy), asked)
         try:
             answer = endpoint.answer(text, model)
         except ServingError as error:
-            yield (page() if cards else "") + failure(str(error))
+            yield AnswerStep((page() if cards else "") + failure(str(error)), asked)
             return
-        bars, rest = split_bars(answer.probabilities)
-        kind = content.task.kind
-        cards.append(
-            {
-                "strategy": strategy,
-                "answer": shown(kind, answer.label, text),
-                "error": answer.error,
-                "abstain": answer.abstain,
-                "confidence": answer.confidence,
-                "milliseconds": answer.milliseconds,
-                "right": None if reference is None else answer.label == reference and not answer.error,
-                "reference": None if reference is None else shown(kind, reference, text),
-                "bars": bars,
-                "rest": rest,
-                "prompt": answer.prompt,
-            }
-        )
-    yield page()
+        asked = asked or WasAsked(text, "" if answer.error else answer.label)
+        cards.append(_card(content, strategy, answer, text=text, known=known))
+    yield AnswerStep(page(), asked)
+
+
+def _card(
+    content: PlaygroundContent, strategy: str, answer: ServedAnswer, *, text: str, known: TestRow | None
+) -> dict[str, Any]:
+    """Lay out one answer; `known` is the test example with this text, if there is one."""
+    kind, corpus = content.kind, content.corpus
+    bars, rest = split_bars(answer.probabilities)
+    return {
+        "strategy": strategy,
+        "answer": shown(kind, answer.label, text, corpus=corpus),
+        "error": answer.error,
+        "abstain": answer.abstain,
+        "confidence": answer.confidence,
+        "milliseconds": answer.milliseconds,
+        "right": None if known is None else not answer.error and known.agrees(answer.label),
+        "reference": None if known is None else shown(kind, known.reference, text, corpus=corpus, most=3),
+        "bars": bars,
+        "rest": rest,
+        "prompt": answer.prompt,
+    }
 
 
 def split_bars(probabilities: Mapping[str, float]) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
@@ -166,19 +195,19 @@ def _wire_examples(
     rows = content.rows
     answered = asking(content, endpoint)
 
-    def pick(shown: int, beside: str, event: gr.EventData) -> Iterator[tuple[Any, Any, Any, Any]]:
+    def pick(shown: int, beside: str, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
         named = str(event.row)
         if named == "more":
             following = (shown + EXAMPLES_SHOWN) % len(rows)
-            yield following, _examples(content, following), gr.skip(), gr.skip()
+            yield following, _examples(content, following), gr.skip(), *(gr.skip() for _ in tab.outputs)
         elif named.isdecimal() and int(named) < len(rows):
             text = rows[int(named)].text
-            for page in answered(text, beside):
-                yield gr.skip(), gr.skip(), text, page
+            for step in answered(text, beside):
+                yield gr.skip(), gr.skip(), text, *tab.shows(step)
 
     examples.click(
         pick,
         [first, tab.compare],
-        [first, examples, tab.message, tab.result],
+        [first, examples, tab.message, *tab.outputs],
         **ASK,
     )

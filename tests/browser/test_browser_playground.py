@@ -1,7 +1,12 @@
 """The playground in a real browser, over a real endpoint: what a visitor types, clicks, reads and downloads."""
 
+import ast
 import csv
+import json
+import os
 import re
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -10,7 +15,7 @@ from llmtl.costs import Pricing
 from llmtl.report import wording
 from tests.support.pages import KEY, host_of
 
-TABS = ("Try", "Decision", "Errors", "Batch")
+TABS = ("Try", "Decision", "Errors", "Batch", "Use it")
 BILLING, NETWORK = "What about the invoice? Thanks, guest 1.", "The router of today. Cheers, guest 2."
 
 
@@ -176,6 +181,66 @@ def test_errors_are_counted_filtered_and_sent_to_try(visit, desk_run):
     assert page.page.get_by_label("Message").input_value() == text
 
 
+def test_a_wrong_answer_is_corrected_and_kept_beside_the_run(visit, desk_run):
+    page = visit()
+    text = "The charge for the balcony. Cheers, guest 1000."
+    label = page.label(text)
+    other = next(each for each in desk_run.task.labels if each != label)
+    _correct(page, label)
+    page.page.get_by_role("alert").filter(has_text="nothing to correct").wait_for()
+    file = desk_run.folder / "corrections.jsonl"
+    before = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    _correct(page, other)
+    page.page.get_by_text(f"Kept: {other}").wait_for()
+    assert f"data.corrections={desk_run.folder.name}/corrections.jsonl" in page.page.locator("#correct").inner_text()
+    page.keep("correction")
+    *kept, line = file.read_text(encoding="utf-8").splitlines()
+    assert kept == before
+    row = json.loads(line)
+    assert (row["input"], row["answer"], row["correct"], row["strategy"]) == (text, label, other, "tfidf")
+    assert page.label(BILLING)
+    assert not page.page.locator("#keep-correction").is_visible()  # folded again for the next message
+
+
+def test_a_message_of_test_is_kept_and_said_never_to_be_trained_on(visit, desk_run):
+    page = visit()
+    text = _test_examples(desk_run)[0].text
+    label = page.label(text)
+    _correct(page, next(each for each in desk_run.task.labels if each != label))
+    page.page.get_by_text("stands in the test data, so it will never be trained on").wait_for()
+
+
+def _correct(page, label):
+    """Open the panel if it is folded, choose a label and keep it."""
+    if not page.page.locator("#keep-correction").is_visible():
+        page.page.get_by_role("button", name="Wrong? Give the right answer").click()
+    page.page.get_by_label("The right label").click()
+    page.page.get_by_role("option", name=label, exact=True).click()
+    page.page.get_by_role("button", name="Keep the correction").click()
+
+
+def test_code_to_use_the_endpoint_is_copied_and_runs_as_it_stands(visit, served):
+    page = visit()
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.tab("Use it")
+    page.page.get_by_role("button", name="Copy the code for Python").click()
+    page.page.get_by_text("Copied", exact=True).wait_for()
+    page.keep("use")
+    code = page.page.evaluate("navigator.clipboard.readText()")
+    assert f"base_url='{served[0]}'" in code
+    environment = {name: value for name, value in os.environ.items() if "proxy" not in name.casefold()}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment | {"LLMTL_API_KEY": KEY},
+        check=True,
+    )
+    message = re.search(r'"content": (.*)}', code).group(1)
+    assert done.stdout.strip() == predicted(served[0], ast.literal_eval(message))[0]
+    assert KEY not in page.page.locator("#use").inner_text()
+
+
 def test_the_text_filter_narrows_the_errors(visit):
     page = visit()
     page.tab("Errors")
@@ -191,7 +256,12 @@ def test_a_csv_comes_back_labelled(visit, served, tmp_path):
         csv.writer(file).writerows([("id", "message", "label"), *rows])
     page.tab("Batch")
     page.page.locator("#upload input[type=file]").set_input_files(upload)
-    page.page.get_by_text("mail.csv: 4 rows").wait_for()
+    page.page.get_by_text("mail.csv: 4 rows, UTF-8, separated by ','.").wait_for()
+    preview = page.page.locator("#preview")
+    assert preview.locator("thead th").all_inner_texts()[1].startswith("message")
+    assert preview.locator("tbody tr").nth(1).inner_text().split("\t")[:2] == ["line 3", "no text"]
+    assert "1 row cannot be answered" in preview.inner_text()
+    page.keep("batch-preview")
     assert page.page.get_by_label("Column with the messages").input_value() == "message"
     page.page.get_by_role("button", name="Label the file").click()
     page.page.get_by_text("2 of 4 rows labelled").wait_for()
@@ -205,7 +275,7 @@ def test_a_csv_comes_back_labelled(visit, served, tmp_path):
         label, probabilities = predicted(served[0], row["message"])
         assert (row["predicted_label"], row["error"]) == (label, "")
         assert float(row["probability"]) == pytest.approx(probabilities[label], abs=1e-6)
-    assert (back[1]["predicted_label"], back[1]["error"]) == ("", "The cell is empty.")
+    assert (back[1]["predicted_label"], back[1]["error"]) == ("", "There is no text in line 3.")
     assert "100001 characters" in back[3]["error"]
     assert [row["label"] for row in back] == ["x", "y", "'=1+1", "-5"]
     page.keep("batch")
@@ -243,11 +313,21 @@ def test_everything_can_be_reached_and_used_by_keyboard_alone(visit):
         keys.press("Shift+Tab")
         if _focused_text(page) == "Try":
             break
-    for name in TABS[1:]:
-        _tab_to(page, name)
-        assert page.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-        keys.press("Enter")
+    for key, name in (
+        *(("ArrowRight", name) for name in (*TABS[1:], TABS[0])),
+        ("ArrowLeft", TABS[-1]),
+        ("Home", TABS[0]),
+    ):
+        keys.press(key)
         page.page.get_by_role("tab", name=name, selected=True).wait_for()
+        assert _focused_text(page) == name
+        assert page.page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    keys.press("Tab")
+    assert _focused_text(page) not in TABS  # the selected tab alone is a stop
+    for tab in page.page.get_by_role("tab").all():
+        panel = page.page.locator(f"#{tab.get_attribute('aria-controls')}")
+        assert panel.get_attribute("role") == "tabpanel"
+        assert panel.get_attribute("aria-labelledby") == tab.get_attribute("id")
     page.tab("Errors")
     page.page.locator("#errors button").first.focus()
     text = page.page.locator("#errors td").first.inner_text()
@@ -262,14 +342,6 @@ def _focused(page):
 
 def _focused_text(page):
     return page.page.evaluate("document.activeElement.innerText?.trim() ?? ''")
-
-
-def _tab_to(page, name):
-    for _ in range(40):
-        if _focused_text(page) == name:
-            return
-        page.page.keyboard.press("Tab")
-    raise AssertionError(f"the {name} tab is not reached by the Tab key")
 
 
 def test_every_control_has_a_name(visit):
@@ -329,20 +401,70 @@ def test_the_browser_is_told_to_ask_no_other_host(visit):
     assert any("Content Security Policy" in problem for problem in page.problems)
 
 
-def test_no_file_of_the_machine_and_no_other_address_is_handed_out(served, desk_run):
-    url = served[1].rstrip("/")
-    with httpx.Client(trust_env=False) as client:
-        for wanted in ("/etc/passwd", str(desk_run.folder / "decision.json"), "pyproject.toml", "../../etc/passwd"):
-            assert client.get(f"{url}/gradio_api/file={wanted}").status_code in (403, 404), wanted
-        for fetching in ("file=http://127.0.0.1:9/x", "proxy=http://127.0.0.1:9/x", "file=https://a.example/x"):
-            assert client.get(f"{url}/gradio_api/{fetching}").status_code == 403, fetching
-        page = client.get(url + "/")
+@pytest.fixture
+def outside(served):
+    """Return a client of the playground that has not logged in."""
+    with httpx.Client(base_url=served[1].rstrip("/"), trust_env=False, timeout=20) as client:
+        yield client
+
+
+@pytest.fixture
+def inside(outside):
+    """Return a client of the playground that has logged in."""
+    outside.post("/login", data={"key": KEY})
+    return outside
+
+
+ROUTES = """
+import json
+import gradio
+from gradio.routes import App
+
+app = App.create_app(gradio.Blocks())
+print(json.dumps([(route.path, sorted(getattr(route, "methods", None) or ["GET"])) for route in app.routes]))
+"""
+
+
+def test_no_route_of_gradio_answers_before_the_login(outside):
+    told = subprocess.run([sys.executable, "-c", ROUTES], capture_output=True, text=True, check=True).stdout
+    routes = json.loads(told.splitlines()[-1])
+    families = ("queue/join", "queue/data", "file={", "upload", "stream/", "heartbeat/", "call/", "proxy=", "config")
+    assert all(any(family in path for path, _ in routes) for family in families)
+    answers = {}
+    for path, methods in routes:
+        for method in methods:
+            if path.rstrip("/") != "/login":  # the guard's own page
+                answers[method, path] = outside.request(method, re.sub(r"{[^}]*}", "x", path)).status_code
+    assert answers.pop(("GET", "/")) == answers.pop(("HEAD", "/")) == 303
+    assert {403 if "proxy=" in path else 401 for _, path in answers} == set(answers.values())
+    assert outside.get("/").headers["location"] == "login"
+
+
+def test_a_visitor_logs_in_with_the_key_and_another_is_told_so(chromium, served):
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(served[1])
+    page.get_by_label("API key").fill("other")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("alert").filter(has_text="That is not the key of this server.").wait_for()
+    page.get_by_label("API key").fill(KEY)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_label("Message").wait_for()
+    context.close()
+
+
+def test_no_file_of_the_machine_and_no_other_address_is_handed_out(inside, desk_run):
+    for wanted in ("/etc/passwd", str(desk_run.folder / "decision.json"), "pyproject.toml", "../../etc/passwd"):
+        assert inside.get(f"/gradio_api/file={wanted}").status_code in (403, 404), wanted
+    for fetching in ("file=http://127.0.0.1:9/x", "proxy=http://127.0.0.1:9/x", "file=https://a.example/x"):
+        assert inside.get(f"/gradio_api/{fetching}").status_code == 403, fetching
+    page = inside.get("/")
+    assert page.status_code == 200
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert KEY not in page.text
 
 
-def test_the_key_and_the_events_stay_out_of_the_public_api(served):
-    with httpx.Client(trust_env=False) as client:
-        described = client.get(f"{served[1].rstrip('/')}/gradio_api/info").text
+def test_the_key_and_the_events_stay_out_of_the_public_api(inside):
+    described = inside.get("/gradio_api/info").text
     assert KEY not in described
     assert '"named_endpoints":{}' in described.replace(" ", "")

@@ -9,6 +9,7 @@ import pytest
 from llmtl.errors import DataError, ServingError
 from llmtl.playground import batch
 from llmtl.playground.batch import BatchOutcome, added_columns, harmless, label_texts, read_sheet, write_labelled
+from llmtl.playground.batch_tab import preview_page
 from llmtl.playground.http_client import Labelled, RefusedError
 
 
@@ -111,7 +112,7 @@ def test_a_sheet_survives_reading_and_writing(tmp_path):
         csv.writer(file).writerows([["id", "text", "=note"], *rows])
     sheet = read_sheet(source, name="up.csv")
     assert sheet.likeliest == "text"
-    assert sheet.column("text") == ['say "hi", now', "two\nlines"]
+    assert [row.text for row in sheet.inputs("text").rows] == ['say "hi", now', "two\nlines"]
     write_labelled(tmp_path / "down.csv", sheet, [BatchOutcome("=x", 0.5), BatchOutcome(error="-why")])
     with (tmp_path / "down.csv").open(newline="", encoding="utf-8") as file:
         back = list(csv.reader(file))
@@ -159,4 +160,70 @@ def test_files_that_are_too_large_are_refused(tmp_path, monkeypatch):
 def test_a_column_that_is_gone_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("text\nx\n")
     with pytest.raises(DataError, match="has no column 'other'"):
-        read_sheet(tmp_path / "a.csv", name="a.csv").column("other")
+        read_sheet(tmp_path / "a.csv", name="a.csv").inputs("other")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "detected"),
+    [
+        ("semicolons.csv", "id;message\n1;Größe, bitte\n2;\n".encode("cp1252"), ("cp1252", "separated by ';'")),
+        ("tabs.tsv", "id\tmessage\n1\tGröße, bitte\n2\t\n".encode("utf-16"), ("UTF-16 LE", "separated by tabs")),
+        ("rows.jsonl", '{"id": 1, "message": "Größe, bitte"}\n{"id": 2}\n'.encode(), ("UTF-8",)),
+        ("rows.json", '[{"id": 1, "message": "Größe, bitte"}, {"id": 2, "message": null}]'.encode(), ("UTF-8",)),
+    ],
+)
+def test_files_are_read_as_predict_reads_them_and_bad_rows_named_in_place(tmp_path, name, content, detected):
+    (tmp_path / name).write_bytes(content)
+    sheet = read_sheet(tmp_path / name, name=name)
+    assert [each.casefold() for each in sheet.table.detected] == [each.casefold() for each in detected]
+    assert sheet.likeliest == "message"
+    rows = sheet.inputs("message").rows
+    assert [row.text for row in rows] == ["Größe, bitte", None]
+    page = preview_page(sheet, "message")
+    assert "1 row cannot be answered" in page
+    assert f"There is no text in {rows[1].where}." in page
+    assert page.index("Größe, bitte") < page.index("no text</span>")
+    problems = {1: rows[1].problem}
+    found = dict(
+        label
+        for part in label_texts(Echo(), ["Größe, bitte", ""], model="m", at_once=4, problems=problems)
+        for label in part.items()
+    )
+    assert found[1] == BatchOutcome(error=rows[1].problem)
+    write_labelled(tmp_path / "down.csv", sheet, [found[0], found[1]])
+    with (tmp_path / "down.csv").open(newline="", encoding="utf-8") as file:
+        back = list(csv.DictReader(file))
+    assert [(row["id"], row["message"], row["label"], row["error"]) for row in back] == [
+        ("1", "Größe, bitte", "Größe,", ""),
+        ("2", "", "", rows[1].problem),
+    ]
+
+
+def test_a_spreadsheet_and_a_text_file_are_read(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["note", "message"])
+    book.active.append([7, "where is my parcel"])
+    book.save(tmp_path / "a.xlsx")
+    sheet = read_sheet(tmp_path / "a.xlsx", name="a.xlsx")
+    assert (sheet.likeliest, [row.text for row in sheet.inputs("message").rows]) == ("message", ["where is my parcel"])
+    (tmp_path / "a.txt").write_text("one, two\n\nthree\n")
+    sheet = read_sheet(tmp_path / "a.txt", name="a.txt")
+    assert [(row.where, row.text) for row in sheet.inputs("text").rows] == [("line 1", "one, two"), ("line 3", "three")]
+
+
+def test_the_preview_cuts_what_is_long_and_escapes_what_is_markup(tmp_path):
+    rows = "".join(f"{n},<b>{'x' * 300}</b>,c,d,e\n" for n in range(9))
+    (tmp_path / "a.csv").write_text("id,message,c,d,e\n" + rows)
+    page = preview_page(read_sheet(tmp_path / "a.csv", name="a.csv"), "message")
+    assert page.count('scope="row"') == 5
+    assert "4 more follow" in page
+    assert "1 further column will come back unchanged" in page
+    assert "<b>" not in page
+    assert "x" * 121 not in page
+
+
+def test_a_column_without_any_text_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("id,message\n1,\n2,\n")
+    with pytest.raises(DataError, match="holds no input"):
+        preview_page(read_sheet(tmp_path / "a.csv", name="a.csv"), "message")

@@ -24,7 +24,12 @@ from tests.support.kind_runs import make_kind_run
 
 TEXT = "two <of> us at 6 pm"
 SPANS = write_spans([Span(0, 11, "people", "two <of> us"), Span(15, 19, "time", "6 pm")])
-ANSWERS = {"extraction": SPANS, "multi-label": '["late", "a<b"]', "generation": "See <you>."}
+ANSWERS = {
+    "extraction": SPANS,
+    "multi-label": '["late", "a<b"]',
+    "generation": "See <you>.",
+    "retrieval": '["12", "7"]',
+}
 ROWS = {
     "extraction": {
         "spans": [
@@ -35,6 +40,7 @@ ROWS = {
     },
     "multi-label": {"labels": ["late", "a<b"]},
     "generation": {"text": "See <you>."},
+    "retrieval": {"ranking": ["12", "7"]},
 }
 
 
@@ -53,7 +59,7 @@ def task(kind):
 
 
 def last_page(kind, endpoint):
-    return list(asking(PlaygroundContent("http://h/v1", task(kind)), endpoint)(TEXT, "nothing"))[-1]
+    return list(asking(PlaygroundContent("http://h/v1", task(kind)), endpoint)(TEXT, "nothing"))[-1].page
 
 
 @pytest.mark.parametrize("kind", ROWS)
@@ -120,12 +126,33 @@ def test_nothing_found_leaves_the_message_as_it_is():
     assert shown(EXTRACTION, "[]", "all of it").pieces == (Piece("all of it"),)
 
 
-@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("kind", ["extraction", "multi-label", "generation"])
 def test_errors_are_listed_without_what_only_labels_have(kind):
     rows = [TestRow("1", TEXT, "[]", ANSWERS[kind], None), TestRow("2", "cut", "[]", None, None)]
     page = errors_page(rows, kind=kind_named(kind))
     assert "2 of 2 test predictions are wrong." in page
     assert "Sure" not in page
+    assert "(failed)" in page
+
+
+CORPUS = {"12": "Parcels <are> tracked here.", "7": "Refunds take a week.", "3": "Opening hours"}
+
+
+def test_a_search_shows_the_texts_that_it_found_and_not_their_numbers():
+    found = shown(kind_named("retrieval"), '["12", "7", "99"]', corpus=CORPUS, most=2)
+    assert found.hits == (("12", "Parcels <are> tracked here."), ("7", "Refunds take a week."))
+    assert found.more == 1
+    assert shown(kind_named("retrieval"), '["99"]').hits == (("99", "99"),)
+    assert shown(kind_named("retrieval"), "(failed)").text == "(failed)"
+    rows = [
+        TestRow("1", "where is it", '["3", "7"]', '["12", "7"]', None, ranked=True),
+        TestRow("2", "when", '["3", "7"]', '["7", "12"]', None, ranked=True),
+        TestRow("3", "cut", '["3"]', None, None, ranked=True),
+    ]
+    assert [row.right for row in rows] == [False, True, False]
+    page = errors_page(rows, kind=kind_named("retrieval"), corpus=CORPUS)
+    assert "For 2 of the 3 queries of test the first text is not relevant" in page
+    assert "Parcels &lt;are&gt; tracked here. <small>12</small>" in page
     assert "(failed)" in page
 
 

@@ -19,6 +19,7 @@ from llmtl.playground.decision_tab import cost_page, decision_page, figures_page
 from llmtl.playground.errors_tab import errors_page
 from llmtl.playground.http_client import ServedAnswer, ServedModel, ServedTask
 from llmtl.playground.page_content import PlaygroundContent, StrategyCost, TestRow
+from llmtl.playground.right_answers import WasAsked
 from llmtl.playground.style import head
 from llmtl.playground.try_tab import asking, split_bars
 from llmtl.report.money import money_of
@@ -81,8 +82,8 @@ def test_what_is_not_sure_enough_is_sent_to_a_person():
 
     content = PlaygroundContent("http://h/v1", TASK)
     ask = asking(content, Unsure())
-    assert "Send to a person: it is only 55.0% sure" in list(ask("odd", "nothing"))[-1]
-    sure = list(ask("clear", "nothing"))[-1]
+    assert "Send to a person: it is only 55.0% sure" in list(ask("odd", "nothing"))[-1].page
+    sure = list(ask("clear", "nothing"))[-1].page
     assert "Send to a person" not in sure
     assert "without a person" in sure
 
@@ -126,9 +127,11 @@ def test_bars_are_sorted_and_the_least_likely_folded_away():
 
 def test_two_strategies_are_asked_one_after_the_other_and_shown_side_by_side():
     endpoint = Known()
-    pages = list(asking(PlaygroundContent("http://h/v1", TASK), endpoint)("hello <b>", "zero-shot"))
+    steps = list(asking(PlaygroundContent("http://h/v1", TASK), endpoint)("hello <b>", "zero-shot"))
+    pages = [step.page for step in steps]
     assert endpoint.asked == [("hello <b>", "desk"), ("hello <b>", "desk/zero-shot")]
     assert [page.count("Asking") for page in pages] == [1, 1, 0]
+    assert [step.asked for step in steps] == [None, WasAsked("hello <b>", "desk"), WasAsked("hello <b>", "desk")]
     last = pages[-1]
     assert re.findall(r'class="lt-label">([^<]*)<', last) == ["desk", "desk/zero-shot"]
     assert "prompt of hello &lt;b&gt;" in last
@@ -137,8 +140,8 @@ def test_two_strategies_are_asked_one_after_the_other_and_shown_side_by_side():
 
 def test_a_blank_message_is_not_sent():
     endpoint = Known()
-    [page] = asking(PlaygroundContent("http://h/v1", TASK), endpoint)(" \n", "nothing")
-    assert "Write a message first." in page
+    [step] = asking(PlaygroundContent("http://h/v1", TASK), endpoint)(" \n", "nothing")
+    assert "Write a message first." in step.page
     assert endpoint.asked == []
 
 
@@ -216,6 +219,7 @@ def test_content_prices_strategies_as_the_report_and_the_decision_do_served_or_n
     with canned(200, task) as url:
         content = playground_content(url, run=llmtl.load_run(copied), api_key="k")
     assert (content.base_url, content.api_key, content.task.labels) == (url, "k", run.task.labels)
+    assert content.corrections == copied / "corrections.jsonl"
     costs = {cost.name: price(cost, content.prices) for cost in content.costs}
     assert list(costs) == ["Most frequent answer", "TF-IDF and logistic regression"]
     bills = {bill.result.name: bill for bill in money_of(content.report).bills}
