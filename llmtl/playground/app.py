@@ -52,7 +52,7 @@ def build(content: PlaygroundContent, endpoint: Endpoint | None = None) -> gr.Bl
         delete_cache=(SWEEP_SECONDS, KEEP_UPLOADS_SECONDS),
     )
     with blocks:
-        html(render("header", task=content.task, base_url=content.base_url), elem_id="header")
+        html(render("header", task=content.task, title=content.title, base_url=content.base_url), elem_id="header")
         with gr.Tabs() as tabs:
             # the ids of elements tie a tab to its panel for those who do not see them
             with gr.Tab("Try", id=TRY_TAB, elem_id="panel-try"):

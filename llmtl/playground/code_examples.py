@@ -65,10 +65,10 @@ def _python(base_url: str, model: str, text: str, has_key: bool) -> str:
             *(["import os", ""] if has_key else []),
             "from openai import OpenAI",
             "",
-            f"client = OpenAI(base_url={base_url!r}, api_key={key})",
+            f"client = OpenAI(base_url={_string(base_url)}, api_key={key})",
             "answer = client.chat.completions.create(",
-            f"    model={model!r},",
-            f'    messages=[{{"role": "user", "content": {text!r}}}],',
+            f"    model={_string(model)},",
+            f'    messages=[{{"role": "user", "content": {_string(text)}}}],',
             ")",
             "print(answer.choices[0].message.content)",
         ]
@@ -95,5 +95,5 @@ def _javascript(base_url: str, model: str, text: str, has_key: bool) -> str:
 
 
 def _string(value: str) -> str:
-    """Write a string of JavaScript; JSON is one, since ECMAScript 2019 whatever is in it."""
+    """Write a string of JavaScript and of Python: JSON is one of both, of the first since ECMAScript 2019."""
     return json.dumps(value, ensure_ascii=False)

@@ -7,11 +7,12 @@ from markupsafe import Markup
 
 from llmtl.playground.cost import CostView
 from llmtl.report import svg
-from llmtl.report.charts.axes import Ending, Plot
+from llmtl.report.charts.axes import Ending, EndNames, Plot
 from llmtl.report.charts.cost_steps import axes, cost_path, is_near, steps_plot, tip
 from llmtl.report.charts.placing import Box
 
 _LABEL_STEP = 16.0
+_LABEL_SIZE = 14.5
 
 
 def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
@@ -20,9 +21,9 @@ def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
     expected, months = view.prices.requests_per_month, view.prices.months
     if not drawn or expected <= 0:
         return Markup("")
-    narrow = width < 500
-    height = 330.0 if narrow else 360.0
-    frame = Box(72, 30, width - (112 if narrow else 124), height - 48)
+    height = 330.0 if width < 500 else 360.0
+    ends = EndNames.of((priced.name for priced in drawn), width=width, size=_LABEL_SIZE)
+    frame = Box(72, 30, width - ends.room - 14, height - 48)
     near = [row.crossing for row in view.rows if row.crossing is not None and is_near(row.crossing, expected)]
     plot = steps_plot([priced.line for priced in drawn], [expected, *near], months=months, frame=frame)
     ordered = sorted(drawn, key=lambda priced: priced.name == view.winner)
@@ -49,6 +50,7 @@ def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
                 )
                 for priced in drawn
             ],
+            ends=ends,
             gap=_LABEL_STEP,
         ),
         title="Cost per month, fitting spread over the months, by the requests per month",

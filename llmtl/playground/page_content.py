@@ -79,6 +79,12 @@ class PlaygroundContent:
         return self.task.kind
 
     @property
+    def title(self) -> str:
+        """Name the served strategy as the report does, where there is one."""
+        codes = self.report.codes if self.report else {}
+        return next((title for title, code in codes.items() if code == self.task.strategy), self.task.strategy)
+
+    @property
     def corpus(self) -> Mapping[str, str]:
         """Give the texts that are searched, by id, where a run tells them."""
         return self.report.corpus if self.report else {}

@@ -47,11 +47,9 @@ const tie = () => {
     if (tab.id && panel?.getAttribute('aria-labelledby') !== tab.id) panel?.setAttribute('aria-labelledby', tab.id);
   }
 };
-addEventListener('load', () => {
-  tie();
-  const watched = {subtree: true, childList: true, attributeFilter: ['aria-selected']};
-  new MutationObserver(tie).observe(document.body, watched);
-});
+tie();
+const watched = {subtree: true, childList: true, attributeFilter: ['aria-selected']};
+new MutationObserver(tie).observe(document.documentElement, watched);
 """
 """Arrow keys, Home and End go from tab to tab, and the Tab key reaches the selected one alone: the pattern of the ARIA
 Authoring Practices Guide for tabs (https://www.w3.org/WAI/ARIA/apg/patterns/tabs/)."""
