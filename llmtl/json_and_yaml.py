@@ -2,7 +2,7 @@
 
 Parsers raise more than that: for numbers of 4,301 digits, deep nesting, dates that are none, half a surrogate pair; and
 a few hundred bytes of YAML aliases fill any memory. Refused here: values nested deeper than `DEEPEST`, and in YAML
-aliases and repeated keys. Not covered: what a document should hold (its readers).
+aliases, repeated keys and more than `MOST_NODES` values. Not covered: what a document should hold (its readers).
 """
 
 import json
@@ -13,6 +13,8 @@ import yaml
 
 DEEPEST = 100
 """How deep values may be nested: far more than any file of llmtl is, far less than what Python can walk."""
+MOST_NODES = 50_000
+"""How many values a YAML document may hold: 700 times those of a whole recipe. PyYAML reads some 20,000 per second."""
 
 
 def parse_json(content: str | bytes, *, whole: Callable[[str], Any] = int, half_pairs: bool = False) -> Any:
@@ -64,9 +66,9 @@ def yaml_problem(error: yaml.YAMLError) -> str:
 
 
 class _BoundedLoader(yaml.SafeLoader):
-    """A safe loader that refuses aliases, deep nesting, and a key that appears twice (YAML 1.2, section 3.2.1.1)."""
+    """A safe loader that refuses aliases, depth, masses, and a key that appears twice (YAML 1.2, section 3.2.1.1)."""
 
-    depth = 0
+    depth = nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose one node; raise `yaml.MarkedYAMLError` for an alias and for a node that is nested too deeply."""
@@ -75,7 +77,10 @@ class _BoundedLoader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=at)
         if self.depth >= DEEPEST:
             raise yaml.MarkedYAMLError(problem="it is nested too deeply", problem_mark=at)
+        if self.nodes >= MOST_NODES:
+            raise yaml.MarkedYAMLError(problem=f"it holds more than {MOST_NODES:,} values", problem_mark=at)
         self.depth += 1
+        self.nodes += 1
         try:
             return super().compose_node(parent, index)
         finally:

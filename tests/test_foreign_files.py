@@ -9,8 +9,13 @@ import pytest
 from llmtl.encoders.checkpoint import inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.checkpoint import inspect_checkpoint
+from llmtl.engines.protocol import ModelSource
+from llmtl.engines.tokenizer import TokenizerWording
+from llmtl.engines.transformers.loading import load_tokenizer
 from llmtl.errors import ModelError
 from llmtl.foreign_files import SAFE_NAME, adapter_fault, asks_for_more, is_inside, leads_out, model_fault
+from llmtl.prompting.template import Template
+from llmtl.task import Task
 
 ODD = {
     "auto_map": {"AutoModelForCausalLM": "evil.Evil"},
@@ -102,3 +107,26 @@ def test_names_that_no_program_takes_for_an_option():
         assert SAFE_NAME.fullmatch(name)
     for name in ("", "-x", "--trust-remote-code", "a\nb", "a\0", "a\x7f", "x" * 256):
         assert not SAFE_NAME.fullmatch(name)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ cycler.__init__.__globals__.os.system('touch ran') }}",
+        "{{ messages.__class__.__mro__[1].__subclasses__() }}",
+        "{{ lipsum.__globals__['os'].popen('touch ran').read() }}",
+        "{% include '/etc/hostname' %}",
+        "{% for a in range(10 ** 9) %}{% endfor %}",
+        "{{ 1 / 0 }}",
+        "{{ raise_exception('no') }}",
+        "{{ undefined.attribute.of }}",
+        "{{",
+    ],
+)
+def test_a_chat_template_runs_in_a_sandbox_and_fails_in_one_line(model, template, tmp_path, monkeypatch):
+    (model / "chat_template.jinja").write_text(template)
+    monkeypatch.chdir(tmp_path)
+    tokenizer = load_tokenizer(ModelSource(str(model)))
+    with pytest.raises(ModelError, match=r"template rejects this conversation \(.+\); correct it, or take another"):
+        Template(Task("t", ("a", "b")), TokenizerWording(tokenizer)).prompt("hello", ())
+    assert not (tmp_path / "ran").exists()

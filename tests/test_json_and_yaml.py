@@ -54,6 +54,7 @@ def test_long_numbers_and_half_pairs_are_for_those_who_look_for_them():
         ("[" * 1000 + "]" * 1000, "nested too deeply"),
         ("a: &x 1\nb: *x", "line 2, aliases"),
         ("a: &x [*x]", "aliases"),
+        ("a: [" + "1," * 50_001 + "1]", "more than 50,000 values"),
         ("a: 1\na: 2", "'a' appears twice"),
         ('a: "\\ud800"', "surrogate"),
         (b"a: \xff", "not UTF-8"),

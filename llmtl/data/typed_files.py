@@ -12,6 +12,8 @@ from llmtl.errors import DataError
 from llmtl.packages import require
 
 _MOST_CELLS = 10**8
+_MOST_BYTES = 2**30
+"""What a spreadsheet may unpack to: several times a full sheet, and what a few hundred KB of zeros can pack."""
 _NO_LIMIT = 2**31 - 1
 """The largest limit that pyarrow takes; its own would refuse a schema with many class names as a broken file."""
 
@@ -49,6 +51,7 @@ def read_excel(path: Path, source: str) -> Table:
     import openpyxl
     from openpyxl.utils.exceptions import InvalidFileException
 
+    _require_small(path, source)
     broken = (BadZipFile, InvalidFileException, zlib.error, LookupError, ValueError, TypeError, AttributeError)
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
@@ -66,6 +69,19 @@ def read_excel(path: Path, source: str) -> Table:
     title, records = filled[0]
     shown = f"sheet '{title}'" + (f", the first of {len(filled)}" if len(filled) > 1 else "")
     return tabulated(records, source, ("Excel", shown))
+
+
+def _require_small(path: Path, source: str) -> None:
+    """Raise `DataError` for an archive that unpacks to more than `_MOST_BYTES`; a broken one is left to its reader."""
+    from zipfile import BadZipFile, ZipFile
+
+    try:
+        with ZipFile(path) as packed:
+            unpacked = sum(part.file_size for part in packed.infolist())
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return
+    if unpacked > _MOST_BYTES:
+        raise DataError(f"'{source}' unpacks to {unpacked / 2**30:.1f} GiB; save what you need of it as .csv.")
 
 
 def _reason(error: BaseException) -> str:

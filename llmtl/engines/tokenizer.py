@@ -16,6 +16,9 @@ from llmtl.values import Message
 FIXED_DATE = "26 Jul 2024"
 """LLaMA 3 templates state today's date unless given one; a fixed one (their default) keeps prompts reproducible."""
 
+_IN_TEMPLATES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the code of a template raises; it runs in Jinja's sandbox."""
+
 
 class TokenizerWording:
     """A tokenizer as `llmtl.prompting.template.PromptModel`.
@@ -54,8 +57,11 @@ class TokenizerWording:
             rendered = self.tokenizer.apply_chat_template(
                 list(messages), tokenize=False, add_generation_prompt=add_generation_prompt, date_string=FIXED_DATE
             )
-        except TemplateError as error:
-            raise ModelError(f"The model's chat template rejects this conversation: {error}.") from error
+        except (TemplateError, *_IN_TEMPLATES) as error:
+            reason = str(error).strip().rstrip(".") or type(error).__name__
+            raise ModelError(
+                f"The model's chat template rejects this conversation ({reason}); correct it, or take another model."
+            ) from error
         return cast("str", rendered)
 
     def _end_of_answer(self) -> str:

@@ -1,7 +1,9 @@
+import contextlib
 import csv
 import io
 import json
 import sys
+import zipfile
 
 import datasets
 import openpyxl
@@ -10,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from llmtl.data.file_formats import is_local, read_file
+from llmtl.data.typed_files import read_excel
 from llmtl.errors import DataError, MissingFileError, MissingPackageError
 
 ROWS = [
@@ -249,3 +252,38 @@ def test_parquet_keeps_the_names_of_classes_wherever_they_stand(tmp_path):
     first, second = (row.values for row in read_file(str(tmp_path / "a.parquet")).rows)
     assert first == {"text": "a", "label": "shipping", "tags": ["billing", "shipping"], "spans": [{"type": "billing"}]}
     assert second["label"] is None
+
+
+def test_a_spreadsheet_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
+    path = tmp_path / "bomb.xlsx"
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed,
+        packed.open("xl/worksheets/sheet1.xml", "w") as part,
+    ):
+        for _ in range(1100):
+            part.write(bytes(2**20))
+    assert path.stat().st_size < 2**21
+    with pytest.raises(DataError, match=r"unpacks to 1\.1 GiB; save what you need of it as \.csv"):
+        read_excel(path, "bomb.xlsx")
+
+
+def test_entities_of_a_spreadsheet_read_no_file_and_do_not_multiply(tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("not for others")
+    for entities in (f'<!ENTITY a SYSTEM "{secret.as_uri()}">', '<!ENTITY b "xxxxxxxxxx"><!ENTITY a "&b;&b;&b;&b;">'):
+        path = tmp_path / "odd.xlsx"
+        book = openpyxl.Workbook()
+        book.active.append(["text", "label"])
+        book.active.append(["here", "x"])
+        book.save(path)
+        with zipfile.ZipFile(path) as packed:
+            parts = {name: packed.read(name) for name in packed.namelist()}
+        odd = parts["xl/worksheets/sheet1.xml"].decode().replace("<v>0</v>", "<v>&a;</v>", 1).split("?>", 1)[-1]
+        parts["xl/worksheets/sheet1.xml"] = f"<!DOCTYPE x [{entities}]>{odd}".encode()
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, content in parts.items():
+                packed.writestr(name, content)
+        found = None
+        with contextlib.suppress(DataError):
+            found = read_excel(path, "odd.xlsx")
+        assert "not for others" not in repr(found)
