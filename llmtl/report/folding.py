@@ -18,7 +18,6 @@ GISTS = {
     "wrong-answers": "and which strategy that speaks for",
     "money": "bills by volume, fitting, what this decision cost",
     "fitting": "training curves and prompts tried",
-    "mistakes": "label by label",
     "examples": "inputs on which they differ",
     "checks": "duplicates, leaks, odd labels",
     "skipped": "and why",
@@ -26,9 +25,10 @@ GISTS = {
     "provenance": "data, model, seed, versions",
     "glossary": "verdict, baseline, interval, p",
 }
-"""What a folded section holds, in a few words beside its title."""
+"""What a folded section holds, in a few words beside its title; a section may say it itself, as `data-gist`."""
 
 _SECTION = re.compile(r'(<section id="([\w-]+)"[^>]*>)\s*(<h2[^>]*>.*?</h2>)(.*?)(</section>)', re.DOTALL)
+_GIST = re.compile(r'data-gist="([^"]*)"')
 _TABLE = re.compile(r"<table(?![^>]*\bconfusion\b)[^>]*>.*?</table>", re.DOTALL)
 _HEAD = re.compile(r"<thead.*?</thead>", re.DOTALL)
 _HEADING = re.compile(r"<th\b[^>]*>(.*?)</th>", re.DOTALL)
@@ -42,7 +42,9 @@ def folded(body: str) -> Markup:
 
     def fold(found: re.Match[str]) -> str:
         opening, name, title, rest, end = found.groups()
-        gist = f' <span class="gist">{GISTS[name]}</span>' if name in GISTS else ""
+        own = _GIST.search(opening)
+        said = own[1] if own else GISTS.get(name)
+        gist = f' <span class="gist">{said}</span>' if said else ""
         return f'{opening}<details class="part"><summary>{title}{gist}</summary>{rest}</details>{end}'
 
     return Markup(_SECTION.sub(fold, str(body)))

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from llmtl.report import write_html
+from llmtl.report.folding import folded
 from llmtl.report.html import render_html
 from llmtl.task import Example
 from tests.support.report_factory import VARIANTS, hostile, make_content, only_baselines
@@ -111,8 +112,8 @@ def test_all_sections_appear_in_order(pages):
 
 def test_all_but_the_verdict_why_scores_and_strategies_is_folded_under_its_title(pages):
     page = pages["adopt"]
-    folded = re.findall(r'<section id="([\w-]+)"[^>]*><details class="part"><summary><h2', page)
-    assert [name for name in SECTIONS[1:] if name not in OPEN] == folded
+    parts = re.findall(r'<section id="([\w-]+)"[^>]*><details class="part"><summary><h2', page)
+    assert [name for name in SECTIONS[1:] if name not in OPEN] == parts
 
 
 def test_who_reads_for_two_minutes_finds_no_p_value_and_three_reasons_at_most(pages):
@@ -238,3 +239,10 @@ def test_break_even_is_told_once():
 def test_hostile_variant_really_tries():
     assert "<script>" in hostile().task.labels[0]
     assert re.search(r"\[red\]", hostile().summary.reason)
+
+
+def test_a_folded_section_says_what_it_holds_itself_or_by_its_name():
+    own = folded('<section id="mistakes" data-gist="type by type"><h2>Wrong</h2><p>much</p></section>')
+    assert '<summary><h2>Wrong</h2> <span class="gist">type by type</span></summary><p>much</p></details>' in own
+    assert '<span class="gist">and why</span>' in folded('<section id="skipped"><h2>Left</h2><p>all</p></section>')
+    assert "gist" not in folded('<section id="other"><h2>More</h2><p>all</p></section>')
