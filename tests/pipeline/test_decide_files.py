@@ -68,6 +68,7 @@ def test_the_report_shows_the_texts_that_any_file_has(tmp_path, capsys):
         assert "None were made: only the predictions are known." in said
         assert "Demonstrations come from train only" not in said
         assert "USD per month" in said
+        assert "Tokens, memory" not in said
         assert hashlib.sha256(weak.read_bytes()).hexdigest() in said
     decide_predictions([write(tmp_path, "one", 0.6), write(tmp_path, "two", 0.9, seed=1)], out=tmp_path / "bare")
     assert "example 17" in (tmp_path / "bare" / "report.html").read_text(encoding="utf-8")
