@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 from llmtl.serving.task_api import interface
+from llmtl.serving.task_api.access import Access
 from llmtl.serving.task_api.interface import RequestLimits
 from llmtl.serving.task_api.requests import PASSED
 
@@ -32,7 +33,9 @@ ROUTES = {
     interface.EMBEDDINGS: ("POST", "OpenAI's embeddings, where the winner of a search compares vectors"),
     interface.COMPLETIONS: ("POST", "OpenAI's completions, of the base model alone"),
     interface.TASK: ("GET", "the task, its labels, its models, its limits"),
-    interface.MODELS: ("GET", "all models that can be asked"),
+    interface.MODELS: ("GET", "all models that can be asked; `/v1/models/NAME` is one of them"),
+    interface.OPENAPI: ("GET", "the interface of this very server, as OpenAPI 3.1"),
+    interface.DOCS: ("GET", "the same as a page"),
     interface.HEALTH: ("GET", "200 when the server can answer; needs no key"),
     interface.METRICS: ("GET", "metrics for Prometheus; needs no key"),
 }
@@ -42,25 +45,30 @@ def page() -> str:
     """Return the page."""
     routes = [f"| `{method} {route}` | {what} |" for route, (method, what) in ROUTES.items()]
     limits = [
-        f"| `LLMTL_{each.name.upper()}` | {each.default:,} | {_said(each.name)} |" for each in fields(RequestLimits)
+        f"| `LLMTL_{each.name.upper()}` | {each.default:,} | {_said(RequestLimits, each.name)} |"
+        for each in fields(RequestLimits)
     ]
     passed = ", ".join(f"`{name}`" for name in PASSED)
+    access = [f"| `LLMTL_{each.name.upper()}` | {_said(Access, each.name)} |" for each in fields(Access)]
     parts = [
         "## Routes\n",
         "\n".join(["| route | what it is |", "|---|---|", *routes]) + "\n",
         "## Fields of a chat\n",
-        f"`model`, `messages`, `abstain`, and these, which reach vLLM where it runs the winner: {passed}. What steers "
-        "the sampling is the task's, not the client's.\n",
+        "`model`, `messages`, `response_format`, `n`, `stop`, `abstain`, and these, which reach vLLM where it runs the "
+        f"winner: {passed}. What steers the sampling is the task's, not the client's. What each does, and what is "
+        "ignored or refused: [Requests and answers](requests.md).\n",
         "## Limits\n",
         "Set by options of `llmtl serve`, or by environment variables.\n",
         "\n".join(["| variable | default | what it limits |", "|---|---|---|", *limits]) + "\n",
+        "## Who may ask\n",
+        "\n".join(["| variable | what it holds |", "|---|---|", *access]) + "\n",
     ]
     return "\n".join([INTRODUCTION, *parts])
 
 
-def _said(name: str) -> str:
-    """Return the description of a limit."""
-    hint = get_type_hints(RequestLimits, include_extras=True)[name]
+def _said(section: type[object], name: str) -> str:
+    """Return the description of a field."""
+    hint = get_type_hints(section, include_extras=True)[name]
     described = get_args(hint)[1] if get_origin(hint) is Annotated else None
     return str(described.description) if described else ""
 

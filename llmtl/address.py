@@ -21,9 +21,14 @@ def url(host: str, port: int) -> str:
     return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
 
+def is_concrete(host: str) -> bool:
+    """Say whether a server bound to `host` listens at that address, and not at all of this machine."""
+    return host not in _WILDCARDS
+
+
 def is_loopback(host: str) -> bool:
     """Say whether only this machine can reach a server bound to `host`."""
-    if host == "localhost":
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

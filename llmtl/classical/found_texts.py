@@ -38,6 +38,9 @@ class GivesVectors(Protocol):
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Give a vector of length 1 for each text, shape (N, width); near texts have a large dot product."""
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens that are read of each text."""
+
 
 @runtime_checkable
 class SearchesByVectors(Searcher, GivesVectors, Protocol):

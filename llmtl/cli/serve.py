@@ -23,11 +23,13 @@ KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
 _ADDRESS = ("host", "port")
 _CHECKS = ("gate", "accept_drift")
 _RESTARTS = ("max_restarts",)
+_ACCESS = ("allowed_hosts", "allowed_origins")
 _LIMITS = ("max_body_bytes", "max_inputs", "max_characters", "max_waiting", "max_wait_seconds")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     from llmtl.serving.server.options import RestartPolicy, ServeOptions
+    from llmtl.serving.task_api.access import Access
     from llmtl.serving.task_api.interface import RequestLimits
 
     parser.add_argument("run", metavar="RUN", help="a run folder, or a bundle that `llmtl export` wrote")
@@ -44,6 +46,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         help="what clients must send, and visitors of the playground must know (default: from "
         f"{' or '.join(KEY_VARIABLES)}, or none)",
     )
+    for name in _ACCESS:
+        add_mirrored(parser, Access, name)
     add_export_choices(parser)
     parser.add_argument(
         "--verify", metavar="PUBLIC_KEY", help="serve a bundle only if this Ed25519 key, a PEM file, signed it"
@@ -113,6 +117,7 @@ def _target(options: argparse.Namespace, progress: "Progress") -> "Target":
 
 def _serve_options(options: argparse.Namespace) -> "ServeOptions":
     from llmtl.serving.server.options import RestartPolicy, ServeOptions
+    from llmtl.serving.task_api.access import Access
     from llmtl.serving.task_api.interface import RequestLimits
 
     chosen = read_mirrored(options, ServeOptions, (*_ADDRESS, "playground_port", "playground_host", "share", *_CHECKS))
@@ -122,6 +127,7 @@ def _serve_options(options: argparse.Namespace) -> "ServeOptions":
         api_key=options.api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), None),
         measure=not options.no_measure,
         limits=read_mirrored(options, RequestLimits, _LIMITS),
+        access=read_mirrored(options, Access, _ACCESS),
         restarts=read_mirrored(options, RestartPolicy, _RESTARTS),
         extra=options.passed_on,
     )

@@ -103,6 +103,13 @@ class SentenceEncoder:
         """Count the texts that are longer than the window."""
         return sum(count > 1 for count in Counter(window.text for window in self._windows(texts)).values())
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of each text, special ones included, those where windows overlap once."""
+        if not texts:
+            return []
+        rows = self.model.tokenizer([self._prompt + text for text in texts], truncation=False, verbose=False)
+        return [len(row) for row in rows["input_ids"]]
+
     def save(self, folder: Path) -> None:
         """Write the encoder to `folder`, as safetensors and JSON, in the form of sentence-transformers."""
         with quiet():

@@ -79,6 +79,10 @@ class VectorSearch:
         """Give the vectors by which texts are compared, (N, width), of length 1."""
         return unit_vectors(self.encoder, texts)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of each text, special ones included."""
+        return self.encoder.count_tokens(texts)
+
     def save(self, folder: Path) -> None:
         """Write the index, and the encoder if it was tuned."""
         self.index.write(folder)

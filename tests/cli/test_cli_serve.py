@@ -7,6 +7,7 @@ import pytest
 from llmtl.cli.entry import _parse
 from llmtl.cli.serve import _serve_options
 from llmtl.serving.server.options import RestartPolicy, ServeOptions
+from llmtl.serving.task_api.access import Access
 from llmtl.serving.task_api.interface import RequestLimits
 from tests.support.cli_checks import refused
 
@@ -29,7 +30,8 @@ def test_every_option_is_read():
     given = options_of(
         *("--host", "0.0.0.0", "--port", "0", "--no-playground", "--api-key", "k", "--gate", "all", "--accept-drift"),
         *("--no-measure", "--max-restarts", "0", "--share", "--max-body-bytes", "5", "--max-inputs", "6"),
-        *("--max-characters", "7", "--", "--max-model-len", "512"),
+        *("--max-characters", "7", "--allowed-hosts", "a.example,b.example", "--allowed-origins", "https://a.example"),
+        *("--", "--max-model-len", "512"),
     )
     assert given == ServeOptions(
         host="0.0.0.0",
@@ -41,6 +43,7 @@ def test_every_option_is_read():
         measure=False,
         share=True,
         limits=RequestLimits(5, 6, 7),
+        access=Access("a.example,b.example", "https://a.example"),
         restarts=RestartPolicy(max_restarts=0),
         extra=("--max-model-len", "512"),
     )

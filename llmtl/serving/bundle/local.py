@@ -4,6 +4,7 @@
     model/         the base model, where the winner reads its states; one from the Hub stays there
     encoder/       the encoder, where a strategy reads texts with one
     first/         what the first strategy of a cascade wrote
+    beside/NAME/   what a baseline wrote that is served beside the winner
 
 Not covered: what the files of a strategy are (its own file in `llmtl.strategies`, or another package).
 """
@@ -70,6 +71,11 @@ class _SearchOneAtATime(_OneAtATime):
         with self._turn:
             return self._search.embed(texts)
 
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of each text."""
+        with self._turn:
+            return self._search.count_tokens(texts)
+
 
 def write_local(predictor: Predictor, folder: Path) -> None:
     """Let a predictor write its files to `folder`; raises `BundleError` for one that could run code."""
@@ -89,6 +95,9 @@ def require_strategy(bundle: Bundle) -> None:
         _require(bundle.run_by_weights)
     if bundle.first is not None:
         _require(bundle.first.name)
+    for each in bundle.others:
+        if each.weights is Weights.CLASSIFIER:
+            _require(each.name)
 
 
 def _require(strategy: str) -> None:

@@ -14,12 +14,14 @@ from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
 from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
 
-FORMAT = 4
-READABLE = (1, 2, 3, FORMAT)
+FORMAT = 5
+READABLE = (1, 2, 3, 4, FORMAT)
 """Since format 2 a bundle may hold a base model that llmtl's own server runs, since format 3 a strategy that answers
-first, since format 4 an encoder; all else is as in format 1."""
+first, since format 4 an encoder, since format 5 baselines beside the winner; all else is as in format 1."""
 MANIFEST, CHECKSUMS, SIGNATURE = "bundle.json", "SHA256SUMS", "SHA256SUMS.sig"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER, FIRST_FOLDER = "model", "adapter", "classifier", "first"
+BESIDE_FOLDER = "beside"
+"""Holds a folder per strategy that runs in the server's process beside the winner."""
 ENCODER_FOLDER = "encoder"
 """Holds the encoder, as its makers published it, that the winner or the first strategy reads texts with."""
 RETRIEVAL_FOLDER = "retrieval"
@@ -197,6 +199,13 @@ class Bundle:
     def strategies(self) -> tuple[ServedStrategy, ...]:
         """Return the winner and the others."""
         return (self.winner, *self.others)
+
+    @property
+    def prompted(self) -> tuple[ServedStrategy, ...]:
+        """Return the strategies that the language model runs."""
+        return tuple(
+            each for each in self.strategies if each.weights in (Weights.BASE, Weights.ADAPTER, Weights.MERGED)
+        )
 
 
 @dataclass(frozen=True)

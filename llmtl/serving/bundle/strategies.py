@@ -1,15 +1,16 @@
-"""Which measured strategies the weights of a bundle can run, under which names, with which demonstrations.
+"""Which measured strategies the server of a bundle can run, under which names, with which demonstrations.
 
 Not covered: running them (`llmtl.serving.task_api.middleware`).
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from llmtl.errors import BundleError
 from llmtl.serving.bundle.lookup import too_large_to_embed
 from llmtl.serving.bundle.manifest import BaseModel, ServedStrategy, Weights
 from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
-from llmtl.strategy import CascadeServed, LocalServed, PromptServed, ProviderServed, Retrieval, Retrieved, Served
+from llmtl.strategy import CascadeServed, LocalServed, PromptServed, ProviderServed, Retrieval, Retrieved, Role, Served
 
 
 def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
@@ -26,10 +27,27 @@ def served_winner(source: BundleSource, *, merge: bool) -> ServedStrategy:
 
 
 def served_others(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
-    """List the other measured strategies that the same base model can run.
+    """List the other measured strategies that the same server can run: baselines, and what the base model can.
 
-    Merged weights are no longer the base model's, and only vLLM runs several: nothing is beside other winners.
+    Merged weights are no longer the base model's, and only vLLM runs several on one.
     """
+    return (*_on_base(source, base, winner), *_baselines(source, winner))
+
+
+def _baselines(source: BundleSource, winner: ServedStrategy) -> Iterator[ServedStrategy]:
+    """List the baselines, which run in the process of any server."""
+    for measured in source.strategies:
+        if measured.facts.role is not Role.BASELINE or measured.name == winner.name:
+            continue
+        served = measured.served
+        if isinstance(served, LocalServed) and not (served.needs_base_model or served.needs_encoder):
+            model = f"{source.task.name}/{measured.name}"
+            found = _strategy(measured, model=model, engine_model=model, weights=Weights.CLASSIFIER)
+            yield replace(found, abstains=source.abstaining.get(measured.name))
+
+
+def _on_base(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
+    """List the other strategies that prompt the base model, or an adapter of it."""
     if base is None or winner.weights not in (Weights.BASE, Weights.ADAPTER):
         return ()
     found = []

@@ -139,6 +139,9 @@ def _write_files(job: Writing) -> None:
         bundle, check = _language_model(job)
     if source.first is not None:
         write_local(source.first.strategy.predictor, folder / names.FIRST_FOLDER)
+    for each in bundle.others:
+        if each.weights is Weights.CLASSIFIER:
+            write_local(source.strategy(each.name).predictor, folder / names.BESIDE_FOLDER / each.name)
     bundle = replace(bundle, encoder=_encoder(job))
     rows = _recorded(source)
     write_json_lines(folder / names.RECORDED, list(RECORDED_ROWS.dump_python(rows, mode="json")))

@@ -9,9 +9,14 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from llmtl.errors import InputError
+from llmtl.serving.task_api.access import Access
 from llmtl.serving.task_api.interface import RequestLimits
 
 OURS = (
+    "--allow-credentials",
+    "--allowed-headers",
+    "--allowed-methods",
+    "--allowed-origins",
     "--api-key",
     "--chat-template",
     "--config",
@@ -105,6 +110,7 @@ class ServeOptions:
     measure: bool = True
     share: Annotated[bool, Field(description="Share the playground publicly, through Gradio.")] = False
     limits: RequestLimits = field(default_factory=RequestLimits)
+    access: Access = field(default_factory=Access)
     restarts: RestartPolicy = RestartPolicy()
     extra: tuple[str, ...] = ()
 

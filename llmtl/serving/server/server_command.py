@@ -9,14 +9,15 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from llmtl import address
 from llmtl.engines.vllm.room import token_bytes
-from llmtl.errors import BundleError
+from llmtl.errors import BundleError, InputError
 from llmtl.json_and_yaml import parse_json
 from llmtl.serving.bundle.manifest import BaseModel, Bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments
@@ -51,21 +52,29 @@ class ServerCommand:
 
 
 def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, device: str) -> ServerCommand:
-    """Write the command that serves the bundle in `folder` on `device` (`cpu` or `cuda`)."""
+    """Write the command that serves the bundle in `folder` on `device` (`cpu` or `cuda`).
+
+    Raises `InputError` for arguments to vLLM where that does not run the winner.
+    """
     folder = folder.resolve()
-    environment = {"LLMTL_BUNDLE": str(folder), **options.limits.to_environment()}
+    environment = {"LLMTL_BUNDLE": str(folder), **options.limits.to_environment(), **_access(options)}
     if options.api_key:
         environment[API_KEY] = options.api_key
     # -P: a file in the working directory must not take the place of a Python module.
     python = (sys.executable, "-P", "-m")
-    address = {"host": options.host, "port": options.port}
+    where = {"host": options.host, "port": options.port}
     if not bundle.on_vllm:
-        argv = (*python, "llmtl.serving.task_api.classifier_app", *_flags(address))
+        if options.extra:
+            raise InputError(
+                f"'{options.extra[0]}' is for vLLM, which does not run '{bundle.winner.name}'; leave out what follows "
+                "`--`."
+            )
+        argv = (*python, "llmtl.serving.task_api.classifier_app", *_flags(where))
         return ServerCommand(argv, environment | _offline(bundle.base), folder)
     assert bundle.base is not None
     arguments = {
         **vllm_arguments(bundle, folder),
-        **address,
+        **where,
         "middleware": MIDDLEWARE,
         "allowed-origins": "[]",
         "disable-fastapi-docs": True,  # the page would load scripts from another host
@@ -74,6 +83,14 @@ def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, devic
     }
     argv = (*python, "vllm.entrypoints.openai.api_server", *_flags(arguments), *options.extra)
     return ServerCommand(argv, environment | _vllm_environment(bundle.base, folder, device), folder)
+
+
+def _access(options: ServeOptions) -> dict[str, str]:
+    """Return the variables that say who may ask; the address that llmtl itself asks is always allowed."""
+    access = options.access
+    if access.hosts and address.is_concrete(options.host):
+        access = replace(access, allowed_hosts=f"{access.allowed_hosts},{options.host}")
+    return access.to_environment()
 
 
 def _flags(arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,6 +33,11 @@ class WholeResponse:
     status: int
     headers: tuple[Header, ...]
     body: bytes
+
+    def with_body(self, body: bytes) -> "WholeResponse":
+        """Return the same response with another body."""
+        kept = [pair for pair in self.headers if pair[0].lower() != b"content-length"]
+        return replace(self, headers=(*kept, (b"content-length", b"%d" % len(body))), body=body)
 
     async def deliver(self, send: Send) -> None:
         """Send this response."""
@@ -118,7 +123,6 @@ async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> WholeRespo
     """
     left = asyncio.Event()
     waiting = True
-    status, headers, pieces = 0, (), list[bytes]()
 
     async def receive() -> Message:
         nonlocal waiting
@@ -128,6 +132,19 @@ async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> WholeRespo
         await left.wait()
         return {"type": "http.disconnect"}
 
+    work = asyncio.ensure_future(fetch(app, _inner_scope(scope, path, body), receive))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        left.set()
+        await asyncio.gather(work, return_exceptions=True)
+        raise
+
+
+async def fetch(app: ASGIApp, scope: Scope, receive: Receive) -> WholeResponse:
+    """Ask `app` what the request in `scope` asks, and return its response in one piece."""
+    status, headers, pieces = 0, (), list[bytes]()
+
     async def send(message: Message) -> None:
         nonlocal status, headers
         if message["type"] == "http.response.start":
@@ -135,13 +152,7 @@ async def call(app: ASGIApp, scope: Scope, path: str, body: bytes) -> WholeRespo
         elif message["type"] == "http.response.body":
             pieces.append(message.get("body", b""))
 
-    work = asyncio.ensure_future(app(_inner_scope(scope, path, body), receive, send))
-    try:
-        await asyncio.shield(work)
-    except asyncio.CancelledError:
-        left.set()
-        await asyncio.gather(work, return_exceptions=True)
-        raise
+    await app(scope, receive, send)
     return WholeResponse(status, headers, b"".join(pieces))
 
 

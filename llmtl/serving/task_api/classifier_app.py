@@ -4,7 +4,7 @@
 
 Requests, answers and errors have the forms of vLLM with `llmtl.serving.task_api.middleware`, and the environment
 variables are the same (LLMTL_BUNDLE, the limits, VLLM_API_KEY); a hosted model needs its own key, too. Not covered:
-several processes (start it several times), CORS (off).
+several processes (start it several times).
 """
 
 import argparse
@@ -12,11 +12,10 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
-from time import time
+from time import perf_counter
 
 import uvicorn
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,21 +24,23 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
 
 from llmtl.classical.found_texts import GivesVectors
 from llmtl.errors import BundleError, LlmtlError
-from llmtl.kinds.kind import Read
-from llmtl.measured.endpoint import Paid
 from llmtl.redaction import hide_in_tracebacks, keep_secrets_of
 from llmtl.serving.bundle.local import base_source, load_local
-from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Abstaining, Bundle, Weights
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.provider import read_hosted
 from llmtl.serving.bundle.read import open_bundle
+from llmtl.serving.task_api.access import Entrance
+from llmtl.serving.task_api.answer_format import AnswerFormat
+from llmtl.serving.task_api.answer_metrics import AnswerMetrics
 from llmtl.serving.task_api.answering import Answering, Local, PassingOn, Provider
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, unless_disconnected
 from llmtl.serving.task_api.catalogue import Catalogue
+from llmtl.serving.task_api.description import DESCRIBED, Description
 from llmtl.serving.task_api.embedding_route import Embedding, embedding_request, embeddings_response
 from llmtl.serving.task_api.gate import Gate
 from llmtl.serving.task_api.interface import (
@@ -50,14 +51,11 @@ from llmtl.serving.task_api.interface import (
     KEEP_ALIVE_SECONDS,
     KEY_VARIABLE,
     METRICS,
-    MODELS,
     PREDICT,
-    TASK,
     RequestLimits,
 )
-from llmtl.serving.task_api.label_completions import LabelCompletion
+from llmtl.serving.task_api.local_answers import beside, completion_of, outcomes, respond, row_of
 from llmtl.serving.task_api.paid_metrics import PaidMetrics
-from llmtl.serving.task_api.plain_answers import said
 from llmtl.serving.task_api.requests import (
     RequestError,
     chat_request,
@@ -65,20 +63,13 @@ from llmtl.serving.task_api.requests import (
     predict_request,
     requested_model,
 )
-from llmtl.serving.task_api.responses import (
-    Predicted,
-    error_response,
-    labelled,
-    no_threshold,
-    not_allowed,
-    predictions_response,
-)
+from llmtl.serving.task_api.responses import error_response, no_threshold, not_allowed, predictions_response
 from llmtl.serving.task_api.sure_answers import SureAnswers
 from llmtl.strategy import Prediction, Predictor
 
 
 class ClassifierServer:
-    """The routes over one bundle; `started` is the time that `/v1/models` reports."""
+    """The routes over one bundle."""
 
     def __init__(self, folder: Path, limits: RequestLimits, environment: Mapping[str, str]) -> None:
         bundle = open_bundle(folder)
@@ -89,19 +80,23 @@ class ClassifierServer:
         self._catalogue = Catalogue(bundle)
         loaded = None if bundle.winner.weights is Weights.HOSTED else _loaded(bundle, folder)
         self._answering = _answering(bundle, folder, loaded, limits, environment)
+        self._beside = beside(bundle, folder, limits)
         self._embedding: Embedding | None = Embedding(loaded, limits) if isinstance(loaded, GivesVectors) else None
-        self._task = self._catalogue.describe(f"llmtl {version('llmtl')}", limits)
-        self._started = int(time())
+        self._description = Description(self._catalogue, f"llmtl {version('llmtl')}", limits)
+        self._format = AnswerFormat.of(bundle)
+        self.registry = CollectorRegistry()
+        self.registry.register(PaidMetrics(lambda: self._answering.paid))
+        self._metrics = AnswerMetrics(bundle.task.kind, self.registry)
 
-    async def models(self, _request: Request) -> Response:
-        """Return the answer to `GET /v1/models`."""
-        name = self._catalogue.bundle.winner.model
-        card = {"id": name, "object": "model", "created": self._started, "owned_by": "llmtl", "root": name}
-        return JSONResponse({"object": "list", "data": [card]})
+    async def described(self, request: Request) -> Response:
+        """Say what the server is and does."""
+        answer = self._description.answer(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
+        assert answer is not None
+        return answer
 
-    async def task(self, _request: Request) -> Response:
-        """Return the answer to `GET /v1/task`."""
-        return JSONResponse(self._task)
+    async def metrics(self, _request: Request) -> Response:
+        """Return all metrics in Prometheus' text format."""
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def chat(self, request: Request) -> Response:
         """Return the answer to one message as a chat completion, in the form that a language model would write."""
@@ -110,26 +105,20 @@ class ClassifierServer:
         asked = chat_request(fields, self._limits)
         if asked.abstain and strategy.abstains is None:
             raise no_threshold(strategy.model)
-        [prediction] = await unless_disconnected(request.receive, self._answering.predict([asked.text]))
-        completion = LabelCompletion(
-            strategy.model,
-            asked,
-            *self._said(prediction, strategy.abstains if asked.abstain else None),
-            prompt=self._answering.prompt(asked.text) if asked.passed.get("return_prompt_text") else None,
-            prompt_tokens=prediction.prompt_tokens,
-        )
-        if asked.stream:
-            return StreamingResponse(completion.events(), media_type="text/event-stream")
-        return JSONResponse(completion.whole())
+        saying = self._format.saying(asked, fields.get("response_format"))
+        [prediction] = await self._answers(strategy, [asked.text], request, told=asked.abstain)
+        shows = asked.passed.get("return_prompt_text") and strategy is self._bundle.winner
+        prompt = self._answering.prompt(asked.text) if shows else None
+        completion = completion_of(self._bundle, strategy, prediction, request=asked, saying=saying, prompt=prompt)
+        return respond(completion)
 
     async def predict(self, request: Request) -> Response:
         """Return the answer to each input; labels with the probability of every label."""
         body = await read_body(request.scope, request.receive, self._limits)
         asked = predict_request(parse_object(body), self._limits)
         strategy = self._catalogue.strategy(asked.model)
-        # nobody is paid for answers that nobody waits for
-        predictions = await unless_disconnected(request.receive, self._answering.predict(asked.inputs))
-        return predictions_response(strategy, [self._row(each, strategy.abstains) for each in predictions])
+        predictions = await self._answers(strategy, asked.inputs, request)
+        return predictions_response(strategy, [row_of(self._bundle, each, strategy.abstains) for each in predictions])
 
     @property
     def embeds(self) -> bool:
@@ -141,6 +130,12 @@ class ClassifierServer:
         assert self._embedding is not None
         fields = parse_object(await read_body(request.scope, request.receive, self._limits))
         strategy = self._catalogue.strategy(requested_model(fields, self._catalogue.names))
+        if strategy is not self._bundle.winner:
+            raise RequestError(
+                f"'{strategy.model}' gives no vectors; ask '{self._bundle.winner.model}'.",
+                param="model",
+                code="unsupported_route",
+            )
         asked = embedding_request(fields, self._limits)
         vectors = await unless_disconnected(request.receive, self._embedding.vectors(asked))
         return embeddings_response(strategy.model, vectors, in_base64=asked.in_base64)
@@ -149,42 +144,21 @@ class ClassifierServer:
     async def running(self, _app: Starlette) -> AsyncIterator[None]:
         """Return the context of the application's life."""
         yield
-        self._answering.close()
+        for each in (self._answering, *self._beside.values()):
+            each.close()
         if self._embedding is not None:
             self._embedding.close()
 
-    def paid(self) -> Paid | None:
-        """Return what a provider was paid so far, if there is one."""
-        return self._answering.paid
-
-    def _said(self, prediction: Prediction, abstains: Abstaining | None) -> tuple[str, Mapping[str, float]]:
-        """Say what a chat says, with the probability of every label; raises `RequestError` (422) for a failure."""
-        if abstains is not None and abstains.leaves(prediction.certainty_by(abstains.calibration)):
-            return abstains.text, {}
-        if prediction.failure is not None:
-            raise RequestError(prediction.failure, status=422, param="messages", code="no_answer")
-        told = prediction.probabilities if self._bundle.output.form == "label" else {}
-        return said(self._bundle.task, prediction.answer or ""), told
-
-    def _row(self, prediction: Prediction, abstains: Abstaining | None) -> Predicted:
-        """Return a prediction as a row of `/v1/predict`."""
-        tokens = prediction.prompt_tokens
-        if self._bundle.output.form == "label" and prediction.answer is not None:
-            return labelled(prediction.answer, dict(prediction.probabilities), tokens)
-        read = Read(prediction.answer, prediction.dropped_spans)
-        fields = self._bundle.task.kind.fields(read, error=prediction.failure or "")
-        return Predicted(fields, tokens, certainty=prediction.certainty_by(abstains.calibration if abstains else None))
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """The route for Prometheus."""
-
-    registry: CollectorRegistry
-
-    async def show(self, _request: Request) -> Response:
-        """Return all metrics in Prometheus' text format."""
-        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+    async def _answers(
+        self, strategy: ServedStrategy, texts: Sequence[str], request: Request, *, told: bool = True
+    ) -> list[Prediction]:
+        """Predict by the strategy that a client asked; with `told` it hears where a person should answer."""
+        begun = perf_counter()
+        work = self._beside.get(strategy.model, self._answering).predict(texts)
+        # nobody is paid for answers that nobody waits for
+        made = await unless_disconnected(request.receive, work)
+        self._metrics.count(strategy, outcomes(made, strategy, told=told), seconds=perf_counter() - begun)
+        return made
 
 
 def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) -> Starlette:
@@ -194,22 +168,22 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
     """
     environment = os.environ if environment is None else environment
     server = ClassifierServer(folder, RequestLimits.from_environment(environment), environment)
-    registry = CollectorRegistry()
-    registry.register(PaidMetrics(server.paid))
     routes = [
         Route(HEALTH, _health, methods=["GET"]),
-        Route(METRICS, Metrics(registry).show, methods=["GET"]),
-        Route(MODELS, server.models, methods=["GET"]),
-        Route(TASK, server.task, methods=["GET"]),
+        Route(METRICS, server.metrics, methods=["GET"]),
+        *(Route(path.replace("}", ":path}"), server.described, methods=["GET"]) for path in DESCRIBED),
         Route(CHAT, server.chat, methods=["POST"]),
         Route(PREDICT, server.predict, methods=["POST"]),
         *([Route(EMBEDDINGS, server.embeddings, methods=["POST"])] if server.embeds else []),
     ]
-    known = tuple(route.path for route in routes)
+    known = tuple(route.path.replace(":path}", "}") for route in routes)
     return Starlette(
         routes=routes,
         lifespan=server.running,
-        middleware=[Middleware(Gate, key=ApiKey(environment.get(KEY_VARIABLE)), registry=registry, routes=known)],
+        middleware=[
+            Middleware(Entrance, environment=environment),
+            Middleware(Gate, key=ApiKey(environment.get(KEY_VARIABLE)), registry=server.registry, routes=known),
+        ],
         exception_handlers={
             RequestError: _refused,
             HTTPException: _http_error,

@@ -51,13 +51,13 @@ class Conversations:
         self._tokenizer = tokenizer
         self._context = bundle.base.context_length
         # of each strategy one template per order of the labels, the task's order first
-        self._templates = {each.model: self._orders(each.told(bundle.task), each) for each in bundle.strategies}
+        self._templates = {each.model: self._orders(each.told(bundle.task), each) for each in bundle.prompted}
         self.template = self._templates[bundle.winner.model][0]
         # the closed set of answers; empty where the model writes JSON or text
         self._answers = self.template.answers() if bundle.output.form == "label" else ()
         self._tries = AnswerTries(tokenizer, self._wording.end_id)
         self._index = index
-        self._fixed = {each.model: self._longest(each, "", each.demonstrations) for each in bundle.strategies}
+        self._fixed = {each.model: self._longest(each, "", each.demonstrations) for each in bundle.prompted}
         self._shown_tokens: dict[str, int] = {}
         longest = max(map(self._count, self._answers), default=0) + _END_TOKENS
         self.room = self._context - (bundle.output.max_tokens or longest)

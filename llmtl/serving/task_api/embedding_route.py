@@ -30,22 +30,31 @@ class EmbeddingRequest:
     dimensions: int | None
 
 
+@dataclass(frozen=True)
+class EmbeddedText:
+    """The vector of a text, and the tokens that were read of it."""
+
+    vector: Vector
+    tokens: int
+
+
 class Embedding:
     """The vectors of a predictor of this process; what waits at once is embedded together."""
 
     def __init__(self, predictor: GivesVectors, limits: RequestLimits) -> None:
-        self._batching: Batching[Vector] = Batching(
-            lambda texts: list(predictor.embed(texts)),
+        self._batching: Batching[EmbeddedText] = Batching(
+            lambda texts: list(map(EmbeddedText, predictor.embed(texts), predictor.count_tokens(texts))),
             waiting_inputs=limits.max_waiting,
             seconds=limits.max_wait_seconds,
         )
 
-    async def vectors(self, asked: EmbeddingRequest) -> list[Vector]:
+    async def vectors(self, asked: EmbeddingRequest) -> list[EmbeddedText]:
         """Embed; raises `RequestError` (503) where more waits than may, and for another width than there is."""
         made = await self._batching.answer(asked.texts)
-        if asked.dimensions not in (None, len(made[0])):
+        width = len(made[0].vector)
+        if asked.dimensions not in (None, width):
             raise RequestError(
-                f"The vectors have {len(made[0])} numbers, not {asked.dimensions}; leave 'dimensions' out.",
+                f"The vectors have {width} numbers, not {asked.dimensions}; leave 'dimensions' out.",
                 param="dimensions",
             )
         return made
@@ -74,13 +83,18 @@ def embedding_request(body: dict[str, Any], limits: RequestLimits) -> EmbeddingR
     return EmbeddingRequest(tuple(inputs), wanted == "base64", dimensions)
 
 
-def embeddings_response(model: str, vectors: Sequence[Vector], *, in_base64: bool) -> JSONResponse:
-    """Write vectors as OpenAI does; tokens are not counted."""
+def embeddings_response(model: str, made: Sequence[EmbeddedText], *, in_base64: bool) -> JSONResponse:
+    """Write vectors as OpenAI does."""
     rows = [
-        {"object": "embedding", "index": index, "embedding": _base64(vector) if in_base64 else vector.tolist()}
-        for index, vector in enumerate(vectors)
+        {
+            "object": "embedding",
+            "index": index,
+            "embedding": _base64(each.vector) if in_base64 else each.vector.tolist(),
+        }
+        for index, each in enumerate(made)
     ]
-    usage = {"prompt_tokens": 0, "total_tokens": 0}
+    tokens = sum(each.tokens for each in made)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return JSONResponse({"object": "list", "model": model, "data": rows, "usage": usage})
 
 

@@ -4,7 +4,7 @@
     llmtl_request_errors_total{route}      of these, the ones with a status from 400
     llmtl_request_seconds{route}           time to the end of the answer, as a histogram
 
-Not covered: vLLM's own metrics.
+Not covered: answers by model and label (`llmtl.serving.task_api.answer_metrics`), vLLM's own metrics.
 """
 
 from collections.abc import Collection
@@ -14,14 +14,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from llmtl.serving.task_api.asgi import ApiKey
-from llmtl.serving.task_api.interface import OPEN
+from llmtl.serving.task_api.interface import MODELS, OPEN
 from llmtl.serving.task_api.requests import RequestError
 from llmtl.serving.task_api.responses import error_response
 
 _OTHER = "other"
 """The route under which unknown paths are counted: one series, however many paths are tried."""
 
-_BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
 class Gate:
@@ -34,7 +34,7 @@ class Gate:
         self._requests = Counter("llmtl_requests", "Requests answered.", ("route", "status"), registry=registry)
         self._errors = Counter("llmtl_request_errors", "Requests refused or failed.", ("route",), registry=registry)
         self._seconds = Histogram(
-            "llmtl_request_seconds", "Time to answer.", ("route",), registry=registry, buckets=_BUCKETS_SECONDS
+            "llmtl_request_seconds", "Time to answer.", ("route",), registry=registry, buckets=BUCKETS_SECONDS
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +43,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        route = path if path in self._routes else _OTHER
+        route = self._route(path)
         status = 500
 
         async def noting(message: Message) -> None:
@@ -60,6 +60,13 @@ class Gate:
             self._requests.labels(route, status).inc()
             if status >= 400:
                 self._errors.labels(route).inc()
+
+    def _route(self, path: str) -> str:
+        """Name the route under which a path is counted."""
+        one_model = f"{MODELS}/{{model}}"
+        if path.startswith(f"{MODELS}/") and one_model in self._routes:
+            return one_model
+        return path if path in self._routes else _OTHER
 
     async def _admit(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on if its client may ask."""

@@ -17,6 +17,7 @@ PREDICT, TASK, MODELS = "/v1/predict", "/v1/task", "/v1/models"
 EMBEDDINGS = "/v1/embeddings"
 """Only where the winner compares texts by vectors."""
 HEALTH, METRICS = "/health", "/metrics"
+OPENAPI, DOCS = "/openapi.json", "/docs"
 OPEN = (HEALTH, METRICS, "/ping", "/load", "/version")
 """Routes that need no key: probes and monitoring."""
 

@@ -14,6 +14,7 @@ from time import time
 from typing import Any
 from uuid import uuid4
 
+from llmtl.serving.task_api.answer_format import PLAINLY, Saying
 from llmtl.serving.task_api.requests import ChatRequest
 
 _LOWEST_LOGPROB = -9999.0  # what vLLM reports for a probability of zero, which JSON cannot say
@@ -23,13 +24,15 @@ _LOWEST_LOGPROB = -9999.0  # what vLLM reports for a probability of zero, which 
 class LabelCompletion:
     """The answer to one chat request: the label, and the probability of every label.
 
-    `prompt` is the worded prompt with its `prompt_tokens`; without a language model it is the message, and has none.
+    `saying` says how the label is told, and how often. `prompt` is the worded prompt with its `prompt_tokens`; without
+    a language model it is the message, and has none.
     """
 
     model: str
     request: ChatRequest
     label: str
     probabilities: Mapping[str, float]
+    saying: Saying = PLAINLY
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid4().hex}")
     created: int = field(default_factory=lambda: int(time()))
     prompt: str | None = None
@@ -39,22 +42,28 @@ class LabelCompletion:
 
     def whole(self) -> dict[str, Any]:
         """Return the chat completion."""
-        message = {"role": "assistant", "content": self.label}
-        choice = {"index": 0, "message": message, "logprobs": self._logprobs(), "finish_reason": self.finish_reason}
-        return {**self._head("chat.completion"), "choices": [choice], "usage": self._usage(), **self._prompt()}
+        message = {"role": "assistant", "content": self.saying.say(self.label)}
+        choice = {"message": message, "logprobs": self._logprobs(), "finish_reason": self.finish_reason}
+        choices = self._choices(choice)
+        return {**self._head("chat.completion"), "choices": choices, "usage": self._usage(), **self._prompt()}
 
     def events(self) -> Iterator[str]:
         """Yield the server-sent events of the stream."""
         head = self._head("chat.completion.chunk")
         options = self.request.passed.get("stream_options") or {}
         continuous = {"usage": self._usage()} if options.get("continuous_usage_stats") else {}
-        opening = _choice({"role": "assistant", "content": ""}, logprobs=None, finish_reason=None)
-        yield _event({**head, "choices": [opening], **self._prompt(), **continuous})
-        answer = _choice({"content": self.label}, logprobs=self._logprobs(), finish_reason=self.finish_reason)
-        yield _event({**head, "choices": [answer], **continuous})
+        opening = {"delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}
+        yield _event({**head, "choices": self._choices(opening), **self._prompt(), **continuous})
+        told = {"content": self.saying.say(self.label)}
+        answer = {"delta": told, "logprobs": self._logprobs(), "finish_reason": self.finish_reason}
+        yield _event({**head, "choices": self._choices(answer), **continuous})
         if options.get("include_usage"):
             yield _event({**head, "choices": [], "usage": self._usage()})
         yield "data: [DONE]\n\n"
+
+    def _choices(self, choice: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the same choice as often as it was asked for: a task has one answer to a message."""
+        return [{"index": index, **choice} for index in range(self.saying.n)]
 
     def _head(self, kind: str) -> dict[str, Any]:
         """Return the fields that the completion and all its chunks begin with."""
@@ -83,11 +92,6 @@ class LabelCompletion:
         probability = self.probabilities[label]
         logprob = max(math.log(probability), _LOWEST_LOGPROB) if probability > 0 else _LOWEST_LOGPROB
         return {"token": label, "logprob": logprob, "bytes": list(label.encode())}
-
-
-def _choice(delta: dict[str, str], *, logprobs: dict[str, Any] | None, finish_reason: str | None) -> dict[str, Any]:
-    """Return the choice of a chunk."""
-    return {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
 
 
 def _event(chunk: dict[str, Any]) -> str:

@@ -24,7 +24,15 @@ PASSED = (
     "user",
     "seed",
 )
-"""The fields of a chat request that reach vLLM; what steers the sampling is the task's, not the client's."""
+"""The fields of a chat request that reach vLLM as they are; what steers the sampling is the task's, not the client's.
+
+`messages`, `n`, `stop` and `response_format` are honoured by llmtl itself, so that they mean the same whatever answers;
+all other fields are ignored (docs/serve.md lists them)."""
+
+ROLES = ("developer", "system", "user", "assistant", "tool", "function")
+MOST_ANSWERS = 128
+MOST_STOPS = 4
+"""What OpenAI's API allows of `n` and `stop`."""
 
 _BOOLEANS = ("abstain", "stream", "logprobs", "return_prompt_text", "return_token_ids", "return_tokens_as_token_ids")
 
@@ -59,12 +67,15 @@ class RequestError(InputError):
 class ChatRequest:
     """A chat request to a task: the message, and the fields of `PASSED` that the client set.
 
-    With `abstain` an answer that is not sure enough is replaced by the task's text for that.
+    With `abstain` an answer that is not sure enough is replaced by the task's text for that. The answer is told `n`
+    times, up to the first of the texts in `stop` (`llmtl.serving.task_api.answer_format`).
     """
 
     text: str
     passed: dict[str, Any]
     abstain: bool = False
+    n: int = 1
+    stop: tuple[str, ...] = ()
 
     @property
     def stream(self) -> bool:
@@ -112,13 +123,11 @@ def unknown_model(model: str, names: Sequence[str]) -> RequestError:
 def chat_request(body: dict[str, Any], limits: RequestLimits) -> ChatRequest:
     """Check a chat request to a task model; raises `RequestError`."""
     _refuse_tools(body)
-    if body.get("n") not in (None, 1) or isinstance(body.get("n"), bool):
-        raise RequestError("'n' must be 1: a task has one answer to a message.", param="n")
     _check_options(body)
     text = _message(body.get("messages"))
     check_text(text, "messages", limits)
     passed = {name: body[name] for name in PASSED if body.get(name) is not None}
-    return ChatRequest(text, passed, abstain=bool(body.get("abstain")))
+    return ChatRequest(text, passed, abstain=bool(body.get("abstain")), n=_count(body), stop=_endings(body))
 
 
 def predict_request(body: dict[str, Any], limits: RequestLimits) -> PredictRequest:
@@ -168,47 +177,48 @@ def too_big(limits: RequestLimits) -> RequestError:
 
 
 def _message(messages: Any) -> str:
-    """Return the text of the only user message."""
-    if not isinstance(messages, list):
-        raise RequestError(f"'messages' must be a list with one user message, not {_kind(messages)}.", param="messages")
+    """Return the text of the last message, which is a user's.
+
+    What stands before it is left out: the task was measured with its own instruction, on one message at a time.
+    """
+    if not isinstance(messages, list) or not messages:
+        given = "an empty list" if messages == [] else _kind(messages)
+        raise RequestError(f"'messages' must be a list that ends with a user message, not {given}.", param="messages")
     for position, message in enumerate(messages):
         _check_turn(message, position)
-    if len(messages) != 1:
+    last = len(messages) - 1
+    if messages[last]["role"] != "user":
         raise RequestError(
-            f"'messages' has {len(messages)} messages; send exactly one user message, since the task answers each "
-            "message by itself.",
-            param="messages",
+            f"'messages[{last}]' has the role '{messages[last]['role']}'; the last message must be the user's, which "
+            "is the one that the task answers.",
+            param=f"messages[{last}].role",
         )
-    return _content(messages[0].get("content"))
+    return _content(messages[last].get("content"), f"messages[{last}].content")
 
 
 def _check_turn(message: Any, position: int) -> None:
-    """Raise `RequestError` for a turn that is not a user message."""
+    """Raise `RequestError` for what is not a turn of a conversation."""
     if not isinstance(message, dict):
         raise RequestError(
             f"'messages[{position}]' must be an object with 'role' and 'content', not {_kind(message)}.",
             param=f"messages[{position}]",
         )
     role = message.get("role")
-    if role == "user":
-        return
-    if role in ("system", "developer"):
-        cure = "the task brings its own instruction; leave this message out"
-    else:
-        cure = "send one message of the role 'user'"
-    raise RequestError(
-        f"'messages[{position}]' has the role {json.dumps(role)}; {cure}.", param=f"messages[{position}].role"
-    )
+    if not isinstance(role, str) or role not in ROLES:
+        raise RequestError(
+            f"'messages[{position}]' has the role {json.dumps(role)}; it must be one of {_listed(ROLES)}.",
+            param=f"messages[{position}].role",
+        )
 
 
-def _content(content: Any) -> str:
+def _content(content: Any, param: str) -> str:
     """Return the text of a message's content, which is text or a list of text parts."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         raise RequestError(
             f"The message's 'content' must be text or a list of text parts, not {_kind(content)}.",
-            param="messages[0].content",
+            param=param,
         )
     texts = []
     for position, part in enumerate(content):
@@ -216,7 +226,7 @@ def _content(content: Any) -> str:
         if not isinstance(text, str):
             raise RequestError(
                 'The task reads text only; send parts of the form {"type": "text", "text": "..."}.',
-                param=f"messages[0].content[{position}]",
+                param=f"{param}[{position}]",
             )
         texts.append(text)
     return "\n".join(texts)  # as vLLM joins them
@@ -250,6 +260,29 @@ def _check_options(body: dict[str, Any]) -> None:
         raise RequestError("'top_logprobs' must be a whole number from 0.", param="top_logprobs")
     if wanted and not body.get("logprobs"):
         raise RequestError("'top_logprobs' needs 'logprobs' set to true.", param="top_logprobs")
+
+
+def _count(body: dict[str, Any]) -> int:
+    """Return how many times the answer is wanted."""
+    given = 1 if body.get("n") is None else body["n"]
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST_ANSWERS:
+        raise RequestError(f"'n' must be a whole number from 1 to {MOST_ANSWERS}.", param="n")
+    return given
+
+
+def _endings(body: dict[str, Any]) -> tuple[str, ...]:
+    """Return the texts that end an answer."""
+    given = body.get("stop")
+    stops = [given] if isinstance(given, str) else [] if given is None else given
+    if (
+        not isinstance(stops, list)
+        or len(stops) > MOST_STOPS
+        or not all(isinstance(each, str) and each for each in stops)
+    ):
+        raise RequestError(
+            f"'stop' must be a text or a list of up to {MOST_STOPS} texts, none of them empty.", param="stop"
+        )
+    return tuple(stops)
 
 
 def _listed(names: Sequence[str]) -> str:

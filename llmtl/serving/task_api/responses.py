@@ -6,7 +6,7 @@ answer by reading the JSON. Not covered: making answers (`llmtl.serving.task_api
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,14 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Send
 
 from llmtl.serving.bundle.manifest import Abstaining, ServedStrategy
+from llmtl.serving.task_api.answer_format import AS_IT_IS, PLAINLY, Saying
 from llmtl.serving.task_api.requests import RequestError
 
 Parse = Callable[[str], str | None]
 """From what the model wrote to the label it means, or None when it means none."""
+
+Hear = Callable[[str], None]
+"""Called with what the model wrote, once all of it is known."""
 
 _MODEL = re.compile(rb'"model":"(?:[^"\\]|\\.)*"')
 """The model's name in compact JSON; inside a text its quotes would be escaped, so it matches nothing else."""
@@ -91,21 +95,51 @@ def predictions_response(strategy: ServedStrategy, rows: Sequence[Predicted]) ->
     )
 
 
-def rewriting(send: Send, *, model: str | None, parse: Parse | None) -> Send:
-    """Return a `send` that names `model` in the response and turns answers into labels by `parse`.
+@dataclass(frozen=True)
+class Change:
+    """How what a model wrote becomes what a client is told: what it means by `parse`, then said as the client wants.
 
-    None leaves the one or the other as it is. Error responses pass unchanged.
+    `hear` is called with what was written. None, or the default, leaves everything as it is.
     """
-    return _Rewriter(send, model, parse).send
+
+    parse: Parse | None = None
+    saying: Saying = PLAINLY
+    hear: Hear | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Say whether nothing can be told before all is written."""
+        return self.parse is not None or self.saying.writing != AS_IT_IS
+
+    @property
+    def is_none(self) -> bool:
+        """Say whether what was written is told as it is."""
+        return self.parse is None and self.saying.changes_nothing
+
+    def told(self, written: str) -> str:
+        """Say what was written; the texts that end an answer have been left to the model."""
+        return self.saying.writing.write((self.parse and self.parse(written)) or written)
+
+    def all(self, choices: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the one choice of a response as often as it was asked for."""
+        return [{**choice, "index": index} for choice in choices for index in range(self.saying.n)]
+
+
+def rewriting(send: Send, *, model: str | None, change: Change | None = None) -> Send:
+    """Return a `send` that names `model` in the response, None for the one that is there, and changes answers.
+
+    Error responses pass unchanged.
+    """
+    return _Rewriter(send, model, change or Change()).send
 
 
 class _Rewriter:
     """One response on its way to the client: its start is held back until its new length is known."""
 
-    def __init__(self, send: Send, model: str | None, parse: Parse | None) -> None:
+    def __init__(self, send: Send, model: str | None, change: Change) -> None:
         self._send = send
         self._name = None if model is None else b'"model":' + json.dumps(model).encode()
-        self._parse = parse
+        self._change = change
         self._start: Message = {}
         self._pieces: list[bytes] = []
         self._events: _Events | None = None
@@ -126,7 +160,7 @@ class _Rewriter:
         self._start = start
         kind = next((value for key, value in start["headers"] if key.lower() == b"content-type"), b"")
         if kind.startswith(b"text/event-stream"):
-            self._events = _Events(self._parse)
+            self._events = _Events(self._change)
         if self._events is not None or start["status"] != 200:
             await self._send(start)
 
@@ -135,10 +169,7 @@ class _Rewriter:
         self._pieces.append(message.get("body", b""))
         if message.get("more_body"):
             return
-        body = b"".join(self._pieces)
-        if self._parse is not None:
-            body = _labelled_body(body, self._parse)
-        body = self._named(body)
+        body = self._named(_changed_body(b"".join(self._pieces), self._change))
         kept = [pair for pair in self._start["headers"] if pair[0].lower() != b"content-length"]
         await self._send({**self._start, "headers": [*kept, (b"content-length", b"%d" % len(body))]})
         await self._send({"type": "http.response.body", "body": body})
@@ -150,41 +181,59 @@ class _Rewriter:
 
 
 class _Events:
-    """A stream of server-sent events in which the label comes in one piece, once the whole answer is known."""
+    """A stream of server-sent events in which what is not told as it is written comes in one piece, at the end."""
 
-    def __init__(self, parse: Parse | None) -> None:
-        self._parse = parse
+    def __init__(self, change: Change) -> None:
+        self._change = change
         self._rest = b""
         self._answer = ""
 
     def feed(self, piece: bytes) -> bytes:
         """Return what can be sent after `piece` arrived."""
-        if self._parse is None:
+        if self._change == Change():
             return piece
         *events, self._rest = (self._rest + piece).split(_EVENT_END)
-        return b"".join(self._event(event, self._parse) + _EVENT_END for event in events)
+        return b"".join(self._event(event) + _EVENT_END for event in events)
 
-    def _event(self, event: bytes, parse: Parse) -> bytes:
-        """Return one event with its part of the answer held back, or with the label at the end."""
+    def _event(self, event: bytes) -> bytes:
+        """Return one event with its part of the answer held back, or with all of it at the end."""
         if not event.startswith(_EVENT + b"{"):
             return event
         chunk = json.loads(event[len(_EVENT) :])
         for choice in chunk.get("choices", ()):
             delta = choice.get("delta", {})
             self._answer += delta.get("content") or ""
-            if "content" in delta:
-                delta["content"] = ""
-            if choice.get("finish_reason"):
-                delta["content"] = parse(self._answer) or self._answer
+            if choice.get("finish_reason") and self._change.hear:
+                self._change.hear(self._answer)
+            if self._change.holds:
+                self._hold_back(choice, delta)
+        if self._change.is_none:
+            return event
+        if "choices" in chunk:
+            chunk["choices"] = self._change.all(chunk["choices"])
         return _EVENT + _compact(chunk)
 
+    def _hold_back(self, choice: Mapping[str, Any], delta: dict[str, Any]) -> None:
+        """Tell nothing until the end, and then everything."""
+        if "content" in delta:
+            delta["content"] = ""
+        if choice.get("finish_reason"):
+            delta["content"] = self._change.told(self._answer)
 
-def _labelled_body(body: bytes, parse: Parse) -> bytes:
-    """Return a chat completion with the label as its answer."""
+
+def _changed_body(body: bytes, change: Change) -> bytes:
+    """Return a chat completion with its answer as the client is told it."""
+    if change == Change():
+        return body
     completion = json.loads(body)
     for choice in completion.get("choices", ()):
         said = choice["message"]["content"]
-        choice["message"]["content"] = parse(said or "") or said
+        if change.hear:
+            change.hear(said or "")
+        choice["message"]["content"] = change.told(said) if said else said
+    if change.is_none:
+        return body
+    completion["choices"] = change.all(completion.get("choices", ()))
     return _compact(completion)
 
 

@@ -24,7 +24,9 @@ class ChatRewriter:
         self._conversations = conversations
         self._answer_tokens_vary = bundle.output.form == "label" and not bundle.answer_tokens
         # as text that ends the JSON object: with many labels it is most of the body, and always the same
-        self._ending = json.dumps(decoding(bundle))[1:].encode()
+        self._decoding = decoding(bundle)
+        self._ending = json.dumps(self._decoding)[1:].encode()
+        self._open = bundle.output.form != "label"
 
     def body(self, strategy: ServedStrategy, request: ChatRequest) -> bytes:
         """Write the body of the request to vLLM."""
@@ -36,6 +38,10 @@ class ChatRewriter:
             fields[_CHAT_TEMPLATE_ARGUMENTS] = {RAW: True}
         if self._answer_tokens_vary:
             fields["allowed_token_ids"] = self._conversations.answer_tokens(strategy, request.text)
+        if request.stop and self._open:  # where answers are a closed set, nothing of them is cut
+            return json.dumps(
+                {**fields, **self._decoding, "stop": [*self._decoding.get("stop", []), *request.stop]}
+            ).encode()
         return json.dumps(fields).encode()[:-1] + b", " + self._ending
 
 

@@ -1,8 +1,6 @@
 """Bundles that an earlier version wrote (format 1) still open, and answer as was recorded in them."""
 
 import json
-import tarfile
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,25 +10,13 @@ from llmtl.serving.bundle.manifest import FORMAT
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.task_api.classifier_app import create_app
-
-KEPT = Path(__file__).parents[2] / "fixtures" / "bundles" / "ce0dc59.tar.gz"
-LOCAL = (
-    "classification-tfidf",
-    "multi-label-tfidf",
-    "extraction-crf",
-    "extraction-dictionary",
-    "generation-majority",
-    "generation-nearest",
-)
+from tests.support.kept_bundles import LOCAL, kept_bundles
 
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory):
     """Return a folder with one bundle per name."""
-    folder = tmp_path_factory.mktemp("bundles")
-    with tarfile.open(KEPT) as archive:
-        archive.extractall(folder, filter="data")
-    return folder
+    return kept_bundles(tmp_path_factory.mktemp("bundles"))
 
 
 @pytest.mark.parametrize("name", LOCAL)
@@ -57,6 +43,6 @@ def test_a_newer_format_is_refused(tmp_path):
     told = {"format": FORMAT + 1, "winner": {}}
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "bundle.json").write_text(json.dumps(told))
-    readable = f"1, 2, 3 and {FORMAT}"
+    readable = f"1, 2, 3, 4 and {FORMAT}"
     with pytest.raises(BundleError, match=f"has format {FORMAT + 1}, and this version of llmtl reads {readable};"):
         open_bundle(tmp_path / "bundle")

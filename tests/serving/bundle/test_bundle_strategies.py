@@ -1,7 +1,7 @@
 """Which measured strategies a bundle can serve, and with which wording and calibration."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +15,7 @@ from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
 from llmtl.serving.bundle.strategies import served_others, served_winner
 from llmtl.strategies.table import STRATEGIES
-from llmtl.strategy import PromptServed, ProviderServed, Retrieval, Retrieved
+from llmtl.strategy import LocalServed, PromptServed, ProviderServed, Retrieval, Retrieved
 from llmtl.task import Example, Task
 from tests.support.small_bundle import LABELS, small_bundle
 
@@ -72,7 +72,17 @@ def test_what_no_server_can_run_is_left_out_beside_the_winner(tmp_path):
     assert [each.name for each in served_others(source("few-shot", large), base, winner)] == ["zero-shot"]
 
 
-def test_a_hosted_winner_is_served_alone():
+def test_baselines_are_served_beside_any_winner_unless_they_need_a_model():
+    found = source("hosted")
+    more = (measured("majority", LocalServed()), measured("tfidf", LocalServed(needs_encoder=True)))
+    found = replace(found, strategies=(*found.strategies, *more))
+    [majority] = served_others(found, None, served_winner(found, merge=False))
+    assert (majority.model, majority.weights) == ("tickets/majority", Weights.CLASSIFIER)
+    beside = replace(found, winner="majority")
+    assert served_others(beside, None, served_winner(beside, merge=False)) == ()
+
+
+def test_a_hosted_winner_is_served_without_other_models():
     served = served_winner(source("hosted"), merge=False)
     assert (served.weights, served.instruction) == (Weights.HOSTED, "Which queue?")
     assert served_others(source("hosted"), None, served) == ()

@@ -62,21 +62,26 @@ MODEL = {
         )
     ),
 }
+MAJORITY = {"beside/majority/classifier.json"}
+TFIDF = {"beside/tfidf/classifier.json", "beside/tfidf/classifier.safetensors"}
 ADAPTER = {"adapter/adapter_config.json", "adapter/adapter_model.safetensors"}
 
 
 @pytest.mark.parametrize("strategy", ["zero-shot", "few-shot", "knn-few-shot", "qlora"])
 def test_the_files_of_a_language_model(llama_run, bundle_of, strategy):
     folder = bundle_of(llama_run, strategy)
-    assert files(folder) == COMMON | MODEL | ADAPTER | {"demonstrations.jsonl"}
+    assert files(folder) == COMMON | MODEL | ADAPTER | MAJORITY | TFIDF | {"demonstrations.jsonl"}
     assert (folder / "model" / "model.safetensors").read_bytes() == (POCKET / "model.safetensors").read_bytes()
 
 
 def test_the_files_of_other_winners(llama_run, bundle_of):
-    assert files(bundle_of(llama_run, "qlora", merge=True)) - COMMON == MODEL
-    assert files(bundle_of(llama_run, "majority")) - COMMON == {"classifier/classifier.json"}
+    assert files(bundle_of(llama_run, "qlora", merge=True)) - COMMON == MODEL | MAJORITY | TFIDF
+    assert files(bundle_of(llama_run, "majority")) - COMMON == TFIDF | {"classifier/classifier.json"}
     classifier = {"classifier/classifier.json", "classifier/classifier.safetensors"}
-    assert files(bundle_of(llama_run, "tfidf")) - COMMON == classifier
+    assert files(bundle_of(llama_run, "tfidf")) - COMMON == MAJORITY | classifier
+
+
+BASELINES = {name: name for name in ("front-desk/majority", "front-desk/tfidf")}
 
 
 def test_the_names_under_which_strategies_are_served(llama_run, bundle_of):
@@ -90,6 +95,7 @@ def test_the_names_under_which_strategies_are_served(llama_run, bundle_of):
         "front-desk/zero-shot": "pocket-llama",
         "front-desk/few-shot": "pocket-llama",
         "front-desk/knn-few-shot": "pocket-llama",
+        **BASELINES,
     }
     prompted = open_bundle(bundle_of(llama_run, "few-shot"))
     assert (prompted.winner.engine_model, prompted.winner.weights) == ("front-desk", Weights.BASE)
@@ -97,9 +103,13 @@ def test_the_names_under_which_strategies_are_served(llama_run, bundle_of):
         "front-desk/zero-shot": "pocket-llama",
         "front-desk/knn-few-shot": "pocket-llama",
         "front-desk/qlora": "front-desk/qlora",
+        **BASELINES,
     }
-    assert open_bundle(bundle_of(llama_run, "qlora", merge=True)).others == ()
-    assert open_bundle(bundle_of(llama_run, "tfidf")).others == ()
+    merged = open_bundle(bundle_of(llama_run, "qlora", merge=True))
+    assert [each.model for each in merged.others] == list(BASELINES)
+    assert [each.model for each in open_bundle(bundle_of(llama_run, "tfidf")).others] == ["front-desk/majority"]
+    for each in merged.others:
+        assert (bundle_of(llama_run, "qlora", merge=True) / "beside" / each.name).is_dir()
 
 
 def test_demonstrations_are_those_that_were_measured(llama_run, bundle_of):
@@ -223,7 +233,7 @@ def test_a_bundle_replaces_a_bundle_with_nothing_left_of_it(source_of, tmp_path)
     write_bundle(source_of("zero-shot"), tmp_path / "out")
     (tmp_path / "out" / "serving.json").write_text("{}")  # measured on the old one
     write_bundle(source_of("majority"), tmp_path / "out")
-    assert files(tmp_path / "out") == COMMON | {"classifier/classifier.json"}
+    assert files(tmp_path / "out") == COMMON | TFIDF | {"classifier/classifier.json"}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 

@@ -86,6 +86,35 @@ def test_both_routes_say_what_was_measured(folders, kind, strategy):
         assert reading.chat(choice["message"]["content"], row) == row.prediction
 
 
+@pytest.mark.parametrize(
+    ("kind", "winner", "baseline"),
+    [
+        ("extraction", "crf", "dictionary"),
+        ("extraction", "dictionary", "crf"),
+        ("multi-label", "tfidf", "majority"),
+        ("generation", "nearest", "majority"),
+    ],
+)
+def test_baselines_beside_the_winner_answer_as_measured_too(folders, kind, winner, baseline):
+    folder = folders[kind, winner]
+    recorded = read_recorded(folders[kind, baseline])
+    bundle, model = open_bundle(folder), f"{NAMES[kind]}/{baseline}"
+    reading = reading_of(bundle, folder)
+    text = recorded[0].text
+    rows, spoken, models, metrics = asked(
+        folder,
+        ("/v1/predict", {"inputs": [row.text for row in recorded], "model": model}),
+        chat(kind, text, model=model),
+        ("/v1/models", None),
+        ("/metrics", None),
+    )
+    assert [reading.row(row) for row in rows.json()["data"]] == [row.prediction for row in recorded]
+    [choice] = spoken.json()["choices"]
+    assert reading.chat(choice["message"]["content"], recorded[0]) == recorded[0].prediction
+    assert {each["id"] for each in models.json()["data"]} == {each.model for each in bundle.strategies}
+    assert f'llmtl_answers_total{{model="{model}",outcome="answered"}} {len(recorded) + 1}.0' in metrics.text
+
+
 def test_the_forms_of_the_answers(folders):
     text = "A table for 12 people, Friday at noon, please"
     rows, spoken, task = asked(
@@ -140,7 +169,8 @@ def test_many_clients_of_a_field_do_not_mix_their_texts(folders):
 def test_nothing_in_a_bundle_can_run_code(folders, kind, strategy):
     suffixes = {path.suffix for path in folders[kind, strategy].rglob("*") if path.is_file()}
     assert suffixes <= {".json", ".jsonl", ".safetensors", ".md", "", ".crfsuite"}
-    assert (".crfsuite" in suffixes) == (strategy == "crf")
+    measured = {each.name for each in open_bundle(folders[kind, strategy]).strategies}
+    assert (".crfsuite" in suffixes) == ("crf" in measured)
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_merged_spans(run, tmp_path):
 def assert_merges(made, folder):
     """Export merged; that fails where the checkpoint, run by transformers, answers otherwise than was measured."""
     export(made, folder, strategy="qlora", merge=True)
-    assert open_bundle(folder).others == ()
+    assert {str(each.weights) for each in open_bundle(folder).others} == {"classifier"}  # the baselines alone
     assert len({row.prediction for row in read_recorded(folder)}) > 1
     compared = re.search(r"compared with the adapter on (\d+) test inputs: 0 ", (folder / "README.md").read_text())
     assert int(compared.group(1)) > 1

@@ -83,7 +83,8 @@ def test_the_bundle_says_where_and_never_the_key(run, folder, server):
     for path in folder.rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes()
     bundle, winner = open_bundle(folder), read_hosted(folder, {})
-    assert (bundle.base, bundle.winner.weights, bundle.others) == (None, "hosted", ())
+    assert (bundle.base, bundle.winner.weights) == (None, "hosted")
+    assert [each.model for each in bundle.others] == ["mail/majority"]
     asked = winner.endpoint
     assert (asked.base_url, asked.api_key_env, asked.max_usd) == (server.url, KEY_ENV, 10.0)
     assert winner.usd_per_request == pytest.approx(USD_PER_REQUEST)
@@ -144,7 +145,7 @@ def test_the_other_routes_and_the_clients_own_key(folder):
         assert http.get("/health").status_code == 200
         assert http.get("/v1/models").status_code == 401
         http.headers["Authorization"] = "Bearer mine"
-        assert [each["id"] for each in http.get("/v1/models").json()["data"]] == ["mail"]
+        assert [each["id"] for each in http.get("/v1/models").json()["data"]] == ["mail", "mail/majority"]
         task = http.get("/v1/task").json()
         assert (task["strategy"], task["base_model"], task["kind"]) == ("hosted", None, "classification")
         stream = http.post("/v1/chat/completions", json=chat("money") | {"stream": True}).text
@@ -210,7 +211,8 @@ def test_nothing_more_is_asked_for_a_client_that_left(folder, server, monkeypatc
 
     monkeypatch.setattr(server, "answer", slowly)
     body = json.dumps({"inputs": [f"money number {n}" for n in range(100, 140)]}).encode()
-    scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": [], "query_string": b""}
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/predict", "headers": headers, "query_string": b""}
     asked, waiting, sent = len(server.bodies), [body], []
 
     async def receive():

@@ -82,6 +82,11 @@ def test_openai_s_client_gets_the_vectors_that_were_measured(search_run, bundle,
         assert np.array([row.embedding for row in answer.data]) == pytest.approx(measured, abs=1e-6)
     assert single.data[0].embedding == pytest.approx(measured[0], abs=1e-6)
     assert np.linalg.norm(measured, axis=1) == pytest.approx([1, 1], abs=1e-6)
+    tokens = search_run.predictor("embedding-search").encoder.model.tokenizer
+    for answer, texts in ((plain, QUERIES), (packed, QUERIES), (single, QUERIES[:1])):
+        read = sum(len(row) for row in tokens(texts)["input_ids"])
+        assert (answer.usage.prompt_tokens, answer.usage.total_tokens) == (read, read)
+    assert plain.usage.prompt_tokens > single.usage.prompt_tokens > 2
     told = httpx.get(f"{url}/v1/task").json()
     assert (told["embeddings"], told["output"], told["kind"]) == ("/v1/embeddings", "json", "retrieval")
 

@@ -108,12 +108,18 @@ def test_the_answer_can_be_streamed(chat, recorded):
 
 
 def test_the_task_and_its_model_are_described(http, folder):
-    [model] = http.get("/v1/models").json()["data"]
-    assert (model["id"], model["object"]) == ("front-desk", "model")
+    models = http.get("/v1/models").json()["data"]
+    assert [(each["id"], each["object"]) for each in models] == [
+        ("front-desk", "model"),
+        ("front-desk/majority", "model"),
+    ]
     task = http.get("/v1/task").json()
     labels = json.loads((folder / "bundle.json").read_text())["task"]["labels"]
     assert (task["task"], task["strategy"], task["labels"]) == ("front-desk", "tfidf", labels)
-    assert task["strategies"] == [{"model": "front-desk", "strategy": "tfidf", "weights": "classifier"}]
+    assert task["strategies"] == [
+        {"model": "front-desk", "strategy": "tfidf", "weights": "classifier"},
+        {"model": "front-desk/majority", "strategy": "majority", "weights": "classifier"},
+    ]
     assert task["base_model"] is None
     assert task["engine"].startswith("llmtl ")
     assert task["limits"] == {"max_body_bytes": 10_000, "max_inputs": 40, "max_characters": 2_000}
@@ -138,19 +144,21 @@ def test_the_task_and_its_model_are_described(http, folder):
 )
 def test_wrong_requests_get_an_error_in_openais_form(http, method, path, body, status, code):
     content = body if isinstance(body, bytes | None) else json.dumps(body)
-    assert error_of(http.request(method, path, content=content), status)["code"] == code
+    headers = {"content-type": "application/json"}
+    assert error_of(http.request(method, path, content=content, headers=headers), status)["code"] == code
 
 
 def test_a_body_that_does_not_tell_its_size_is_counted(http):
-    answer = http.post(PREDICT, content=iter([b"[" + b" " * 5_000] * 5))
+    pieces = iter([b"[" + b" " * 5_000] * 5)
+    answer = http.post(PREDICT, content=pieces, headers={"content-type": "application/json"})
     assert error_of(answer, 413)["code"] == "request_too_large"
 
 
 def test_the_openai_package_raises_its_own_errors(chat):
-    with pytest.raises(openai.NotFoundError, match="ask for one of 'front-desk'"):
+    with pytest.raises(openai.NotFoundError, match="ask for one of 'front-desk', 'front-desk/majority'"):
         chat.create(model="gpt-5", messages=user("x"))
-    with pytest.raises(openai.BadRequestError, match="brings its own instruction"):
-        chat.create(model="front-desk", messages=[{"role": "system", "content": "Be nice."}, *user("x")])
+    with pytest.raises(openai.BadRequestError, match="must be the user's"):
+        chat.create(model="front-desk", messages=[*user("x"), {"role": "assistant", "content": "card"}])
 
 
 def test_a_wrong_key_opens_nothing_but_probes(url):

@@ -4,8 +4,9 @@ import json
 import pytest
 
 from llmtl.serving.bundle.manifest import ServedStrategy, Weights
+from llmtl.serving.task_api.answer_format import Notation, Saying
 from llmtl.serving.task_api.requests import RequestError
-from llmtl.serving.task_api.responses import error_response, labelled, predictions_response, rewriting
+from llmtl.serving.task_api.responses import Change, error_response, labelled, predictions_response, rewriting
 
 LABELS = {" pay": "payment", " pay back": "refund"}
 JSON = [(b"content-type", b"application/json"), (b"content-length", b"1"), (b"x", b"y")]
@@ -36,7 +37,8 @@ def sent(headers, *bodies, status=200, **wanted):
         got.append(message)
 
     async def respond():
-        rewritten = rewriting(send, **{"model": None, "parse": None, **wanted})
+        change = Change(**{name: value for name, value in wanted.items() if name != "model"})
+        rewritten = rewriting(send, model=wanted.get("model"), change=change)
         await rewritten({"type": "http.response.start", "status": status, "headers": headers})
         for position, body in enumerate(bodies, 1):
             more = position < len(bodies)
@@ -97,6 +99,33 @@ def test_a_streamed_answer_comes_as_a_label_wherever_the_stream_is_cut(cut):
     read = [json.loads(event.removeprefix("data: ")) for event in rest]
     assert [each["choices"][0]["delta"]["content"] for each in read[:-1]] == ["", "", "", "refund"]
     assert read[-1] == chunks[-1]
+
+
+@pytest.mark.parametrize("parse", [LABELS.get, None])
+def test_an_answer_is_written_as_json_so_many_times_whole_and_streamed(parse):
+    saying = Saying(Notation('{"a": ', "}", quoted=True), n=2)
+    meant = "refund" if parse else " pay back"
+    heard = []
+    _, body = sent(JSON, compact(completion(" pay back")), parse=parse, saying=saying, hear=heard.append)
+    choices = json.loads(body["body"])["choices"]
+    assert [choice["index"] for choice in choices] == [0, 1]
+    assert [json.loads(choice["message"]["content"]) for choice in choices] == [{"a": meant}] * 2
+    pieces = [b"data: " + compact(each) + b"\n\n" for each in (chunk(" pay"), chunk(" back", "stop"))]
+    messages = sent(EVENTS, *pieces, b"data: [DONE]\n\n", parse=parse, saying=saying, hear=heard.append)
+    read = [json.loads(event.removeprefix("data: ")) for event in events(messages)[:2]]
+    for index in range(2):
+        told = "".join(each["choices"][index]["delta"]["content"] for each in read)
+        assert json.loads(told) == {"a": meant}
+    assert heard == [" pay back"] * 2
+
+
+def test_a_stream_that_is_only_heard_goes_out_as_it_comes():
+    pieces = [b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', b'data: {"choices": [{"delta": {}, ']
+    pieces.append(b'"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n')
+    heard = []
+    messages = sent(EVENTS, *pieces, hear=heard.append)
+    assert b"".join(message.get("body", b"") for message in messages) == b"".join(pieces)
+    assert heard == ["a"]
 
 
 def test_an_error_within_a_stream_passes():

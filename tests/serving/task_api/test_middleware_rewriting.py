@@ -78,6 +78,7 @@ def test_allowed_tokens_are_found_for_each_prompt_where_they_vary(tokenizer):
             {"structured_outputs": {"grammar": "root ::= x"}, "max_tokens": 9},
         ),
         (Output("text", max_tokens=7), {"max_tokens": 7}),
+        (Output("text", max_tokens=7, stop="\n\n"), {"max_tokens": 7, "stop": ["\n\n"]}),
     ],
 )
 def test_other_forms_of_answers(tokenizer, output, fields):
@@ -86,6 +87,19 @@ def test_other_forms_of_answers(tokenizer, output, fields):
         "temperature": 0,
         **fields,
     }
+
+
+def test_where_a_client_wants_an_answer_to_end_goes_on_but_never_with_labels(tokenizer):
+    def stop(output):
+        bundle = small_bundle(output=output, answer_tokens=(3,))
+        request = ChatRequest("hello", {}, stop=("a", "b"))
+        return json.loads(ChatRewriter(bundle, Conversations(bundle, tokenizer)).body(bundle.winner, request)).get(
+            "stop"
+        )
+
+    assert stop(Output("text", max_tokens=7)) == ["a", "b"]
+    assert stop(Output("text", max_tokens=7, stop="c")) == ["c", "a", "b"]
+    assert stop(Output()) is None
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,37 @@ def test_a_message_is_read_with_the_fields_that_may_pass():
             "user": "u",
             "seed": 1,
         },
+        stop=("a",),
     )
+
+
+TURNS = [
+    {"role": "system", "content": "Answer in French."},
+    {"role": "developer", "content": [{"type": "text", "text": "x"}]},
+    {"role": "user", "content": "hello"},
+    {"role": "assistant", "content": None, "tool_calls": []},
+    {"role": "tool", "content": "3", "tool_call_id": "a"},
+]
+
+
+def test_of_a_conversation_the_last_message_is_answered():
+    assert chat_request({"messages": [*TURNS, USER]}, LIMITS) == chat_request({"messages": [USER]}, LIMITS)
+    assert chat_request({"messages": [USER, USER, USER]}, LIMITS).text == "my card"
+
+
+@pytest.mark.parametrize(
+    ("fields", "n", "stop"),
+    [
+        ({}, 1, ()),
+        ({"n": None, "stop": None}, 1, ()),
+        ({"n": 128, "stop": "x"}, 128, ("x",)),
+        ({"stop": ["a", "b", "c", "d"]}, 1, ("a", "b", "c", "d")),
+        ({"stop": []}, 1, ()),
+    ],
+)
+def test_how_often_and_how_far_an_answer_is_told(fields, n, stop):
+    request = chat_request({"messages": [USER], **fields}, LIMITS)
+    assert (request.n, request.stop) == (n, stop)
 
 
 def test_text_parts_are_joined_as_vllm_does():
@@ -108,14 +138,18 @@ def test_text_parts_are_joined_as_vllm_does():
     [
         ({"messages": None}, "messages", "not nothing"),
         ({"messages": "hello"}, "messages", "not text"),
-        ({"messages": []}, "messages", "has 0 messages"),
-        ({"messages": [USER, USER]}, "messages", "has 2 messages; send exactly one"),
+        ({"messages": []}, "messages", "not an empty list"),
         ({"messages": ["hello"]}, "messages[0]", "not text"),
         ({"messages": [{"content": "x"}]}, "messages[0].role", "role null"),
         ({"messages": [{"role": ["user"], "content": "x"}]}, "messages[0].role", 'role ["user"]'),
-        ({"messages": [{"role": "system", "content": "x"}, USER]}, "messages[0].role", "its own instruction; leave"),
-        ({"messages": [{"role": "developer", "content": "x"}, USER]}, "messages[0].role", "leave this message out"),
-        ({"messages": [USER, {"role": "assistant", "content": "x"}]}, "messages[1].role", "role 'user'"),
+        (
+            {"messages": [{"role": "robot", "content": "x"}, USER]},
+            "messages[0].role",
+            'role "robot"; it must be one of',
+        ),
+        ({"messages": [USER, {"role": "assistant", "content": "x"}]}, "messages[1].role", "must be the user's"),
+        ({"messages": [{"role": "system", "content": "x"}]}, "messages[0].role", "must be the user's"),
+        ({"messages": [*TURNS, {"role": "user"}]}, "messages[5].content", "not nothing"),
         ({"messages": [{"role": "user"}]}, "messages[0].content", "not nothing"),
         ({"messages": [{"role": "user", "content": {}}]}, "messages[0].content", "not an object"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0]", "text only"),
@@ -126,9 +160,16 @@ def test_text_parts_are_joined_as_vllm_does():
         ({"messages": [{"role": "user", "content": " \n\t\u00a0"}]}, "messages", "empty"),
         ({"messages": [{"role": "user", "content": "x" * 21}]}, "messages", "21 characters and 20 are allowed"),
         ({"messages": [{"role": "user", "content": "a \ud83d"}]}, "messages", "surrogate pair at character 2"),
-        ({"n": 2}, "n", "must be 1"),
-        ({"n": "1"}, "n", "must be 1"),
-        ({"n": True}, "n", "must be 1"),
+        ({"n": 0}, "n", "from 1 to 128"),
+        ({"n": 129}, "n", "from 1 to 128"),
+        ({"n": 1.0}, "n", "from 1 to 128"),
+        ({"n": "1"}, "n", "from 1 to 128"),
+        ({"n": True}, "n", "from 1 to 128"),
+        ({"stop": ["a"] * 5}, "stop", "up to 4"),
+        ({"stop": ""}, "stop", "none of them empty"),
+        ({"stop": ["a", ""]}, "stop", "none of them empty"),
+        ({"stop": 3}, "stop", "a text or a list"),
+        ({"stop": [3]}, "stop", "a text or a list"),
         ({"tools": [{"type": "function"}]}, "tools", "calls no tools"),
         ({"functions": [{"name": "f"}]}, "functions", "calls no tools"),
         ({"tool_choice": "required"}, "tool_choice", "calls no tools"),
