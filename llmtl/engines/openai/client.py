@@ -183,7 +183,7 @@ class _Redacting(openai.DefaultHttpxClient):
     """Takes the key out of every reply before anything reads, keeps or prints it."""
 
     def send(self, request: Any, **options: Any) -> Any:
-        """Send a request and read the whole reply; its kind is that of the HTTP library which `openai` uses."""
+        """Send a request and read the whole reply, a `Response` of the HTTP library that `openai` uses."""
         reply: Any = super().send(request, **options)
         content = redacted_bytes(reply.read())
         headers = [(name, redacted(value)) for name, value in reply.headers.items()]

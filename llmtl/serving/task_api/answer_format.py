@@ -131,12 +131,12 @@ class AnswerFormat:
         """Say how to write answers as the `response_format` of a request wants them; raises `RequestError`."""
         if wanted is None:
             return AS_IT_IS
-        kind = wanted.get("type") if isinstance(wanted, dict) else None
-        if kind == _PLAIN:
+        asked = wanted.get("type") if isinstance(wanted, dict) else None
+        if asked == _PLAIN:
             return AS_IT_IS
-        if kind == _OBJECT:
+        if asked == _OBJECT:
             return self._in_object(self.key)
-        if kind != _SCHEMA:
+        if asked != _SCHEMA:
             raise RequestError(
                 f"'{PARAM}' must be an object whose 'type' is {_PLAIN}, {_OBJECT} or {_SCHEMA}.", param=PARAM
             )
@@ -242,15 +242,15 @@ class _Check:
 
     def _open(self, schema: Schema, ours: Schema, depth: int) -> None:
         """Check what is not a closed set: texts, lists, objects."""
-        kind = ours["type"]
-        _typed(schema, kind)
+        form = ours["type"]
+        _typed(schema, form)
         if "enum" in schema or "const" in schema:
-            raise _NotAllowedError(f"it allows only some of the answers, and the task may give any {_CALLED[kind]}")
+            raise _NotAllowedError(f"it allows only some of the answers, and the task may give any {_CALLED[form]}")
         if "anyOf" in schema:
             self._any(_list(schema["anyOf"]), ours, depth)
-        if kind == "string":
+        if form == "string":
             _text(schema)
-        elif kind == "array":
+        elif form == "array":
             self._array(schema, ours, depth)
         else:
             self._object(schema, ours, depth)
@@ -306,11 +306,11 @@ class _Check:
 _CALLED = {"string": "text", "array": "list of them", "object": "object"}
 
 
-def _typed(schema: Schema, kind: str) -> None:
+def _typed(schema: Schema, form: str) -> None:
     """Refuse a schema of another type."""
-    types = schema.get("type", kind)
-    if kind not in ([types] if isinstance(types, str) else _list(types)):
-        raise _NotAllowedError(f"it wants another type than '{kind}'")
+    types = schema.get("type", form)
+    if form not in ([types] if isinstance(types, str) else _list(types)):
+        raise _NotAllowedError(f"it wants another type than '{form}'")
 
 
 def _text(schema: Schema) -> None:

@@ -60,7 +60,9 @@ def test_an_adapter_of_another_model(tiny_llama, make_checkpoint, tmp_path):
     from peft import LoraConfig, get_peft_model
 
     other = load(make_checkpoint(tmp_path / "other", model_type="llama", hidden_size=32, head_dim=8))
-    get_peft_model(other, LoraConfig(r=2, target_modules="all-linear")).save_pretrained(tmp_path / "adapter")
+    get_peft_model(other, LoraConfig(r=2, target_modules="all-linear", task_type="CAUSAL_LM")).save_pretrained(
+        tmp_path / "adapter"
+    )
     with pytest.raises(ModelError, match="does not fit this model") as caught:
         load(tiny_llama, adapter=tmp_path / "adapter")
     assert "\n" not in str(caught.value)
