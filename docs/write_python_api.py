@@ -41,7 +41,8 @@ def page() -> str:
     for title, names in SECTIONS.items():
         parts.append(f"## {title}\n")
         for name in names:
-            parts.extend(_entry(f"llmtl.{name}", getattr(llmtl, name)))
+            # not getattr: whoever imported llmtl.playground before would get the package
+            parts.extend(_entry(f"llmtl.{name}", llmtl.__getattr__(name)))
             parts.extend(line for each in BESIDE.get(name, ()) for line in _entry(each.__name__, each))
     return "\n".join(parts)
 
