@@ -14,7 +14,9 @@ from llmtl.measured.endpoint import SERVED, SERVING_FILE, Load, Parity, Served
 from llmtl.pipeline.report import read_served, refresh_report, report_content
 from llmtl.pipeline.run_format import reseal
 from llmtl.report import summarize
+from llmtl.report.serving import usd_per_month
 from llmtl.report.titled import titled_decision
+from llmtl.report.wording import readable_usd
 from llmtl.seals import SEAL
 from llmtl.store import read_json, write_json
 
@@ -86,10 +88,10 @@ def test_the_served_figures_stand_beside_a_decision_that_stays(run: llmtl.Run):
     decided = (run.folder / "decision.json").read_bytes()
     serve(run, served(run))
     assert (run.folder / "decision.json").read_bytes() == decided
+    month = f"{readable_usd(usd_per_month(served(run), run.recipe.prices))} per month"
     for text in texts(run):
         assert "As served" in text
-        assert "$0.25" in text
-        takes = "takes $0.25 per 1,000 requests, 3.2 ms at the median and 4.5 ms at the 95th percentile"
+        takes = f"takes {month} of 100,000 requests, 3.2 ms at the median and 4.5 ms at the 95th percentile"
         assert f"TF-IDF and logistic regression {takes}" in text
     content = report_content(run)
     assert content.decision == titled_decision(run.decision)
