@@ -52,8 +52,11 @@ def identity(config: ModelConfig, source: ModelSource) -> dict[str, Any]:
 
 
 def encoder_source_of(config: EncoderConfig | None) -> EncoderSource | None:
-    """Say which encoder the recipe names; None for none."""
-    return None if config is None else EncoderSource(config.name, config.revision)
+    """Say which encoder the recipe names; None for none. An embedded model's folder will say that it is not one."""
+    if config is None:
+        return None
+    embedded = resolve(config.name)
+    return EncoderSource(str(embedded) if embedded else config.name, config.revision)
 
 
 def encoder_identity(source: EncoderSource) -> dict[str, Any]:

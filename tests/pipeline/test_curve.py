@@ -117,3 +117,25 @@ def test_curves_can_be_switched_off(tmp_path: Path):
     made = llmtl.run(recipe(tmp_path, 60, "learning_curve: {enabled: false}"), out=tmp_path / "out")
     assert not (made.folder / "curve.json").exists()
     assert 'id="labels"' not in made.report.read_text()
+
+
+@pytest.fixture(scope="module")
+def controlled(tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path) -> llmtl.Run:
+    """Return a run with a tiny encoder and its control."""
+    folder = tmp_path_factory.mktemp("controlled")
+    made = recipe(folder, 200, f"encoder: '{tiny_encoder}'", "decision: {draws: 1, resamples: 1000}")
+    text = made.read_text().replace("[majority, tfidf]", "[tfidf, encoder, from-scratch], encoder: {max_epochs: 1}")
+    made.write_text(text)
+    return llmtl.run(made, out=folder / "out")
+
+
+def test_a_control_has_the_curve_of_what_it_controls_measured_and_says_what_that_is_worth(controlled: llmtl.Run):
+    curves = CURVES.validate_python(read_json(controlled.folder / "curve.json"))
+    assert "encoder" in [each.strategy for each in curves.forecasts]
+    [worth] = curves.worth
+    sizes = [point.size for each in curves.forecasts if each.strategy == "encoder" for point in each.points]
+    assert (worth.strategy, worth.control) == ("encoder", "from-scratch")
+    assert (worth.smallest, worth.available) == (sizes[0], sizes[-1])
+    [transfer] = controlled.decision.transfer
+    assert transfer.labels == worth
+    assert "random weights" in controlled.report.read_text()

@@ -96,3 +96,8 @@ def test_where_nobody_asked_for_the_default_encoder_it_may_be_missing(prepared, 
 
 def test_no_encoder_is_looked_for_where_nobody_reads_with_one(prepared):
     assert prepared("majority", "tfidf", encoder="nowhere/at-all")[0] == ["majority", "tfidf"]
+
+
+def test_an_embedded_language_model_is_named_as_no_encoder(prepared):
+    with pytest.raises(ModelError, match="is a language model that reads to the left only"):
+        prepared(encoder="pocket-llama", strategies={"run": ["majority", "embedding-head"]})
