@@ -68,11 +68,12 @@ def page() -> str:
     return "\n".join(
         [
             *parts,
-            f"## POST {EMBEDDINGS}\n\nOpenAI's embeddings: only where the winner of a search compares texts by vectors.",
+            f"## POST {EMBEDDINGS}\n",
+            "OpenAI's embeddings: only where the winner of a search compares texts by vectors.",
             "",
             "## Errors\n",
-            'Refusals have OpenAI\'s form, `{"error": {"message", "type", "param", "code"}}`, and the message says how to '
-            "fix the request.\n",
+            'Refusals have OpenAI\'s form, `{"error": {"message", "type", "param", "code"}}`, and the message says '
+            "how to fix the request.\n",
             "\n".join(["| status | what it means |", "|---|---|", *_rows(refused | MORE)]) + "\n",
             "## Limits\n\nSet by options of `llmtl serve`, or by environment variables.\n",
             "\n".join(["| variable | default | what it limits |", "|---|---|---|", *bounds]) + "\n",
