@@ -1,7 +1,8 @@
 """Seals: the SHA-256 of the files of a folder, so that what changed by accident is never read as what was measured.
 
-A seal is the file `SHA256SUMS`, as `sha256sum -c` reads it. A folder without one, as earlier versions left them, is
-read as it is. Not covered: intent; whoever can change a file can change its seal.
+A seal is the file `SHA256SUMS`, as `sha256sum -c` reads it; its first line, a comment there, is the hash of the others.
+A folder without one, as earlier versions left them, is read as it is. Not covered: intent; whoever can change a file
+can change its seal.
 """
 
 import hashlib
@@ -11,12 +12,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from llmtl.errors import DamagedRunError
+from llmtl.foreign_files import is_inside
 
 SEAL = "SHA256SUMS"
 STEPS = "steps"
 """The folder inside a run folder that holds the steps."""
 REPLIES = "replies.jsonl"
 """A file that grows after its step was finished, so that it is not sealed: every line in it carries its own hash."""
+_FIRST = b"# sha256 of the lines below: "
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 _BLOCK = 2**24
 
@@ -37,7 +40,8 @@ def seal_of(
         names = (name for name in names if not name.rpartition("/")[2].startswith(".") and name != REPLIES)
     sums = dict(known or {}) | {name: sha256_of_file(folder / name) for name in names if name != SEAL}
     sums |= {name: hashlib.sha256(content).hexdigest() for name, content in (given or {}).items()}
-    return "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
+    return f"{_FIRST.decode()}{hashlib.sha256(lines.encode()).hexdigest()}\n{lines}"
 
 
 def read_seal(folder: Path) -> dict[str, str] | None:
@@ -49,10 +53,11 @@ def read_seal(folder: Path) -> dict[str, str] | None:
         return None
     except OSError:
         raise damaged(path) from None
-    lines = [_LINE.fullmatch(line) for line in content.decode("utf-8", errors="replace").removesuffix("\n").split("\n")]
-    if not content.endswith(b"\n") or not all(lines):
+    first, _, rest = content.partition(b"\n")
+    if first != _FIRST + hashlib.sha256(rest).hexdigest().encode():
         raise damaged(path)
-    return {line[2]: line[1] for line in lines if line}
+    lines = [_LINE.fullmatch(line) for line in rest.decode("utf-8", errors="replace").split("\n")]
+    return {line[2]: line[1] for line in lines if line and is_inside(line[2])}
 
 
 def check_content(path: Path, content: bytes) -> None:
@@ -89,7 +94,11 @@ def sha256_of_file(path: Path) -> str:
 
 def damaged(path: Path) -> DamagedRunError:
     """Make the error for a file of a run that is not as the run wrote it, with the command that makes it again."""
-    return DamagedRunError(f"'{path}' is damaged: it is not what was written. {cure(path)}")
+    try:
+        what = "damaged: it is not what was written" if path.exists() else "missing"
+    except OSError:
+        what = "damaged"
+    return DamagedRunError(f"'{path}' is {what}. {cure(path)}")
 
 
 def cure(path: Path) -> str:

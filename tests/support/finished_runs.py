@@ -6,11 +6,21 @@ from pathlib import Path
 import pytest
 
 import llmtl
+from llmtl.seals import SEAL, STEPS
+from llmtl.store import read_json, write_json
 from tests.support.front_desk import make_run
 from tests.support.made_once import made_once
 
 BundleOf = Callable[..., Path]
 """Call it with a run, a strategy (None for the winner) and `merge`; it returns the bundle's folder, which is shared."""
+
+
+def unsealed(folder: Path) -> None:
+    """Make a run one of an earlier version, which had no seals, so that a test may change what it holds."""
+    for seal in (folder / SEAL, folder / "data" / SEAL, *folder.glob(f"{STEPS}/*/{SEAL}")):
+        seal.unlink()
+    index = read_json(folder / "index.json")
+    write_json(folder / "index.json", index | {"sealed": False})
 
 
 def _front_desk(tmp_path_factory: pytest.TempPathFactory, model: str) -> llmtl.Run:

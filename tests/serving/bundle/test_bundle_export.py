@@ -11,16 +11,19 @@ import yaml
 import llmtl
 from llmtl.decision.outcome import Verdict
 from llmtl.errors import BundleError, RunError
+from llmtl.left_overs import held
 from llmtl.pipeline.export import bundle_source, export
 from llmtl.progress import Silent
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.bundle.write import write_bundle
+from tests.support.finished_runs import unsealed
 
 
 @pytest.fixture
 def copied(llama_run, tmp_path) -> llmtl.Run:
-    """Return a copy of the run that a test may spoil."""
+    """Return a copy of the run that a test may spoil, as an earlier version left it."""
     shutil.copytree(llama_run.folder, tmp_path / "run", ignore=shutil.ignore_patterns("bundle"))
+    unsealed(tmp_path / "run")
     return llmtl.load_run(tmp_path / "run")
 
 
@@ -73,6 +76,15 @@ def test_a_new_decision_makes_a_new_bundle(copied):
     decision.write_text(json.dumps(json.loads(decision.read_text()) | {"warnings": ["new"]}))
     export(copied.folder, strategy="majority")
     assert open_bundle(folder).made_from != before
+
+
+def test_what_a_killed_export_left_is_deleted_and_what_a_living_one_writes_is_not(copied):
+    left, living = (copied.folder / f".bundle-{name}" for name in ("abcdefgh", "ijklmnop"))
+    left.mkdir()
+    living.mkdir()
+    with held(living):
+        export(copied, strategy="majority")
+    assert (left.exists(), living.exists()) == (False, True)
 
 
 def test_an_unknown_strategy(copied):

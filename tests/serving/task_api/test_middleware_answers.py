@@ -19,6 +19,7 @@ from llmtl.serving.proof.parity import check_parity
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.proof.target import LiveEndpoint
 from llmtl.store import read_json, write_json
+from tests.support.finished_runs import unsealed
 from tests.support.front_desk import QUICKLY, write_messages
 from tests.support.live_bundle import KEY, client_of, live_server
 from tests.support.live_checks import assert_chats_as_measured, assert_predicts_as_measured, chat, measured, user
@@ -47,6 +48,7 @@ def run(tmp_path_factory):
         f"{QUICKLY}"
     )
     made = llmtl.run(folder / "recipe.yaml", out=folder / "run")
+    unsealed(made.folder)
     kept = made.folder / made.index.fits["zero-shot"] / "prompt.json"
     write_json(kept, read_json(kept) | {"rotations": 4})
     return llmtl.load_run(made.folder)
