@@ -11,6 +11,7 @@ from llmtl.pipeline import precision
 from llmtl.pipeline.precision import PrecisionProbe, with_precision
 from llmtl.pipeline.prepare import prepare
 from llmtl.progress import Silent
+from llmtl.seals import SEAL, seal_of
 from llmtl.settings import load_recipe
 from llmtl.store import Store
 from tests.support.routing_task import labelled
@@ -92,6 +93,7 @@ def test_both_formats_are_measured_once_and_the_run_takes_over_what_was_chosen(p
     assert noted.findings[-1].code == PrecisionProbe(**found).chosen
     # whatever this machine measured: a kept probe that found bfloat16 better is followed without measuring again
     result.write_text(json.dumps(vars(FASTER)))
+    (result.parent / SEAL).write_text(seal_of(result.parent))
     settled = with_precision(prepared, store, heard)
     assert heard.lines[2:] == [FASTER.said]
     assert (settled.recipe.model.dtype, settled.source.precision("cpu")) == ("bfloat16", "bfloat16")
