@@ -8,7 +8,7 @@ Nothing in them can run code. Not covered: fitting.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +88,11 @@ def linear_arrays(model: LinearModel, vectoriser: Vectoriser) -> Arrays:
     return {"weights": model.weights, "intercepts": model.intercepts, **vectoriser_arrays(vectoriser)}
 
 
-def linear_from(facts: Mapping[str, Any], arrays: Arrays) -> tuple[Vectoriser, LinearModel]:
-    """Make the vectoriser and the linear model that were stored."""
-    model = LinearModel(tuple(facts["labels"]), arrays["weights"], arrays["intercepts"])
+def linear_from(
+    facts: Mapping[str, Any], arrays: Arrays, *, known: Collection[str]
+) -> tuple[Vectoriser, LinearModel]:
+    """Make the vectoriser and the linear model that were stored; `known` are the labels of the task."""
+    model = LinearModel.stored(facts["labels"], arrays, known=known)
     return vectoriser_from(facts, arrays), model
 
 

@@ -5,7 +5,7 @@ Not covered: calibration.
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,16 @@ class LinearModel:
     labels: tuple[str, ...]
     weights: npt.NDArray[np.float32]
     intercepts: npt.NDArray[np.float32]
+
+    @classmethod
+    def stored(cls, labels: Sequence[str], arrays: Mapping[str, Any], *, known: Collection[str]) -> "LinearModel":
+        """Make the model that was stored; raises `ValueError` unless its parts fit each other and the `known` labels."""
+        made = cls(tuple(labels), arrays["weights"], arrays["intercepts"])
+        if not set(made.labels) <= set(known):
+            raise ValueError(f"the model has labels of another task: {sorted(set(made.labels) - set(known))[0]!r}")
+        if made.weights.ndim != 2 or made.intercepts.shape != (len(made.labels),) or len(made.weights) != len(labels):
+            raise ValueError(f"{len(made.labels)} labels do not fit weights of the shape {made.weights.shape}")
+        return made
 
     def probabilities(self, rows: Any) -> npt.NDArray[np.float64]:
         """Compute N x K probabilities of N sparse rows; each row sums to 1."""

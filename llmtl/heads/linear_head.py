@@ -65,7 +65,7 @@ class LinearHead:
         from llmtl.classical.files import read_arrays, read_facts
 
         facts, arrays = read_facts(folder), read_arrays(folder)
-        model = LinearModel(tuple(facts["labels"]), arrays["weights"], arrays["intercepts"])
+        model = LinearModel.stored(facts["labels"], arrays, known=task.labels)
         kept = facts["calibration"]
         calibration = kept and LabelCalibration(Method(kept["method"]), tuple(kept["scale"]), tuple(kept["bias"]))
         return cls(task, model, facts["choice"], calibration)

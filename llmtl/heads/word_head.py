@@ -106,7 +106,7 @@ class WordProbePredictor:
 def load_words(context: FitContext, folder: Path) -> WordProbePredictor:
     """Load choice and weights."""
     facts, arrays = read_facts(folder), read_arrays(folder)
-    model = LinearModel(tuple(facts["tags"]), arrays["weights"], arrays["intercepts"])
+    model = LinearModel.stored(facts["tags"], arrays, known=bio_tags(context.task.labels))
     return WordProbePredictor(context, WordHead(context.task, model, facts["choice"]))
 
 

@@ -131,7 +131,7 @@ class Tfidf(Strategy[TfidfConfig]):
         from llmtl.classical.label_sets import LabelSetPredictor
 
         facts = read_facts(folder)
-        vectoriser, model = linear_from(facts, read_arrays(folder))
+        vectoriser, model = linear_from(facts, read_arrays(folder), known=context.task.labels)
         make = LabelSetPredictor if context.task.kind.lists else TfidfPredictor
         return make(context.task, vectoriser, model, choice=facts["choice"])
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
-from llmtl.classical.linear import path, prior
+from llmtl.classical.linear import LinearModel, path, prior
 
 
 def problem(labels, *, count=60, features=8, seed=0):
@@ -45,3 +45,12 @@ def test_one_label_or_no_features_leave_the_frequencies():
 def test_the_prior_ignores_its_rows():
     model = prior(["b", "a", "b", "b"], features=3)
     np.testing.assert_allclose(model.probabilities(csr_array(np.ones((2, 3)))), [[0.25, 0.75]] * 2, rtol=1e-6)
+
+
+def test_a_stored_model_of_another_task_or_of_odd_parts_is_refused():
+    arrays = {"weights": np.zeros((2, 3), np.float32), "intercepts": np.zeros(2, np.float32)}
+    assert LinearModel.stored(["a", "b"], arrays, known=("b", "c", "a")).labels == ("a", "b")
+    with pytest.raises(ValueError, match="labels of another task: 'b'"):
+        LinearModel.stored(["a", "b"], arrays, known=("a", "c"))
+    with pytest.raises(ValueError, match="3 labels do not fit"):
+        LinearModel.stored(["a", "b", "c"], arrays, known=("a", "b", "c"))
