@@ -88,9 +88,7 @@ def linear_arrays(model: LinearModel, vectoriser: Vectoriser) -> Arrays:
     return {"weights": model.weights, "intercepts": model.intercepts, **vectoriser_arrays(vectoriser)}
 
 
-def linear_from(
-    facts: Mapping[str, Any], arrays: Arrays, *, known: Collection[str]
-) -> tuple[Vectoriser, LinearModel]:
+def linear_from(facts: Mapping[str, Any], arrays: Arrays, *, known: Collection[str]) -> tuple[Vectoriser, LinearModel]:
     """Make the vectoriser and the linear model that were stored; `known` are the labels of the task."""
     model = LinearModel.stored(facts["labels"], arrays, known=known)
     return vectoriser_from(facts, arrays), model

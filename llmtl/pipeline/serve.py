@@ -19,7 +19,7 @@ from llmtl.left_overs import held, remove_abandoned
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.packages import LOCAL, require
 from llmtl.pipeline.run_folder import Run, load_run
-from llmtl.pipeline.run_format import DECISION, reseal
+from llmtl.pipeline.run_format import DECISION, RECIPE, reseal
 from llmtl.progress import Progress
 from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.local import require_strategy
@@ -97,7 +97,8 @@ def find_target(
     key = read_public_key(signed_by) if signed_by is not None else None
     if not path.is_dir():
         raise MissingFileError(f"There is no folder '{path}'; name a run folder or a bundle.")
-    damaged = any((path / name).exists() for name in (MANIFEST, CHECKSUMS)) and not (path / DECISION).exists()
+    run = any((path / name).exists() for name in (DECISION, RECIPE))
+    damaged = any((path / name).exists() for name in (MANIFEST, CHECKSUMS)) and not run
     if is_bundle(path) or damaged:
         if strategy or merge:
             raise BundleError("A bundle is served as it is; use --strategy and --merge with a run folder.")

@@ -20,12 +20,13 @@ from llmtl.engines.openai.config import EndpointConfig, HostedModel
 from llmtl.engines.openai.engine import OpenAIEngine
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import BundleError, HostedError
+from llmtl.json_and_yaml import parse_json
 from llmtl.measured.endpoint import Paid
 from llmtl.measured.evaluation import Evaluation
 from llmtl.prompting.predictors import Asker, LabelPredictor, TextPredictor
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle
-from llmtl.store import read_json, write_json
+from llmtl.store import write_json
 
 HOSTED_FILE = "hosted.json"
 LIMIT_VARIABLE = "LLMTL_HOSTED_MAX_USD"
@@ -112,7 +113,7 @@ def read_hosted(folder: Path, environment: Mapping[str, str]) -> HostedWinner:
     Raises `BundleError` for a damaged file and `HostedError` for a limit that is not a positive number.
     """
     try:
-        found = _DOCUMENT.validate_python(read_json(folder / HOSTED_FILE))
+        found = _DOCUMENT.validate_python(parse_json((folder / HOSTED_FILE).read_bytes()))
     except (OSError, ValueError, ValidationError) as error:
         raise BundleError(f"'{folder / HOSTED_FILE}' is missing or damaged; export the bundle again.") from error
     endpoint, limit = _asked(found.model), environment.get(LIMIT_VARIABLE)

@@ -209,7 +209,7 @@ def test_a_run_is_judged_and_the_second_run_asks_nothing(url, tmp_path, monkeypa
     assert spent.prompt_tokens > spent.completion_tokens > 0
     assert spent.usd == 0
 
-    monkeypatch.setenv("POCKET_KEY", "no longer valid")  # whatever is asked now is refused
+    monkeypatch.setenv("POCKET_KEY", "no-longer-valid")  # whatever is asked now is refused
     again = llmtl.run(judged(tmp_path, url, max_usd=1.0), out=tmp_path / "run")
     assert again.decision == run.decision
     fresh = llmtl.run(judged(tmp_path, url, criteria="Be brief."), out=tmp_path / "run")
