@@ -35,7 +35,7 @@ class LinearModel:
 
     @classmethod
     def stored(cls, labels: Sequence[str], arrays: Mapping[str, Any], *, known: Collection[str]) -> "LinearModel":
-        """Make the model that was stored; raises `ValueError` unless its parts fit each other and the `known` labels."""
+        """Make the stored model; raises `ValueError` unless its parts fit each other and the `known` labels."""
         made = cls(tuple(labels), arrays["weights"], arrays["intercepts"])
         if not set(made.labels) <= set(known):
             raise ValueError(f"the model has labels of another task: {sorted(set(made.labels) - set(known))[0]!r}")
