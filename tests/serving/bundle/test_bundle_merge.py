@@ -100,7 +100,7 @@ def test_a_merged_checkpoint_that_predicts_otherwise_is_refused_with_the_figures
 
 @pytest.mark.parametrize("merge", [True, False])
 def test_a_changed_adapter_is_refused(spoiled, tmp_path, merge):
-    with pytest.raises(BundleError, match="is not the one that was trained; run the recipe"):
+    with pytest.raises(BundleError, match="is damaged: it is not what was written"):
         export(spoiled, tmp_path / "out", strategy="qlora", merge=merge)
     assert not (tmp_path / "out").exists()
 
