@@ -16,6 +16,7 @@ from llmtl.decision.outcome import Choice, Comparison, Decision, Planned, Purpos
 from llmtl.errors import RunError
 from llmtl.report import wording
 from llmtl.report.sentences import Summary, constraints_broken, purpose
+from llmtl.task import Metric
 
 T = TypeVar("T")
 
@@ -113,7 +114,10 @@ def from_json(document: Mapping[str, Any]) -> Decision:
     version = document.get("schema_version", 1)
     if version not in (1, SCHEMA_VERSION):
         raise RunError(f"decision.json has the schema version {version}, which this llmtl does not know; update llmtl.")
-    return _read(_DECISION, document if version == SCHEMA_VERSION else _from_version_1(document), "decision.json")
+    found = _read(_DECISION, document if version == SCHEMA_VERSION else _from_version_1(document), "decision.json")
+    if found.metric not in {each.value for each in Metric}:
+        raise RunError(f"decision.json has the metric '{found.metric}', which this llmtl does not know; update llmtl.")
+    return found
 
 
 def kept_spending(document: Mapping[str, Any]) -> Spending | None:

@@ -120,6 +120,11 @@ def test_a_newer_document_is_refused_in_one_line():
         from_json(written(run(OUTCOMES, OUTCOMES)) | {"schema_version": 3})
 
 
+def test_a_metric_that_is_none_is_refused_in_one_line():
+    with pytest.raises(RunError, match="the metric 'luck', which this llmtl does not know"):
+        from_json(written(run(OUTCOMES, OUTCOMES)) | {"metric": "luck"})
+
+
 ADDED = {"schema_version", "rule", "hangs_on", "cheapest_tied", "alpha", "requests", "grouped", "changes", "cautions"}
 ADDED_WITHIN = {"purpose", "barred", "broken", "at_least"}
 

@@ -4,7 +4,7 @@ Not covered: starting a server on it (`llmtl.serving.live`).
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -27,6 +27,7 @@ from llmtl.serving.bundle.manifest import (
 )
 from llmtl.task import Example
 
+T = TypeVar("T")
 EXAMPLES = TypeAdapter(tuple[Example, ...])
 
 
@@ -61,13 +62,13 @@ def is_bundle(folder: Path) -> bool:
 
 def read_recorded(folder: Path) -> tuple[Recorded, ...]:
     """Read the test examples with what was measured on them, in the run's order."""
-    return RECORDED_ROWS.validate_python(_rows(folder / RECORDED))
+    return _rows(folder / RECORDED, RECORDED_ROWS)
 
 
 def read_pool(folder: Path) -> tuple[Example, ...]:
     """Read the examples that demonstrations are retrieved from, in index order; none where nothing is retrieved."""
     path = folder / POOL
-    return EXAMPLES.validate_python(_rows(path)) if path.exists() else ()
+    return _rows(path, EXAMPLES) if path.exists() else ()
 
 
 def tokenizer_folder(bundle: Bundle, folder: Path) -> Path:
@@ -114,10 +115,12 @@ def _formats() -> str:
     return f"{', '.join(before)} and {last}"
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return the objects of a JSON Lines file of a bundle."""
+def _rows(path: Path, rows: TypeAdapter[T]) -> T:
+    """Return what a JSON Lines file of a bundle holds."""
     try:
         # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
-        return [parse_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        return rows.validate_python(
+            [parse_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        )
     except (OSError, ValueError) as error:
         raise BundleError(f"'{path}' is missing or damaged; export the bundle again with `llmtl export`.") from error
