@@ -119,8 +119,6 @@ def _rows(path: Path, rows: TypeAdapter[T]) -> T:
     """Return what a JSON Lines file of a bundle holds."""
     try:
         # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
-        return rows.validate_python(
-            [parse_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-        )
+        return rows.validate_python([parse_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line])
     except (OSError, ValueError) as error:
         raise BundleError(f"'{path}' is missing or damaged; export the bundle again with `llmtl export`.") from error

@@ -20,7 +20,6 @@ from llmtl.address import is_loopback
 from llmtl.errors import InputError
 from llmtl.serving.task_api.interface import CHAT, COMPLETIONS, EMBEDDINGS, HEALTH, KEY_VARIABLE, PREDICT
 from llmtl.serving.task_api.requests import RequestError
-from llmtl.serving.task_api.responses import error_response
 
 JSON_ROUTES = (CHAT, COMPLETIONS, EMBEDDINGS, PREDICT)
 """Where a body must be called JSON; of its other routes vLLM asks the same."""
@@ -117,6 +116,8 @@ class Entrance:
             if scope["method"] == "POST" and path in JSON_ROUTES:
                 _check_json(scope)
         except RequestError as error:
+            from llmtl.serving.task_api.responses import error_response  # loads scipy, which `--help` need not
+
             await error_response(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)

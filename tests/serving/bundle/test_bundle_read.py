@@ -111,7 +111,7 @@ def test_a_damaged_manifest(copied, content):
 
 
 def test_what_cannot_be_read(copied, llama_run, bundle_of):
-    (copied / "recorded.jsonl").write_text("{\"id\": 3}")
+    (copied / "recorded.jsonl").write_text('{"id": 3}')
     with pytest.raises(BundleError, match=r"recorded\.jsonl' is missing or damaged"):
         read_recorded(copied)
     (copied / "recorded.jsonl").write_text("{")
