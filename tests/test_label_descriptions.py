@@ -171,8 +171,8 @@ def test_the_playground_shows_them():
     task = SimpleNamespace(
         task="t", instruction="", strategy="zero-shot", base_model="", labels=LABELS, descriptions={"refund": "money"}
     )
-    shown = render("header", task=task, base_url="http://here/v1")
+    shown = render("header", task=task, title="t", base_url="http://here/v1")
     assert "What the labels mean" in shown
     assert "<dt>refund</dt><dd>money</dd>" in shown
     bare = SimpleNamespace(**vars(task) | {"descriptions": {}})
-    assert "What the labels mean" not in render("header", task=bare, base_url="http://here/v1")
+    assert "What the labels mean" not in render("header", task=bare, title="t", base_url="http://here/v1")
