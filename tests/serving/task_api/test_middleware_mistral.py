@@ -50,10 +50,11 @@ def test_a_merged_checkpoint(mistral_run, bundle_of, tmp_path):
     with live_server(folder, tmp_path / "log.txt") as url, client_of(url) as client:
         assert_predicts_as_measured(client, mistral_run, "qlora", TASK)
         assert_chats_as_measured(client, mistral_run, "qlora", TASK)
-        assert [model["id"] for model in client.get("/v1/models").json()["data"]] == [
-            TASK,
-            *(f"{TASK}/{baseline}" for baseline in ("majority", "tfidf")),
-        ]
+        listed = [model["id"] for model in client.get("/v1/models").json()["data"]]
+        assert listed == [TASK, f"{TASK}/majority", f"{TASK}/tfidf"]
         task = client.get("/v1/task").json()
-        assert (task["base_model"], [each["weights"] for each in task["strategies"]]) == (None, ["merged"])
+        assert (task["base_model"], [each["weights"] for each in task["strategies"]]) == (
+            None,
+            ["merged", "classifier", "classifier"],
+        )
         error_of(client.post("/v1/chat/completions", json={"model": BASE, "messages": user("x")}), 404)
