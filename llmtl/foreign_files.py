@@ -9,6 +9,7 @@ readers), what weights and tokenizers do when they are run as what they are.
 """
 
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -69,10 +70,25 @@ def leads_out(folder: Path, *, blobs: bool = False) -> str | None:
     return None
 
 
+_LONGEST_NAME, _LONGEST_PATH = 255, 2000
+"""Bytes of a name, as Linux bounds them, and characters of a path: half of its bound, as the folder has a path, too."""
+
+
 def is_inside(name: str) -> bool:
-    """Say whether a path, as a file of the folder names it, stays inside: relative, without `..`, in plain words."""
+    """Say whether a path, as a file of the folder names it, stays inside: relative, without `..`, in plain words.
+
+    What no file can be called here is not inside either: asking for it would fail.
+    """
     parts = name.split("/")
-    return bool(name) and "\\" not in name and "\0" not in name and not any(part in ("", "..") for part in parts)
+    plain = bool(name) and "\\" not in name and "\0" not in name and not any(part in ("", "..") for part in parts)
+    return plain and len(name) <= _LONGEST_PATH and all(map(_can_be_a_name, parts))
+
+
+def _can_be_a_name(part: str) -> bool:
+    try:
+        return len(os.fsencode(part)) <= _LONGEST_NAME
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
 
 
 def holds_code(folder: Path) -> str | None:

@@ -97,7 +97,9 @@ def test_words_of_a_vocabulary_are_no_configuration(tmp_path):
     assert asks_for_more(tmp_path) is None
 
 
-@pytest.mark.parametrize("name", ["", "..", "/a", "a/../b", "a//b", "a\\b", "a\0b", "./../a", "a/"])
+@pytest.mark.parametrize(
+    "name", ["", "..", "/a", "a/../b", "a//b", "a\\b", "a\0b", "./../a", "a/", "x" * 256, "é/" * 1200 + "a", "\ud800"]
+)
 def test_paths_that_lead_out_or_are_no_plain_words(name):
     assert not is_inside(name)
 
