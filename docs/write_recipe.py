@@ -5,7 +5,7 @@
 
 The recipe is the folder in `recipes/` that is called as the run's recipe is. Everything between the marks
 `<!-- measured -->` and `<!-- /measured -->` is replaced, and in the table the last column of the row. Not covered:
-remarks of one's own on the figures, which belong behind the marks.
+remarks of your own on the figures, which belong behind the marks.
 """
 
 import argparse

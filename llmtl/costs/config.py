@@ -50,7 +50,7 @@ class PriceConfig(BaseModel):
         default=None, description="The GPU that is paid by the second of use, by its name in the price table."
     )
     hosted: str | None = Field(default=None, description="The hosted model, by its name in the price table.")
-    table: str | None = Field(default=None, min_length=1, description="A price table of one's own (YAML).")
+    table: str | None = Field(default=None, min_length=1, description="A price table of your own (YAML).")
     usd_per_cpu_hour: float = Field(default=0.0816, ge=0, description="USD for one hour of the CPU machine.")
     usd_per_gpu_hour: float = Field(default=1.006, ge=0, description="USD for one hour of the machine with one GPU.")
     billing: Billing = Field(

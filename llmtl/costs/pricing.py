@@ -1,6 +1,6 @@
 """From what was measured to money: the only place where seconds, tokens and devices meet the recipe's prices.
 
-Requests on one's own hardware are paid as whole machines, by the hour for all hours of the month: as many as the peak
+Requests on your own hardware are paid as whole machines, by the hour for all hours of the month: as many as the peak
 needs, at least one. With `prices.billing: serverless` they are paid by the second of use instead. What a provider
 charges is tokens times price, so that its bill follows a change of price too. Not covered: measuring; that a machine is
 faster or slower than the one that was measured; what serverless functions take to start.
@@ -194,7 +194,7 @@ class Pricing:
         return _sum((self.fitting(used), self.horizon(used)))
 
     def _per_request(self, used: Usage) -> float:
-        """Price a request that needs no machine of one's own: what somebody states, or tokens."""
+        """Price a request that needs no machine of your own: what somebody states, or tokens."""
         stated = _stated(used)
         return self.tokens(_tokens(used)) if stated is None else stated
 

@@ -1,4 +1,4 @@
-"""The price table: dated list prices of machines and hosted models, from the file beside this or from one's own.
+"""The price table: dated list prices of machines and hosted models, from the file beside this or from your own.
 
 Not covered: looking prices up on the network; a price is as old as its `as_of` says.
 """

@@ -76,7 +76,7 @@ def load_encoder(context: FitContext) -> SentenceEncoder:
 
 
 def load_to_tune(context: FitContext) -> SentenceEncoder:
-    """Load an encoder of one's own, to be changed; raises as `load_encoder` does."""
+    """Load an encoder afresh, to be changed; raises as `load_encoder` does."""
     return SentenceEncoder.load(_source(context), context.device)
 
 
