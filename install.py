@@ -75,6 +75,15 @@ def install_models() -> None:
         print("The models smollm2 and minilm could not be installed; they will be taken from the Hub, by name.")
 
 
+def check_imports(modules: str) -> None:
+    """Import what was installed; what the libraries say to that is shown only where it fails."""
+    print(f"+ import {modules}", flush=True)
+    tried = subprocess.run([str(PYTHON), "-c", f"import {modules}"], check=False, capture_output=True, text=True)
+    if tried.returncode:
+        sys.stderr.write(tried.stderr)
+        sys.exit(tried.returncode)
+
+
 def stamp(device: str, extras: str, *, models: bool) -> str:
     """Compute a text that identifies a finished installation."""
     sources = (ROOT / "pyproject.toml").read_bytes() + Path(__file__).read_bytes()
@@ -98,7 +107,7 @@ def main() -> None:
     if not PYTHON.exists():
         venv.create(VENV, with_pip=True)
     install(device, arguments.extras, models=not arguments.no_models)
-    run(PYTHON, "-c", "import transformers, peft, trl, bitsandbytes, vllm, gradio")
+    check_imports("transformers, peft, trl, bitsandbytes, vllm, gradio")
     mark.write_text(wanted, encoding="utf-8")
 
 

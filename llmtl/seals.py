@@ -8,7 +8,7 @@ can change its seal.
 import hashlib
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from llmtl.errors import DamagedRunError
@@ -83,12 +83,13 @@ def damage(folder: Path, sums: Mapping[str, str] | None = None) -> Path | None:
     return None
 
 
-def sha256_of_file(path: Path) -> str:
-    """Compute the SHA-256 of a file in hexadecimal."""
+def sha256_of_file(path: Path, advance: Callable[[int], None] = lambda count: None) -> str:
+    """Compute the SHA-256 of a file in hexadecimal; `advance` is told the bytes read."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             found.update(block)
+            advance(len(block))
     return found.hexdigest()
 
 

@@ -107,7 +107,7 @@ def _described(file: Path) -> dict[str, Any]:
 
     if not file.is_file():
         raise MissingFileError(
-            f"There is no file '{file}'; give --labels a YAML or JSON file with a mapping of labels."
+            f"The file '{file}' does not exist; give --labels a YAML or JSON file that maps labels to what they mean."
         )
     return read_yaml(file)
 

@@ -102,9 +102,9 @@ def with_corrections(
 ) -> tuple[Split, Cleaning]:
     """Put the corrections that the section names into train; the record says what became of them.
 
-    Of several corrections of one input the latest counts. One of an input of train replaces its reference; one that
-    equals or nearly equals an input of dev or test is left out. Raises `MissingFileError`, and `DataError` for a line
-    without input or right answer and for a label that is none of the task's.
+    Where an input was corrected several times, the latest counts. A correction of an input of train replaces its
+    reference; one that equals or nearly equals an input of dev or test is left out. Raises `MissingFileError`, and
+    `DataError` for a line without input or right answer and for a label that the task does not have.
     """
     if config.corrections is None:
         return split, cleaning

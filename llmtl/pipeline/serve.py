@@ -257,7 +257,7 @@ def _announce(job: ServingJob, server: Live, playground: str | None, notice: Not
 
 
 def open_warnings(options: ServeOptions) -> list[str]:
-    """Say in a line each what is open to whom beyond this machine; nothing where everything stays on it."""
+    """Say who can reach which port from other machines, one line per port; nothing where none can be reached."""
     key = options.api_key is not None
     said = []
     if not address.is_loopback(options.host):

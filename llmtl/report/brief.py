@@ -123,7 +123,7 @@ def _shown(decision: Decision) -> str:
 
 
 def _any_of(decision: Decision, rival: str) -> str:
-    """Name those of whom it is open whether they are better than a rival, the recommended one first."""
+    """Name the strategies that may or may not be better than a rival, the recommended one first."""
     open_ones = dict.fromkeys(a for a, b in decision.hangs_on if b == rival)
     return " or ".join(sorted(open_ones, key=lambda name: name != decision.winner))
 

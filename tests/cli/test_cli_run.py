@@ -43,7 +43,7 @@ def test_a_file_says_what_labels_mean(here: Path, capsys: pytest.CaptureFixture[
     assert "card lost" in refused(capsys, "data.csv", "--labels", "labels.yaml", *COLUMNS)
     (here / "labels.yaml").write_text("refund: ''\ncard lost: null\n")
     assert "the description of 'refund' is empty" in refused(capsys, "data.csv", "--labels", "labels.yaml", *COLUMNS)
-    assert "no file 'none.yaml'" in refused(capsys, "data.csv", "--labels", "none.yaml", *COLUMNS)
+    assert "'none.yaml' does not exist" in refused(capsys, "data.csv", "--labels", "none.yaml", *COLUMNS)
 
 
 def test_bytes_that_are_not_utf8(here: Path, capsys: pytest.CaptureFixture[str]):

@@ -2,7 +2,8 @@
 
 A bundle may come from anybody, and whoever wrote it could make its hashes anew. Nothing in it can run code, reach a
 file outside it, become an option of vLLM, or ask vLLM for more than `llmtl export` would. Not covered: whether the
-files are those that were written (`llmtl.serving.bundle.hashes`), by whom (`llmtl.serving.bundle.signature`).
+files are those that were written (`llmtl.serving.bundle.hashes`), and who wrote them
+(`llmtl.serving.bundle.signature`).
 """
 
 import re
@@ -48,7 +49,7 @@ _FREE = frozenset(
     {"dtype", "max-model-len", "max-logprobs", "enforce-eager", "max-lora-rank", "max-loras"}
     | {"structured-outputs-config", "enable-prefix-caching", "logprobs-mode", "chat-template-content-format"}
 )
-"""What earlier versions may have written otherwise into `vllm.yaml`; none of it says what is loaded, or for whom."""
+"""What earlier versions may have written otherwise into `vllm.yaml`; none of it decides what is loaded."""
 _CURE = "do not serve it; ask whoever made it, or export the run again"
 
 

@@ -3,21 +3,20 @@
 It finds accidents and careless changes. Not covered: proof of origin; whoever can change a file can change its hash.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from llmtl.errors import BundleError
 from llmtl.foreign_files import is_inside
 from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.progress import Progress
+from llmtl.seals import sha256_of_file
 from llmtl.serving.bundle.manifest import CHECKSUMS, SIGNATURE
 
 EXEMPT = (CHECKSUMS, SIGNATURE, SERVING_FILE)
 """The files without a hash: the list itself, its signature, and what is measured after the bundle was written."""
 
 _MIB = 2**20
-_BLOCK = 16 * _MIB
 
 
 def write_hashes(folder: Path, progress: Progress) -> None:
@@ -59,16 +58,6 @@ def files_in(folder: Path) -> set[str]:
     return {name for name in found if name not in EXEMPT}
 
 
-def file_digest(path: Path, advance: Callable[[int], None] = lambda count: None) -> str:
-    """Compute the SHA-256 of a file in hexadecimal; `advance` is told the bytes read."""
-    found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-            advance(len(block))
-    return found.hexdigest()
-
-
 def _hash(folder: Path, names: Iterable[str], progress: Progress) -> Mapping[str, str]:
     """Return the SHA-256 of each file, with a bar in MiB: 16 GB of weights take a minute."""
     names = list(names)
@@ -81,7 +70,7 @@ def _hash(folder: Path, names: Iterable[str], progress: Progress) -> Mapping[str
             advance((done + size) // _MIB - done // _MIB)
             done += size
 
-        return {name: file_digest(folder / name, count) for name in names}
+        return {name: sha256_of_file(folder / name, count) for name in names}
 
 
 def _read(folder: Path) -> dict[str, str]:

@@ -41,7 +41,7 @@ _REFUSALS = {
     404: "There is no such model.",
     413: "The body is too large.",
     415: "The body is not called application/json.",
-    422: "There is no answer: what the model gave cannot be read.",
+    422: "What the model gave cannot be read as an answer.",
     502: "The provider failed.",
     503: "Too much waits already; Retry-After says when to try again.",
 }
