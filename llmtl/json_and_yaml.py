@@ -7,7 +7,7 @@ aliases, repeated keys and more than `MOST_NODES` values. Not covered: what a do
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -15,6 +15,7 @@ DEEPEST = 100
 """How deep values may be nested: far more than any file of llmtl is, far less than what Python can walk."""
 MOST_NODES = 50_000
 """How many values a YAML document may hold: 700 times those of a whole recipe. PyYAML reads some 20,000 per second."""
+_TAGS = ("null", "bool", "int", "float", "binary", "timestamp", "omap", "pairs", "set", "str", "seq", "map")
 
 
 def parse_json(content: str | bytes, *, whole: Callable[[str], Any] = int, half_pairs: bool = False) -> Any:
@@ -68,6 +69,11 @@ def yaml_problem(error: yaml.YAMLError) -> str:
 class _BoundedLoader(yaml.SafeLoader):
     """A safe loader that refuses aliases, depth, masses, and a key that appears twice (YAML 1.2, section 3.2.1.1)."""
 
+    # yaml.SafeLoader's own table is changed for everybody by whoever imports lm-format-enforcer, which vLLM needs
+    yaml_constructors: ClassVar[dict[Any, Any]] = {
+        None: yaml.SafeLoader.construct_undefined,
+        **{f"tag:yaml.org,2002:{tag}": getattr(yaml.SafeLoader, f"construct_yaml_{tag}") for tag in _TAGS},
+    }
     depth = nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:

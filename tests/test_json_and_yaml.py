@@ -67,6 +67,14 @@ def test_yaml_that_cannot_be_read_is_one_error(content, problem):
     assert problem in yaml_problem(caught.value)
 
 
+def test_yaml_is_read_alike_when_a_library_has_changed_pyyaml_for_everybody(monkeypatch):
+    constructors = yaml.SafeLoader.yaml_constructors
+    monkeypatch.setitem(constructors, "tag:yaml.org,2002:timestamp", constructors["tag:yaml.org,2002:str"])
+    assert yaml.safe_load("a: 2024-13-45") == {"a": "2024-13-45"}
+    with pytest.raises(yaml.YAMLError, match="month"):
+        parse_yaml("a: 2024-13-45")
+
+
 def test_a_bomb_of_aliases_is_refused_at_its_first_alias():
     bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n"
