@@ -18,13 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from bench_scoring import DATA, read_rows, resolved
-from transformers import AutoModelForCausalLM, PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 from written_results import circumstances, write_result
@@ -36,11 +36,11 @@ from llmtl.prompting.template import Template
 from llmtl.quiet import own_randomness, quiet
 from llmtl.strategies.qlora import QloraConfig
 from llmtl.task import Example, Task
-from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.learning_rate import rate_for_hidden_size
-from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
+from llmtl.tuning.quantised import load_quantised, train_in_float32
 from llmtl.tuning.tokenized import IGNORED, TokenizedExample, fitting
-from llmtl.tuning.training import TrainingJob, as_dataset, train, trainer_of
+from llmtl.tuning.trained_weights import Adapter
+from llmtl.tuning.training import TrainingJob, as_dataset, train
 
 BAR = 1.3
 LABELS = 8
@@ -128,7 +128,7 @@ def plain_trl(job: TrainingJob, clock: Clock) -> float:
         ),
         train_dataset=as_dataset(job.train),
         processing_class=job.tokenizer,
-        peft_config=lora_config(job.config),
+        peft_config=job.weights.adapter,
         callbacks=[clock],
     )
     trainer.remove_callback(PrinterCallback)
@@ -138,15 +138,14 @@ def plain_trl(job: TrainingJob, clock: Clock) -> float:
 
 def by_llmtl(job: TrainingJob, clock: Clock) -> float:
     """Train as the strategy does, and return the mean loss."""
-    loss = train(TrainingJob(**{**vars(job), "callbacks": (clock,)})).curve[-1].train_loss
+    loss = train(replace(job, callbacks=(clock,))).curve[-1].train_loss
     return math.nan if loss is None else loss
 
 
 def in_own_precision(job: TrainingJob, clock: Clock) -> float:
-    """Train as the strategy does, but on float32 weights, and return the mean loss."""
-    model = AutoModelForCausalLM.from_pretrained(job.checkpoint, dtype=torch.float32, attn_implementation="sdpa")
-    with answers_only():
-        return float(trainer_of(job, model, job.config.batch_size, 1, callbacks=[clock]).train().training_loss)
+    """Train as `lora` does, on float32 weights, and return the mean loss."""
+    assert isinstance(job.config, QloraConfig)
+    return by_llmtl(replace(job, weights=Adapter(job.config, four_bits=False)), clock)
 
 
 SIDES: dict[str, Side] = {"trl": plain_trl, "llmtl": by_llmtl, "llmtl, float32 weights": in_own_precision}
@@ -177,7 +176,7 @@ def _measured(side: Side, job: TrainingJob) -> dict[str, float]:
     """Train by one side; the mean seconds per step without the first, and the mean loss of all."""
     clock = Clock()
     with quiet(), own_randomness(), tempfile.TemporaryDirectory() as folder:
-        loss = side(TrainingJob(**{**vars(job), "folder": Path(folder)}), clock)
+        loss = side(replace(job, folder=Path(folder)), clock)
     wall, processor = (statistics.mean(each) for each in zip(*clock.steps[1:], strict=True))
     return {"wall": wall, "cpu": processor, "loss": loss}
 
@@ -196,12 +195,14 @@ def _job(options: argparse.Namespace) -> TrainingJob:
     template = Template(Task("banking77", chosen), engine)
     examples = fitting(wanted, template, engine.tokenizer, max_length=engine.context_length)
     hidden = int(engine._model.config.hidden_size)
+    config = QloraConfig(batch_size=options.batch, dropout=0.0, max_epochs=1)
     job = TrainingJob(
         checkpoint=checkpoint,
         tokenizer=engine.tokenizer,
         train=examples,
         dev=(),
-        config=QloraConfig(batch_size=options.batch, dropout=0.0, max_epochs=1),
+        config=config,
+        weights=Adapter(config, four_bits=True),
         learning_rate=rate_for_hidden_size(hidden),
         folder=Path(),
         seed=0,

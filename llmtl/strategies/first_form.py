@@ -52,7 +52,7 @@ def load_first_form(strategy: AnyStrategy, context: FitContext, folder: Path, re
 
             return crf(folder / state["model"], {"c1": state["c1"], "c2": state["c2"]}, state["sha256"])
         case "qlora":
-            from llmtl.strategies.qlora import opened as adapter
+            from llmtl.strategies.model_tuning import opened as adapter
 
             room = details.get("max_tokens")
             return adapter(context, folder / state["adapter"], sha256=state["sha256"], max_tokens=room)

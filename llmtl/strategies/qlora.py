@@ -1,90 +1,31 @@
-"""The `qlora` strategy: fine-tune the run's model on train, keep the best adapter by dev loss, serve it zero-shot.
+"""The `qlora` strategy: fine-tune an adapter on the run's model in four bits, and serve the model with it.
 
-Training text and served prompt come from the same template. Training sees the base model in four bits, and chooses its
-checkpoint by the dev loss there; the predictor puts the adapter on the base model as the engine holds it, and dev and
-test scores are measured on that. Rounding matters most for tiny models: for one of 3M parameters and 128 messages, the
-two agreed on 106 and 111 labels after two trainings, of which the predictor had 4 and 3 more right.
+Training sees the base model in four bits, and chooses its checkpoint by the dev loss there; the predictor puts the
+adapter on the base model as the engine holds it, and dev and test scores are measured on that. Rounding matters most
+for tiny models: for one of 3M parameters and 128 messages, the two agreed on 106 and 111 labels after two trainings, of
+which the predictor had 4 and 3 more right.
 
-Not covered: full fine-tuning, adapters other than LoRA, merging (`llmtl.serving`).
+Not covered: the weights' own precision (`llmtl.strategies.lora`), adapters other than LoRA, merging (`llmtl.serving`).
 """
 
-import hashlib
-import shutil
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from random import Random
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from llmtl.errors import RunError
-from llmtl.findings import TrainingCurve
-from llmtl.packages import TUNING, require
-from llmtl.progress import Advance, unwatched
-from llmtl.strategy import (
-    Facts,
-    FitContext,
-    Fitted,
-    Prediction,
-    Predictor,
-    PromptServed,
-    Role,
-    Runs,
-    Served,
-    Strategy,
-)
-from llmtl.task import Draw, Input
+from llmtl.strategies.model_tuning import LanguageModelTuning
+from llmtl.strategy import Facts, PromptServed, Role, Runs
+from llmtl.task import Draw
 from llmtl.tuning.config import AdapterTrainingConfig
 
 if TYPE_CHECKING:
-    from transformers import TrainerCallback
-
     from llmtl.engines.checkpoint import CheckpointInfo
-    from llmtl.tuning.training import TrainingJob, TrainingOutcome
-
-ADAPTER_FOLDER = "adapter"
-WEIGHTS_FILE = "adapter_model.safetensors"
-PROMPTS_OF_ONE = 20.0
-"""How many prompts, whose beginning is read once for all, training on one example surely takes the time of: about 7
-were measured with SmolLM2-135M and with a pocket model on two cores."""
+    from llmtl.tuning.trained_weights import TrainedWeights
 
 
 class QloraConfig(AdapterTrainingConfig):
     """The choices of the `qlora` strategy."""
 
 
-class TunedPredictor:
-    """The zero-shot prompt over the model with the adapter in `adapter`, whose weights have the SHA-256 `sha256`."""
-
-    def __init__(self, context: FitContext, prompt: PromptServed, *, adapter: Path, sha256: str) -> None:
-        from llmtl.prompting.fitted import fixed
-
-        self._prompted = fixed(context, prompt, adapter=adapter)
-        self.adapter, self.sha256 = adapter, sha256
-
-    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
-        """Predict in order, one prediction per text; a text whose prompt does not fit the context is a failure."""
-        from llmtl.quiet import quiet
-
-        with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
-            return self._prompted.predict(inputs, advance=advance)
-
-    def save(self, folder: Path) -> None:
-        """Write the prompt, the hash of the adapter, and the adapter where it is not there yet."""
-        from llmtl.prompting.fitted import PROMPT_FILE, kept_form
-        from llmtl.store import write_json
-
-        if self.adapter.resolve() != (folder / ADAPTER_FOLDER).resolve():
-            shutil.copytree(self.adapter, folder / ADAPTER_FOLDER)
-        write_json(folder / PROMPT_FILE, kept_form(self._prompted.prompt) | {"sha256": self.sha256})
-
-    def served(self) -> Served:
-        """Say how it is served: by the base model with the adapter."""
-        return self._prompted.prompt
-
-
-class Qlora(Strategy[QloraConfig]):
-    """`callbacks` are given to the trainer beside the library's own."""
+class Qlora(LanguageModelTuning[QloraConfig]):
+    """The adapter lies in the context's folder."""
 
     section = QloraConfig
     facts = Facts(
@@ -104,151 +45,14 @@ class Qlora(Strategy[QloraConfig]):
         summary="Fine-tuning a 4-bit language model with adapters.",
     )
 
-    def __init__(self, config: QloraConfig | None = None, callbacks: "tuple[TrainerCallback, ...]" = ()) -> None:
-        super().__init__(config)
-        self.callbacks = callbacks
+    def weights(self) -> "TrainedWeights":
+        """Train an adapter on the model in NF4."""
+        from llmtl.tuning.trained_weights import Adapter
 
-    def require_packages(self) -> None:
-        """Raise `MissingPackageError` unless the packages for training are installed."""
-        require("Fine-tuning", *TUNING)
+        return Adapter(self.config, four_bits=True)
 
-    def fit(self, context: FitContext) -> Fitted:
-        """Train; the adapter lies in the context's folder.
-
-        Raises `TrainingError` when no training example keeps its answer, or when even one example at a time exhausts
-        the memory.
-        """
-        from llmtl.prompting.fitted import answer_finding
-        from llmtl.quiet import quiet
-
-        with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
-            from llmtl.tuning.training import train
-
-        start = monotonic()
-        job, max_tokens = self._job(context, start)
-        context.release_engines()  # a GPU that trains the model in 4 bits may not hold it in 16 bits beside that
-        outcome = train(job)
-        prompt = PromptServed(adapter=job.folder, max_tokens=max_tokens)
-        predictor = TunedPredictor(context, prompt, adapter=job.folder, sha256=_sha256(job.folder))
-        curve = self._curve(context, job, outcome)
-        return Fitted(predictor, (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt)))
-
-    def forecast(self, context: FitContext) -> float:
-        """Time a few steps of the training; it may stop earlier than after all epochs, which is not foreseen.
-
-        Starting to train takes seconds: where the speed of prompts says that there is enough time, that has to do.
-        """
-        from llmtl.quiet import quiet
-
-        with quiet():
-            from llmtl.tuning.first_steps import FORWARD, STEPS, forecast_training
-            from llmtl.tuning.tokenized import each_reference
-
-        start, given = monotonic(), each_reference(context.train)
-        if context.speed is not None and context.budget.enough is not None:
-            dev = FORWARD * len(context.dev) * self.config.evaluations_per_epoch
-            rough = PROMPTS_OF_ONE * context.speed.prompt * (len(given) + dev) * self.config.max_epochs
-            if rough <= context.budget.enough:
-                return rough
-        sample = Random(context.seed).sample(given, min(len(given), STEPS * self.config.batch_size))
-        job, _ = self._job(replace(context, train=tuple(sample), dev=context.dev[:1]), start)
-        if context.device == "cuda":
-            context.release_engines()
-        return forecast_training(job, train_examples=len(given), dev_examples=len(context.dev))
-
-    def load(self, context: FitContext, folder: Path) -> Predictor:
-        """Load prompt and adapter; raises `RunError` when the adapter is missing or not the one that was trained."""
-        from llmtl.prompting.fitted import PROMPT_FILE
-        from llmtl.store import read_json
-
-        kept = read_json(folder / PROMPT_FILE)
-        return opened(context, folder / ADAPTER_FOLDER, sha256=kept["sha256"], max_tokens=kept["max_tokens"])
-
-    def _job(self, context: FitContext, start: float) -> "tuple[TrainingJob, int | None]":
-        """Say what is to be trained (tokenized examples, learning rate, limits) and how long an answer may be."""
-        from llmtl.engines.checkpoint import fetch_checkpoint, inspect_checkpoint
-        from llmtl.engines.transformers.loading import load_tokenizer
-        from llmtl.prompting.predictors import answer_room
-        from llmtl.prompting.template import Template
-        from llmtl.tuning.tokenized import each_reference, fitting, require_answers
-        from llmtl.tuning.training import TrainingJob
-
-        info = inspect_checkpoint(context.model.name, context.model.revision)
-        tokenizer = load_tokenizer(context.model)
-        engine = context.load_engine(None)
-        template = Template(context.task, engine)
-        longest = min(self.config.max_length or info.context_length, info.context_length)
-        given = each_reference(context.train)
-        train = fitting(given, template, tokenizer, max_length=longest)
-        require_answers(train, total=len(given), max_length=longest, context_length=info.context_length)
-        dev = fitting(context.dev, template, tokenizer, max_length=longest)
-        _report_dropped(
-            context, (len(given) - len(train), len(given)), (len(context.dev) - len(dev), len(context.dev)), longest
-        )
-        seconds = context.budget.train_seconds
-        job = TrainingJob(
-            checkpoint=fetch_checkpoint(context.model.name, context.model.revision),
-            tokenizer=tokenizer,
-            train=train,
-            dev=dev,
-            config=self.config,
-            learning_rate=self._learning_rate(info),
-            folder=context.folder / ADAPTER_FOLDER,
-            seed=context.seed,
-            deadline=None if seconds is None else start + seconds,
-            progress=context.progress,
-            base_name=context.model.name,
-            callbacks=self.callbacks,
-        )
-        return job, answer_room(engine, template, context.train)
-
-    def _learning_rate(self, info: "CheckpointInfo") -> float:
-        """Take the configured learning rate, or the one the hidden-size rule gives."""
+    def usual_rate(self, info: "CheckpointInfo") -> float:
+        """Take the rate that goes with the model's width."""
         from llmtl.tuning.learning_rate import rate_for_hidden_size
 
-        return self.config.learning_rate or rate_for_hidden_size(info.hidden_size)
-
-    def _curve(self, context: FitContext, job: "TrainingJob", outcome: "TrainingOutcome") -> TrainingCurve:
-        """Say how training went."""
-        from llmtl.tuning.tokenized import each_reference
-
-        given = self.config.learning_rate is not None
-        return TrainingCurve(
-            points=outcome.curve,
-            best_step=outcome.best.step,
-            stopped_by=outcome.stopped_by,
-            learning_rate=job.learning_rate,
-            learning_rate_from="recipe" if given else "hidden-size rule",
-            batch=outcome.batch,
-            accumulation=outcome.accumulation,
-            train_examples=len(job.train),
-            dropped_train_examples=len(each_reference(context.train)) - len(job.train),
-            dropped_dev_examples=len(context.dev) - len(job.dev),
-            trained_tokens=outcome.trained_tokens,
-            peak_memory_gib=outcome.peak_gib,
-        )
-
-
-def opened(context: FitContext, adapter: Path, *, sha256: str, max_tokens: int | None) -> TunedPredictor:
-    """Open a kept adapter; raises `RunError` when it is missing or not the one that was trained."""
-    if not (adapter / WEIGHTS_FILE).is_file():
-        raise RunError(f"The adapter folder '{adapter}' has no {WEIGHTS_FILE}; run the recipe again with a new --out.")
-    if _sha256(adapter) != sha256:
-        raise RunError(f"The adapter in '{adapter}' is not the one that was trained; run the recipe again.")
-    return TunedPredictor(context, PromptServed(adapter=adapter, max_tokens=max_tokens), adapter=adapter, sha256=sha256)
-
-
-def _report_dropped(context: FitContext, train: tuple[int, int], dev: tuple[int, int], longest: int) -> None:
-    """Say how many examples (dropped, of all) are left out as longer than `longest` tokens, if any are."""
-    for name, (dropped, total) in (("training", train), ("dev", dev)):
-        if dropped:
-            context.progress.say(
-                f"Fine-tuning leaves out {dropped} of {total} {name} examples: with the prompt they are longer than "
-                f"{longest} tokens."
-            )
-
-
-def _sha256(folder: Path) -> str:
-    """Hash the adapter's weights (SHA-256, in hexadecimal)."""
-    with (folder / WEIGHTS_FILE).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return rate_for_hidden_size(info.hidden_size)

@@ -29,6 +29,7 @@ from llmtl.strategies.hosted import Hosted
 from llmtl.strategies.knn_few_shot import KnnFewShot
 from llmtl.strategies.linear_probe import LinearProbe
 from llmtl.strategies.llm_embedding_head import LlmEmbeddingHead
+from llmtl.strategies.lora import Lora
 from llmtl.strategies.majority import Majority
 from llmtl.strategies.many_shot import ManyShot
 from llmtl.strategies.nearest import Nearest
@@ -62,6 +63,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     FineTunedEncoder,
     FromScratch,
     Qlora,
+    Lora,
 )
 """The strategies of llmtl, cheapest first."""
 

@@ -1,1 +1,1 @@
-"""Fine-tuning: QLoRA, the `qlora` strategy."""
+"""Fine-tuning a language model: one training, whatever of the model is trained (`trained_weights.py`)."""

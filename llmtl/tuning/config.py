@@ -1,4 +1,4 @@
-"""What a recipe may choose about training an adapter, with defaults from the literature.
+"""What a recipe may choose about training a language model, with defaults from the literature.
 
 Sources: Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314, section 4 and appendix B); Schulman et al. 2025, "LoRA Without
 Regret" (thinkingmachines.ai/blog/lora); PEFT's LoRA guide (huggingface.co/docs/peft, "LoRA"). Not covered: which layers
@@ -10,29 +10,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class AdapterTrainingConfig(BaseModel):
-    """The choices that strategies that train a LoRA adapter have."""
+class TrainingConfig(BaseModel):
+    """The choices that all strategies that train a language model have."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rank: int = Field(
-        default=16,
-        ge=1,
-        le=512,
-        description="Rank of the adapter matrices. With adapters on all linear layers it hardly matters for small data "
-        "(QLoRA, appendix A; LoRA Without Regret); 16 is also the largest that vLLM serves by default.",
-    )
-    alpha: int = Field(
-        default=32,
-        ge=1,
-        description="Scale of the adapter: its output is multiplied by alpha / rank. The learning-rate rule was fitted "
-        "with 32 (LoRA Without Regret).",
-    )
-    dropout: float = Field(
-        default=0.1, ge=0, lt=1, description="Dropout before the adapter; 0.1 for models up to 13B parameters (QLoRA)."
-    )
     learning_rate: float | None = Field(
-        default=None, gt=0, description="Peak learning rate; by default the hidden-size rule (2.9e-4 for an 8B LLaMA)."
+        default=None,
+        gt=0,
+        description="Peak learning rate; by default the hidden-size rule (for an adapter on an 8B LLaMA 2.9e-4).",
     )
     schedule: Literal["constant", "linear"] = Field(
         default="constant",
@@ -55,5 +41,26 @@ class AdapterTrainingConfig(BaseModel):
     max_length: int | None = Field(
         default=None, ge=1, description="Longest prompt with answer, in tokens; by default the model's context."
     )
-    weight_decay: float = Field(default=0.0, ge=0, description="AdamW weight decay of the adapter.")
+    weight_decay: float = Field(default=0.0, ge=0, description="AdamW weight decay of what is trained.")
     max_grad_norm: float = Field(default=0.3, gt=0, description="Gradients are clipped to this norm (QLoRA).")
+
+
+class AdapterTrainingConfig(TrainingConfig):
+    """The choices that strategies that train a LoRA adapter have."""
+
+    rank: int = Field(
+        default=16,
+        ge=1,
+        le=512,
+        description="Rank of the adapter matrices. With adapters on all linear layers it hardly matters for small data "
+        "(QLoRA, appendix A; LoRA Without Regret); 16 is also the largest that vLLM serves by default.",
+    )
+    alpha: int = Field(
+        default=32,
+        ge=1,
+        description="Scale of the adapter: its output is multiplied by alpha / rank. The learning-rate rule was fitted "
+        "with 32 (LoRA Without Regret).",
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="Dropout before the adapter; 0.1 for models up to 13B parameters (QLoRA)."
+    )

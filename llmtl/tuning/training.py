@@ -23,11 +23,11 @@ from llmtl.findings import TrainingPoint
 from llmtl.progress import Progress
 from llmtl.quiet import own_randomness, quiet
 from llmtl.tuning.answers_only import answers_only
-from llmtl.tuning.config import AdapterTrainingConfig
-from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
+from llmtl.tuning.config import TrainingConfig
 from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator, WholePromptsTrainer
 from llmtl.tuning.tokenized import TokenizedExample
-from llmtl.tuning.watcher import GIB, TrainingLimits, Watcher, save_adapter
+from llmtl.tuning.trained_weights import TrainedWeights
+from llmtl.tuning.watcher import GIB, TrainingLimits, Watcher
 
 CHECKPOINTING_PARAMETERS = 1_000_000_000
 """From this size on, GPU training recomputes activations: about 20% slower, and far less memory (TRL, `SFTConfig`)."""
@@ -37,16 +37,17 @@ CHECKPOINTING_PARAMETERS = 1_000_000_000
 class TrainingJob:
     """Everything that one training needs; `deadline` is a `time.monotonic()` value or None.
 
-    `checkpoint` is the base model's folder and `base_name` what the adapter calls it. `folder` receives the adapter.
-    The trainer gets
-    `callbacks` besides the library's own.
+    `checkpoint` is the base model's folder and `base_name` what the recipe calls it. `weights` says how it is loaded,
+    which of its weights are trained, and what of it is kept in `folder`. The trainer gets `callbacks` besides the
+    library's own.
     """
 
     checkpoint: Path
     tokenizer: PreTrainedTokenizerBase
     train: tuple[TokenizedExample, ...]
     dev: tuple[TokenizedExample, ...]
-    config: AdapterTrainingConfig
+    config: TrainingConfig
+    weights: TrainedWeights
     learning_rate: float
     folder: Path
     seed: int
@@ -58,7 +59,7 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """The outcome of a training: the curve, the point whose adapter was kept, why it ended and what it used.
+    """The outcome of a training: the curve, the point whose weights were kept, why it ended and what it used.
 
     `batch` examples are computed at once and `accumulation` such batches make a step.
     """
@@ -73,7 +74,7 @@ class TrainingOutcome:
 
 
 def train(job: TrainingJob) -> TrainingOutcome:
-    """Train, leave the adapter in `job.folder`, and return the outcome.
+    """Train, leave the best weights in `job.folder`, and return the outcome.
 
     If memory runs out, training starts again with half the batch computed at once and twice the accumulation, so that a
     step still sees the same examples. Raises `TrainingError` when a single example does not fit.
@@ -91,8 +92,8 @@ def train(job: TrainingJob) -> TrainingOutcome:
             return outcome
         if batch == 1:
             raise TrainingError(
-                "Training runs out of memory with a single example at a time; lower 'max_length' or 'rank', use a "
-                "smaller model, or a machine with more memory."
+                f"Training runs out of memory with a single example at a time; {job.weights.less}, use a smaller "
+                "model, or a machine with more memory."
             )
         batch //= 2
         job.progress.say(
@@ -104,14 +105,14 @@ def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
     """Say that the time limit ended training, or that training diverged, if so."""
     if any(point.step > 0 and point.train_loss is None for point in outcome.curve):
         job.progress.say(
-            f"Fine-tuning diverged at a learning rate of {job.learning_rate:.1e}; the adapter of step "
-            f"{outcome.best.step} is kept. Lower 'learning_rate'."
+            f"Fine-tuning diverged at a learning rate of {job.learning_rate:.1e}; the weights of step "
+            f"{outcome.best.step} are kept. Lower 'learning_rate'."
         )
     if outcome.stopped_by == "budget":
         last = outcome.curve[-1]
         job.progress.say(
             f"Fine-tuning stopped at its time limit after {last.epoch:.1f} of {job.config.max_epochs} epochs; "
-            f"the adapter of step {outcome.best.step} is kept."
+            f"the weights of step {outcome.best.step} are kept."
         )
 
 
@@ -127,7 +128,7 @@ def _attempt(job: TrainingJob, batch: int, accumulation: int) -> TrainingOutcome
     try:
         with ExitStack() as stack:
             advance = stack.enter_context(job.progress.stage("Fine-tuning", steps * job.config.max_epochs))
-            watcher = Watcher(limits, job.folder, advance)
+            watcher = Watcher(limits, lambda model: job.weights.save(model, job.folder), advance)
             trainer = _trainer(job, batch, accumulation, watcher)
             trainer.train()
     except (MemoryError, RuntimeError) as error:
@@ -135,7 +136,7 @@ def _attempt(job: TrainingJob, batch: int, accumulation: int) -> TrainingOutcome
             raise
         return None
     if not job.dev:
-        save_adapter(trainer.model, job.folder)
+        job.weights.save(trainer.model, job.folder)
     return TrainingOutcome(
         curve=tuple(watcher.curve),
         best=watcher.best or watcher.curve[-1],
@@ -148,16 +149,16 @@ def _attempt(job: TrainingJob, batch: int, accumulation: int) -> TrainingOutcome
 
 
 def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> WholePromptsTrainer:
-    """Make a trainer for a fresh adapter on the quantised base model."""
+    """Make a trainer for the model as it is on disk."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_quantised(job.checkpoint, device=device)
+    model = job.weights.load(job.checkpoint, device=device)
     return trainer_of(job, model, batch, accumulation, callbacks=[watcher, *job.callbacks])
 
 
 def trainer_of(
     job: TrainingJob, model: Any, batch: int, accumulation: int, *, callbacks: list[TrainerCallback]
 ) -> WholePromptsTrainer:
-    """Make a trainer for a fresh adapter on `model`."""
+    """Make a trainer for `model` as it was loaded, with a fresh adapter where one is trained."""
     parameters = model.num_parameters()
     trainer = WholePromptsTrainer(
         model=model,
@@ -168,13 +169,11 @@ def trainer_of(
         train_dataset=as_dataset(job.train),
         eval_dataset=as_dataset(job.dev) if job.dev else None,
         processing_class=job.tokenizer,
-        peft_config=lora_config(job.config),
+        peft_config=job.weights.adapter,
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
-    adapted: Any = trainer.model
-    adapted.peft_config["default"].base_model_name_or_path = job.base_name
-    train_in_float32(adapted)
+    job.weights.prepare(trainer.model, base_name=job.base_name)
     return trainer
 
 

@@ -1,20 +1,18 @@
-"""Watch training: the learning curve, early stopping, the time limit, the best adapter and the progress bar.
+"""Watch training: the learning curve, early stopping, the time limit, the best weights and the progress bar.
 
 One `transformers.TrainerCallback`; it asks the trainer to log and evaluate, and never computes a score itself.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import psutil
 import torch
-from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from llmtl.errors import TrainingError
 from llmtl.findings import TrainingPoint
 from llmtl.progress import Advance
 
@@ -32,15 +30,15 @@ class TrainingLimits:
 
 
 class Watcher(TrainerCallback):
-    """Records one training attempt and stops it in time; the adapter with the lowest dev loss is kept in `folder`."""
+    """Records one training attempt and stops it in time; `save` keeps the weights with the lowest dev loss."""
 
-    def __init__(self, limits: TrainingLimits, folder: Path, advance: Advance) -> None:
+    def __init__(self, limits: TrainingLimits, save: Callable[[Any], None], advance: Advance) -> None:
         self.curve: list[TrainingPoint] = []
         self.best: TrainingPoint | None = None
         self.stopped_by = "max epochs"
         self.peak_bytes = 0
         self._limits = limits
-        self._folder = folder
+        self._save = save
         self._advance = advance
         self._start = monotonic()
         self._train_loss: float | None = None
@@ -85,12 +83,12 @@ class Watcher(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> TrainerControl:
-        """Keep the best adapter; ask for a stop once the dev loss has not improved for `patience` measurements."""
+        """Keep the best weights; ask for a stop once the dev loss has not improved for `patience` measurements."""
         self.peak_bytes = max(self.peak_bytes, _memory_in_use())
         point = self._record(state, metrics or {})
         if self.best is None or _lower(point.dev_loss, self.best.dev_loss):
             self.best, self._without_progress = point, 0
-            save_adapter(kwargs["model"], self._folder)
+            self._save(kwargs["model"])
             return control
         self._without_progress += 1
         if self._without_progress >= self._limits.patience and not control.should_training_stop:
@@ -110,18 +108,6 @@ class Watcher(TrainerCallback):
         )
         self.curve.append(point)
         return point
-
-
-def save_adapter(model: Any, folder: Path) -> None:
-    """Write the adapter of a PEFT `model` to `folder` as safetensors, with its configuration.
-
-    Raises `TrainingError` if it cannot be written, for example to a full disk.
-    """
-    try:
-        model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
-    except SafetensorError as error:
-        raise TrainingError(f"The adapter cannot be written to '{folder}' ({error}); free some space there.") from error
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card is an empty form; llmtl writes its own
 
 
 def _lower(new: float | None, old: float | None) -> bool:

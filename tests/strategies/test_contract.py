@@ -48,6 +48,7 @@ CHOICES = {
     "tuned_search": {"rounds": 1, "batch_size": 4},
     "setfit": {"iterations": 1},
     "qlora": {"max_epochs": 1, "batch_size": 8},
+    "lora": {"max_epochs": 1, "batch_size": 8},
     "encoder": {"max_epochs": 2},
 }
 PRICES = PriceConfig(usd_per_million_prompt_tokens=2.0, usd_per_million_completion_tokens=10.0)

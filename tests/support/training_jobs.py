@@ -87,17 +87,20 @@ def make_job(tiny_llama, source, tokenized, tmp_path):
     """Return a function that makes a training job on the tiny LLaMA; keywords change the configuration or the job."""
     from llmtl.engines.transformers.loading import load_tokenizer
     from llmtl.strategies.qlora import QloraConfig
+    from llmtl.tuning.trained_weights import Adapter
     from llmtl.tuning.training import TrainingJob
 
     def make(name="adapter", **changes):
         settings = {"dropout": 0.0, "batch_size": 8, "warmup_fraction": 0.0, "learning_rate": 5e-3, "max_epochs": 3}
         settings |= {key: changes.pop(key) for key in list(changes) if key in QloraConfig.model_fields}
+        config = QloraConfig(**settings)
         job = {
             "checkpoint": tiny_llama,
             "tokenizer": load_tokenizer(source),
             "train": tokenized,
             "dev": (),
-            "config": QloraConfig(**settings),
+            "config": config,
+            "weights": Adapter(config, four_bits=True),
             "learning_rate": settings["learning_rate"],
             "folder": tmp_path / name,
             "seed": 0,

@@ -47,12 +47,20 @@ def _baselines(source: BundleSource, winner: ServedStrategy) -> Iterator[ServedS
 
 
 def _on_base(source: BundleSource, base: BaseModel | None, winner: ServedStrategy) -> tuple[ServedStrategy, ...]:
-    """List the other strategies that prompt the base model, or an adapter of it."""
+    """List the other strategies that prompt the base model, or the one adapter that the bundle holds.
+
+    That is the winner's, or else that of the first strategy that has one.
+    """
     if base is None or winner.weights not in (Weights.BASE, Weights.ADAPTER):
         return ()
     found = []
+    adapted = source.run_by_weights.name if winner.weights is Weights.ADAPTER else None
     for measured in source.strategies:
         weights = weights_of(measured)
+        if weights is Weights.ADAPTER:
+            adapted = adapted or measured.name
+            if measured.name != adapted:
+                continue
         elsewhere = weights in (Weights.CLASSIFIER, Weights.HOSTED)
         if measured.name == winner.name or elsewhere or _unservable(source, measured):
             continue

@@ -20,10 +20,13 @@ from llmtl.pocket import resolve
 from llmtl.progress import Silent
 from llmtl.prompting.retrieval import Retriever
 from llmtl.prompting.template import Template
+from llmtl.serving.bundle.checkpoint_files import describe_base
 from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool, read_recorded
+from llmtl.serving.bundle.strategies import served_others, served_winner
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.store import read_json, read_json_lines
+from llmtl.strategies.lora import Lora
 from tests.support.gguf_files import write_gguf
 
 POCKET = resolve("pocket-llama")
@@ -72,6 +75,20 @@ def test_the_files_of_a_language_model(llama_run, bundle_of, strategy):
     folder = bundle_of(llama_run, strategy)
     assert files(folder) == COMMON | MODEL | ADAPTER | MAJORITY | TFIDF | {"demonstrations.jsonl"}
     assert (folder / "model" / "model.safetensors").read_bytes() == (POCKET / "model.safetensors").read_bytes()
+
+
+def test_of_two_adapters_a_bundle_holds_the_winners_or_else_the_first(source_of):
+    def names(winner):
+        source = source_of(winner)
+        strategies = (*source.strategies, replace(source.strategy("qlora"), facts=Lora.facts))
+        source = replace(source, strategies=strategies)
+        served = served_winner(source, merge=False)
+        base = describe_base(source.model, source.model_name, dtype=source.dtype, task=source.task.name)
+        others = served_others(source, base, served)
+        return [each.name for each in (served, *others) if each.weights is Weights.ADAPTER]
+
+    assert names("zero-shot") == ["qlora"]
+    assert names("qlora") == ["qlora"]
 
 
 def test_the_files_of_other_winners(llama_run, bundle_of):
