@@ -1,9 +1,10 @@
-"""Pack what a bare, offline GPU machine lacks: `python evals/gpu/pack.py FOLDER`, then carry FOLDER and this repository.
+"""Pack what a bare, offline GPU machine lacks: `python evals/gpu/pack.py FOLDER`.
 
 The machine is expected to have CPython 3.12 on x86-64 with torch, transformers, accelerate, peft, pandas, pyarrow and
-scikit-learn. The wheels are those of the versions installed here; bitsandbytes keeps the libraries for CUDA 13 and the CPU only, a
-tenth of its size. There: `python -m pip install --no-index --no-deps --target SITE FOLDER/*.whl`, and `PYTHONPATH=SITE:.`
-before `python evals/gpu/measure.py`. Not covered: vLLM, whose wheel is too large to carry.
+scikit-learn. The wheels are those of the versions installed here; bitsandbytes keeps the libraries for CUDA 13 and the
+CPU only, a tenth of its size. Carry FOLDER and this repository; there, run `python -m pip install --no-index --no-deps
+--target SITE FOLDER/*.whl`, and set `PYTHONPATH=SITE:.` before `python evals/gpu/measure.py`. Not covered: vLLM, whose
+wheel is too large to carry.
 """
 
 import argparse
@@ -39,7 +40,7 @@ MISSING = (
 )
 LIBRARIES = ("libbitsandbytes_cuda130.so", "libbitsandbytes_cpu.so")
 MOST_MIB = 64
-PLATFORMS = tuple(f"manylinux_2_{minor}_x86_64" for minor in (17, 24, 27, 28, 31, 34)) + ("manylinux2014_x86_64",)
+PLATFORMS = (*(f"manylinux_2_{minor}_x86_64" for minor in (17, 24, 27, 28, 31, 34)), "manylinux2014_x86_64")
 
 
 def main() -> int:
