@@ -68,7 +68,19 @@ def _plain(decision: Decision) -> bool:
 def _by_score(decision: Decision, kind: Kind | None) -> tuple[str, ...]:
     """Return what was measured, and what that shows, for verdicts that rest on scores."""
     winner, rival = decision.result(decision.winner), _rival(decision)
-    return _measured(decision, winner, rival, kind), _shown(decision)
+    return _measured(decision, winner, rival, kind), _shown(decision) + _ahead(decision, winner)
+
+
+def _ahead(decision: Decision, winner: StrategyResult) -> str:
+    """Name who did better on test than what is recommended, by more than matters, though that is not shown."""
+    if decision.verdict not in (Verdict.ADOPT, Verdict.TIE) or winner.test is None:
+        return ""
+    others = [item for item in decision.strategies if item.test and item.name != winner.name]
+    best = max(others, key=lambda item: item.test.value if item.test else 0.0, default=None)
+    if best is None or best.test is None or best.test.value - winner.test.value <= decision.margin:
+        return ""
+    ahead = Words(Metric(decision.metric)).gap(best.test.value - winner.test.value)
+    return f" {best.name} was {ahead} ahead on test, which may be chance."
 
 
 def _rival(decision: Decision) -> StrategyResult | None:

@@ -167,6 +167,15 @@ def test_the_brief_has_three_sentences_and_ends_with_the_next_step():
     assert brief.next_step.startswith("It is the best that was found, and not yet good enough. Next: ")
 
 
+def test_who_was_ahead_of_the_recommended_one_is_named_in_the_brief():
+    decision = decision_of()
+    lead = max(item.test.value for item in decision.strategies) - decision.result(decision.winner).test.value
+    told = " points ahead on test, which may be chance."
+    assert brief_of(decision, summarize(decision), CODES).sentences[1].endswith(f"{100 * lead:.1f}{told}")
+    wide = replace(decision, margin=lead)
+    assert "ahead" not in brief_of(wide, summarize(wide), CODES).sentences[1]
+
+
 @pytest.mark.parametrize(
     ("changes", "step"),
     [
