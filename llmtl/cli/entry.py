@@ -20,6 +20,7 @@ from llmtl.cli.decide import DECIDE
 from llmtl.cli.doctor import DOCTOR
 from llmtl.cli.export import EXPORT
 from llmtl.cli.predict import PREDICT
+from llmtl.cli.rank_models import RANK_MODELS
 from llmtl.cli.run import RUN
 from llmtl.cli.runs import COMPARE, REPORT, RUNS
 from llmtl.cli.schema import SCHEMA
@@ -29,7 +30,7 @@ from llmtl.quiet import silence_libraries
 from llmtl.redaction import hide_in_tracebacks, keep_secrets_of, redacted
 from llmtl.version import __version__
 
-COMMANDS = (RUN, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
+COMMANDS = (RUN, RANK_MODELS, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
 INTERRUPTED, ENDED = 130, 143
 DOCS = "docs/reference/command-line.md in the repository of llmtl"
 _EXAMPLES = "examples:"

@@ -20,6 +20,8 @@
     capability.py   which models cannot do the task at all
     changes.py      what would change the verdict, and what to know before trusting it
     transfer.py     what pre-training is worth
+    training_shape.py how early a training learned, and how it ended
+    transferred.py  all that a run found out about transfer
     decide.py       all of it together
     sensitivity.py  the verdict without the labels that look wrong
     predictions.py  prediction files made elsewhere, as evaluations

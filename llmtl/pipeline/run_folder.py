@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from llmtl.decision.outcome import Decision
+from llmtl.decision.transferred import Transferred, transferred
 from llmtl.engines.engine_cache import EngineCache
 from llmtl.errors import RunError
 from llmtl.findings import CascadeTrace, finding
@@ -76,6 +77,12 @@ class Run:
     def left(self) -> Evaluations:
         """Give the evaluations, on the part of dev that they saw, of the strategies that left the race."""
         return Evaluations(read_evaluations(self.folder, self.index.dropped))
+
+    @cached_property
+    def transfer(self) -> Transferred:
+        """Gather what the run found out about transfer: the shape of each training, and comparisons with controls."""
+        fitted = {name: self.fit(name).findings for name in self.index.fits}
+        return transferred(self.decision, self.evaluations, fitted)
 
     @property
     def report(self) -> Path:

@@ -13,7 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from llmtl.report import judging, noise, palette, svg
+from llmtl.report import judging, noise, palette, svg, transfer_words
 from llmtl.report.charts.cost_by_volume import volume_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
@@ -27,11 +27,13 @@ from llmtl.report.charts.value_of_accuracy import value_chart
 from llmtl.report.content import ReportContent
 from llmtl.report.folding import stacked
 from llmtl.report.left_to_it import LeftToIt, left_to
+from llmtl.report.metric_words import Words
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.prompt_choices import choice_sentences
 from llmtl.report.templates import html_templates
 from llmtl.report.view import StrategyRow, View, build_view
 from llmtl.strategy import Role
+from llmtl.task import Metric
 
 _WIDE, _NARROW, _PANEL, _HEAT_MAP = 928.0, 358.0, 430.0, 430.0
 _EXAMPLES_BEFORE_MORE = 12
@@ -48,6 +50,7 @@ _PARTS = (
             "cost",
             "served",
             "judge",
+            "transfer",
             "fitting",
         ),
     ),
@@ -81,6 +84,8 @@ def render_html(content: ReportContent) -> str:
             judge=judging,
             no_limits=NO_LIMITS,
             noise_words=noise,
+            transfer_words=transfer_words,
+            words=Words(Metric(content.decision.metric)),
             visible=_EXAMPLES_BEFORE_MORE,
             style=Markup(_style()),
             script=Markup(script),
@@ -114,6 +119,7 @@ def _sections(view: View, left: LeftToIt | None) -> list[tuple[str, str]]:
         ("cost", "Score against cost", costs_differ(_priced(view))),
         ("served", "As served", view.content.served is not None),
         ("judge", "Second opinion", view.content.judging is not None),
+        ("transfer", "Did it transfer?", bool(view.transfer)),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
         ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
         ("checks", "Data checks", True),

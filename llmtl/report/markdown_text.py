@@ -6,13 +6,15 @@ Not covered: the charts, which only the page has.
 import re
 from statistics import median, stdev
 
-from llmtl.report import judging, noise, wording
+from llmtl.report import judging, noise, transfer_words, wording
 from llmtl.report.content import ReportContent
 from llmtl.report.left_to_it import left_to
+from llmtl.report.metric_words import Words
 from llmtl.report.money import NO_LIMITS
 from llmtl.report.prompt_choices import choice_sentences
 from llmtl.report.templates import markdown_templates
 from llmtl.report.view import build_view
+from llmtl.task import Metric
 
 _EXAMPLES = 10
 _CURVE_ROWS = 12
@@ -27,6 +29,8 @@ def markdown(content: ReportContent) -> str:
         content=content,
         judge=judging,
         noise_words=noise,
+        transfer_words=transfer_words,
+        words=Words(Metric(content.decision.metric)),
         left=left_to(content),
         choice_sentences=choice_sentences,
         no_limits=NO_LIMITS,

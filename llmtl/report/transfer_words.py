@@ -1,9 +1,12 @@
-"""What pre-training is worth, in words.
+"""What pre-training is worth, and what the curve of a training looks like, in words.
 
-Not covered: the test (`llmtl.decision.transfer`), the count of labels (`llmtl.learning_curve.labels_worth`).
+Not covered: the test (`llmtl.decision.transfer`), the rules for curves (`llmtl.decision.training_shape`), the count of
+labels (`llmtl.learning_curve.labels_worth`).
 """
 
+from llmtl.decision.training_shape import LearningPace, TrainingEnd, TrainingShape
 from llmtl.decision.transfer import Transfer, Worth
+from llmtl.decision.transferred import Transferred
 from llmtl.learning_curve.labels_worth import LabelsWorth
 from llmtl.report import wording
 from llmtl.report.metric_words import Words
@@ -20,7 +23,7 @@ def sentence(item: Transfer, words: Words) -> str:
     if item.worth is Worth.HURTS:
         return (
             f"Pre-training hurts here, by {words.gap(-found.difference)} on test ({beside}; {ends}): this is negative "
-            "transfer."
+            "transfer. Fine-tune fewer layers, or choose a model closer to the domain."
         )
     return f"That pre-training helps is not shown: {_signed(found.difference, words)} on test ({beside}; {ends})."
 
@@ -66,3 +69,69 @@ def _cut(item: Transfer) -> list[str]:
 def _signed(value: float, words: Words) -> str:
     written = words.gap(abs(value))
     return f"{'-' if value < 0 and written != words.gap(0.0) else '+'}{written}"
+
+
+_VERDICTS = {Worth.HELPS: "helps", Worth.HURTS: "hurts", Worth.NOT_SHOWN: "no proof either way"}
+
+
+def gist(found: Transferred) -> str:
+    """Say in a few words what the section holds: what controls show, or else what curves look like."""
+    if found.controls:
+        return f"pre-training: {', '.join(dict.fromkeys(_VERDICTS[each.worth] for each in found.controls))}"
+    return "what the training curves look like"
+
+
+def trainings(found: Transferred) -> tuple[str, ...]:
+    """Say of every training what its curve looks like."""
+    lines = [curve(name, shape, random=name in found.from_random) for name, shape in found.trainings.items()]
+    known = any(name not in found.from_random for name in found.trainings)
+    if known and not found.controls:
+        lines.append(
+            "A curve is a hint. What pre-training is worth is shown by a control that begins from random weights, "
+            "such as from-scratch."
+        )
+    return tuple(lines)
+
+
+def curve(name: str, shape: TrainingShape, *, random: bool = False) -> str:
+    """Say what a training curve looks like and what that hints at; `random` of one that had nothing to transfer."""
+    if shape.ending is TrainingEnd.DIVERGED:
+        return f"{name}: training diverged, its loss rose or was no number. Lower its learning rate."
+    return f"{name}: {_pace(shape, random=random)}{_ending(shape)}"
+
+
+def _pace(shape: TrainingShape, *, random: bool) -> str:
+    where = "dev" if shape.metric else "the dev loss"
+    if shape.pace is LearningPace.NOTHING_LEARNED:
+        what = "an answer that never changes" if shape.metric else "the model before training"
+        return f"learned nothing that {where} shows: no epoch did better than {what}"
+    if shape.early is None:
+        return f"{shape.epochs:.3g} epochs on dev say too little about how fast it learned"
+    share = f"{100 * shape.early:.0f}% of all that it gained on {where} was there after 2 of {shape.epochs:.3g} epochs"
+    if shape.pace is LearningPace.FAST:
+        return f"learned fast{'' if random else ', as of a model that brought what the task needs'}: {share}"
+    if shape.pace is LearningPace.SLOW:
+        return _slow(shape, share, random=random)
+    return f"learned steadily: {share}"
+
+
+def _slow(shape: TrainingShape, share: str, *, random: bool) -> str:
+    if random:
+        return f"learned slowly, as random weights do: {share}"
+    if shape.few_steps:
+        few = f"two epochs are {shape.early_steps} steps here, so that this says little of the model"
+        return f"learned slowly: {share} ({few})"
+    return f"learned slowly, the pre-trained model may not fit this domain: {share}"
+
+
+def _ending(shape: TrainingShape) -> str:
+    match shape.ending:
+        case TrainingEnd.LEVEL:
+            return ", and then it levelled off." if shape.early is not None else "."
+        case TrainingEnd.CLIMBING:
+            return ". It was still getting better when it ended: more epochs, or more time, may help."
+        case TrainingEnd.OVERFITTED:
+            return ". Later it over-fitted: dev loss rose while train loss fell. The best epoch is the one in use."
+        case TrainingEnd.OVERCONFIDENT:
+            return ". Later it grew over-confident: dev loss rose while train loss fell, and the score on dev held."
+    return "."

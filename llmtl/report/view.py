@@ -4,11 +4,12 @@ Not covered: how it looks; numbers in words are `wording`'s.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llmtl.costs import PriceConfig, Pricing
 from llmtl.decision.outcome import Comparison, StrategyResult, Verdict
 from llmtl.decision.outlook import MoreRequests
+from llmtl.decision.transferred import Transferred, transferred
 from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.endpoint import Served
@@ -126,6 +127,7 @@ class View:
     drift: str
     money: Money | None
     wrong_answers: WrongAnswers | None = None
+    transfer: Transferred = field(default_factory=Transferred)
 
     def purpose(self, pair: Comparison | JudgedComparison) -> str:
         """Say why two strategies were compared."""
@@ -215,6 +217,7 @@ def build_view(content: ReportContent) -> View:
         drift=serving.drift(content.served) if content.served else "",
         money=money_of(content),
         wrong_answers=wrong_answers_of(content.decision, kind),
+        transfer=transferred(content.decision, content.evaluations, content.fit_findings, codes=content.codes),
     )
 
 

@@ -1,0 +1,68 @@
+"""Everything that a run found out about transfer, gathered from its evaluations and from what fitting found.
+
+Nothing is computed but the shapes of curves. Not covered: the words (`llmtl.report.transfer_words`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from llmtl.decision.outcome import Decision
+from llmtl.decision.training_shape import TrainingShape, shape_of
+from llmtl.decision.transfer import Transfer
+from llmtl.findings import FitFinding, TrainingCurve, finding
+from llmtl.measured.evaluation import Evaluation
+from llmtl.strategies.table import facts_of
+from llmtl.task import Metric
+
+NO_CODES: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, repr=False)
+class Transferred:
+    """What a run says about transfer: the shape of each training, by strategy, and the comparisons with controls.
+
+    `from_random` are the trainings that began from random weights.
+    """
+
+    trainings: Mapping[str, TrainingShape] = field(default_factory=dict)
+    controls: tuple[Transfer, ...] = ()
+    from_random: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        shapes = (f"{name} {each.pace.value}, {each.ending.value}" for name, each in self.trainings.items())
+        worth = (f"{each.strategy} against {each.control}: {each.worth.value}" for each in self.controls)
+        return f"<transfer: {'; '.join((*shapes, *worth)) or 'nothing was trained'}>"
+
+    def __bool__(self) -> bool:
+        return bool(self.trainings or self.controls)
+
+
+def transferred(
+    decision: Decision,
+    evaluations: Iterable[Evaluation],
+    findings: Mapping[str, Sequence[FitFinding]],
+    *,
+    codes: Mapping[str, str] = NO_CODES,
+) -> Transferred:
+    """Gather what a run found out about transfer; `codes` are the names of the table where strategies have titles."""
+    dev = {each.strategy: each for each in evaluations if each.split == "dev"}
+    curves = {name: curve for name, found in findings.items() if (curve := finding(found, TrainingCurve)) is not None}
+    shapes = {name: shape_of(curve, start_score=_unchanging(dev.get(name), curve)) for name, curve in curves.items()}
+    random = frozenset(
+        name for name in curves if (facts := facts_of(codes.get(name, name))) is not None and facts.control_of
+    )
+    return Transferred(shapes, decision.transfer, random)
+
+
+def _unchanging(dev: Evaluation | None, curve: TrainingCurve) -> float | None:
+    """Score the best answer that never changes on dev, where a fresh head begins; None where there is none such."""
+    if dev is None or not curve.dev_metric:
+        return None
+    answer = dev.kind.constant(dev.references)
+    if answer is None:
+        return None
+    measure = dev.measure(Metric(curve.dev_metric))
+    return float(np.asarray(measure.value(measure.counts([answer] * dev.n).sum(axis=0)[None, :])).item())
