@@ -21,6 +21,7 @@ SECTIONS = [
     "mistakes",
     "examples",
     "cost",
+    "transfer",
     "fitting",
     "comparisons",
     "checks",

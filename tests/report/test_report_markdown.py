@@ -46,6 +46,7 @@ def test_sections_appear_in_order():
         "## What would change it",
         "## Strategies",
         "## Comparisons on test",
+        "## Did it transfer?",
         "## Learning curve of qlora",
         "## Search of few-shot on dev",
         "## What qlora gets wrong",
