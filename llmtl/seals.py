@@ -19,6 +19,8 @@ STEPS = "steps"
 """The folder inside a run folder that holds the steps."""
 REPLIES = "replies.jsonl"
 """A file that grows after its step was finished, so that it is not sealed: every line in it carries its own hash."""
+UNFINISHED = "unfinished"
+"""The folder of a step that keeps what it can go on from when it was killed; it is gone when the step is finished."""
 _FIRST = b"# sha256 of the lines below: "
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)")
 _BLOCK = 2**24

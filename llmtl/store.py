@@ -21,7 +21,7 @@ from typing import Any
 from llmtl.errors import RunError
 from llmtl.json_and_yaml import parse_json
 from llmtl.left_overs import remove
-from llmtl.seals import REPLIES, SEAL, STEPS, check_content, cure, damage, seal_of
+from llmtl.seals import REPLIES, SEAL, STEPS, UNFINISHED, check_content, cure, damage, seal_of
 
 PACKAGES = ("llmtl", "torch", "transformers", "peft", "trl", "bitsandbytes", "accelerate", "scikit-learn", "scipy")
 RESULT = "result.json"
@@ -142,6 +142,7 @@ class Store:
         _empty(folder)  # of what an attempt left that was killed
         folder.mkdir(parents=True, exist_ok=True)
         value = compute(folder)
+        remove(folder / UNFINISHED)
         write_json(folder / "depends_on.json", json.loads(json.dumps(depends_on, default=str)))
         text = json_text(value)
         write_text(folder / SEAL, seal_of(folder, given={RESULT: text.encode()}))
@@ -173,9 +174,9 @@ class Store:
 
 
 def _empty(folder: Path) -> None:
-    """Delete what is in the folder of a step, but for replies: they are paid for, and each is checked by itself."""
+    """Delete what is in the folder of a step, but not replies and what it can go on from, which check themselves."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name != REPLIES:
+        if path.name not in (REPLIES, UNFINISHED):
             remove(path)
 
 

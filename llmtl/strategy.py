@@ -237,10 +237,14 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What fitting yields; it is saved to the context's folder afterwards."""
+    """What fitting yields; it is saved to the context's folder afterwards.
+
+    `earlier_seconds` were spent in commands that were killed, where this one went on.
+    """
 
     predictor: Predictor
     findings: tuple[FitFinding, ...] = ()
+    earlier_seconds: float = 0.0
 
 
 class Inputs(StrEnum):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmtl.errors import RunError
+from llmtl.seals import UNFINISHED
 from llmtl.store import Store, digest, read_json, read_json_lines, write_json, write_json_lines, write_text
 
 
@@ -38,6 +39,24 @@ def test_an_interrupted_step_is_computed_again(tmp_path: Path):
         store.step("fit", {}, interrupted)
     assert not store.has("fit", {})
     assert store.step("fit", {}, lambda folder: 7) == 7
+
+
+def test_a_killed_step_keeps_what_it_can_go_on_from_until_it_is_finished(tmp_path: Path):
+    store = Store(tmp_path)
+
+    def killed(folder: Path) -> None:
+        write_text(folder / UNFINISHED / "half", "of it")
+        write_text(folder / "other", "of it")
+        raise KeyboardInterrupt
+
+    def gone_on(folder: Path) -> list[str]:
+        assert (folder / UNFINISHED / "half").read_text() == "of it"
+        return [path.name for path in folder.iterdir()]
+
+    with pytest.raises(KeyboardInterrupt):
+        store.step("fit", {}, killed)
+    assert store.step("fit", {}, gone_on) == [UNFINISHED]
+    assert not (store.step_folder("fit", {}) / UNFINISHED).exists()
 
 
 def test_the_digest_ignores_key_order_and_sees_every_value():

@@ -3,9 +3,10 @@
 A small run is ended at random moments of its processor time, by SIGKILL and by SIGTERM; meets a full disk (a limit on
 the size of files) and a folder that it may not write; and is damaged by a flipped bit after it was finished. Each time
 the same command is given again, and everything that was decided and answered, probabilities to the last digit, is
-compared with the uninterrupted run. Every trial is a fork of one process that has imported the library.
+compared with the uninterrupted run. Every trial is a fork of one process that has imported the library. With
+`--training` the run fine-tunes a small language model and saves its state after every step.
 
-Not covered: the loss of power, which can lose what the disk had confirmed; language models; servers.
+Not covered: the loss of power, which can lose what the disk had confirmed; servers.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from typing import Any
 
 import psutil
 
+os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}  # threads do not survive a fork
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from small_runs import ended, essence, finished, say, started, told_of_a_traceback, write_recipe
@@ -43,9 +45,10 @@ class Bench:
     seconds: float
     folder: Path
     chance: random.Random
+    training: bool = False
 
     def command(self, out: Path) -> list[str]:
-        return ["run", str(self.recipe), "--out", str(out), "--quiet"]
+        return ["run", str(self.recipe), "--out", str(out), *([] if self.training else ["--quiet"])]
 
     def gone_on(self, out: Path, log: Path) -> bool:
         """Give the command again, undisturbed, and tell whether the run is the uninterrupted one."""
@@ -59,6 +62,7 @@ class Trial:
     code: int
     identical: bool
     traceback: bool
+    went_on: bool
 
 
 def killed(bench: Bench, out: Path, log: Path, number: signal.Signals) -> int:
@@ -123,9 +127,26 @@ WAYS: dict[str, tuple[int, Callable[[Bench, Path, Path], int]]] = {
 }
 
 
-def prepared(folder: Path, seed: int) -> Bench:
+TRAINING = "{run: [majority, qlora], qlora: {max_epochs: 3}}"
+TRAINING_WAYS: dict[str, tuple[int, Callable[[Bench, Path, Path], int]]] = {
+    "SIGKILL in a run that trains": (20, lambda bench, out, log: killed(bench, out, log, signal.SIGKILL)),
+    "SIGTERM in a run that trains": (5, lambda bench, out, log: killed(bench, out, log, signal.SIGTERM)),
+}
+GOES_ON = "Fine-tuning goes on after step"
+
+
+def saved_after_every_step() -> None:
+    """Let trainings of this process and its forks save their state as often as they can."""
+    from llmtl.tuning import save_points
+
+    save_points.SECONDS_BETWEEN, save_points.SHARE_FOR_SAVING = 0.0, float("inf")
+
+
+def prepared(folder: Path, seed: int, *, training: bool) -> Bench:
     """Make the uninterrupted run in a fork, twice: the second time everything has been imported."""
-    recipe = write_recipe(folder / "recipe")
+    recipe = write_recipe(folder / "recipe", **({"rows": 120, "strategies": TRAINING} if training else {}))
+    if training:
+        saved_after_every_step()
     folder.chmod(0o755)
     from llmtl.cli.entry import main
 
@@ -135,44 +156,48 @@ def prepared(folder: Path, seed: int) -> Bench:
         raise SystemExit(f"The uninterrupted run failed: {(folder / 'whole.log').read_text(encoding='utf-8')}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Bench(recipe, essence(folder / "whole"), seconds, folder, random.Random(seed))
+    return Bench(recipe, essence(folder / "whole"), seconds, folder, random.Random(seed), training)
 
 
-def tried(bench: Bench, way: str, number: int) -> Trial:
+def tried(bench: Bench, way: str, number: int, does: Callable[[Bench, Path, Path], int]) -> Trial:
     """Make one trial and clean up after it."""
     out, log = bench.folder / "trial", bench.folder / "trial.log"
     shutil.rmtree(out, ignore_errors=True)
     log.unlink(missing_ok=True)
-    code = WAYS[way][1](bench, out, log)
+    code = does(bench, out, log)
     traceback = told_of_a_traceback(log)
     identical = bench.gone_on(out, log)
     if not identical or traceback:
         say(f"{way} {number}: code {code}, identical {identical}\n{log.read_text(encoding='utf-8')[-2000:]}")
-    return Trial(code, identical, traceback)
+    return Trial(code, identical, traceback, GOES_ON in log.read_text(encoding="utf-8", errors="replace"))
 
 
 def main_(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--share", type=float, default=1.0, help="the share of the trials to make")
-    parser.add_argument("--name", default="kills", help="the name of the result")
+    parser.add_argument("--training", action="store_true", help="disturb a run that fine-tunes a language model")
+    parser.add_argument("--name", help="the name of the result")
     options = parser.parse_args(arguments)
+    name = options.name or ("kills-in-training" if options.training else "kills")
+    ways = TRAINING_WAYS if options.training else WAYS
     result: dict[str, Any] = {"seed": options.seed, "ways": {}}
     with tempfile.TemporaryDirectory() as folder:
-        bench = prepared(Path(folder), options.seed)
+        bench = prepared(Path(folder), options.seed, training=options.training)
         result["processor_seconds_of_the_run"] = round(bench.seconds, 2)
-        for way, (count, _) in WAYS.items():
-            trials = [tried(bench, way, number) for number in range(max(1, round(options.share * count)))]
+        for way, (count, does) in ways.items():
+            trials = [tried(bench, way, number, does) for number in range(max(1, round(options.share * count)))]
             result["ways"][way] = {
                 "trials": len(trials),
                 "identical": sum(trial.identical for trial in trials),
                 "tracebacks": sum(trial.traceback for trial in trials),
+                **({"went_on_inside_a_training": sum(trial.went_on for trial in trials)} if options.training else {}),
                 "exit_codes": {str(code): many for code, many in sorted(Counter(t.code for t in trials).items())},
             }
             say(f"{way}: {result['ways'][way]}")
-            write_result(options.name, result | circumstances(["evals/faults/kills.py", *arguments]))
+            write_result(name, result | circumstances(["evals/faults/kills.py", *arguments]))
     result |= circumstances(["evals/faults/kills.py", *arguments])
-    print(f"Written to {write_result(options.name, result)}")
+    print(f"Written to {write_result(name, result)}")
     return 0 if all(w["identical"] == w["trials"] and not w["tracebacks"] for w in result["ways"].values()) else 1
 
 

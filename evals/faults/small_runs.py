@@ -24,7 +24,7 @@ RECIPE = """name: small
 data: {path: rows.csv, text: text, label: label}
 model: {name: pocket-llama}
 encoder: null
-strategies: {run: [majority, tfidf]}
+strategies: STRATEGIES
 learning_curve: {enabled: false}
 """
 _TIMED = re.compile(r"usd|_ms$|seconds|written_at|spending|value_of_accuracy|break_even|gpu_hours|totals|machines")
@@ -32,7 +32,7 @@ _TIMED = re.compile(r"usd|_ms$|seconds|written_at|spending|value_of_accuracy|bre
 _TIMED_WORDS = re.compile(r"\$|\bms\b|\bUSD\b|seconds")
 
 
-def write_recipe(folder: Path, *, rows: int = 240, seed: int = 0) -> Path:
+def write_recipe(folder: Path, *, rows: int = 240, seed: int = 0, strategies: str = "{run: [majority, tfidf]}") -> Path:
     """Write a recipe with labelled rows, and return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     chance, every = random.Random(seed), [word for words in WORDS.values() for word in words]
@@ -42,7 +42,7 @@ def write_recipe(folder: Path, *, rows: int = 240, seed: int = 0) -> Path:
         words = [chance.choice(WORDS[label] if chance.random() < 0.6 else every) for _ in range(6)]
         lines.append(f"{' '.join(words)} {number},{label}")
     (folder / "rows.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+    (folder / "recipe.yaml").write_text(RECIPE.replace("STRATEGIES", strategies), encoding="utf-8")
     return folder
 
 

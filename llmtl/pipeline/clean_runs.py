@@ -1,7 +1,8 @@
 """What killed commands left in a folder of runs, and deleting it; and runs that are not what was written.
 
-Nothing that a run could still use is a left-over: finished steps stay, of whatever recipe, and so do the replies of
-hosted models. Not covered: the folders of runs themselves, which are their owner's to delete.
+Finished steps stay, of whatever recipe, and so do the replies of hosted models. A step that was killed begins anew
+afterwards, also where it could have gone on inside a training. Not covered: the folders of runs themselves, which are
+their owner's to delete.
 """
 
 import tempfile

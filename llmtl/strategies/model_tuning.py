@@ -17,7 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 from llmtl.errors import RunError
-from llmtl.findings import TrainingCurve
+from llmtl.findings import FitFinding, TrainingCurve
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Fitted, Prediction, Predictor, PromptServed, Served, Strategy
@@ -108,7 +108,8 @@ class LanguageModelTuning(Strategy[Choices]):
         prompt = PromptServed(adapter=job.folder, max_tokens=max_tokens)
         predictor = TunedPredictor(context, prompt, adapter=job.folder, sha256=_sha256(job.folder))
         curve = self._curve(context, job, outcome)
-        return Fitted(predictor, (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt)))
+        findings: tuple[FitFinding, ...] = (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt))
+        return Fitted(predictor, findings, earlier_seconds=outcome.earlier_seconds)
 
     def forecast(self, context: FitContext) -> float:
         """Time a few steps of the training; it may stop earlier than after all epochs, which is not foreseen.
@@ -177,6 +178,7 @@ class LanguageModelTuning(Strategy[Choices]):
             progress=context.progress,
             base_name=context.model.name,
             callbacks=self.callbacks,
+            resumable=True,
         )
         return job, answer_room(engine, template, context.train)
 

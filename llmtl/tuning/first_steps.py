@@ -23,7 +23,7 @@ def forecast_training(job: TrainingJob, *, train_examples: int, dev_examples: in
     batch = min(config.batch_size, len(job.train))
     steps = max(1, min(STEPS, len(job.train) // batch))
     short = config.model_copy(update={"max_epochs": 1, "evaluations_per_epoch": steps, "patience": steps + 1})
-    outcome = train(replace(job, config=short, train=job.train[: steps * batch], dev=job.dev[:1]))
+    outcome = train(replace(job, resumable=False, config=short, train=job.train[: steps * batch], dev=job.dev[:1]))
     seconds = [point.seconds for point in outcome.curve]
     epoch = train_examples + FORWARD * dev_examples * config.evaluations_per_epoch
     before_and_after = monotonic() - begun - (seconds[-1] - seconds[0])

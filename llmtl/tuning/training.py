@@ -1,7 +1,6 @@
 """Train with QLoRA: TRL's SFT trainer over tokenized examples, restarted with smaller batches if memory runs out.
 
-The same code trains on a GPU (bfloat16, paged 8-bit AdamW) and on a CPU (float32, AdamW). Not covered: several devices,
-resuming a training that was interrupted.
+The same code trains on a GPU (bfloat16, paged 8-bit AdamW) and on a CPU (float32, AdamW). Not covered: several devices.
 """
 
 import gc
@@ -22,9 +21,12 @@ from llmtl.errors import TrainingError
 from llmtl.findings import TrainingPoint
 from llmtl.progress import Progress
 from llmtl.quiet import own_randomness, quiet
+from llmtl.store import digest, versions
 from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.config import TrainingConfig
-from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator, WholePromptsTrainer
+from llmtl.tuning.resuming import ResumableTrainer
+from llmtl.tuning.save_points import SavePoint, SavePoints
+from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator
 from llmtl.tuning.tokenized import TokenizedExample
 from llmtl.tuning.trained_weights import TrainedWeights
 from llmtl.tuning.watcher import GIB, TrainingLimits, Watcher
@@ -39,7 +41,8 @@ class TrainingJob:
 
     `checkpoint` is the base model's folder and `base_name` what the recipe calls it. `weights` says how it is loaded,
     which of its weights are trained, and what of it is kept in `folder`. The trainer gets `callbacks` besides the
-    library's own.
+    library's own. With `resumable` its state is kept beside `folder` until the step of the store is finished, and a
+    training that was killed goes on; what it took before counts towards the deadline.
     """
 
     checkpoint: Path
@@ -55,13 +58,15 @@ class TrainingJob:
     progress: Progress
     base_name: str
     callbacks: tuple[TrainerCallback, ...] = ()
+    resumable: bool = False
 
 
 @dataclass(frozen=True)
 class TrainingOutcome:
     """The outcome of a training: the curve, the point whose weights were kept, why it ended and what it used.
 
-    `batch` examples are computed at once and `accumulation` such batches make a step.
+    `batch` examples are computed at once and `accumulation` such batches make a step. `earlier_seconds` is what was
+    spent in processes that were killed, where this one went on.
     """
 
     curve: tuple[TrainingPoint, ...]
@@ -71,6 +76,7 @@ class TrainingOutcome:
     accumulation: int
     peak_gib: float
     trained_tokens: int
+    earlier_seconds: float = 0.0
 
 
 def train(job: TrainingJob) -> TrainingOutcome:
@@ -83,9 +89,17 @@ def train(job: TrainingJob) -> TrainingOutcome:
     whole = batch
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
+    points = save_points_of(job) if job.resumable else None
+    point = points.latest() if points else None
+    if points and point:
+        batch = point.so_far.batch
+        point.restore_best(job.folder)
+        job.progress.say(f"Fine-tuning goes on after step {point.so_far.step}, where it was interrupted.")
+    elif points:
+        points.clear()
     while True:
         with quiet(), own_randomness(), answers_only():
-            outcome = _attempt(job, batch, math.ceil(whole / batch))
+            outcome = _attempt(job, (batch, math.ceil(whole / batch)), points, point)
         _free_memory()
         if outcome is not None:
             _report_end(job, outcome)
@@ -95,10 +109,29 @@ def train(job: TrainingJob) -> TrainingOutcome:
                 f"Training runs out of memory with a single example at a time; {job.weights.less}, use a smaller "
                 "model, or a machine with more memory."
             )
-        batch //= 2
+        batch, point = batch // 2, None
+        if points:
+            points.clear()
         job.progress.say(
             f"Out of memory: training starts again with {batch} example(s) at a time, and a step still takes {whole}."
         )
+
+
+def save_points_of(job: TrainingJob) -> SavePoints:
+    """Find where the training's state is kept; the mark is of everything that the trained weights depend on."""
+    files = sorted((path.name, path.stat().st_size) for path in job.checkpoint.iterdir() if path.is_file())
+    mark = {
+        "packages": versions(),
+        "config": job.config.model_dump(mode="json"),
+        "weights": repr(job.weights),
+        "learning_rate": job.learning_rate,
+        "seed": job.seed,
+        "model": (job.base_name, files),
+        "train": [(each.input_ids, each.labels) for each in job.train],
+        "dev": [(each.input_ids, each.labels) for each in job.dev],
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+    }
+    return SavePoints(job.folder, mark=digest(mark), say=job.progress.say)
 
 
 def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
@@ -116,21 +149,28 @@ def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
         )
 
 
-def _attempt(job: TrainingJob, batch: int, accumulation: int) -> TrainingOutcome | None:
-    """Train once; None if memory ran out."""
+def _attempt(
+    job: TrainingJob, shape: tuple[int, int], points: SavePoints | None, point: SavePoint | None
+) -> TrainingOutcome | None:
+    """Train once with batch and accumulation as `shape` says, from the save point if given; None if memory ran out."""
+    batch, accumulation = shape
+    earlier = point.so_far.watched.seconds if point else 0.0
     steps = math.ceil(math.ceil(len(job.train) / batch) / accumulation)
     limits = TrainingLimits(
         steps_between_evaluations=math.ceil(steps / job.config.evaluations_per_epoch),
         patience=job.config.patience,
-        deadline=job.deadline,
+        deadline=None if job.deadline is None else job.deadline - earlier,
         has_dev=bool(job.dev),
     )
     try:
         with ExitStack() as stack:
             advance = stack.enter_context(job.progress.stage("Fine-tuning", steps * job.config.max_epochs))
             watcher = Watcher(limits, lambda model: job.weights.save(model, job.folder), advance)
+            if point:
+                watcher.go_on(point.so_far.watched, steps=point.so_far.step)
             trainer = _trainer(job, batch, accumulation, watcher)
-            trainer.train()
+            trainer.save_points, trainer.watcher = points, watcher
+            trainer.train_from(point)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -145,10 +185,11 @@ def _attempt(job: TrainingJob, batch: int, accumulation: int) -> TrainingOutcome
         accumulation=accumulation,
         peak_gib=watcher.peak_bytes / GIB,
         trained_tokens=trainer.trained_tokens,
+        earlier_seconds=earlier,
     )
 
 
-def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> WholePromptsTrainer:
+def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> ResumableTrainer:
     """Make a trainer for the model as it is on disk."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = job.weights.load(job.checkpoint, device=device)
@@ -157,10 +198,10 @@ def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) 
 
 def trainer_of(
     job: TrainingJob, model: Any, batch: int, accumulation: int, *, callbacks: list[TrainerCallback]
-) -> WholePromptsTrainer:
+) -> ResumableTrainer:
     """Make a trainer for `model` as it was loaded, with a fresh adapter where one is trained."""
     parameters = model.num_parameters()
-    trainer = WholePromptsTrainer(
+    trainer = ResumableTrainer(
         model=model,
         args=_arguments(job, batch, accumulation, large=parameters >= CHECKPOINTING_PARAMETERS),
         data_collator=SharedPrefixCollator(

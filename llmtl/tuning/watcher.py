@@ -29,6 +29,21 @@ class TrainingLimits:
     has_dev: bool
 
 
+@dataclass(frozen=True)
+class Watched:
+    """What a watcher knows after a step; `without_progress` counts the measurements since the best.
+
+    `seconds` is what the training took so far, attempts that were killed included.
+    """
+
+    seconds: float
+    curve: tuple[TrainingPoint, ...]
+    best: TrainingPoint | None
+    without_progress: int
+    train_loss: float | None
+    peak_bytes: int
+
+
 class Watcher(TrainerCallback):
     """Records one training attempt and stops it in time; `save` keeps the weights with the lowest dev loss."""
 
@@ -43,6 +58,26 @@ class Watcher(TrainerCallback):
         self._start = monotonic()
         self._train_loss: float | None = None
         self._without_progress = 0
+
+    def watched(self) -> Watched:
+        """Say what is known, for another watcher to go on with."""
+        return Watched(
+            seconds=monotonic() - self._start,
+            curve=tuple(self.curve),
+            best=self.best,
+            without_progress=self._without_progress,
+            train_loss=_finite(self._train_loss),
+            peak_bytes=self.peak_bytes,
+        )
+
+    def go_on(self, watched: Watched, *, steps: int) -> None:
+        """Take over from the watcher of an attempt that was killed after so many steps."""
+        self.curve, self.best = list(watched.curve), watched.best
+        self.peak_bytes = watched.peak_bytes
+        self._start = monotonic() - watched.seconds
+        self._train_loss = watched.train_loss
+        self._without_progress = watched.without_progress
+        self._advance(steps)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -1,0 +1,166 @@
+"""Save points: what a training needs to go on where it was killed, kept beside what it makes until it has ended.
+
+    unfinished/point-37/        one save point; it exists only once everything in it was written, under its final name
+        state/                  trained weights, optimizer, schedule and random states, as transformers reads them again
+        best/                   the best weights so far, as they are kept
+        so_far.json             the curve so far, the seconds spent, whose training it is
+        SHA256SUMS              its seal
+
+A save point that is damaged, or of a training with other data, settings or packages, is not gone on with. Optimizer and
+random states are torch's files, which are read as tensors only (`weights_only`). Not covered: the loss of power, which
+can lose what the disk had confirmed (the seal notices); several processes that train the same (the run folder is
+claimed); when to save and what of a trainer (`llmtl.tuning.resuming`).
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from llmtl.errors import RunError
+from llmtl.foreign_files import leads_out
+from llmtl.left_overs import remove
+from llmtl.seals import SEAL, UNFINISHED, damage, seal_of
+from llmtl.store import read_json, write_json, write_text
+from llmtl.tuning.watcher import Watched
+
+SECONDS_BETWEEN = 120.0
+"""A training that is killed loses at most about so many seconds, or one step where that takes longer."""
+SHARE_FOR_SAVING = 0.1
+"""Save points are rarer where writing one would otherwise take more than this share of the time."""
+
+_POINT, _NEW = "point-", "new"
+_STATE, _BEST, _SO_FAR = "state", "best", "so_far.json"
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """A training up to a step; `mark` says whose it is.
+
+    `batch` and `accumulation` are those of the outcome, and `summed_loss` sums the training losses of the steps behind
+    `summed_from`.
+    """
+
+    mark: str
+    step: int
+    batch: int
+    accumulation: int
+    watched: Watched
+    summed_loss: float
+    summed_from: int
+    trained_tokens: int
+
+
+_SO_FAR_READER = TypeAdapter(SoFar)
+
+
+@dataclass(frozen=True)
+class SavePoint:
+    """A save point that was found sound; `state` is the folder that transformers goes on from."""
+
+    folder: Path
+    so_far: SoFar
+
+    @property
+    def state(self) -> Path:
+        """The folder with weights, optimizer and random states."""
+        return self.folder / _STATE
+
+    def restore_best(self, folder: Path) -> None:
+        """Put the best weights of that time into `folder`, instead of what a later step may have left there."""
+        remove(folder)
+        if (self.folder / _BEST).is_dir():
+            shutil.copytree(self.folder / _BEST, folder)
+
+
+class SavePoints:
+    """The save points of one training, whose best weights lie in `best`; `mark` says whose they are."""
+
+    def __init__(self, best: Path, *, mark: str, say: Callable[[str], None]) -> None:
+        self.folder = best.parent / UNFINISHED
+        self.mark = mark
+        self._best = best
+        self._say = say
+        self._saved_at = monotonic()
+        self._took = 0.0
+        self._told = False
+
+    def due(self) -> bool:
+        """Say whether it is time for the next one."""
+        return monotonic() - self._saved_at >= max(SECONDS_BETWEEN, self._took / SHARE_FOR_SAVING)
+
+    def save(self, so_far: SoFar, write_state: Callable[[Path], None]) -> None:
+        """Write a save point and delete the ones before; where the disk does not take it, say so once and go on."""
+        start, new = monotonic(), self.folder / _NEW
+        try:
+            remove(new)
+            (new / _STATE).mkdir(parents=True)
+            write_state(new / _STATE)
+            if self._best.is_dir():
+                shutil.copytree(self._best, new / _BEST)
+            write_json(new / _SO_FAR, asdict(so_far))
+            write_text(new / SEAL, seal_of(new))
+            made = self.folder / f"{_POINT}{so_far.step}"
+            remove(made)
+            new.rename(made)
+        except (OSError, RuntimeError) as error:  # torch's and safetensors' writers raise errors of their own
+            self._cannot(error)
+        else:
+            for path in self._points():
+                if path != made:
+                    remove(path)
+        self._saved_at = monotonic()
+        self._took = self._saved_at - start
+
+    def _cannot(self, error: Exception) -> None:
+        """Leave no half of a save point on a disk that is full."""
+        shutil.rmtree(self.folder / _NEW, ignore_errors=True)
+        if not self._told:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self._say(
+                f"Warning: the state of the training cannot be saved to '{self.folder}' ({reason}); it goes on, but "
+                "would start anew if it were interrupted."
+            )
+        self._told = True
+
+    def latest(self) -> SavePoint | None:
+        """Find the last save point of this training that is sound; say why others are not gone on with."""
+        for path in sorted(self._points(), key=_step_of, reverse=True):
+            wrong, so_far = _opened(path)
+            if so_far is not None and so_far.mark != self.mark:
+                wrong = "belongs to a training with other data, settings or packages"
+            if so_far is not None and wrong is None:
+                return SavePoint(path, so_far)
+            self._say(f"The saved state '{path}' {wrong}; training does not go on from it.")
+        return None
+
+    def clear(self) -> None:
+        """Delete all of them: the training has ended, or begins anew."""
+        remove(self.folder)
+
+    def _points(self) -> list[Path]:
+        return [path for path in self.folder.glob(f"{_POINT}*") if path.is_dir()]
+
+
+def _step_of(path: Path) -> int:
+    number = path.name.removeprefix(_POINT)
+    return int(number) if number.isdecimal() else -1
+
+
+def _opened(folder: Path) -> tuple[str | None, SoFar | None]:
+    """Read a save point; or say what is wrong with it."""
+    outside = leads_out(folder)
+    if outside is not None:
+        return f"holds what it should not: {outside}", None
+    broken = damage(folder) if (folder / SEAL).is_file() else folder / SEAL
+    if broken is not None:
+        return f"is damaged ('{broken.name}')", None
+    try:
+        value: Any = read_json(folder / _SO_FAR)
+        return None, _SO_FAR_READER.validate_python(value)
+    except (RunError, ValidationError):
+        return "is not of this version", None
