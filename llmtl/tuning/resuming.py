@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from llmtl.tuning.kept_state import read_optimizer, read_random, write_states
 from llmtl.tuning.save_points import SavePoint, SavePoints, SoFar
 from llmtl.tuning.shared_prefix import WholePromptsTrainer
 from llmtl.tuning.watcher import Watcher
@@ -67,9 +68,7 @@ class ResumableTrainer(WholePromptsTrainer):
 
     def _write_state(self, folder: Path) -> None:
         save_file({name: each.contiguous() for name, each in self._trained()}, folder / _WEIGHTS)
-        self._save_optimizer_and_scheduler(str(folder))
-        self._save_scaler(str(folder))
-        self._save_rng_state(str(folder))
+        write_states(folder, optimizer=self.optimizer, schedule=self.lr_scheduler)
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
@@ -79,6 +78,14 @@ class ResumableTrainer(WholePromptsTrainer):
         with torch.no_grad():
             for name, weight in self._trained():
                 weight.copy_(kept[name])
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            read_optimizer(Path(checkpoint), optimizer=self.optimizer, schedule=self.lr_scheduler)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            read_random(Path(checkpoint))
 
     def _trained(self) -> list[tuple[str, torch.Tensor]]:
         """List the weights that are trained, by name."""

@@ -1,13 +1,13 @@
 """Save points: what a training needs to go on where it was killed, kept beside what it makes until it has ended.
 
     unfinished/point-37/        one save point; it exists only once everything in it was written, under its final name
-        state/                  trained weights, optimizer, schedule and random states, as transformers reads them again
+        state/                  trained weights, optimizer, schedule and random states
         best/                   the best weights so far, as they are kept
         so_far.json             the curve so far, the seconds spent, whose training it is
         SHA256SUMS              its seal
 
-A save point that is damaged, or of a training with other data, settings or packages, is not gone on with. Optimizer and
-random states are torch's files, which are read as tensors only (`weights_only`). Not covered: the loss of power, which
+A save point that is damaged, or of a training with other data, settings or packages, is not gone on with. All of it is
+plain data: nothing is pickled. Not covered: the loss of power, which
 can lose what the disk had confirmed (the seal notices); several processes that train the same (the run folder is
 claimed); when to save and what of a trainer (`llmtl.tuning.resuming`).
 """
@@ -20,6 +20,7 @@ from time import monotonic
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
 
 from llmtl.errors import RunError
 from llmtl.foreign_files import leads_out
@@ -107,7 +108,7 @@ class SavePoints:
             made = self.folder / f"{_POINT}{so_far.step}"
             remove(made)
             new.rename(made)
-        except (OSError, RuntimeError) as error:  # torch's and safetensors' writers raise errors of their own
+        except (OSError, SafetensorError) as error:
             self._cannot(error)
         else:
             for path in self._points():

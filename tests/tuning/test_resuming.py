@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
+from llmtl.foreign_files import holds_code
 from llmtl.seals import SEAL, UNFINISHED, seal_of
 from llmtl.store import read_json, write_json, write_text
 from llmtl.tuning import save_points
@@ -99,14 +100,15 @@ def test_a_damaged_or_foreign_save_point_is_said_and_not_gone_on_with(make_job):
     job = make_job("killed/adapter", resumable=True, **CHOICES)
     killed_after(job, 2)
     [point] = (job.folder.parent / UNFINISHED).iterdir()
+    assert holds_code(point) is None  # a run folder is refused otherwise
     other = make_job("killed/adapter", resumable=True, seed=1, **CHOICES)
     killed_after(other, 1)
     assert "belongs to a training with other data, settings or packages" in other.progress.lines[0]
     assert points_of(job) == ["point-1"]
-    (job.folder.parent / UNFINISHED / "point-1" / "state" / "optimizer.pt").write_bytes(b"not what was written")
+    (job.folder.parent / UNFINISHED / "point-1" / "state" / "states.safetensors").write_bytes(b"not what was written")
     killed_after(other, 1)
     assert other.progress.lines[-1].startswith("The saved state")
-    assert "is damaged ('optimizer.pt')" in other.progress.lines[-1]
+    assert "is damaged ('states.safetensors')" in other.progress.lines[-1]
     assert not point.exists()
 
 
