@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from llmtl.engines import Engine
-from llmtl.pipeline.evaluate import LATENCY_REQUESTS, WARM_UP_REQUESTS
+from llmtl.pipeline.evaluate import latency_seconds
 from llmtl.prompting.predictors import answer_room, prompt_predictor
 from llmtl.prompting.template import Template
 from llmtl.strategy import Facts, PromptSpeed
@@ -160,14 +160,14 @@ def _plan(seconds: float, split: Split, strategies: Sequence[Facts], load: _Load
         return Plan(seconds, len(split.dev), len(split.test), fitting=fitting)
     dev = _allowed(len(split.dev), DEV_SHARE * seconds / on_dev)
     test = _allowed(len(split.test), TEST_SHARE * seconds / on_test)
-    requests = min(LATENCY_REQUESTS, dev) + min(LATENCY_REQUESTS, test) + 2 * WARM_UP_REQUESTS
+    alone = [load.alone(each) for each in strategies]
     return Plan(
         seconds,
         dev,
         test,
         scoring_seconds=dev * on_dev + test * on_test,
         fitting=fitting,
-        latency_seconds=requests * sum(load.alone(each) for each in strategies),
+        latency_seconds=sum(latency_seconds(n, each) for n in (dev, test) for each in alone),
         prompt_seconds=load.prompt.each,
         long_prompt_seconds=load.long_prompt.each,
     )

@@ -15,12 +15,16 @@ from llmtl.costs.timing import FEWEST_PARTS
 from llmtl.findings import Cut
 from llmtl.measured.evaluation import Evaluation
 from llmtl.pipeline.waiting import Stopwatch
-from llmtl.progress import Progress, Silent
+from llmtl.progress import Advance, Progress, Silent, unwatched
 from llmtl.strategy import Prediction, Predictor, Role
 from llmtl.task import Draw, Example, Input, Task, references
 
 LATENCY_REQUESTS, WARM_UP_REQUESTS = 20, 2
 """Inputs that are sent one at a time to measure latency, and those that go first to warm up."""
+LATENCY_SECONDS, FEWEST_REQUESTS = 30.0, 10
+"""Slow requests are sent for so many seconds, but never fewer than this many: less says nothing of p95."""
+TOLD_FROM_SECONDS = 0.5
+"""From this time on for those that warm up, the others are a stage of their own in what users see."""
 
 PASSES = 5
 """Passes by which quick ones are timed; the first one, which brings predictions, has more to set up."""
@@ -74,15 +78,17 @@ def evaluate(
     split: str,
     progress: Progress | None = None,
     scored: Pass | None = None,
+    latency: bool = True,
 ) -> Evaluation:
     """Evaluate a fitted strategy on `examples`, or what was `scored` before.
 
     Throughput is the wall time of one call with all examples, on dev the mean of several where one is quick; latency
-    that of up to 20 calls with one. Memory is the process's resident memory after scoring, on a GPU torch's peak.
+    that of up to 20 calls with one, unless nobody asks for it. Memory is the process's resident memory after scoring,
+    on a GPU torch's peak.
     """
-    inputs = [example.input for example in examples]
-    latencies_ms = measure_latency(subject.predictor, inputs)
-    made = _made(subject, inputs, split=split, progress=progress or Silent(), scored=scored)
+    inputs, shown = [example.input for example in examples], progress or Silent()
+    latencies_ms = _latencies(subject, inputs, split=split, progress=shown) if latency else []
+    made = _made(subject, inputs, split=split, progress=shown, scored=scored)
     predictions = tuple(replace(item, id=example.id) for item, example in zip(made.predictions, examples, strict=True))
     answers, tokens = [item.answer for item in predictions], mean_tokens(predictions)
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
@@ -94,8 +100,8 @@ def evaluate(
         references=expected,
         scores=task.kind.score(expected, answers, labels=task.labels, alternatives=alternatives, groups=groups),
         seconds=made.seconds,
-        p50_ms=float(np.percentile(latencies_ms, 50)),
-        p95_ms=float(np.percentile(latencies_ms, 95)),
+        p50_ms=float(np.percentile(latencies_ms, 50)) if latencies_ms else None,
+        p95_ms=float(np.percentile(latencies_ms, 95)) if latencies_ms else None,
         train_seconds=subject.train_seconds,
         prompt_tokens_per_request=tokens.prompt,
         cached_tokens_per_request=tokens.cached,
@@ -164,17 +170,40 @@ def _parts(ticks: Sequence[tuple[int, float]], n: int) -> tuple[tuple[int, float
     return tuple(parts)
 
 
-def measure_latency(predictor: Predictor, inputs: Sequence[Input]) -> list[float]:
-    """Measure the milliseconds of single-input predictions, at most `LATENCY_REQUESTS`, after two to warm up."""
+def _latencies(subject: Subject, inputs: Sequence[Input], *, split: str, progress: Progress) -> list[float]:
+    """Warm up and measure; who waits long is told how far it is."""
+    start = time.perf_counter()
     for value in inputs[:WARM_UP_REQUESTS]:
-        predictor.predict([value])
-    milliseconds = []
+        subject.predictor.predict([value])
+    if time.perf_counter() - start < TOLD_FROM_SECONDS:
+        return measure_latency(subject.predictor, inputs)
+    with progress.stage(f"{subject.strategy}: {split}, one by one", min(LATENCY_REQUESTS, len(inputs))) as advance:
+        return measure_latency(subject.predictor, inputs, advance=advance)
+
+
+def measure_latency(predictor: Predictor, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[float]:
+    """Measure the milliseconds of single-input predictions.
+
+    There are at most `LATENCY_REQUESTS`; slow ones end after `LATENCY_SECONDS`, once there are `FEWEST_REQUESTS`.
+    """
+    milliseconds: list[float] = []
+    began = time.perf_counter()
     for value in inputs[:LATENCY_REQUESTS]:
         start = time.perf_counter()
+        if len(milliseconds) >= FEWEST_REQUESTS and start - began > LATENCY_SECONDS:
+            break
         [prediction] = predictor.predict([value])
         # a hosted model's reply that was kept brings the seconds of its request along
         milliseconds.append(1000 * max(time.perf_counter() - start, prediction.seconds))
+        advance(1)
     return milliseconds
+
+
+def latency_seconds(inputs: int, each: float) -> float:
+    """Forecast `measure_latency` with so many inputs of `each` seconds, in seconds."""
+    most = min(inputs, LATENCY_REQUESTS)
+    in_time = most if each == 0 else min(most, max(FEWEST_REQUESTS, 1 + int(LATENCY_SECONDS / each)))
+    return each * (min(inputs, WARM_UP_REQUESTS) + in_time)
 
 
 def _alternatives(examples: Sequence[Example]) -> tuple[tuple[str, ...], ...]:

@@ -157,6 +157,7 @@ class Bench:
             split=split,
             progress=self.progress,
             scored=scored.made if scored else None,
+            latency=self.first is None,  # of a further draw, answers alone count
         )
         return EVALUATION.dump_python(evaluation, mode="json")
 

@@ -6,7 +6,7 @@ from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.extraction import EXTRACTION
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
-from llmtl.pipeline.evaluate import PASSES, Subject, evaluate
+from llmtl.pipeline.evaluate import FEWEST_REQUESTS, PASSES, Subject, evaluate, latency_seconds
 from llmtl.strategy import Prediction, Role
 from llmtl.task import Example, Task
 
@@ -83,3 +83,21 @@ def test_a_quick_pass_over_dev_is_timed_several_times_unless_inputs_are_remember
     timed = made["dev", False]
     assert [n for n, _ in timed.timings] == [30] * PASSES
     assert timed.seconds == pytest.approx(sum(seconds for _, seconds in timed.timings) / PASSES)
+
+
+def test_slow_requests_are_fewer_and_further_draws_have_none(monkeypatch):
+    monkeypatch.setattr("llmtl.pipeline.evaluate.LATENCY_SECONDS", 0.0)
+    task = Task("t", ("a", "b"), metric=CLASSIFICATION.metrics[0], kind=CLASSIFICATION)
+    examples = [Example(f"x{n}", f"text {n}", "a") for n in range(30)]
+    subject = Subject("s", Role.PROMPTING, Counting(), "cpu", 0.0)
+    assert len(evaluate(subject, task, examples, split="test").latencies_ms) == FEWEST_REQUESTS
+    drawn = evaluate(subject, task, examples, split="test", latency=False)
+    assert (drawn.latencies_ms, drawn.p50_ms, drawn.p95_ms) == ((), None, None)
+
+
+def test_the_time_for_latency_is_forecast_as_it_is_measured():
+    assert latency_seconds(50, 0.4) == pytest.approx(22 * 0.4)
+    assert latency_seconds(50, 2.0) == pytest.approx((2 + 16) * 2.0)
+    assert latency_seconds(50, 60.0) == pytest.approx((2 + FEWEST_REQUESTS) * 60.0)
+    assert latency_seconds(5, 1.0) == pytest.approx(7.0)
+    assert latency_seconds(50, 0.0) == 0.0
