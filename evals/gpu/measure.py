@@ -40,6 +40,7 @@ from llmtl.strategies.qlora import QloraConfig
 from llmtl.task import Example, Task
 from llmtl.tuning import training
 from llmtl.tuning.tokenized import fitting
+from llmtl.tuning.trained_weights import Adapter
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "recipes" / "support"
@@ -72,21 +73,22 @@ class Clock(TrainerCallback):
         self.seconds.append(time.perf_counter() - self._begun)
 
 
-def tune(checkpoint: Path, work: Work, *, shared: bool = True) -> dict[str, Any]:
+def tune(checkpoint: Path, work: Work, *, shared: bool = True, four_bits: bool = True) -> dict[str, Any]:
     """Train an adapter for some steps; with `shared`, what a batch's prompts begin with is computed once."""
     training.SHARING_PARAMETERS = 0 if shared else sys.maxsize
     template, tokenizer = _wording()
     found = _examples()
     wanted = [found[index % len(found)] for index in range(work.batch * work.steps)]
     examples = fitting(wanted, template, tokenizer, max_length=2048)
-    clock = Clock()
+    clock, config = Clock(), QloraConfig(batch_size=work.batch, max_epochs=1)
     with tempfile.TemporaryDirectory() as folder:
         job = training.TrainingJob(
             checkpoint=checkpoint,
             tokenizer=tokenizer,
             train=examples,
             dev=(),
-            config=QloraConfig(batch_size=work.batch, max_epochs=1),
+            config=config,
+            weights=Adapter(config, four_bits=four_bits),
             learning_rate=1e-4,
             folder=Path(folder),
             seed=0,
@@ -161,6 +163,7 @@ PARTS: dict[str, Callable[[Path, Work], dict[str, Any]]] = {
     "score": score,
     "qlora": tune,
     "qlora, prompts not shared": lambda checkpoint, work: tune(checkpoint, work, shared=False),
+    "lora": lambda checkpoint, work: tune(checkpoint, work, four_bits=False),
 }
 POCKET_PARTS: dict[str, Callable[[Path, Work], dict[str, Any]]] = {
     "bfloat16 agrees": agree,
