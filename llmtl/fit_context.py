@@ -45,14 +45,14 @@ class PromptSpeed:
 class FitContext:
     """Everything fitting may use: the task, train and dev examples, a way to load engines, a folder to keep files in.
 
-    `load_engine(adapter)` returns the run's engine for the base model (None) or with a LoRA adapter; engines are cached
-    by the caller, so strategies never close them; one that needs the memory for itself calls `release_engines`, after
-    which engines loaded before are unusable. `folder` is the strategy's own and exists. `device` is what fitting may
-    compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections that the strategy's facts say
-    it reads, by strategy. `encoder` says which encoder to use, None for none; `corpus` is what a task of retrieval
-    searches. `earlier` is what the first fit found where this is another draw (`Facts.draw`): what does not depend on
-    the draw, such as the wording of a prompt, may be taken from it and need not be searched again. `speed` is what
-    forecasts of prompts rest on, None where it was not measured.
+    `load_engine(tuned)` returns the run's engine for the base model (None), or for the LoRA adapter or the tuned model
+    in a folder; engines are cached by the caller, so strategies never close them; one that needs the memory for itself
+    calls `release_engines`, after which engines loaded before are unusable. `folder` is the strategy's own and exists.
+    `device` is what fitting may compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections
+    that the strategy's facts say it reads, by strategy. `encoder` says which encoder to use, None for none; `corpus` is
+    what a task of retrieval searches. `earlier` is what the first fit found where this is another draw (`Facts.draw`):
+    what does not depend on the draw, such as the wording of a prompt, may be taken from it and need not be searched
+    again. `speed` is what forecasts of prompts rest on, None where it was not measured.
     """
 
     task: Task

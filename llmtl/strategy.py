@@ -21,6 +21,8 @@ from llmtl.progress import Advance
 from llmtl.task import Draw, Example, Input
 
 if TYPE_CHECKING:
+    from llmtl.engines.checkpoint import CheckpointInfo
+    from llmtl.hardware import Hardware
     from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
 
 __all__ = [
@@ -166,6 +168,7 @@ class Retrieved:
 class PromptServed:
     """Served by prompting the base model, with the LoRA adapter in the folder `adapter` if there is one.
 
+    Where `checkpoint` is given, the model in that folder, whose own weights were tuned, is prompted in its place.
     `instruction` is what the model is told, None for the task's own; `demonstrations` are shown before every input.
     `calibration` corrects the label probabilities and thereby the label. `max_tokens` is the most that an answer may
     have where one is written, its end included; None where labels are scored. The model is asked once for each of
@@ -179,6 +182,12 @@ class PromptServed:
     adapter: Path | None = None
     max_tokens: int | None = None
     rotations: int = 1
+    checkpoint: Path | None = None
+
+    @property
+    def tuned(self) -> Path | None:
+        """Name the folder of what a training made of the base model; None where it is asked as it is."""
+        return self.adapter or self.checkpoint
 
 
 @dataclass(frozen=True)
@@ -363,6 +372,14 @@ class Strategy(ABC, Generic[Section]):
 
     def require_packages(self) -> None:
         """Raise `MissingPackageError` for a package that fitting or predicting will need, before any work is done."""
+
+    def require_memory(self, model: "CheckpointInfo", hardware: "Hardware") -> None:
+        """Raise `ModelError` where fitting on the run's language model surely takes more memory than is free."""
+
+    def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
+        """Say in a line each which choices will hardly work; `model` is the run's language model, where it has one."""
+        del model
+        return ()
 
     def forecast(self, context: FitContext) -> float | None:
         """Say how many seconds `fit` would take without a limit, from a few steps timed; None where not known."""

@@ -6,6 +6,7 @@ to folders first), finding and downloading files (`llmtl.checkpoints`), quantise
 loading (`llmtl.engines.transformers.loading`).
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,18 @@ ENCODERS = (
     "xlm-roberta",
 )
 """Types of models that read and do not write."""
-
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "tokenizer.model",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+_CONFIGURATION = ("config.json", "generation_config.json")
 _CURE = "give a LLaMA- or Mistral-family model"
 
 
@@ -83,6 +95,14 @@ def fetch_checkpoint(name: str, revision: str | None = None) -> Path:
     if Path(found).expanduser().is_dir():
         return info.path
     return download(found, revision, (*SMALL_FILES, "*.safetensors"))
+
+
+def copy_tokenizer(checkpoint: Path, folder: Path) -> None:
+    """Copy a checkpoint's tokenizer and configuration to `folder`, the model's own chat template among them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*TOKENIZER_FILES, *_CONFIGURATION):
+        if (checkpoint / name).is_file():
+            shutil.copyfile(checkpoint / name, folder / name)
 
 
 def _inspect_folder(folder: Path, name: str, has_safetensors: bool) -> CheckpointInfo:

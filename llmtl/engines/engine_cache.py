@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +15,7 @@ def _ignore(line: str) -> None:
 
 
 class EngineCache:
-    """Engines of one model by adapter; at most `capacity` are kept, the least recently used goes first.
+    """Engines of one model by what was tuned of it; at most `capacity` are kept, the least recently used goes first.
 
     A GPU holds one at a time, since a base model and its adapted copy rarely fit together; so does vLLM anywhere.
     """
@@ -27,13 +26,13 @@ class EngineCache:
         self._say = say
         self._engines: OrderedDict[Path | None, Engine] = OrderedDict()
 
-    def load(self, adapter: Path | None = None) -> Engine:
-        """Load the engine for the base model (None) or with the LoRA adapter in that folder."""
-        if adapter not in self._engines:
+    def load(self, tuned: Path | None = None) -> Engine:
+        """Load the engine for the base model (None), or for the adapter or the tuned checkpoint in that folder."""
+        if tuned not in self._engines:
             self._make_room()
-            self._engines[adapter] = self._load(replace(self._source, adapter=adapter))
-        self._engines.move_to_end(adapter)
-        return self._engines[adapter]
+            self._engines[tuned] = self._load(self._source.tuned(tuned))
+        self._engines.move_to_end(tuned)
+        return self._engines[tuned]
 
     @cached_property
     def _chosen(self) -> str:

@@ -5,7 +5,7 @@ templates or labels' meaning. Not covered: sampling; everything is greedy.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -34,6 +34,12 @@ class ModelSource:
         if self.dtype != "auto":
             return self.dtype
         return "float32" if device == "cpu" else "bfloat16"
+
+    def tuned(self, folder: Path | None) -> "ModelSource":
+        """Name what a training left of this model in `folder`, a checkpoint or else an adapter; None is the model."""
+        if folder is not None and (folder / "config.json").is_file():
+            return replace(self, name=str(folder), revision=None, adapter=None)
+        return replace(self, adapter=folder)
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def uses(strategy: AnyStrategy, served: Served, ids: Collection[str]) -> bool:
     if not strategy.facts.learns_from_train:
         return False
     prompt = served.prompt if isinstance(served, ProviderServed) else served
-    if not isinstance(prompt, PromptServed) or prompt.adapter is not None:
+    if not isinstance(prompt, PromptServed) or prompt.tuned is not None:
         return True
     # whoever retrieves may show any training example
     return prompt.retrieved is not None or any(example.id in ids for example in prompt.demonstrations)

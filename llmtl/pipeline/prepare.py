@@ -83,10 +83,15 @@ def prepare(
         unknown=load_unknown(recipe.data),
         encoder=encoder,
     )
-    if prepared.needs_model:
-        inspect_checkpoint(source.name, source.revision)
-        if slow := emulation(source, inspect()):
+    model = inspect_checkpoint(source.name, source.revision) if prepared.needs_model else None
+    if model is not None:
+        hardware = inspect()
+        for strategy in strategies:
+            strategy.require_memory(model, hardware)
+        if slow := emulation(source, hardware):
             progress.say(f"Warning: {slow}")
+    for doubt in (doubt for strategy in strategies for doubt in strategy.doubts(model)):
+        progress.say(f"Warning: {doubt}")
     return replace(prepared, findings=_check(prepared, read.cleaning, progress))
 
 

@@ -3,7 +3,7 @@
     prompt.json    instruction, ids of demonstrations or how they are retrieved, calibration, orders of the labels, room
                    for an answer
 
-Not covered: choosing it (`search`), the adapter that it may be asked with (`llmtl.strategies.qlora`).
+Not covered: choosing it (`search`), the model that was tuned for it (`llmtl.strategies.model_tuning`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -65,11 +65,11 @@ class FittedPrompt:
         return self.prompt if self._served is None else self._served()
 
 
-def fixed(context: FitContext, prompt: PromptServed, *, adapter: Path | None = None) -> FittedPrompt:
-    """Ask with the prompt's demonstrations before every input, through the engine with the adapter if there is one."""
+def fixed(context: FitContext, prompt: PromptServed) -> FittedPrompt:
+    """Ask with the prompt's demonstrations before every input, through the engine of what was tuned, if anything."""
     return FittedPrompt(
         prompt,
-        engine=lambda: context.load_engine(adapter),
+        engine=lambda: context.load_engine(prompt.tuned),
         ask=lambda engine: fixed_asker(context, prompt, engine),
     )
 

@@ -7,6 +7,7 @@ Not covered: four bits (`llmtl.strategies.qlora`), adapters other than LoRA, mer
 
 from typing import TYPE_CHECKING
 
+from llmtl.engines.protocol import ModelSource
 from llmtl.strategies.model_tuning import LanguageModelTuning
 from llmtl.strategy import Facts, PromptServed, Role, Runs
 from llmtl.task import Draw
@@ -43,10 +44,11 @@ class Lora(LanguageModelTuning[LoraChoices]):
         summary="Fine-tuning a language model with adapters, in its own precision.",
     )
 
-    def weights(self) -> "TrainedWeights":
+    def weights(self, model: ModelSource, device: str) -> "TrainedWeights":
         """Train an adapter on the model's weights as they are."""
         from llmtl.tuning.trained_weights import Adapter
 
+        del model, device
         return Adapter(self.config, four_bits=False)
 
     def usual_rate(self, info: "CheckpointInfo") -> float:

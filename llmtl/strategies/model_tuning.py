@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from llmtl.engines.protocol import ModelSource
 from llmtl.errors import RunError
 from llmtl.findings import FitFinding, TrainingCurve
 from llmtl.packages import TUNING, require
@@ -23,6 +24,7 @@ from llmtl.progress import Advance, unwatched
 from llmtl.strategy import FitContext, Fitted, Prediction, Predictor, PromptServed, Served, Strategy
 from llmtl.task import Input
 from llmtl.tuning.config import TrainingConfig
+from llmtl.tuning.learning_rate import USUAL_FOR_ADAPTERS, odd_epochs, odd_rate
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -31,23 +33,26 @@ if TYPE_CHECKING:
     from llmtl.tuning.trained_weights import TrainedWeights
     from llmtl.tuning.training import TrainingJob, TrainingOutcome
 
-ADAPTER_FOLDER = "adapter"
-WEIGHTS_FILE = "adapter_model.safetensors"
+ADAPTER_FOLDER, MODEL_FOLDER = "adapter", "model"
+"""What is kept lies in one of them: an adapter, or a whole model."""
+WEIGHTS_FILES = {ADAPTER_FOLDER: "adapter_model.safetensors", MODEL_FOLDER: "model*.safetensors"}
 PROMPTS_OF_ONE = 20.0
 """How many prompts, whose beginning is read once for all, training on one example surely takes the time of: about 7
 were measured with SmolLM2-135M and with a pocket model on two cores."""
+
+_BLOCK = 16 * 2**20
 
 Choices = TypeVar("Choices", bound=TrainingConfig)
 
 
 class TunedPredictor:
-    """The zero-shot prompt over the model with the adapter in `adapter`, whose weights have the SHA-256 `sha256`."""
+    """The zero-shot prompt over what was tuned in the folder that the prompt names; its weights have that SHA-256."""
 
-    def __init__(self, context: FitContext, prompt: PromptServed, *, adapter: Path, sha256: str) -> None:
+    def __init__(self, context: FitContext, prompt: PromptServed, *, sha256: str) -> None:
         from llmtl.prompting.fitted import fixed
 
-        self._prompted = fixed(context, prompt, adapter=adapter)
-        self.adapter, self.sha256 = adapter, sha256
+        self._prompted = fixed(context, prompt)
+        self.sha256 = sha256
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Predict in order, one prediction per text; a text whose prompt does not fit the context is a failure."""
@@ -57,40 +62,58 @@ class TunedPredictor:
             return self._prompted.predict(inputs, advance=advance)
 
     def save(self, folder: Path) -> None:
-        """Write the prompt, the hash of the adapter, and the adapter where it is not there yet."""
+        """Write the prompt, the hash of the weights, and the weights where they are not there yet."""
         from llmtl.prompting.fitted import PROMPT_FILE, kept_form
         from llmtl.store import write_json
 
-        if self.adapter.resolve() != (folder / ADAPTER_FOLDER).resolve():
-            shutil.copytree(self.adapter, folder / ADAPTER_FOLDER)
+        tuned = self._prompted.prompt.tuned
+        assert tuned is not None
+        if tuned.resolve() != (folder / tuned.name).resolve():
+            shutil.copytree(tuned, folder / tuned.name)
         write_json(folder / PROMPT_FILE, kept_form(self._prompted.prompt) | {"sha256": self.sha256})
 
     def served(self) -> Served:
-        """Say how it is served: by the base model with the adapter."""
+        """Say how it is served: by the base model with the adapter, or by the model whose own weights were tuned."""
         return self._prompted.prompt
 
 
 class LanguageModelTuning(Strategy[Choices]):
     """What tuning takes, whatever is trained; `callbacks` are given to the trainer beside the library's own."""
 
+    keeps: ClassVar[str] = ADAPTER_FOLDER
+    usual_rates: ClassVar[tuple[float, float]] = USUAL_FOR_ADAPTERS
+
     def __init__(self, config: Choices | None = None, callbacks: "tuple[TrainerCallback, ...]" = ()) -> None:
         super().__init__(config)
         self.callbacks = callbacks
 
     @abstractmethod
-    def weights(self) -> "TrainedWeights":
-        """Say how the model is loaded, and what of it is trained and kept."""
+    def weights(self, model: ModelSource, device: str) -> "TrainedWeights":
+        """Say how the model is loaded for training on `device`, and what of it is trained and kept."""
 
     @abstractmethod
     def usual_rate(self, info: "CheckpointInfo") -> float:
         """Compute the peak learning rate for a model where the recipe gives none."""
 
+    def begin(self, job: "TrainingJob") -> None:
+        """Write to the job's folder what lies beside the weights."""
+
     def require_packages(self) -> None:
         """Raise `MissingPackageError` unless the packages for training are installed."""
         require("Fine-tuning", *TUNING)
 
+    def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
+        """Say which rate or number of epochs is far from those that work."""
+        rate, own = self.config.learning_rate, self.usual_rate(model) if model else None
+        section = f"strategies.{self.name}"
+        odd = (
+            odd_rate(rate, self.usual_rates, name=f"{section}.learning_rate", own=own) if rate else None,
+            odd_epochs(self.config.max_epochs, name=f"{section}.max_epochs"),
+        )
+        return tuple(each for each in odd if each is not None)
+
     def fit(self, context: FitContext) -> Fitted:
-        """Train; the adapter lies in the context's folder.
+        """Train; what was trained lies in the context's folder.
 
         Raises `TrainingError` when no training example keeps its answer, or when even one example at a time exhausts
         the memory.
@@ -103,10 +126,11 @@ class LanguageModelTuning(Strategy[Choices]):
 
         start = monotonic()
         job, max_tokens = self._job(context, start)
+        self.begin(job)
         context.release_engines()  # a GPU that trains the model in 4 bits may not hold it in 16 bits beside that
         outcome = train(job)
-        prompt = PromptServed(adapter=job.folder, max_tokens=max_tokens)
-        predictor = TunedPredictor(context, prompt, adapter=job.folder, sha256=_sha256(job.folder))
+        prompt = served_from(job.folder, max_tokens)
+        predictor = TunedPredictor(context, prompt, sha256=_sha256(job.folder))
         curve = self._curve(context, job, outcome)
         findings: tuple[FitFinding, ...] = (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt))
         return Fitted(predictor, findings, earlier_seconds=outcome.earlier_seconds)
@@ -135,12 +159,12 @@ class LanguageModelTuning(Strategy[Choices]):
         return forecast_training(job, train_examples=len(given), dev_examples=len(context.dev))
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
-        """Load prompt and adapter; raises `RunError` when the adapter is missing or not the one that was trained."""
+        """Load what was tuned; raises `RunError` when it is missing or not what was trained."""
         from llmtl.prompting.fitted import PROMPT_FILE
         from llmtl.store import read_json
 
         kept = read_json(folder / PROMPT_FILE)
-        return opened(context, folder / ADAPTER_FOLDER, sha256=kept["sha256"], max_tokens=kept["max_tokens"])
+        return opened(context, folder / self.keeps, sha256=kept["sha256"], max_tokens=kept["max_tokens"])
 
     def _job(self, context: FitContext, start: float) -> "tuple[TrainingJob, int | None]":
         """Say what is to be trained (tokenized examples, learning rate, limits) and how long an answer may be."""
@@ -170,9 +194,9 @@ class LanguageModelTuning(Strategy[Choices]):
             train=train,
             dev=dev,
             config=self.config,
-            weights=self.weights(),
+            weights=self.weights(context.model, context.device),
             learning_rate=self._learning_rate(info),
-            folder=context.folder / ADAPTER_FOLDER,
+            folder=context.folder / self.keeps,
             seed=context.seed,
             deadline=None if seconds is None else start + seconds,
             progress=context.progress,
@@ -207,13 +231,21 @@ class LanguageModelTuning(Strategy[Choices]):
         )
 
 
-def opened(context: FitContext, adapter: Path, *, sha256: str, max_tokens: int | None) -> TunedPredictor:
-    """Open a kept adapter; raises `RunError` when it is missing or not the one that was trained."""
-    if not (adapter / WEIGHTS_FILE).is_file():
-        raise RunError(f"The adapter folder '{adapter}' has no {WEIGHTS_FILE}; run the recipe again with a new --out.")
-    if _sha256(adapter) != sha256:
-        raise RunError(f"The adapter in '{adapter}' is not the one that was trained; run the recipe again.")
-    return TunedPredictor(context, PromptServed(adapter=adapter, max_tokens=max_tokens), adapter=adapter, sha256=sha256)
+def served_from(folder: Path, max_tokens: int | None) -> PromptServed:
+    """Say how what lies in `folder` is prompted; the folder's name tells an adapter from a whole model."""
+    if folder.name == MODEL_FOLDER:
+        return PromptServed(checkpoint=folder, max_tokens=max_tokens)
+    return PromptServed(adapter=folder, max_tokens=max_tokens)
+
+
+def opened(context: FitContext, folder: Path, *, sha256: str, max_tokens: int | None) -> TunedPredictor:
+    """Open what was kept; raises `RunError` when it is missing or not what was trained."""
+    if not _weights(folder):
+        wanted = WEIGHTS_FILES.get(folder.name, "*.safetensors")
+        raise RunError(f"The {folder.name} folder '{folder}' has no {wanted}; run the recipe again with a new --out.")
+    if _sha256(folder) != sha256:
+        raise RunError(f"The {folder.name} in '{folder}' is not the one that was trained; run the recipe again.")
+    return TunedPredictor(context, served_from(folder, max_tokens), sha256=sha256)
 
 
 def _report_dropped(context: FitContext, train: tuple[int, int], dev: tuple[int, int], longest: int) -> None:
@@ -226,7 +258,16 @@ def _report_dropped(context: FitContext, train: tuple[int, int], dev: tuple[int,
             )
 
 
+def _weights(folder: Path) -> list[Path]:
+    """List the files of the weights that are kept in `folder`."""
+    return sorted(folder.glob(WEIGHTS_FILES.get(folder.name, "*.safetensors")))
+
+
 def _sha256(folder: Path) -> str:
-    """Hash the adapter's weights (SHA-256, in hexadecimal)."""
-    with (folder / WEIGHTS_FILE).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Hash the weights (SHA-256, in hexadecimal), file after file."""
+    whole = hashlib.sha256()
+    for path in _weights(folder):
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                whole.update(block)
+    return whole.hexdigest()

@@ -10,6 +10,7 @@ Not covered: the weights' own precision (`llmtl.strategies.lora`), adapters othe
 
 from typing import TYPE_CHECKING
 
+from llmtl.engines.protocol import ModelSource
 from llmtl.strategies.model_tuning import LanguageModelTuning
 from llmtl.strategy import Facts, PromptServed, Role, Runs
 from llmtl.task import Draw
@@ -45,10 +46,11 @@ class Qlora(LanguageModelTuning[QloraConfig]):
         summary="Fine-tuning a 4-bit language model with adapters.",
     )
 
-    def weights(self) -> "TrainedWeights":
+    def weights(self, model: ModelSource, device: str) -> "TrainedWeights":
         """Train an adapter on the model in NF4."""
         from llmtl.tuning.trained_weights import Adapter
 
+        del model, device
         return Adapter(self.config, four_bits=True)
 
     def usual_rate(self, info: "CheckpointInfo") -> float:

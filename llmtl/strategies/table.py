@@ -25,7 +25,9 @@ from llmtl.strategies.embedding_search import EmbeddingSearch
 from llmtl.strategies.encoder import FineTunedEncoder
 from llmtl.strategies.few_shot import FewShot
 from llmtl.strategies.from_scratch import FromScratch
+from llmtl.strategies.full import Full
 from llmtl.strategies.hosted import Hosted
+from llmtl.strategies.hybrid import Hybrid
 from llmtl.strategies.knn_few_shot import KnnFewShot
 from llmtl.strategies.linear_probe import LinearProbe
 from llmtl.strategies.llm_embedding_head import LlmEmbeddingHead
@@ -64,6 +66,8 @@ OWN: tuple[type[AnyStrategy], ...] = (
     FromScratch,
     Qlora,
     Lora,
+    Hybrid,
+    Full,
 )
 """The strategies of llmtl, cheapest first."""
 

@@ -18,7 +18,8 @@ class TrainingConfig(BaseModel):
     learning_rate: float | None = Field(
         default=None,
         gt=0,
-        description="Peak learning rate; by default the hidden-size rule (for an adapter on an 8B LLaMA 2.9e-4).",
+        description="Peak learning rate; by default the hidden-size rule (an 8B LLaMA: 2.9e-4 for an adapter, "
+        "2.9e-5 for its own weights).",
     )
     schedule: Literal["constant", "linear"] = Field(
         default="constant",
@@ -63,4 +64,12 @@ class AdapterTrainingConfig(TrainingConfig):
     )
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="Dropout before the adapter; 0.1 for models up to 13B parameters (QLoRA)."
+    )
+
+
+class WholeTrainingConfig(TrainingConfig):
+    """The choices that strategies that train the model's own weights have."""
+
+    max_grad_norm: float = Field(
+        default=1.0, gt=0, description="Gradients are clipped to this norm (Touvron et al. 2023, LLaMA 2: 1.0)."
     )

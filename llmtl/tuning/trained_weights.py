@@ -1,6 +1,7 @@
 """What a training changes: how the model is loaded, which of its weights are trained, and what is kept of it.
 
     Adapter       a LoRA adapter on frozen weights: in four bits (`qlora`) or in the model's own precision (`lora`)
+    OwnWeights    the model's own weights: all of them (`full`), or those above frozen layers (`hybrid`)
 
 Trained weights are always float32: AdamW's steps are smaller than what bfloat16 tells apart. Not covered: the training
 itself (`llmtl.tuning.training`).
@@ -17,8 +18,10 @@ from peft import LoraConfig
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from llmtl.engines.protocol import Precision
 from llmtl.errors import TrainingError
 from llmtl.tuning.config import AdapterTrainingConfig
+from llmtl.tuning.needed_memory import frozen_layers
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
 
 
@@ -62,7 +65,9 @@ class Adapter:
 
     def load(self, checkpoint: Path, *, device: str) -> PreTrainedModel:
         """Load the checkpoint in four bits, or else in bfloat16 on a GPU and in float32 on a CPU."""
-        return load_quantised(checkpoint, device=device) if self.four_bits else load_plain(checkpoint, device=device)
+        if self.four_bits:
+            return load_quantised(checkpoint, device=device)
+        return load_plain(checkpoint, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
 
     def prepare(self, model: Any, *, base_name: str) -> None:
         """Let the adapter name its base model, and be trained in float32."""
@@ -76,14 +81,73 @@ class Adapter:
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card is an empty form; llmtl writes its own
 
 
-def load_plain(checkpoint: Path, *, device: str) -> PreTrainedModel:
-    """Load the checkpoint unquantised, in bfloat16 on a GPU and in float32 on a CPU, as engines do.
+@dataclass(frozen=True)
+class OwnWeights:
+    """The model's own weights but for its first layers, as many as the share `frozen` says, 0 to below 1.
+
+    Where any are frozen, so are the input embeddings, and the output head is trained as a matrix of its own. A whole
+    checkpoint is kept, in the numbers `dtype` that engines run it in.
+    """
+
+    dtype: Precision
+    frozen: float = 0.0
+
+    @property
+    def adapter(self) -> None:
+        """Train no adapter."""
+
+    @property
+    def less(self) -> str:
+        """Name the length, and a strategy that needs less."""
+        return "lower 'max_length', take lora or qlora"
+
+    def load(self, checkpoint: Path, *, device: str) -> PreTrainedModel:
+        """Load the checkpoint in float32, which a GPU computes with in bfloat16."""
+        model = load_plain(checkpoint, device=device, dtype=torch.float32)
+        if self.frozen > 0:
+            freeze_first(model, self.frozen)
+        return model
+
+    def prepare(self, model: Any, *, base_name: str) -> None:
+        """Leave it as it was loaded."""
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write the model with its configuration; its tokenizer is not among it."""
+        numbers = torch.float32 if self.dtype == "float32" else torch.bfloat16
+        done: dict[int, torch.Tensor] = {}  # by place in memory: matrices that are one stay one
+        weights = {
+            name: done.setdefault(each.data_ptr(), each.to(numbers)) for name, each in model.state_dict().items()
+        }
+        model.config.use_cache = True  # it was switched off for training
+        with _writing(folder):
+            model.save_pretrained(folder, state_dict=weights, safe_serialization=True)
+        model.config.use_cache = False
+
+
+def freeze_first(model: Any, share: float) -> None:
+    """Freeze the input embeddings and the first `share` of the layers, rounded down; the last is always trained.
+
+    An output head that is one matrix with the input embeddings gets a copy: training it would change what the frozen
+    layers read.
+    """
+    inputs, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head.weight is inputs.weight:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone())
+        model.config.tie_word_embeddings = False
+        model.all_tied_weights_keys = {}
+    layers = model.model.layers
+    for part in (inputs, *layers[: frozen_layers(len(layers), share)]):
+        part.requires_grad_(False)
+
+
+def load_plain(checkpoint: Path, *, device: str, dtype: torch.dtype) -> PreTrainedModel:
+    """Load the checkpoint unquantised.
 
     Reads safetensors only, and runs no code from the checkpoint.
     """
     model: Any = AutoModelForCausalLM.from_pretrained(
         checkpoint,
-        dtype=torch.bfloat16 if device == "cuda" else torch.float32,
+        dtype=dtype,
         attn_implementation="sdpa",  # takes the masks of `llmtl.tuning.shared_prefix`
         device_map={"": device},
         use_safetensors=True,

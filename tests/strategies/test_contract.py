@@ -49,6 +49,8 @@ CHOICES = {
     "setfit": {"iterations": 1},
     "qlora": {"max_epochs": 1, "batch_size": 8},
     "lora": {"max_epochs": 1, "batch_size": 8},
+    "full": {"max_epochs": 1, "batch_size": 8},
+    "hybrid": {"max_epochs": 1, "batch_size": 8},
     "encoder": {"max_epochs": 2},
 }
 PRICES = PriceConfig(usd_per_million_prompt_tokens=2.0, usd_per_million_completion_tokens=10.0)
@@ -155,8 +157,8 @@ def contract(request, tiny_engine, tiny_encoder, source, provider, tmp_path_fact
         train=examples(kind, 9, "train"),
         dev=examples(kind, 6, "dev"),
         model=source,
-        load_engine=lambda adapter: (
-            tiny_engine if adapter is None else TransformersEngine.load(replace(source, adapter=adapter), device="cpu")
+        load_engine=lambda tuned: (
+            tiny_engine if tuned is None else TransformersEngine.load(source.tuned(tuned), device="cpu")
         ),
         folder=tmp_path_factory.mktemp("fit"),
         prices=PRICES,
@@ -178,8 +180,8 @@ def test_it_predicts_alike_after_saving_and_loading(contract, tmp_path):
         assert (mine.id, mine.answer, mine.failure) == (theirs.id, theirs.answer, theirs.failure)
         assert mine.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
     kept = loaded.served()
-    if isinstance(kept, PromptServed) and kept.adapter is not None:
-        kept = replace(kept, adapter=contract.served.adapter)  # a copy beside what was saved
+    if isinstance(kept, PromptServed) and kept.tuned is not None:  # a copy beside what was saved
+        kept = replace(kept, adapter=contract.served.adapter, checkpoint=contract.served.checkpoint)
     assert kept == contract.served
 
 
@@ -187,7 +189,7 @@ def test_it_is_served_in_process_as_measured(contract, source, tmp_path):
     folder = contract.bundle(source, tmp_path / "bundle")
     served = contract.served
     if isinstance(served, PromptServed):
-        engine = OverEngine(folder, contract.context.load_engine(served.adapter), served.adapter)
+        engine = OverEngine(folder, contract.context.load_engine(served.tuned), served.adapter)
         app = TaskMiddleware(engine, {"LLMTL_BUNDLE": str(folder)})
     else:
         app = create_app(folder, environment={})

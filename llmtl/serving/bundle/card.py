@@ -117,8 +117,8 @@ def _title(facts: Card) -> Iterable[str]:
 
 def _where(base: BaseModel, winner: ServedStrategy) -> str:
     """Return where the base model's weights are."""
-    if winner.weights is Weights.MERGED:
-        return "merged into the weights in this folder"
+    if winner.weights.own:
+        return f"{'merged into' if winner.weights is Weights.MERGED else 'tuned to'} the weights in this folder"
     if base.hub:
         return f"from the Hub at revision {base.revision}" if base.revision else "from the Hub"
     return "in this folder"
@@ -266,7 +266,7 @@ def _contents(facts: Card) -> Iterable[str]:
     if facts.pool:
         lines.append(f"`{names.POOL}`: {wording.plural(facts.pool, 'training example')}, to retrieve from.")
         lines += _embedder(facts)
-    if any(each.weights in (Weights.ADAPTER, Weights.MERGED) for each in bundle.strategies):
+    if any(each.weights is Weights.ADAPTER or each.weights.own for each in bundle.strategies):
         lines.append("The tuned weights: what they remember of the training examples.")
     if bundle.winner.weights is Weights.CLASSIFIER:
         whole = ", and their references" if not bundle.task.kind.has_labels else ""

@@ -15,7 +15,7 @@ import yaml
 
 from llmtl.checkpoints import locate
 from llmtl.checkpoints.named import find_named
-from llmtl.engines.checkpoint import inspect_checkpoint
+from llmtl.engines.checkpoint import copy_tokenizer, inspect_checkpoint
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError, ModelError
 from llmtl.foreign_files import SAFE_NAME
@@ -25,23 +25,12 @@ from llmtl.progress import Progress
 from llmtl.serving.bundle.admission import is_document
 from llmtl.serving.bundle.manifest import MODEL_FOLDER, BaseModel
 from llmtl.serving.bundle.source import MeasuredStrategy
+from llmtl.strategy import PromptServed
 
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 INDEX = "model.safetensors.index.json"
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "tokenizer.model",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "chat_template.json",
-)
 _ENCODER = (".safetensors", ".json", ".txt", ".model")
 """The endings of an encoder's files; other forms of its weights lie in folders of their own, without a config.json."""
-_CONFIGURATION = ("config.json", "generation_config.json")
 _LEGAL = ("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*", "COPYING*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _BLOCK = 16 * 2**20
@@ -77,14 +66,6 @@ def copy_base(checkpoint: Path, folder: Path, progress: Progress) -> None:
     _copy(checkpoint, folder, [*index, *weights], progress)
     copy_tokenizer(checkpoint, folder)
     copy_legal(checkpoint, folder)
-
-
-def copy_tokenizer(checkpoint: Path, folder: Path) -> None:
-    """Copy a checkpoint's tokenizer and configuration to `folder`, the model's own chat template among them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in (*TOKENIZER_FILES, *_CONFIGURATION):
-        if (checkpoint / name).is_file():
-            shutil.copyfile(checkpoint / name, folder / name)
 
 
 def copy_encoder(checkpoint: Path, folder: Path, progress: Progress) -> str:
@@ -139,6 +120,14 @@ def checked_adapter(measured: MeasuredStrategy) -> Path:
         if not path.is_file():
             raise BundleError(f"The run lacks its adapter '{path}'; run the recipe again with a new --out.")
     return fitted
+
+
+def tuned_checkpoint(measured: MeasuredStrategy) -> Path:
+    """Name the folder of the model that a strategy tuned; raises `BundleError` where there is none."""
+    served = measured.served
+    if not isinstance(served, PromptServed) or served.checkpoint is None:
+        raise BundleError(f"'{measured.name}' has no weights of its own; export the bundle from the run again.")
+    return served.checkpoint
 
 
 def copy_adapter(measured: MeasuredStrategy, folder: Path, *, base_name: str) -> int:

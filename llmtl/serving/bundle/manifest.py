@@ -14,10 +14,11 @@ from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
 from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
 
-FORMAT = 5
-READABLE = (1, 2, 3, 4, FORMAT)
+FORMAT = 6
+READABLE = (1, 2, 3, 4, 5, FORMAT)
 """Since format 2 a bundle may hold a base model that llmtl's own server runs, since format 3 a strategy that answers
-first, since format 4 an encoder, since format 5 baselines beside the winner; all else is as in format 1."""
+first, since format 4 an encoder, since format 5 baselines beside the winner, since format 6 a model whose
+own weights were tuned; all else is as in format 1."""
 MANIFEST, CHECKSUMS, SIGNATURE = "bundle.json", "SHA256SUMS", "SHA256SUMS.sig"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER, FIRST_FOLDER = "model", "adapter", "classifier", "first"
 BESIDE_FOLDER = "beside"
@@ -46,8 +47,19 @@ class Weights(StrEnum):
     BASE = "base"  # the base model, prompted
     ADAPTER = "adapter"  # the base model with the LoRA adapter
     MERGED = "merged"  # a checkpoint with the adapter merged in
+    WHOLE = "whole"  # the base model with its own weights tuned
     CLASSIFIER = "classifier"  # what the strategy wrote, in llmtl's own server
     HOSTED = "hosted"  # a model at its provider
+
+    @property
+    def on_vllm(self) -> bool:
+        """Say whether vLLM runs them."""
+        return self not in (Weights.CLASSIFIER, Weights.HOSTED)
+
+    @property
+    def own(self) -> bool:
+        """Say whether they are a checkpoint of their own, beside which the base model cannot be asked."""
+        return self in (Weights.MERGED, Weights.WHOLE)
 
 
 @dataclass(frozen=True)
@@ -188,7 +200,7 @@ class Bundle:
     @property
     def on_vllm(self) -> bool:
         """Say whether vLLM runs the winner; llmtl's own server does otherwise."""
-        return self.winner.weights in (Weights.BASE, Weights.ADAPTER, Weights.MERGED)
+        return self.winner.weights.on_vllm
 
     @property
     def run_by_weights(self) -> str:
@@ -203,9 +215,7 @@ class Bundle:
     @property
     def prompted(self) -> tuple[ServedStrategy, ...]:
         """Return the strategies that the language model runs."""
-        return tuple(
-            each for each in self.strategies if each.weights in (Weights.BASE, Weights.ADAPTER, Weights.MERGED)
-        )
+        return tuple(each for each in self.strategies if each.weights.on_vllm)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def _on_base(source: BundleSource, base: BaseModel | None, winner: ServedStrateg
             adapted = adapted or measured.name
             if measured.name != adapted:
                 continue
-        elsewhere = weights in (Weights.CLASSIFIER, Weights.HOSTED)
+        elsewhere = weights not in (Weights.BASE, Weights.ADAPTER)
         if measured.name == winner.name or elsewhere or _unservable(source, measured):
             continue
         model = f"{source.task.name}/{measured.name}"
@@ -86,10 +86,10 @@ def _weights(served: Served) -> Weights:
             return Weights.CLASSIFIER
         case ProviderServed():
             return Weights.HOSTED
-        case PromptServed(adapter=None):
-            return Weights.BASE
+        case PromptServed(checkpoint=None):
+            return Weights.BASE if served.adapter is None else Weights.ADAPTER
         case PromptServed():
-            return Weights.ADAPTER
+            return Weights.WHOLE
 
 
 def _unservable(source: BundleSource, measured: MeasuredStrategy) -> str | None:

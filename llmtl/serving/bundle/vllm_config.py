@@ -58,7 +58,7 @@ def arguments_at(bundle: Bundle, root: PurePath) -> dict[str, Any]:
 
 def served_names(bundle: Bundle) -> list[str]:
     """List the names of the unadapted weights: the base model's and, where it is prompted, first the task's."""
-    if bundle.winner.weights is Weights.MERGED or bundle.base is None:
+    if bundle.winner.weights.own or bundle.base is None:
         return [bundle.winner.engine_model]
     prompted = [bundle.winner.engine_model] if bundle.winner.weights is Weights.BASE else []
     return [*prompted, bundle.base.name]

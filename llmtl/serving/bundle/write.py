@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.encoders.checkpoint import fetch_encoder
-from llmtl.engines.checkpoint import fetch_checkpoint
+from llmtl.engines.checkpoint import copy_tokenizer, fetch_checkpoint
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.errors import BundleError
 from llmtl.left_overs import held, remove_abandoned
@@ -27,8 +27,8 @@ from llmtl.serving.bundle.checkpoint_files import (
     copy_base,
     copy_encoder,
     copy_legal,
-    copy_tokenizer,
     describe_base,
+    tuned_checkpoint,
 )
 from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_of
 from llmtl.serving.bundle.hashes import write_hashes
@@ -185,9 +185,12 @@ def _language_model(job: Writing) -> tuple[Bundle, MergeCheck | None]:
     base = describe_base(source.model, source.model_name, dtype=source.dtype, task=source.task.name)
     bundle = _bundle(job, base)
     check = None
-    if bundle.winner.weights is Weights.MERGED:
+    if bundle.winner.weights.own:
         bundle = replace(bundle, base=replace(base, source=names.MODEL_FOLDER, hub=False, revision=None))
-        check = _merged(job, base)
+        if bundle.winner.weights is Weights.MERGED:
+            check = _merged(job, base)
+        else:
+            _tuned(job)
     else:
         _base_files(job, base)
         bundle = replace(bundle, lora_rank=_adapter(job, bundle))
@@ -258,6 +261,13 @@ def _merged(job: Writing, base: BaseModel) -> MergeCheck:
     copy_legal(checkpoint, folder)
     write_merged(source.model, adapter, folder, dtype=base.dtype)
     return check_merged(folder, source, dtype=base.dtype, progress=job.progress)
+
+
+def _tuned(job: Writing) -> None:
+    """Write the checkpoint whose own weights were tuned, with the licence of the model that it was made from."""
+    source, folder = job.source, job.folder / names.MODEL_FOLDER
+    copy_base(tuned_checkpoint(source.run_by_weights), folder, job.progress)
+    copy_legal(fetch_checkpoint(source.model.name, source.model.revision), folder)
 
 
 def _retrieval(job: Writing, bundle: Bundle) -> None:

@@ -43,6 +43,6 @@ def test_a_newer_format_is_refused(tmp_path):
     told = {"format": FORMAT + 1, "winner": {}}
     (tmp_path / "bundle").mkdir()
     (tmp_path / "bundle" / "bundle.json").write_text(json.dumps(told))
-    readable = f"1, 2, 3, 4 and {FORMAT}"
+    readable = f"1, 2, 3, 4, 5 and {FORMAT}"
     with pytest.raises(BundleError, match=f"has format {FORMAT + 1}, and this version of llmtl reads {readable};"):
         open_bundle(tmp_path / "bundle")
