@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
+from llmtl.serving.front.plan import ConnectionLimits
 from llmtl.serving.task_api.access import Access
 from llmtl.serving.task_api.answer_format import AnswerFormat
 from llmtl.serving.task_api.catalogue import Catalogue
@@ -42,9 +43,9 @@ SAMPLE = Bundle(
 )
 UNAUTHORISED = "401"
 MORE = {
+    "431": "The headers are too long.",
     "402": "The spend limit at the provider is reached (a hosted winner).",
     "502": "The provider failed (a hosted winner).",
-    "503": "Too much waits already, where vLLM does not run the winner; Retry-After says when to try again.",
 }
 """What this sample's server never answers."""
 Json = Mapping[str, Any]
@@ -64,6 +65,10 @@ def page() -> str:
         f"| `LLMTL_{each.name.upper()}` | {each.default:,} | {_said(RequestLimits, each.name)} |"
         for each in fields(RequestLimits)
     ]
+    connections = [
+        f"| `--{each.name.replace('_', '-')}` | {each.default:,} | {_said(ConnectionLimits, each.name)} |"
+        for each in fields(ConnectionLimits)
+    ]
     access = [f"| `LLMTL_{each.name.upper()}` | {_said(Access, each.name)} |" for each in fields(Access)]
     return "\n".join(
         [
@@ -77,6 +82,8 @@ def page() -> str:
             "\n".join(["| status | what it means |", "|---|---|", *_rows(refused | MORE)]) + "\n",
             "## Limits\n\nSet by options of `llmtl serve`, or by environment variables.\n",
             "\n".join(["| variable | default | what it limits |", "|---|---|---|", *bounds]) + "\n",
+            "Those of connections are options of `llmtl serve` alone, whose front holds them:\n",
+            "\n".join(["| option | default | what it limits |", "|---|---|---|", *connections]) + "\n",
             "## Who may ask\n",
             "\n".join(["| variable | what it holds |", "|---|---|", *access]) + "\n",
         ]

@@ -24,10 +24,18 @@ _ADDRESS = ("host", "port")
 _CHECKS = ("gate", "accept_drift")
 _RESTARTS = ("max_restarts",)
 _ACCESS = ("allowed_hosts", "allowed_origins")
+_CONNECTIONS = (
+    "max_connections",
+    "max_connections_per_address",
+    "max_header_seconds",
+    "max_body_seconds",
+    "drain_seconds",
+)
 _LIMITS = ("max_body_bytes", "max_inputs", "max_characters", "max_waiting", "max_wait_seconds")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    from llmtl.serving.front.plan import ConnectionLimits
     from llmtl.serving.server.options import RestartPolicy, ServeOptions
     from llmtl.serving.task_api.access import Access
     from llmtl.serving.task_api.interface import RequestLimits
@@ -63,6 +71,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits of one request")
     for name in _LIMITS:
         add_mirrored(limits, RequestLimits, name)
+    connections = parser.add_argument_group("limits of connections")
+    for name in _CONNECTIONS:
+        add_mirrored(connections, ConnectionLimits, name)
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -116,6 +127,7 @@ def _target(options: argparse.Namespace, progress: "Progress") -> "Target":
 
 
 def _serve_options(options: argparse.Namespace) -> "ServeOptions":
+    from llmtl.serving.front.plan import ConnectionLimits
     from llmtl.serving.server.options import RestartPolicy, ServeOptions
     from llmtl.serving.task_api.access import Access
     from llmtl.serving.task_api.interface import RequestLimits
@@ -128,6 +140,7 @@ def _serve_options(options: argparse.Namespace) -> "ServeOptions":
         measure=not options.no_measure,
         limits=read_mirrored(options, RequestLimits, _LIMITS),
         access=read_mirrored(options, Access, _ACCESS),
+        connections=read_mirrored(options, ConnectionLimits, _CONNECTIONS),
         restarts=read_mirrored(options, RestartPolicy, _RESTARTS),
         extra=options.passed_on,
     )

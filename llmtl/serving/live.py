@@ -3,6 +3,8 @@
 Not covered: run folders, `serving.json` and the playground (`llmtl.pipeline.serve`).
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,16 +13,19 @@ from pathlib import Path
 from llmtl import address
 from llmtl.costs import PriceConfig, usd_per_1k_requests
 from llmtl.errors import DriftError, ServingError
+from llmtl.left_overs import held, remove_abandoned
 from llmtl.measured.endpoint import Load, Paid, Parity, Served
 from llmtl.report import wording
 from llmtl.report.serving import HOSTED
 from llmtl.serving import announcement
 from llmtl.serving.bundle.manifest import Bundle, Recorded
 from llmtl.serving.bundle.provider import HostedWinner
+from llmtl.serving.front.plan import FrontPlan, raise_descriptor_limit
 from llmtl.serving.proof.load import measure_load, measure_paid
 from llmtl.serving.proof.parity import check_parity, chosen
 from llmtl.serving.proof.reading import Reading, reading_of
 from llmtl.serving.proof.target import LiveEndpoint, paid_so_far, warm_up
+from llmtl.serving.server.front_process import FrontProcess
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.server_command import server_command
@@ -31,6 +36,9 @@ PAID_GATE = 50
 """The most recorded inputs that go through the parity check where a provider is paid for each."""
 PAID_AT_ONCE = 8
 """Requests at a time when a provider is timed; fewer where the recipe allows fewer."""
+_SOCKET_PREFIX = "llmtl-socket-"
+_LONGEST_FOLDER = 70
+"""Characters; the path of a Unix socket may have 107."""
 
 
 @dataclass(frozen=True)
@@ -81,23 +89,56 @@ def live(job: ServingJob, options: ServeOptions, *, log: Path, notice: Notice) -
     endpoint = LiveEndpoint(address.url(options.host, options.port), job.bundle.winner.model, options.api_key)
     text = example_text(job.recorded)
     policy = options.restarts
-    supervisor = Supervisor(
-        server_command(job.folder, job.bundle, options, device=job.device),
-        url=endpoint.url,
-        log=log,
-        notice=notice,
-        policy=policy,
-        warm_up=lambda: warm_up(endpoint, text, seconds=policy.warm_up_seconds),
+    raise_descriptor_limit()
+    with _socket() as socket:
+        supervisor = Supervisor(
+            server_command(job.folder, job.bundle, options, device=job.device, socket=socket),
+            url="http://localhost",
+            log=log,
+            notice=notice,
+            policy=policy,
+            warm_up=lambda: warm_up(endpoint, text, seconds=policy.warm_up_seconds),
+            front=FrontProcess(front_plan(options, socket), log=log),
+        )
+        with supervisor:
+            supervisor.start()
+            yield _checked(job, options, endpoint, supervisor=supervisor, notice=notice)
+
+
+@contextmanager
+def _socket() -> Iterator[Path]:
+    """Give a path for the server's Unix socket, in a folder that no other user can open; its length is limited."""
+    place = tempfile.gettempdir()
+    place = place if len(place) <= _LONGEST_FOLDER else "/tmp"
+    remove_abandoned(Path(place).glob(f"{_SOCKET_PREFIX}*"))
+    folder = Path(tempfile.mkdtemp(prefix=_SOCKET_PREFIX, dir=place))
+    with held(folder):
+        yield folder / "server"
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def front_plan(options: ServeOptions, socket: Path) -> FrontPlan:
+    """Say what the front before the server at `socket` has to do."""
+    return FrontPlan(
+        host=options.host,
+        port=options.port,
+        socket=socket,
+        own_names_only=not options.api_key and not options.access.hosts,
+        limits=options.connections,
     )
-    with supervisor:
-        supervisor.start()
-        try:
-            parity, served = _proven(job, options, endpoint, warm=text, notice=notice)
-        except DriftError:
-            raise
-        except ServingError as error:
-            raise supervisor.explained(error) from None
-        yield Live(endpoint, supervisor, parity, served)
+
+
+def _checked(
+    job: ServingJob, options: ServeOptions, endpoint: LiveEndpoint, *, supervisor: Supervisor, notice: Notice
+) -> Live:
+    """Return the started server once it has passed its checks; what it died of is the error where it did."""
+    try:
+        parity, served = _proven(job, options, endpoint, warm=example_text(job.recorded), notice=notice)
+    except DriftError:
+        raise
+    except ServingError as error:
+        raise supervisor.explained(error) from None
+    return Live(endpoint, supervisor, parity, served)
 
 
 def example_text(recorded: tuple[Recorded, ...]) -> str:

@@ -243,8 +243,8 @@ def test_pods_run_without_privileges():
 
 def test_the_server_pod_has_probes_a_gpu_its_bundle_and_its_key():
     [server] = pods()["llmtl-server"]["containers"]
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert server[probe]["httpGet"] == {"path": "/health", "port": "http"}
+    for probe, path in (("startupProbe", "/ready"), ("readinessProbe", "/ready"), ("livenessProbe", "/live")):
+        assert server[probe]["httpGet"] == {"path": path, "port": "http"}
     started_within = server["startupProbe"]["periodSeconds"] * server["startupProbe"]["failureThreshold"]
     assert started_within >= 1800  # as long as llmtl serve itself waits
     assert server["resources"]["limits"]["nvidia.com/gpu"] == "1"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from llmtl.errors import InputError
+from llmtl.serving.front.plan import ConnectionLimits
 from llmtl.serving.task_api.access import Access
 from llmtl.serving.task_api.interface import RequestLimits
 
@@ -63,7 +64,8 @@ class RestartPolicy:
     """How long to wait for the server and how often to start it again.
 
     The n-th restart in a row comes after `first_delay_seconds` x 2^(n-1), at most `longest_delay_seconds`; a server
-    that ran for `forgiven_after_seconds` starts counting anew.
+    that ran for `forgiven_after_seconds` starts counting anew. One that works but does not answer `/health` is
+    busy, for `busy_seconds` at most.
     """
 
     start_seconds: float = 1800.0
@@ -73,9 +75,10 @@ class RestartPolicy:
     first_delay_seconds: float = 1.0
     longest_delay_seconds: float = 30.0
     forgiven_after_seconds: float = 600.0
-    health_every_seconds: float = 5.0
+    health_every_seconds: float = 1.0
     health_seconds: float = 20.0
     unhealthy_after: int = 3
+    busy_seconds: float = 900.0
 
     def delay_seconds(self, restart: int) -> float:
         """Compute the seconds to wait before the n-th restart in a row, counted from 1."""
@@ -112,6 +115,7 @@ class ServeOptions:
     limits: RequestLimits = field(default_factory=RequestLimits)
     access: Access = field(default_factory=Access)
     restarts: RestartPolicy = RestartPolicy()
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     extra: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -38,11 +38,15 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class ServerCommand:
-    """A process to start: `environment` is added to the present one, `folder` is its working directory."""
+    """A process to start: `environment` is added to the present one, `folder` is its working directory.
+
+    `socket` is the Unix socket at which it listens; None for an address of its own.
+    """
 
     argv: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
     folder: Path
+    socket: Path | None = None
 
     def line(self) -> str:
         """Write the command as a line to paste into a shell, with the API key masked."""
@@ -51,8 +55,12 @@ class ServerCommand:
         return f"cd {shlex.quote(str(self.folder))} && {' '.join([*assigned, shlex.join(self.argv)])}"
 
 
-def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, device: str) -> ServerCommand:
+def server_command(
+    folder: Path, bundle: Bundle, options: ServeOptions, *, device: str, socket: Path | None = None
+) -> ServerCommand:
     """Write the command that serves the bundle in `folder` on `device` (`cpu` or `cuda`).
+
+    It listens where the options say, or at the Unix socket `socket`, for a front.
 
     Raises `InputError` for arguments to vLLM where that does not run the winner.
     """
@@ -62,7 +70,7 @@ def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, devic
         environment[API_KEY] = options.api_key
     # -P: a file in the working directory must not take the place of a Python module.
     python = (sys.executable, "-P", "-m")
-    where = {"host": options.host, "port": options.port}
+    where = {"host": options.host, "port": options.port} if socket is None else {"uds": str(socket)}
     if not bundle.on_vllm:
         if options.extra:
             raise InputError(
@@ -70,9 +78,9 @@ def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, devic
                 "`--`."
             )
         argv = (*python, "llmtl.serving.task_api.classifier_app", *_flags(where))
-        return ServerCommand(argv, environment | _offline(bundle.base), folder)
+        return ServerCommand(argv, environment | _offline(bundle.base), folder, socket)
     assert bundle.base is not None
-    arguments = {
+    arguments: dict[str, Any] = {
         **vllm_arguments(bundle, folder),
         **where,
         "middleware": MIDDLEWARE,
@@ -82,7 +90,7 @@ def server_command(folder: Path, bundle: Bundle, options: ServeOptions, *, devic
         **({"enforce-eager": True} if device == "cpu" else {}),
     }
     argv = (*python, "vllm.entrypoints.openai.api_server", *_flags(arguments), *options.extra)
-    return ServerCommand(argv, environment | _vllm_environment(bundle.base, folder, device), folder)
+    return ServerCommand(argv, environment | _vllm_environment(bundle.base, folder, device), folder, socket)
 
 
 def _access(options: ServeOptions) -> dict[str, str]:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llmtl.address import is_loopback
 from llmtl.errors import InputError
-from llmtl.serving.task_api.interface import CHAT, COMPLETIONS, EMBEDDINGS, HEALTH, KEY_VARIABLE, PREDICT
+from llmtl.serving.task_api.interface import CHAT, COMPLETIONS, EMBEDDINGS, KEY_VARIABLE, PREDICT, PROBES
 from llmtl.serving.task_api.requests import RequestError
 
 JSON_ROUTES = (CHAT, COMPLETIONS, EMBEDDINGS, PREDICT)
@@ -27,7 +27,6 @@ ANY = "*"
 _PREFIX = "LLMTL_"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
 _HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")
-_PING = "/ping"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Entrance:
         """Pass on what may come in, and answer what may not."""
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         try:
-            if path not in (HEALTH, _PING):  # probes call servers by whatever address they have
+            if path not in PROBES:  # probes call servers by whatever address they have
                 self._check_hosts(scope)
             if scope["method"] == "POST" and path in JSON_ROUTES:
                 _check_json(scope)
@@ -127,7 +126,7 @@ class Entrance:
         arrived = (scope.get("server") or ("",))[0] or ""
         if not self._hosts and (self._keyed or not is_loopback(arrived)):
             return
-        named = [_named(value) for value in _headers(scope, b"host")]
+        named = [named_host(value) for value in _headers(scope, b"host")]
         if named and all(is_loopback(host) or self._allows(host) for host in named):
             return
         raise RequestError(
@@ -162,7 +161,7 @@ def _headers(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
-def _named(value: bytes) -> str:
+def named_host(value: bytes) -> str:
     """Read the host in a Host header, without its port."""
     text = value.decode("latin-1").strip().lower()
     if text.startswith("["):

@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from llmtl.classical.found_texts import GivesVectors
@@ -46,12 +46,15 @@ from llmtl.serving.task_api.gate import Gate
 from llmtl.serving.task_api.interface import (
     BUNDLE_VARIABLE,
     CHAT,
+    DRAIN_SECONDS,
     EMBEDDINGS,
     HEALTH,
     KEEP_ALIVE_SECONDS,
     KEY_VARIABLE,
+    LIVE,
     METRICS,
     PREDICT,
+    READY,
     RequestLimits,
 )
 from llmtl.serving.task_api.local_answers import beside, completion_of, outcomes, respond, row_of
@@ -169,7 +172,7 @@ def create_app(folder: Path, *, environment: Mapping[str, str] | None = None) ->
     environment = os.environ if environment is None else environment
     server = ClassifierServer(folder, RequestLimits.from_environment(environment), environment)
     routes = [
-        Route(HEALTH, _health, methods=["GET"]),
+        *(Route(path, _health, methods=["GET"]) for path in (HEALTH, READY, LIVE)),
         Route(METRICS, server.metrics, methods=["GET"]),
         *(Route(path.replace("}", ":path}"), server.described, methods=["GET"]) for path in DESCRIBED),
         Route(CHAT, server.chat, methods=["POST"]),
@@ -199,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--bundle", type=Path, default=os.environ.get(BUNDLE_VARIABLE), help="default: $LLMTL_BUNDLE")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    parser.add_argument("--uds", help="Unix socket to listen at instead, for a proxy in front")
     given = parser.parse_args(arguments)
     if given.bundle is None:
         parser.error(f"no bundle is named; give --bundle or set {BUNDLE_VARIABLE}")
@@ -213,9 +217,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         app,
         host=given.host,
         port=given.port,
+        uds=given.uds,
         log_level="warning",
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     return 0
 
@@ -235,8 +241,8 @@ def _loaded(bundle: Bundle, folder: Path) -> Predictor:
 
 
 async def _health(_request: Request) -> Response:
-    """Return 200: the classifier was loaded before the first request."""
-    return Response()
+    """Say that it is ready: the classifier was loaded before the first request."""
+    return JSONResponse({"status": "ready"})
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

@@ -16,14 +16,20 @@ CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 PREDICT, TASK, MODELS = "/v1/predict", "/v1/task", "/v1/models"
 EMBEDDINGS = "/v1/embeddings"
 """Only where the winner compares texts by vectors."""
-HEALTH, METRICS = "/health", "/metrics"
+HEALTH, READY, LIVE, METRICS = "/health", "/ready", "/live", "/metrics"
+PROBES = (HEALTH, READY, LIVE, "/ping")
+"""Routes that are asked by whatever address a server has."""
 OPENAPI, DOCS = "/openapi.json", "/docs"
-OPEN = (HEALTH, METRICS, "/ping", "/load", "/version")
+OPEN = (*PROBES, METRICS, "/load", "/version")
 """Routes that need no key: probes and monitoring."""
 
 KEEP_ALIVE_SECONDS = 75
 """How long a server keeps an idle connection: longer than clients and proxies do (httpx and vLLM's own default 5, nginx
 60), since a connection that both ends close at the same moment costs a request."""
+
+DRAIN_SECONDS = 30
+"""How long requests under way may take once a server is told to end; what Kubernetes and Docker wait for by default is
+30 and 10 seconds, so manifests say more."""
 
 BUNDLE_VARIABLE, KEY_VARIABLE = "LLMTL_BUNDLE", "VLLM_API_KEY"
 _PREFIX = "LLMTL_"

@@ -35,10 +35,13 @@ from llmtl.serving.task_api.description import Description
 from llmtl.serving.task_api.interface import (
     BUNDLE_VARIABLE,
     CHAT,
+    HEALTH,
     KEY_VARIABLE,
+    LIVE,
     METRICS,
     OPEN,
     PREDICT,
+    READY,
     RequestLimits,
 )
 from llmtl.serving.task_api.model_answers import Chat, Client, ModelAnswers
@@ -105,6 +108,8 @@ class TaskRoutes:
         if scope["type"] != "http" or scope["method"] == "OPTIONS":
             await self._app(scope, receive, send)
             return
+        if path in (READY, LIVE):  # of vLLM's own routes, the one that says the same
+            scope, path = {**scope, "path": scope.get("root_path", "") + HEALTH}, HEALTH
         if path in OPEN:
             metrics = path == METRICS and scope["method"] == "GET"
             await (

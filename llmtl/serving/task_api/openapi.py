@@ -14,10 +14,12 @@ from llmtl.serving.task_api.interface import (
     DOCS,
     EMBEDDINGS,
     HEALTH,
+    LIVE,
     METRICS,
     MODELS,
     OPENAPI,
     PREDICT,
+    READY,
     TASK,
     RequestLimits,
 )
@@ -25,6 +27,11 @@ from llmtl.serving.task_api.requests import MOST_ANSWERS, MOST_STOPS, ROLES
 from llmtl.version import __version__
 
 Json = dict[str, Any]
+_PROBES = (
+    (HEALTH, "200 when the server can answer, else 503; says starting, ready, degraded or stopping.", True),
+    (READY, "The same, for probes that ask whether to send requests here.", True),
+    (LIVE, "200 while anything runs here, for probes that ask whether to start all of it again.", False),
+)
 
 _CHAT_WORDS = """Answers the last message, which must be a user's. Earlier messages, those of the system included, are \
 checked and left out: the task brings its own instruction and was measured on one message at a time.
@@ -39,11 +46,12 @@ _REFUSALS = {
     402: "The spend limit at the provider is reached.",
     403: "The Host of the request is not allowed.",
     404: "There is no such model.",
+    408: "The request took too long to arrive.",
     413: "The body is too large.",
     415: "The body is not called application/json.",
     422: "What the model gave cannot be read as an answer.",
     502: "The provider failed.",
-    503: "Too much waits already; Retry-After says when to try again.",
+    503: "The server is full, starts, or failed meanwhile; Retry-After says when to try again.",
 }
 
 
@@ -51,8 +59,7 @@ def openapi(catalogue: Catalogue, answers: AnswerFormat, limits: RequestLimits) 
     """Write the document of a server."""
     bundle = catalogue.bundle
     hosted = (402, 502) if bundle.winner.weights is Weights.HOSTED else ()
-    busy = () if bundle.on_vllm else (503,)
-    statuses = (400, 404, 413, 415, *hosted, *busy)
+    statuses = (400, 404, 408, 413, 415, 503, *hosted)
     paths = {
         CHAT: {"post": _chat(catalogue, (*statuses, 422))},
         PREDICT: {"post": _predict(catalogue, limits, statuses)},
@@ -63,7 +70,7 @@ def openapi(catalogue: Catalogue, answers: AnswerFormat, limits: RequestLimits) 
         f"{MODELS}/{{model}}": {"get": _get("One of the models.", 404) | {"parameters": [_model_parameter(catalogue)]}},
         OPENAPI: {"get": _get("This document.")},
         DOCS: {"get": _get("This document as a page.", kind="text/html")},
-        HEALTH: {"get": {**_get("200 when the server can answer.", kind=None), "security": []}},
+        **{path: {"get": _probe(words, fails=fails)} for path, words, fails in _PROBES},
         METRICS: {"get": {**_get("Metrics for Prometheus.", kind="text/plain"), "security": []}},
     }
     return {
@@ -207,6 +214,15 @@ def _get(summary: str, *statuses: int, kind: str | None = "application/json") ->
     """Describe a GET."""
     answer = {"description": "OK", **({"content": {kind: {}}} if kind else {})}
     return {"summary": summary, "responses": {"200": answer, **_refusals(*statuses)}}
+
+
+def _probe(summary: str, *, fails: bool) -> Json:
+    """Describe a route that needs no key and says how the server is."""
+    state = {"content": {"application/json": {"schema": _object({"status": {"type": "string"}}, "status")}}}
+    answers = {"200": {"description": "OK", **state}}
+    if fails:
+        answers["503"] = {"description": _REFUSALS[503], **state}
+    return {"summary": summary, "responses": answers, "security": []}
 
 
 def _refusals(*statuses: int) -> Json:

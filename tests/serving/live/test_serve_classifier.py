@@ -21,6 +21,7 @@ from llmtl.pipeline.serve import find_target, open_warnings
 from llmtl.progress import Silent
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.server.options import ServeOptions
+from tests.support.live_bundle import error_of
 from tests.support.serve_process import serving
 
 WORDS = {"billing": ("invoice", "charge"), "parcels": ("package", "courier"), "access": ("password", "login")}
@@ -133,12 +134,19 @@ def test_the_playground_a_crash_and_the_end(bundle):
         page = next(line for line in server.lines if line.startswith("Playground: http")).split()[1]
         assert httpx.get(page).status_code == 200
         [process] = [each for each in server.named("classifier_app") if "keeper" not in " ".join(each.cmdline())]
+        root = url.removesuffix("/v1")
+        assert [httpx.get(f"{root}{path}").status_code for path in ("/ready", "/health", "/live")] == [200] * 3
         process.kill()
+        until(lambda: httpx.get(f"{root}/health").json() == {"status": "degraded"})
+        refused = httpx.post(f"{url}/predict", json={"inputs": ["my invoice charge"]})
+        assert (error_of(refused, 503)["code"], refused.headers["retry-after"]) == ("not_ready", "5")
+        assert [httpx.get(f"{root}{path}").status_code for path in ("/ready", "/live")] == [503, 200]
         server.until(r"The server died: it was killed .*SIGKILL.*Restart 1 of 5")
         server.until("The server answers again")
         answer = httpx.post(f"{url}/predict", json={"inputs": ["my invoice charge"]}).json()
         assert answer["data"][0]["label"] in WORDS
-        assert len(server.family()) >= 3  # llmtl, the keeper, the server
+        until(lambda: httpx.get(f"{root}/ready").status_code == 200)
+        assert len(server.family()) >= 4  # llmtl, the front, the keeper, the server
         assert server.stop() == 0
         assert server.lines[-1] == "stopped"
         assert server.family() == []
@@ -188,7 +196,7 @@ def test_accepted_drift_is_served_and_recorded(bundle, tmp_path):
 def test_a_server_that_dies_at_start_is_explained(bundle, tmp_path):
     """A broken Python module in the way: the server's own process cannot even start."""
     (tmp_path / "uvicorn.py").write_text("raise RuntimeError('no uvicorn today')\n")
-    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
     with serving(bundle, *QUICK, environment=environment) as server:
         assert server.finished() == 1
     assert "The server did not start: RuntimeError: no uvicorn today; its log is " in server.lines[-1]
@@ -290,7 +298,7 @@ def test_what_is_open_to_whom_is_said_in_a_line_each():
     [line] = open_warnings(ServeOptions(host="0.0.0.0"))
     assert line.startswith("The endpoint on 0.0.0.0:8000 answers whoever reaches it: set --api-key")
     [line] = open_warnings(ServeOptions(host="0.0.0.0", api_key="k"))
-    assert "sends the API key; /health, /metrics" in line
+    assert "sends the API key; /health, /ready" in line
     [line] = open_warnings(ServeOptions(playground_host="0.0.0.0"))
     assert line.startswith("The playground on 0.0.0.0:7860 lets in whoever reaches it, and asks the model for them")
     [line] = open_warnings(ServeOptions(playground_host="0.0.0.0", api_key="k"))

@@ -217,7 +217,7 @@ def test_a_server_that_hangs_is_started_again(supervise, port, heard):
 
     with meanwhile(supervisor, hang), pytest.raises(ServingError):
         supervisor.watch()
-    assert "did not answer /health 3 times in a row" in heard.lines[0]
+    assert any("did not answer /health 3 times in a row" in line for line in heard.lines)
 
 
 def test_restarts_that_fail_count_and_wait_longer(supervise, port, heard, tmp_path):

@@ -277,7 +277,7 @@ def test_what_the_document_says_is_what_the_server_does(described):
             content = about["requestBody"]["content"]["application/json"]
             jsonschema.validate(content["example"], content["schema"])
             options = {"json": content["example"]}
-        if path in ("/v1/completions", "/health") and bundle.on_vllm:
+        if path in ("/v1/completions", "/health", "/ready", "/live") and bundle.on_vllm:
             continue  # vLLM's own
         place = path.replace("{model}", bundle.winner.model)
         good, other = asked(app, (verb, place, options), ("GET" if verb == "post" else "POST", place, {"json": {}}))
@@ -288,7 +288,7 @@ def test_what_the_document_says_is_what_the_server_does(described):
         if not bundle.on_vllm or path != CHAT:  # the stand-in counts no tokens
             told = good.json() if kind == "application/json" else None
             jsonschema.validate(told, {**schema, "components": document["components"]})
-        assert path in ("/metrics", "/health", CHAT) or other.status_code == 405
+        assert path in ("/metrics", "/health", "/ready", "/live", CHAT) or other.status_code == 405
     refused = [("POST", CHAT, {"json": {}}), ("POST", CHAT, {"content": b"x"}), ("GET", "/v1/models/none", {})]
     for (_, path, _), answer in zip(refused, asked(app, *refused), strict=True):
         [about] = document["paths"][path.replace("none", "{model}")].values()

@@ -1,0 +1,397 @@
+"""One client's connection: its requests pass to the server behind the front, one at a time, and the answers back.
+
+Bytes pass as they came; parsers of both ways (llhttp, by `httptools`) say where requests and answers begin and end. The
+server is connected to once the headers are there, so that a slow client costs it nothing, and each client has a
+connection to it of its own: nothing of one can get into another's. Not covered: upgrades, which are ignored, as HTTP
+allows; TLS.
+"""
+
+import asyncio
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol, cast
+
+import httptools
+
+from llmtl.address import is_loopback
+from llmtl.serving.front import refusals
+from llmtl.serving.front.plan import ConnectionLimits
+from llmtl.serving.front.refusals import Condition, Refusal
+from llmtl.serving.task_api.access import named_host
+from llmtl.serving.task_api.interface import HEALTH, KEEP_ALIVE_SECONDS, LIVE, READY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LINGER_SECONDS = 2.0
+"""How long what a refused client still sends is taken and thrown away: ended at once, it might never read why."""
+UNUSED_SECONDS = 30.0
+"""An idle client keeps its connection to the server for so long."""
+_MOST_HEADERS = 64 * 1024
+_OWN = {HEALTH: False, READY: False, LIVE: True}
+"""The routes that the front answers, and whether being alive is all that they ask."""
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    HEADERS = "headers"
+    BODY = "body"
+    ANSWER = "answer"
+    IDLE = "idle"
+    LEAVING = "leaving"
+
+
+class House(Protocol):
+    """What a visitor needs of its front."""
+
+    condition: Condition
+    limits: ConnectionLimits
+    socket: "Path"
+    own_names_only: bool
+    loop: asyncio.AbstractEventLoop
+
+    def admit(self, visitor: "Visitor", address: str) -> bool:
+        """Take a new connection in; False where there is no room."""
+
+    def waits(self, visitor: "Visitor") -> None:
+        """Note that a connection waits for its client, and can be ended to make room."""
+
+    def works(self, visitor: "Visitor") -> None:
+        """Note that it does not any more."""
+
+    def left(self, visitor: "Visitor", address: str) -> None:
+        """Forget a connection."""
+
+
+class Visitor(asyncio.Protocol):
+    """A client's connection."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._upstream: Upstream | None = None
+        self._connecting: asyncio.Task[None] | None = None
+        self._held = bytearray()  # of a request whose headers are not complete, or whose server is not connected yet
+        self._arriving = self._headed = self._ended = self._piped = False  # the request
+        self._due = self._heard = self._last = False  # its answer
+        self._url = b""
+        self._hosts: list[bytes] = []
+        self.address = ""
+        self.phase = Phase.HEADERS
+        self.deadline: float | None = None
+
+    @property
+    def owed(self) -> bool:
+        """Say whether an answer is under way or awaited."""
+        return self._due
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a new connection in, or refuse it."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+        self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        if not self._house.admit(self, self.address):
+            if not self.transport.is_closing():
+                self._refuse(refusals.FULL)
+            return
+        self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the server know that its client has left."""
+        self._house.left(self, self.address)
+        self.deadline = None
+        self.phase = Phase.LEAVING
+        self._drop_upstream()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass what arrived on, once it is known where it belongs."""
+        if self.phase is Phase.LEAVING:
+            return
+        ready, self._ended = self._headed, False
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._last = True  # answered as an ordinary request; what follows is not HTTP any more
+        except httptools.HttpParserError:
+            self._refuse(refusals.NOT_HTTP)
+            return
+        if self._piped:
+            self._refuse(refusals.ONE_BY_ONE)
+        elif ready and self._upstream is not None:
+            self._upstream.transport.write(data)
+        elif ready and self._connecting is None:
+            return  # answered already: what is left of its body goes nowhere
+        else:
+            self._held += data
+            if self._headed and not ready:
+                self._begin()
+            elif len(self._held) > _MOST_HEADERS:
+                if self._headed:
+                    self.transport.pause_reading()
+                else:
+                    self._refuse(refusals.LONG_HEADERS)
+
+    def pause_writing(self) -> None:
+        """Wait for a client that reads slowly, for as long as for one that writes slowly."""
+        if self._upstream is not None:
+            self._upstream.transport.pause_reading()
+        if self.deadline is None:
+            self.deadline = self._house.loop.time() + self._house.limits.max_body_seconds
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        if self._upstream is not None:
+            self._upstream.transport.resume_reading()
+        if self.phase is Phase.ANSWER:
+            self.deadline = None
+
+    # what the parser says
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        if self._due or self._ended:
+            self._piped = True
+            return
+        self._arriving, self._headed, self._url, self._hosts = True, False, b"", []
+        if self.phase is Phase.IDLE:
+            self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
+
+    def on_url(self, url: bytes) -> None:
+        """Note what is asked."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Note who is asked."""
+        if len(name) == 4 and name.lower() == b"host":
+            self._hosts.append(value)
+
+    def on_headers_complete(self) -> None:
+        """Note that an answer is due."""
+        if self._piped:
+            return
+        self._headed = self._due = True
+        self._heard = False
+        self._last = not self._parser.should_keep_alive()
+        self.phase = Phase.BODY
+        self.deadline = self._house.loop.time() + self._house.limits.max_body_seconds
+        self._house.works(self)
+
+    def on_message_complete(self) -> None:
+        """Note that nothing more of the request is to come."""
+        if self._piped:
+            return
+        self._arriving, self._ended = False, True
+        if self._due:
+            self.phase, self.deadline = Phase.ANSWER, None
+        else:
+            self._rest()
+
+    # the request
+
+    def _begin(self) -> None:
+        """Answer a request whose headers are there, refuse it, or pass it on."""
+        path = self._url.partition(b"?")[0].decode("latin-1")
+        method = self._parser.get_method()
+        if path in _OWN and method in (b"GET", b"HEAD"):
+            self._held.clear()
+            self._last |= self._arriving
+            answer = refusals.state(self._house.condition, alive=_OWN[path], last=self._last, head=method == b"HEAD")
+            self.transport.write(answer)
+            self.answered(last=self._last)
+            return
+        if self._house.own_names_only and path != "/ping" and (names := self._foreign()):
+            self._refuse(refusals.foreign_host(names))
+            return
+        if self._upstream is None:
+            self._connecting = self._house.loop.create_task(self._connect(head=method == b"HEAD"))
+        else:
+            self._upstream.next(head=method == b"HEAD")
+            self._upstream.transport.write(bytes(self._held))
+            self._held.clear()
+
+    def _foreign(self) -> str:
+        """Name the hosts that a request to a loopback address is addressed to, if one is not of this machine."""
+        arrived = (self.transport.get_extra_info("sockname") or ("",))[0]
+        names = [named_host(value) for value in self._hosts]
+        if not is_loopback(str(arrived)) or (names and all(map(is_loopback, names))):
+            return ""
+        return ", ".join(names) or "?"
+
+    async def _connect(self, *, head: bool) -> None:
+        """Connect to the server and pass on what arrived."""
+        try:
+            _, upstream = await self._house.loop.create_unix_connection(lambda: Upstream(self), str(self._house.socket))
+        except OSError:
+            self._connecting = None
+            self._refuse(refusals.waiting(self._house.condition))
+            return
+        self._connecting = None
+        if self.phase is Phase.LEAVING:
+            upstream.transport.abort()
+            return
+        self._upstream = upstream
+        upstream.next(head=head)
+        upstream.transport.write(bytes(self._held))
+        if len(self._held) > _MOST_HEADERS:
+            self.transport.resume_reading()
+        self._held.clear()
+
+    # the answer
+
+    def hear(self, data: bytes) -> None:
+        """Pass a part of the answer on."""
+        self._heard = True
+        self.transport.write(data)
+
+    def answered(self, *, last: bool) -> None:
+        """Note that the answer is complete; after the `last` one the connection ends."""
+        self._due = False
+        self._last |= last
+        if self._last or self._house.condition is Condition.STOPPING:
+            self._leave()
+        elif not self._arriving:
+            self._rest()
+
+    def upstream_lost(self, upstream: "Upstream") -> None:
+        """Answer for a server that is gone, unless a part of its answer went out."""
+        if upstream is not self._upstream:
+            return
+        self._upstream = None
+        if self.phase is Phase.LEAVING or not self._due:
+            return
+        if self._heard:
+            self._leave()  # without the end of the answer, by which the client knows
+        else:
+            self._refuse(refusals.FAILED)
+
+    # the end
+
+    def check(self, now: float) -> None:
+        """End what has waited for too long."""
+        if self.deadline is None:
+            return
+        if now < self.deadline:
+            if self.phase is Phase.IDLE and now > self.deadline - KEEP_ALIVE_SECONDS + UNUSED_SECONDS:
+                self._drop_upstream()
+        elif self.phase is Phase.LEAVING or self._heard:
+            self.transport.abort()
+        elif self.phase is Phase.IDLE or not self._arriving:
+            self._leave()
+        else:
+            self._refuse(refusals.TOO_SLOW)
+
+    def make_room(self) -> None:
+        """End a connection that waits for its client, for the sake of another."""
+        self._refuse(refusals.FULL) if self._held else self._leave()
+
+    def stop(self) -> None:
+        """End the connection now, or after the answer that is due."""
+        if not self._due and self.phase is not Phase.LEAVING:
+            self._leave()
+
+    def give_up(self) -> None:
+        """End the connection although an answer is due."""
+        if self._heard or self.phase is Phase.LEAVING:
+            self.transport.abort()
+        else:
+            self._refuse(refusals.waiting(Condition.STOPPING))
+
+    def _wait(self, phase: Phase, seconds: float) -> None:
+        """Wait for the client, for so long."""
+        self.phase = phase
+        self.deadline = self._house.loop.time() + seconds
+        self._house.waits(self)
+
+    def _rest(self) -> None:
+        """Wait for the next request."""
+        self._held.clear()
+        self._headed = self._heard = False
+        self._wait(Phase.IDLE, KEEP_ALIVE_SECONDS)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Say what is wrong, and end the connection."""
+        if self.phase is not Phase.LEAVING:
+            self.transport.write(refusal.response())
+            self._leave(refused=True)
+
+    def _leave(self, *, refused: bool = False) -> None:
+        """End the connection; what its client still sends is thrown away for a while."""
+        self.phase = Phase.LEAVING
+        self._due = False
+        self._held.clear()
+        self._house.works(self)
+        self._drop_upstream()
+        now = self._house.loop.time()
+        if refused or self._arriving:
+            self.deadline = now + LINGER_SECONDS
+            self.transport.resume_reading()
+            self.transport.write_eof()
+        else:
+            self.deadline = now + self._house.limits.max_body_seconds  # a slow client may read to the end
+            self.transport.close()
+
+    def _drop_upstream(self) -> None:
+        """End the connection to the server, which then stops working for it."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            self._connecting = None
+        if self._upstream is not None:
+            self._upstream.transport.abort()
+            self._upstream = None
+
+
+class Upstream(asyncio.Protocol):
+    """A visitor's connection to the server."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, visitor: Visitor) -> None:
+        self._visitor = visitor
+        self._parser = httptools.HttpResponseParser(self)
+        self._head = self._bodiless = self._lost_track = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+
+    def next(self, *, head: bool) -> None:
+        """Expect the answer to a request; to HEAD it has no body, whatever its headers say."""
+        self._head = head
+
+    def data_received(self, data: bytes) -> None:
+        """Pass a part of an answer on."""
+        self._visitor.hear(data)
+        if self._lost_track:
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._lost_track = True  # then the end of the connection is the end of the answer
+        if self._bodiless:
+            self._bodiless = False
+            last = not self._parser.should_keep_alive()
+            self._parser = httptools.HttpResponseParser(self)
+            self._visitor.answered(last=last)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the visitor."""
+        self._visitor.upstream_lost(self)
+
+    def pause_writing(self) -> None:
+        """Take nothing more from the client for now."""
+        self._visitor.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._visitor.transport.resume_reading()
+
+    def on_headers_complete(self) -> None:
+        """Note an answer that ends here."""
+        self._bodiless = self._head and self._parser.get_status_code() >= 200
+
+    def on_message_complete(self) -> None:
+        """Tell the visitor that an answer is complete, unless it is one like "100 Continue"."""
+        if self._parser.get_status_code() >= 200 and not self._bodiless:
+            self._visitor.answered(last=not self._parser.should_keep_alive())

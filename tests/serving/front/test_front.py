@@ -1,0 +1,300 @@
+"""A front in its own process, before a real server at a Unix socket, asked by sockets and by httpx."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from llmtl.errors import ServingError
+from llmtl.serving.front.plan import ConnectionLimits, FrontPlan
+from llmtl.serving.front.refusals import Condition
+from llmtl.serving.server.front_process import FrontProcess
+from tests.support.live_bundle import error_of, free_port
+
+BACKEND = """
+import asyncio, os, sys
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+
+async def echo(request):
+    return PlainTextResponse(str(len(await request.body())))
+
+async def slow(request):
+    await asyncio.sleep(float(request.query_params["s"]))
+    return PlainTextResponse("done")
+
+async def refuse(request):
+    return PlainTextResponse("no", 413)
+
+async def big(request):
+    return PlainTextResponse("x" * 20_000_000)
+
+async def die(request):
+    os._exit(1)
+
+async def pieces(request):
+    async def parts():
+        for part in ("one", "two"):
+            yield part
+            await asyncio.sleep(0.2)
+        if "die" in request.query_params:
+            os._exit(1)
+    return StreamingResponse(parts())
+
+routes = [Route("/echo", echo, methods=["POST"]), Route("/slow", slow), Route("/die", die), Route("/pieces", pieces),
+          Route("/refuse", refuse, methods=["POST"]), Route("/big", big)]
+uvicorn.run(Starlette(routes=routes), uds=sys.argv[1], log_level="warning")
+"""
+LIMITS = ConnectionLimits(
+    max_connections=12, max_connections_per_address=8, max_header_seconds=1, max_body_seconds=1, drain_seconds=3
+)
+JSON = {"Content-Type": "application/json"}
+
+
+class Place:
+    """A front at a free port, before a backend that can be started and killed."""
+
+    def __init__(self, folder, *, own_names_only=False):
+        self.socket, self.port = folder / "server", free_port()
+        plan = FrontPlan("127.0.0.1", self.port, self.socket, own_names_only, LIMITS)
+        self.front = FrontProcess(plan, log=folder / "log")
+        self.front.start()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+        self.backend = None
+
+    def start_backend(self):
+        self.end_backend()
+        self.socket.unlink(missing_ok=True)
+        self.backend = subprocess.Popen([sys.executable, "-c", BACKEND, str(self.socket)])
+        until(lambda: self.client.post("/echo", content=b"x").status_code == 200)
+
+    def connection(self):
+        return contextlib.closing(socket.create_connection(("127.0.0.1", self.port), timeout=10))
+
+    def end_backend(self):
+        if self.backend is not None:
+            self.backend.kill()
+            self.backend.wait()
+
+    def close(self):
+        self.client.close()
+        self.front.stop()
+        self.end_backend()
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def to_the_end(connection):
+    """Return all that arrives until the other side closes."""
+    said = b""
+    while piece := connection.recv(65536):
+        said += piece
+    return said
+
+
+def refusal(said):
+    """Return the status, the headers and the error of a response in bytes."""
+    head, _, body = said.partition(b"\r\n\r\n")
+    status, *headers = head.decode().split("\r\n")
+    return int(status.split()[1]), dict(line.split(": ", 1) for line in headers), json.loads(body)["error"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a place whose backend lives."""
+    place = Place(tmp_path_factory.mktemp("front"))
+    try:
+        place.start_backend()
+        yield place
+    finally:
+        place.close()
+
+
+@pytest.fixture
+def mortal(tmp_path):
+    """Return a place of one's own, to kill."""
+    place = Place(tmp_path)
+    yield place
+    place.close()
+
+
+def test_requests_and_answers_pass_as_they_are(place):
+    client = place.client
+    assert client.post("/echo", content=b"y" * 900_000).text == "900000"
+    assert client.post("/echo", content=iter([b"ab", b"cde"])).text == "5"  # chunked
+    assert client.post("/echo", content=b"abc", headers={"Expect": "100-continue"}).text == "3"
+    assert client.head("/slow?s=0").headers["content-length"] == "4"
+    assert client.get("/pieces").text == "onetwo"
+    assert client.get("/nothing").status_code == 404
+    assert len(client.get("/big").content) == 20_000_000
+    for _ in range(3):  # one connection for all of it
+        assert client.get("/slow?s=0").text == "done"
+
+
+def test_many_at_once_get_their_own_answers(place):
+    def ask(size):
+        with httpx.Client(base_url=place.url, timeout=20, trust_env=False) as client:
+            return [client.post("/echo", content=b"z" * size).text for _ in range(5)]
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(ask, range(1, 60, 10))) == [[str(size)] * 5 for size in range(1, 60, 10)]
+
+
+def test_an_answer_that_comes_before_the_body_ended_is_heard(place):
+    assert place.client.post("/refuse", content=b"y" * 500_000).status_code == 413
+    assert place.client.post("/echo", content=b"abc").text == "3"
+
+
+def test_one_request_in_many_small_pieces_is_put_together(place):
+    with place.connection() as connection:
+        for byte in b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc":
+            connection.sendall(bytes([byte]))
+        assert to_the_end(connection).endswith(b"3")
+
+
+def test_curl_s_offer_of_http_2_is_left_alone(place):
+    ask = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    with place.connection() as connection:
+        connection.sendall(ask + b"HTTP2-Settings: A\r\nContent-Length: 3\r\n\r\nabc")
+        assert b"200 OK" in connection.recv(65536)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-", 408, "request_timeout"),
+        (b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", 408, "request_timeout"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "invalid_http"),
+        (b"GET /slow?s=1 HTTP/1.1\r\nHost: x\r\n\r\n" * 2, 400, "pipelined"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Long: y\r\n" * 7000, 431, "headers_too_long"),
+    ],
+)
+def test_what_comes_too_slowly_or_is_no_request_is_refused_and_ended(place, sent, status, code):
+    with place.connection() as connection:
+        connection.sendall(sent)
+        found, headers, error = refusal(to_the_end(connection))
+    assert (found, error["code"], headers["connection"]) == (status, code, "close")
+    assert set(error) == {"message", "type", "param", "code"}
+
+
+def test_who_says_nothing_is_ended_silently(place):
+    with place.connection() as connection:
+        assert to_the_end(connection) == b""
+
+
+def test_connections_that_wait_make_room_and_those_that_work_do_not(place):
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(place.connection()) for _ in range(8)]
+        assert place.client.post("/echo", content=b"abc").text == "3"  # the oldest idle one went
+        assert to_the_end(idle[0]) == b""
+        del idle
+        working = [stack.enter_context(place.connection()) for _ in range(8)]
+        for connection in working:
+            connection.sendall(b"GET /slow?s=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        time.sleep(0.5)
+        with httpx.Client(base_url=place.url, timeout=20, trust_env=False) as stranger:
+            answer = stranger.post("/echo", content=b"abc")
+        assert error_of(answer, 503)["code"] == "too_many_connections"
+        assert answer.headers["retry-after"] == "1"
+        assert all(to_the_end(connection).endswith(b"done") for connection in working)
+    until(lambda: place.client.post("/echo", content=b"abc").status_code == 200)
+
+
+def test_probes_hear_how_the_server_is(place):
+    for condition, status in ((Condition.STARTING, 503), (Condition.DEGRADED, 503), (Condition.READY, 200)):
+        place.front.tell(condition)
+        until(lambda told=condition: place.client.get("/health").json() == {"status": told.value})
+        assert [place.client.get(path).status_code for path in ("/health", "/ready", "/live")] == [status, status, 200]
+        assert place.client.head("/ready").status_code == status
+
+
+def test_a_name_that_is_not_of_this_machine_is_refused_where_nobody_needs_a_key(tmp_path):
+    place = Place(tmp_path, own_names_only=True)
+    try:
+        place.start_backend()
+        for host in ("evil.example", "127.0.0.1.evil.example", ""):
+            answer = place.client.post("/echo", content=b"x", headers={"Host": host})
+            assert error_of(answer, 403)["code"] == "host_not_allowed"
+            assert place.client.get("/ready", headers={"Host": host}).status_code == 503
+        assert place.client.post("/echo", content=b"x", headers={"Host": "LOCALHOST:1"}).status_code == 200
+    finally:
+        place.close()
+
+
+def test_it_stays_while_servers_come_and_go(mortal):
+    client = mortal.client
+    starting = error_of(client.post("/echo", content=b"x"), 503)
+    assert (starting["code"], starting["message"].split(";")[0]) == ("not_ready", "The server is starting")
+    mortal.start_backend()
+    with ThreadPoolExecutor() as pool:
+        under_way = [pool.submit(client.get, "/slow?s=5") for _ in range(3)]
+        streamed = pool.submit(client.get, "/pieces?die")
+        lost = [error_of(each.result(), 503)["code"] for each in under_way]
+        with pytest.raises(httpx.RemoteProtocolError):  # a part of it went out, and it must not pass for the whole
+            streamed.result()
+    assert lost == ["engine_failed"] * 3
+    mortal.front.tell(Condition.DEGRADED)
+    answer = client.post("/echo", content=b"x")
+    assert "being started again" in error_of(answer, 503)["message"]
+    assert answer.headers["retry-after"] == "5"
+    mortal.start_backend()
+    assert client.post("/echo", content=b"abc").text == "3"
+
+
+def test_what_is_under_way_is_finished_before_it_ends(mortal):
+    mortal.start_backend()
+    client = mortal.client
+    client.post("/echo", content=b"x")  # an idle connection does not hold it up
+    with ThreadPoolExecutor() as pool, mortal.connection() as half:
+        half.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\n")
+        soon, late = pool.submit(client.get, "/slow?s=1.5"), pool.submit(client.get, "/slow?s=30")
+        time.sleep(0.5)
+        begun = time.monotonic()
+        stop = threading.Thread(target=mortal.front.stop)
+        stop.start()
+        assert soon.result().text == "done"
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{mortal.url}/live", trust_env=False)
+        assert "ending" in error_of(late.result(), 503)["message"]
+        stop.join()
+    assert 2.5 < time.monotonic() - begun < 8
+
+
+def test_it_is_started_again_and_ends_with_llmtl(mortal):
+    mortal.start_backend()
+    mortal.front.tell(Condition.READY)
+    first = mortal.front.pid
+    os.kill(first, signal.SIGKILL)
+    until(lambda: mortal.front.keep_up() or mortal.front.pid != first)
+    assert mortal.client.get("/ready").json() == {"status": "ready"}
+    mortal.front._process.stdin.close()  # as when llmtl is killed
+    assert mortal.front._process.wait(10) == 0
+
+
+def test_a_port_in_use_is_told(tmp_path, place):
+    plan = FrontPlan("127.0.0.1", place.port, tmp_path / "s", False, LIMITS)
+    front = FrontProcess(plan, log=tmp_path / "log")
+    with pytest.raises(ServingError, match=r"Nothing can listen on '127\.0\.0\.1:"):
+        front.start()
+
+
+def test_few_descriptors_mean_few_connections():
+    assert ConnectionLimits().within(160).max_connections == 48
+    assert ConnectionLimits().within(20_000).max_connections == 1024
