@@ -188,8 +188,7 @@ class Supervisor:
         """Return whether the server is busy `now`, which is said when it changes."""
         if now != before:
             self._tell(Condition.DEGRADED if now else Condition.READY)
-            doing = "does not answer /health, but works on" if now else "answers /health again"
-            self._notice.say(f"The server {doing}.")
+            self._notice.say("The server does not answer /health, but works on." if now else "The server answers again.")
         return now
 
     def _death(self) -> str:
