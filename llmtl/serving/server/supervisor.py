@@ -188,7 +188,9 @@ class Supervisor:
         """Return whether the server is busy `now`, which is said when it changes."""
         if now != before:
             self._tell(Condition.DEGRADED if now else Condition.READY)
-            self._notice.say("The server does not answer /health, but works on." if now else "The server answers again.")
+            self._notice.say(
+                "The server does not answer /health, but works on." if now else "The server answers again."
+            )
         return now
 
     def _death(self) -> str:
