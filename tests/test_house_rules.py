@@ -41,5 +41,14 @@ def test_a_config_and_an_init_may_stand_in_every_folder(tmp_path):
     assert house_rules.problems(tmp_path) == []
 
 
+def test_an_estimator_of_scikit_learn_may_have_as_many_parameters_as_it_needs(tmp_path):
+    (tmp_path / "llmtl").mkdir()
+    many = "    def {}(self, a, b, c, d, e, f, g, h, i): ...\n"
+    (tmp_path / "llmtl" / "a.py").write_text(f"class A(Mixin, BaseEstimator):\n{many.format('__init__')}")
+    assert house_rules.problems(tmp_path) == []
+    (tmp_path / "llmtl" / "a.py").write_text(f"class A(Mixin, BaseEstimator):\n{many.format('fit')}")
+    assert len(house_rules.problems(tmp_path)) == 1
+
+
 def test_the_library_keeps_the_rules():
     assert house_rules.problems(house_rules.ROOT) == []

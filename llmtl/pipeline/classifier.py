@@ -4,6 +4,7 @@ X is a list, an array or a Series of texts, y a label per text: strings, numbers
 kinds of task, weights of samples, fitting on more data later.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,13 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The strategy that `llmtl.run` decides on, as a classifier of texts.
 
     Parameters are options of `llmtl.run`; `seed` seeds the split, demonstrations and training, and `out` is the run
-    folder, by default one in `runs/` that the data names.
+    folder, by default one in `runs/` that the data names. `labels` are all labels in prompt order, or a mapping of each
+    to what it means or None; they are of the type of `y`, and have to hold every label that stands there.
 
     After `fit`, `classes_` holds the labels, sorted, and `run_` is the finished run, with its report.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (scikit-learn reads an estimator's parameters from here)
         self,
         model: str = "smollm2",
         *,
@@ -37,6 +39,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         strategies: list[str] | None = None,
         metric: str | None = None,
         instruction: str | None = None,
+        labels: Sequence[Any] | Mapping[Any, str | None] | None = None,
         budget_minutes: float | None = None,
         seed: int = 0,
         out: str | Path | None = None,
@@ -46,6 +49,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.strategies = strategies
         self.metric = metric
         self.instruction = instruction
+        self.labels = labels
         self.budget_minutes = budget_minutes
         self.seed = seed
         self.out = out
@@ -53,7 +57,8 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> "Classifier":  # noqa: N803 (scikit-learn's name)
         """Measure the strategies on texts and labels, and decide.
 
-        Raises `InputError` kin for other things than texts, for fewer than two labels, and as `llmtl.run` does.
+        Raises `InputError` kin for other things than texts, for fewer than two labels, for `labels` of another type
+        than those of `y`, and as `llmtl.run` does.
         """
         if y is None:
             raise InputError("Classifier requires y to be passed, but the target y is None; give a label per text.")
@@ -62,15 +67,34 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         texts = text_list(X)
         if len(labels) != len(texts):
             raise InputError(f"X has {len(texts)} texts and y {len(labels)} labels; give one label per text.")
-        classes = np.unique(labels)
+        classes = self._classes(labels)
         rows = [{"text": text, "label": _name(label)} for text, label in zip(texts, labels.tolist(), strict=True)]
         choices = {name: getattr(self, name) for name in ("strategies", "metric", "instruction", "budget_minutes")}
         given = {name: value for name, value in choices.items() if value is not None}
+        if isinstance(self.labels, Mapping):
+            given["labels"] = {_name(label): meaning for label, meaning in self.labels.items()}
+        elif self.labels is not None:
+            given["labels"] = [_name(label) for label in self.labels]
         done = run(rows, model=self.model, encoder=self.encoder, seed=self.seed, out=self.out, **given)
         self.classes_ = classes
         self.run_folder_ = str(done.folder.resolve())
         self._run = done
         return self
+
+    def _classes(self, seen: Any) -> Any:
+        """Give the labels `seen` in y and those of `labels` that no text has, sorted, in an array of their type."""
+        known = {_name(label) for label in seen.tolist()}
+        more = [label for label in ([] if self.labels is None else self.labels) if _name(label) not in known]
+        if not more:
+            return np.unique(seen)
+        kind = type(seen.tolist()[0])
+        wrong = next((label for label in more if not isinstance(label, kind)), None)
+        if wrong is not None:
+            raise InputError(
+                f"The label {wrong!r} of 'labels' is of type {type(wrong).__name__}, and those of y are of type "
+                f"{kind.__name__}; give both alike."
+            )
+        return np.unique(np.concatenate([seen, np.array(more)]))
 
     def predict(self, X: Any) -> Any:  # noqa: N803
         """Give the label of each text, shape (N,), of the labels' type.

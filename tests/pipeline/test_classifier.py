@@ -16,6 +16,7 @@ from llmtl.errors import InputError
 from tests.support.front_desk import write_messages
 from tests.support.made_once import made_once
 
+MEANT = {0: None, 1: "what comes second", 2: None, 3: None, 4: None, 7: "what nobody has asked yet"}
 READS_TEXTS = (
     "X of the check is numbers, and the classifier reads texts: it refuses them before it does what is checked"
 )
@@ -98,7 +99,7 @@ def fitted(tmp_path_factory):
 
     def make(folder):
         options = {"encoder": None, "strategies": ["majority", "tfidf"], "out": folder / "run"}
-        made = llmtl.Classifier("pocket-llama", **options)
+        made = llmtl.Classifier("pocket-llama", labels=MEANT, **options)
         assert made.fit(rows["text"], rows["label"].map(numbers)) is made
         (folder / "made.pickle").write_bytes(pickle.dumps(made))
 
@@ -111,7 +112,8 @@ def fitted(tmp_path_factory):
 def test_labels_keep_their_type_and_probabilities_the_order_of_classes(fitted):
     made, rows = fitted
     texts = rows["text"].to_list()[::17]
-    assert made.classes_.tolist() == [0, 1, 2, 3, 4]
+    assert made.classes_.tolist() == [0, 1, 2, 3, 4, 7]
+    assert made.run_.task.descriptions == (("1", MEANT[1]), ("7", MEANT[7]))
     predicted, probabilities = made.predict(texts), made.predict_proba(texts)
     assert predicted.dtype == made.classes_.dtype
     assert (made.classes_[probabilities.argmax(axis=1)] == predicted).all()
@@ -137,7 +139,7 @@ def test_it_works_in_a_pipeline_and_scores(fitted):
 
 def test_a_missing_text_gets_equal_probabilities(fitted):
     made, _ = fitted
-    assert made.predict_proba([None, "my card"])[0] == pytest.approx([0.2] * 5)
+    assert made.predict_proba([None, "my card"])[0] == pytest.approx([1 / 6] * 6)
     assert made.predict([None]).tolist() == [0]
 
 
@@ -147,5 +149,7 @@ def test_unfitted_and_wrong_inputs_are_refused_in_one_line(fitted):
         clone(made).predict(["a"])
     with pytest.raises(InputError, match=r"Input 1 is 3, which is not a text; give texts\."):
         made.predict([3])
+    with pytest.raises(InputError, match="'7' of 'labels' is of type str, and those of y are of type int; give both"):
+        llmtl.Classifier(labels=["7"]).fit(["a", "b"], [0, 1])
     with pytest.raises(InputError, match="X has 1 texts and y 2 labels; give one label per text"):
         clone(made).fit(["a"], ["x", "y"])
