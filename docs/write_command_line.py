@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from llmtl.cli.entry import COMMANDS, full_parser
+from llmtl.cli.entry import COMMANDS, full_parser, more
 
 PAGE = Path(__file__).parent / "reference" / "command-line.md"
 WIDTH = "110"
@@ -32,8 +32,9 @@ def page() -> str:
         for action in full_parser()._subparsers._group_actions
         if isinstance(action, argparse._SubParsersAction)
     )
-    parts = [f"## {command.name}\n\n```\n{parsers[command.name].format_help().rstrip()}\n```\n" for command in COMMANDS]
-    return "\n".join([INTRODUCTION, *parts])
+    # this page is what the help points to at its end
+    helps = {command.name: parsers[command.name].format_help().rstrip().removesuffix(more()) for command in COMMANDS}
+    return "\n".join([INTRODUCTION, *(f"## {name}\n\n```\n{said.rstrip()}\n```\n" for name, said in helps.items())])
 
 
 if __name__ == "__main__":

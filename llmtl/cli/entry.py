@@ -32,8 +32,8 @@ from llmtl.version import __version__
 
 COMMANDS = (RUN, RANK_MODELS, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
 INTERRUPTED, ENDED = 130, 143
-DOCS = "docs/reference/command-line.md in the repository of llmtl"
-_EXAMPLES = "examples:"
+DOCS_PAGE = "reference/command-line"
+_EXAMPLES, _MORE = "examples:", "More: "
 DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
@@ -124,19 +124,34 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
 
 
 class _Help(argparse.HelpFormatter):
-    """Fill paragraphs as argparse does, and keep the lines of the examples as they are."""
+    """Fill paragraphs as argparse does, and keep the lines of the examples and an address as they are."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         filled = super()._fill_text
         return "\n\n".join(
-            part if part.startswith(_EXAMPLES) else filled(part, width, indent) for part in text.split("\n\n")
+            part if part.startswith((_EXAMPLES, _MORE)) else filled(part, width, indent) for part in text.split("\n\n")
         )
+
+
+def more() -> str:
+    """Say where more is: at the address of the documents in pyproject.toml, which an installed package knows.
+
+    A source tree that is not installed has them itself.
+    """
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        addresses = metadata("llmtl").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        addresses = []
+    sites = [each.partition(", ")[2] for each in addresses if each.startswith("Documentation, ")]
+    return _MORE + (f"{sites[0]}/{DOCS_PAGE}.html" if sites else f"docs/{DOCS_PAGE}.md")
 
 
 def _epilog(command: Command) -> str:
     """Write what stands at the end of a command's help: further words, its examples, and where more is."""
     examples = "\n".join((_EXAMPLES, *(f"  {line}" for line in command.examples))) if command.examples else ""
-    return "\n\n".join(part for part in (command.epilog, examples, f"More: {DOCS}") if part).replace("%", "%%")
+    return "\n\n".join(part for part in (command.epilog, examples, more()) if part).replace("%", "%%")
 
 
 def full_parser() -> argparse.ArgumentParser:
@@ -147,7 +162,7 @@ def full_parser() -> argparse.ArgumentParser:
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser, with options only for commands among the arguments: making options takes imports."""
     parser = argparse.ArgumentParser(
-        prog="llmtl", description="Prompt it or fine-tune it? Decided with evidence.", epilog=f"More: {DOCS}"
+        prog="llmtl", description="Prompt it or fine-tune it? Decided with evidence.", epilog=more()
     )
     parser.add_argument("--version", action="version", version=f"llmtl {__version__}")
     parsers = parser.add_subparsers(required=True, metavar="COMMAND")

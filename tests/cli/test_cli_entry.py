@@ -45,7 +45,30 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]):
         assert shown.startswith(f"usage: llmtl {command.name}")
         assert ".\n" in shown
         assert f"examples:\n  llmtl {command.name}" in shown
-        assert llmtl.cli.entry.DOCS.split()[0] in shown
+        assert "reference/command-line" in shown
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (
+            "Name: llmtl\nVersion: 1\nProject-URL: Repository, https://x.org\nProject-URL: Documentation, https://d.org/l",
+            0,
+        ),
+        ("Name: llmtl\nVersion: 1", 1),
+        (None, 1),
+    ],
+)
+def test_help_names_the_address_of_the_documents_that_the_package_was_built_with(
+    monkeypatch, tmp_path: Path, facts: str | None, expected: int
+):
+    if facts is not None:
+        folder = tmp_path / "llmtl-1.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(facts + "\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    told = ("More: https://d.org/l/reference/command-line.html", "More: docs/reference/command-line.md")
+    assert llmtl.cli.entry.more() == told[expected]
 
 
 def test_a_misspelt_option_is_no_override(here: Path, capsys: pytest.CaptureFixture[str]):
