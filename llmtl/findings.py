@@ -157,6 +157,10 @@ class LongInputs:
     tag: Literal["long-inputs"] = "long-inputs"
 
 
+MEANINGS = "meanings"
+"""Counts, in a point of a grid, the labels whose names and descriptions were learned from as further examples."""
+
+
 @dataclass(frozen=True)
 class GridPoint:
     """What was chosen at a point of a grid, and its dev scores by metric."""

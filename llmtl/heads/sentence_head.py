@@ -4,7 +4,8 @@ A new input is told by the closest mean of a label's training vectors in Snell, 
 Networks for Few-shot Learning"; with squared Euclidean distances that is a linear model, too (section 2.4), and its
 one temperature is fitted on dev (Guo et al. 2017, "On Calibration of Modern Neural Networks"). Vectors are
 standardised first: in some encoders few columns are far longer than all others (Timkey & van Schijndel 2021, "All Bark
-and No Bite: Rogue Dimensions"). Not covered: where the encoder comes from and whether it was tuned (the strategies).
+and No Bite: Rogue Dimensions"). Each head is fitted twice, with what labels mean as further examples and without: dev
+knows whether that helps. Not covered: where the encoder comes from and whether it was tuned (the strategies).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,8 +26,9 @@ from llmtl.classical.linear import LinearModel
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.errors import ModelError
-from llmtl.findings import Cut, FitFinding, Unit, cut_short
+from llmtl.findings import MEANINGS, Cut, FitFinding, Unit, cut_short
 from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, in_time, standardised
+from llmtl.heads.meanings import meanings
 from llmtl.heads.prompt_states import CHUNK, read_all, read_in_time, shuffled_train
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import FitContext, LocalServed, Prediction
@@ -97,19 +99,33 @@ class HeadChoices:
         """Say whether the nearest centroid is tried."""
         return self.centroid and task.kind.one_label
 
-    def count(self, task: Task) -> int:
+    def count(self, task: Task, found: "Embedded") -> int:
         """Count the heads."""
-        return len(set(self.strengths)) + self.tries(task)
+        return (len(set(self.strengths)) + self.tries(task)) * (2 if found.meant else 1)
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What an encoder made of train, or of the part there was time for, and of dev: vectors, (N, width) each."""
+    """What an encoder made of train, or of the part there was time for, and of dev: vectors, (N, width) each.
+
+    `meant` are examples made of what labels mean, and `meanings` their vectors.
+    """
 
     known: Sequence[Example]
     train: Any
     dev: Any
     cut: tuple[Cut, ...]
+    meant: tuple[Example, ...] = ()
+    meanings: Any = None
+
+    def variants(self) -> Iterator[tuple[int, Sequence[Example], Any]]:
+        """Yield what heads are fitted on, examples and vectors, with the meanings of labels and without, and how many.
+
+        Dev chooses, and of equals what comes first: meanings are trusted where dev says nothing against them.
+        """
+        if self.meant:
+            yield len(self.meant), (*self.known, *self.meant), np.concatenate([self.train, self.meanings])
+        yield 0, self.known, self.train
 
 
 Heads = Sequence[tuple[LinearHead, Sequence[str]]]
@@ -124,19 +140,21 @@ def embed(context: FitContext, encoder: SentenceEncoder, *, name: str, until: fl
 
     dev = np.concatenate(read_all(read, context.dev, context, name=name, room=0))
     known, parts, cut = read_in_time(read, shuffled_train(context), context, name=name, room=0, until=until)
-    return Embedded(known, np.concatenate(parts), dev, cut)
+    meant = meanings(context.task, known)
+    return Embedded(known, np.concatenate(parts), dev, cut, meant, _rows(encoder, [each.text for each in meant]))
 
 
 def heads_of(
     context: FitContext, found: Embedded, choices: HeadChoices, made: Mapping[str, Any]
 ) -> Iterator[tuple[LinearHead, Sequence[str]]]:
     """Yield the heads on some vectors with their answers on dev; `made` is what is known of the encoder."""
-    choice = {**made, "train_examples": len(found.known)}
-    rows = found.train, found.dev
-    if choices.tries(context.task):
-        yield from _centroids(context, found.known, rows, choice)
     strengths = sorted(set(choices.strengths))
-    yield from heads_on_dev(context, found.known, rows, strengths, {"head": "logistic regression", **choice})
+    for count, known, vectors in found.variants():
+        choice = {**made, "train_examples": len(found.known), **({MEANINGS: count} if found.meant else {})}
+        rows = vectors, found.dev
+        if choices.tries(context.task):
+            yield from _centroids(context, known, rows, choice)
+        yield from heads_on_dev(context, known, rows, strengths, {"head": "logistic regression", **choice})
 
 
 def fit_head(
@@ -174,7 +192,7 @@ def best_head(
     before = [] if rivals is None else [((head, rivals[0]), head.choice, answers) for head, answers in rivals[1]]
     fitted = in_time(heads_of(context, own, choices, made or {}), context, start, name=name)
     tried = (((head, own), head.choice, answers) for head, answers in fitted)
-    count = len(before) + choices.count(context.task)
+    count = len(before) + choices.count(context.task, own)
     (best, found), trace = best_on_dev(chain(before, tried), context, name=name, count=count)
     cut = found.cut + cut_short(len(trace.points), count, Unit.SETTINGS)
     head, calibrations = calibrated(best, context, found.dev)

@@ -4,7 +4,7 @@ Not covered: what came out (`sentences`, `rules`).
 """
 
 from llmtl.decision.outcome import Decision
-from llmtl.findings import LongInputs, finding
+from llmtl.findings import MEANINGS, GridTrace, LongInputs, finding
 from llmtl.report import cascades, draw_words, share_words, wording
 from llmtl.report.content import ReportContent
 
@@ -17,6 +17,7 @@ def lines(content: ReportContent) -> tuple[str, ...]:
     return (
         f"Examples: {sizes}{f'; {wording.plural(len(labels), kind.noun)}' if labels else ''}.",
         *_described(content),
+        *_meanings(content),
         "The predictions were made elsewhere: what the strategies were fitted on, and whether they had seen these "
         "examples before, is not known here. Those that were not named as baselines stand as prompting, however they "
         "were made."
@@ -48,8 +49,24 @@ def _described(content: ReportContent) -> list[str]:
         return []
     return [
         f"The recipe describes {wording.count(len(described))} of {wording.plural(len(labels), noun)}: every prompt "
-        "lists what they mean, and strategies without a prompt do not see it."
+        "lists what they mean."
     ]
+
+
+def _meanings(content: ReportContent) -> list[str]:
+    """Say which strategies learned from what labels mean, and for which that was no better on dev."""
+    found = {name: finding(each, GridTrace) for name, each in content.fit_findings.items()}
+    counts = {name: trace.choice[MEANINGS] for name, trace in found.items() if trace and MEANINGS in trace.choice}
+    what = "names and descriptions" if content.task.descriptions else "names"
+    lines = []
+    for name, count in counts.items():
+        tried = f"the {what} of labels with few examples as one more example of each"
+        lines.append(
+            f"{name} took {tried} ({wording.plural(float(count), 'label')})."
+            if count
+            else f"{name} was also fitted with {tried}; without them it was better on dev."
+        )
+    return lines
 
 
 def _long_texts(content: ReportContent) -> list[str]:

@@ -4,14 +4,15 @@ After Tunstall et al. (2022), "Efficient Few-Shot Learning Without Prompts" (Set
 on sentence-transformers, with another loss: texts of one label are drawn together and away from all others of the
 batch, each label as often as any other (`llmtl.encoders.contrastive`). The head is chosen on dev and calibrated as that
 of `embedding-head`, on the tuned vectors or on those of the encoder as it is: tuning may make it worse, and dev knows.
-A label with one training text pairs it with itself. Long texts are cut at the encoder's window while tuning, and read
-whole by the head. Not covered: inputs with several labels, of which it is not plain which two are alike; extraction.
+What a label with few texts means is one more text of it; a label with one text pairs it with itself. Long texts are cut
+at the encoder's window while tuning, and read whole by the head. Not covered: inputs with several labels, of which it
+is not plain which two are alike; extraction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,7 +20,7 @@ from llmtl.errors import CannotFitError
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
-from llmtl.task import Draw, references
+from llmtl.task import Draw, Example
 
 if TYPE_CHECKING:
     from llmtl.encoders.label_pairs import Pair
@@ -106,7 +107,7 @@ class SetFit(Strategy[SetFitConfig]):
         A tuned encoder lies in the context's folder. Raises `DataError` without training examples, `CannotFitError`
         where no label has two different texts, and `TrainingError` where memory or numbers give out.
         """
-        from llmtl.classical.grid import training_examples
+        from llmtl.encoders.contrastive import labelled_columns
         from llmtl.findings import Unit, cut_short
         from llmtl.heads.sentence_head import (
             HeadChoices,
@@ -119,15 +120,16 @@ class SetFit(Strategy[SetFitConfig]):
         )
 
         start, limit = perf_counter(), context.budget.train_seconds
-        texts = [example.text for example in training_examples(context)]
+        learned = _learned(context)
         encoder, choices = load_to_tune(context), HeadChoices(self.config.c)
-        pairs = self._pairs(context, encoder, texts)
+        pairs = self._pairs(context, encoder, learned)
         before = None
         if self.config.untouched:
             until = None if limit is None else start + BEFORE_SHARE * limit
             found = embed(context, encoder, name=self.name, until=until)
             before = found, list(heads_of(context, found, choices, {"encoder": UNTOUCHED}))
-        tuned = self._tuned(context, encoder, pairs, None if limit is None else start + TUNING_SHARE * limit)
+        until = None if limit is None else start + TUNING_SHARE * limit
+        tuned = self._tuned(context, encoder, labelled_columns(*_texts_of(learned), pairs), until)
         head, findings = fit_head(
             context,
             encoder,
@@ -148,20 +150,20 @@ class SetFit(Strategy[SetFitConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Time a few steps of tuning and embedding a few texts; the heads take less time than that leaves them."""
-        from llmtl.classical.grid import training_examples
         from llmtl.encoders.contrastive import label_loss, labelled_columns
         from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
         from llmtl.heads.sentence_head import load_to_tune
 
         start = perf_counter()
-        texts = [example.text for example in training_examples(context)]
+        learned = _learned(context)
         encoder = load_to_tune(context)
-        pairs = self._pairs(context, encoder, texts)
+        pairs = self._pairs(context, encoder, learned)
         before = perf_counter() - start
+        texts, labels = _texts_of(learned)
         reading = seconds_per_text(encoder, texts) * (len(context.train) + len(context.dev))
         until = None if context.budget.train_seconds is None else perf_counter() + context.budget.train_seconds
         plan = self._plan(context, until)
-        rows = labelled_columns(texts, references(context.train), pairs[: PROBED_STEPS * self.config.batch_size])
+        rows = labelled_columns(texts, labels, pairs[: PROBED_STEPS * self.config.batch_size])
         each_step = seconds_per_step(encoder, rows, label_loss(self.config.temperature), plan)
         first = before + (reading if self.config.untouched else 0.0)
         tuned = first + plan.steps(2 * len(pairs)) * each_step
@@ -185,15 +187,14 @@ class SetFit(Strategy[SetFitConfig]):
         )
 
     def _tuned(
-        self, context: FitContext, encoder: "SentenceEncoder", pairs: "Sequence[Pair]", until: float | None
+        self, context: FitContext, encoder: "SentenceEncoder", rows: Mapping[str, Sequence[Any]], until: float | None
     ) -> "Trained":
-        """Tune the encoder in place, as far as there is time."""
-        from llmtl.encoders.contrastive import label_loss, labelled_columns
+        """Tune the encoder in place on texts with labels, as far as there is time."""
+        from llmtl.encoders.contrastive import label_loss
         from llmtl.encoders.trainer import train
 
         plan = self._plan(context, until)
-        rows = labelled_columns([example.text for example in context.train], references(context.train), pairs)
-        with context.progress.stage("setfit: tuning the encoder", plan.steps(2 * len(pairs))) as advance:
+        with context.progress.stage("setfit: tuning the encoder", plan.steps(len(rows["text"]))) as advance:
             tuned = train(encoder, rows, label_loss(self.config.temperature), plan, advance=advance)
         if tuned.steps < tuned.planned:
             context.progress.say(f"setfit: time for {tuned.steps:,} of {tuned.planned:,} steps")
@@ -211,11 +212,11 @@ class SetFit(Strategy[SetFitConfig]):
             return SentencePredictor(head, lambda: load_encoder(context))
         return SentencePredictor(head, lambda: SentenceEncoder.kept(tuned, context.device), tuned=tuned)
 
-    def _pairs(self, context: FitContext, encoder: "SentenceEncoder", texts: Sequence[str]) -> "list[Pair]":
+    def _pairs(self, context: FitContext, encoder: "SentenceEncoder", learned: Sequence[Example]) -> "list[Pair]":
         """Draw the pairs; say which labels have none of their own."""
         from llmtl.encoders.label_pairs import label_pairs, lone_labels
 
-        labels = references(context.train)
+        texts, labels = _texts_of(learned)
         near = _near(encoder, texts, labels) if self.config.hard_negatives else None
         count = min(self.config.max_pairs, self.config.iterations * len(texts))
         pairs = label_pairs(texts, labels, count=count, seed=context.seed, near=near)
@@ -231,6 +232,20 @@ class SetFit(Strategy[SetFitConfig]):
                 "paired with itself, it is told apart from the others, and not brought close to any; label a second one"
             )
         return pairs
+
+
+def _learned(context: FitContext) -> tuple[Example, ...]:
+    """List what pairs are drawn from: train, and what labels mean; raises `DataError` without train."""
+    from llmtl.classical.grid import training_examples
+    from llmtl.heads.meanings import meanings
+
+    train = training_examples(context)
+    return (*train, *meanings(context.task, train))
+
+
+def _texts_of(learned: Sequence[Example]) -> tuple[list[str], list[str]]:
+    """Give the texts, and the label of each."""
+    return [each.text for each in learned], [each.reference for each in learned]
 
 
 def _near(encoder: "SentenceEncoder", texts: Sequence[str], labels: Sequence[str]) -> dict[str, list[str]]:

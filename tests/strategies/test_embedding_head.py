@@ -1,6 +1,7 @@
 """The head on frozen sentence vectors, with MiniLM itself where a claim is about learning."""
 
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from llmtl.answers import write_labels
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import DataError, ModelError
 from llmtl.findings import Cut, GridTrace, Unit, finding
+from llmtl.heads.meanings import FEW, meanings
+from llmtl.heads.sentence_head import Embedded, HeadChoices, best_head
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.strategies.embedding_head import EmbeddingHead, EmbeddingHeadConfig
 from llmtl.strategy import Budget, LocalServed
@@ -54,10 +57,8 @@ def test_minilm_understands_words_that_train_does_not_use(make_plain_context):
 def test_the_best_head_on_dev_is_kept_with_all_that_was_tried(context):
     fitted = EmbeddingHead(EmbeddingHeadConfig(c=(0.01, 1.0))).fit(context)
     trace = finding(fitted.findings, GridTrace)
-    assert [point.choice["head"] for point in trace.points] == [
-        "nearest centroid",
-        "logistic regression",
-        "logistic regression",
+    assert [(point.choice["meanings"], point.choice["head"]) for point in trace.points] == [
+        (count, head) for count in (3, 0) for head in ("nearest centroid", "logistic regression", "logistic regression")
     ]
     accuracies = [point.scores["accuracy"] for point in trace.points]
     assert trace.choice == trace.points[accuracies.index(max(accuracies))].choice
@@ -93,6 +94,45 @@ def test_inputs_may_have_several_labels(make_plain_context, tiny_encoder):
     fitted = EmbeddingHead().fit(context)
     assert "threshold" in finding(fitted.findings, GridTrace).choice
     assert fitted.predictor.predict(["my refund"])[0].answer.startswith("[")
+
+
+def test_meanings_of_labels_with_few_examples_are_further_examples(context):
+    """Many examples make a name needless, a described label needs no example at all, and one with some may lack one."""
+    labels = ("refund", "late_delivery", "login", "other/praise")
+    said = (("login", "passwords and access"), ("other/praise", "thanks of every sort"))
+    task = Task("routing", labels, descriptions=said)
+    many = tuple(replace(context.train[0], id=str(at)) for at in range(FEW))
+    found = meanings(task, (*many, *(each for each in context.train if each.reference == "login")))
+    assert [(each.text, each.reference) for each in found] == [
+        ("late delivery", "late_delivery"),
+        ("login: passwords and access", "login"),
+        ("other praise: thanks of every sort", "other/praise"),
+    ]
+    several = replace(task, kind=MULTI_LABEL, metric=Metric.MICRO_F1)
+    assert [each.reference for each in meanings(several, ())][2] == write_labels(["login"], labels)
+
+
+@needs_minilm
+def test_a_described_label_is_found_without_an_example(make_plain_context):
+    base = make_plain_context(encoder=EncoderSource(str(minilm_folder())))
+    said = (("praise", "the customer says thank you and is happy with the shop"),)
+    task = replace(base.task, labels=(*base.task.labels, "praise"), descriptions=said)
+    dev = (*base.dev, Example("praise", "many thanks, you are wonderful", "praise"))
+    fitted = EmbeddingHead().fit(replace(base, task=task, dev=dev))
+    assert finding(fitted.findings, GridTrace).choice["meanings"] == len(task.labels)
+    assert fitted.predictor.predict(["thank you so much, I love your shop"])[0].answer == "praise"
+
+
+@pytest.mark.parametrize(("far", "read"), [(1.0, 2), (-5.0, 0)])
+def test_dev_says_whether_meanings_are_learned_from(make_plain_context, far, read):
+    """A meaning that lies among the texts of the other label makes every head wrong."""
+    given = tuple(Example(str(at), str(at), label) for at, label in enumerate(("a", "b", "a", "b")))
+    context = make_plain_context(given[:2], given[2:], labels=("a", "b"))
+    told, rows = meanings(context.task, given[:2]), np.array([[1.0, 0.1], [-1.0, 0.1]])
+    own = Embedded(given[:2], rows, rows, (), told, far * rows)
+    head, found = best_head(context, own, HeadChoices((1.0,)), name="x", start=perf_counter())
+    assert head.choice["meanings"] == finding(found, GridTrace).choice["meanings"] == read
+    assert [answer for answer, _ in head.answers(rows)] == ["a", "b"]
 
 
 def test_train_is_embedded_until_its_time_is_used_up(context):

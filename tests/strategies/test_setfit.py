@@ -59,7 +59,7 @@ def test_tuning_that_brings_nothing_on_dev_is_left_out(context, tmp_path):
     ruin = QUICK.model_copy(update={"untouched": True, "learning_rate": 0.3})
     fitted = SetFit(ruin).fit(replace(context, progress=lines))
     trace = finding(fitted.findings, GridTrace)
-    assert [point.choice["encoder"] for point in trace.points] == ["untouched"] * 4 + ["tuned"] * 4
+    assert [point.choice["encoder"] for point in trace.points] == ["untouched"] * 8 + ["tuned"] * 8
     assert trace.choice["encoder"] == "untouched"
     assert "setfit: tuning brought nothing on dev; the encoder is kept as it was" in lines.said
     inputs = [each.text for each in context.dev]
@@ -96,9 +96,16 @@ def test_one_seed_tunes_alike_and_leaves_the_random_state_alone(context):
     assert torch.equal(torch.random.get_rng_state(), drawn)
 
 
-def test_a_label_with_one_text_is_kept_and_named(context):
+def test_one_text_per_label_is_paired_with_what_the_label_means(context):
+    fitted = SetFit(QUICK).fit(replace(context, train=context.train[::4]))
+    choice = finding(fitted.findings, GridTrace).choice
+    assert (choice["pairs"], choice["train_examples"]) == (QUICK.iterations * 6, 3)
+
+
+def test_a_label_whose_one_text_is_its_name_is_kept_and_named(context):
     lines = Lines()
-    lone = tuple(each for each in context.train if each.reference != "login") + context.train[-1:]
+    called = replace(context.train[-1], input="login")
+    lone = (*(each for each in context.train if each.reference != "login"), called)
     fitted = SetFit(QUICK).fit(replace(context, train=lone, progress=lines))
     [line] = [line for line in lines.said if "1 of 3 labels have one training text" in line]
     assert "'login'" in line
@@ -108,7 +115,7 @@ def test_a_label_with_one_text_is_kept_and_named(context):
 
 def test_without_any_pair_it_is_left_out_with_the_cure(context):
     with pytest.raises(CannotFitError, match="label more examples"):
-        SetFit(QUICK).fit(replace(context, train=context.train[::4]))
+        SetFit(QUICK).fit(replace(context, train=tuple(replace(each, input=each.reference) for each in context.train)))
 
 
 def test_its_time_limit_is_kept_and_a_cut_is_data(context):
