@@ -46,6 +46,7 @@ def test_what_two_strategies_took_for_the_same_parts_is_compared_part_by_part():
     assert noise_between(shuffled, one) == pytest.approx(np.hypot(cost_noise(shuffled), cost_noise(one)))
 
 
+@pytest.mark.slow
 def test_the_interval_of_a_ratio_by_parts_holds_in_95_of_100_passes():
     rng = np.random.default_rng(6)
     held = []

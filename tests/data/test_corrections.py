@@ -75,6 +75,7 @@ def _write_many(path, name):
         append_correction(Path(path), correction(f"{name} {n} " + "x" * 20_000, "delivery"))
 
 
+@pytest.mark.slow
 def test_programs_that_write_at_the_same_time_lose_and_mix_nothing(file):
     with ProcessPoolExecutor(3, mp_context=get_context("spawn")) as pool:
         list(pool.map(_write_many, [str(file)] * 3, "abc"))

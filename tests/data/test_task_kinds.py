@@ -164,6 +164,7 @@ def test_every_label_keeps_its_share_in_split_and_sample(json_lines):
     assert set(small.dev) < set(subsample(split, dev=60, kind=data.kind).dev)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (DATA / "restaurant8k").is_dir(), reason="the real data are not here")
 def test_real_spans_load_split_and_pass_the_checks():
     config = DataConfig(

@@ -20,6 +20,7 @@ def raced(scores, **options):
     return race(names, lambda name, at: scores[names.index(name), at], scores.shape[1], **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accuracies", [(0.8, 0.8, 0.8), (0.83, 0.8, 0.78, 0.7), (0.9, 0.87, 0.6), (0.7, 0.85, 0.84)])
 @pytest.mark.parametrize("known", [False, True])
 def test_neither_the_choice_nor_the_best_is_dropped(accuracies, known):

@@ -34,6 +34,7 @@ def excluded(interval):
     return beyond or (0.0 in (interval.low, interval.high) and interval.excludes_zero)
 
 
+@pytest.mark.slow
 def test_an_interval_excludes_zero_just_where_the_corrected_test_shows_a_difference():
     rng = np.random.default_rng(12)
     shown = cut = extended = 0

@@ -301,6 +301,7 @@ def test_an_example_in_both_dev_and_test_is_an_error():
 LLM_VERDICTS = (Verdict.ADOPT, Verdict.TIE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("truth", "n_dev", "n_test"),
     [
@@ -314,6 +315,7 @@ def test_a_language_model_no_better_than_the_baseline_is_rarely_adopted(truth, n
     assert sum(decision.verdict in LLM_VERDICTS for decision in decisions) <= 24
 
 
+@pytest.mark.slow
 def test_a_language_model_no_better_on_macro_f1_is_rarely_adopted():
     truth = {"tfidf": 0.75, "qlora": 0.75}
     task = replace(TASK, metric=Metric.MACRO_F1)
@@ -322,22 +324,26 @@ def test_a_language_model_no_better_on_macro_f1_is_rarely_adopted():
     assert sum(decision.verdict in LLM_VERDICTS for decision in decisions) <= 8
 
 
+@pytest.mark.slow
 def test_a_much_better_language_model_is_rarely_missed():
     decisions = rulings({"tfidf": 0.6, "zero-shot": 0.65, "qlora": 0.9}, worlds=150, n_dev=60, n_test=150, seed=33)
     assert sum(decision.verdict is Verdict.ADOPT and decision.winner == "qlora" for decision in decisions) >= 143
 
 
+@pytest.mark.slow
 def test_a_better_language_model_is_rarely_ruled_out():
     """True gain of 6 points against a margin of 2: the verdict `baseline` is an error, at most 5% of the time."""
     decisions = rulings({"tfidf": 0.8, "qlora": 0.86}, worlds=300, n_dev=60, n_test=150, seed=34)
     assert sum(decision.verdict is Verdict.BASELINE for decision in decisions) <= 24
 
 
+@pytest.mark.slow
 def test_an_inferior_language_model_is_usually_ruled_out():
     decisions = rulings({"tfidf": 0.95, "qlora": 0.85}, worlds=150, n_dev=60, n_test=200, seed=35)
     assert sum(decision.verdict is Verdict.BASELINE and decision.winner == "tfidf" for decision in decisions) >= 140
 
 
+@pytest.mark.slow
 def test_an_equal_rival_is_rarely_shown_worse():
     """zero-shot equals qlora and costs less: qlora is adopted over it at most 5% of the time."""
     decisions = rulings({"tfidf": 0.5, "zero-shot": 0.85, "qlora": 0.85}, worlds=300, n_dev=60, n_test=150, seed=36)

@@ -12,6 +12,7 @@ def scores(a: float, b: float) -> list[float]:
     return [1 - error for error in power_law(a, b)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("irreducible", [0.0, 0.1])
 def test_the_band_holds_the_truth_four_times_in_five_on_simulated_curves(irreducible: float) -> None:
     rng = np.random.default_rng(11)

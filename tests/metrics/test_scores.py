@@ -73,6 +73,7 @@ def test_the_interval_is_seeded():
     assert score(references, guesses, seed=3) != score(references, guesses, seed=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "n", "right"), [(2, 30, 0.9), (8, 60, 0.97), (20, 120, 0.8)])
 def test_the_macro_f1_interval_covers_the_expected_score(count, n, right):
     """Of 200 samples at most 1 in 10 intervals miss; 95% coverage misses 21 or more with probability 0.002."""
@@ -143,6 +144,7 @@ def test_copies_in_groups_add_nothing(metric):
     assert apart.high - apart.low < 0.6 * (together.high - together.low)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [Metric.MICRO_F1, Metric.MACRO_F1, Metric.PARTIAL_F1])
 def test_span_intervals_cover_the_expected_score(metric):
     """Of 150 samples at most 1 in 9 intervals miss; 95% coverage misses 17 or more with probability 0.002."""

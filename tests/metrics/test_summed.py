@@ -88,6 +88,7 @@ def test_groups_are_summed():
     assert summed(np.arange(8.0).reshape(1, 4, 2), codes)[0].tolist() == [[4, 6], [2, 3], [6, 7]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "groups", "wobble"), [(1, None, 0.0), (1, 30, 0.0), (3, None, 0.04)])
 def test_intervals_cover_and_tests_keep_their_level(seeds, groups, wobble):
     """300 worlds without a true difference: 95% of intervals hold 0 and 5% of tests reject, give or take 3 SE."""

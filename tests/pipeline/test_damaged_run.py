@@ -89,6 +89,7 @@ def test_a_damaged_fit_is_not_loaded(copied: Path):
         export(run, strategy="tfidf")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["decision.json", "index.json", "data/train.jsonl", "choice.json", "result.json", SEAL]
 )
@@ -145,6 +146,7 @@ def test_cleaning_shows_asks_and_deletes(
     llmtl.load_run(copied)
 
 
+@pytest.mark.slow
 def test_sigterm_ends_a_run_as_ctrl_c_does(recipe: Path, tmp_path: Path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "llmtl", "run", str(recipe), "--out", str(out), "--quiet"]
