@@ -46,7 +46,10 @@ class TrainingText:
 
 @dataclass(frozen=True)
 class TuningPlan:
-    """How to train; `seconds` is the time that training with its measurements may take, None for no limit."""
+    """How to train; `seconds` is the time that training with its measurements may take, None for no limit.
+
+    `what` is what a person calls that which is tuned.
+    """
 
     learning_rate: float
     max_epochs: int
@@ -58,6 +61,7 @@ class TuningPlan:
     seed: int
     seconds: float | None = None
     max_grad_norm: float = 1.0
+    what: str = "encoder"
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ class _Training:
     def run(self, progress: Progress) -> Tuning:
         """Take steps until the epochs, the patience or the time is used up."""
         stopped = "max epochs"
-        with progress.stage("Tuning the encoder", self.total) as advance:
+        with progress.stage(f"Tuning the {self.plan.what}", self.total) as advance:
             for batch in self._batches():
                 self._learn(batch)
                 advance(1)
@@ -132,10 +136,15 @@ class _Training:
                     stopped = "early stopping"
                     break
         if self.weights:
-            self.network.model.load_state_dict(self.weights)
+            for name, each in self._trained():
+                each.data.copy_(self.weights[name])
         self.network.model.eval()
         best = self.best or self.points[-1]
         return Tuning(tuple(self.points), best.step, stopped, self.tokens)
+
+    def _trained(self) -> list[tuple[str, Any]]:
+        """List the weights that are trained, by name."""
+        return [(name, each) for name, each in self.network.model.named_parameters() if each.requires_grad]
 
     def _batches(self) -> Any:
         """Yield the positions of the rows of each step: in random order, of similar length."""
@@ -159,8 +168,8 @@ class _Training:
                 pass  # what the failed pass holds is freed outside of the handler
             if len(batch) == 1 or self.room < 1:
                 raise TrainingError(
-                    "Tuning the encoder runs out of memory with a single text at a time; lower its 'max_length', use a "
-                    "smaller encoder, or a machine with more memory."
+                    f"Tuning the {self.plan.what} runs out of memory with a single text at a time; lower its "
+                    f"'max_length', use a smaller {self.plan.what}, or a machine with more memory."
                 )
             self.room //= 2
             gc.collect()
@@ -220,7 +229,7 @@ class _Training:
             return
         if self.best is None or _rank(point) > _rank(self.best):
             self.best, self.without_progress = point, 0
-            self.weights = {name: each.detach().clone() for name, each in self.network.model.state_dict().items()}
+            self.weights = {name: each.detach().clone() for name, each in self._trained()}
         else:
             self.without_progress += 1
 

@@ -176,8 +176,8 @@ class Network:
         return int((5 + 2 * settings.num_random_blocks) * settings.block_size)
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """Load a tokenizer that gives the places of its tokens.
+def load_tokenizer(folder: Path, *, pads: bool = True) -> Any:
+    """Load a tokenizer that gives the places of its tokens; unless it `pads`, that is done with its last special token.
 
     Those of RoBERTa's family tell a word at the beginning from the same one later, by the space before it; they are set
     to see one there, too (transformers, `RobertaTokenizerFast`: "add_prefix_space"). Raises `ModelError` for one that
@@ -186,6 +186,8 @@ def load_tokenizer(folder: Path) -> Any:
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if getattr(tokenizer, "add_prefix_space", None) is False:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, add_prefix_space=True)
+    if tokenizer.pad_token_id is None and not pads:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         lacks = "a padding token" if tokenizer.is_fast else "a 'tokenizer.json', which says where tokens stand"
         raise ModelError(f"The encoder's tokenizer lacks {lacks}; save it once with a current version of transformers.")

@@ -83,7 +83,7 @@ def head_for(context: FitContext) -> Head:
             context.progress.say(
                 f"No training example has the label '{lacking[0]}'"
                 + (f" (nor {len(lacking) - 1} others)" if len(lacking) > 1 else "")
-                + ", so a tuned encoder cannot learn it; label some examples of it."
+                + ", so what is tuned cannot learn it; label some examples of it."
             )
         labels = task.labels if task.kind.lists else tuple(label for label in task.labels if label in seen)
         plain = LinearModel(labels, np.eye(len(labels), dtype=np.float32), np.zeros(len(labels), np.float32))

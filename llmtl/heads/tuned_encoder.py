@@ -84,6 +84,10 @@ class Start:
     mean: bool = False
     pretrained: bool = True
 
+    def begin(self, scoring: Scoring, device: str) -> Network:
+        """Make what is tuned, which has learned nothing of the task yet; the caller seeds torch."""
+        return Network.begin(self.checkpoint, scoring, device=device, pretrained=self.pretrained)
+
 
 @dataclass(frozen=True)
 class _Attempt:
@@ -153,7 +157,7 @@ def _attempts(context: FitContext, head: Head, start: Start, deadline: float | N
     for number, plan in enumerate(start.plans):
         left = None if deadline is None else max(0.0, deadline - monotonic()) / (len(start.plans) - number)
         torch.manual_seed(plan.seed)
-        network = Network.begin(start.checkpoint, scoring, device=context.device, pretrained=start.pretrained)
+        network = start.begin(scoring, context.device)
         cuts = network.cut([example.text for example in context.train])
         rows = [head.row(example, windows) for example, windows in zip(context.train, cuts, strict=True)]
         dev = network.cut(texts)
@@ -204,7 +208,7 @@ def _say_cut(context: FitContext, curve: TrainingCurve, best: _Attempt) -> None:
     """Say that the time limit ended training, if it did."""
     if curve.stopped_by == "budget":
         context.progress.say(
-            f"Tuning the encoder stopped at its time limit after {curve.points[-1].epoch:.1f} of "
+            f"Tuning the {best.plan.what} stopped at its time limit after {curve.points[-1].epoch:.1f} of "
             f"{best.plan.max_epochs} epochs; the weights of step {curve.best_step} are kept."
         )
 

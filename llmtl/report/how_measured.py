@@ -79,7 +79,7 @@ def _long_texts(content: ReportContent) -> list[str]:
         taken = f" It took that encoder because another reads less ('{each.instead_of}')." if each.instead_of else ""
         lines.append(
             f"{name}: {wording.count(each.longer)} of {wording.count(each.inputs)} texts of train and dev are longer "
-            f"than the {wording.count(each.window)} tokens that its encoder reads at once, and were read in windows "
+            f"than the {wording.count(each.window)} tokens that it reads at once, and were read in windows "
             f"that overlap.{taken}"
         )
     return lines

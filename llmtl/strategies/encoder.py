@@ -159,7 +159,7 @@ class EncoderTuning(Strategy[Section]):
             name=self.name,
             checkpoint=info.body,
             window=long.window,
-            plans=tuple(_plan(config, rate, context.seed) for rate in rates),
+            plans=tuple(plan_of(config, rate, context.seed) for rate in rates),
             rates_from=rates_from,
             mean=takes_mean(info.path),
             pretrained=self.pretrained,
@@ -206,7 +206,7 @@ class FineTunedEncoder(EncoderTuning[EncoderTuningConfig]):
         return (given, "recipe") if given else ((rate_for_width(hidden_size),), "hidden-size rule")
 
 
-def _plan(config: EncoderTuningConfig, learning_rate: float, seed: int) -> "TuningPlan":
+def plan_of(config: EncoderTuningConfig, learning_rate: float, seed: int) -> "TuningPlan":
     """Say how to train at a learning rate."""
     from llmtl.encoders.fine_tuning import TuningPlan
 

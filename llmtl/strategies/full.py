@@ -52,9 +52,10 @@ class OwnWeightsTuning(LanguageModelTuning[OwnChoices]):
 
     def require_memory(self, model: "CheckpointInfo", hardware: "Hardware") -> None:
         """Raise `ModelError` where weights, gradients and moments alone do not fit the free memory."""
-        from llmtl.tuning.needed_memory import require_memory
+        from llmtl.tuning.needed_memory import needed_gib, require_memory
 
-        require_memory(model, hardware, frozen=self.frozen, name=self.name)
+        needed = needed_gib(model, frozen=self.frozen, device=hardware.device)
+        require_memory(model, hardware, needed=needed, name=self.name)
 
 
 class FullChoices(WholeTrainingConfig):

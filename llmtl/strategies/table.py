@@ -18,6 +18,7 @@ from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
 from llmtl.kinds.table import KINDS, kind_named
 from llmtl.strategies.bm25 import Bm25
+from llmtl.strategies.class_head import ClassHead
 from llmtl.strategies.crf import Crf
 from llmtl.strategies.dictionary import Dictionary
 from llmtl.strategies.embedding_head import EmbeddingHead
@@ -64,6 +65,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     SetFit,
     FineTunedEncoder,
     FromScratch,
+    ClassHead,
     Qlora,
     Lora,
     Hybrid,

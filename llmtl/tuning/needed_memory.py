@@ -1,4 +1,4 @@
-"""The least memory that training a model's own weights takes, said before anything is loaded.
+"""The least memory that training a model takes, said before anything is loaded.
 
 Weights, gradients and AdamW's two moments per trained weight (Rajbhandari et al. 2020, "ZeRO", arXiv:1910.02054,
 section 3.1); what does not fit without activations will not fit with them. Not covered: activations, which depend on
@@ -33,10 +33,14 @@ def needed_gib(info: CheckpointInfo, *, frozen: float, device: str) -> float:
     return (held * _WEIGHT + trained * (_WEIGHT + _GRADIENT + moments)) / GIB
 
 
-def require_memory(info: CheckpointInfo, hardware: Hardware, *, frozen: float, name: str) -> None:
-    """Raise `ModelError` where the strategy `name` cannot fit the memory that is free on this machine."""
+def held_gib(info: CheckpointInfo) -> float:
+    """Compute the GiB of the weights alone, in float32."""
+    return info.parameters * _WEIGHT / GIB
+
+
+def require_memory(info: CheckpointInfo, hardware: Hardware, *, needed: float, name: str) -> None:
+    """Raise `ModelError` where the `needed` GiB of the strategy `name` are not free on this machine."""
     free = hardware.gpus[0].free_gib if hardware.gpus else hardware.ram_free_gib
-    needed = needed_gib(info, frozen=frozen, device=hardware.device)
     if needed <= free:
         return
     what = "the GPU" if hardware.gpus else "this machine"

@@ -51,6 +51,7 @@ CHOICES = {
     "lora": {"max_epochs": 1, "batch_size": 8},
     "full": {"max_epochs": 1, "batch_size": 8},
     "hybrid": {"max_epochs": 1, "batch_size": 8},
+    "class_head": {"max_epochs": 1, "batch_size": 8},
     "encoder": {"max_epochs": 2},
 }
 PRICES = PriceConfig(usd_per_million_prompt_tokens=2.0, usd_per_million_completion_tokens=10.0)

@@ -133,7 +133,7 @@ def test_labels_get_probabilities_and_one_that_train_lacks_none_which_is_said(co
     assert sum(prediction.probabilities.values()) == pytest.approx(1)
     assert prediction.probabilities["fraud"] == 0
     assert context.progress.lines == [
-        "No training example has the label 'fraud', so a tuned encoder cannot learn it; label some examples of it."
+        "No training example has the label 'fraud', so what is tuned cannot learn it; label some examples of it."
     ]
     assert finding(fitted.findings, CalibrationTrace) == CalibrationTrace(None, 6)
 

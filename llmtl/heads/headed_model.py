@@ -1,0 +1,45 @@
+"""A language model that was tuned with a classification head: begun, kept and asked like a tuned encoder.
+
+Not covered: the network (`llmtl.encoders.language_network`), training and files (`llmtl.heads.tuned_encoder`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llmtl.encoders.language_network import AdapterShape, LanguageNetwork
+from llmtl.encoders.network import Network, Scoring
+from llmtl.heads.tuned_encoder import Start, TunedEncoder
+from llmtl.progress import Advance, unwatched
+from llmtl.strategy import LocalServed, Prediction
+from llmtl.task import Input
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadedStart(Start):
+    """The run's language model, with a fresh head and an adapter of that shape."""
+
+    adapter: AdapterShape
+
+    def begin(self, scoring: Scoring, device: str) -> Network:
+        """Make what is tuned."""
+        return LanguageNetwork.start(self.checkpoint, scoring, self.adapter, device=device)
+
+
+@dataclass(frozen=True)
+class HeadedModel:
+    """The model with its head, which has no other form than this one."""
+
+    tuned: TunedEncoder
+
+    def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
+        """Predict in order, one prediction per text, whatever its length."""
+        return self.tuned.predict(inputs, advance=advance)
+
+    def save(self, folder: Path) -> None:
+        """Write what the scores mean, and the model where it is not there yet."""
+        self.tuned.save(folder)
+
+    def served(self) -> LocalServed:
+        """Say that our own server serves it."""
+        return self.tuned.served()
