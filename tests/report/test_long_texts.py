@@ -15,7 +15,7 @@ def said(found):
 
 def test_texts_that_were_read_in_windows_are_counted():
     assert said(LongInputs("minilm", 512, inputs=4000, longer=30)) == [
-        "encoder: 30 of 4,000 texts of train and dev are longer than the 512 tokens that its encoder reads at once, "
+        "encoder: 30 of 4,000 texts of train and dev are longer than the 512 tokens that it reads at once, "
         "and were read in windows that overlap."
     ]
     assert said(LongInputs("minilm", 512, inputs=4000, longer=0)) == []
