@@ -8,7 +8,7 @@ which the predictor had 4 and 3 more right.
 Not covered: the weights' own precision (`llmtl.strategies.lora`), adapters other than LoRA, merging (`llmtl.serving`).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from llmtl.engines.protocol import ModelSource
 from llmtl.strategies.model_tuning import LanguageModelTuning
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 class QloraConfig(AdapterTrainingConfig):
     """The choices of the `qlora` strategy."""
+
+    quantised: ClassVar[bool] = True
 
 
 class Qlora(LanguageModelTuning[QloraConfig]):

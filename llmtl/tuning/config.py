@@ -1,13 +1,18 @@
 """What a recipe may choose about training a language model, with defaults from the literature.
 
 Sources: Dettmers et al. 2023, "QLoRA" (arXiv:2305.14314, section 4 and appendix B); Schulman et al. 2025, "LoRA Without
-Regret" (thinkingmachines.ai/blog/lora); PEFT's LoRA guide (huggingface.co/docs/peft, "LoRA"). Not covered: which layers
-(all linear ones, always), the 4-bit format (NF4 with double quantisation, always).
+Regret" (thinkingmachines.ai/blog/lora); PEFT's LoRA guide (huggingface.co/docs/peft, "LoRA"). Not covered: the 4-bit
+format (NF4 with double quantisation, always).
 """
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LARGEST_RANK = 512
+"""The largest rank of an adapter that vLLM serves."""
+LinearLayer = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+"""The linear layers of a LLaMA or Mistral block."""
 
 
 class TrainingConfig(BaseModel):
@@ -44,6 +49,22 @@ class TrainingConfig(BaseModel):
     )
     weight_decay: float = Field(default=0.0, ge=0, description="AdamW weight decay of what is trained.")
     max_grad_norm: float = Field(default=0.3, gt=0, description="Gradients are clipped to this norm (QLoRA).")
+    layer_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Each layer's learning rate is that of the layer above times this, so that early layers change "
+        "less (Howard & Ruder 2018, ULMFiT, arXiv:1801.06146; Sun et al. 2019, arXiv:1905.05583, found 0.95 best for "
+        "BERT); 1 lets all learn alike.",
+    )
+    neftune_alpha: float | None = Field(
+        default=None,
+        gt=0,
+        le=1000,
+        description="Size of the noise on input embeddings while training (Jain et al. 2023, NEFTune, "
+        "arXiv:2310.05914, who use 5, 10 and 15 for long answers); none by default. Prompts are then not shared, which "
+        "makes steps slower.",
+    )
 
 
 class AdapterTrainingConfig(TrainingConfig):
@@ -52,7 +73,7 @@ class AdapterTrainingConfig(TrainingConfig):
     rank: int = Field(
         default=16,
         ge=1,
-        le=512,
+        le=LARGEST_RANK,
         description="Rank of the adapter matrices. With adapters on all linear layers it hardly matters for small data "
         "(QLoRA, appendix A; LoRA Without Regret); 16 is also the largest that vLLM serves by default.",
     )
@@ -65,6 +86,61 @@ class AdapterTrainingConfig(TrainingConfig):
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="Dropout before the adapter; 0.1 for models up to 13B parameters (QLoRA)."
     )
+    target_modules: tuple[LinearLayer, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Linear layers that get an adapter; by default all of them, which QLoRA found necessary to match "
+        "full fine-tuning (its section 4).",
+    )
+    rank_stabilised: bool = Field(
+        default=False,
+        description="Multiply the adapter's output by alpha / sqrt(rank) instead of alpha / rank, so that large ranks "
+        "learn as fast as small ones (Kalajdzievski 2023, rsLoRA, arXiv:2312.03732).",
+    )
+    b_rate_ratio: float = Field(
+        default=1.0,
+        ge=1,
+        le=1000,
+        description="Learning rate of the adapter's second matrix (B) by that of its first (Hayou et al. 2024, LoRA+, "
+        "arXiv:2402.12354, who advise 16 for hard tasks, with a lower learning rate); 1 is plain LoRA.",
+    )
+    initialisation: Literal["default", "pissa", "olora", "loftq"] = Field(
+        default="default",
+        description="What the adapter starts from: noise and zeros (Hu et al. 2021), the weights' largest singular "
+        "values (Meng et al. 2024, PiSSA, arXiv:2404.02948), their QR decomposition (Buyukakyuz 2024, OLoRA, "
+        "arXiv:2406.01775), or, in four bits, what rounding took away (Li et al. 2023, LoftQ, arXiv:2310.08659). All "
+        "but the default are kept as plain LoRA of twice the rank, which vLLM serves on the base model as it is.",
+    )
+    dora: bool = Field(
+        default=False,
+        description="Weight-decomposed adapters (Liu et al. 2024, DoRA, arXiv:2402.09353). Refused: vLLM serves them "
+        "merged into the model only, and what is tuned here is served beside it.",
+    )
+
+    quantised: ClassVar[bool] = False
+    """Whether the frozen weights are held in four bits."""
+
+    @model_validator(mode="after")
+    def _can_be_served(self) -> Self:
+        """Refuse what vLLM could not serve as it was measured."""
+        if self.dora:
+            raise ValueError(
+                "'dora' cannot be served: vLLM takes DoRA merged into the model only; leave it out, or tune all weights"
+            )
+        if len(set(self.target_modules or ())) != len(self.target_modules or ()):
+            raise ValueError("'target_modules' names a layer twice; name each once")
+        if self.quantised and self.initialisation in ("pissa", "olora"):
+            raise ValueError(
+                f"'{self.initialisation}' changes the frozen weights, which would be rounded to four bits a second "
+                "time; take the strategy lora, or 'loftq'"
+            )
+        if self.initialisation == "loftq" and not self.quantised:
+            raise ValueError("'loftq' makes up for rounding to four bits, and here nothing is rounded; take 'pissa'")
+        if self.initialisation != "default" and 2 * self.rank > LARGEST_RANK:
+            raise ValueError(
+                f"'{self.initialisation}' is kept with twice the rank, and vLLM serves at most {LARGEST_RANK}; halve it"
+            )
+        return self
 
 
 class WholeTrainingConfig(TrainingConfig):

@@ -14,6 +14,13 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 
 from llmtl.tuning.config import AdapterTrainingConfig
 
+_INITIALISATIONS: dict[str, Any] = {
+    "default": True,
+    "pissa": "pissa_niter_16",  # the fast decomposition, with as many iterations as its authors advise
+    "olora": "olora",
+    "loftq": True,  # put in afterwards, as PEFT can do it on a GPU only
+}
+
 
 def load_quantised(checkpoint: Path, *, device: str) -> PreTrainedModel:
     """Load the checkpoint with its linear layers frozen in NF4; it computes in bfloat16 on a GPU, float32 on a CPU.
@@ -56,14 +63,16 @@ def keep_trainable_after_evaluation(model: torch.nn.Module) -> None:
 
 
 def lora_config(config: AdapterTrainingConfig) -> LoraConfig:
-    """Make PEFT's settings of the adapter: on every linear layer except the output head."""
+    """Make PEFT's settings of the adapter: by default on every linear layer except the output head."""
     # Each (out, in) layer gets A (rank, in) and B (out, rank), B starting at 0: its output becomes
     # W x + alpha / rank * B A x (Hu et al. 2021, "LoRA", arXiv:2106.09685, section 4.1).
     return LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,
         lora_dropout=config.dropout,
-        target_modules="all-linear",
+        init_lora_weights=_INITIALISATIONS[config.initialisation],
+        use_rslora=config.rank_stabilised,
+        target_modules=list(config.target_modules) if config.target_modules else "all-linear",
         task_type="CAUSAL_LM",
     )
 

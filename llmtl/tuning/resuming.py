@@ -15,15 +15,15 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from llmtl.tuning.group_rates import GroupRatesTrainer
 from llmtl.tuning.kept_state import read_optimizer, read_random, write_states
 from llmtl.tuning.save_points import SavePoint, SavePoints, SoFar
-from llmtl.tuning.shared_prefix import WholePromptsTrainer
 from llmtl.tuning.watcher import Watcher
 
 _WEIGHTS = "trained.safetensors"
 
 
-class ResumableTrainer(WholePromptsTrainer):
+class ResumableTrainer(GroupRatesTrainer):
     """A trainer that saves its state where `save_points` are given, and can go on from one."""
 
     save_points: SavePoints | None = None

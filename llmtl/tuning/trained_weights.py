@@ -21,6 +21,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from llmtl.engines.protocol import Precision
 from llmtl.errors import TrainingError
 from llmtl.tuning.config import AdapterTrainingConfig
+from llmtl.tuning.initialisation import initial_adapter, keep_as_plain_lora, make_up_for_rounding
 from llmtl.tuning.needed_memory import frozen_layers
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
 
@@ -70,14 +71,21 @@ class Adapter:
         return load_plain(checkpoint, device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
 
     def prepare(self, model: Any, *, base_name: str) -> None:
-        """Let the adapter name its base model, and be trained in float32."""
+        """Let the adapter name its base model, and be trained in float32 from where the recipe says."""
+        checkpoint = Path(model.get_base_model().config.name_or_path)
         model.peft_config["default"].base_model_name_or_path = base_name
         train_in_float32(model)
+        if self.config.initialisation == "loftq":
+            make_up_for_rounding(model, checkpoint)
+        if self.config.initialisation != "default":
+            model.initial_adapter = initial_adapter(model)
 
     def save(self, model: Any, folder: Path) -> None:
         """Write the adapter with its configuration."""
         with _writing(folder):
             model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
+            if self.config.initialisation != "default":
+                keep_as_plain_lora(folder, model.initial_adapter)
         (folder / "README.md").unlink(missing_ok=True)  # PEFT's model card is an empty form; llmtl writes its own
 
 

@@ -24,6 +24,7 @@ from llmtl.quiet import own_randomness, quiet
 from llmtl.store import digest, versions
 from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.config import TrainingConfig
+from llmtl.tuning.group_rates import GroupRates
 from llmtl.tuning.resuming import ResumableTrainer
 from llmtl.tuning.save_points import SavePoint, SavePoints
 from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator
@@ -205,7 +206,8 @@ def trainer_of(
         model=model,
         args=_arguments(job, batch, accumulation, large=parameters >= CHECKPOINTING_PARAMETERS),
         data_collator=SharedPrefixCollator(
-            sharing=parameters >= SHARING_PARAMETERS, window=getattr(model.config, "sliding_window", None)
+            sharing=parameters >= SHARING_PARAMETERS and job.config.neftune_alpha is None,  # its noise is by row length
+            window=getattr(model.config, "sliding_window", None),
         ),
         train_dataset=as_dataset(job.train),
         eval_dataset=as_dataset(job.dev) if job.dev else None,
@@ -213,6 +215,7 @@ def trainer_of(
         peft_config=job.weights.adapter,
         callbacks=callbacks,
     )
+    trainer.rates = GroupRates.of(job.config)
     trainer.remove_callback(PrinterCallback)
     job.weights.prepare(trainer.model, base_name=job.base_name)
     return trainer
@@ -245,6 +248,7 @@ def _arguments(job: TrainingJob, batch: int, accumulation: int, *, large: bool) 
         warmup_steps=config.warmup_fraction,
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
+        neftune_noise_alpha=config.neftune_alpha,
         optim="paged_adamw_8bit" if on_gpu else "adamw_torch",
         use_cpu=not on_gpu,
         bf16=on_gpu,
