@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from llmtl.quiet import few_per_label
 from llmtl.strategy import Prediction
+from llmtl.task import Metric, Task
 
 MAX_ITERATIONS = 1000
 """Of Newton's method; a few dozen are usual."""
@@ -69,6 +70,14 @@ def with_even_prior(model: LinearModel, truth: Sequence[str]) -> LinearModel:
     counts = Counter(truth)
     shares = np.array([counts[label] / len(truth) for label in model.labels])
     return LinearModel(model.labels, model.weights, (model.intercepts - np.log(shares)).astype(np.float32))
+
+
+def tries_even_prior(task: Task) -> bool:
+    """Say whether each model is also tried as if all labels were as frequent: where rare labels count as much as others.
+
+    Sets of labels have a threshold for that.
+    """
+    return task.metric is Metric.MACRO_F1 and not task.kind.lists
 
 
 def path(rows: Any, truth: Sequence[str], strengths: Sequence[float]) -> Iterator[LinearModel]:

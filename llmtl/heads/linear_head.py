@@ -5,6 +5,7 @@ cross-validation says that it helps. The threshold of label sets is chosen on de
 which of several kinds of rows is best (the strategies); tags of words (`llmtl.classical.tagging`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from scipy.special import expit
 
 from llmtl.answers import read_labels
 from llmtl.classical.label_sets import answers_of, best_threshold, one_vs_rest
-from llmtl.classical.linear import LinearModel, path
+from llmtl.classical.linear import LinearModel, path, tries_even_prior
 from llmtl.findings import CalibrationTrace
 from llmtl.metrics.recalibration import LabelCalibration, Method, affine_calibration
 from llmtl.strategy import FitContext, Prediction
@@ -27,12 +28,19 @@ Point = TypeVar("Point")
 
 @dataclass(frozen=True)
 class LinearHead:
-    """A linear model for the task's labels; `choice` says how it was made, with the `threshold` of label sets."""
+    """A linear model for the task's labels; `choice` says how it was made, with the `threshold` of label sets.
+
+    With the frequencies of the labels in train as `prior`, the answer is what is likeliest as if all were as frequent:
+    the best guess by balanced accuracy. The probabilities are as they are, so that they stay calibrated: the logit
+    adjustment of Menon et al. (2021), "Long-tail learning via logit adjustment", section 4.1
+    (https://arxiv.org/abs/2007.07314), for the decision alone.
+    """
 
     task: Task
     model: LinearModel
     choice: Mapping[str, Any]
     calibration: LabelCalibration | None = None
+    prior: tuple[float, ...] | None = None
 
     def probabilities(self, rows: Any) -> Any:
         """Compute an array, N rows x C labels in the task's order; those of label sets do not sum to 1.
@@ -51,12 +59,16 @@ class LinearHead:
         told = [dict(zip(labels, row, strict=True)) for row in found.tolist()]
         if self.task.kind.lists:
             return list(zip(answers_of(self.task, found, self.choice["threshold"]), told, strict=True))
+        if self.prior is not None:
+            found = found / np.array(self.prior)
         return [(labels[at], each) for at, each in zip(found.argmax(axis=1), told, strict=True)]
 
     def kept(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Give what `llmtl.classical.files` writes: facts and arrays."""
         calibration = None if self.calibration is None else asdict(self.calibration)
         facts = {"choice": dict(self.choice), "labels": list(self.model.labels), "calibration": calibration}
+        if self.prior is not None:
+            facts["prior"] = list(self.prior)
         return facts, {"weights": self.model.weights, "intercepts": self.model.intercepts}
 
     @classmethod
@@ -68,7 +80,10 @@ class LinearHead:
         model = LinearModel.stored(facts["labels"], arrays, known=task.labels)
         kept = facts["calibration"]
         calibration = kept and LabelCalibration(Method(kept["method"]), tuple(kept["scale"]), tuple(kept["bias"]))
-        return cls(task, model, facts["choice"], calibration)
+        prior = facts.get("prior")
+        if prior is not None and (len(prior) != len(task.labels) or not min(prior) > 0):
+            raise ValueError("the frequencies of labels do not fit the task")
+        return cls(task, model, facts["choice"], calibration, prior and tuple(prior))
 
 
 def heads_on_dev(
@@ -78,9 +93,10 @@ def heads_on_dev(
     strengths: Sequence[float],
     choice: Mapping[str, Any],
 ) -> Iterator[tuple[LinearHead, list[str]]]:
-    """Yield the head at each C of `strengths`, which rise, with its dev answers at its best threshold there.
+    """Yield the heads at each C of `strengths`, which rise, with their dev answers at their best threshold there.
 
-    `rows` are those of `train` and of dev, (N, width), in double precision; `choice` is what else was chosen.
+    There are `heads_per_strength`: one that answers by the frequencies of labels in train and, where rare ones count as
+    much as others, one that answers as if all were as frequent. `rows` are those of `train` and of dev, (N, width), in double precision; `choice` is what else was chosen.
     """
     task = context.task
     if task.kind.lists:
@@ -89,7 +105,21 @@ def heads_on_dev(
     else:
         models = standardised(rows[0], lambda scaled: path(scaled, references(train), strengths))
     for c, model in zip(strengths, models, strict=True):
-        yield _answering(LinearHead(task, model, {**choice, "c": c}), rows[1], context)
+        made = {**choice, "c": c}
+        yield _answering(LinearHead(task, model, made), rows[1], context)
+        if tries_even_prior(task):
+            yield _answering(_as_if_even(LinearHead(task, model, {**made, "prior": "even"}), train), rows[1], context)
+
+
+def _as_if_even(head: LinearHead, train: Sequence[Example]) -> LinearHead:
+    """Let a head answer as if all labels were as frequent; what train lacks has probability 0 as before."""
+    counts = Counter(references(train))
+    return replace(head, prior=tuple(max(1, counts[label]) / len(train) for label in head.task.labels))
+
+
+def heads_per_strength(task: Task) -> int:
+    """Count the heads that `heads_on_dev` makes at each C."""
+    return 1 + tries_even_prior(task)
 
 
 def standardised(rows: Any, fit: Callable[[Any], Iterator[LinearModel]]) -> Iterator[LinearModel]:

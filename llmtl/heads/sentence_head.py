@@ -27,7 +27,7 @@ from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.errors import ModelError
 from llmtl.findings import MEANINGS, Cut, FitFinding, Unit, cut_short
-from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, in_time, standardised
+from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, heads_per_strength, in_time, standardised
 from llmtl.heads.meanings import meanings
 from llmtl.heads.prompt_states import CHUNK, read_all, read_in_time, shuffled_train
 from llmtl.progress import Advance, chunks, unwatched
@@ -101,7 +101,8 @@ class HeadChoices:
 
     def count(self, task: Task, found: "Embedded") -> int:
         """Count the heads."""
-        return (len(set(self.strengths)) + self.tries(task)) * (2 if found.meant else 1)
+        each = heads_per_strength(task) * len(set(self.strengths)) + self.tries(task)
+        return each * (2 if found.meant else 1)
 
 
 @dataclass(frozen=True)

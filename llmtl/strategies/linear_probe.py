@@ -131,7 +131,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
 
         from llmtl.classical.grid import best_on_dev
         from llmtl.findings import Unit, cut_short
-        from llmtl.heads.linear_head import calibrated, in_time
+        from llmtl.heads.linear_head import calibrated, heads_per_strength, in_time
         from llmtl.heads.prompt_states import PromptReader, read_all, spread_layers
 
         start = perf_counter()
@@ -141,7 +141,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         layers = spread_layers(states.shape[1], self.config.layers)
         points = _points(context, known, (states, dev), layers, strengths)
         tried = ((head, head.choice, answers) for head, answers in in_time(points, context, start, name=self.name))
-        count = len(layers) * len(POSITIONS) * len(strengths)
+        count = len(layers) * len(POSITIONS) * len(strengths) * heads_per_strength(context.task)
         best, trace = best_on_dev(tried, context, name=self.name, count=count)
         cut += cut_short(len(trace.points), count, Unit.SETTINGS)
         head, calibrations = calibrated(best, context, _rows(dev, best))
@@ -149,6 +149,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Time reading a few prompts and fitting one layer and position on them; of spans, their words."""
+        from llmtl.heads.linear_head import heads_per_strength
         from llmtl.heads.prompt_states import READING_SHARE, PromptReader, affordable, shuffled_train, spread_layers
         from llmtl.heads.word_head import forecast_words
 
@@ -168,7 +169,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         layers = spread_layers(states.shape[1], self.config.layers)
         start = perf_counter()
         heads = _points(replace(context, dev=tuple(known)), known, (states, states), layers[:1], sorted(self.config.c))
-        count = sum(1 for _ in heads)
+        count = sum(1 for _ in heads) / heads_per_strength(context.task)
         fitting = (perf_counter() - start) / count * len(layers) * len(POSITIONS) * len(set(self.config.c))
         return max(reading / READING_SHARE, reading + fitting * len(context.train) / len(known))
 

@@ -18,7 +18,7 @@ from llmtl.classical.config import Features
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
-from llmtl.task import Input, Metric, Task, references, texts_of
+from llmtl.task import Input, Task, references, texts_of
 
 if TYPE_CHECKING:
     from llmtl.classical.features import Vectoriser
@@ -115,13 +115,14 @@ class Tfidf(Strategy[TfidfConfig]):
         """Fit the grid, and keep its best point on dev. Raises `DataError` without training examples."""
         from llmtl.classical.grid import best_on_dev
         from llmtl.classical.label_sets import label_set_points
+        from llmtl.classical.linear import tries_even_prior
 
         wanted, strengths = sorted(set(self.config.features), key=len), sorted(set(self.config.c))
         fit = label_set_points if context.task.kind.lists else _points
         points: Iterable[tuple[TfidfPredictor | LabelSetPredictor, list[str]]]
         points = fit(context, vectorise(context, wanted), strengths)
         tried = ((each, each.choice, answers) for each, answers in points)
-        count = len(wanted) * len(strengths) * (1 + _evens(context.task))
+        count = len(wanted) * len(strengths) * (1 + tries_even_prior(context.task))
         best, trace = best_on_dev(tried, context, name=self.name, count=count)
         return Fitted(best, (trace,))
 
@@ -150,7 +151,7 @@ def _points(
     strengths: Sequence[float],
 ) -> Iterator[tuple[TfidfPredictor, list[str]]]:
     """Yield each point of the grid, fitted on train, with its dev answers."""
-    from llmtl.classical.linear import path, with_even_prior
+    from llmtl.classical.linear import path, tries_even_prior, with_even_prior
 
     truth = references(context.train)
     for features, (vectoriser, rows) in vectorised.items():
@@ -158,15 +159,7 @@ def _points(
         for c, model in zip(strengths, path(rows, truth, strengths), strict=True):
             choice = {"features": features, "c": c}
             made = [TfidfPredictor(context.task, vectoriser, model, choice=choice)]
-            if _evens(context.task):
+            if tries_even_prior(context.task):
                 even = with_even_prior(model, truth)
                 made.append(TfidfPredictor(context.task, vectoriser, even, choice={**choice, "prior": "even"}))
             yield from ((predictor, predictor.labels_of(dev_rows)) for predictor in made)
-
-
-def _evens(task: Task) -> bool:
-    """Say whether each point is tried as if all labels were as frequent: where rare labels count as much as others.
-
-    Sets of labels have a threshold for that.
-    """
-    return task.metric is Metric.MACRO_F1 and not task.kind.lists
