@@ -5,7 +5,6 @@ words (`llmtl.judging.asking`), counting (`llmtl.judging.tally`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from llmtl.costs import token_prices
 from llmtl.engines.openai.client import HostedClient, Question
@@ -16,22 +15,13 @@ from llmtl.engines.openai.replies import Reply, ReplyCache
 from llmtl.errors import ContextLengthError, HostedError
 from llmtl.judging.asking import SCHEMA, Brief, Preference, read_answer
 from llmtl.judging.config import JudgeConfig
-from llmtl.judging.pairs import Judged, Showing, outcomes, showings
+from llmtl.judging.pairs import Contest, Judged, Showing, outcomes, showings
 from llmtl.judging.result import JudgeSpent, Opinion
 from llmtl.judging.tally import corrected, tally
 from llmtl.progress import Advance, Progress, unwatched
 from llmtl.task import Example
 
 SECTION = "judge"
-
-
-@dataclass(frozen=True)
-class Contest:
-    """A planned comparison and both strategies' outputs for each example (None: a failed prediction)."""
-
-    a: str
-    b: str
-    outputs: tuple[tuple[str | None, str | None], ...]
 
 
 class Judge:

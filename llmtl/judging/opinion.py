@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from llmtl.decision.outcome import Decision
-from llmtl.judging.judge import Contest
+from llmtl.judging.pairs import Contest
 from llmtl.judging.result import JudgedComparison, Judging
 
 

@@ -13,6 +13,15 @@ from enum import StrEnum
 from llmtl.judging.asking import Preference
 
 
+@dataclass(frozen=True)
+class Contest:
+    """A planned comparison and both strategies' outputs for each example (None: a failed prediction)."""
+
+    a: str
+    b: str
+    outputs: tuple[tuple[str | None, str | None], ...]
+
+
 class PairOutcome(StrEnum):
     """What came out for one example."""
 

@@ -17,8 +17,8 @@ from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
 from llmtl.judging.asking import Brief
 from llmtl.judging.config import JudgeConfig
-from llmtl.judging.judge import Contest, Judge, verdict_rows
 from llmtl.judging.opinion import judges_itself
+from llmtl.judging.pairs import Contest
 from llmtl.judging.result import JUDGING_FILE, OPINION, VERDICTS_FILE, JudgeSpent, Judging
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
@@ -34,6 +34,8 @@ REPLIES = "judge-replies.jsonl"
 def check_judge(config: JudgeConfig | None, folder: Path) -> None:
     """Raise `HostedError` when a judge that has still to be asked has no key: before the run has cost anything."""
     if config is not None and not (folder / JUDGING_FILE).is_file():
+        from llmtl.judging.judge import Judge  # imports the openai package: half a second
+
         Judge(config, Brief("", config.criteria, config.show_references), ReplyCache()).close()
 
 
@@ -103,6 +105,8 @@ class _JudgeSession:
 
     def ask(self, sample: Sequence[Example], contests: Sequence[Contest]) -> dict[str, Any]:
         """Return the opinion and the verdict on every example as JSON values."""
+        from llmtl.judging.judge import Judge, verdict_rows
+
         cache = ReplyCache(self.bench.store.folder / "steps" / REPLIES)
         judge = Judge(self.config, Brief.of(self.bench.prepared.task, self.config), cache)
         try:

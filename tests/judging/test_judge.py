@@ -8,7 +8,8 @@ from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import HostedError
 from llmtl.judging.asking import SCHEMA, Brief
 from llmtl.judging.config import JudgeConfig
-from llmtl.judging.judge import Contest, Judge, verdict_rows
+from llmtl.judging.judge import Judge, verdict_rows
+from llmtl.judging.pairs import Contest
 from llmtl.progress import Silent
 from llmtl.task import Example
 from tests.support.hosted_server import completion, error, hosted_server

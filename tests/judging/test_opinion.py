@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from llmtl.judging.judge import Contest
 from llmtl.judging.opinion import contradictions, judges_itself
+from llmtl.judging.pairs import Contest
 from llmtl.judging.result import JudgedComparison, JudgeSpent, Judging, Opinion
 from tests.support.report_factory import make_content
 
