@@ -73,7 +73,7 @@ def with_even_prior(model: LinearModel, truth: Sequence[str]) -> LinearModel:
 
 
 def tries_even_prior(task: Task) -> bool:
-    """Say whether each model is also tried as if all labels were as frequent: where rare labels count as much as others.
+    """Say whether each model is also tried as if all labels were as frequent: where rare ones count as much as others.
 
     Sets of labels have a threshold for that.
     """

@@ -66,7 +66,8 @@ class LinearHead:
     def kept(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Give what `llmtl.classical.files` writes: facts and arrays."""
         calibration = None if self.calibration is None else asdict(self.calibration)
-        facts = {"choice": dict(self.choice), "labels": list(self.model.labels), "calibration": calibration}
+        facts: dict[str, Any] = {"choice": dict(self.choice), "labels": list(self.model.labels)}
+        facts["calibration"] = calibration
         if self.prior is not None:
             facts["prior"] = list(self.prior)
         return facts, {"weights": self.model.weights, "intercepts": self.model.intercepts}
@@ -95,8 +96,9 @@ def heads_on_dev(
 ) -> Iterator[tuple[LinearHead, list[str]]]:
     """Yield the heads at each C of `strengths`, which rise, with their dev answers at their best threshold there.
 
-    There are `heads_per_strength`: one that answers by the frequencies of labels in train and, where rare ones count as
-    much as others, one that answers as if all were as frequent. `rows` are those of `train` and of dev, (N, width), in double precision; `choice` is what else was chosen.
+    There are `heads_per_strength`: one that answers by the frequencies of labels in train and, where rare labels count
+    as much as others, one that answers as if all were as frequent. `rows` are those of `train` and of dev, (N, width),
+    in double precision; `choice` is what else was chosen.
     """
     task = context.task
     if task.kind.lists:

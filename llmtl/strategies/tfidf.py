@@ -2,7 +2,7 @@
 
 It is what a data scientist would try in ten minutes, and the from-scratch control: it knows nothing but the training
 examples. Features and regularisation are chosen on dev; the model is fitted on train alone. Not covered: any number of
-labels per input (`llmtl.classical.label_sets`, which fitting turns to for such a task), stemming, class weights,
+labels per input (`llmtl.classical.label_sets`, which fitting turns to for such a task), stemming, weights of classes,
 calibration.
 """
 
