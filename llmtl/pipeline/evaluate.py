@@ -80,28 +80,26 @@ def evaluate(
     scored: Pass | None = None,
     latency: bool = True,
 ) -> Evaluation:
-    """Evaluate a fitted strategy on `examples`, or what was `scored` before.
+    """Evaluate a fitted strategy on `examples`, or what was `scored` before; measure `latency` unless told not to.
 
-    Throughput is the wall time of one call with all examples, on dev the mean of several where one is quick; latency
-    that of up to 20 calls with one, unless nobody asks for it. Memory is the process's resident memory after scoring,
-    on a GPU torch's peak.
+    Throughput is that of one call with all examples, on dev the mean of several where one is quick.
+    Memory is the process's resident memory after scoring, on a GPU torch's peak.
     """
     inputs, shown = [example.input for example in examples], progress or Silent()
     latencies_ms = _latencies(subject, inputs, split=split, progress=shown) if latency else []
-    made = _made(subject, inputs, split=split, progress=shown, scored=scored)
-    predictions = tuple(replace(item, id=example.id) for item, example in zip(made.predictions, examples, strict=True))
-    answers, tokens = [item.answer for item in predictions], mean_tokens(predictions)
+    made = _with_ids(_made(subject, inputs, split=split, progress=shown, scored=scored), examples)
+    answers, tokens = [item.answer for item in made.predictions], mean_tokens(made.predictions)
     expected, alternatives, groups = tuple(references(examples)), _alternatives(examples), _groups(examples)
     return Evaluation(
         strategy=subject.strategy,
         role=subject.role,
         split=split,
-        predictions=predictions,
+        predictions=made.predictions,
         references=expected,
         scores=task.kind.score(expected, answers, labels=task.labels, alternatives=alternatives, groups=groups),
         seconds=made.seconds,
-        p50_ms=float(np.percentile(latencies_ms, 50)) if latencies_ms else None,
-        p95_ms=float(np.percentile(latencies_ms, 95)) if latencies_ms else None,
+        p50_ms=_percentile(latencies_ms, 50),
+        p95_ms=_percentile(latencies_ms, 95),
         train_seconds=subject.train_seconds,
         prompt_tokens_per_request=tokens.prompt,
         cached_tokens_per_request=tokens.cached,
@@ -168,6 +166,15 @@ def _parts(ticks: Sequence[tuple[int, float]], n: int) -> tuple[tuple[int, float
             parts.append((units, now - since))
             units, since = 0, now
     return tuple(parts)
+
+
+def _with_ids(made: Pass, examples: Sequence[Example]) -> Pass:
+    named = zip(made.predictions, examples, strict=True)
+    return replace(made, predictions=tuple(replace(item, id=example.id) for item, example in named))
+
+
+def _percentile(latencies_ms: Sequence[float], rank: float) -> float | None:
+    return float(np.percentile(latencies_ms, rank)) if latencies_ms else None
 
 
 def _latencies(subject: Subject, inputs: Sequence[Input], *, split: str, progress: Progress) -> list[float]:
