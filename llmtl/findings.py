@@ -142,6 +142,27 @@ class TrainingCurve:
 
 
 @dataclass(frozen=True)
+class LayerChange:
+    """A layer before and after tuning: how alike its states are (linear CKA, 1 for the same), and LogME of both.
+
+    LogME (`llmtl.layers.separability`) is None where texts have no labels.
+    """
+
+    cka: float
+    logme_before: float | None = None
+    logme_after: float | None = None
+
+
+@dataclass(frozen=True)
+class LayerChanges:
+    """What tuning changed in each layer of a pre-trained model, the embeddings first, on so many `texts` of dev."""
+
+    layers: tuple[LayerChange, ...]
+    texts: int
+    tag: Literal["layers"] = "layers"
+
+
+@dataclass(frozen=True)
 class LongInputs:
     """How many of `inputs` texts are longer than the `window` tokens that `encoder` reads at once.
 
@@ -291,6 +312,7 @@ FitFinding = Annotated[
     | AnswerRoom
     | CascadeTrace
     | LongInputs
+    | LayerChanges
     | Cut,
     Field(discriminator="tag"),
 ]

@@ -24,11 +24,27 @@ class Worth(StrEnum):
 
 
 @dataclass(frozen=True)
+class FewerLabels:
+    """The tuned model with `examples` of the `available` training examples against its control with all of them.
+
+    `worth` says whether it is still better, or worse, on the same test texts; `matches` that the whole interval of the
+    difference is above minus the margin.
+    """
+
+    examples: int
+    available: int
+    worth: Worth
+    matches: bool
+    difference: PairedDifference
+
+
+@dataclass(frozen=True)
 class Transfer:
     """`strategy` against `control`, which began from random weights: the difference of their scores on test.
 
     `labels` says how many times the labels that is worth; None without a learning curve of `strategy`. `control_cut`
-    says that the time limit stopped the control while it may still have been getting better.
+    says that the time limit stopped the control while it may still have been getting better. `fewer` is the same
+    comparison with about a quarter of train; None where that was not made.
     """
 
     strategy: str
@@ -37,6 +53,7 @@ class Transfer:
     difference: PairedDifference
     labels: LabelsWorth | None = None
     control_cut: bool = False
+    fewer: FewerLabels | None = None
 
 
 def transfers(
@@ -53,11 +70,23 @@ def transfers(
         if strategy is None or strategy not in test:
             continue
         difference = compare(test[strategy], measured)
-        shown = difference.p <= alpha
-        worth = Worth.NOT_SHOWN if not shown else Worth.HELPS if difference.difference > 0 else Worth.HURTS
+        worth = _worth(difference, alpha)
         control_cut = any(each.improving is not False for each in measured.cuts)
         found.append(Transfer(strategy, control, worth, difference, control_cut=control_cut))
     return tuple(found)
+
+
+def fewer_labels(
+    difference: PairedDifference, *, examples: int, available: int, alpha: float, margin: float
+) -> FewerLabels:
+    """Judge the difference between a model tuned on a part of train and its control with all of it."""
+    return FewerLabels(examples, available, _worth(difference, alpha), difference.low >= -margin, difference)
+
+
+def _worth(difference: PairedDifference, alpha: float) -> Worth:
+    if difference.p > alpha:
+        return Worth.NOT_SHOWN
+    return Worth.HELPS if difference.difference > 0 else Worth.HURTS
 
 
 def with_labels(found: Sequence[Transfer], worth: Sequence[LabelsWorth]) -> tuple[Transfer, ...]:

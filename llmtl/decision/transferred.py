@@ -12,7 +12,7 @@ import numpy as np
 from llmtl.decision.outcome import Decision
 from llmtl.decision.training_shape import TrainingShape, shape_of
 from llmtl.decision.transfer import Transfer
-from llmtl.findings import FitFinding, TrainingCurve, finding
+from llmtl.findings import FitFinding, LayerChanges, TrainingCurve, finding
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategies.table import facts_of
 from llmtl.task import Metric
@@ -24,12 +24,14 @@ NO_CODES: Mapping[str, str] = MappingProxyType({})
 class Transferred:
     """What a run says about transfer: the shape of each training, by strategy, and the comparisons with controls.
 
-    `from_random` are the trainings that began from random weights.
+    `from_random` are the trainings that began from random weights; `layers` says what tuning changed in those of
+    pre-trained models, by strategy, where that was measured.
     """
 
     trainings: Mapping[str, TrainingShape] = field(default_factory=dict)
     controls: tuple[Transfer, ...] = ()
     from_random: frozenset[str] = frozenset()
+    layers: Mapping[str, LayerChanges] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         shapes = (f"{name} {each.pace.value}, {each.ending.value}" for name, each in self.trainings.items())
@@ -54,7 +56,10 @@ def transferred(
     random = frozenset(
         name for name in curves if (facts := facts_of(codes.get(name, name))) is not None and facts.control_of
     )
-    return Transferred(shapes, decision.transfer, random)
+    layers = {
+        name: changed for name, found in findings.items() if (changed := finding(found, LayerChanges)) is not None
+    }
+    return Transferred(shapes, decision.transfer, random, layers)
 
 
 def _unchanging(dev: Evaluation | None, curve: TrainingCurve) -> float | None:

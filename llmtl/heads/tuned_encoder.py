@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from time import monotonic, perf_counter
+from typing import Any
 
 import psutil
 import torch
@@ -21,6 +22,7 @@ from llmtl.encoders.windows import Windows
 from llmtl.errors import RunError
 from llmtl.findings import FitFinding, TrainingCurve, TrainingPoint
 from llmtl.heads.encoder_heads import Head, ReadText, read_head
+from llmtl.heads.layer_changes import BeforeTuning, can_compare, read_before
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.quiet import own_randomness, quiet
 from llmtl.strategy import FitContext, LocalServed, Prediction
@@ -109,7 +111,8 @@ def tune(
     `deadline` is a `time.monotonic()` value; each plan gets an equal part of the time that is left.
     """
     with quiet(), own_randomness():
-        attempts = _attempts(context, head, start, deadline)
+        before = _before(context, head, start, deadline)
+        attempts = _attempts(context, head, start, deadline if before is None else before.ends_by(deadline))
         findings: tuple[FitFinding, ...] = ()
         if len(start.plans) == 1:
             best = next(attempts)
@@ -119,10 +122,11 @@ def tune(
             findings = (trace,)
         folder = context.folder / FOLDER
         best.network.write(folder)
+        changes = () if before is None else (before.changes(body_of(best.network), best.network.tokenizer),)
     tuned = TunedEncoder(folder, best.head, sha256_of(folder), context.device)
     curve = _curve(context, best, start)
     _say_cut(context, curve, best)
-    return tuned, (curve, *findings, *best.findings, *curve.cut(best.plan.max_epochs))
+    return tuned, (curve, *findings, *best.findings, *changes, *curve.cut(best.plan.max_epochs))
 
 
 def opened(context: FitContext, folder: Path) -> TunedEncoder:
@@ -149,10 +153,30 @@ def read(
     return [ReadText(*each) for each in zip(texts, windows, scores, strict=True)]
 
 
+def body_of(network: Network) -> Any:
+    """Give the model without its head."""
+    return network.model.base_model
+
+
+def _before(context: FitContext, head: Head, start: Start, deadline: float | None) -> BeforeTuning | None:
+    """Read the layers of what is tuned, where something was learned before and there is time."""
+    if not start.pretrained or not can_compare(context, deadline):
+        return None
+    network = Network.begin(start.checkpoint, _scoring(head, start), device=context.device)
+    if network.model.config.model_type == "big_bird":  # reads short batches in another way (`Network`)
+        return None
+    network.model.eval()
+    return read_before(context, body_of(network), network.tokenizer, window=start.window)
+
+
+def _scoring(head: Head, start: Start) -> Scoring:
+    scored = Scored.TOKENS if head.of_words else Scored.MEAN if start.mean else Scored.TEXT
+    return Scoring(scored, head.outputs, start.window)
+
+
 def _attempts(context: FitContext, head: Head, start: Start, deadline: float | None) -> Iterator[_Attempt]:
     """Tune by one plan after the other."""
-    scored = Scored.TOKENS if head.of_words else Scored.MEAN if start.mean else Scored.TEXT
-    scoring = Scoring(scored, head.outputs, start.window)
+    scoring = _scoring(head, start)
     texts = [example.text for example in context.dev]
     for number, plan in enumerate(start.plans):
         left = None if deadline is None else max(0.0, deadline - monotonic()) / (len(start.plans) - number)

@@ -21,14 +21,15 @@ from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import DataError, ModelError, RecipeError
 from llmtl.hardware import inspect
+from llmtl.heads.layer_changes import targets_of
 from llmtl.kinds.kind import AnswerShape
-from llmtl.layers.mean_states import MOST_TOKENS, mean_states
+from llmtl.layers.mean_states import MOST_TOKENS, Floats, mean_states
 from llmtl.layers.separability import Separability, separability
 from llmtl.packages import LOCAL, require
 from llmtl.pipeline.models import located
 from llmtl.pipeline.run_data import read_data
 from llmtl.pocket import resolve
-from llmtl.progress import Progress
+from llmtl.progress import Advance, Progress, unwatched
 from llmtl.quiet import own_randomness, quiet
 from llmtl.settings import Recipe
 from llmtl.task import Example, Task
@@ -90,7 +91,7 @@ def rank_models(
     progress.say(f"Reading {recipe.data.path}")
     read = read_data(recipe, progress, given=None)
     train = subsample(read.split, train=examples, seed=recipe.seed, kind=read.task.kind).train
-    targets = _targets(read.task, train)
+    targets = targets_of(read.task, train)
     if targets.shape[1] < 2 and not read.task.kind.lists:
         raise DataError("The training examples have one label only, by which no model can be ranked; give more data.")
     ranked = [_ranked(each, read.task, train, targets, progress) for each in found]
@@ -121,25 +122,25 @@ def _found(name: str, progress: Progress) -> _Found:
         return name, encoder
 
 
-def _targets(task: Task, train: Sequence[Example]) -> Any:
-    """Say for each example which labels it has, (N, K), of those that any has."""
-    named = [set(task.kind.named(example.reference)) for example in train]
-    labels = [label for label in task.labels if any(label in each for each in named)]
-    return np.array([[float(label in each) for label in labels] for each in named])
-
-
 def _ranked(found: _Found, task: Task, train: Sequence[Example], targets: Any, progress: Progress) -> RankedModel:
     """Read the states of a model and score each layer."""
-    name, source = found
     start = monotonic()
-    with progress.stage(f"Reading with {name}", len(train)) as advance, quiet(), own_randomness():
-        model, tokenizer, room = _loaded(source)
-        texts = [example.text for example in train]
-        states = mean_states(model, tokenizer, texts, most_tokens=min(room, MOST_TOKENS), advance=advance)
-    del model
+    with progress.stage(f"Reading with {found[0]}", len(train)) as advance:
+        states = _states(found, [example.text for example in train], advance)
     several = task.kind.lists
     scored = tuple(separability(states[:, at], targets, several=several) for at in range(states.shape[1]))
-    return RankedModel(name, scored, states.shape[2], monotonic() - start)
+    return RankedModel(found[0], scored, states.shape[2], monotonic() - start)
+
+
+def frozen_states(name: str, texts: Sequence[str], progress: Progress) -> Floats:
+    """Read the mean state of each text in every layer of a model, (N, layers + 1, width), as `rank_models` does."""
+    return _states(_found(name, progress), texts, unwatched)
+
+
+def _states(found: _Found, texts: Sequence[str], advance: Advance) -> Floats:
+    with quiet(), own_randomness():
+        model, tokenizer, room = _loaded(found[1])
+        return mean_states(model, tokenizer, texts, most_tokens=min(room, MOST_TOKENS), advance=advance)
 
 
 def _loaded(source: ModelSource | EncoderSource) -> tuple[Any, Any, int]:

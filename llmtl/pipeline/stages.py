@@ -24,7 +24,6 @@ from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Choice
 from llmtl.decision.share_choice import by_goal
-from llmtl.decision.transfer import with_labels
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
 from llmtl.pipeline.again import write_noise
@@ -39,6 +38,7 @@ from llmtl.pipeline.models import identity
 from llmtl.pipeline.more_time import with_more_time
 from llmtl.pipeline.precision import with_precision
 from llmtl.pipeline.prepare import Prepared, prepare, untaught
+from llmtl.pipeline.quarter import with_transfer
 from llmtl.pipeline.report import refresh_report
 from llmtl.pipeline.run_data import Repeated
 from llmtl.pipeline.run_folder import Run, load_run
@@ -137,7 +137,7 @@ def _carry_out(
     unknown = score_unknown(bench, tested, choice)
     decision = with_automation(decision, test_scored, config=recipe.decision, unknown=unknown)
     curves = write_curves(bench, [item for item, _ in raced.finished], decision)
-    decision = replace(decision, transfer=with_labels(decision.transfer, curves.worth if curves else ()))
+    decision = with_transfer(bench, decision, curves, test_scored)
     noise = write_noise(bench, decision, dev=list(on_dev.values()), test=test_scored, cascades=cascades)
     judging = write_judging(bench, decision, test_scored)
     result = RunResult(decision, noise, judging, curves, bench.ledger.spending(recipe.prices))

@@ -13,11 +13,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from llmtl.report import judging, noise, palette, svg, transfer_words
+from llmtl.report import judging, layer_words, noise, palette, svg, transfer_words
 from llmtl.report.charts.cost_by_volume import volume_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
 from llmtl.report.charts.fewshot import search_chart, search_ends
+from llmtl.report.charts.layers import alike_chart, separability_chart
 from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
 from llmtl.report.charts.risk_coverage import risk_chart
@@ -85,6 +86,7 @@ def render_html(content: ReportContent) -> str:
             no_limits=NO_LIMITS,
             noise_words=noise,
             transfer_words=transfer_words,
+            layer_words=layer_words,
             words=Words(Metric(content.decision.metric)),
             visible=_EXAMPLES_BEFORE_MORE,
             style=Markup(_style()),
@@ -185,6 +187,7 @@ def _charts(view: View) -> dict[str, Any]:
         "value": _both(value, "value"),
         "differences": difference_strips(decision.comparisons, decision.margin),
         "panels": _panels(view),
+        "layers": _layers(view),
         "searches": _searches(view),
         "search_caption": _search_caption(view),
         "heat_map": heat_map(large, width=_HEAT_MAP, name="heat-map") if large else None,
@@ -248,4 +251,17 @@ def _panels(view: View) -> list[dict[str, Any]]:
         add(loss, f"{strategy}: loss by step", caption=f"{dot} {warning}")
         accuracy = accuracy_chart(points, strategy=strategy, width=_PANEL, name=f"accuracy-{number}")
         add(accuracy, f"{strategy}: {points[0].scored} by step", caption=dot)
+    return panels
+
+
+def _layers(view: View) -> list[dict[str, Any]]:
+    """Return the small charts of what tuning changed, each with a title and a caption."""
+    panels: list[dict[str, Any]] = []
+    for number, (strategy, changes) in enumerate(view.transfer.layers.items()):
+        on = f"On {changes.texts} dev texts."
+        alike = alike_chart(changes, strategy=strategy, width=_PANEL, name=f"alike-{number}")
+        apart = separability_chart(changes, strategy=strategy, width=_PANEL, name=f"apart-{number}")
+        for drawing, title in ((alike, "what tuning changed"), (apart, "labels told apart, by layer")):
+            if drawing is not None:
+                panels.append({"drawing": drawing, "title": f"{strategy}: {title}", "caption": on})
     return panels

@@ -14,6 +14,10 @@ from llmtl.report.metric_words import Words
 
 def sentence(item: Transfer, words: Words) -> str:
     """Say by how much the tuned model is better or worse than its control, with the interval, and in labels."""
+    return " ".join([_with_all(item, words), *_with_fewer(item, words)])
+
+
+def _with_all(item: Transfer, words: Words) -> str:
     found = item.difference
     beside = f"{item.strategy} against {item.control}, the same architecture from random weights"
     ends = f"95% interval {_signed(found.low, words)} to {_signed(found.high, words)}"
@@ -26,6 +30,25 @@ def sentence(item: Transfer, words: Words) -> str:
             "transfer. Fine-tune fewer layers, or choose a model closer to the domain."
         )
     return f"That pre-training helps is not shown: {_signed(found.difference, words)} on test ({beside}; {ends})."
+
+
+def _with_fewer(item: Transfer, words: Words) -> list[str]:
+    """Say how the tuned model does with a part of train against the control with all of it."""
+    fewer = item.fewer
+    if fewer is None:
+        return []
+    found = fewer.difference
+    part = f"{wording.count(fewer.examples)} of the {wording.count(fewer.available)} training examples"
+    ends = f"95% interval {_signed(found.low, words)} to {_signed(found.high, words)}"
+    if fewer.worth is Worth.HELPS:
+        ahead = f"{item.strategy} is ahead of {item.control} with all of them, by {words.gap(found.difference)} on test"
+        return [f"With {part} alone {ahead} ({ends})."]
+    if fewer.worth is Worth.HURTS:
+        behind = f"{item.strategy} is behind {item.control} with all of them, by {words.gap(-found.difference)} on test"
+        return [f"With {part} alone {behind} ({ends})."]
+    if fewer.matches:
+        return [f"With {part} alone {item.strategy} matches {item.control} with all of them on test ({ends})."]
+    return [f"Whether {item.strategy} with {part} matches {item.control} with all of them is open ({ends} on test)."]
 
 
 def _in_labels(found: LabelsWorth | None) -> list[str]:

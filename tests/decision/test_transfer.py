@@ -6,7 +6,7 @@ import pytest
 
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
-from llmtl.decision.transfer import Worth, with_labels
+from llmtl.decision.transfer import Worth, fewer_labels, with_labels
 from llmtl.learning_curve import LabelsWorth
 from llmtl.metrics.paired import compare_counts
 from llmtl.report.metric_words import Words
@@ -97,3 +97,26 @@ def test_a_control_that_its_time_limit_stopped_is_told():
     [item] = found(90, 60)
     told = sentence(replace(item, control_cut=True), Words(TASK.metric))
     assert told.endswith("from-scratch was stopped by its time limit, and more time might narrow that.")
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "n", "worth", "matches", "said"),
+    [
+        (30, 2, 100, Worth.HELPS, True, "With 40 of the 160 training examples alone encoder is ahead of from-scratch"),
+        (2, 30, 100, Worth.HURTS, False, "With 40 of the 160 training examples alone encoder is behind from-scratch"),
+        (3, 2, 900, Worth.NOT_SHOWN, True, "With 40 of the 160 training examples alone encoder matches from-scratch"),
+        (
+            9,
+            8,
+            100,
+            Worth.NOT_SHOWN,
+            False,
+            "Whether encoder with 40 of the 160 training examples matches from-scratch",
+        ),
+    ],
+)
+def test_a_quarter_of_train_is_compared_with_the_control_on_all_of_it(wins, losses, n, worth, matches, said):
+    [item] = found(90, 60)
+    fewer = fewer_labels(compare_counts(wins, losses, n), examples=40, available=160, alpha=0.05, margin=0.02)
+    assert (fewer.worth, fewer.matches) == (worth, matches)
+    assert said in sentence(replace(item, fewer=fewer), Words(TASK.metric))

@@ -139,3 +139,16 @@ def test_a_control_has_the_curve_of_what_it_controls_measured_and_says_what_that
     [transfer] = controlled.decision.transfer
     assert transfer.labels == worth
     assert "random weights" in controlled.report.read_text()
+
+
+def test_a_quarter_of_train_is_tested_against_the_control_by_the_fit_of_the_curve(controlled: llmtl.Run):
+    curves = CURVES.validate_python(read_json(controlled.folder / "curve.json"))
+    [sizes] = [[point.size for point in each.points] for each in curves.forecasts if each.strategy == "encoder"]
+    [item] = llmtl.load_run(controlled.folder).transfer.controls
+    assert item.fewer is not None
+    assert item.fewer.examples in sizes
+    assert 0.2 <= item.fewer.examples / item.fewer.available <= 0.3
+    assert item.fewer.difference.low <= item.fewer.difference.difference <= item.fewer.difference.high
+    assert repr(controlled.transfer).startswith("<transfer: ")
+    assert set(controlled.transfer.layers) == {"encoder"}
+    assert "Did it transfer?" in controlled.report.read_text()

@@ -1,0 +1,89 @@
+"""What tuning changed in the layers of an encoder: a finding of the fit, and its words."""
+
+from dataclasses import replace
+from time import monotonic
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModel, AutoTokenizer
+
+from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.findings import FIT_FINDINGS, LayerChange, LayerChanges, finding
+from llmtl.heads.layer_changes import can_compare
+from llmtl.layers.alignment import linear_cka
+from llmtl.report.layer_words import said
+from llmtl.strategies.encoder import EncoderTuningConfig, FineTunedEncoder
+from llmtl.strategies.from_scratch import FromScratch
+from llmtl.strategy import FitContext
+from llmtl.task import Example, Task
+
+QUEUES = {"cards": "i lost my card", "refunds": "please refund the order", "parcels": "where is a parcel"}
+FEW = EncoderTuningConfig(max_epochs=2, learning_rate=(1e-3,), batch_size=8)
+
+
+def messages(count, mark):
+    """Return messages that differ, to three queues in turn."""
+    queues = list(QUEUES.items())
+    return tuple(
+        Example(f"{mark}{at}", f"{queues[at % 3][1]} {chr(97 + at)} {at % 10}", queues[at % 3][0])
+        for at in range(count)
+    )
+
+
+@pytest.fixture
+def context(tiny_encoder, source, tmp_path):
+    return FitContext(
+        task=Task("queues", tuple(QUEUES)),
+        train=messages(18, "m"),
+        dev=messages(20, "d"),
+        model=source,
+        load_engine=lambda adapter: None,
+        folder=tmp_path,
+        encoder=EncoderSource(str(tiny_encoder)),
+    )
+
+
+def means(folder, texts):
+    """Return the mean states of texts by layer, each text read alone."""
+    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    with torch.inference_mode():
+        read = [
+            model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states for text in texts
+        ]
+    return [np.stack([each[at][0].mean(dim=0).numpy() for each in read]) for at in range(len(read[0]))]
+
+
+def test_a_tuned_encoder_says_how_alike_its_layers_are_to_those_it_began_with(context, tiny_encoder):
+    found = FineTunedEncoder(FEW).fit(context).findings
+    changes = finding(found, LayerChanges)
+    texts = [example.text for example in context.dev]
+    before, after = means(tiny_encoder, texts), means(context.folder / "encoder", texts)
+    expected = [linear_cka(one, other) for one, other in zip(before, after, strict=True)]
+    assert [each.cka for each in changes.layers] == pytest.approx(expected, abs=1e-3)
+    assert changes.texts == 20
+    assert changes.layers[0].cka > changes.layers[-1].cka
+    assert all(np.isfinite([each.logme_before, each.logme_after]).all() for each in changes.layers)
+    assert FIT_FINDINGS.validate_python(FIT_FINDINGS.dump_python(found, mode="json")) == found
+
+
+def test_nothing_is_compared_without_pre_training_texts_or_time_nor_for_a_further_draw(context):
+    assert finding(FromScratch().fit(replace(context, others={"encoder": FEW})).findings, LayerChanges) is None
+    assert can_compare(context, None)
+    assert not can_compare(replace(context, dev=context.dev[:8]), None)
+    assert not can_compare(context, monotonic() + 5)
+    assert not can_compare(replace(context, earlier=(LayerChanges((), 0),)), None)
+
+
+@pytest.mark.parametrize(
+    ("alike", "told"),
+    [
+        (
+            (1.0, 0.99, 0.98, 0.95, 0.92, 0.6, 0.3),
+            "the first third was kept (0.98), the middle third was kept (0.94) and the last third changed (0.45)",
+        ),
+        ((1.0, 0.95, 0.7), "layer 1 was kept (0.95) and layer 2 changed in part (0.70)"),
+    ],
+)
+def test_the_words_go_by_thirds_of_the_layers(alike, told):
+    assert told in said(LayerChanges(tuple(LayerChange(each) for each in alike), 64))
