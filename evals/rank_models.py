@@ -4,8 +4,8 @@
 
 Eight intents of Banking77 that are easily confused (those of `label_descriptions.py`), 20 training messages each. The
 head is a logistic regression on the mean state of one layer, the layer chosen by 5-fold cross-validation on train, and
-its accuracy is measured on the test messages of the intents; beside it stands the cross-validated accuracy averaged over
-all layers but the embeddings, as LogME and H-score are. `random` is the architecture of the encoder with random
+its accuracy is measured on the test messages of the intents; beside it stands the cross-validated accuracy averaged
+over all layers but the embeddings, as LogME and H-score are. `random` is the architecture of the encoder with random
 weights. Nothing is chosen here: every model is reported. Not covered: prompts and tuning, which the ranking knows
 nothing of.
 """

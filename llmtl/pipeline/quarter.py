@@ -28,7 +28,7 @@ BUDGET_SHARE = 0.05
 def with_transfer(
     bench: Bench, decision: Decision, curves: LearningCurves | None, test: Sequence[Evaluation]
 ) -> Decision:
-    """Add to each comparison with a control how many labels it is worth, and the same comparison with a quarter of train.
+    """Add to each comparison with a control how many labels it is worth, and the same one with a quarter of train.
 
     The second only as far as there is time.
     """
@@ -54,7 +54,13 @@ def _compared(bench: Bench, item: Transfer, test: dict[str, Evaluation], left: f
     scoring = sum(prediction.seconds for prediction in test[item.strategy].predictions)
     fitted = smaller.was_fitted(strategy)
     takes = scoring + (0.0 if fitted else size / available * (bench.fit(strategy).train_seconds or 0.0))
-    if (left is not None and takes > left) or smaller.fit(strategy).skipped is not None:
+    if left is not None and takes > left:
+        bench.progress.say(
+            f"{item.strategy} with a quarter of train is not tested against {item.control}: that would take about "
+            f"{takes:.0f} seconds, and {left:.0f} are left for it; raise --budget-minutes."
+        )
+        return item, 0.0
+    if smaller.fit(strategy).skipped is not None:
         return item, 0.0
     metric, config = bench.prepared.task.metric, bench.prepared.recipe.decision
     difference = compare_evaluations(smaller.evaluate(strategy, "test")[0], test[item.control], metric, config)

@@ -18,6 +18,10 @@ WORDS = (
         "asking a language model as it is, with an instruction and perhaps examples in the text it is given.",
     ),
     ("Fine-tuning", "training a model further on your labelled examples; QLoRA trains a small addition to it."),
+    (
+        "Transfer",
+        "what a model learned before helping with this task; negative transfer is where it does worse for that.",
+    ),
     ("Encoder", "a small model that reads a text and gives numbers or labels, and does not write."),
     (
         "Train, dev, test",
