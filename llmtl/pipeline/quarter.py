@@ -17,8 +17,8 @@ from llmtl.pipeline.curve import at_size, sizes_of
 from llmtl.pipeline.measure import Bench
 
 SHARE = 0.25
-NEAR = (0.2, 0.3)
-"""Shares of train that count as a quarter, where a learning curve has such a size."""
+NEAR = math.sqrt(2)
+"""The factor by which a size of a learning curve may differ from a quarter: those sizes double at most."""
 PER_LABEL = 2
 """Fewest examples per label on which a model is tuned for this, as in learning curves."""
 BUDGET_SHARE = 0.05
@@ -71,6 +71,7 @@ def _compared(bench: Bench, item: Transfer, test: dict[str, Evaluation], left: f
 def _size(bench: Bench) -> int | None:
     """Choose the size of a learning curve that is about a quarter of train, else a quarter; None where that is few."""
     available = len(bench.split.train)
-    near = [size for size in sizes_of(bench) if NEAR[0] <= size / available <= NEAR[1]]
-    size = min(near, key=lambda each: abs(math.log(each / available / SHARE)), default=round(SHARE * available))
+    quarter = SHARE * available
+    near = [size for size in sizes_of(bench) if quarter / NEAR <= size <= quarter * NEAR]
+    size = min(near, key=lambda each: abs(math.log(each / quarter)), default=round(quarter))
     return size if size >= max(1, PER_LABEL * len(bench.prepared.task.labels)) else None

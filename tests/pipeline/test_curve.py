@@ -147,7 +147,7 @@ def test_a_quarter_of_train_is_tested_against_the_control_by_the_fit_of_the_curv
     [item] = llmtl.load_run(controlled.folder).transfer.controls
     assert item.fewer is not None
     assert item.fewer.examples in sizes
-    assert 0.2 <= item.fewer.examples / item.fewer.available <= 0.3
+    assert 0.17 < item.fewer.examples / item.fewer.available < 0.36
     assert item.fewer.difference.low <= item.fewer.difference.difference <= item.fewer.difference.high
     assert repr(controlled.transfer).startswith("<transfer: ")
     assert set(controlled.transfer.layers) == {"encoder"}
