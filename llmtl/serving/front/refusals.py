@@ -33,11 +33,15 @@ class Refusal:
     kind: str = "invalid_request_error"
     retry: int | None = None
 
+    @property
+    def error(self) -> dict[str, str | None]:
+        """Give the error in OpenAI's format."""
+        return {"message": self.message, "type": self.kind, "param": None, "code": self.code}
+
     def response(self) -> bytes:
         """Write the response, after which the connection ends."""
-        error = {"message": self.message, "type": self.kind, "param": None, "code": self.code}
         headers = {"retry-after": str(self.retry)} if self.retry else {}
-        return response(self.status, {"error": error}, headers, last=True)
+        return response(self.status, {"error": self.error}, headers, last=True)
 
 
 _SERVER = "server_error"

@@ -31,6 +31,7 @@ from llmtl.serving.task_api.access import Entrance
 from llmtl.serving.task_api.answer_metrics import AnswerMetrics
 from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, replay, with_json_body
 from llmtl.serving.task_api.catalogue import Catalogue
+from llmtl.serving.task_api.dead_engine import answering_for_a_dead_engine
 from llmtl.serving.task_api.description import Description
 from llmtl.serving.task_api.interface import (
     BUNDLE_VARIABLE,
@@ -116,6 +117,7 @@ class TaskRoutes:
                 self._metrics.add_to(self._app, scope, receive, send) if metrics else self._app(scope, receive, send)
             )
             return
+        send = answering_for_a_dead_engine(scope, send)
         try:
             self._key.check(scope)
             await self._route(path, Client(scope, receive, send))
