@@ -32,8 +32,9 @@ class Spending:
 
     `fitting` is that of every strategy, once, with its search on dev and what a provider charged for it;
     `training_seeds` fitting finalists again for other draws and testing them; `dev` and `test` scoring every strategy
-    there; `learning_curves` fitting and scoring on parts of train; `refits` the same without labels that look wrong;
-    `judge` the replies of a judge; `overhead` loading models, checking data and timing, which are not measured.
+    there, with dev what fine-tuning forgot, too; `learning_curves` fitting and scoring on parts of train; `refits` the
+    same without labels that look wrong; `judge` the replies of a judge; `overhead` loading models, checking data and
+    timing, which are not measured.
     """
 
     fitting: Spent = Spent()

@@ -80,6 +80,12 @@ class DecisionConfig(BaseModel):
     max_vram_gib: float | None = Field(
         default=None, gt=0, description="The most GPU memory (torch's peak) that a strategy run on a GPU may use, GiB."
     )
+    max_forgetting: float | None = Field(
+        default=None,
+        ge=0,
+        description="The largest share by which fine-tuning a language model may raise its cross-entropy on general "
+        "English (0.05: 5% harder to predict). By default nothing is ruled out, and the report warns from 0.1 on.",
+    )
     usd_per_error: float | None = Field(
         default=None,
         ge=0,
@@ -123,5 +129,5 @@ class DecisionConfig(BaseModel):
     @property
     def constrained(self) -> bool:
         """Return whether some strategy may turn out not to be eligible."""
-        limits = (self.max_usd_per_1k, self.max_p95_ms, self.max_memory_gib, self.max_vram_gib)
+        limits = (self.max_usd_per_1k, self.max_p95_ms, self.max_memory_gib, self.max_vram_gib, self.max_forgetting)
         return any(limit is not None for limit in limits)

@@ -18,6 +18,7 @@ from llmtl.decision.detectable import break_evens, detectable_difference
 from llmtl.decision.eligibility import check, check_disjoint
 from llmtl.decision.evidence import Evidence, gather
 from llmtl.decision.expected_cost import spending_of, value_of_accuracy
+from llmtl.decision.forgotten import harder_english
 from llmtl.decision.one_draw import sd_of_one_draw, single_draws
 from llmtl.decision.outcome import Caution, Choice, Decision, DevScore, StrategyResult, TestScore
 from llmtl.decision.ranking import Ranking
@@ -74,7 +75,7 @@ def decide(
     found = _decision(task, ranking, choice=choice, test=on_test, evidence=evidence, ruling=ruling, seed=config.seed)
     found = replace(
         found,
-        cautions=(*notes, *found.cautions),
+        cautions=(*notes, *found.cautions, *harder_english(dev, config)),
         expected_regret=bets.expected_regret,
         value_of_accuracy=_value_of_accuracy(choice, ranking, on_test),
         transfer=_transfers(task, on_test, config),
@@ -214,6 +215,7 @@ def _result(dev: Evaluation, test: Mapping[str, Evaluation], *, choice: Choice, 
         cuts=dev.cuts,
         usd_per_month=None if running is None else running.usd_per_month(volume),
         machines=None if running is None else running.machines(volume),
+        forgetting=dev.forgetting,
     )
 
 

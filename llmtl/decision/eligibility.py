@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterable, Sequence
 
 from llmtl.costs import PriceConfig, Pricing
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.config import DecisionConfig
-from llmtl.decision.outcome import Broken, Constraint
+from llmtl.decision.forgotten import may_have_forgotten, rise_of
 from llmtl.errors import RecipeError, RunError
 from llmtl.measured.evaluation import Evaluation
 
@@ -32,6 +33,7 @@ def broken_by(evaluation: Evaluation, config: DecisionConfig, prices: PriceConfi
         (Constraint.P95_MS, config.max_p95_ms, evaluation.p95_ms),
         (Constraint.MEMORY_GIB, config.max_memory_gib, evaluation.peak_memory_gib),
         (Constraint.VRAM_GIB, config.max_vram_gib, evaluation.vram_gib),
+        (Constraint.FORGETTING, config.max_forgetting if may_have_forgotten(evaluation) else None, rise_of(evaluation)),
     )
     return tuple(
         Broken(constraint, limit, value)

@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from llmtl.decision.broken_limits import Broken
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.config import Goal
 from llmtl.decision.cut_rivals import CutRival
+from llmtl.decision.forgotten import HarderEnglish
 from llmtl.decision.label_care import LabelCare
 from llmtl.decision.model_care import ModelCare
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
@@ -24,6 +26,7 @@ from llmtl.decision.totals import ExpectedTotals, ValueOfAccuracy
 from llmtl.decision.transfer import Transfer
 from llmtl.decision.unclear_costs import UnclearCost
 from llmtl.findings import CascadeTrace, Cut
+from llmtl.measured.forgetting import Forgetting
 from llmtl.notebook_card import Carded
 from llmtl.strategy import Role
 from llmtl.task import Draw
@@ -73,24 +76,6 @@ class Purpose(StrEnum):
     LLM_AGAINST_BASELINE = "llm_against_baseline"  # the best language model on dev against the best baseline
 
 
-class Constraint(StrEnum):
-    """A limit of the recipe's `decision` section that a strategy can break."""
-
-    USD_PER_1K = "max_usd_per_1k"
-    P95_MS = "max_p95_ms"
-    MEMORY_GIB = "max_memory_gib"
-    VRAM_GIB = "max_vram_gib"
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A constraint that a strategy breaks: the limit, and its own value or None where it was not measured."""
-
-    constraint: Constraint
-    limit: float
-    value: float | None
-
-
 @dataclass(frozen=True)
 class DevScore:
     """The decision metric on dev with its 95% interval, and on how many examples.
@@ -129,6 +114,7 @@ class StrategyResult:
     """One strategy's row in the decision; costs at the recipe's prices. None is what nobody measured, or wrote before.
 
     `usd_total` is training and all requests of the horizon, `usd_per_month` a month of them on whole `machines`.
+    `forgetting` is what a language model lost by being tuned.
     """
 
     name: str
@@ -147,6 +133,7 @@ class StrategyResult:
     cuts: tuple[Cut, ...] = ()
     usd_per_month: float | None = None
     machines: int | None = None
+    forgetting: Forgetting | None = None
 
 
 @dataclass(frozen=True)
@@ -321,7 +308,8 @@ Caution = Annotated[
     | CutRival
     | LabelCare
     | ModelCare
-    | UnclearCost,
+    | UnclearCost
+    | HarderEnglish,
     Field(discriminator="kind"),
 ]
 """What a reader must know before trusting the verdict."""

@@ -7,7 +7,7 @@ templates or labels' meaning. Not covered: sampling; everything is greedy.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from llmtl.progress import Advance
 from llmtl.values import Message
@@ -79,6 +79,14 @@ class Generation:
     logprob: float | None = None
 
 
+@dataclass(frozen=True)
+class TextLoss:
+    """The negative log-likelihood of a text in nats, summed over its `tokens` that were predicted."""
+
+    nats: float
+    tokens: int
+
+
 class Engine(Protocol):
     """A loaded model that can score a closed set of answers and write text."""
 
@@ -148,3 +156,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
+
+
+@runtime_checkable
+class LossReader(Protocol):
+    """An engine that says how well its model predicts given texts."""
+
+    def losses(self, texts: Sequence[str], *, advance: Advance = ...) -> list[TextLoss]:
+        """Read the loss of each text, in order, each by itself; tokens beyond the context are left out."""

@@ -11,6 +11,7 @@ from llmtl.costs import NO_TOKENS, MemberUse, StatedCost, Tokens, gpu_hours
 from llmtl.findings import Cut
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.table import KindByName
+from llmtl.measured.forgetting import Forgetting
 from llmtl.metrics import Measure
 from llmtl.metrics.intervals import Interval
 from llmtl.notebook_card import Carded
@@ -35,7 +36,8 @@ class Evaluation(Carded):
     programs took; None where that was not measured. Seconds, latency, training and memory are None
     where nobody measured them: in prediction files made elsewhere. `model` names the language model that it ran on; it
     is empty where there is none, or nobody said. `latencies_ms` are the single requests behind the two latencies, empty
-    in runs of earlier versions. `cuts` are what the time limit of fitting left undone.
+    in runs of earlier versions. `cuts` are what the time limit of fitting left undone. `forgetting` is what a language
+    model lost by being tuned; None where none was, where that was not measured, and on test.
 
     Of a strategy that was composed of others `members` is what each of them used, cheapest first: what it costs is
     their sum, and `seconds`, `device` and tokens are for a reader.
@@ -72,6 +74,7 @@ class Evaluation(Carded):
     timings: tuple[tuple[int, float], ...] = ()
     cuts: tuple[Cut, ...] = ()
     waited_seconds: float | None = None
+    forgetting: Forgetting | None = None
 
     @property
     def n(self) -> int:

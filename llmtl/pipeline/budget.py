@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from llmtl.engines import Engine
 from llmtl.pipeline.evaluate import latency_seconds
+from llmtl.pipeline.forgetting_steps import seconds_allowed
 from llmtl.prompting.predictors import answer_room, prompt_predictor
 from llmtl.prompting.template import Template
 from llmtl.strategy import Facts, PromptSpeed
@@ -53,12 +54,14 @@ class Plan:
     draws: int = DRAWS_IN_TIME
     latency_seconds: float = 0.0
     """The forecast of measuring everybody's latency on dev and test."""
+    general_seconds: float = 0.0
+    """The most that measuring what fine-tuning forgets takes."""
     prompt_seconds: float = 0.0
     long_prompt_seconds: float = 0.0
 
     def fitting_seconds(self, probes: float = 0.0) -> float:
         """Say how much of the budget is left for fitting: all but what probes took and the stages after it will."""
-        later = OTHER_SHARE * self.seconds + self.scoring_seconds + self.latency_seconds
+        later = OTHER_SHARE * self.seconds + self.scoring_seconds + self.latency_seconds + self.general_seconds
         return max(LEAST_FIT_SHARE * self.seconds, self.seconds - probes - later)
 
     @property
@@ -168,6 +171,7 @@ def _plan(seconds: float, split: Split, strategies: Sequence[Facts], load: _Load
         scoring_seconds=dev * on_dev + test * on_test,
         fitting=fitting,
         latency_seconds=sum(latency_seconds(n, each) for n in (dev, test) for each in alone),
+        general_seconds=seconds_allowed(seconds, strategies),
         prompt_seconds=load.prompt.each,
         long_prompt_seconds=load.long_prompt.each,
     )

@@ -201,6 +201,7 @@ def _check_limits(config: DecisionConfig, *, priced: bool, timed: bool) -> None:
     unheard = {
         "max_memory_gib": config.max_memory_gib is not None,
         "max_vram_gib": config.max_vram_gib is not None,
+        "max_forgetting": config.max_forgetting is not None,
         "private": config.private,
     }
     for name in (name for name, wanted in unheard.items() if wanted):

@@ -20,6 +20,7 @@ from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.evaluate import Pass, Subject, evaluate
 from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
+from llmtl.pipeline.forgetting_steps import General, seconds_allowed
 from llmtl.pipeline.ledger_entries import fitting_entry, scoring_entry
 from llmtl.pipeline.models import encoder_identity, identity
 from llmtl.pipeline.prepare import Prepared
@@ -98,6 +99,8 @@ class Bench:
         return fitted
 
     def _fit(self, strategy: AnyStrategy, folder: Path) -> Any:
+        if self._measures_forgetting(strategy):
+            self._general.measure_base()  # while the engine of the base model is at hand
         start, skipped, earlier = time.perf_counter(), None, 0.0
         findings: tuple[FitFinding, ...] = ()
         context = self.context(strategy, folder)
@@ -159,7 +162,29 @@ class Bench:
             scored=scored.made if scored else None,
             latency=self.first is None,  # of a further draw, answers alone count
         )
+        if split == "dev" and self._measures_forgetting(strategy):
+            fit = self.fit_folder(strategy)
+            evaluation = replace(evaluation, forgetting=self._general.forgotten(strategy.name, fit, predictor.served()))
         return EVALUATION.dump_python(evaluation, mode="json")
+
+    def _measures_forgetting(self, strategy: AnyStrategy) -> bool:
+        """Say whether it is measured what a strategy's model forgets: of first fits, and not of draws and refits."""
+        return self.work is None and strategy.facts.tunes_language_model
+
+    @property
+    def _general(self) -> General:
+        """Make what measures models on general English."""
+        facts = [each.facts for each in self.prepared.strategies]
+        recipe = self.prepared.recipe
+        return General(
+            self.store,
+            self.ledger,
+            self.progress,
+            load=self.prepared.engines.load,
+            identity=identity(recipe.model, self.prepared.source),
+            tuned=sum(each.tunes_language_model for each in facts),
+            seconds=seconds_allowed(self.plan.seconds if self.plan else None, facts),
+        )
 
     def _predictor(self, strategy: AnyStrategy) -> Predictor:
         folder = self.fit_folder(strategy)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from llmtl.decision.capability import AllZero, Cannot, Incapable
 from llmtl.decision.cut_rivals import CutRival
+from llmtl.decision.forgotten import HarderEnglish
 from llmtl.decision.label_care import FewPerLabel, LabelCare, LabelFound, MissedLabels, OtherCount
 from llmtl.decision.model_care import DataDoubt, FarBehind, ModelCare, NearCopies, OtherMetric, ToyModel
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
@@ -41,6 +42,7 @@ _ORDER: tuple[type, ...] = (
     OneDraw,
     UnknownDraws,
     FewPerLabel,
+    HarderEnglish,
     UnclearCost,
     NoCost,
     NoLatency,

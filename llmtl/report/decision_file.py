@@ -15,7 +15,8 @@ from llmtl.costs import Spending
 from llmtl.decision.outcome import Choice, Comparison, Decision, Planned, Purpose, StrategyResult
 from llmtl.errors import RunError
 from llmtl.report import wording
-from llmtl.report.sentences import Summary, constraints_broken, purpose
+from llmtl.report.constraint_words import constraints_broken
+from llmtl.report.sentences import Summary, purpose
 from llmtl.task import Metric
 
 T = TypeVar("T")

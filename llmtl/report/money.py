@@ -20,10 +20,11 @@ from llmtl.costs import (
     crossings,
     read_table,
 )
+from llmtl.decision.broken_limits import Constraint
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.outcome import StrategyResult
 from llmtl.measured.evaluation import Evaluation
-from llmtl.report import price_basis, wording
+from llmtl.report import forgetting_words, price_basis, wording
 from llmtl.report.content import ReportContent, Skipped, SkipReason
 from llmtl.report.metric_words import listed
 from llmtl.strategies.table import facts_of
@@ -171,7 +172,7 @@ def _spent(content: ReportContent) -> tuple[Work, ...]:
     kinds = (
         ("fitting every strategy once, search on dev included", spending.fitting),
         ("fitting finalists again for further draws and testing them", spending.training_seeds),
-        ("scoring dev", spending.dev),
+        ("scoring dev, and what fine-tuning forgot", spending.dev),
         ("scoring test", spending.test),
         ("learning curves: fitting and scoring on parts of train", spending.learning_curves),
         ("fitting and scoring again without labels that look wrong", spending.refits),
@@ -313,6 +314,7 @@ def _limits(content: ReportContent) -> tuple[Limit, ...]:
         _limit("max_p95_ms", config.max_p95_ms, {r.name: r.p95_ms for r in results}, winner),
         _limit("max_memory_gib", config.max_memory_gib, memory, winner),
         _limit("max_vram_gib", config.max_vram_gib, vram, winner),
+        _forgetting(config, content),
         _private(config, content.skipped),
     ]
     return tuple(limit for limit in limits if limit is not None)
@@ -327,6 +329,29 @@ def _limit(name: str, limit: float | None, values: Mapping[str, float | None], w
     }
     broken = tuple((strategy, shown[strategy]) for strategy, value in values.items() if value is None or value > limit)
     return Limit(name, f"{limit:g} {unit}", shown.get(winner, wording.UNKNOWN), broken)
+
+
+def _forgetting(config: DecisionConfig, content: ReportContent) -> Limit | None:
+    """Return the limit of what fine-tuning may make a model forget, which concerns those that tune one."""
+    limit = config.max_forgetting
+    if limit is None:
+        return None
+    rises = {item.name: item.forgetting.text.rise.value for item in content.decision.strategies if item.forgetting}
+    unknown = {
+        item.name
+        for item in content.decision.strategies
+        for each in item.broken
+        if each.constraint is Constraint.FORGETTING and each.value is None
+    }
+    winner = content.decision.winner
+    held = forgetting_words.percent(rises[winner]) if winner in rises else "tunes no language model"
+    broken = [(name, forgetting_words.percent(rise)) for name, rise in rises.items() if rise > limit]
+    return Limit(
+        "max_forgetting",
+        forgetting_words.percent(limit),
+        wording.UNKNOWN if winner in unknown else held,
+        (*broken, *((name, wording.UNKNOWN) for name in unknown)),
+    )
 
 
 def _private(config: DecisionConfig, skipped: Mapping[str, Skipped]) -> Limit | None:

@@ -3,19 +3,18 @@
 Not covered: the reason itself (`rules`), what a judge says (`judging`), doubtful labels (`noise`), tables and figures.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from llmtl.decision.capability import AllZero, Incapable
 from llmtl.decision.cut_rivals import CutRival
 from llmtl.decision.detectable import detectable_before
+from llmtl.decision.forgotten import HarderEnglish
 from llmtl.decision.label_care import FewPerLabel, MissedLabels, OtherCount
 from llmtl.decision.model_care import DataDoubt, FarBehind, NearCopies, OtherMetric, ToyModel
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
 from llmtl.decision.outcome import (
-    Broken,
     Caution,
-    Constraint,
     Decision,
     Dropped,
     Failures,
@@ -46,18 +45,12 @@ from llmtl.judging.result import Judging
 from llmtl.report import care_words, claims, cut_words, draw_words, promises, share_words, transfer_words, wording
 from llmtl.report import judging as judge_words
 from llmtl.report import noise as noise_words
+from llmtl.report.constraint_words import constraints_broken
+from llmtl.report.forgetting_words import harder_english
 from llmtl.report.metric_words import Words, usd
 from llmtl.report.rules import Case, reason, settles
 from llmtl.report.total_words import chosen_by_total, error_cost_change
 from llmtl.task import RIGHT_OR_WRONG, Metric
-
-_TAKES = {
-    Constraint.USD_PER_1K: ("cost", "USD per 1,000 requests"),
-    Constraint.P95_MS: ("latency", "ms at the 95th percentile"),
-    Constraint.MEMORY_GIB: ("memory", "GiB of memory"),
-    Constraint.VRAM_GIB: ("GPU memory", "GiB of GPU memory"),
-}
-"""What each constraint limits, and in what unit."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +130,6 @@ def purpose(code: Purpose, chosen: str) -> str:
     }[code]
 
 
-def constraints_broken(broken: Sequence[Broken]) -> str:
-    """Say which constraints a strategy breaks, and by how much."""
-    return "; ".join(map(_broken, broken))
-
-
 def why_not(decision: Decision, result: StrategyResult) -> str:
     """Say why a strategy could not be chosen."""
     left = next((item for item in decision.choice.dropped if item.strategy == result.name), None)
@@ -150,13 +138,6 @@ def why_not(decision: Decision, result: StrategyResult) -> str:
     if not result.broken and result.name in share_words.unable(decision):
         return "its predictions do not say how sure they are, so nothing can be left to it"
     return constraints_broken(result.broken)
-
-
-def _broken(item: Broken) -> str:
-    name, unit = _TAKES[item.constraint]
-    if item.value is None:
-        return f"its {name} is not known, and decision.{item.constraint} is {item.limit:g}"
-    return f"it takes {item.value:.3g} {unit}, and decision.{item.constraint} is {item.limit:g}"
 
 
 def _why_dropped(drop: Dropped, words: Words) -> str:
@@ -357,14 +338,16 @@ def _caution(case: Case, item: Caution) -> str:
             | DataDoubt()
         ):
             return care_words.sentence(item, case.decision)
-        case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival() | UnclearCost():
+        case Incapable() | AllZero() | OneDraw() | UnknownDraws() | CutRival() | UnclearCost() | HarderEnglish():
             return _of_strategies(case, item)
         case Halved() | NoCost() | NoLatency() | StrangeAnswers():
             return _of_files(item)
 
 
-def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws | CutRival | UnclearCost) -> str:
-    """Say what strategies cannot do, or what their draws, their time or their timings leave open."""
+def _of_strategies(
+    case: Case, item: Incapable | AllZero | OneDraw | UnknownDraws | CutRival | UnclearCost | HarderEnglish
+) -> str:
+    """Say what strategies cannot do or forgot, or what their draws, their time or their timings leave open."""
     match item:
         case Incapable() | AllZero():
             return claims.warning(item, case.words, winner=case.decision.winner)
@@ -374,6 +357,8 @@ def _of_strategies(case: Case, item: Incapable | AllZero | OneDraw | UnknownDraw
             return cut_words.warning(item, case.words, case.decision.winner)
         case UnclearCost():
             return care_words.unclear_cost(item)
+        case HarderEnglish():
+            return harder_english(item)
 
 
 def _of_files(item: Halved | NoCost | NoLatency | StrangeAnswers) -> str:

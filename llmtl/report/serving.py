@@ -6,11 +6,11 @@ Not covered: the tables of load and of differing answers, which each form draws 
 from dataclasses import replace
 
 from llmtl.costs import MemberUse, PriceConfig, Pricing, StatedCost
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.config import DecisionConfig
-from llmtl.decision.outcome import Broken, Constraint
 from llmtl.measured.endpoint import Served
 from llmtl.report import wording
-from llmtl.report.sentences import constraints_broken
+from llmtl.report.constraint_words import constraints_broken
 
 HOSTED = "hosted"
 """The device of what a provider computes."""

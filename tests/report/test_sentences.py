@@ -8,8 +8,9 @@ from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, Purpose
 from llmtl.metrics.power import minimum_detectable_difference
+from llmtl.report.constraint_words import constraints_broken
 from llmtl.report.draw_words import drawn_once
-from llmtl.report.sentences import constraints_broken, purpose, summarize, told_before
+from llmtl.report.sentences import purpose, summarize, told_before
 from llmtl.strategy import Role
 from llmtl.task import Draw, Metric
 from tests.support.decision_worlds import CONFIG, PRICES, TASK, both, evaluation, evaluations, exactly, run

@@ -13,12 +13,13 @@ from typing import Any, Self
 import torch
 from transformers import PreTrainedModel
 
-from llmtl.engines.protocol import Generation, LabelScores, ModelSource
+from llmtl.engines.protocol import Generation, LabelScores, ModelSource, TextLoss
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.engines.tokens import AnswerTries, PromptTokens, prompt_tokens, shared_length
 from llmtl.engines.transformers.attention import Prefix, TreeForward
 from llmtl.engines.transformers.embeddings import Floats, embed_texts
 from llmtl.engines.transformers.loading import load_model, load_tokenizer
+from llmtl.engines.transformers.losses import read_losses
 from llmtl.engines.transformers.memory import fewer_at_once
 from llmtl.engines.transformers.states import States, read_states, read_states_at
 from llmtl.engines.transformers.writing import Writer
@@ -128,6 +129,11 @@ class TransformersEngine:
     def embed(self, texts: Sequence[str]) -> Floats:
         """Turn each text into one vector, (N, width): the mean of its last hidden states."""
         return embed_texts(self._model, self.tokenizer, texts, context_length=self.context_length)
+
+    def losses(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[TextLoss]:
+        """Read the loss of each text, as `LossReader` says."""
+        length = self.context_length
+        return read_losses(self._model, self.tokenizer, texts, bos=self.bos, context_length=length, advance=advance)
 
     def states(self, prompts: Sequence[str], *, head: str = "") -> States:
         """Read the hidden states of each prompt, (N, layers, 2, width), as `StateReader` says."""

@@ -13,9 +13,9 @@ from typing import Any, Self
 import torch
 
 from llmtl.engines.endings import Asked, Endings, json_grammar
-from llmtl.engines.protocol import Generation, LabelScores, ModelSource
+from llmtl.engines.protocol import Generation, LabelScores, ModelSource, TextLoss
 from llmtl.engines.tokenizer import TokenizerWording
-from llmtl.engines.tokens import AnswerTries, PromptTokens, prompt_tokens, prompts_to_continue
+from llmtl.engines.tokens import AnswerTries, PromptTokens, encode, prompt_tokens, prompts_to_continue
 from llmtl.engines.transformers.loading import load_tokenizer
 from llmtl.engines.vllm.branches import Descent, path_to
 from llmtl.engines.vllm.model import free_llm, load_llm, unwarned
@@ -102,6 +102,23 @@ class VllmEngine:
                 written.append(self._endings.read(answer.token_ids, logprobs, stop, asked))
             advance(len(chunk))
         return written
+
+    def losses(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[TextLoss]:
+        """Read the loss of each text, as `LossReader` says."""
+        from vllm import SamplingParams
+
+        # a request must write a token, for which the context needs room
+        length = self.context_length - 1
+        rows = [tuple(ids[:length]) for ids in encode(self.tokenizer, [f"{self.bos}{text}" for text in texts])]
+        settings = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
+        found: list[TextLoss] = []
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            for output, ids in zip(self._run(chunk, [settings] * len(chunk)), chunk, strict=True):
+                known = zip(ids[1:], output.prompt_logprobs[1:], strict=True)
+                found.append(TextLoss(-sum(float(step[token].logprob) for token, step in known), len(ids) - 1))
+            advance(len(chunk))
+        return found
 
     def close(self) -> None:
         """Free the model's memory; the engine cannot be used afterwards."""
