@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from llmtl.costs import PriceConfig, StatedCost
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
-from llmtl.decision.outcome import Broken, Constraint, Dropped, Purpose, Verdict
+from llmtl.decision.outcome import Dropped, Purpose, Verdict
 from llmtl.errors import RecipeError, RunError
 from llmtl.metrics.paired import compare_counts
 from llmtl.task import Metric

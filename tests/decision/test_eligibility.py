@@ -3,9 +3,9 @@
 import pytest
 
 from llmtl.costs import PriceConfig, StatedCost
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.eligibility import barred, broken_by
-from llmtl.decision.outcome import Broken, Constraint
 from llmtl.errors import RecipeError
 from tests.support.decision_worlds import evaluation, exactly
 

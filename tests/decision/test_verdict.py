@@ -9,10 +9,11 @@ from scipy.stats import norm
 from statsmodels.stats.multitest import multipletests
 
 from llmtl.costs import PriceConfig
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
 from llmtl.decision.evidence import evidence_of
-from llmtl.decision.outcome import Broken, Constraint, Failures, NoBaseline, Rule, TooSmallTest, Verdict
+from llmtl.decision.outcome import Failures, NoBaseline, Rule, TooSmallTest, Verdict
 from llmtl.decision.outlook import EnoughForMargin, MoreExamples, MoreRequests, Unconstrained
 from llmtl.errors import RunError
 from llmtl.kinds.classification import CLASSIFICATION

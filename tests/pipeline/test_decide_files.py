@@ -8,9 +8,10 @@ import pandas
 import pytest
 
 from llmtl.cli import main
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
-from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency
+from llmtl.decision.outcome import Halved, NoCost, NoLatency
 from llmtl.decision.promise import Promise
 from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.errors import DataError, InputError, RecipeError

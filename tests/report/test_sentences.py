@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.choice import choose
 from llmtl.decision.decide import decide
-from llmtl.decision.outcome import Broken, Constraint, Halved, NoCost, NoLatency, Purpose
+from llmtl.decision.outcome import Halved, NoCost, NoLatency, Purpose
 from llmtl.metrics.power import minimum_detectable_difference
 from llmtl.report.constraint_words import constraints_broken
 from llmtl.report.draw_words import drawn_once

@@ -9,11 +9,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from llmtl.checks.finding import Finding, Level
 from llmtl.costs import StatedCost
+from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.outcome import (
-    Broken,
     Choice,
     Comparison,
-    Constraint,
     Decision,
     DevScore,
     Planned,
