@@ -93,6 +93,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_rank)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def little_general_text():
+    """Measure what tuning forgets on the fewest passages: all of them take seconds in every run."""
+    from llmtl.pipeline import forgetting_steps
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forgetting_steps, "MOST_SECONDS", 0.0)
+        yield
+
+
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
     "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"

@@ -29,6 +29,14 @@ def encode(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     return [list(ids) for ids in tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]]
 
 
+def encode_plain(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """Encode each text as plain text: behind the token that the model's texts begin with, if its tokenizer adds one.
+
+    The first token is then not predicted: that of the beginning, or where there is none the text's own.
+    """
+    return [list(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]] if texts else []
+
+
 def continuations(tokenizer: Any, prompt: str, answers: Sequence[str]) -> list[list[int]]:
     """Encode each answer as it follows `prompt`, whose own tokens stay as they are.
 

@@ -29,7 +29,7 @@ from llmtl.strategy import Facts, PromptServed, Served
 MOST_SECONDS = 60.0
 BUDGET_SHARE = 0.03
 """What measuring all models of a run may take: a minute, or less where that is more than this part of the budget."""
-LEVELS = (Sampled(200, 60), Sampled(100, 30), Sampled(50, 0), Sampled(25, 0))
+LEVELS = (Sampled(200, 60), Sampled(150, 60), Sampled(100, 60), Sampled(75, 30), Sampled(50, 0), Sampled(25, 0))
 """What is measured of each model: the most that fits into the time, and the last one whatever it takes."""
 ITEM = 0.4
 """What an item of a task costs, in passages: about 20 tokens of its own behind a prompt that all share."""

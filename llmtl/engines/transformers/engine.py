@@ -133,7 +133,7 @@ class TransformersEngine:
     def losses(self, texts: Sequence[str], *, advance: Advance = unwatched) -> list[TextLoss]:
         """Read the loss of each text, as `LossReader` says."""
         length = self.context_length
-        return read_losses(self._model, self.tokenizer, texts, bos=self.bos, context_length=length, advance=advance)
+        return read_losses(self._model, self.tokenizer, texts, context_length=length, advance=advance)
 
     def states(self, prompts: Sequence[str], *, head: str = "") -> States:
         """Read the hidden states of each prompt, (N, layers, 2, width), as `StateReader` says."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from llmtl.engines.protocol import TextLoss
-from llmtl.engines.tokens import encode
+from llmtl.engines.tokens import encode_plain
 from llmtl.engines.transformers.memory import fewer_at_once
 from llmtl.progress import Advance, unwatched
 
@@ -23,16 +23,14 @@ def read_losses(
     tokenizer: Any,
     texts: Sequence[str],
     *,
-    bos: str = "",
     context_length: int,
     advance: Advance = unwatched,
 ) -> list[TextLoss]:
-    """Read the loss of each text behind `bos`, in order; what is beyond `context_length` tokens is left out.
+    """Read the loss of each text, in order; what is beyond `context_length` tokens is left out.
 
-    Without a `bos` the first token is not predicted, and not counted. Raises `ModelError` where one text alone
-    exhausts the memory.
+    Raises `ModelError` where one text alone exhausts the memory.
     """
-    rows = [ids[:context_length] for ids in encode(tokenizer, [f"{bos}{text}" for text in texts])]
+    rows = [ids[:context_length] for ids in encode_plain(tokenizer, texts)]
     found = [TextLoss(0.0, 0)] * len(rows)
     waiting = sorted((at for at, ids in enumerate(rows) if len(ids) > 1), key=lambda each: len(rows[each]))
     budget = BATCH_TOKENS

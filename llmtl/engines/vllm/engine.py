@@ -15,7 +15,7 @@ import torch
 from llmtl.engines.endings import Asked, Endings, json_grammar
 from llmtl.engines.protocol import Generation, LabelScores, ModelSource, TextLoss
 from llmtl.engines.tokenizer import TokenizerWording
-from llmtl.engines.tokens import AnswerTries, PromptTokens, encode, prompt_tokens, prompts_to_continue
+from llmtl.engines.tokens import AnswerTries, PromptTokens, encode_plain, prompt_tokens, prompts_to_continue
 from llmtl.engines.transformers.loading import load_tokenizer
 from llmtl.engines.vllm.branches import Descent, path_to
 from llmtl.engines.vllm.model import free_llm, load_llm, unwarned
@@ -109,7 +109,7 @@ class VllmEngine:
 
         # a request must write a token, for which the context needs room
         length = self.context_length - 1
-        rows = [tuple(ids[:length]) for ids in encode(self.tokenizer, [f"{self.bos}{text}" for text in texts])]
+        rows = [tuple(ids[:length]) for ids in encode_plain(self.tokenizer, texts)]
         settings = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
         found: list[TextLoss] = []
         for start in range(0, len(rows), _CHUNK):
