@@ -1,10 +1,13 @@
 """What fine-tuning made a language model forget, in words.
 
-Not covered: measuring it (`llmtl.pipeline.forgetting_steps`), the chart (`llmtl.report.charts.forgetting`).
+Not covered: measuring it (`llmtl.pipeline.forgetting_steps`), the chart (`llmtl.report.charts.forgetting_bars`).
 """
 
+from collections.abc import Mapping
+
 from llmtl.decision.forgotten import HarderEnglish
-from llmtl.measured.forgetting import HarderText
+from llmtl.measured.forgetting import Forgetting, HarderText, TaskShift
+from llmtl.metrics.intervals import Interval
 from llmtl.report.metric_words import listed
 
 
@@ -36,3 +39,55 @@ def percent(share: float) -> str:
 def _signed(share: float) -> str:
     written = percent(abs(share))
     return written if written == "0%" else f"{'-' if share < 0 else '+'}{written}"
+
+
+def gist(forgetting: Mapping[str, Forgetting]) -> str:
+    """Say in a few words what the section holds: the worst of the tuned models."""
+    worst = max(item.text.rise.value for item in forgetting.values())
+    if percent(abs(worst)) == "0%":
+        return "general English is as easy to predict as before"
+    return f"general English {percent(abs(worst))} {'harder' if worst > 0 else 'easier'} to predict"
+
+
+def sentences(forgetting: Mapping[str, Forgetting]) -> list[str]:
+    """Say of every tuned model what it forgot: of general English, and of tasks that it could do before."""
+    lines = []
+    for name, item in forgetting.items():
+        lines.append(f"{name}: {in_short(item.text)}; perplexity {_times(item.text.perplexity_ratio)}.")
+        lines += [f"{name}: {_task(each)}." for each in item.tasks if each.able]
+        unable = [_TASKS.get(each.name, each.name) for each in item.tasks if not each.able]
+        if unable:
+            lines.append(
+                f"{name}: before tuning the model did no better than chance at {listed(unable)}, so there was nothing "
+                "to forget there."
+            )
+    return lines
+
+
+def caption(forgetting: Mapping[str, Forgetting]) -> str:
+    """Say what the bars are, and how much of the sample was measured."""
+    text = next(iter(forgetting.values())).text
+    some = "" if text.passages == text.available else f", the first of {text.available:,} as the time allowed"
+    return (
+        f"Mean cross-entropy in nats per token on {text.passages:,} short passages of general English that come with "
+        f"llmtl{some}; longer bars are harder to predict. Nothing is ever trained on them."
+    )
+
+
+_TASKS = {"topic": "telling the topic of a text", "feeling": "telling pleased texts from others"}
+
+
+def _task(item: TaskShift) -> str:
+    found = item.difference
+    what = _TASKS.get(item.name, item.name)
+    points = f"{_points(found.value)} points, 95% interval {_points(found.low)} to {_points(found.high)}"
+    told = "unchanged as far as shown" if found.low <= 0 <= found.high else "worse" if found.high < 0 else "better"
+    return f"{what} without examples went from {item.before:.0%} to {item.after:.0%} of {item.items} ({told}: {points})"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.0f}" if round(100 * share) else "0"
+
+
+def _times(ratio: Interval) -> str:
+    return f"{ratio.value:.2f} times that before ({ratio.low:.2f} to {ratio.high:.2f})"

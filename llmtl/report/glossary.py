@@ -32,6 +32,10 @@ WORDS = (
     ("Target", "the score that you asked for. It is met when the whole 95% interval reaches it."),
     ("p", "how often chance alone would give a difference this large; Holm's correction counts all comparisons made."),
     ("p50, p95", "half of the requests are answered within the first time, 95 of 100 within the second."),
+    (
+        "Harder to predict",
+        "how much more a tuned language model is surprised by ordinary English than before: by so much it forgot.",
+    ),
     ("Left to it alone", "the share of inputs whose answers are sure enough to be used without a person looking."),
 )
 F1 = (

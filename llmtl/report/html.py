@@ -7,17 +7,19 @@ own script by its hash and nothing else. Not covered: editing a report after it 
 import base64
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from llmtl.report import judging, layer_words, noise, palette, svg, transfer_words
+from llmtl.report import forgetting_words, judging, layer_words, noise, palette, svg, transfer_words
 from llmtl.report.charts.cost_by_volume import volume_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart
 from llmtl.report.charts.differences import difference_strips
 from llmtl.report.charts.fewshot import search_chart, search_ends
+from llmtl.report.charts.forgetting_bars import forgetting_bars
 from llmtl.report.charts.layers import alike_chart, separability_chart
 from llmtl.report.charts.learning import learning_chart
 from llmtl.report.charts.matrices import heat_map, reliability_chart
@@ -52,6 +54,7 @@ _PARTS = (
             "served",
             "judge",
             "transfer",
+            "forgetting",
             "fitting",
         ),
     ),
@@ -87,6 +90,7 @@ def render_html(content: ReportContent) -> str:
             noise_words=noise,
             transfer_words=transfer_words,
             layer_words=layer_words,
+            forgetting_words=forgetting_words,
             words=Words(Metric(content.decision.metric)),
             visible=_EXAMPLES_BEFORE_MORE,
             style=Markup(_style()),
@@ -122,6 +126,7 @@ def _sections(view: View, left: LeftToIt | None) -> list[tuple[str, str]]:
         ("served", "As served", view.content.served is not None),
         ("judge", "Second opinion", view.content.judging is not None),
         ("transfer", "Did it transfer?", bool(view.transfer)),
+        ("forgetting", "What fine-tuning forgot", bool(view.forgetting)),
         ("fitting", "Fitting", bool(view.learning_curves or view.candidates)),
         ("comparisons", "Comparisons", bool(view.content.decision.comparisons)),
         ("checks", "Data checks", True),
@@ -183,6 +188,7 @@ def _charts(view: View) -> dict[str, Any]:
         "scores": _both(scores, "scores"),
         "cost": _both(cost, "cost"),
         "learning": _both(learning, "learning"),
+        "forgetting": _both(partial(_forgetting, view), "forgetting"),
         "volume": _both(volume, "volume"),
         "value": _both(value, "value"),
         "differences": difference_strips(decision.comparisons, decision.margin),
@@ -193,6 +199,10 @@ def _charts(view: View) -> dict[str, Any]:
         "heat_map": heat_map(large, width=_HEAT_MAP, name="heat-map") if large else None,
         "reliability": reliability_chart(view.reliability, width=270, name="reliability") if view.reliability else None,
     }
+
+
+def _forgetting(view: View, width: float, name: str) -> Markup | None:
+    return forgetting_bars(view.forgetting, width=width, name=name)
 
 
 def _priced(view: View) -> list[StrategyRow]:

@@ -14,6 +14,7 @@ from llmtl.findings import FitFinding, SearchTrace, TrainingCurve, finding
 from llmtl.judging.result import JudgedComparison
 from llmtl.measured.endpoint import Served
 from llmtl.measured.evaluation import Evaluation
+from llmtl.measured.forgetting import Forgetting
 from llmtl.report import cost_words, cut_words, how_measured, sentences, serving, wording
 from llmtl.report.brief import VerdictCard, brief_of
 from llmtl.report.by_label import LabelTable, Low, best_rival, label_table, lowest_answers, not_applicable
@@ -26,6 +27,7 @@ from llmtl.report.mix_ups import MixUp, mix_ups
 from llmtl.report.money import Money, money_of, near
 from llmtl.report.reliability import Reliability, reliability_of
 from llmtl.report.wrong_answers import WrongAnswers, wrong_answers_of
+from llmtl.strategy import Role
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,12 @@ class View:
     money: Money | None
     wrong_answers: WrongAnswers | None = None
     transfer: Transferred = field(default_factory=Transferred)
+
+    @property
+    def forgetting(self) -> Mapping[str, Forgetting]:
+        """Return what tuned language models forgot, by strategy; cascades repeat what their members forgot."""
+        results = self.content.decision.strategies
+        return {each.name: each.forgetting for each in results if each.forgetting and each.role is not Role.CASCADE}
 
     def purpose(self, pair: Comparison | JudgedComparison) -> str:
         """Say why two strategies were compared."""
