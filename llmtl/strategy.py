@@ -334,11 +334,6 @@ class Facts:
         return self.runs is Runs.ENCODER or self.uses_encoder
 
     @property
-    def tunes_language_model(self) -> bool:
-        """Say whether it tunes a language model and serves it as one, so that the model may forget."""
-        return self.role is Role.TUNING and self.runs is Runs.BASE_MODEL and self.served is PromptServed
-
-    @property
     def quick_to_fit(self) -> bool:
         """Say whether fitting it again is always affordable."""
         return self.runs is Runs.NOTHING and self.fit_weight == 0

@@ -11,6 +11,7 @@ from typing import Literal
 from llmtl.decision.config import DecisionConfig
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategies.table import facts_of
+from llmtl.strategy import Facts, PromptServed, Role, Runs
 
 WORTH_TELLING = 0.1
 """From this rise of the cross-entropy on, a reader is warned where the recipe sets no limit (our choice)."""
@@ -25,10 +26,15 @@ class HarderEnglish:
     kind: Literal["harder_english"] = "harder_english"
 
 
+def tunes_language_model(facts: Facts) -> bool:
+    """Say whether a strategy tunes a language model and serves it as one, so that the model may forget."""
+    return facts.role is Role.TUNING and facts.runs is Runs.BASE_MODEL and facts.served is PromptServed
+
+
 def may_have_forgotten(evaluation: Evaluation) -> bool:
     """Say whether a strategy, or a member of a cascade, tunes a language model and serves it as one."""
     names = [member.strategy for member in evaluation.members] or [evaluation.strategy]
-    return any(facts is not None and facts.tunes_language_model for facts in map(facts_of, names))
+    return any(facts is not None and tunes_language_model(facts) for facts in map(facts_of, names))
 
 
 def rise_of(evaluation: Evaluation) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from llmtl.costs import Entry, Ledger, WorkKind
+from llmtl.decision.forgotten import tunes_language_model
 from llmtl.engines.protocol import Engine, LossReader
 from llmtl.general.samples import measured_hash, passages, zero_shot_tasks
 from llmtl.measured.forgetting import Forgetting, HarderText, TaskShift
@@ -40,7 +41,7 @@ _SAMPLED = TypeAdapter(Sampled)
 
 def seconds_allowed(budget: float | None, strategies: Iterable[Facts]) -> float:
     """Say how long measuring the models may take in a budget of so many seconds; 0 where none is tuned."""
-    if not any(each.tunes_language_model for each in strategies):
+    if not any(map(tunes_language_model, strategies)):
         return 0.0
     return MOST_SECONDS if budget is None else min(MOST_SECONDS, BUDGET_SHARE * budget)
 
@@ -49,7 +50,8 @@ def seconds_allowed(budget: float | None, strategies: Iterable[Facts]) -> float:
 class General:
     """Measures the models of one run: the base model, which `identity` names, and `tuned` others.
 
-    `load` gives the engine of the base model, or of one with an adapter. `seconds` is what all of it may take.
+    `load` gives the engine of the base model, or of what was tuned and kept in a folder. `seconds` is what all of it
+    may take.
     """
 
     store: Store
@@ -75,7 +77,8 @@ class General:
 
         The same where a loss is not a number, since training diverged.
         """
-        if not isinstance(served, PromptServed) or served.adapter is None:
+        tuned = served.tuned if isinstance(served, PromptServed) else None
+        if tuned is None:
             return None
         base = self.measure_base()
         if base is None:
@@ -83,8 +86,7 @@ class General:
         before, sampled = base
         depends_on = {"fit": fit.name, "sample": measured_hash(), **_SAMPLED.dump_python(sampled)}
         name = f"general-{strategy}"
-        adapter = served.adapter
-        value = self.store.step(name, depends_on, lambda _: self._scored(strategy, adapter, sampled))
+        value = self.store.step(name, depends_on, lambda _: self._scored(strategy, tuned, sampled))
         after = _SCORES.validate_python(value) if value is not None else None
         if after is None or not (before.finite and after.finite):
             return None
@@ -101,8 +103,8 @@ class General:
         made = general_scores(engine, sampled, progress=self.progress, told="base model")
         return None if made is None else {"scores": _kept(made), "sampled": _SAMPLED.dump_python(sampled)}
 
-    def _scored(self, strategy: str, adapter: Path, sampled: Sampled) -> Any:
-        made = general_scores(self.load(adapter), sampled, progress=self.progress, told=strategy)
+    def _scored(self, strategy: str, tuned: Path, sampled: Sampled) -> Any:
+        made = general_scores(self.load(tuned), sampled, progress=self.progress, told=strategy)
         return _kept(made) if made is not None and made.finite else None
 
     def _note(self, step: str, scores: GeneralScores) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from llmtl.costs import Ledger, WorkKind
 from llmtl.data import corpus_mark, fingerprint
+from llmtl.decision.forgotten import tunes_language_model
 from llmtl.encoders.sentence import let_go
 from llmtl.errors import CannotFitError, ContextLengthError
 from llmtl.findings import FitFinding
@@ -169,7 +170,7 @@ class Bench:
 
     def _measures_forgetting(self, strategy: AnyStrategy) -> bool:
         """Say whether it is measured what a strategy's model forgets: of first fits, and not of draws and refits."""
-        return self.work is None and strategy.facts.tunes_language_model
+        return self.work is None and tunes_language_model(strategy.facts)
 
     @property
     def _general(self) -> General:
@@ -182,7 +183,7 @@ class Bench:
             self.progress,
             load=self.prepared.engines.load,
             identity=identity(recipe.model, self.prepared.source),
-            tuned=sum(each.tunes_language_model for each in facts),
+            tuned=sum(map(tunes_language_model, facts)),
             seconds=seconds_allowed(self.plan.seconds if self.plan else None, facts),
         )
 
