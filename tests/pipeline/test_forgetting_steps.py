@@ -30,7 +30,7 @@ def test_another_limit_keeps_out_and_measures_nothing_again(llama_run, tmp_path)
     folder = shutil.copytree(llama_run.folder, tmp_path / "run")
     rise = llama_run.decision.result("qlora").forgetting.text.rise.value
     again = llmtl.run(
-        llama_run.folder.parent / "recipe.yaml",
+        folder / "recipe.yaml",
         out=folder,
         overrides=[f"decision.max_forgetting={max(0.0, rise - 0.001)}"],
     )
