@@ -111,7 +111,8 @@ class TrainingPoint:
 class TrainingCurve:
     """A training: the curve, the step that was kept, why it ended and what it used.
 
-    `batch` examples are computed at once and `accumulation` such batches make a step.
+    `batch` examples are computed at once and `accumulation` such batches make a step. Where the average of the weights
+    after `averaged_steps` was kept instead of those of the best step, `averaged_dev_loss` is its dev loss.
     """
 
     points: tuple[TrainingPoint, ...]
@@ -127,6 +128,8 @@ class TrainingCurve:
     trained_tokens: int
     peak_memory_gib: float
     dev_metric: str = ""
+    averaged_steps: tuple[int, ...] = ()
+    averaged_dev_loss: float | None = None
     tag: Literal["training"] = "training"
 
     def cut(self, max_epochs: int) -> "tuple[Cut, ...]":

@@ -255,7 +255,10 @@ def _panels(view: View) -> list[dict[str, Any]]:
     for number, (strategy, points) in enumerate(view.learning_curves.items()):
         marked = "checkpoint that is kept" if any(point.kept for point in points) else "best"
         stopped = next((row.stopped for row in view.rows if row.result.name == strategy), "")
-        dot = f"The dot is the {marked}." + (f" Training {stopped}, at its time limit." if stopped else "")
+        averaged = ", ".join(str(point.step) for point in points if point.averaged)
+        mean = f" The mean of the weights of steps {averaged} did better on dev and was kept." if averaged else ""
+        dot = f"The dot is the {'best single checkpoint' if mean else marked}.{mean}"
+        dot += f" Training {stopped}, at its time limit." if stopped else ""
         loss = loss_chart(points, strategy=strategy, width=_PANEL, name=f"loss-{number}")
         warning = "Where dev turns up while train still falls, the model overfits."
         add(loss, f"{strategy}: loss by step", caption=f"{dot} {warning}")

@@ -75,8 +75,9 @@ class StrategyRow:
 class DrawnStep:
     """One measurement during training; what was not measured is None.
 
-    `accuracy_of` says what the accuracy is of: `dev examples` or `dev tokens`. `kept` marks the checkpoint in use.
-    `scored` names the metric where another takes the place of the accuracy.
+    `accuracy_of` says what the accuracy is of: `dev examples` or `dev tokens`. `kept` marks the checkpoint in use,
+    `averaged` those whose mean is in use instead. `scored` names the metric where another takes the place of the
+    accuracy.
     """
 
     step: float
@@ -86,6 +87,7 @@ class DrawnStep:
     accuracy_of: str
     kept: bool
     scored: str = "accuracy"
+    averaged: bool = False
 
 
 @dataclass(frozen=True)
@@ -325,6 +327,7 @@ def _curve(findings: Sequence[FitFinding]) -> tuple[DrawnStep, ...]:
             dev_accuracy=point.dev_score if trained.dev_metric else point.dev_token_accuracy,
             accuracy_of="dev examples" if trained.dev_metric else "dev tokens",
             kept=point.step == trained.best_step,
+            averaged=point.step in trained.averaged_steps,
             scored=wording.metric_name(trained.dev_metric) if trained.dev_metric else "accuracy",
         )
         for point in sorted(trained.points, key=lambda point: point.step)

@@ -228,6 +228,8 @@ class LanguageModelTuning(Strategy[Choices]):
             dropped_dev_examples=len(context.dev) - len(job.dev),
             trained_tokens=outcome.trained_tokens,
             peak_memory_gib=outcome.peak_gib,
+            averaged_steps=outcome.averaged_steps,
+            averaged_dev_loss=outcome.averaged_dev_loss,
         )
 
 

@@ -49,6 +49,14 @@ class TrainingConfig(BaseModel):
     )
     weight_decay: float = Field(default=0.0, ge=0, description="AdamW weight decay of what is trained.")
     max_grad_norm: float = Field(default=0.3, gt=0, description="Gradients are clipped to this norm (QLoRA).")
+    average_best: int = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="Average the weights of so many of the best measurements, say 3, and keep the average where its "
+        "dev loss is lower than the best (Wortsman et al. 2022, Model soups, arXiv:2203.05482). As many copies of what "
+        "is trained are held in memory; 1 averages nothing.",
+    )
     layer_decay: float = Field(
         default=1.0,
         gt=0,

@@ -10,11 +10,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer import TRAINER_STATE_NAME
 
+from llmtl.tuning.averaging import BestWeights, average, put_back, trained
 from llmtl.tuning.group_rates import GroupRatesTrainer
 from llmtl.tuning.kept_state import read_optimizer, read_random, write_states
 from llmtl.tuning.save_points import SavePoint, SavePoints, SoFar
@@ -28,6 +28,7 @@ class ResumableTrainer(GroupRatesTrainer):
 
     save_points: SavePoints | None = None
     watcher: Watcher
+    best_weights: BestWeights | None = None
 
     def train_from(self, point: SavePoint | None) -> None:
         """Train to the end, from the save point if there is one."""
@@ -39,6 +40,20 @@ class ResumableTrainer(GroupRatesTrainer):
         self.trained_tokens = point.so_far.trained_tokens
         self.args.eval_on_start = False  # that measurement is in the curve
         self.train(resume_from_checkpoint=str(point.state))
+
+    def average_if_better(self, best_loss: float) -> tuple[tuple[int, ...], float] | None:
+        """Put the average of the best weights into the model if its dev loss is below `best_loss`.
+
+        Gives the steps that were averaged and their dev loss, or None where the average is not better.
+        """
+        if self.best_weights is None or len(self.best_weights.kept) < 2:
+            return None
+        remembered = self.best_weights.kept
+        self.remove_callback(self.watcher)  # training has ended: the curve has no further point
+        self.remove_callback(self.best_weights)
+        put_back(self.model, average(remembered))
+        loss = float(self.evaluate()["eval_loss"])
+        return (tuple(sorted(each.step for each in remembered)), loss) if loss < best_loss else None
 
     def so_far(self, mark: str) -> SoFar:
         """Say what happened up to this step."""
@@ -67,17 +82,18 @@ class ResumableTrainer(GroupRatesTrainer):
         points.save(self.so_far(points.mark), self._write_state)
 
     def _write_state(self, folder: Path) -> None:
-        save_file({name: each.contiguous() for name, each in self._trained()}, folder / _WEIGHTS)
+        save_file({name: each.contiguous() for name, each in trained(self.model)}, folder / _WEIGHTS)
+        if self.best_weights is not None:
+            self.best_weights.write(folder)
         write_states(folder, optimizer=self.optimizer, schedule=self.lr_scheduler)
         self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """Put the trained weights back into the model's own tensors, which the optimizer will hold."""
         del model
-        kept = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
-        with torch.no_grad():
-            for name, weight in self._trained():
-                weight.copy_(kept[name])
+        put_back(self.model, load_file(Path(resume_from_checkpoint) / _WEIGHTS))
+        if self.best_weights is not None:
+            self.best_weights.read(Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
@@ -86,11 +102,6 @@ class ResumableTrainer(GroupRatesTrainer):
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is not None:
             read_random(Path(checkpoint))
-
-    def _trained(self) -> list[tuple[str, torch.Tensor]]:
-        """List the weights that are trained, by name."""
-        model: Any = self.model
-        return [(name, each.detach()) for name, each in model.named_parameters() if each.requires_grad]
 
 
 class _Saver(TrainerCallback):

@@ -23,6 +23,7 @@ from llmtl.progress import Progress
 from llmtl.quiet import own_randomness, quiet
 from llmtl.store import digest, versions
 from llmtl.tuning.answers_only import answers_only
+from llmtl.tuning.averaging import BestWeights
 from llmtl.tuning.config import TrainingConfig
 from llmtl.tuning.group_rates import GroupRates
 from llmtl.tuning.resuming import ResumableTrainer
@@ -67,7 +68,8 @@ class TrainingOutcome:
     """The outcome of a training: the curve, the point whose weights were kept, why it ended and what it used.
 
     `batch` examples are computed at once and `accumulation` such batches make a step. `earlier_seconds` is what was
-    spent in processes that were killed, where this one went on.
+    spent in processes that were killed, where this one went on. Where the average of the weights after `averaged_steps`
+    was kept instead of the best, `averaged_dev_loss` is its dev loss.
     """
 
     curve: tuple[TrainingPoint, ...]
@@ -78,6 +80,8 @@ class TrainingOutcome:
     peak_gib: float
     trained_tokens: int
     earlier_seconds: float = 0.0
+    averaged_steps: tuple[int, ...] = ()
+    averaged_dev_loss: float | None = None
 
 
 def train(job: TrainingJob) -> TrainingOutcome:
@@ -148,6 +152,12 @@ def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
             f"Fine-tuning stopped at its time limit after {last.epoch:.1f} of {job.config.max_epochs} epochs; "
             f"the weights of step {outcome.best.step} are kept."
         )
+    if outcome.averaged_steps:
+        steps = ", ".join(map(str, outcome.averaged_steps))
+        job.progress.say(
+            f"The average of the weights of steps {steps} is kept: its dev loss is {outcome.averaged_dev_loss:.4f}, "
+            f"that of step {outcome.best.step} {outcome.best.dev_loss:.4f}."
+        )
 
 
 def _attempt(
@@ -172,6 +182,7 @@ def _attempt(
             trainer = _trainer(job, batch, accumulation, watcher)
             trainer.save_points, trainer.watcher = points, watcher
             trainer.train_from(point)
+            averaged = _averaged(job, trainer, watcher)
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
@@ -187,7 +198,19 @@ def _attempt(
         peak_gib=watcher.peak_bytes / GIB,
         trained_tokens=trainer.trained_tokens,
         earlier_seconds=earlier,
+        averaged_steps=averaged[0],
+        averaged_dev_loss=averaged[1],
     )
+
+
+def _averaged(job: TrainingJob, trainer: ResumableTrainer, watcher: Watcher) -> tuple[tuple[int, ...], float | None]:
+    """Keep the average of the best weights where the job asks for it and dev says that it is better."""
+    best = watcher.best.dev_loss if watcher.best else None
+    found = None if best is None else trainer.average_if_better(best)
+    if found is None:
+        return (), None
+    job.weights.save(trainer.model, job.folder)
+    return found
 
 
 def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> ResumableTrainer:
@@ -216,6 +239,9 @@ def trainer_of(
         callbacks=callbacks,
     )
     trainer.rates = GroupRates.of(job.config)
+    if job.dev and job.config.average_best > 1:
+        trainer.best_weights = BestWeights(job.config.average_best)
+        trainer.add_callback(trainer.best_weights)
     trainer.remove_callback(PrinterCallback)
     job.weights.prepare(trainer.model, base_name=job.base_name)
     return trainer

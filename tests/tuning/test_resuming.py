@@ -1,5 +1,6 @@
 """Going on with a training that was killed: the same weights and curve as if nobody had interrupted it."""
 
+import math
 import resource
 from dataclasses import replace
 from time import monotonic
@@ -13,6 +14,7 @@ from llmtl.foreign_files import holds_code
 from llmtl.seals import SEAL, UNFINISHED, seal_of
 from llmtl.store import read_json, write_json, write_text
 from llmtl.tuning import save_points
+from llmtl.tuning.resuming import ResumableTrainer
 from llmtl.tuning.training import train
 
 CHOICES = {"dropout": 0.1, "batch_size": 3, "schedule": "linear", "warmup_fraction": 0.2, "max_epochs": 2}
@@ -38,6 +40,22 @@ class NoMemoryAbove(TrainerCallback):
     def on_step_begin(self, args, state, control, **kwargs):
         if args.per_device_train_batch_size > self.limit:
             raise MemoryError
+
+
+class Copies(TrainerCallback):
+    """Copies the adapter at every measurement, by the names in its file."""
+
+    def __init__(self):
+        self.weights = {}
+
+    def on_evaluate(self, args, state, control, **kwargs):
+        model = kwargs["model"]
+        copied = {
+            name.replace(".default", ""): each.detach().clone()
+            for name, each in model.named_parameters()
+            if each.requires_grad
+        }
+        self.weights.setdefault(state.global_step, copied)  # the average itself is measured after the last step
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +100,35 @@ def test_a_training_killed_twice_gives_the_weights_and_the_curve_of_one_nobody_i
     seconds = [each.seconds for each in outcome.curve]
     assert seconds == sorted(seconds)
     assert seconds[0] < outcome.earlier_seconds < seconds[-1]
+
+
+def test_an_average_that_is_better_is_kept_and_the_same_after_a_kill(make_job, tokenized, monkeypatch):
+    compared = ResumableTrainer.average_if_better
+    monkeypatch.setattr(ResumableTrainer, "average_if_better", lambda self, best: compared(self, math.inf))
+    few = {**CHOICES, "max_epochs": 3, "average_best": 3, "dev": tokenized[:2]}
+    remembered = Copies()
+    whole = make_job("whole/adapter", callbacks=(remembered,), **few)
+    expected = train(whole)
+    job = make_job("killed/adapter", resumable=True, **few)
+    killed_after(job, 7)
+    outcome = train(job)
+    assert_the_same(job, outcome, whole, expected)
+    assert (outcome.averaged_steps, outcome.averaged_dev_loss) == (expected.averaged_steps, expected.averaged_dev_loss)
+    measured = {point.step: point.dev_loss for point in expected.curve}
+    lowest = sorted(sorted(measured, key=measured.get)[:3])
+    mean = {name: torch.stack([remembered.weights[step][name] for step in lowest]).mean(0) for name in weights_of(job)}
+    for name, weight in weights_of(whole).items():
+        torch.testing.assert_close(weight, mean[name], atol=1e-7, rtol=1e-6)
+    assert expected.averaged_steps == tuple(lowest)
+    assert job.progress.lines[-1].startswith(
+        f"The average of the weights of steps {', '.join(map(str, lowest))} is kept"
+    )
+
+
+def test_an_average_that_is_not_better_is_left(make_job, tokenized):
+    outcome = train(make_job(average_best=2, batch_size=4, max_epochs=1, evaluations_per_epoch=2, dev=tokenized[:2]))
+    assert outcome.best.dev_loss < outcome.curve[1].dev_loss  # it still learns: the mean of both lies behind the last
+    assert (outcome.averaged_steps, outcome.averaged_dev_loss) == ((), None)
 
 
 def test_a_smaller_batch_is_gone_on_with_and_without_dev_the_last_weights_are_kept(make_job):
