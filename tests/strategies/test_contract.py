@@ -188,6 +188,8 @@ def test_it_predicts_alike_after_saving_and_loading(contract, tmp_path):
 
 def test_it_is_served_in_process_as_measured(contract, source, tmp_path):
     folder = contract.bundle(source, tmp_path / "bundle")
+    card = (folder / "README.md").read_text(encoding="utf-8")  # names the model and its licence, whoever holds it
+    assert ("Base model: `" in card) is (contract.strategy.facts.runs is Runs.BASE_MODEL)
     served = contract.served
     if isinstance(served, PromptServed):
         engine = OverEngine(folder, contract.context.load_engine(served.tuned), served.adapter)

@@ -17,6 +17,7 @@ from llmtl.decision.outcome import Verdict
 from llmtl.report import cut_words, wording
 from llmtl.report.markdown_pieces import escape, table
 from llmtl.serving.bundle import manifest as names
+from llmtl.serving.bundle.checkpoint_files import describe_base
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.merge import MergeCheck
 from llmtl.serving.bundle.provider import LIMIT_VARIABLE
@@ -61,7 +62,7 @@ def card(facts: Card) -> str:
 def _front_matter(facts: Card) -> str:
     """Return the YAML block that the Hub reads."""
     bundle = facts.bundle
-    base = bundle.base
+    base = _made_of(facts)
     known: dict[str, Any] = {"pipeline_tag": bundle.task.kind.hub.pipeline, "tags": ["llmtl", bundle.winner.name]}
     if bundle.winner.weights is not Weights.HOSTED:
         known["library_name"] = _library(facts)
@@ -85,9 +86,17 @@ def _made_by(facts: Card) -> str:
     return "the base model with a LoRA adapter merged in" if merged else facts.source.served.facts.is_made_by
 
 
+def _made_of(facts: Card) -> BaseModel | None:
+    """Describe the language model that the winner is, or was made of: a classifier's own weights may be tuned ones."""
+    source, bundle = facts.source, facts.bundle
+    if bundle.base is not None or source.run_by_weights.facts.runs is not Runs.BASE_MODEL:
+        return bundle.base
+    return describe_base(source.model, source.model_name, dtype=source.dtype, task=bundle.task.name)
+
+
 def _title(facts: Card) -> Iterable[str]:
     bundle = facts.bundle
-    base = bundle.base
+    base = _made_of(facts)
     on = f" on `{base.name}`" if base is not None else ""
     yield f"# {escape(bundle.task.name)}"
     yield (
@@ -110,14 +119,15 @@ def _title(facts: Card) -> Iterable[str]:
         else:
             yield f"{name}: {', '.join(escape(label) for label in bundle.task.labels)}"
     if base is not None:
-        yield f"Base model: `{base.name}` ({_where(base, bundle.winner)}), licence: {escape(base.licence)}."
+        yield f"Base model: `{base.name}` ({_where(base, bundle)}), licence: {escape(base.licence)}."
     if bundle.encoder is not None:
         yield f"Encoder: `{escape(bundle.encoder.name)}`, licence: {escape(bundle.encoder.licence)}."
 
 
-def _where(base: BaseModel, winner: ServedStrategy) -> str:
+def _where(base: BaseModel, bundle: Bundle) -> str:
     """Return where the base model's weights are."""
-    if winner.weights.own:
+    winner, held = bundle.winner, bundle.base is not None
+    if winner.weights.own or not held:
         return f"{'merged into' if winner.weights is Weights.MERGED else 'tuned to'} the weights in this folder"
     if base.hub:
         return f"from the Hub at revision {base.revision}" if base.revision else "from the Hub"
