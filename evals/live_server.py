@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import httpx
 import psutil
@@ -39,6 +40,19 @@ def exported(run: Path, strategy: str | None) -> Iterator[Path]:
         chosen = ["--strategy", strategy] if strategy else []
         subprocess.run([LLMTL, "export", str(run), str(bundle), *chosen], check=True, capture_output=True)
         yield bundle
+
+
+@contextmanager
+def exported_in_int8(run: Path, strategy: str) -> Iterator[Path]:
+    """Export a strategy with its encoder in int8 for the time of the context, whether or not its answers stay.
+
+    An export takes int8 only where they do; what is measured here is speed, and the bundle says how many stay.
+    """
+    from llmtl.pipeline.export import export
+    from llmtl.serving.bundle import int8_form
+
+    with tempfile.TemporaryDirectory(prefix="llmtl-bench-") as folder, mock.patch.object(int8_form, "REQUIRED", 0.0):
+        yield export(run, Path(folder) / "bundle", strategy=strategy, int8=True)
 
 
 @dataclass(frozen=True)

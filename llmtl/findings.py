@@ -262,6 +262,14 @@ def cut_short(done: float, planned: float, unit: Unit, *, improving: bool | None
     return () if done >= planned else (Cut(done, planned, unit, improving),)
 
 
+@dataclass(frozen=True)
+class FittedAgain:
+    """This is a second fit, with time that others left; the first one took `first_seconds` and was cut at its limit."""
+
+    first_seconds: float
+    tag: Literal["fitted-again"] = "fitted-again"
+
+
 CASCADE_JOINT = "-else-"
 """Stands between the names of a cascade's members."""
 
@@ -316,7 +324,8 @@ FitFinding = Annotated[
     | CascadeTrace
     | LongInputs
     | LayerChanges
-    | Cut,
+    | Cut
+    | FittedAgain,
     Field(discriminator="tag"),
 ]
 FIT_FINDINGS: TypeAdapter[tuple[FitFinding, ...]] = TypeAdapter(tuple[FitFinding, ...])

@@ -53,6 +53,11 @@ _KERNELS = ("attn_implementation", "_attn_implementation", "_attn_implementation
 _FILES = ("tokenizer_file", "vocab_file", "merges_file", "spm_file", "sentencepiece_model_file")
 """Files of its own that a tokenizer's configuration may name; the library opens what stands there."""
 
+_ONNX = ("", "ai.onnx")
+"""The domains of the operators that the standard describes; none of them reads a file."""
+_ONNX_RUNTIME = frozenset({("com.microsoft", "MatMulNBits")})
+"""The operators of ONNX Runtime's own that llmtl writes; others of them load what a path names."""
+
 
 def leads_out(folder: Path, *, blobs: bool = False) -> str | None:
     """Say which entry of a folder is a link to outside, or neither a file nor a folder; None where there is none.
@@ -91,9 +96,14 @@ def _can_be_a_name(part: str) -> bool:
         return False
 
 
-def holds_code(folder: Path) -> str | None:
-    """Say which file of a folder is code, or would be unpickled by who reads it; None where there is none."""
+def holds_code(folder: Path, *, but: frozenset[str] = frozenset()) -> str | None:
+    """Say which file of a folder is code, or would be unpickled by who reads it; None where there is none.
+
+    `but` are files, by their paths in the folder, that are looked into otherwise.
+    """
     for path in _entries(folder):
+        if path.relative_to(folder).as_posix() in but and path.is_file():
+            continue
         if path.suffix.lower() in CODE_ENDINGS and not path.is_dir():
             return f"'{path.relative_to(folder).as_posix()}' could run code when it is read"
     return None
@@ -121,6 +131,47 @@ def model_fault(folder: Path) -> str | None:
 def adapter_fault(folder: Path) -> str | None:
     """Say what is wrong with the folder of an adapter, whose loaders take pickled weights where no others are."""
     return leads_out(folder) or holds_code(folder) or asks_for_more(folder)
+
+
+def onnx_fault(content: bytes) -> str | None:
+    """Say what an ONNX model asks for beside its own tensors and known operators; None where it is data alone.
+
+    A tensor may name a file, or an address in memory, that the runtime reads; operators may be those of a library, or
+    defined in the model; and its notes may set options of the runtime. Needs the package onnx.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.ModelProto.FromString(content)
+    except DecodeError:
+        return "is not an ONNX model"
+    model.DiscardUnknownFields()
+    if model.ByteSize() != len(content):  # a newer runtime may know fields that were not looked into
+        return "holds more than an ONNX model"
+    if model.functions or model.training_info or model.metadata_props:
+        return "brings more than a graph"
+    for part in _parts(model):
+        if isinstance(part, onnx.TensorProto) and (part.external_data or part.data_location != part.DEFAULT):
+            return f"takes the numbers of '{part.name}' from elsewhere"
+        if isinstance(part, onnx.NodeProto) and not _is_known(part):
+            return f"asks for the operator '{part.op_type}' of '{part.domain}'"
+    return None
+
+
+def _is_known(node: Any) -> bool:
+    return node.domain in _ONNX or (node.domain, node.op_type) in _ONNX_RUNTIME
+
+
+def _parts(message: Any) -> Iterator[Any]:
+    """Walk through all messages within a message of Protocol Buffers, itself included."""
+    waiting = [message]
+    while waiting:
+        part = waiting.pop()
+        yield part
+        for field, value in part.ListFields():
+            if field.message_type is not None:
+                waiting += [value] if hasattr(value, "ListFields") else value
 
 
 def _entries(folder: Path) -> Iterator[Path]:

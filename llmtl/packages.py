@@ -19,6 +19,7 @@ EXTRAS = {
     "cryptography": "'llmtl[signing]'",
     "gradio": "'llmtl[playground]'",
     "sentence_transformers": "'llmtl[embeddings]'",
+    **dict.fromkeys(("onnx", "onnxruntime"), "'llmtl[onnx]'"),
     "vllm": "'llmtl[gpu]' (without a GPU: 'llmtl[cpu]')",
 }
 """What pip installs for each module that plain llmtl does without."""

@@ -15,7 +15,7 @@ from llmtl.packages import EXTRAS, LOCAL, TUNING, require
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
-AT_RUN_TIME = ("local", "tuning", "playground", "embeddings", "gguf", "excel", "signing", "cpu", "gpu")
+AT_RUN_TIME = ("local", "tuning", "playground", "embeddings", "gguf", "excel", "signing", "onnx", "cpu", "gpu")
 
 
 def named(requirements: list[str]) -> set[str]:

@@ -27,6 +27,7 @@ def _export(options: argparse.Namespace) -> int:
             options.out,
             strategy=options.strategy,
             merge=options.merge,
+            int8=options.int8,
             sign_with=options.sign,
             progress=progress,
         )

@@ -121,6 +121,7 @@ def _target(options: argparse.Namespace, progress: "Progress") -> "Target":
         Path(options.run),
         strategy=options.strategy,
         merge=options.merge,
+        int8=options.int8,
         signed_by=Path(options.verify) if options.verify else None,
         progress=progress,
     )

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -24,7 +24,10 @@ from llmtl.classical.files import keep_folder, write_parts
 from llmtl.classical.grid import best_on_dev
 from llmtl.classical.linear import LinearModel
 from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.encoders.int8_encoders import Int8SentenceEncoder, write_sentence_encoder
+from llmtl.encoders.onnx_int8 import INT8_FOLDER
 from llmtl.encoders.sentence import SentenceEncoder
+from llmtl.encoders.window_vectors import WindowVectors
 from llmtl.errors import ModelError
 from llmtl.findings import MEANINGS, Cut, FitFinding, Unit, cut_short
 from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, heads_per_strength, in_time, standardised
@@ -40,14 +43,25 @@ LOG_SCALES = (-10.0, 5.0)
 
 @dataclass(frozen=True)
 class SentencePredictor:
-    """A head on the vectors of the encoder that `load` gives; `tuned` is the folder of one that is kept with it."""
+    """A head on the vectors of the encoder that `load` gives.
+
+    `tuned` is the folder of an encoder that is kept with it, because it was tuned or is in int8.
+    """
 
     head: LinearHead
-    load: Callable[[], SentenceEncoder]
+    load: Callable[[], WindowVectors]
     tuned: Path | None = None
 
+    @classmethod
+    def opened(cls, task: Task, folder: Path, load: Callable[[], SentenceEncoder], tuned: Path | None = None) -> Self:
+        """Read a head that was kept; its encoder in int8 beside it, if there is one, is taken in place of the other."""
+        head, int8 = LinearHead.read(task, folder), folder / INT8_FOLDER
+        if not int8.is_dir():
+            return cls(head, load, tuned=tuned)
+        return cls(head, lambda: Int8SentenceEncoder.read(int8), tuned=int8)
+
     @cached_property
-    def encoder(self) -> SentenceEncoder:
+    def encoder(self) -> WindowVectors:
         """Load the encoder when it is first needed."""
         return self.load()
 
@@ -70,6 +84,13 @@ class SentencePredictor:
     def served(self) -> LocalServed:
         """Say that our own server serves it; a fast tokenizer may be used by one thread at a time."""
         return LocalServed(needs_encoder=self.tuned is None, one_at_a_time=True)
+
+    def in_int8(self, folder: Path) -> "SentencePredictor":
+        """Write the encoder to `folder` in int8, and give the predictor that reads by it."""
+        if not isinstance(self.encoder, SentenceEncoder):
+            raise ModelError("The encoder is in int8 already.")
+        write_sentence_encoder(self.encoder, folder)
+        return SentencePredictor(self.head, lambda: Int8SentenceEncoder.read(folder), tuned=folder)
 
 
 def load_encoder(context: FitContext) -> SentenceEncoder:
@@ -200,7 +221,7 @@ def best_head(
     return head, (trace, *calibrations, *cut)
 
 
-def _rows(encoder: SentenceEncoder, texts: Sequence[str]) -> Any:
+def _rows(encoder: WindowVectors, texts: Sequence[str]) -> Any:
     """Embed texts, (N, width) in double precision."""
     return encoder.encode(texts).astype(float)
 

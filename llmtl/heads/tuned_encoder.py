@@ -17,9 +17,11 @@ import torch
 from llmtl.classical.files import keep_folder, read_facts, write_parts
 from llmtl.classical.grid import best_on_dev
 from llmtl.encoders.fine_tuning import Tuning, TuningPlan, train
+from llmtl.encoders.int8_encoders import Int8Network, write_network
 from llmtl.encoders.network import WEIGHTS, Network, Scored, Scoring
+from llmtl.encoders.onnx_int8 import INT8_FOLDER, ONNX_FILE, is_int8
 from llmtl.encoders.windows import Windows
-from llmtl.errors import RunError
+from llmtl.errors import ModelError, RunError
 from llmtl.findings import FitFinding, TrainingCurve, TrainingPoint
 from llmtl.heads.encoder_heads import Head, ReadText, read_head
 from llmtl.heads.layer_changes import BeforeTuning, can_compare, read_before
@@ -44,9 +46,11 @@ class TunedEncoder:
     device: str
 
     @cached_property
-    def network(self) -> Network:
+    def network(self) -> Network | Int8Network:
         """Read the encoder, once."""
         with quiet():
+            if is_int8(self.folder):
+                return Int8Network.read(self.folder)
             return Network.read(self.folder, device=self.device)
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
@@ -68,7 +72,14 @@ class TunedEncoder:
 
     def served(self) -> LocalServed:
         """Say that our own server serves it, one request at a time: tokenizers are not made for several threads."""
-        return LocalServed(one_at_a_time=True, memory_gib=round((self.folder / WEIGHTS).stat().st_size / GIB + 0.5, 2))
+        return LocalServed(one_at_a_time=True, memory_gib=round(_weights(self.folder).stat().st_size / GIB + 0.5, 2))
+
+    def in_int8(self, folder: Path) -> "TunedEncoder":
+        """Write the encoder to `folder` in int8, and give the predictor that reads by it."""
+        if not isinstance(self.network, Network):
+            raise ModelError("The encoder is in int8 already.")
+        write_network(self.network, folder)
+        return TunedEncoder(folder, self.head, sha256_of(folder), self.device)
 
 
 @dataclass(frozen=True)
@@ -131,22 +142,28 @@ def tune(
 
 def opened(context: FitContext, folder: Path) -> TunedEncoder:
     """Open a kept encoder; raises `RunError` when something is missing or not what was trained."""
-    kept = str(read_facts(folder).get("sha256"))
-    if not (folder / FOLDER / WEIGHTS).is_file():
+    kept, int8 = str(read_facts(folder).get("sha256")), folder / INT8_FOLDER
+    encoder = int8 if int8.is_dir() else folder / FOLDER
+    if not _weights(encoder).is_file():
         raise RunError(f"The folder '{folder}' has no tuned encoder; run the recipe again with a new --out.")
-    if sha256_of(folder / FOLDER) != kept:
+    if sha256_of(encoder) != kept:
         raise RunError(f"The encoder in '{folder}' is not the one that was trained; run the recipe again.")
-    return TunedEncoder(folder / FOLDER, read_head(context.task, folder), kept, context.device)
+    return TunedEncoder(encoder, read_head(context.task, folder), kept, context.device)
 
 
 def sha256_of(folder: Path) -> str:
     """Hash the weights (SHA-256, in hexadecimal)."""
-    with (folder / WEIGHTS).open("rb") as file:
+    with _weights(folder).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _weights(folder: Path) -> Path:
+    """Name the file of an encoder's weights."""
+    return folder / (ONNX_FILE if is_int8(folder) else WEIGHTS)
+
+
 def read(
-    network: Network, texts: Sequence[str], windows: Sequence[Windows], *, advance: Advance = unwatched
+    network: Network | Int8Network, texts: Sequence[str], windows: Sequence[Windows], *, advance: Advance = unwatched
 ) -> list[ReadText]:
     """Read texts, which are cut into `windows`."""
     scores = network.scores(windows, advance=advance)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from llmtl.answers import write_ranking
 from llmtl.classical.files import keep_folder, read_arrays, read_facts, write_parts
 from llmtl.classical.found_texts import best, corpus_facts, corpus_from, found, ranked
-from llmtl.encoders.sentence import SentenceEncoder, Vectors
+from llmtl.encoders.sentence import SentenceEncoder
+from llmtl.encoders.window_vectors import Vectors
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import LocalServed, Prediction
 from llmtl.task import CorpusText, FoundText, Input, texts_of

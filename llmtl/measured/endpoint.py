@@ -80,6 +80,26 @@ class Paid:
 
 
 @dataclass(frozen=True)
+class Int8Check:
+    """Whether a winner's encoder is served in int8, and how far its answers there are those that were measured before.
+
+    `compared` are the inputs of dev and test, `agreed` those with the same answer, which is left to a person in both or
+    in neither. It is `taken` where their share is at least `required`. `score` is that of test in int8 and
+    `score_before` that of the run, both by the task's metric; `largest_difference` is that of any label's probability.
+    `fault` says why the encoder cannot be written in int8; then nothing was compared.
+    """
+
+    taken: bool
+    compared: int = 0
+    agreed: int = 0
+    required: float = 0.0
+    largest_difference: float = 0.0
+    score: float = 0.0
+    score_before: float = 0.0
+    fault: str = ""
+
+
+@dataclass(frozen=True)
 class Served:
     """One measurement of a live server.
 
@@ -87,7 +107,7 @@ class Served:
     `device` is `cpu` or `cuda`, or `hosted` where a provider computes the answers: then `paid` says what that took.
     `loads` has one entry a concurrency, in rising order. `usd_per_1k_requests` is the machine's price at the best rate
     reached, or what the provider was paid for its tokens. `accepted_drift` says that the user let a server through that
-    failed the parity check.
+    failed the parity check. `int8` is None where nobody asked for an encoder in int8.
     """
 
     task: str
@@ -100,6 +120,7 @@ class Served:
     usd_per_1k_requests: float
     accepted_drift: bool = False
     paid: Paid | None = None
+    int8: Int8Check | None = None
 
     @property
     def alone(self) -> Load | None:

@@ -3,6 +3,7 @@
 Not covered: what a bundle holds (`llmtl.serving.bundle`), starting a server on it (`llmtl.pipeline.serve`).
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from llmtl.pipeline.models import encoder_identity, encoder_source_of, identity,
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import INDEX, read_examples, read_provenance
 from llmtl.progress import Progress, Silent
+from llmtl.report.serving import in_int8
 from llmtl.seals import damaged
 from llmtl.serving.bundle.manifest import FORMAT, Abstaining
 from llmtl.serving.bundle.provider import HostedWinner, hosted_winner
@@ -35,24 +37,32 @@ def export(
     *,
     strategy: str | None = None,
     merge: bool = False,
+    int8: bool = False,
     sign_with: Path | str | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Return the folder of the bundle of a run's winner, or of another strategy that it measured.
 
     `out` is `RUN/bundle` by default; a bundle there that was made from the same is kept, and one made from something
-    else is replaced. `merge` merges the adapter into the base model; `sign_with` is a private Ed25519 key in PEM.
-    Raises `BundleError`, `RunError` for an unfinished run, or `InputError` for a key that cannot sign.
+    else is replaced. `merge` merges the adapter into the base model. `int8` puts the winner's encoder in int8, for a
+    CPU, where at least 99.5% of its answers on dev and test stay; the progress says what came of it. `sign_with` is a
+    private Ed25519 key in PEM. Raises `BundleError`, `RunError` for an unfinished run, `MissingPackageError` for int8
+    without ONNX Runtime, or `InputError` for a key that cannot sign.
     """
     progress = progress or Silent()
     key = read_private_key(Path(sign_with)) if sign_with is not None else None
     finished = run if isinstance(run, Run) else load_run(run)
     folder = Path(out) if out is not None else finished.folder / BUNDLE_FOLDER
     source = bundle_source(finished, strategy, folder=folder, merge=merge, progress=progress)
+    if int8:
+        source = replace(source, made_from=f"{source.made_from}-int8")
     if _is_current(folder, source, progress):
         written = folder.resolve()
     else:
-        written = write_bundle(source, folder, merge=merge, progress=progress)
+        written = write_bundle(source, folder, merge=merge, int8=int8, progress=progress)
+    check = open_bundle(written, verify=False).int8 if int8 else None
+    if check is not None:
+        progress.say(in_int8(check))
     if key is not None:
         sign(written, key)
     return written
@@ -96,6 +106,7 @@ def bundle_source(
         first=InFront(_measured(run, cascade.first), cascade.threshold, cascade.then) if cascade else None,
         abstaining=_abstaining(run),
         encoder=encoder_source_of(run.recipe.encoder),
+        dev=read_examples(run.folder, "dev"),
     )
 
 
@@ -111,13 +122,17 @@ def _abstaining(run: Run) -> dict[str, Abstaining]:
 
 def _measured(run: Run, name: str) -> MeasuredStrategy:
     """Return one strategy of the run."""
-    test = next(each for each in run.evaluations if each.strategy == name and each.split == "test")
+    test, dev = (
+        next((each for each in run.evaluations if each.strategy == name and each.split == split), None)
+        for split in ("test", "dev")
+    )
+    assert test is not None
     cascade = run.cascade(name)
     fitted = cascade.then if cascade else name
     facts = STRATEGIES[fitted].facts
     if cascade is not None:
         facts = facts_of_cascade(cascade, STRATEGIES[cascade.first].facts, facts)
-    return MeasuredStrategy(facts, test, run.folder / run.index.fits[fitted], load=lambda: run.predictor(fitted))
+    return MeasuredStrategy(facts, test, run.folder / run.index.fits[fitted], lambda: run.predictor(fitted), dev)
 
 
 def _require_allowed(run: Run, name: str) -> None:

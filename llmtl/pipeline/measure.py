@@ -14,7 +14,7 @@ from llmtl.data import corpus_mark, fingerprint
 from llmtl.decision.forgotten import tunes_language_model
 from llmtl.encoders.sentence import let_go
 from llmtl.errors import CannotFitError, ContextLengthError
-from llmtl.findings import FitFinding
+from llmtl.findings import FitFinding, FittedAgain
 from llmtl.hardware import inspect
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
@@ -46,12 +46,20 @@ class RacedPass:
 
 
 @dataclass(frozen=True)
+class MoreTime:
+    """A second fit of a strategy: the seconds that it may take, and those that the first one took."""
+
+    seconds: float
+    first_seconds: float
+
+
+@dataclass(frozen=True)
 class Bench:
     """Measures strategies of one run: `split` is already cut to what the budget allows.
 
     What each step spent is noted in `ledger`, as `work` where that is given. `first` is the bench of the first draw
     where this one makes another (`llmtl.pipeline.draws`), which may cost `usd` at a provider. `times` divides the time
-    for fitting by what fits were measured to take; without it, weights alone do. `extended` has the seconds of those
+    for fitting by what fits were measured to take; without it, weights alone do. `extended` has the time of those
     that were given what the others left (`llmtl.pipeline.more_time`). `began` is when measuring began, by
     `time.monotonic()`.
     """
@@ -66,7 +74,7 @@ class Bench:
     first: "Bench | None" = None
     usd: float | None = None
     times: FitTimes | None = None
-    extended: Mapping[str, float] = field(default_factory=dict)
+    extended: Mapping[str, MoreTime] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
 
     def seconds_for(self, stage: str, share: float) -> float | None:
@@ -110,7 +118,9 @@ class Bench:
         except (CannotFitError, ContextLengthError) as error:
             skipped = str(error)
         else:
-            findings, earlier = fitted.findings, fitted.earlier_seconds
+            longer = self.extended.get(strategy.name)
+            findings = (*fitted.findings, *([FittedAgain(longer.first_seconds)] if longer else []))
+            earlier = fitted.earlier_seconds
             fitted.predictor.save(folder)
         took, limit = earlier + time.perf_counter() - start, context.budget.train_seconds
         return fit_to_json(
@@ -262,7 +272,8 @@ class Bench:
         """Say how many seconds fitting may take; None for no limit."""
         if self.plan is None or self.times is None:
             return self.plan.fit_seconds(strategy.name) if self.plan else None
-        whole = self.extended.get(strategy.name) or self.times.limit(strategy.name)
+        longer = self.extended.get(strategy.name)
+        whole = longer.seconds if longer else self.times.limit(strategy.name)
         return None if whole is None else self.plan.scale * whole
 
     def was_fitted(self, strategy: AnyStrategy) -> bool:
@@ -289,7 +300,7 @@ class Bench:
             "model": identity(recipe.model, self.prepared.source) if uses_model else None,
             "budget": self.plan.fit_seconds(strategy.name) if self.plan else None,
             "seed": recipe.seed,
-            **({"extended": self.extended[strategy.name]} if strategy.name in self.extended else {}),
+            **({"extended": self.extended[strategy.name].seconds} if strategy.name in self.extended else {}),
             **({"encoder": encoder_identity(encoder)} if encoder else {}),
             **({"earlier": self.first.fit_folder(strategy).name} if self.first else {}),
         }

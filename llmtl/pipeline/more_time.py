@@ -16,7 +16,7 @@ from llmtl.decision.cut_rivals import open_ended
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.dev_race import Raced
-from llmtl.pipeline.measure import Bench
+from llmtl.pipeline.measure import Bench, MoreTime
 from llmtl.report import cut_words, wording
 from llmtl.strategy import AnyStrategy
 
@@ -89,7 +89,8 @@ def _extended(bench: Bench, strategy: AnyStrategy, seconds: float) -> Bench | No
         f"{wording.duration(first.limit_seconds)}, and the others left time: fitting it again, with up to "
         f"{wording.duration(seconds)}"
     )
-    longer = replace(bench, extended={**bench.extended, strategy.name: seconds})
+    given = MoreTime(seconds, first.train_seconds or 0.0)
+    longer = replace(bench, extended={**bench.extended, strategy.name: given})
     if times is not None:
         times.again(strategy.name)
     return longer if longer.fit(strategy).skipped is None else None

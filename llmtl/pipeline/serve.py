@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from llmtl import address
@@ -86,6 +87,7 @@ def find_target(
     *,
     strategy: str | None = None,
     merge: bool = False,
+    int8: bool = False,
     signed_by: Path | None = None,
     progress: Progress | None = None,
 ) -> Target:
@@ -100,8 +102,8 @@ def find_target(
     run = any((path / name).exists() for name in (DECISION, RECIPE))
     damaged = any((path / name).exists() for name in (MANIFEST, CHECKSUMS)) and not run
     if is_bundle(path) or damaged:
-        if strategy or merge:
-            raise BundleError("A bundle is served as it is; use --strategy and --merge with a run folder.")
+        if strategy or merge or int8:
+            raise BundleError("A bundle is served as it is; use --strategy, --merge and --int8 with a run folder.")
         if key is not None:
             require_signature(path, key)
         return Target(path, open_bundle(path, progress=progress), run=None)
@@ -111,16 +113,17 @@ def find_target(
         )
     if not (path / DECISION).is_file():
         raise RunError(f"'{path}' has no verdict ({DECISION} is missing); finish the run with `llmtl run`.")
-    return _exported(load_run(path), strategy=strategy, merge=merge, progress=progress)
+    return _exported(load_run(path), strategy=strategy, merge=merge, int8=int8, progress=progress)
 
 
-def _exported(run: Run, *, strategy: str | None, merge: bool, progress: Progress | None) -> Target:
+def _exported(run: Run, *, strategy: str | None, merge: bool, int8: bool, progress: Progress | None) -> Target:
     """Return the run's bundle, written unless one of the same is there; the winner's is `RUN/bundle`."""
     from llmtl.pipeline.export import BUNDLE_FOLDER, export  # imports every strategy: seconds
 
     form = [strategy] if strategy and strategy != run.decision.winner else []
-    folder = run.folder / "-".join([BUNDLE_FOLDER, *form, *(["merged"] if merge else [])])
-    export(run, folder, strategy=strategy, merge=merge, progress=progress)
+    form += [name for name, asked in (("merged", merge), ("int8", int8)) if asked]
+    folder = run.folder / "-".join([BUNDLE_FOLDER, *form])
+    export(run, folder, strategy=strategy, merge=merge, int8=int8, progress=progress)
     return Target(folder, open_bundle(folder, verify=False), run)
 
 
@@ -155,6 +158,8 @@ def _engine(bundle: Bundle) -> _Engine:
     """Return what serves the bundle here; raises `MissingPackageError` when it needs vLLM and that cannot run."""
     require_packages(bundle)
     require_strategy(bundle)
+    if bundle.int8 is not None and bundle.int8.taken:
+        return _Engine(f"llmtl {__version__} with onnxruntime {version('onnxruntime')} in int8", "cpu")
     if bundle.base is None:
         return _Engine(f"llmtl {__version__}", "cpu")
     if not bundle.on_vllm:

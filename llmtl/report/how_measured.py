@@ -4,7 +4,7 @@ Not covered: what came out (`sentences`, `rules`).
 """
 
 from llmtl.decision.outcome import Decision
-from llmtl.findings import MEANINGS, GridTrace, LongInputs, finding
+from llmtl.findings import MEANINGS, FittedAgain, GridTrace, LongInputs, finding
 from llmtl.report import cascades, draw_words, share_words, wording
 from llmtl.report.content import ReportContent
 
@@ -33,6 +33,7 @@ def lines(content: ReportContent) -> tuple[str, ...]:
         *_rule_of_choice(decision),
         "Intervals of scores are 95% confidence intervals. Comparisons are paired: both strategies answer the same "
         f"examples. Their p-values are corrected for their number (Holm); {intervals_are(decision)}",
+        *_fitted_again(content),
         *_long_texts(content),
         *_repeats(decision),
         *_sharpness(decision),
@@ -67,6 +68,18 @@ def _meanings(content: ReportContent) -> list[str]:
             else f"{name} was also fitted with {tried}; without them it was better on dev."
         )
     return lines
+
+
+def _fitted_again(content: ReportContent) -> list[str]:
+    """Say which strategies were fitted twice, and how long each fit took."""
+    seconds = {item.name: item.train_seconds for item in content.decision.strategies}
+    return [
+        f"{name} was fitted twice: its time limit stopped the first fit after {wording.duration(again.first_seconds)}, "
+        "and the others left time for a second one from the beginning, which took "
+        f"{wording.training_time(seconds[name])} and is the one measured here. The cost of the decision counts both."
+        for name, each in content.fit_findings.items()
+        if (again := finding(each, FittedAgain)) is not None and name in seconds
+    ]
 
 
 def _long_texts(content: ReportContent) -> list[str]:

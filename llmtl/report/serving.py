@@ -8,7 +8,7 @@ from dataclasses import replace
 from llmtl.costs import MemberUse, PriceConfig, Pricing, StatedCost
 from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.config import DecisionConfig
-from llmtl.measured.endpoint import Served
+from llmtl.measured.endpoint import Int8Check, Served
 from llmtl.report import wording
 from llmtl.report.constraint_words import constraints_broken
 
@@ -55,7 +55,28 @@ def facts(served: Served, prices: PriceConfig | None = None) -> tuple[tuple[str,
             if parity.compared_probabilities
             else []
         ),
+        *([("Numbers", in_int8(served.int8))] if served.int8 is not None else []),
         ("Cost", f"{costs(served, prices)}{_basis_of_cost(served)}"),
+    )
+
+
+def in_int8(check: Int8Check) -> str:
+    """Say whether the winner's encoder runs in int8, and how its answers there compare with what was measured."""
+    of_all = f"{wording.count(check.agreed)} of {wording.count(check.compared)} answers on dev and test"
+    required = f"{100 * check.required:.1f}%"
+    if check.taken:
+        differ = wording.probability(check.largest_difference)
+        return (
+            f"The encoder runs in int8: {of_all} are those that were measured before (at least {required} required), "
+            f"probabilities differ by at most {differ}, and test scores {wording.score(check.score)} "
+            f"({wording.score(check.score_before)} before)."
+        )
+    if check.fault:
+        return f"int8 was refused, and the encoder runs as it was measured: {check.fault}"
+    share = f"{100 * check.agreed / check.compared:.1f}%"
+    return (
+        f"int8 was refused, and the encoder runs as it was measured: {of_all} ({share}) are those that were measured "
+        f"before, and at least {required} are required."
     )
 
 

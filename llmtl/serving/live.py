@@ -254,6 +254,7 @@ def _served(job: ServingJob, parity: Parity, *, loads: tuple[Load, ...], paid: P
         usd_per_1k_requests=_usd(loads, job, paid),
         accepted_drift=not parity.passed,
         paid=paid,
+        int8=job.bundle.int8,
     )
 
 

@@ -93,7 +93,6 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the head; the encoder follows when the first text is to be predicted."""
-        from llmtl.heads.linear_head import LinearHead
         from llmtl.heads.sentence_head import SentencePredictor, load_encoder
 
-        return SentencePredictor(LinearHead.read(context.task, folder), lambda: load_encoder(context))
+        return SentencePredictor.opened(context.task, folder, lambda: load_encoder(context))

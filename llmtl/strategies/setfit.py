@@ -207,10 +207,11 @@ class SetFit(Strategy[SetFitConfig]):
         from llmtl.heads.sentence_head import SentencePredictor, load_encoder
 
         tuned = folder / ENCODER_FOLDER
-        head = LinearHead.read(context.task, folder)
-        if head.choice.get("encoder") == UNTOUCHED:
-            return SentencePredictor(head, lambda: load_encoder(context))
-        return SentencePredictor(head, lambda: SentenceEncoder.kept(tuned, context.device), tuned=tuned)
+        if LinearHead.read(context.task, folder).choice.get("encoder") == UNTOUCHED:
+            return SentencePredictor.opened(context.task, folder, lambda: load_encoder(context))
+        return SentencePredictor.opened(
+            context.task, folder, lambda: SentenceEncoder.kept(tuned, context.device), tuned=tuned
+        )
 
     def _pairs(self, context: FitContext, encoder: "SentenceEncoder", learned: Sequence[Example]) -> "list[Pair]":
         """Draw the pairs; say which labels have none of their own."""

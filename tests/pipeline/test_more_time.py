@@ -1,5 +1,6 @@
 """Strategies that were cut are fitted again with what the others left."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,11 @@ def test_what_the_first_fit_took_counts_in_what_the_decision_cost(run: llmtl.Run
     fits = [read_json(path / "result.json")["train_seconds"] for path in run.folder.glob("steps/fit-qlora-*")]
     spent = read_json(run.folder / "decision.json")["spending"]["fitting"]["seconds"]
     assert spent >= sum(fits)
+
+
+def test_the_report_says_that_it_was_fitted_twice(run: llmtl.Run):
+    told = (run.folder / "report.md").read_text()
+    assert re.search(r"was fitted twice: its time limit stopped the first fit after [^,]+, and the others left", told)
 
 
 def test_the_same_command_fits_nothing_again(run: llmtl.Run):

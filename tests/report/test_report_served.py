@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from llmtl.costs import PriceConfig
-from llmtl.measured.endpoint import Disagreement, Load, Paid, Parity, Served
+from llmtl.measured.endpoint import Disagreement, Int8Check, Load, Paid, Parity, Served
 from llmtl.report import markdown
 from llmtl.report.charts.score_against_cost import cost_chart
 from llmtl.report.html import render_html
 from llmtl.report.money import money_of
+from llmtl.report.serving import in_int8
 from llmtl.report.view import build_view
 from llmtl.report.wording import probability, rate
 from tests.report.test_report_html import Page
@@ -91,6 +92,19 @@ def test_a_server_that_drifted_is_named_as_one_with_both_probabilities():
     assert "<b>two</b> | doors open returns returns 0.431, delivery 0.429 delivery returns 0.430" in text
     assert "too close to tell apart" in text
     assert "no answer billing billing 0.900 (failed) drift" in text
+
+
+def test_an_encoder_in_int8_is_told_with_how_many_answers_stay():
+    taken = Int8Check(True, 400, 399, 0.995, largest_difference=0.031, score=0.81, score_before=0.812)
+    told = Page(render_html(content_served(served(int8=taken)))).text
+    assert "The encoder runs in int8: 399 of 400 answers on dev and test are those that were measured before" in told
+    assert "test scores 0.810 (0.812 before)" in told
+    refused = replace(taken, taken=False, agreed=396)
+    assert "int8 was refused, and the encoder runs as it was measured: 396 of 400 answers on dev and test (99.0%)" in (
+        markdown(content_served(served(int8=refused)))
+    )
+    fault = Int8Check(False, fault="The encoder cannot be written as ONNX (why).")
+    assert in_int8(fault).endswith("as it was measured: The encoder cannot be written as ONNX (why).")
 
 
 def test_markdown_says_the_same():

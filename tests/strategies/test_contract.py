@@ -25,7 +25,9 @@ from llmtl.prompting.template import Template
 from llmtl.report import ReportContent, markdown, summarize
 from llmtl.report.html import render_html
 from llmtl.report.svg import mark
+from llmtl.serving.bundle.int8_form import TakesInt8
 from llmtl.serving.bundle.provider import hosted_winner
+from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.bundle.source import BundleSource, MeasuredStrategy
 from llmtl.serving.bundle.write import write_bundle
 from llmtl.serving.task_api.classifier_app import create_app
@@ -104,13 +106,14 @@ class Contract:
         choice = choose(task, [dev], config=CONFIG, prices=PRICES, written_at="2026-11-27 09:00 UTC")
         return decide(task, choice, dev=[dev], test=[test], config=CONFIG, prices=PRICES)
 
-    def bundle(self, model, out):
-        """Write the bundle of it as a winner; `model` is the checkpoint that it was fitted with."""
-        measured = self.evaluations["test"]
-        own = MeasuredStrategy(self.strategy.facts, measured, self.context.folder, load=lambda: self.fitted.predictor)
+    def source(self, model, **changes):
+        """Give what a bundle of it as a winner is written from; `model` is the checkpoint that it was fitted with."""
+        measured, dev = (replace(self.evaluations[split], **changes) for split in ("test", "dev"))
+        facts, folder = self.strategy.facts, self.context.folder
+        own = MeasuredStrategy(facts, measured, folder, load=lambda: self.fitted.predictor, dev=dev)
         away = self.served.model if isinstance(self.served, ProviderServed) else None
         hosted = away and hosted_winner(away.endpoint, token_prices(PRICES), measured, top_logprobs=away.top_logprobs)
-        source = BundleSource(
+        return BundleSource(
             task=self.context.task,
             winner=own.name,
             strategies=(own,),
@@ -126,8 +129,8 @@ class Contract:
             made_from="",
             hosted=hosted,
             encoder=self.context.encoder,
+            dev=self.context.dev,
         )
-        return write_bundle(source, out)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +190,7 @@ def test_it_predicts_alike_after_saving_and_loading(contract, tmp_path):
 
 
 def test_it_is_served_in_process_as_measured(contract, source, tmp_path):
-    folder = contract.bundle(source, tmp_path / "bundle")
+    folder = write_bundle(contract.source(source), tmp_path / "bundle")
     card = (folder / "README.md").read_text(encoding="utf-8")  # names the model and its licence, whoever holds it
     assert ("Base model: `" in card) is (contract.strategy.facts.runs is Runs.BASE_MODEL)
     served = contract.served
@@ -197,6 +200,12 @@ def test_it_is_served_in_process_as_measured(contract, source, tmp_path):
     else:
         app = create_app(folder, environment={})
 
+    assert_answers_as_measured(folder, posting(app))
+
+
+def posting(app):
+    """Return what posts a body to a path of an application."""
+
     def post(path, body):
         async def go():
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
@@ -204,7 +213,34 @@ def test_it_is_served_in_process_as_measured(contract, source, tmp_path):
 
         return asyncio.run(go())
 
-    assert_answers_as_measured(folder, post)
+    return post
+
+
+def test_its_encoder_is_served_in_int8_where_answers_stay(contract, source, tmp_path):
+    if not isinstance(contract.fitted.predictor, TakesInt8):
+        return
+    folder = write_bundle(contract.source(source), tmp_path / "bundle", int8=True)
+    bundle = open_bundle(folder)
+    assert (bundle.int8.compared, bundle.int8.agreed, bundle.int8.taken) == (12, 12, True)
+    assert bundle.int8.score == bundle.int8.score_before
+    assert not (folder / "encoder").exists()
+    assert [path.name for path in folder.rglob("*.safetensors")] in (["classifier.safetensors"], [])
+    assert "The encoder runs in int8: 12 of 12 answers" in (folder / "README.md").read_text()
+    assert_answers_as_measured(folder, posting(create_app(folder, environment={})))
+
+
+def test_int8_is_refused_with_the_figure_where_answers_differ(contract, source, tmp_path):
+    if not isinstance(contract.fitted.predictor, TakesInt8):
+        return
+    odd = [replace(each, answer=None) for each in contract.evaluations["test"].predictions[:1]]
+    other = contract.source(source, predictions=(*odd, *contract.evaluations["test"].predictions[1:]))
+    folder = write_bundle(other, tmp_path / "bundle", int8=True)
+    assert not list(folder.rglob("*.onnx"))
+    assert list(folder.rglob("*.safetensors"))
+    check = open_bundle(folder).int8
+    assert not check.taken
+    told = rf"int8 was refused, .*: {check.agreed} of 12 answers on dev and test \([0-9.]+%\) .* 99\.5% are required\."
+    assert re.search(told, (folder / "README.md").read_text())
 
 
 def test_the_report_draws_it_with_the_mark_and_colour_of_its_role(contract):

@@ -22,11 +22,14 @@ from llmtl.foreign_files import (
     asks_for_more,
     holds_code,
     leads_out,
+    onnx_fault,
 )
 from llmtl.json_and_yaml import parse_yaml
+from llmtl.packages import require
 from llmtl.serving.bundle.manifest import (
     ADAPTER_FOLDER,
     CHECKSUMS,
+    INT8_MODEL,
     MODEL_FOLDER,
     SIGNATURE,
     VLLM_CONFIG,
@@ -55,7 +58,8 @@ _CURE = "do not serve it; ask whoever made it, or export the run again"
 
 def require_data(folder: Path) -> None:
     """Raise `BundleError` for files that could run code or lie elsewhere; this comes before any file is read."""
-    said = leads_out(folder) or holds_code(folder) or _odd_file(folder)
+    said = leads_out(folder) or holds_code(folder, but=frozenset({INT8_MODEL})) or _odd_file(folder)
+    said = said or _odd_graph(folder / INT8_MODEL)
     if said is not None:
         raise BundleError(f"The bundle '{folder}' is no plain data: {said}; {_CURE}.")
 
@@ -79,12 +83,21 @@ def _odd_file(folder: Path) -> str | None:
     """Say which file is of no kind that a bundle holds."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_dir() or name in _TOP or path.suffix in DATA_ENDINGS or is_document(path.name):
+        if path.is_dir() or name in _TOP or name == INT8_MODEL or path.suffix in DATA_ENDINGS or is_document(path.name):
             continue
         if _LEAVINGS.fullmatch(path.name) or name.startswith(_CACHE):
             continue
         return f"a bundle holds no file such as '{name}'"
     return None
+
+
+def _odd_graph(path: Path) -> str | None:
+    """Say what an encoder in int8 asks for beside its own numbers; None where it is data alone, or there is none."""
+    if not path.is_file():
+        return None
+    require("A bundle in int8", "onnx", "onnxruntime")
+    said = onnx_fault(path.read_bytes())
+    return said and f"'{INT8_MODEL}' {said}"
 
 
 def _odd_name(bundle: Bundle) -> str | None:

@@ -16,6 +16,7 @@ import yaml
 from llmtl.decision.outcome import Verdict
 from llmtl.report import cut_words, wording
 from llmtl.report.markdown_pieces import escape, table
+from llmtl.report.serving import in_int8
 from llmtl.serving.bundle import manifest as names
 from llmtl.serving.bundle.checkpoint_files import describe_base
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
@@ -122,6 +123,8 @@ def _title(facts: Card) -> Iterable[str]:
         yield f"Base model: `{base.name}` ({_where(base, bundle)}), licence: {escape(base.licence)}."
     if bundle.encoder is not None:
         yield f"Encoder: `{escape(bundle.encoder.name)}`, licence: {escape(bundle.encoder.licence)}."
+    if bundle.int8 is not None:
+        yield in_int8(bundle.int8)
 
 
 def _where(base: BaseModel, bundle: Bundle) -> str:

@@ -79,6 +79,11 @@ def copy_encoder(checkpoint: Path, folder: Path, progress: Progress) -> str:
     for name in modules:
         (folder / name).mkdir(parents=True, exist_ok=True)
     _copy(checkpoint, folder, [*index, *weights, *(str(path.relative_to(checkpoint)) for path in kept)], progress)
+    return copy_licence(checkpoint, folder)
+
+
+def copy_licence(checkpoint: Path, folder: Path) -> str:
+    """Copy the files that a local encoder's licence is stated in, and return its name."""
     copy_legal(checkpoint, folder)
     return _licence(checkpoint, "", hub=False)
 

@@ -26,7 +26,7 @@ from llmtl.errors import BundleError, RunError
 from llmtl.foreign_files import DATA_ENDINGS
 from llmtl.hardware import inspect
 from llmtl.progress import Advance, unwatched
-from llmtl.serving.bundle.manifest import ENCODER_FOLDER, Bundle, Weights
+from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, ENCODER_FOLDER, INT8_MODEL, Bundle, Weights
 from llmtl.strategies.table import STRATEGIES
 from llmtl.strategy import FitContext, LocalServed, Prediction, Predictor, Served
 from llmtl.task import FoundText, Input, Task
@@ -81,12 +81,18 @@ def write_local(predictor: Predictor, folder: Path) -> None:
     """Let a predictor write its files to `folder`; raises `BundleError` for one that could run code."""
     folder.mkdir(parents=True, exist_ok=True)
     predictor.save(folder)
-    odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix not in DATA_ENDINGS)
+    odd = sorted(path.name for path in folder.rglob("*") if path.is_file() and not _is_data(path, folder))
     if odd:
         raise BundleError(
             f"The strategy wrote '{odd[0]}', and a bundle takes no file that could run code; export another strategy "
             "with --strategy."
         )
+
+
+def _is_data(path: Path, folder: Path) -> bool:
+    """Say whether a file is of a kind that cannot run code; a graph in int8 is looked into before it is served."""
+    graph = folder.name == CLASSIFIER_FOLDER and path == folder.parent / INT8_MODEL
+    return graph or path.suffix in DATA_ENDINGS
 
 
 def require_strategy(bundle: Bundle) -> None:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from llmtl.encoders.onnx_int8 import INT8_FOLDER, ONNX_FILE
 from llmtl.engines.protocol import Precision
+from llmtl.measured.endpoint import Int8Check
 from llmtl.metrics.recalibration import LabelCalibration, SequenceCalibration
 from llmtl.strategy import Retrieval
 from llmtl.task import Example, Task
@@ -18,13 +20,15 @@ FORMAT = 6
 READABLE = (1, 2, 3, 4, 5, FORMAT)
 """Since format 2 a bundle may hold a base model that llmtl's own server runs, since format 3 a strategy that answers
 first, since format 4 an encoder, since format 5 baselines beside the winner, since format 6 a model whose
-own weights were tuned; all else is as in format 1."""
+own weights were tuned, or an encoder in int8; all else is as in format 1."""
 MANIFEST, CHECKSUMS, SIGNATURE = "bundle.json", "SHA256SUMS", "SHA256SUMS.sig"
 MODEL_FOLDER, ADAPTER_FOLDER, CLASSIFIER_FOLDER, FIRST_FOLDER = "model", "adapter", "classifier", "first"
 BESIDE_FOLDER = "beside"
 """Holds a folder per strategy that runs in the server's process beside the winner."""
 ENCODER_FOLDER = "encoder"
 """Holds the encoder, as its makers published it, that the winner or the first strategy reads texts with."""
+INT8_MODEL = f"{CLASSIFIER_FOLDER}/{INT8_FOLDER}/{ONNX_FILE}"
+"""The winner's encoder in int8, the one file of a bundle that is looked into before it is taken for data."""
 RETRIEVAL_FOLDER = "retrieval"
 TOKENIZER_FOLDER = "tokenizer"
 """Holds the tokenizer's files where the weights come from the Hub; otherwise they are in the model's folder."""
@@ -145,7 +149,7 @@ class BaseModel:
 
 @dataclass(frozen=True)
 class HeldEncoder:
-    """The encoder in a bundle's folder `encoder`."""
+    """The encoder in a bundle's folder `encoder`, or in int8 with the classifier."""
 
     name: str
     licence: str
@@ -177,7 +181,8 @@ class Bundle:
     that any answer may have, the end of the answer included; empty where a tokenizer splits answers differently after
     different prompts, and where answers are not a single label. `end_token` is the id of the token that ends an answer.
     `base` and `encoder` are None where none is needed, and `base` of a hosted model. `made_from` tells this bundle from
-    one made of something else. Of a cascade `first` is what answers before the winner's weights are asked.
+    one made of something else. Of a cascade `first` is what answers before the winner's weights are asked. `int8` says
+    whether the winner's encoder is in int8, None where nobody asked for that.
     """
 
     task: Task
@@ -195,6 +200,7 @@ class Bundle:
     made_from: str = ""
     first: AnswersFirst | None = None
     encoder: HeldEncoder | None = None
+    int8: Int8Check | None = None
     format: int = FORMAT
 
     @property

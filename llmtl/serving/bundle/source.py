@@ -24,13 +24,15 @@ from llmtl.task import Example, Task
 class MeasuredStrategy:
     """One strategy of a run: its facts, what test showed, the folder that fitting filled, a way to load its predictor.
 
-    It is loaded when a bundle is to have it, and not before.
+    It is loaded when a bundle is to have it, and not before. `dev` is what it answered on dev, None where not all of
+    that is known.
     """
 
     facts: Facts
     test: Evaluation
     folder: Path
     load: Callable[[], Predictor]
+    dev: Evaluation | None = None
 
     @property
     def name(self) -> str:
@@ -104,6 +106,7 @@ class BundleSource:
     first: InFront | None = None
     abstaining: Mapping[str, Abstaining] = field(default_factory=dict)
     encoder: EncoderSource | None = None
+    dev: tuple[Example, ...] = ()
 
     @property
     def run_by_weights(self) -> MeasuredStrategy:

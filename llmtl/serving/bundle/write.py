@@ -5,6 +5,7 @@ Not covered: taking what they hold from a run (`llmtl.pipeline.export`), startin
 
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
@@ -27,11 +28,13 @@ from llmtl.serving.bundle.checkpoint_files import (
     copy_base,
     copy_encoder,
     copy_legal,
+    copy_licence,
     describe_base,
     tuned_checkpoint,
 )
 from llmtl.serving.bundle.constraint import answer_tokens, constrained, output_of
 from llmtl.serving.bundle.hashes import write_hashes
+from llmtl.serving.bundle.int8_form import Int8Outcome, require_int8
 from llmtl.serving.bundle.local import write_local
 from llmtl.serving.bundle.lookup import open_index, write_retrieval
 from llmtl.serving.bundle.manifest import (
@@ -54,7 +57,7 @@ from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.serving.task_api.conversations import Conversations
 from llmtl.store import now, versions, write_json, write_json_lines, write_text
 from llmtl.strategies.cascade import confidence
-from llmtl.strategy import LocalServed
+from llmtl.strategy import LocalServed, Prediction
 from llmtl.task import Message
 
 VERIFIED = 200
@@ -69,18 +72,25 @@ class Writing:
     folder: Path
     out: Path
     merge: bool
+    int8: bool
     progress: Progress
 
 
-def write_bundle(source: BundleSource, out: Path, *, merge: bool = False, progress: Progress | None = None) -> Path:
+def write_bundle(
+    source: BundleSource, out: Path, *, merge: bool = False, int8: bool = False, progress: Progress | None = None
+) -> Path:
     """Return `out`, which then holds the bundle of `source`; `merge` merges the winner's adapter into its base model.
 
-    What was in `out` is replaced only when it is a bundle. On any failure `out` is as it was. Raises `BundleError`.
+    With `int8` the winner's encoder is in int8 where its answers stay; the bundle says whether it is. What was in `out`
+    is replaced only when it is a bundle. On any failure `out` is as it was. Raises `BundleError`, and
+    `MissingPackageError` for int8 without ONNX Runtime.
     """
     out = out.resolve()
     _require_replaceable(out)
     if merge and weights_of(source.served) is not Weights.ADAPTER:
         raise BundleError(f"'{source.winner}' has no adapter that could be merged; export without --merge.")
+    if int8:
+        require_int8(source)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         remove_abandoned(_left(out))
@@ -90,7 +100,7 @@ def write_bundle(source: BundleSource, out: Path, *, merge: bool = False, progre
     try:
         with held(work):
             work.chmod(0o755)  # a server in a container may run as another user
-            _write_files(Writing(source, work, out, merge, progress or Silent()))
+            _write_files(Writing(source, work, out, merge, int8, progress or Silent()))
             _put_in_place(work, out)
     finally:
         shutil.rmtree(work, ignore_errors=True)  # gone already, unless something failed
@@ -131,8 +141,9 @@ def _write_files(job: Writing) -> None:
     """Write every file of the bundle; the hashes come last."""
     folder, source = job.folder, job.source
     weights = weights_of(source.served)
+    small = Int8Outcome.of(source, folder, job.progress) if job.int8 else Int8Outcome()
     if weights is Weights.CLASSIFIER:
-        bundle, check = _local(job), None
+        bundle, check = _local(job, small), None
     elif weights is Weights.HOSTED:
         bundle, check = _hosted(job), None
     else:
@@ -142,8 +153,8 @@ def _write_files(job: Writing) -> None:
     for each in bundle.others:
         if each.weights is Weights.CLASSIFIER:
             write_local(source.strategy(each.name).predictor, folder / names.BESIDE_FOLDER / each.name)
-    bundle = replace(bundle, encoder=_encoder(job))
-    rows = _recorded(source)
+    bundle = replace(bundle, encoder=_encoder(job, small), int8=small.check)
+    rows = _recorded(source, small.test or source.served.test.predictions)
     write_json_lines(folder / names.RECORDED, list(RECORDED_ROWS.dump_python(rows, mode="json")))
     write_json(folder / names.LABELS, _labels(bundle))
     write_json(folder / names.REQUEST, _request(bundle, folder, rows[0].text))
@@ -156,14 +167,14 @@ def _write_files(job: Writing) -> None:
     write_hashes(folder, job.progress)
 
 
-def _local(job: Writing) -> Bundle:
+def _local(job: Writing, small: Int8Outcome) -> Bundle:
     """Write what the winner saves, and the base model if it needs that; return what the bundle serves."""
     source, winner = job.source, job.source.served
     base = None
     if isinstance(winner.served, LocalServed) and winner.served.needs_base_model:
         base = describe_base(source.model, source.model_name, dtype=source.dtype, task=source.task.name)
         _base_files(job, base)
-    write_local(winner.predictor, job.folder / names.CLASSIFIER_FOLDER)
+    write_local(small.predictor or winner.predictor, job.folder / names.CLASSIFIER_FOLDER)
     embeds = isinstance(winner.served, LocalServed) and winner.served.embeds
     output = Output(source.task.kind.output, embeds=embeds)
     return replace(_bundle(job, base), answers=source.task.labels, output=output)
@@ -218,8 +229,11 @@ def _bundle(job: Writing, base: BaseModel | None) -> Bundle:
     )
 
 
-def _encoder(job: Writing) -> HeldEncoder | None:
-    """Write the encoder that the winner, or what answers first, reads texts with; None where neither does."""
+def _encoder(job: Writing, small: Int8Outcome) -> HeldEncoder | None:
+    """Write the encoder that the winner, or what answers first, reads texts with; None where neither does.
+
+    Of one that is there in int8 already, only its licence is written.
+    """
     source = job.source
     local = [source.served.served, *([source.first.strategy.served] if source.first else [])]
     if not any(isinstance(each, LocalServed) and each.needs_encoder for each in local):
@@ -227,7 +241,10 @@ def _encoder(job: Writing) -> HeldEncoder | None:
     if source.encoder is None:
         raise BundleError(f"Nothing says which encoder '{source.winner}' was measured with; export from the run.")
     checkpoint = fetch_encoder(source.encoder)
-    licence = copy_encoder(checkpoint, job.folder / names.ENCODER_FOLDER, job.progress)
+    if small.predictor is not None:
+        licence = copy_licence(checkpoint, (job.folder / names.INT8_MODEL).parent)
+    else:
+        licence = copy_encoder(checkpoint, job.folder / names.ENCODER_FOLDER, job.progress)
     name = source.encoder.name
     return HeldEncoder(name if not Path(name).expanduser().is_dir() else checkpoint.name, licence)
 
@@ -313,8 +330,8 @@ def _worded(job: Writing, bundle: Bundle) -> Bundle:
     return replace(bundle, answer_tokens=answer_tokens(wording, prompts, bundle.answers))
 
 
-def _recorded(source: BundleSource) -> tuple[Recorded, ...]:
-    """Return the test examples with the winner's recorded predictions."""
+def _recorded(source: BundleSource, predictions: Sequence[Prediction]) -> tuple[Recorded, ...]:
+    """Return the test examples with the winner's predictions, as they were measured of what is served."""
     abstains = source.abstaining.get(source.winner)
     calibration = abstains.calibration if abstains else None
     return tuple(
@@ -326,7 +343,7 @@ def _recorded(source: BundleSource) -> tuple[Recorded, ...]:
             probabilities=dict(prediction.probabilities),
             confidence=prediction.certainty_by(calibration) if calibration else None,
         )
-        for example, prediction in zip(source.test, source.served.test.predictions, strict=True)
+        for example, prediction in zip(source.test, predictions, strict=True)
     )
 
 

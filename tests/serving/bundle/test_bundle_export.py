@@ -99,6 +99,12 @@ def test_only_an_adapter_can_be_merged(copied, strategy):
     assert not (copied.folder / "bundle").exists()
 
 
+def test_only_an_encoder_has_a_form_in_int8(copied):
+    with pytest.raises(BundleError, match="'tfidf' reads texts with no encoder and has no form in int8; leave --int8"):
+        export(copied, strategy="tfidf", int8=True)
+    assert not (copied.folder / "bundle").exists()
+
+
 def adapter_of(run: llmtl.Run) -> Path:
     return run.folder / run.index.fits["qlora"] / "adapter" / "adapter_model.safetensors"
 

@@ -117,6 +117,8 @@ ATTACKS = {
     "weights elsewhere": lambda at: file(
         at / "model" / "model.safetensors.index.json", json.dumps({"weight_map": {"a": "../../x.safetensors"}})
     ),
+    "a graph in another place": lambda at: file(at / "encoder" / "model.onnx"),
+    "a graph that is none": lambda at: file(at / "classifier" / "int8" / "encoder.onnx"),
     "an argument of vLLM": lambda at: worded(at / "vllm.yaml", trust_remote_code=True),
     "an open address": lambda at: worded(at / "vllm.yaml", host="0.0.0.0"),
     "another model for vLLM": lambda at: worded(at / "vllm.here.yaml", model="evil/model"),
