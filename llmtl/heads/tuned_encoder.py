@@ -132,8 +132,9 @@ def tune(
             best, trace = best_on_dev(points, context, name=start.name, count=len(start.plans))
             findings = (trace,)
         folder = context.folder / FOLDER
-        best.network.write(folder)
+        # before it is written: that may merge an adapter
         changes = () if before is None else (before.changes(body_of(best.network), best.network.tokenizer),)
+        best.network.write(folder)
     tuned = TunedEncoder(folder, best.head, sha256_of(folder), context.device)
     curve = _curve(context, best, start)
     _say_cut(context, curve, best)
@@ -171,15 +172,16 @@ def read(
 
 
 def body_of(network: Network) -> Any:
-    """Give the model without its head."""
-    return network.model.base_model
+    """Give the model without its head; an adapter stays in it."""
+    model = network.model.get_base_model() if hasattr(network.model, "get_base_model") else network.model
+    return model.base_model
 
 
 def _before(context: FitContext, head: Head, start: Start, deadline: float | None) -> BeforeTuning | None:
     """Read the layers of what is tuned, where something was learned before and there is time."""
     if not start.pretrained or not can_compare(context, deadline):
         return None
-    network = Network.begin(start.checkpoint, _scoring(head, start), device=context.device)
+    network = start.begin(_scoring(head, start), context.device)
     if network.model.config.model_type == "big_bird":  # reads short batches in another way (`Network`)
         return None
     network.model.eval()

@@ -13,6 +13,7 @@ from llmtl.findings import FIT_FINDINGS, LayerChange, LayerChanges, finding
 from llmtl.heads.layer_changes import can_compare
 from llmtl.layers.alignment import linear_cka
 from llmtl.report.layer_words import said
+from llmtl.strategies.class_head import ClassHead, ClassHeadChoices
 from llmtl.strategies.encoder import EncoderTuningConfig, FineTunedEncoder
 from llmtl.strategies.from_scratch import FromScratch
 from llmtl.strategy import FitContext
@@ -65,6 +66,15 @@ def test_a_tuned_encoder_says_how_alike_its_layers_are_to_those_it_began_with(co
     assert changes.layers[0].cka > changes.layers[-1].cka
     assert all(np.isfinite([each.logme_before, each.logme_after]).all() for each in changes.layers)
     assert FIT_FINDINGS.validate_python(FIT_FINDINGS.dump_python(found, mode="json")) == found
+
+
+def test_a_language_model_with_a_head_is_compared_by_its_adapter(context, tiny_llama):
+    layers = AutoModel.from_pretrained(tiny_llama).config.num_hidden_layers
+    found = ClassHead(ClassHeadChoices(max_epochs=2, learning_rate=1e-2)).fit(context).findings
+    alike = [each.cka for each in finding(found, LayerChanges).layers]
+    assert len(alike) == layers + 1
+    assert alike[0] == pytest.approx(1.0), "no adapter is on the embeddings"
+    assert all(each < 1.0 for each in alike[1:])
 
 
 def test_nothing_is_compared_without_pre_training_texts_or_time_nor_for_a_further_draw(context):
