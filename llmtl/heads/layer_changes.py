@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from llmtl.engines.protocol import Engine
+from llmtl.engines.transformers.states import StateReader
 from llmtl.findings import LayerChange, LayerChanges
 from llmtl.kinds.kind import AnswerShape
 from llmtl.layers.alignment import linear_cka
@@ -22,8 +24,10 @@ from llmtl.task import Example, Task
 MOST_TEXTS = 128
 FEWEST_TEXTS = 16
 """Dev texts below which likeness is mostly noise."""
-LEAST_SECONDS = 20.0
-"""Time for fitting below which none is spent on this."""
+MOST_CHARACTERS = 400
+"""What is read of a text with a language model, at most; about `MOST_TOKENS` tokens of English."""
+LEAST_SECONDS, LEAST_OF_LANGUAGE_MODEL = 20.0, 60.0
+"""Time for fitting below which none is spent on this; a language model is loaded once more for it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,14 @@ class BeforeTuning:
 
     def changes(self, body: Any, tokenizer: Any) -> LayerChanges:
         """Read the texts again with the tuned model, and compare layer by layer."""
-        after = mean_states(body, tokenizer, self.texts, most_tokens=self.tokens)
+        return self._against(mean_states(body, tokenizer, self.texts, most_tokens=self.tokens))
+
+    def changes_in(self, engine: Engine) -> LayerChanges:
+        """Read the texts again with the engine of the tuned model, of the same kind, and compare layer by layer."""
+        assert isinstance(engine, StateReader)
+        return self._against(_states(engine, self.texts))
+
+    def _against(self, after: Floats) -> LayerChanges:
         pairs = ((self.states[:, at], after[:, at]) for at in range(after.shape[1]))
         return LayerChanges(tuple(self._change(one, other) for one, other in pairs), len(self.texts))
 
@@ -57,9 +68,9 @@ class BeforeTuning:
         return LayerChange(alike, *scores)
 
 
-def can_compare(context: FitContext, deadline: float | None) -> bool:
+def can_compare(context: FitContext, deadline: float | None, *, least_seconds: float = LEAST_SECONDS) -> bool:
     """Say whether there are texts enough, and time; a further draw of a training is not compared again."""
-    in_time = deadline is None or deadline - monotonic() >= LEAST_SECONDS
+    in_time = deadline is None or deadline - monotonic() >= least_seconds
     return in_time and not context.earlier and len(context.dev) >= FEWEST_TEXTS
 
 
@@ -69,6 +80,24 @@ def read_before(context: FitContext, body: Any, tokenizer: Any, *, window: int) 
     texts, tokens = tuple(example.text for example in dev), min(window, MOST_TOKENS)
     states = mean_states(body, tokenizer, texts, most_tokens=tokens)
     return BeforeTuning(texts, states, targets_of(context.task, dev), tokens, monotonic() - start)
+
+
+def read_engine_before(context: FitContext, engine: Engine, deadline: float | None) -> BeforeTuning | None:
+    """Read the beginnings of dev texts with a language model that was not tuned yet.
+
+    None where there is no time, or where the engine gives the last layer only, as vLLM does.
+    """
+    if not isinstance(engine, StateReader) or not can_compare(context, deadline, least_seconds=LEAST_OF_LANGUAGE_MODEL):
+        return None
+    start, dev = monotonic(), context.dev[:MOST_TEXTS]
+    texts = tuple(example.text[:MOST_CHARACTERS] for example in dev)
+    states = _states(engine, texts)
+    return BeforeTuning(texts, states, targets_of(context.task, dev), MOST_TOKENS, monotonic() - start)
+
+
+def _states(engine: StateReader, texts: Sequence[str]) -> Floats:
+    """Average each text's states in every layer, without a prompt around it."""
+    return engine.states(texts)[:, :, 1].astype(np.float32)
 
 
 def targets_of(task: Task, examples: Sequence[Example]) -> Any:

@@ -118,6 +118,7 @@ class LanguageModelTuning(Strategy[Choices]):
         Raises `TrainingError` when no training example keeps its answer, or when even one example at a time exhausts
         the memory.
         """
+        from llmtl.heads.layer_changes import read_engine_before
         from llmtl.prompting.fitted import answer_finding
         from llmtl.quiet import quiet
 
@@ -127,13 +128,18 @@ class LanguageModelTuning(Strategy[Choices]):
         start = monotonic()
         job, max_tokens = self._job(context, start)
         self.begin(job)
+        before = read_engine_before(context, context.load_engine(None), job.deadline)
+        if before is not None:
+            job = replace(job, deadline=before.ends_by(job.deadline))
         context.release_engines()  # a GPU that trains the model in 4 bits may not hold it in 16 bits beside that
         outcome = train(job)
         prompt = served_from(job.folder, max_tokens)
         predictor = TunedPredictor(context, prompt, sha256=_sha256(job.folder))
         curve = self._curve(context, job, outcome)
-        findings: tuple[FitFinding, ...] = (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt))
-        return Fitted(predictor, findings, earlier_seconds=outcome.earlier_seconds)
+        found: tuple[FitFinding, ...] = (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt))
+        if before is not None:
+            found = (*found, before.changes_in(context.load_engine(prompt.tuned)))
+        return Fitted(predictor, found, earlier_seconds=outcome.earlier_seconds)
 
     def forecast(self, context: FitContext) -> float:
         """Time a few steps of the training; it may stop earlier than after all epochs, which is not foreseen.

@@ -6,9 +6,11 @@ from time import monotonic
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoTokenizer
+from peft import PeftModel
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.engines.engine_cache import EngineCache
 from llmtl.findings import FIT_FINDINGS, LayerChange, LayerChanges, finding
 from llmtl.heads.layer_changes import can_compare
 from llmtl.layers.alignment import linear_cka
@@ -16,6 +18,7 @@ from llmtl.report.layer_words import said
 from llmtl.strategies.class_head import ClassHead, ClassHeadChoices
 from llmtl.strategies.encoder import EncoderTuningConfig, FineTunedEncoder
 from llmtl.strategies.from_scratch import FromScratch
+from llmtl.strategies.lora import Lora, LoraChoices
 from llmtl.strategy import FitContext
 from llmtl.task import Example, Task
 
@@ -45,9 +48,9 @@ def context(tiny_encoder, source, tmp_path):
     )
 
 
-def means(folder, texts):
+def means(folder, texts, model=None):
     """Return the mean states of texts by layer, each text read alone."""
-    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = model or AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     with torch.inference_mode():
         read = [
             model(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states for text in texts
@@ -75,6 +78,23 @@ def test_a_language_model_with_a_head_is_compared_by_its_adapter(context, tiny_l
     assert len(alike) == layers + 1
     assert alike[0] == pytest.approx(1.0), "no adapter is on the embeddings"
     assert all(each < 1.0 for each in alike[1:])
+
+
+def test_a_tuned_language_model_is_compared_through_its_engine(context, source, tiny_llama):
+    engines = EngineCache(source, "transformers")
+    given = replace(context, load_engine=engines.load, release_engines=engines.release)
+    changes = finding(Lora(LoraChoices(max_epochs=1)).fit(given).findings, LayerChanges)
+    texts = [example.text for example in context.dev]
+    tuned = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_llama), context.folder / "adapter")
+    expected = [
+        linear_cka(one, other)
+        for one, other in zip(means(tiny_llama, texts), means(tiny_llama, texts, tuned.eval()), strict=True)
+    ]
+    assert [each.cka for each in changes.layers] == pytest.approx(expected, abs=5e-3)
+    assert changes.layers[-1].cka < 1.0
+    assert (
+        finding(Lora(LoraChoices(max_epochs=1)).fit(replace(given, dev=given.dev[:4])).findings, LayerChanges) is None
+    )
 
 
 def test_nothing_is_compared_without_pre_training_texts_or_time_nor_for_a_further_draw(context):
