@@ -7,6 +7,7 @@ rather than trust one long forecast. Not covered: labels for dev and test, which
 from dataclasses import dataclass
 
 from llmtl.learning_curve.forecast import Band, Forecast, Needed
+from llmtl.numerals import with_minus
 
 LARGEST_STEP = 1.0
 SMALLEST_STEP = 0.25
@@ -108,4 +109,4 @@ def _score(value: float) -> str:
 
 
 def _gain(value: float) -> str:
-    return f"{value:+.3f}"
+    return with_minus(f"{value:+.3f}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from llmtl.decision.evidence import Evidence
 from llmtl.decision.outcome import Comparison, StrategyResult
+from llmtl.numerals import with_minus
 from llmtl.task import Metric
 
 NAMES = {
@@ -59,7 +60,7 @@ class Words:
     def bare(self, value: float) -> str:
         """Write a difference without its unit: `2.0` or `0.020`."""
         digits = f"{100 * value:.1f}" if self.metric in SHARES else f"{value:.3f}"
-        return digits if float(digits) else digits.removeprefix("-")
+        return with_minus(digits) if float(digits) else digits.removeprefix("-")
 
     def better(self, evidence: Evidence, a: str, b: str) -> str:
         """Tell how a compares with b on test: `3.0 points better, 95% interval -1.2 to 7.2, p = 0.160`."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from llmtl.decision.outcome import Decision, Verdict
 from llmtl.decision.totals import ErrorCostChange, ExpectedTotals, Saving
 from llmtl.errors import RunError
+from llmtl.numerals import MINUS
 from llmtl.report import wording
 from llmtl.report.metric_words import listed
 from llmtl.report.wrong_answers import per_error
@@ -127,4 +128,4 @@ def _chance(value: float) -> str:
 
 
 def _signed(usd: float) -> str:
-    return f"\u2212{wording.usd(-usd)}" if usd < 0 else wording.usd(usd)
+    return f"{MINUS}{wording.usd(-usd)}" if usd < 0 else wording.usd(usd)

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmtl.decision.outcome import Comparison, Decision, Verdict
 from llmtl.kinds.kind import Kind
+from llmtl.numerals import MINUS
 from llmtl.report import naming
 from llmtl.report.metric_words import NAMES, between, excludes_zero, p_digits, shown_ends
 from llmtl.strategy import LOOKS, Role
@@ -18,7 +19,6 @@ from llmtl.task import Metric
 _EN_DASH = "\u2013"
 NOTHING = _EN_DASH
 UNKNOWN = "unknown"
-_MINUS = "\u2212"
 _METRICS = {Metric.ACCURACY: "accuracy", Metric.EXACT_MATCH: "exact match", **NAMES}
 _MOST_EXACT_RATE = 100_000
 
@@ -50,7 +50,7 @@ def difference(value: float, decimals: int = 3) -> str:
     digits = f"{abs(value):.{decimals}f}"
     if float(digits) == 0:
         return digits
-    return f"{'+' if value > 0 else _MINUS}{digits}"
+    return f"{'+' if value > 0 else MINUS}{digits}"
 
 
 def difference_interval(comparison: Comparison) -> str:

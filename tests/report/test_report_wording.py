@@ -6,6 +6,8 @@ from llmtl.decision.outcome import Verdict
 from llmtl.decision.simultaneous import SimultaneousInterval
 from llmtl.kinds.table import KINDS
 from llmtl.report import wording
+from llmtl.report.metric_words import Words
+from llmtl.task import Metric
 from tests.support.report_factory import make_content
 
 
@@ -57,6 +59,12 @@ def test_duration(value, shown):
 )
 def test_difference_has_a_sign_unless_it_rounds_to_zero(value, shown):
     assert wording.difference(value) == shown
+
+
+def test_numbers_that_people_read_have_a_minus_sign_and_no_hyphen():
+    assert Words(Metric.ACCURACY).bare(-0.0123) == "\u22121.2"
+    assert Words(Metric.MACRO_F1).bare(-0.0123) == "\u22120.012"
+    assert Words(Metric.ACCURACY).bare(-0.0001) == "0.0"
 
 
 def test_what_nobody_measured_is_unknown_and_never_a_small_number():

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
+from llmtl.numerals import with_minus
 from llmtl.report import svg, wording
 from llmtl.report.charts.placing import Box
 from llmtl.report.naming import code
@@ -127,7 +128,11 @@ class Plot:
         parts = [svg.text((8, top), name, class_="axis")]
         for tick in ticks:
             parts.append(self.level(tick, "grid"))
-            parts.append(svg.text((self.frame.left - 8, self.up(tick) + 4), written(tick), class_="tick", anchor="end"))
+            parts.append(
+                svg.text(
+                    (self.frame.left - 8, self.up(tick) + 4), with_minus(written(tick)), class_="tick", anchor="end"
+                )
+            )
         return svg.group(*parts)
 
     def score_axis(self, name: str) -> Markup:
@@ -147,7 +152,7 @@ class Plot:
         if below.strokes:
             parts.append(svg.line((frame.left, frame.bottom), (frame.right, frame.bottom), class_="axis-line"))
         for tick in ticks:
-            x, figure = self.across(tick), written(tick)
+            x, figure = self.across(tick), with_minus(written(tick))
             if below.strokes:
                 parts.append(svg.line((x, frame.bottom), (x, frame.bottom + 5), class_="axis-line"))
             if x - last >= svg.text_width(figure, 12) + _CLEAR:

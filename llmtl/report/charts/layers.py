@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from llmtl.findings import LayerChanges
+from llmtl.numerals import with_minus
 from llmtl.report import svg
 from llmtl.report.charts.axes import PLAIN, Ending, Plot
 from llmtl.report.charts.placing import Box
@@ -18,14 +19,14 @@ def alike_chart(changes: LayerChanges, *, strategy: str, width: float, name: str
     low = min(0.0, *(value for _, value in alike))
     plot = _plot(changes, (low, 1.05), width, right=18)
     title = f"Likeness of each layer of {strategy} before and after tuning"
-    said = ", ".join(f"layer {at:.0f} {value:.2f}" for at, value in alike)
+    said = ", ".join(f"layer {at:.0f} {_two(value)}" for at, value in alike)
     return svg.picture(
         (width, _HEIGHT),
         name,
         plot.left_axis("likeness (CKA)", [0.0, 0.5, 1.0], "{:.1f}".format, top=14),
         _layers(plot, len(alike)),
         plot.path(alike, "dev-line"),
-        *(plot.dot(at, value, radius=3.2, class_="best", tip=f"layer {at:.0f}: {value:.2f}") for at, value in alike),
+        *(plot.dot(at, value, radius=3.2, class_="best", tip=f"layer {at:.0f}: {_two(value)}") for at, value in alike),
         title=title,
         description=f"{title}: {said}.",
     )
@@ -54,8 +55,12 @@ def separability_chart(changes: LayerChanges, *, strategy: str, width: float, na
         plot.path(after, "dev-line"),
         *plot.names(endings, away=6),
         title=title,
-        description=f"{title}: {before[-1][1]:.2f} before and {after[-1][1]:.2f} after tuning in the last one.",
+        description=f"{title}: {_two(before[-1][1])} before and {_two(after[-1][1])} after tuning in the last one.",
     )
+
+
+def _two(value: float) -> str:
+    return with_minus(f"{value:.2f}")
 
 
 def _plot(changes: LayerChanges, ends: tuple[float, float], width: float, *, right: float) -> Plot:
