@@ -5,6 +5,7 @@
     sentences.py      a decision in plain sentences    rules.py         its reason, by the rule that led to it
     metric_words.py   scores and differences of one metric in running text
     decision_file.py  decision.json: values and sentences written out, read back, and their schema
+    version_1.py      what the sentences of its first version stand for
     serving.py        what a live endpoint was measured to do, in words
     cost_words.py     what answering costs, in the unit that all costs are told in
     cascades.py       what a cascade is, in words

@@ -1,8 +1,8 @@
 """`decision.json` and `choice.json`: values and sentences written out, read back, and the schema of the first.
 
 Version 2 holds the codes beside the sentences. Version 1, which has no `schema_version`, held sentences alone: what was
-not kept as a value is read as its default, and the sentences are shown as they are. Not covered: writing files
-(`llmtl.store`).
+not kept as a value is read as its default, and the sentences are shown as they are (`version_1` knows what they stand
+for). Not covered: writing files (`llmtl.store`).
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.costs import Spending
-from llmtl.decision.outcome import Choice, Comparison, Decision, Planned, Purpose, StrategyResult
+from llmtl.decision.outcome import Choice, Comparison, Decision, Planned, StrategyResult
 from llmtl.errors import RunError
 from llmtl.report import wording
 from llmtl.report.constraint_words import constraints_broken
 from llmtl.report.sentences import Summary, purpose
+from llmtl.report.version_1 import with_codes
 from llmtl.task import Metric
 
 T = TypeVar("T")
@@ -115,7 +116,7 @@ def from_json(document: Mapping[str, Any]) -> Decision:
     version = document.get("schema_version", 1)
     if version not in (1, SCHEMA_VERSION):
         raise RunError(f"decision.json has the schema version {version}, which this llmtl does not know; update llmtl.")
-    found = _read(_DECISION, document if version == SCHEMA_VERSION else _from_version_1(document), "decision.json")
+    found = _read(_DECISION, document if version == SCHEMA_VERSION else with_codes(document), "decision.json")
     if found.metric not in {each.value for each in Metric}:
         raise RunError(f"decision.json has the metric '{found.metric}', which this llmtl does not know; update llmtl.")
     return found
@@ -168,35 +169,6 @@ def _written_choice(choice: Choice) -> WrittenChoice:
 def _values(item: Any) -> dict[str, Any]:
     """Return the fields of a value by name, the values within as they are."""
     return {each.name: getattr(item, each.name) for each in fields(item)}
-
-
-def _from_version_1(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document of version 1 with the codes that its sentences stand for one to one."""
-    try:
-        choice = document["choice"]
-        codes = {purpose(code, choice["strategy"]): code.value for code in Purpose}
-        codes |= {
-            why.replace("strategy with a pre-trained model", "language-model strategy"): codes[why] for why in codes
-        }
-        barred = dict.fromkeys(choice["ineligible"], ())
-
-        def told(point: Mapping[str, Any]) -> bool:
-            above, below = point["cheaper_above"], point["cheaper_below"]
-            line = f"Above {point['requests']:,.0f} requests in all, {above} is cheaper than {below};"
-            return any(item.startswith(line) for item in document["would_change"])
-
-        return {
-            **document,
-            "choice": {**choice, "barred": barred, "comparisons": _coded(choice["comparisons"], codes)},
-            "comparisons": _coded(document["comparisons"], codes),
-            "changes": [{"kind": "more_requests", "point": point} for point in document["break_even"] if told(point)],
-        }
-    except (KeyError, TypeError):
-        return dict(document)  # not a decision at all, which validation says
-
-
-def _coded(comparisons: list[dict[str, Any]], codes: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{**item, "purpose": codes.get(item["why"])} for item in comparisons]
 
 
 def _finite(document: dict[str, Any], name: str) -> dict[str, Any]:
