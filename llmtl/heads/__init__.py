@@ -2,6 +2,7 @@
 
     prompt_states.py  the states of prompts, read in chunks and within a time limit
     sentence_head.py  a head on the vectors of a sentence encoder: logistic regression or the nearest centroid
+    meanings.py       what labels mean, as further examples
     linear_head.py    a linear model on rows of numbers: chosen on dev, calibrated, kept
     word_states.py    the states of the words of inputs
     word_head.py      a linear head on them, for spans

@@ -12,7 +12,7 @@ from llmtl.costs import PriceConfig, Usage
 from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.playground.http_client import ServedTask
-from llmtl.report import ReportContent
+from llmtl.report import ReportContent, naming
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,13 @@ class PlaygroundContent:
 
     @property
     def title(self) -> str:
-        """Name the served strategy as the report does, where there is one."""
+        """Name the served strategy for people."""
+        return self.titled(self.task.strategy)
+
+    def titled(self, strategy: str) -> str:
+        """Name a strategy for people, as the report does where there is one."""
         codes = self.report.codes if self.report else {}
-        return next((title for title, code in codes.items() if code == self.task.strategy), self.task.strategy)
+        return next((said for said, code in codes.items() if code == strategy), naming.title(strategy))
 
     @property
     def corpus(self) -> Mapping[str, str]:

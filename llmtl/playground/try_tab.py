@@ -77,7 +77,8 @@ class AnswerStep:
 
 def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
     """Lay out the tab's parts in the current Gradio context."""
-    others = [served.strategy for served in content.task.strategies if served.model != content.task.model]
+    named = [served.strategy for served in content.task.strategies if served.model != content.task.model]
+    others = [(content.titled(strategy), strategy) for strategy in named]
     first = gr.State(0)
     with gr.Row(elem_classes="lt-try"):
         with gr.Column(scale=5, min_width=300):
@@ -91,7 +92,7 @@ def build_try(content: PlaygroundContent, endpoint: Endpoint) -> TryTab:
                 autofocus=True,
             )
             compare = gr.Radio(
-                [ALONE, *others], value=ALONE, label="Compare with", visible=bool(others), elem_id="compare"
+                [(ALONE, ALONE), *others], value=ALONE, label="Compare with", visible=bool(others), elem_id="compare"
             )
             submit = gr.Button(
                 "Label it" if content.task.kind.one_label else "Answer it",
@@ -141,7 +142,7 @@ def _answers(
         return render("answer", cards=cards, waiting=waiting, meanings=content.task.descriptions)
 
     for strategy, model in models:
-        yield AnswerStep(page(strategy), asked)
+        yield AnswerStep(page(content.titled(strategy)), asked)
         try:
             answer = endpoint.answer(text, model)
         except ServingError as error:
@@ -160,6 +161,7 @@ def _card(
     bars, rest = split_bars(answer.probabilities)
     return {
         "strategy": strategy,
+        "title": content.titled(strategy),
         "answer": shown(kind, answer.label, text, corpus=corpus),
         "error": answer.error,
         "abstain": answer.abstain,
@@ -168,6 +170,7 @@ def _card(
         "right": None if known is None else not answer.error and known.agrees(answer.label),
         "reference": None if known is None else shown(kind, known.reference, text, corpus=corpus, most=3),
         "bars": bars,
+        "outvoted": bool(bars) and kind.one_label and answer.probabilities.get(answer.label, 1.0) < bars[0][1],
         "rest": rest,
         "prompt": answer.prompt,
     }

@@ -43,6 +43,7 @@ def use_page(content: PlaygroundContent) -> str:
     return render(
         "use",
         task=task,
+        titled=content.titled,
         base_url=content.base_url,
         key=KEY_VARIABLE if key else "",
         examples=code_examples(content.base_url, task.model, example_message(content.rows), has_key=key),

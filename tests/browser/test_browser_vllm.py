@@ -43,11 +43,11 @@ def asked(endpoint, model):
 def test_an_adapter_and_a_prompt_answer_side_by_side_as_vllm_does(live, visit):
     endpoint, playground, _ = live
     page = visit(playground)
-    page.page.get_by_label("few-shot", exact=True).check()
+    page.page.get_by_label("Prompt with examples", exact=True).check()
     page.label(TEXT)
     page.page.locator(".lt-card .lt-label").nth(1).wait_for()
     cards = page.page.locator(".lt-card")
-    assert cards.locator("h2").all_inner_texts() == ["qlora", "few-shot"]
+    assert cards.locator("h2").all_inner_texts() == ["Fine-tuning with QLoRA\nqlora", "Prompt with examples\nfew-shot"]
     prompts = []
     for at, model in enumerate(("front-desk", "front-desk/few-shot")):
         label, prompt = asked(endpoint, model)

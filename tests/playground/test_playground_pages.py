@@ -231,6 +231,31 @@ def test_content_prices_strategies_as_the_report_and_the_decision_do_served_or_n
         assert priced.in_all == pytest.approx(kept["usd_total"])
 
 
+class Answers:
+    """An endpoint that gives each model's answer."""
+
+    def __init__(self, **answers):
+        self.answers = answers
+
+    def answer(self, text, model):
+        return self.answers[model.rpartition("/")[2].replace("-", "_")]
+
+
+def test_a_card_has_a_title_with_the_name_in_small_type_and_says_where_a_rare_label_won():
+    endpoint = Answers(
+        desk=ServedAnswer("b", {"a": 0.6, "b": 0.4}, 2.0, None),
+        zero_shot=ServedAnswer("a", {"a": 0.6, "b": 0.4}, 9.0, "p"),
+    )
+    page = list(asking(PlaygroundContent("http://x/v1", TASK), endpoint)("hello", "zero-shot"))[-1].page
+    mine, other = page.split("</article>")[:2]
+    assert "<h2>TF-IDF and logistic regression <small>tfidf</small></h2>" in mine
+    assert "<h2>Prompt without examples <small>zero-shot</small></h2>" in other
+    assert "Another label is more probable" in mine
+    assert "Another label is more probable" not in other
+    assert re.search(r'<tr class="lt-top">\s*<th scope="row">b<', mine)
+    assert re.search(r'<tr class="lt-top">\s*<th scope="row">a<', other)
+
+
 def test_a_run_of_another_task_is_refused(run):
     task = {"task": "other", "model": "other", "strategy": "tfidf", "labels": ["a", "b"]}
     with canned(200, task) as url, pytest.raises(RunError, match="is a run of task 'front-desk'"):
