@@ -16,6 +16,7 @@ from llmtl.address import is_loopback
 from llmtl.serving.front import refusals
 from llmtl.serving.front.plan import ConnectionLimits
 from llmtl.serving.front.refusals import Condition, Refusal
+from llmtl.serving.front.upstream import Upstream
 from llmtl.serving.task_api.access import named_host
 from llmtl.serving.task_api.interface import HEALTH, KEEP_ALIVE_SECONDS, LIVE, READY
 
@@ -75,7 +76,7 @@ class Visitor(asyncio.Protocol):
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._held = bytearray()  # of a request whose headers are not complete, or whose server is not connected yet
-        self._arriving = self._headed = self._ended = self._piped = False  # the request
+        self._arriving = self._headed = self._ended = self._piped = self._joined = False  # the request
         self._due = self._heard = self._last = False  # its answer
         self._url = b""
         self._hosts: list[bytes] = []
@@ -119,6 +120,8 @@ class Visitor(asyncio.Protocol):
             return
         if self._piped:
             self._refuse(refusals.ONE_BY_ONE)
+        elif self._joined:
+            self._pass_joined(data, begins=self._headed and (self._ended or not ready))
         elif ready and self._upstream is not None:
             self._upstream.transport.write(data)
         elif ready and self._connecting is None:
@@ -151,9 +154,10 @@ class Visitor(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
-        if self._due or self._ended:
+        if self._due:
             self._piped = True
             return
+        self._joined = self._ended
         self._arriving, self._headed, self._url, self._hosts = True, False, b"", []
         if self.phase is Phase.IDLE:
             self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
@@ -210,6 +214,21 @@ class Visitor(asyncio.Protocol):
             self._upstream.next(head=method == b"HEAD")
             self._upstream.transport.write(bytes(self._held))
             self._held.clear()
+
+    def _pass_joined(self, data: bytes, *, begins: bool) -> None:
+        """Pass on a request that came in one piece with the end of another's body.
+
+        Its client had heard the answer to that before all of it was sent, as of one that is too large. The two cannot
+        be told apart, so both go where the first goes; the probes are then answered by the server.
+        """
+        if self._upstream is None:
+            self._refuse(refusals.FAILED)
+        elif begins and self._house.own_names_only and (names := self._foreign()):
+            self._refuse(refusals.foreign_host(names))
+        else:
+            if begins:
+                self._upstream.next(head=self._parser.get_method() == b"HEAD")
+            self._upstream.transport.write(data)
 
     def _foreign(self) -> str:
         """Name the hosts that a request to a loopback address is addressed to, if one is not of this machine."""
@@ -340,58 +359,3 @@ class Visitor(asyncio.Protocol):
         if self._upstream is not None:
             self._upstream.transport.abort()
             self._upstream = None
-
-
-class Upstream(asyncio.Protocol):
-    """A visitor's connection to the server."""
-
-    transport: asyncio.Transport
-
-    def __init__(self, visitor: Visitor) -> None:
-        self._visitor = visitor
-        self._parser = httptools.HttpResponseParser(self)
-        self._head = self._bodiless = self._lost_track = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
-
-    def next(self, *, head: bool) -> None:
-        """Expect the answer to a request; to HEAD it has no body, whatever its headers say."""
-        self._head = head
-
-    def data_received(self, data: bytes) -> None:
-        """Pass a part of an answer on."""
-        self._visitor.hear(data)
-        if self._lost_track:
-            return
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._lost_track = True  # then the end of the connection is the end of the answer
-        if self._bodiless:
-            self._bodiless = False
-            last = not self._parser.should_keep_alive()
-            self._parser = httptools.HttpResponseParser(self)
-            self._visitor.answered(last=last)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the visitor."""
-        self._visitor.upstream_lost(self)
-
-    def pause_writing(self) -> None:
-        """Take nothing more from the client for now."""
-        self._visitor.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Go on."""
-        self._visitor.transport.resume_reading()
-
-    def on_headers_complete(self) -> None:
-        """Note an answer that ends here."""
-        self._bodiless = self._head and self._parser.get_status_code() >= 200
-
-    def on_message_complete(self) -> None:
-        """Tell the visitor that an answer is complete, unless it is one like "100 Continue"."""
-        if self._parser.get_status_code() >= 200 and not self._bodiless:
-            self._visitor.answered(last=not self._parser.should_keep_alive())

@@ -162,6 +162,21 @@ def test_an_answer_that_comes_before_the_body_ended_is_heard(place):
     assert place.client.post("/echo", content=b"abc").text == "3"
 
 
+def test_a_request_in_one_piece_with_the_end_of_a_body_that_was_answered_is_a_request(place):
+    last = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
+    for cut in (0, 20, len(last) - 2, len(last)):  # how much of the next request comes in that piece
+        with place.connection() as connection:
+            connection.sendall(b"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n" + b"y" * 20)
+            said = b""
+            while not said.endswith(b"\r\n\r\nno"):
+                said += connection.recv(65536)
+            connection.sendall(b"y" * 30 + last[:cut])
+            time.sleep(0.1)
+            if cut < len(last):
+                connection.sendall(last[cut:])
+            assert to_the_end(connection).endswith(b"\r\n\r\n3")
+
+
 def test_one_request_in_many_small_pieces_is_put_together(place):
     with place.connection() as connection:
         for byte in b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc":
