@@ -7,7 +7,8 @@ from llmtl.prompting.config import CalibrationChoice
 from llmtl.strategies.few_shot import FewShot, FewShotConfig
 from llmtl.strategies.knn_few_shot import KnnFewShot, KnnFewShotConfig
 from llmtl.strategies.many_shot import ManyShot, ManyShotConfig
-from llmtl.strategies.qlora import PROMPTS_OF_ONE, Qlora, QloraConfig
+from llmtl.strategies.model_tuning import PROMPTS_OF_ONE
+from llmtl.strategies.qlora import Qlora, QloraConfig
 from llmtl.strategies.zero_shot import ZeroShot, ZeroShotConfig
 from llmtl.strategy import Budget, PromptSpeed
 from tests.support.routing_task import labelled
