@@ -7,14 +7,16 @@ import pytest
 
 pytest_plugins = (
     "tests.support.encoders",
+    "tests.support.forked_vllm",
     "tests.support.help_pages",
+    "tests.support.kind_runs",
     "tests.support.plain_contexts",
     "tests.support.prompt_contexts",
     "tests.support.training_jobs",
     "tests.support.finished_runs",
 )
 
-WHOLE_RUNS = {"llama_run", "mistral_run", "chromium"}
+WHOLE_RUNS = {"llama_run", "mistral_run", "kind_run", "chromium"}
 """Fixtures that make a whole run or start a browser: what uses them is slow."""
 SLOW_PLACES = (
     "browser/",

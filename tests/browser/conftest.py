@@ -45,13 +45,21 @@ def served(desk_run):
         yield match.group(1), match.group(2)
 
 
+@pytest.fixture(scope="module")
+def context(chromium):
+    """Return a context of the browser that keeps what it has loaded: Gradio's programs are megabytes a page."""
+    context = chromium.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def visit(chromium, request):
+def visit(context, request):
     """Return a function that opens a page, by default the desk's playground; every visit is closed afterwards."""
     visits = []
 
     def open_page(url=None, **settings):
-        visits.append(Visit(chromium, url or request.getfixturevalue("served")[1], **settings))
+        visits.append(Visit(context, url or request.getfixturevalue("served")[1], **settings))
         return visits[-1]
 
     yield open_page

@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from llmtl.pipeline.export import export
-from tests.support.pages import KEY, ROOT, running
+from tests.support.pages import APP, KEY, ROOT, running
 
-APP = str(ROOT / "serve" / "app.py")
 SAYS = r"Playground: (http\S+)"
 
 

@@ -8,7 +8,8 @@ import pytest
 from llmtl.pipeline.playground import playground_content
 from llmtl.playground.cost import cost_view
 from llmtl.report import wording
-from tests.support.pages import KEY, running
+from tests.support.live_bundle import live_server
+from tests.support.pages import APP, KEY, running
 
 pytestmark = [
     pytest.mark.slow,
@@ -18,13 +19,13 @@ TEXT = "my card was declined at the shop"
 
 
 @pytest.fixture(scope="module")
-def live(chromium, llama_run):
+def live(chromium, llama_run, bundle_of, tmp_path_factory):
     """Return the addresses of endpoint and playground of a served adapter; skips where there is no browser."""
-    command = ("-m", "llmtl.cli", "serve", str(llama_run.folder), "--port", "0", "--playground-port", "0")
-    choices = ("--strategy", "qlora", "--no-measure", "--gate", "5", "--accept-drift")
-    says = r"is served by vllm .*? at (http\S+).*\nPlayground: (http\S+)"
-    with running(*command, *choices, says=says, seconds=420) as match:
-        yield match.group(1), match.group(2), llama_run
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with live_server(bundle_of(llama_run, "qlora"), log, key=KEY) as url:
+        command = (APP, "--endpoint", f"{url}/v1", "--run", str(llama_run.folder), "--port", "0")
+        with running(*command, says=r"Playground: (http\S+)") as match:
+            yield f"{url}/v1", match.group(1), llama_run
 
 
 def asked(endpoint, model):

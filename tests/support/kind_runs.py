@@ -3,15 +3,23 @@
 import json
 from itertools import product
 
+import pytest
+
+import llmtl
 from llmtl.pocket import resolve
 from tests.support.front_desk import run_quickly
+from tests.support.made_once import made_once
 
 NAMES = {"extraction": "table-booking", "multi-label": "complaints", "generation": "replies"}
-STRATEGIES = {
-    "extraction": ("majority", "dictionary", "crf", "zero-shot", "few-shot"),
-    "multi-label": ("majority", "tfidf", "zero-shot", "few-shot"),
-    "generation": ("majority", "nearest", "zero-shot", "few-shot"),
+PROMPTED = ("zero-shot", "few-shot", "many-shot", "knn-few-shot")
+BASELINES = {
+    "extraction": ("majority", "dictionary", "crf"),
+    "multi-label": ("majority", "tfidf"),
+    "generation": ("majority", "nearest"),
 }
+_MODELS = {"extraction": "pocket-llama", "multi-label": "pocket-mistral", "generation": "pocket-llama"}
+_EPOCHS = {"extraction": 4, "multi-label": 12, "generation": 4}  # 12, so that a few test examples get an answer
+_RETRIEVAL = {"extraction": "sentence-transformers", "multi-label": "model", "generation": "tfidf"}
 _DAYS, _HOURS = ("Monday", "Friday", "Sunday", "tomorrow", "next week"), ("6 pm", "noon", "18:30", "half past seven")
 _PEOPLE = ("two of us", "12 people", "Zo\u00eb and me")
 _TROUBLES = {"late": "it came far too late", "broken": "it was broken", "rude": "your driver was rude"}
@@ -47,11 +55,11 @@ def _replies():
 _ROWS = {"extraction": _bookings, "multi-label": _complaints, "generation": _replies}
 
 
-def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None, more=""):
+def make_kind_run(folder, kind, *, strategies, model="pocket-llama", more=""):
     """Return a finished run of a kind of task; `more` is further YAML of the section of strategies."""
     rows = [{"text": text, "label": reference} for text, reference in _ROWS[kind]()]
     (folder / "data.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    listed = ", ".join(strategies or STRATEGIES[kind])
+    listed = ", ".join(strategies)
     (folder / "recipe.yaml").write_text(
         f"name: {NAMES[kind]}\ndata: {{path: data.jsonl, max_dev: 6, max_test: 14, near_duplicate_threshold: 1.0}}\n"
         f"model: {{name: {model}}}\nencoder: null\ntask: {{kind: {kind}}}\n"
@@ -61,6 +69,33 @@ def make_kind_run(folder, kind, *, model="pocket-llama", strategies=None, more="
         "label_noise: {refit_minutes: 0}\n"
     )
     return run_quickly(folder / "recipe.yaml", folder / "run")
+
+
+@pytest.fixture(scope="session")
+def kind_run(tmp_path_factory):
+    """Return a function to the run of a kind: `BASELINES`, `PROMPTED` and `qlora`, measured once a session."""
+    runs = {}
+
+    def run(kind):
+        if kind not in runs:
+            folder = made_once(tmp_path_factory, ("kind", kind), lambda folder: _whole_run(folder, kind))
+            runs[kind] = llmtl.load_run(folder / "run")
+        return runs[kind]
+
+    return run
+
+
+def _whole_run(folder, kind):
+    retrieval = _RETRIEVAL[kind]
+    if retrieval == "sentence-transformers":
+        retrieval += f", sentence_model: {write_sentence_model(folder / 'encoder')}"
+    more = (
+        "  many_shot: {seeds: 1, built_in_instructions: false}\n"
+        f"  knn_few_shot: {{shots: [4], built_in_instructions: false, retrieval: {retrieval}}}\n"
+        f"  qlora: {{max_epochs: {_EPOCHS[kind]}}}\n"
+    )
+    strategies = (*BASELINES[kind], *PROMPTED, "qlora")
+    make_kind_run(folder, kind, model=_MODELS[kind], strategies=strategies, more=more)
 
 
 def write_sentence_model(folder):

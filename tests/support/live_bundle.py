@@ -12,6 +12,7 @@ import httpx
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.server_command import server_command
+from tests.support.forked_vllm import fork_vllm
 
 START_SECONDS = 480
 KEY = "a key for tests"
@@ -35,16 +36,22 @@ def free_port():
 def live_server(folder, log, *, key=KEY, **options):
     """Yield the URL of the server of a bundle, without `llmtl serve` around it."""
     given = ServeOptions(port=free_port(), api_key=key, **options)
-    command = server_command(folder, open_bundle(folder), given, device="cpu")
+    bundle = open_bundle(folder)
+    command = server_command(folder, bundle, given, device="cpu")
     environment = os.environ | QUICK_START | command.environment
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command.argv, cwd=command.folder, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
+    start = fork_vllm if bundle.on_vllm else _popen
+    process = start(command.argv, environment=environment, cwd=command.folder, log=log)
     url = f"http://127.0.0.1:{given.port}"
+    with answering(process, url, log):
+        yield url
+
+
+@contextlib.contextmanager
+def answering(process, url, log):
+    """Wait until a server answers; at the end of the context, end its process and the group that this leads."""
     try:
         _wait(url, process, log)
-        yield url
+        yield
     finally:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -67,6 +74,11 @@ def error_of(response, status):
     assert name == "error"
     assert set(error) == {"message", "type", "param", "code"}
     return error
+
+
+def _popen(command, *, environment, cwd, log):
+    with log.open("wb") as output:
+        return subprocess.Popen(command, cwd=cwd, env=environment, stdout=output, stderr=output, start_new_session=True)
 
 
 def _wait(url, process, log):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "test-artefacts"
+APP = str(ROOT / "serve" / "app.py")
 KEY = "sesame"
 WORDS = {
     "billing": ("invoice", "refund", "charge", "receipt"),
@@ -81,11 +82,11 @@ def _await(process, says, seconds):
 class Visit:
     """A page in a browser with what it asked of which hosts and what it complained about."""
 
-    def __init__(self, browser, url, *, width=1280, height=900, scheme="light"):
-        self.context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
-        )
-        self.page = self.context.new_page()
+    def __init__(self, context, url, *, width=1280, height=900, scheme="light"):
+        self.context = context
+        self.page = context.new_page()
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.emulate_media(color_scheme=scheme)
         self.page.set_default_timeout(20_000)
         self.hosts, self.problems = set(), []
         self.page.on("request", lambda request: self.hosts.add(host_of(request.url)))
@@ -120,7 +121,7 @@ class Visit:
         self.page.screenshot(path=ARTEFACTS / f"{name}.png", full_page=True)
 
     def close(self):
-        self.context.close()
+        self.page.close()
 
 
 def host_of(url):

@@ -4,17 +4,11 @@ And a judge that asks the same server. A model of this size cannot judge: what i
 is kept is tested, not its opinion.
 """
 
-import contextlib
 import json
 import os
 import random
-import signal
-import socket
-import subprocess
 import sys
-import time
 
-import httpx
 import pytest
 
 import llmtl
@@ -29,7 +23,8 @@ from llmtl.pocket import resolve
 from llmtl.prompting.template import Template
 from llmtl.store import read_json, read_json_lines
 from llmtl.task import Example, Task
-from tests.support.live_bundle import QUICK_START
+from tests.support.forked_vllm import fork_vllm
+from tests.support.live_bundle import QUICK_START, answering, free_port
 
 pytest.importorskip("vllm")
 pytestmark = pytest.mark.slow
@@ -41,49 +36,21 @@ SHOWN = (
     Example("4", "please refund the shoes", "money back"),
 )
 TEXTS = ("I lost my card", "where is my parcel", "is the shop open today", "I want my money back", "hello", "my card")
-START_SECONDS = 300
 NAMES = ("Tom", "Anna", "Maria", "Peter", "Eve", "Paul", "Nora", "Ben")
 PLACES = ("Paris", "the market", "the office", "July Street", "the old bridge")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
-    port, log = free_port(), tmp_path_factory.mktemp("vllm") / "log.txt"
+    port, folder = free_port(), tmp_path_factory.mktemp("vllm")
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(resolve("pocket-llama"))]
     command += ["--served-model-name", "pocket", "--host", "127.0.0.1", "--port", str(port), "--api-key", "secret"]
     command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--generation-config", "vllm"]
     command += ["--structured-outputs-config", json.dumps({"backend": "xgrammar", "disable_any_whitespace": True})]
     environment = os.environ | QUICK_START | {"HF_HUB_OFFLINE": "1"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output, start_new_session=True)
-    try:
-        wait(f"http://127.0.0.1:{port}/health", process, log)
+    server = fork_vllm(command, environment=environment, cwd=folder, log=folder / "log.txt")
+    with answering(server, f"http://127.0.0.1:{port}", folder / "log.txt"):
         yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(30)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def wait(health, process, log):
-    deadline = time.monotonic() + START_SECONDS
-    with httpx.Client(trust_env=False) as client:
-        while time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text(errors="replace")[-4000:]
-            with contextlib.suppress(httpx.TransportError):
-                if client.get(health).status_code == 200:
-                    return
-            time.sleep(0.5)
-    raise AssertionError(log.read_text(errors="replace")[-4000:])
 
 
 @pytest.fixture

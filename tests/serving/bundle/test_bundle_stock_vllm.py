@@ -4,10 +4,7 @@ import json
 import math
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,57 +19,21 @@ from llmtl.pipeline.export import bundle_source
 from llmtl.pocket import resolve
 from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.bundle.write import write_bundle
-from tests.support.live_bundle import QUICK_START
+from tests.support.forked_vllm import fork_vllm
+from tests.support.live_bundle import QUICK_START, answering, free_port
 
 pytestmark = pytest.mark.slow
-START_SECONDS = 480
 ENVIRONMENT = QUICK_START | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
 def stock_vllm(config: str, *, cwd: Path, log: Path) -> Iterator[httpx.Client]:
     """Yield a client of stock vLLM started in `cwd` on a configuration file."""
-    port = free_port()
+    url = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--config", config, "--port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdout=output,
-            stderr=output,
-            env=os.environ | ENVIRONMENT,
-            start_new_session=True,
-        )
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
-                wait_until_healthy(client, process, log)
-                yield client
-        finally:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-
-
-def wait_until_healthy(client: httpx.Client, process: subprocess.Popen, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text(errors="replace")[-3000:]
-        try:
-            if client.get("/health").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.5)
-    pytest.fail(f"vLLM did not start in {START_SECONDS} seconds: {log.read_text(errors='replace')[-3000:]}")
+    server = fork_vllm(command, environment=os.environ | ENVIRONMENT, cwd=cwd, log=log)
+    with answering(server, url, log), httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
+        yield client
 
 
 def assert_serves_what_was_measured(client: httpx.Client, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from llmtl.errors import BundleError
 from llmtl.serving.bundle.manifest import BaseModel, Bundle, ServedStrategy, Weights
 from llmtl.serving.bundle.vllm_config import served_names, vllm_arguments, vllm_yaml
 from llmtl.task import Task
+from tests.support.forked_vllm import fork_vllm
 
 BASE = BaseModel("tiny", "model", hub=False, revision=None, licence="mit", context_length=2048, dtype="float32")
 BUNDLE = Bundle(
@@ -77,11 +77,11 @@ def test_vllms_own_parser_takes_every_argument(tmp_path):
     config = tmp_path / "vllm.yaml"
     config.write_text(vllm_yaml(vllm_arguments(replace(BUNDLE, base=HUB), folder), note="two\nlines"), encoding="utf-8")
     quiet = os.environ | {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    parsed = subprocess.run(
-        [sys.executable, "-c", PARSE, str(config)], capture_output=True, text=True, env=quiet, cwd=tmp_path, check=False
-    )
-    assert parsed.returncode == 0, parsed.stderr[-2000:]
-    found = json.loads(parsed.stdout.partition("PARSED")[2])
+    command, log = [sys.executable, "-c", PARSE, str(config)], tmp_path / "log.txt"
+    fork_vllm(command, environment=quiet, cwd=tmp_path, log=log).wait(240)
+    said = log.read_text()
+    assert "PARSED" in said, said[-2000:]
+    found = json.loads(said.partition("PARSED")[2].splitlines()[0])
     expected = {
         "model": "me/big",
         "revision": "abc",

@@ -20,13 +20,8 @@ from llmtl.serving.bundle.read import open_bundle, read_recorded
 from llmtl.serving.proof.reading import reading_of
 from llmtl.serving.task_api.classifier_app import create_app
 from tests.support.kind_checks import assert_abstains_as_measured, promised
-from tests.support.kind_runs import NAMES, make_kind_run
+from tests.support.kind_runs import BASELINES, NAMES, make_kind_run
 
-BASELINES = {
-    "extraction": ("majority", "dictionary", "crf"),
-    "multi-label": ("majority", "tfidf"),
-    "generation": ("majority", "nearest"),
-}
 EACH = [(kind, strategy) for kind, strategies in BASELINES.items() for strategy in strategies]
 
 

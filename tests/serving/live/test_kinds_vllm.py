@@ -21,25 +21,15 @@ from tests.support.kind_checks import (
     chat_of,
     promised,
 )
-from tests.support.kind_runs import make_kind_run, write_sentence_model
 from tests.support.live_bundle import KEY, client_of, live_server
 
 pytestmark = pytest.mark.slow
 TASK = "table-booking"
-PROMPTED = ("many-shot", "knn-few-shot")
-STRATEGIES = ("majority", "zero-shot", "few-shot", *PROMPTED, "qlora")
-QUICK = """\
-  many_shot: {seeds: 1, built_in_instructions: false}
-  knn_few_shot: {shots: [4], built_in_instructions: false, retrieval: RETRIEVAL}
-  qlora: {max_epochs: 4}
-"""
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    encoder = write_sentence_model(tmp_path_factory.mktemp("sentences") / "encoder")
-    more = QUICK.replace("RETRIEVAL", f"sentence-transformers, sentence_model: {encoder}")
-    return make_kind_run(tmp_path_factory.mktemp("run"), "extraction", strategies=STRATEGIES, more=more)
+def run(kind_run):
+    return kind_run("extraction")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +54,7 @@ def test_both_routes_answer_as_measured(folder, http):
     assert_answers_as_measured(folder, lambda path, body: http.post(path, json=body))
 
 
-@pytest.mark.parametrize("strategy", ["zero-shot", *PROMPTED, "qlora"])
+@pytest.mark.parametrize("strategy", ["zero-shot", "many-shot", "knn-few-shot", "qlora"])
 def test_the_other_strategies_answer_as_measured_too(run, folder, http, strategy):
     assert_strategy_answers_as_measured(run, folder, strategy, lambda path, body: http.post(path, json=body))
 
@@ -114,16 +104,13 @@ def test_what_is_too_long_is_refused_with_its_place(http):
     )
 
 
-def test_label_sets_by_a_tuned_mistral(tmp_path):
-    # trained for long enough that a few test examples get an answer
-    more = QUICK.replace("RETRIEVAL", "model").replace("max_epochs: 4", "max_epochs: 12")
-    strategies = ("majority", *PROMPTED, "qlora")
-    label_sets = make_kind_run(tmp_path, "multi-label", model="pocket-mistral", strategies=strategies, more=more)
+def test_label_sets_by_a_tuned_mistral(kind_run, tmp_path):
+    label_sets = kind_run("multi-label")
     bundle = export(label_sets, tmp_path / "bundle", strategy="qlora")
     with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
         assert_passes(bundle, url)
         assert len({row.prediction for row in read_recorded(bundle)}) > 1
-        for strategy in PROMPTED:
+        for strategy in ("many-shot", "knn-few-shot"):
             assert_strategy_answers_as_measured(
                 label_sets, bundle, strategy, lambda path, body: client.post(path, json=body)
             )
@@ -142,11 +129,8 @@ def assert_merges(made, folder):
     assert int(compared.group(1)) > 1
 
 
-def test_texts_by_retrieved_demonstrations_and_by_an_adapter(tmp_path):
-    more = QUICK.replace("RETRIEVAL", "tfidf")
-    written = make_kind_run(
-        tmp_path, "generation", strategies=("majority", "many-shot", "knn-few-shot", "qlora"), more=more
-    )
+def test_texts_by_retrieved_demonstrations_and_by_an_adapter(kind_run, tmp_path):
+    written = kind_run("generation")
     bundle = export(written, tmp_path / "bundle", strategy="knn-few-shot")
     with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
         assert_passes(bundle, url)
