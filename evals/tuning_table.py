@@ -56,10 +56,10 @@ def measured(options: argparse.Namespace, name: str) -> dict[str, Any]:
             progress=False,
         )
         found = next(item for item in run.decision.strategies if item.name == name)
-        evaluation = next(item for item in run.evaluations if (item.strategy, item.split) == (name, "test"))
+        by_split = {item.split: item for item in run.evaluations if item.strategy == name}
+        evaluation, forgot = by_split["test"], by_split["dev"].forgetting
         fit = run.fit(name)
         curve = finding(fit.findings, TrainingCurve)
-        forgot = getattr(evaluation, "forgetting", None)
         assert found.test is not None
         return {
             "metric": str(run.decision.metric),
