@@ -25,6 +25,7 @@ SLOW_PLACES = (
     "cli/test_cli_stderr",
     "encoders/test_network",
     "evals/",
+    "heads/test_layer_changes",
     "judging/test_judged_run",
     "pipeline/test_curve",
     "pipeline/test_forecasts",
