@@ -23,10 +23,12 @@ from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import LOCAL, require
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Section, Strategy
 from llmtl.task import Draw
+from llmtl.tuning.learning_rate import odd_epochs, odd_rate
 
 if TYPE_CHECKING:
     from llmtl.encoders.checkpoint import EncoderInfo
     from llmtl.encoders.fine_tuning import TuningPlan
+    from llmtl.engines.checkpoint import CheckpointInfo
     from llmtl.heads.tuned_encoder import Start
 
 LONG_SHARE = 0.05
@@ -194,6 +196,14 @@ class FineTunedEncoder(EncoderTuning[EncoderTuningConfig]):
         summary="Fine-tuning a BERT-like encoder with a head.",
     )
     pretrained = True
+
+    def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
+        """Say which rate or number of epochs is far from those that work."""
+        del model
+        section, rates = "strategies.encoder", self.config.learning_rate or ()
+        odd = [odd_rate(rate, (BASE_RATE, SMALL_RATE), name=f"{section}.learning_rate") for rate in rates]
+        odd.append(odd_epochs(self.config.max_epochs, name=f"{section}.max_epochs"))
+        return tuple(each for each in odd if each is not None)
 
     def choices(self, context: FitContext) -> EncoderTuningConfig:
         """Take those of its section."""

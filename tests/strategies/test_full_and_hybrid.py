@@ -11,6 +11,7 @@ from llmtl.engines.engine_cache import EngineCache
 from llmtl.errors import ModelError, RunError
 from llmtl.hardware import inspect
 from llmtl.json_and_yaml import parse_json
+from llmtl.strategies.encoder import EncoderTuningConfig, FineTunedEncoder
 from llmtl.strategies.full import Full, FullChoices
 from llmtl.strategies.hybrid import Hybrid, HybridChoices
 from llmtl.strategies.qlora import Qlora, QloraConfig
@@ -136,6 +137,10 @@ def test_what_does_not_fit_is_refused_in_one_line_before_a_run(tiny_llama):
         (Qlora(QloraConfig(learning_rate=0.5)), "strategies.qlora.learning_rate is 0.5, and 0.0001 to 0.0003"),
         (Qlora(QloraConfig(learning_rate=1e-6)), "hardly learn"),
         (Full(FullChoices(learning_rate=0.1)), "strategies.full.learning_rate is 0.1, and 1e-05 to 0.0001"),
+        (
+            FineTunedEncoder(EncoderTuningConfig(learning_rate=(2e-5, 0.05))),
+            "strategies.encoder.learning_rate is 0.05, and 2e-05 to 0.0001",
+        ),
         (Hybrid(HybridChoices(max_epochs=200)), "strategies.hybrid.max_epochs is 200, and 3 to 10"),
     ],
 )
