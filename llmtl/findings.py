@@ -112,7 +112,8 @@ class TrainingCurve:
     """A training: the curve, the step that was kept, why it ended and what it used.
 
     `batch` examples are computed at once and `accumulation` such batches make a step. Where the average of the weights
-    after `averaged_steps` was kept instead of those of the best step, `averaged_dev_loss` is its dev loss.
+    after `averaged_steps` was kept instead of those of the best step, `averaged_dev_loss` is its dev loss. `range_test`
+    has the learning rates that were tried on a copy, and the training loss at each.
     """
 
     points: tuple[TrainingPoint, ...]
@@ -130,6 +131,7 @@ class TrainingCurve:
     dev_metric: str = ""
     averaged_steps: tuple[int, ...] = ()
     averaged_dev_loss: float | None = None
+    range_test: tuple[tuple[float, float], ...] = ()
     tag: Literal["training"] = "training"
 
     def cut(self, max_epochs: int) -> "tuple[Cut, ...]":

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from llmtl.report import forgetting_words, judging, layer_words, noise, palette, svg, transfer_words
 from llmtl.report.charts.cost_by_volume import volume_chart
-from llmtl.report.charts.curves import accuracy_chart, loss_chart
+from llmtl.report.charts.curves import accuracy_chart, loss_chart, rates_chart
 from llmtl.report.charts.differences import difference_strips
 from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.forgetting_bars import forgetting_bars
@@ -264,6 +264,11 @@ def _panels(view: View) -> list[dict[str, Any]]:
         add(loss, f"{strategy}: loss by step", caption=f"{dot} {warning}")
         accuracy = accuracy_chart(points, strategy=strategy, width=_PANEL, name=f"accuracy-{number}")
         add(accuracy, f"{strategy}: {points[0].scored} by step", caption=dot)
+        searched = view.rate_searches.get(strategy)
+        if searched is not None:
+            rates = rates_chart(searched, strategy=strategy, width=_PANEL, name=f"rates-{number}")
+            caption = f"A copy was trained while the rate rose; the dot is the rate in use, {searched.used:.1e}."
+            add(rates, f"{strategy}: loss by learning rate", caption=caption)
     return panels
 
 

@@ -91,6 +91,14 @@ class DrawnStep:
 
 
 @dataclass(frozen=True)
+class DrawnRates:
+    """The learning rates that were tried on a copy of the model, with the training loss at each, and the one in use."""
+
+    tried: tuple[tuple[float, float], ...]
+    used: float
+
+
+@dataclass(frozen=True)
 class DrawnPrompt:
     """One count and seed of demonstrations, and wording of the instruction, with its score on dev.
 
@@ -120,6 +128,7 @@ class View:
     rows: tuple[StrategyRow, ...]
     measured: tuple[str, ...]
     learning_curves: Mapping[str, tuple[DrawnStep, ...]]
+    rate_searches: Mapping[str, DrawnRates]
     candidates: Mapping[str, tuple[DrawnPrompt, ...]]
     confusion: Confusion | None
     by_label: LabelTable | None
@@ -216,6 +225,11 @@ def build_view(content: ReportContent) -> View:
         rows=rows,
         measured=how_measured.lines(content),
         learning_curves={name: points for name, points in curves.items() if points},
+        rate_searches={
+            name: DrawnRates(trained.range_test, trained.learning_rate)
+            for name, found in content.fit_findings.items()
+            if (trained := finding(found, TrainingCurve)) and trained.range_test
+        },
         candidates={name: tried for name, tried in candidates.items() if tried},
         confusion=confusion_of(winner, labels) if winner and kind.one_label else None,
         by_label=label_table(winner, rival, labels) if winner else None,

@@ -123,7 +123,7 @@ class LanguageModelTuning(Strategy[Choices]):
         from llmtl.quiet import quiet
 
         with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
-            from llmtl.tuning.training import train
+            from llmtl.tuning.rate_search import train_at_found_rate
 
         start = monotonic()
         job, max_tokens = self._job(context, start)
@@ -132,7 +132,7 @@ class LanguageModelTuning(Strategy[Choices]):
         if before is not None:
             job = replace(job, deadline=before.ends_by(job.deadline))
         context.release_engines()  # a GPU that trains the model in 4 bits may not hold it in 16 bits beside that
-        outcome = train(job)
+        outcome = train_at_found_rate(job)
         prompt = served_from(job.folder, max_tokens)
         predictor = TunedPredictor(context, prompt, sha256=_sha256(job.folder))
         curve = self._curve(context, job, outcome)
@@ -209,6 +209,7 @@ class LanguageModelTuning(Strategy[Choices]):
             base_name=context.model.name,
             callbacks=self.callbacks,
             resumable=True,
+            usual_rate=self.usual_rate(info),
         )
         return job, answer_room(engine, template, context.train)
 
@@ -220,13 +221,13 @@ class LanguageModelTuning(Strategy[Choices]):
         """Say how training went."""
         from llmtl.tuning.tokenized import each_reference
 
-        given = self.config.learning_rate is not None
+        given, found = self.config.learning_rate is not None, outcome.learning_rate != job.learning_rate
         return TrainingCurve(
             points=outcome.curve,
             best_step=outcome.best.step,
             stopped_by=outcome.stopped_by,
-            learning_rate=job.learning_rate,
-            learning_rate_from="recipe" if given else "hidden-size rule",
+            learning_rate=outcome.learning_rate,
+            learning_rate_from="range test" if found else "recipe" if given else "hidden-size rule",
             batch=outcome.batch,
             accumulation=outcome.accumulation,
             train_examples=len(job.train),
@@ -236,6 +237,7 @@ class LanguageModelTuning(Strategy[Choices]):
             peak_memory_gib=outcome.peak_gib,
             averaged_steps=outcome.averaged_steps,
             averaged_dev_loss=outcome.averaged_dev_loss,
+            range_test=outcome.range_test,
         )
 
 

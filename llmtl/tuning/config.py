@@ -26,6 +26,12 @@ class TrainingConfig(BaseModel):
         description="Peak learning rate; by default the hidden-size rule (an 8B LLaMA: 2.9e-4 for an adapter, "
         "2.9e-5 for its own weights).",
     )
+    find_learning_rate: Literal["when-diverging", "always", "never"] = Field(
+        default="when-diverging",
+        description="Search a learning rate by a range test of 40 steps on a copy of the model (Smith 2017, "
+        "arXiv:1506.01186) and train with it: where the first measurement shows that training diverges, always, or "
+        "never.",
+    )
     schedule: Literal["constant", "linear"] = Field(
         default="constant",
         description="Learning rate after the warm-up: constant (QLoRA and LoRA Without Regret), or linear down to 0.",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from time import monotonic
 
+from llmtl.tuning.range_test import STEPS as RANGE_TEST_STEPS
 from llmtl.tuning.training import TrainingJob, train
 
 STEPS = 3
@@ -22,12 +23,14 @@ def forecast_training(job: TrainingJob, *, train_examples: int, dev_examples: in
     config = job.config
     batch = min(config.batch_size, len(job.train))
     steps = max(1, min(STEPS, len(job.train) // batch))
-    short = config.model_copy(update={"max_epochs": 1, "evaluations_per_epoch": steps, "patience": steps + 1})
+    probe = {"max_epochs": 1, "evaluations_per_epoch": steps, "patience": steps + 1}
+    short = config.model_copy(update=probe | {"average_best": 1, "find_learning_rate": "never"})
     outcome = train(replace(job, resumable=False, config=short, train=job.train[: steps * batch], dev=job.dev[:1]))
     seconds = [point.seconds for point in outcome.curve]
     epoch = train_examples + FORWARD * dev_examples * config.evaluations_per_epoch
     before_and_after = monotonic() - begun - (seconds[-1] - seconds[0])
-    return before_and_after + config.max_epochs * epoch * step_seconds(seconds) / batch
+    tested = RANGE_TEST_STEPS * step_seconds(seconds) if config.find_learning_rate == "always" else 0.0
+    return before_and_after + tested + config.max_epochs * epoch * step_seconds(seconds) / batch
 
 
 def step_seconds(moments: Sequence[float]) -> float:

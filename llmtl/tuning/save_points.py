@@ -140,8 +140,9 @@ class SavePoints:
         return None
 
     def clear(self) -> None:
-        """Delete all of them: the training has ended, or begins anew."""
-        remove(self.folder)
+        """Delete all of them: the training begins anew."""
+        for path in (*self._points(), self.folder / _NEW):
+            remove(path)
 
     def _points(self) -> list[Path]:
         return [path for path in self.folder.glob(f"{_POINT}*") if path.is_dir()]

@@ -31,7 +31,7 @@ from llmtl.tuning.save_points import SavePoint, SavePoints
 from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator
 from llmtl.tuning.tokenized import TokenizedExample
 from llmtl.tuning.trained_weights import TrainedWeights
-from llmtl.tuning.watcher import GIB, TrainingLimits, Watcher
+from llmtl.tuning.watcher import DIVERGED, GIB, TrainingLimits, Watcher
 
 CHECKPOINTING_PARAMETERS = 1_000_000_000
 """From this size on, GPU training recomputes activations: about 20% slower, and far less memory (TRL, `SFTConfig`)."""
@@ -44,7 +44,8 @@ class TrainingJob:
     `checkpoint` is the base model's folder and `base_name` what the recipe calls it. `weights` says how it is loaded,
     which of its weights are trained, and what of it is kept in `folder`. The trainer gets `callbacks` besides the
     library's own. With `resumable` its state is kept beside `folder` until the step of the store is finished, and a
-    training that was killed goes on; what it took before counts towards the deadline.
+    training that was killed goes on; what it took before counts towards the deadline. Around `usual_rate`, by default
+    the job's own, a learning rate is searched where one is.
     """
 
     checkpoint: Path
@@ -61,6 +62,7 @@ class TrainingJob:
     base_name: str
     callbacks: tuple[TrainerCallback, ...] = ()
     resumable: bool = False
+    usual_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class TrainingOutcome:
 
     `batch` examples are computed at once and `accumulation` such batches make a step. `earlier_seconds` is what was
     spent in processes that were killed, where this one went on. Where the average of the weights after `averaged_steps`
-    was kept instead of the best, `averaged_dev_loss` is its dev loss.
+    was kept instead of the best, `averaged_dev_loss` is its dev loss. `range_test` has the rates that were tried on a
+    copy and the training loss at each (`llmtl.tuning.rate_search`).
     """
 
     curve: tuple[TrainingPoint, ...]
@@ -79,16 +82,19 @@ class TrainingOutcome:
     accumulation: int
     peak_gib: float
     trained_tokens: int
+    learning_rate: float
     earlier_seconds: float = 0.0
     averaged_steps: tuple[int, ...] = ()
     averaged_dev_loss: float | None = None
+    range_test: tuple[tuple[float, float], ...] = ()
 
 
-def train(job: TrainingJob) -> TrainingOutcome:
+def train(job: TrainingJob, *, may_leave: bool = False) -> TrainingOutcome:
     """Train, leave the best weights in `job.folder`, and return the outcome.
 
-    If memory runs out, training starts again with half the batch computed at once and twice the accumulation, so that a
-    step still sees the same examples. Raises `TrainingError` when a single example does not fit.
+    With `may_leave` training ends at its first measurement where that shows that it diverges. If memory runs out,
+    training starts again with half the batch computed at once and twice the accumulation, so that a step still sees the
+    same examples. Raises `TrainingError` when a single example does not fit.
     """
     batch = min(job.config.batch_size, len(job.train))
     whole = batch
@@ -104,8 +110,8 @@ def train(job: TrainingJob) -> TrainingOutcome:
         points.clear()
     while True:
         with quiet(), own_randomness(), answers_only():
-            outcome = _attempt(job, (batch, math.ceil(whole / batch)), points, point)
-        _free_memory()
+            outcome = _attempt(job, (batch, math.ceil(whole / batch)), points, point, may_leave=may_leave)
+        free_memory()
         if outcome is not None:
             _report_end(job, outcome)
             return outcome
@@ -141,6 +147,9 @@ def save_points_of(job: TrainingJob) -> SavePoints:
 
 def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
     """Say that the time limit ended training, or that training diverged, if so."""
+    if outcome.stopped_by == DIVERGED:
+        job.progress.say(f"Fine-tuning diverges at a learning rate of {job.learning_rate:.1e}, and is left.")
+        return
     if any(point.step > 0 and point.train_loss is None for point in outcome.curve):
         job.progress.say(
             f"Fine-tuning diverged at a learning rate of {job.learning_rate:.1e}; the weights of step "
@@ -161,7 +170,12 @@ def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
 
 
 def _attempt(
-    job: TrainingJob, shape: tuple[int, int], points: SavePoints | None, point: SavePoint | None
+    job: TrainingJob,
+    shape: tuple[int, int],
+    points: SavePoints | None,
+    point: SavePoint | None,
+    *,
+    may_leave: bool,
 ) -> TrainingOutcome | None:
     """Train once with batch and accumulation as `shape` says, from the save point if given; None if memory ran out."""
     batch, accumulation = shape
@@ -172,6 +186,7 @@ def _attempt(
         patience=job.config.patience,
         deadline=None if job.deadline is None else job.deadline - earlier,
         has_dev=bool(job.dev),
+        leave_when_diverging=may_leave,
     )
     try:
         with ExitStack() as stack:
@@ -184,7 +199,7 @@ def _attempt(
             trainer.train_from(point)
             averaged = _averaged(job, trainer, watcher)
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return None
     if not job.dev:
@@ -198,6 +213,7 @@ def _attempt(
         peak_gib=watcher.peak_bytes / GIB,
         trained_tokens=trainer.trained_tokens,
         earlier_seconds=earlier,
+        learning_rate=job.learning_rate,
         averaged_steps=averaged[0],
         averaged_dev_loss=averaged[1],
     )
@@ -302,12 +318,12 @@ def as_dataset(examples: Sequence[TokenizedExample]) -> Dataset:
     return Dataset.from_list(rows)
 
 
-def _is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
     """Say whether `error` means that an allocation failed, on a GPU or on the CPU."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or bool(should_reduce_batch_size(error))
 
 
-def _free_memory() -> None:
+def free_memory() -> None:
     """Free the memory that a failed attempt held."""
     gc.collect()
     if torch.cuda.is_available():

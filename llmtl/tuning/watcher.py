@@ -17,16 +17,21 @@ from llmtl.findings import TrainingPoint
 from llmtl.progress import Advance
 
 GIB = 2**30
+DIVERGED = "divergence"
 
 
 @dataclass(frozen=True)
 class TrainingLimits:
-    """When to measure and when to stop: `deadline` is a `time.monotonic()` value or None."""
+    """When to measure and when to stop: `deadline` is a `time.monotonic()` value or None.
+
+    With `leave_when_diverging` training stops where its first measurement shows that the learning rate is too high.
+    """
 
     steps_between_evaluations: int
     patience: int
     deadline: float | None
     has_dev: bool
+    leave_when_diverging: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,10 @@ class Watcher(TrainerCallback):
             self.best, self._without_progress = point, 0
             self._save(kwargs["model"])
             return control
+        if self._limits.leave_when_diverging and len(self.curve) == 2 and diverges(*self.curve):
+            self.stopped_by = DIVERGED
+            control.should_training_stop = True
+            return control
         self._without_progress += 1
         if self._without_progress >= self._limits.patience and not control.should_training_stop:
             self.stopped_by = "early stopping"
@@ -143,6 +152,13 @@ class Watcher(TrainerCallback):
         )
         self.curve.append(point)
         return point
+
+
+def diverges(before: TrainingPoint, first: TrainingPoint) -> bool:
+    """Say whether training makes the model worse: its losses are no numbers, or twice that of the untrained model."""
+    if first.train_loss is None or first.dev_loss is None:
+        return True
+    return before.dev_loss is not None and min(first.train_loss, first.dev_loss) > 2 * before.dev_loss
 
 
 def _lower(new: float | None, old: float | None) -> bool:

@@ -7,12 +7,12 @@ import pytest
 
 from llmtl.report import svg
 from llmtl.report.charts.axes import Ending, EndNames, Plot
-from llmtl.report.charts.curves import accuracy_chart, loss_chart
+from llmtl.report.charts.curves import accuracy_chart, loss_chart, rates_chart
 from llmtl.report.charts.fewshot import search_chart, search_ends
 from llmtl.report.charts.placing import Box, place_labels
 from llmtl.report.charts.score_against_cost import cost_chart, costs_differ, efficient
 from llmtl.report.charts.score_intervals import scores_chart
-from llmtl.report.view import DrawnPrompt, DrawnStep, build_view
+from llmtl.report.view import DrawnPrompt, DrawnRates, DrawnStep, build_view
 from llmtl.strategy import LOOKS, Role
 from tests.support.report_factory import VARIANTS, make_content, with_failures
 
@@ -227,3 +227,12 @@ def test_a_narrow_search_keeps_its_dots_inside_and_nothing_searched_is_no_chart(
         root = ET.fromstring(str(search_chart({strategy: group}, metric="accuracy", ends=ends, width=358, name="s")))
         assert all(0 < float(dot.get("cx")) < 358 for dot in root.iter("circle"))
     assert search_chart({}, metric="accuracy", ends=search_ends({}), width=928, name="s") is None
+
+
+def test_a_search_for_a_learning_rate_is_drawn_with_the_rate_in_use():
+    tried = tuple((10.0**power, 3.0 - power / 10) for power in (-5, -4, -3, -2))
+    drawn = ET.fromstring(str(rates_chart(DrawnRates(tried, 1e-3), strategy="qlora", width=320, name="a")))
+    texts = [each.text for each in drawn.iter() if each.tag.endswith("text")]
+    assert {"learning rate", "loss", "1e-05", "1e-02"} <= set(texts)
+    assert len([each for each in drawn.iter() if each.get("class") == "best"]) == 1
+    assert rates_chart(DrawnRates(tried[:1], 1e-3), strategy="qlora", width=320, name="a") is None

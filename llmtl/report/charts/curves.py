@@ -1,5 +1,6 @@
 """Draw how a tuned strategy learned: losses, and accuracy on dev, by training step."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
@@ -8,7 +9,7 @@ from llmtl.report import svg, wording
 from llmtl.report.charts.axes import PLAIN, Ending, Plot
 from llmtl.report.charts.placing import Box
 from llmtl.report.svg import Point
-from llmtl.report.view import DrawnStep
+from llmtl.report.view import DrawnRates, DrawnStep
 
 _HEIGHT = 250.0
 
@@ -46,6 +47,30 @@ def accuracy_chart(points: Sequence[DrawnStep], *, strategy: str, width: float, 
     title = f"Dev {points[0].scored} of {strategy} during training"
     note = f"dev {points[0].scored} {wording.score(best[1])} at step {best[0]:.0f}"
     drawn = _drawn(plot, [("dev", dev)], f"{points[0].scored} on {points[0].accuracy_of}", best=best)
+    return svg.picture((width, _HEIGHT), name, *drawn, title=title, description=f"{title}; {note}.")
+
+
+def rates_chart(searched: DrawnRates, *, strategy: str, width: float, name: str) -> Markup | None:
+    """Draw the training loss by the learning rate that rose, and a dot where the rate in use stands.
+
+    Returns None if fewer than two rates were tried.
+    """
+    tried = list(searched.tried)
+    if len(tried) < 2:
+        return None
+    rates, losses = [rate for rate, _ in tried], [loss for _, loss in tried]
+    frame = Box(46, 28, width - 46, _HEIGHT - 42)
+    plot = Plot.of(frame, (rates[0], rates[-1]), (0.0, 1.08 * max(losses)), log_across=True)
+    used = min(tried, key=lambda point: abs(math.log(point[0] / searched.used)))
+    inside = rates[0] <= searched.used <= rates[-1]
+    title = f"Loss of a copy of {strategy} by learning rate"
+    drawn = [
+        plot.left_axis("loss", svg.linear_ticks(0.0, plot.up.high, most=4), "{:.4g}".format, top=14),
+        plot.bottom_axis("learning rate", svg.log_ticks(rates[0], rates[-1]), "{:.0e}".format, below=PLAIN),
+        plot.path(tried, "train-line"),
+        *([plot.dot(*used, radius=4.5, class_="best")] if inside else []),
+    ]
+    note = f"trained with {searched.used:.1e}"
     return svg.picture((width, _HEIGHT), name, *drawn, title=title, description=f"{title}; {note}.")
 
 
