@@ -1,11 +1,15 @@
 """`llmtl serve` over real vLLM, from the outside: announced, killed twice, started again, stopped while it starts."""
 
+import contextlib
+import itertools
 import json
 import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
@@ -32,6 +36,55 @@ def label(url, text):
     return answer.choices[0].message.content
 
 
+def outcome(client, body):
+    """Return what one request came to: right, or the code of its 503."""
+    try:
+        if not body["stream"]:
+            answer = client.post("/chat/completions", json=body)
+            found, text = answer.status_code, answer.text
+        else:
+            with client.stream("POST", "/chat/completions", json=body) as answer:
+                found, text = answer.status_code, answer.read().decode()
+    except httpx.RemoteProtocolError:
+        return "broken off"
+    if found == 200:
+        return "engine_failed" if '"engine_failed"' in text else "right" if "stack trace" not in text else text
+    assert (found, answer.headers["retry-after"]) == (503, "5"), text
+    return json.loads(text)["error"]["code"]
+
+
+@contextlib.contextmanager
+def asked_all_the_time(url, texts):
+    """Ask eight at a time while the context is open; its value is what became of them, and at the end that of all."""
+    told, ended = [], threading.Event()
+
+    def ask(worker):
+        with httpx.Client(base_url=url, timeout=120) as client:
+            for number in itertools.count(worker):
+                if ended.is_set():
+                    return
+                message = {"role": "user", "content": texts[number % len(texts)]}
+                told.append(outcome(client, {"model": "front-desk", "messages": [message], "stream": worker % 2 == 0}))
+                if told[-1] != "right":
+                    time.sleep(0.2)
+
+    with ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask, worker) for worker in range(8)]
+        try:
+            yield told
+        finally:
+            ended.set()
+    for each in asking:
+        each.result()
+
+
+def until(condition):
+    deadline = time.monotonic() + RESTART_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def server_process(server, title):
     """Return the vLLM process with that title or command, without the keeper that carries the same command."""
     [found] = [process for process in server.named(title) if "llmtl.serving.server.keeper" not in process.cmdline()]
@@ -49,12 +102,22 @@ def test_a_tuned_winner_is_served_through_thick_and_thin(llama_run):
         curl = next(line for line in server.lines if line.startswith("curl "))
         printed = subprocess.run(curl, shell=True, capture_output=True, check=True).stdout
         assert json.loads(printed)["choices"][0]["message"]["content"] in llama_run.task.labels
-        server_process(server, SERVER).kill()
-        server.until(DIED.format(restart=1), RESTART_SECONDS)
-        server.until("The server answers again", RESTART_SECONDS)
+        root = url.removesuffix("/v1")
+        with asked_all_the_time(url, list(texts.values())) as told:
+            until(lambda: len(told) >= 16)
+            server_process(server, SERVER).kill()
+            server.until(DIED.format(restart=1), RESTART_SECONDS)
+            assert httpx.get(f"{root}/health").json() == {"status": "degraded"}
+            server.until("The server answers again", RESTART_SECONDS)
+            until(lambda: httpx.get(f"{root}/ready").status_code == 200)
+        # a stream of the killed API server may have begun; its client sees that it broke off
+        assert {"right", "not_ready"} <= set(told) <= {"right", "engine_failed", "not_ready", "broken off"}
         assert label(url, texts[recorded[0]["id"]]) == recorded[0]["prediction"]
-        server_process(server, "EngineCore").kill()
-        server.until(DIED.format(restart=2), RESTART_SECONDS)
+        with asked_all_the_time(url, list(texts.values())) as told:
+            until(lambda: len(told) >= 16)
+            server_process(server, "EngineCore").kill()
+            server.until(DIED.format(restart=2), RESTART_SECONDS)
+        assert {"right", "engine_failed"} <= set(told) <= {"right", "engine_failed", "not_ready"}
         while not server.named(SERVER):
             time.sleep(0.1)
         assert server.stop() == 0  # while vLLM starts
