@@ -55,12 +55,12 @@ def sentences(forgetting: Mapping[str, Forgetting]) -> list[str]:
     for name, item in forgetting.items():
         lines.append(f"{name}: {in_short(item.text)}; perplexity {_times(item.text.perplexity_ratio)}.")
         lines += [f"{name}: {_task(each)}." for each in item.tasks if each.able]
-        unable = [_TASKS.get(each.name, each.name) for each in item.tasks if not each.able]
-        if unable:
-            lines.append(
-                f"{name}: before tuning the model did no better than chance at {listed(unable)}, so there was nothing "
-                "to forget there."
-            )
+    tasks = next(iter(forgetting.values())).tasks  # before tuning it is the same model for all
+    unable = [_TASKS.get(each.name, each.name) for each in tasks if not each.able]
+    if unable:
+        lines.append(
+            f"Before tuning, the model did no better than chance at {listed(unable)}: there was nothing to forget."
+        )
     return lines
 
 
