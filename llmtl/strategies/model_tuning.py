@@ -178,6 +178,7 @@ class LanguageModelTuning(Strategy[Choices]):
         from llmtl.engines.transformers.loading import load_tokenizer
         from llmtl.prompting.predictors import answer_room
         from llmtl.prompting.template import Template
+        from llmtl.tuning.rehearsal import rehearsal
         from llmtl.tuning.tokenized import each_reference, fitting, require_answers
         from llmtl.tuning.training import TrainingJob
 
@@ -210,6 +211,7 @@ class LanguageModelTuning(Strategy[Choices]):
             callbacks=self.callbacks,
             resumable=True,
             usual_rate=self.usual_rate(info),
+            rehearsed=rehearsal(len(train), self.config.replay, tokenizer, max_length=longest, seed=context.seed),
         )
         return job, answer_room(engine, template, context.train)
 

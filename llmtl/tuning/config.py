@@ -71,6 +71,15 @@ class TrainingConfig(BaseModel):
         "less (Howard & Ruder 2018, ULMFiT, arXiv:1801.06146; Sun et al. 2019, arXiv:1905.05583, found 0.95 best for "
         "BERT); 1 lets all learn alike.",
     )
+    replay: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.05,
+        description="Share of what is trained on that is general English of llmtl's own, so that the model forgets "
+        "less of it (rehearsal: Robins 1995; 1% of old data did for Scialom et al. 2022, arXiv:2205.12393, 5% for "
+        "Ibrahim et al. 2024, arXiv:2403.08763). Passages are longer than answers and all of their tokens are learned, "
+        "so they weigh more than their share. What forgetting is measured on is never among them.",
+    )
     neftune_alpha: float | None = Field(
         default=None,
         gt=0,
@@ -124,6 +133,14 @@ class AdapterTrainingConfig(TrainingConfig):
         "values (Meng et al. 2024, PiSSA, arXiv:2404.02948), their QR decomposition (Buyukakyuz 2024, OLoRA, "
         "arXiv:2406.01775), or, in four bits, what rounding took away (Li et al. 2023, LoftQ, arXiv:2310.08659). All "
         "but the default are kept as plain LoRA of twice the rank, which vLLM serves on the base model as it is.",
+    )
+    ewc: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e9,
+        description="Strength of elastic weight consolidation (Kirkpatrick et al. 2017, arXiv:1612.00796), which holds "
+        "back what general English needs: 1 counts a nat that its cross-entropy is estimated to rise by like one of "
+        "the training loss, which it becomes a part of. 0 leaves it out.",
     )
     dora: bool = Field(
         default=False,

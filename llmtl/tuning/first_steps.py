@@ -25,9 +25,10 @@ def forecast_training(job: TrainingJob, *, train_examples: int, dev_examples: in
     steps = max(1, min(STEPS, len(job.train) // batch))
     probe = {"max_epochs": 1, "evaluations_per_epoch": steps, "patience": steps + 1}
     short = config.model_copy(update=probe | {"average_best": 1, "find_learning_rate": "never"})
-    outcome = train(replace(job, resumable=False, config=short, train=job.train[: steps * batch], dev=job.dev[:1]))
+    few = replace(job, config=short, train=job.train[: steps * batch], dev=job.dev[:1], rehearsed=(), resumable=False)
+    outcome = train(few)
     seconds = [point.seconds for point in outcome.curve]
-    epoch = train_examples + FORWARD * dev_examples * config.evaluations_per_epoch
+    epoch = train_examples / (1 - config.replay) + FORWARD * dev_examples * config.evaluations_per_epoch
     before_and_after = monotonic() - begun - (seconds[-1] - seconds[0])
     tested = RANGE_TEST_STEPS * step_seconds(seconds) if config.find_learning_rate == "always" else 0.0
     return before_and_after + tested + config.max_epochs * epoch * step_seconds(seconds) / batch

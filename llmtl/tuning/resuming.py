@@ -15,7 +15,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer import TRAINER_STATE_NAME
 
 from llmtl.tuning.averaging import BestWeights, average, put_back, trained
-from llmtl.tuning.group_rates import GroupRatesTrainer
+from llmtl.tuning.consolidation import ConsolidatingTrainer
 from llmtl.tuning.kept_state import read_optimizer, read_random, write_states
 from llmtl.tuning.save_points import SavePoint, SavePoints, SoFar
 from llmtl.tuning.watcher import Watcher
@@ -23,7 +23,7 @@ from llmtl.tuning.watcher import Watcher
 _WEIGHTS = "trained.safetensors"
 
 
-class ResumableTrainer(GroupRatesTrainer):
+class ResumableTrainer(ConsolidatingTrainer):
     """A trainer that saves its state where `save_points` are given, and can go on from one."""
 
     save_points: SavePoints | None = None

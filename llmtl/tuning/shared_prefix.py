@@ -57,17 +57,22 @@ class SharedPrefixCollator:
 
     def _laid_out(self, rows: Sequence[Row]) -> dict[str, Any] | None:
         """Lay out a batch behind the prefix that its prompts share; None where padding takes about as little."""
-        # a prompt token is left to each example, as the prefix's last token can predict only one next token
-        room = min(_prompt_length(row) for row in rows) - 1
-        if room < 0:
+        # general text has no prompt: it stands in rows of its own, whose prefix is empty
+        plain = [row for row in rows if _prompt_length(row) <= 1]
+        prompted = [row for row in rows if _prompt_length(row) > 1]
+        if not prompted:
             return None
-        shared = min(room, shared_length([tuple(row["input_ids"]) for row in rows]))
-        groups = _grouped([len(row["input_ids"]) - shared for row in rows], _ROW_TOKENS - shared)
-        width = shared + max(sum(len(rows[each]["input_ids"]) - shared for each in group) for group in groups)
+        # a prompt token is left to each example, as the prefix's last token can predict only one next token
+        room = min(_prompt_length(row) for row in prompted) - 1
+        shared = min(room, shared_length([tuple(row["input_ids"]) for row in prompted]))
+        groups = [(shared, group) for group in _in_rows(prompted, shared)] + [
+            (0, group) for group in _in_rows(plain, 0)
+        ]
+        width = max(first + sum(len(row["input_ids"]) - first for row in group) for first, group in groups)
         padded = len(rows) * max(len(row["input_ids"]) for row in rows)
         if len(groups) * width > _WORTH_SHARING * padded:
             return None
-        laid = [_row([rows[each] for each in group], shared, width, self._window) for group in groups]
+        laid = [_row(group, first, width, self._window) for first, group in groups]
         return {key: torch.stack([each[key] for each in laid]) for key in laid[0]}
 
 
@@ -87,6 +92,12 @@ class WholePromptsTrainer(SFTTrainer):
 def _prompt_length(row: Row) -> int:
     """Count the tokens before the first that is learned."""
     return next((at for at, label in enumerate(row["labels"]) if label != IGNORED), len(row["labels"]))
+
+
+def _in_rows(rows: Sequence[Row], shared: int) -> list[list[Row]]:
+    """Spread examples over the rows that they are laid out in, behind `shared` tokens each."""
+    groups = _grouped([len(row["input_ids"]) - shared for row in rows], _ROW_TOKENS - shared)
+    return [[rows[each] for each in group] for group in groups]
 
 
 def _grouped(lengths: Sequence[int], room: int) -> list[list[int]]:

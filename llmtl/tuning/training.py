@@ -24,7 +24,8 @@ from llmtl.quiet import own_randomness, quiet
 from llmtl.store import digest, versions
 from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.averaging import BestWeights
-from llmtl.tuning.config import TrainingConfig
+from llmtl.tuning.config import AdapterTrainingConfig, TrainingConfig
+from llmtl.tuning.consolidation import Consolidation
 from llmtl.tuning.group_rates import GroupRates
 from llmtl.tuning.resuming import ResumableTrainer
 from llmtl.tuning.save_points import SavePoint, SavePoints
@@ -45,7 +46,8 @@ class TrainingJob:
     which of its weights are trained, and what of it is kept in `folder`. The trainer gets `callbacks` besides the
     library's own. With `resumable` its state is kept beside `folder` until the step of the store is finished, and a
     training that was killed goes on; what it took before counts towards the deadline. Around `usual_rate`, by default
-    the job's own, a learning rate is searched where one is.
+    the job's own, a learning rate is searched where one is. `rehearsed` are passages of general text that are trained on
+    among the examples.
     """
 
     checkpoint: Path
@@ -63,6 +65,12 @@ class TrainingJob:
     callbacks: tuple[TrainerCallback, ...] = ()
     resumable: bool = False
     usual_rate: float | None = None
+    rehearsed: tuple[TokenizedExample, ...] = ()
+
+    @property
+    def learned(self) -> tuple[TokenizedExample, ...]:
+        """List all that is trained on."""
+        return (*self.train, *self.rehearsed)
 
 
 @dataclass(frozen=True)
@@ -138,7 +146,7 @@ def save_points_of(job: TrainingJob) -> SavePoints:
         "learning_rate": job.learning_rate,
         "seed": job.seed,
         "model": (job.base_name, files),
-        "train": [(each.input_ids, each.labels) for each in job.train],
+        "train": [(each.input_ids, each.labels) for each in job.learned],
         "dev": [(each.input_ids, each.labels) for each in job.dev],
         "device": "cuda" if torch.cuda.is_available() else "cpu",
     }
@@ -180,7 +188,7 @@ def _attempt(
     """Train once with batch and accumulation as `shape` says, from the save point if given; None if memory ran out."""
     batch, accumulation = shape
     earlier = point.so_far.watched.seconds if point else 0.0
-    steps = math.ceil(math.ceil(len(job.train) / batch) / accumulation)
+    steps = math.ceil(math.ceil(len(job.learned) / batch) / accumulation)
     limits = TrainingLimits(
         steps_between_evaluations=math.ceil(steps / job.config.evaluations_per_epoch),
         patience=job.config.patience,
@@ -248,7 +256,7 @@ def trainer_of(
             sharing=parameters >= SHARING_PARAMETERS and job.config.neftune_alpha is None,  # its noise is by row length
             window=getattr(model.config, "sliding_window", None),
         ),
-        train_dataset=as_dataset(job.train),
+        train_dataset=as_dataset(job.learned),
         eval_dataset=as_dataset(job.dev) if job.dev else None,
         processing_class=job.tokenizer,
         peft_config=job.weights.adapter,
@@ -260,6 +268,8 @@ def trainer_of(
         trainer.add_callback(trainer.best_weights)
     trainer.remove_callback(PrinterCallback)
     job.weights.prepare(trainer.model, base_name=job.base_name)
+    if isinstance(job.config, AdapterTrainingConfig) and job.config.ewc > 0:
+        trainer.consolidation = Consolidation.of(trainer.model, job.tokenizer, strength=job.config.ewc)
     return trainer
 
 

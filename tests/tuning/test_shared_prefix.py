@@ -105,3 +105,12 @@ def test_training_on_shared_prefixes_learns_the_same(make_job, tokenized, monkey
     assert shared.trained_tokens == padded.trained_tokens == 2 * sum(len(each.input_ids) for each in tokenized)
     losses = [[(point.train_loss or 0.0, point.dev_loss) for point in each.curve] for each in (shared, padded)]
     torch.testing.assert_close(*map(torch.tensor, losses), atol=1e-4, rtol=1e-4)
+
+
+def test_general_text_among_the_prompts_stands_in_rows_of_its_own(tiny_llama, rows):
+    model = AutoModelForCausalLM.from_pretrained(tiny_llama, dtype=torch.float32)
+    ids = torch.randint(5, 60, (2, 30), generator=torch.Generator().manual_seed(1)).tolist()
+    texts = [{"input_ids": each, "labels": [-100, *each[1:]]} for each in ids]
+    batch = SharedPrefixCollator(sharing=True, window=None)([*rows, *texts])
+    assert batch["input_ids"].shape[0] == 2
+    assert_same(model, [*rows, *texts], batch)
