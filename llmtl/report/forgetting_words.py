@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from llmtl.decision.forgotten import HarderEnglish
 from llmtl.measured.forgetting import Forgetting, HarderText, TaskShift
 from llmtl.metrics.intervals import Interval
+from llmtl.numerals import with_minus
 from llmtl.report.metric_words import listed
 
 
@@ -38,7 +39,7 @@ def percent(share: float) -> str:
 
 def _signed(share: float) -> str:
     written = percent(abs(share))
-    return written if written == "0%" else f"{'-' if share < 0 else '+'}{written}"
+    return written if written == "0%" else with_minus(f"{'-' if share < 0 else '+'}{written}")
 
 
 def gist(forgetting: Mapping[str, Forgetting]) -> str:
@@ -86,7 +87,7 @@ def _task(item: TaskShift) -> str:
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.0f}" if round(100 * share) else "0"
+    return with_minus(f"{100 * share:+.0f}") if round(100 * share) else "0"
 
 
 def _times(ratio: Interval) -> str:

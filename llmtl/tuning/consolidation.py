@@ -65,15 +65,12 @@ class ConsolidatingTrainer(GroupRatesTrainer):
 
     consolidation: Consolidation | None = None
 
-    def compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **kwargs: Any) -> Any:
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Add the penalty to the loss of a training batch; of a step in parts, each part has its share."""
-        found = super().compute_loss(model, inputs, return_outputs=return_outputs, **kwargs)
+        found = super().compute_loss(model, inputs, *args, **kwargs)
         if self.consolidation is None or not model.training:
             return found
         # transformers divides the loss by the number of parts unless the model's loss counts the items of all
         whole = self.model_accepts_loss_kwargs and kwargs.get("num_items_in_batch") is not None
         penalty = self.consolidation.penalty() / (self.current_gradient_accumulation_steps if whole else 1)
-        if return_outputs:
-            loss, outputs = found
-            return loss + penalty, outputs
-        return found + penalty
+        return (found[0] + penalty, *found[1:]) if isinstance(found, tuple) else found + penalty

@@ -37,8 +37,16 @@ def content(rise):
     ("rise", "half", "expected"),
     [
         (0.03, 0.02, "general English became 3% harder to predict (95% interval +1% to +5%)"),
-        (-0.04, 0.01, "general English became 4% easier to predict (95% interval -5% to -3%)"),
-        (0.004, 0.01, "general English is about as easy to predict as before (+0.4%, 95% interval -0.6% to +1%)"),
+        (
+            -0.04,
+            0.01,
+            "general English became 4% easier to predict (95% interval \N{MINUS SIGN}5% to \N{MINUS SIGN}3%)",
+        ),
+        (
+            0.004,
+            0.01,
+            "general English is about as easy to predict as before (+0.4%, 95% interval \N{MINUS SIGN}0.6% to +1%)",
+        ),
     ],
 )
 def test_harder_easier_or_about_as_before(rise, half, expected):
@@ -54,8 +62,8 @@ def test_the_warning_names_the_worst_first():
 def test_tasks_that_the_model_could_not_do_before_say_nothing_of_forgetting():
     lines = sentences({"qlora": forgot(0.03)})
     assert lines[1] == (
-        "qlora: telling the topic of a text without examples went from 48% to 30% of 60 (worse: -18 points, 95% "
-        "interval -30 to -6)."
+        "qlora: telling the topic of a text without examples went from 48% to 30% of 60 (worse: \N{MINUS SIGN}18 points, 95% "
+        "interval \N{MINUS SIGN}30 to \N{MINUS SIGN}6)."
     )
     assert "no better than chance at telling pleased texts from others" in lines[2]
     assert len(lines) == 3

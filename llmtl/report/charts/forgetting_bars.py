@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from markupsafe import Markup
 
 from llmtl.measured.forgetting import Forgetting
+from llmtl.numerals import with_minus
 from llmtl.report import svg
 from llmtl.report.forgetting_words import in_short, percent
 
@@ -48,4 +49,4 @@ def _bar(row: tuple[str, float, str, str], at: int, scale: svg.Scale) -> Markup:
 
 def _change(rise: float) -> str:
     written = percent(abs(rise))
-    return written if written == "0%" else f"{'-' if rise < 0 else '+'}{written}"
+    return written if written == "0%" else with_minus(f"{'-' if rise < 0 else '+'}{written}")
