@@ -62,8 +62,8 @@ def test_the_warning_names_the_worst_first():
 def test_tasks_that_the_model_could_not_do_before_say_nothing_of_forgetting():
     lines = sentences({"qlora": forgot(0.03)})
     assert lines[1] == (
-        "qlora: telling the topic of a text without examples went from 48% to 30% of 60 (worse: \N{MINUS SIGN}18 points, 95% "
-        "interval \N{MINUS SIGN}30 to \N{MINUS SIGN}6)."
+        "qlora: telling the topic of a text without examples went from 48% to 30% of 60 (worse: \N{MINUS SIGN}18 "
+        "points, 95% interval \N{MINUS SIGN}30 to \N{MINUS SIGN}6)."
     )
     assert "no better than chance at telling pleased texts from others" in lines[2]
     assert len(lines) == 3

@@ -24,7 +24,7 @@ def test_fisher_information_is_the_squared_gradient_per_token(tiny_llama):
 def test_the_penalty_is_half_the_strength_times_the_weighted_square():
     weight = torch.nn.Parameter(torch.tensor([1.0, 3.0]))
     penalty = Consolidation(((weight, torch.tensor([0.0, 1.0]), torch.tensor([2.0, 0.5])),), 4.0).penalty()
-    assert float(penalty) == pytest.approx(4 / 2 * (2 * 1 + 0.5 * 4))
+    assert penalty.item() == pytest.approx(4 / 2 * (2 * 1 + 0.5 * 4))
     penalty.backward()
     assert weight.grad.tolist() == [8.0, 4.0]
 
