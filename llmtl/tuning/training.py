@@ -46,8 +46,8 @@ class TrainingJob:
     which of its weights are trained, and what of it is kept in `folder`. The trainer gets `callbacks` besides the
     library's own. With `resumable` its state is kept beside `folder` until the step of the store is finished, and a
     training that was killed goes on; what it took before counts towards the deadline. Around `usual_rate`, by default
-    the job's own, a learning rate is searched where one is. `rehearsed` are passages of general text that are trained on
-    among the examples.
+    the job's own, a learning rate is searched where one is. `rehearsed` are passages of general text, trained on among
+    the examples.
     """
 
     checkpoint: Path
