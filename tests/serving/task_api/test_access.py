@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from llmtl.cli import main
 from llmtl.errors import InputError
+from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.server_command import server_command
 from llmtl.serving.task_api.access import Access
@@ -154,7 +155,7 @@ def test_what_was_allowed_reaches_the_server_with_the_address_that_llmtl_asks(tm
     access = Access("a.example,::1", "https://a.example")
     for host, hosts in (("10.0.0.5", "a.example,::1,10.0.0.5"), ("0.0.0.0", "a.example,::1")):
         command = server_command(
-            tmp_path, adapter_bundle(None, "classifier"), ServeOptions(host, access=access), device="cpu"
+            tmp_path, adapter_bundle(None, Weights.CLASSIFIER), ServeOptions(host, access=access), device="cpu"
         )
         assert command.environment["LLMTL_ALLOWED_HOSTS"] == hosts
         assert Access.from_environment(command.environment).origins == ("https://a.example",)
