@@ -2,7 +2,7 @@
 
 10,000 requests, 128 at a time, of which one in ten is malformed and one in a hundred is dropped by its client, beside
 100 clients that send theirs too slowly; after a fifth of them the engine is killed. The others are chats, some
-streamed, and predictions of four inputs, all of recorded inputs that are no near ties, so that their right answers are
+streamed, and predictions of four inputs, all of recorded inputs that are not near ties, so that their right answers are
 known: what the same server says when it is asked one at a time. A client that gets 503 waits as long as `Retry-After`
 says and goes on to its next request.
 
@@ -182,7 +182,7 @@ class Soak:
         return {"model": self.model, "messages": [{"role": "user", "content": text}]}
 
     async def _malformed(self, client: httpx.AsyncClient, number: int) -> str:
-        """Send what is no request, in one of several ways."""
+        """Send what is not a request, in one of several ways."""
         chat, json_type = "/v1/chat/completions", {"Content-Type": "application/json"}
         way = number // 10 % 8
         try:

@@ -145,7 +145,7 @@ def _ending(points: Sequence[TrainingPoint], goodness: _Goodness) -> TrainingEnd
         return TrainingEnd.DIVERGED
     measured = [point.dev_loss for point in after]
     dev = [loss for loss in measured if loss is not None]
-    if dev and len(dev) < len(measured):  # dev was measured, and was no finite number
+    if dev and len(dev) < len(measured):  # dev was measured, and was not a finite number
         return TrainingEnd.DIVERGED
     if len(dev) > 1 and known[-1] < known[0] and dev[-1] > WORSE * min(dev) and dev[-1] > min(dev) + LEAST_LOSS_RISE:
         return TrainingEnd.OVERFITTED

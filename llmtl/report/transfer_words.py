@@ -119,7 +119,7 @@ def trainings(found: Transferred) -> tuple[str, ...]:
 def curve(name: str, shape: TrainingShape, *, random: bool = False) -> str:
     """Say what a training curve looks like and what that hints at; `random` of one that had nothing to transfer."""
     if shape.ending is TrainingEnd.DIVERGED:
-        return f"{name}: training diverged, its loss rose or was no number. Lower its learning rate."
+        return f"{name}: training diverged, its loss rose or was not a number. Lower its learning rate."
     return f"{name}: {_pace(shape, random=random)}{_ending(shape)}"
 
 

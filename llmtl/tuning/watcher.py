@@ -155,7 +155,7 @@ class Watcher(TrainerCallback):
 
 
 def diverges(before: TrainingPoint, first: TrainingPoint) -> bool:
-    """Say whether training makes the model worse: its losses are no numbers, or twice that of the untrained model."""
+    """Say whether training makes the model worse: its losses are not numbers, or twice that of the untrained model."""
     if first.train_loss is None or first.dev_loss is None:
         return True
     return before.dev_loss is not None and min(first.train_loss, first.dev_loss) > 2 * before.dev_loss

@@ -114,7 +114,7 @@ def test_a_slow_beginning_of_few_steps_says_little_of_the_model():
         ([2.0, 1.5, 1.2], [1.9, 1.8, None]),
         ([2.0, 3.0, 5.0], [2.2, 3.5, 6.0]),
     ],
-    ids=["train loss is no number", "dev loss is no number", "train loss blows up"],
+    ids=["train loss is not a number", "dev loss is not a number", "train loss blows up"],
 )
 def test_a_loss_that_is_no_number_or_blows_up_is_divergence(train, dev):
     assert shape_of(curve(train, dev, before=2.0)).ending is TrainingEnd.DIVERGED

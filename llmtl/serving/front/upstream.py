@@ -36,7 +36,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses
 
     def next(self, *, head: bool) -> None:
         """Expect the answer to a request; to HEAD it has no body, whatever its headers say."""

@@ -91,7 +91,7 @@ class Visitor(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection in, or refuse it."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
         if not self._house.admit(self, self.address):
             if not self.transport.is_closing():
