@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -32,6 +33,8 @@ from llmtl.version import __version__
 
 COMMANDS = (RUN, RANK_MODELS, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
 INTERRUPTED, ENDED = 130, 143
+AGAIN_SECONDS = 1.0
+"""After so long it is looked whether SIGTERM was heard."""
 DOCS_PAGE = "reference/command-line"
 _EXAMPLES, _MORE = "examples:", "More: "
 DISK_ERRORS = (
@@ -86,15 +89,39 @@ def _ended_by_sigterm() -> Iterator[None]:
 
     def end(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what it leaves is put in order first
-        raise _ToldToEnd
+        _tell_until_heard()
 
-    before = signal.getsignal(signal.SIGTERM)
+    before, alarm = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
     if before is not signal.SIG_IGN:
         signal.signal(signal.SIGTERM, end)
     try:
         yield
     finally:
+        if signal.getsignal(signal.SIGALRM) is not alarm:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, alarm)
         signal.signal(signal.SIGTERM, before)
+
+
+def _tell_until_heard() -> None:
+    """Raise `_ToldToEnd`, and again where it was swallowed: by a destructor, say, or by a library's callback.
+
+    That is so when nothing holds the exception any more, as unwinding and putting things in order do.
+    """
+    error = _ToldToEnd()
+    told = weakref.ref(error)
+
+    def again(_number: int, _frame: FrameType | None) -> None:
+        if told() is None:
+            _tell_until_heard()
+        signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+
+    signal.signal(signal.SIGALRM, again)
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
+    try:
+        raise error
+    finally:
+        del error  # or its own traceback would hold it
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -1,8 +1,11 @@
 """The entry point: what is heavy to load is not loaded for help, and errors become exit codes."""
 
 import errno
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +105,31 @@ def test_an_interruption_says_whether_the_command_goes_on(monkeypatch, capsys, r
     shown = capsys.readouterr().err
     assert shown.startswith("llmtl: interrupted")
     assert ("goes on from here" in shown) is resumes
+
+
+@pytest.mark.parametrize("swallowed", [0, 1, 2])
+def test_being_told_to_end_is_heard_even_where_something_swallows_it(monkeypatch, capsys, swallowed: int):
+    monkeypatch.setattr(llmtl.cli.entry, "AGAIN_SECONDS", 0.05)
+    times = []
+
+    def work(_options):
+        for number in range(1 + swallowed):
+            try:
+                if number == 0:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(5)
+            except KeyboardInterrupt:
+                times.append(number)
+                time.sleep(0.12)  # putting things in order takes longer than the next reminder: it does not interrupt
+                if number == swallowed:
+                    raise
+        return 0
+
+    monkeypatch.setattr(llmtl.cli.entry, "COMMANDS", (Command("work", "work", work, resumes=True),))
+    assert main(["work"]) == 143
+    assert times == list(range(1 + swallowed))
+    assert capsys.readouterr().err == "llmtl: told to end; the same command goes on from here.\n"
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_full_disk_is_one_line_and_other_system_errors_keep_their_traceback(monkeypatch, capsys):
