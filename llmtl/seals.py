@@ -87,11 +87,17 @@ def damage(folder: Path, sums: Mapping[str, str] | None = None) -> Path | None:
 
 def sha256_of_file(path: Path, advance: Callable[[int], None] = lambda count: None) -> str:
     """Compute the SHA-256 of a file in hexadecimal; `advance` is told the bytes read."""
+    return sha256_of_files([path], advance)
+
+
+def sha256_of_files(paths: Iterable[Path], advance: Callable[[int], None] = lambda count: None) -> str:
+    """Compute the SHA-256 of files, one after the other, as if they were one."""
     found = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            found.update(block)
-            advance(len(block))
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                found.update(block)
+                advance(len(block))
     return found.hexdigest()
 
 

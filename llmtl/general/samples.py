@@ -4,10 +4,11 @@ Passages stand in turns of 25 kinds of text (letters, recipes, news, code commen
 them are of many kinds, too. Not covered: what models make of them (`llmtl.pipeline.general_scores`).
 """
 
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from llmtl.seals import sha256_of_files
 
 _HERE = Path(__file__).parent
 MEASURED = ("passages.txt", "topics.txt", "feelings.txt")
@@ -48,10 +49,7 @@ def zero_shot_tasks() -> tuple[ZeroShotTask, ...]:
 @cache
 def measured_hash() -> str:
     """Hash everything that is measured on (SHA-256, in hexadecimal)."""
-    found = hashlib.sha256()
-    for name in MEASURED:
-        found.update((_HERE / name).read_bytes())
-    return found.hexdigest()
+    return sha256_of_files(_HERE / name for name in MEASURED)
 
 
 def _blocks(name: str) -> tuple[str, ...]:

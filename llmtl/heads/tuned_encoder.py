@@ -3,7 +3,6 @@
 Not covered: which encoder and which learning rates (the strategies), what scores mean (`llmtl.heads.encoder_heads`).
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,6 +26,7 @@ from llmtl.heads.encoder_heads import Head, ReadText, read_head
 from llmtl.heads.layer_changes import BeforeTuning, can_compare, read_before
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.quiet import own_randomness, quiet
+from llmtl.seals import sha256_of_file
 from llmtl.strategy import FitContext, LocalServed, Prediction
 from llmtl.task import Input, texts_of
 
@@ -154,8 +154,7 @@ def opened(context: FitContext, folder: Path) -> TunedEncoder:
 
 def sha256_of(folder: Path) -> str:
     """Hash the weights (SHA-256, in hexadecimal)."""
-    with _weights(folder).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of_file(_weights(folder))
 
 
 def _weights(folder: Path) -> Path:

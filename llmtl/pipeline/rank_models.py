@@ -84,7 +84,7 @@ def rank_models(
     if recipe.task.kind.shape not in (AnswerShape.LABEL, AnswerShape.LABELS):
         raise RecipeError(
             f"Models are ranked by the labels of texts, which a task of kind '{recipe.task.kind}' does not have; give "
-            "one with a label, or labels, per text."
+            "one whose texts have labels."
         )
     require("Ranking models", *LOCAL)
     found = [_found(name, progress) for name in dict.fromkeys(models)]

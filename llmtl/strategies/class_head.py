@@ -18,7 +18,7 @@ from llmtl.packages import LOCAL, require
 from llmtl.strategies.encoder import EncoderTuning, EncoderTuningConfig, plan_of
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs
 from llmtl.task import Draw
-from llmtl.tuning.learning_rate import USUAL_FOR_ADAPTERS, odd_epochs, odd_rate, rate_for_hidden_size
+from llmtl.tuning.learning_rate import USUAL_FOR_ADAPTERS, odd_choices, rate_for_hidden_size
 
 if TYPE_CHECKING:
     from llmtl.engines.checkpoint import CheckpointInfo
@@ -99,13 +99,9 @@ class ClassHead(EncoderTuning[ClassHeadChoices]):
 
     def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
         """Say which rate or number of epochs is far from those that work."""
-        rate, section = self.config.learning_rate, "strategies.class_head"
+        rates = filter(None, [self.config.learning_rate])
         own = rate_for_hidden_size(model.hidden_size) if model else None
-        odd = (
-            odd_rate(rate, USUAL_FOR_ADAPTERS, name=f"{section}.learning_rate", own=own) if rate else None,
-            odd_epochs(self.config.max_epochs, name=f"{section}.max_epochs"),
-        )
-        return tuple(each for each in odd if each is not None)
+        return odd_choices("strategies.class_head", rates, self.config.max_epochs, usual=USUAL_FOR_ADAPTERS, own=own)
 
     def choices(self, context: FitContext) -> EncoderTuningConfig:
         """Take those that tuning an encoder has, too."""

@@ -23,7 +23,7 @@ from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import LOCAL, require
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Section, Strategy
 from llmtl.task import Draw
-from llmtl.tuning.learning_rate import odd_epochs, odd_rate
+from llmtl.tuning.learning_rate import odd_choices
 
 if TYPE_CHECKING:
     from llmtl.encoders.checkpoint import EncoderInfo
@@ -200,10 +200,8 @@ class FineTunedEncoder(EncoderTuning[EncoderTuningConfig]):
     def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
         """Say which rate or number of epochs is far from those that work."""
         del model
-        section, rates = "strategies.encoder", self.config.learning_rate or ()
-        odd = [odd_rate(rate, (BASE_RATE, SMALL_RATE), name=f"{section}.learning_rate") for rate in rates]
-        odd.append(odd_epochs(self.config.max_epochs, name=f"{section}.max_epochs"))
-        return tuple(each for each in odd if each is not None)
+        rates = self.config.learning_rate or ()
+        return odd_choices("strategies.encoder", rates, self.config.max_epochs, usual=(BASE_RATE, SMALL_RATE))
 
     def choices(self, context: FitContext) -> EncoderTuningConfig:
         """Take those of its section."""

@@ -8,9 +8,7 @@ several devices.
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from llmtl.engines.protocol import ModelSource
-from llmtl.strategies.model_tuning import MODEL_FOLDER, LanguageModelTuning
-from llmtl.strategy import Facts, PromptServed, Role, Runs
-from llmtl.task import Draw
+from llmtl.strategies.model_tuning import MODEL_FOLDER, LanguageModelTuning, tuning_facts
 from llmtl.tuning.config import WholeTrainingConfig
 from llmtl.tuning.learning_rate import USUAL_FOR_OWN_WEIGHTS, own_rate_for_hidden_size
 
@@ -66,19 +64,10 @@ class Full(OwnWeightsTuning[FullChoices]):
     """The model lies in the context's folder."""
 
     section = FullChoices
-    facts = Facts(
+    facts = tuning_facts(
         name="full",
         title="Fine-tuning all weights",
         advice="Fine-tune all weights of {model}",
-        role=Role.TUNING,
-        served=PromptServed,
-        runs=Runs.BASE_MODEL,
-        default=False,
-        fit_weight=35,
-        prompts=1,
-        time_grows_with_train=True,
-        draw=Draw.TRAINING,
-        has_curve=True,
         made_with="transformers",
         is_made_by="the base model with all its weights fine-tuned",
         summary="Fine-tuning all weights of a language model.",

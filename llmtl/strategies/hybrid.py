@@ -8,8 +8,7 @@ covered: choosing the share by dev, freezing by time (gradual unfreezing).
 from pydantic import Field
 
 from llmtl.strategies.full import OwnWeightsTuning
-from llmtl.strategy import Facts, PromptServed, Role, Runs
-from llmtl.task import Draw
+from llmtl.strategies.model_tuning import tuning_facts
 from llmtl.tuning.config import WholeTrainingConfig
 
 
@@ -29,19 +28,10 @@ class Hybrid(OwnWeightsTuning[HybridChoices]):
     """The model lies in the context's folder."""
 
     section = HybridChoices
-    facts = Facts(
+    facts = tuning_facts(
         name="hybrid",
         title="Fine-tuning the last layers",
         advice="Fine-tune the last layers of {model}",
-        role=Role.TUNING,
-        served=PromptServed,
-        runs=Runs.BASE_MODEL,
-        default=False,
-        fit_weight=35,
-        prompts=1,
-        time_grows_with_train=True,
-        draw=Draw.TRAINING,
-        has_curve=True,
         made_with="transformers",
         is_made_by="the base model with its last layers fine-tuned",
         summary="Fine-tuning the last layers of a language model and its output head.",

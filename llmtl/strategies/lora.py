@@ -5,54 +5,49 @@ are served, so that training sees what is measured; they take four times (float3
 Not covered: four bits (`llmtl.strategies.qlora`), adapters other than LoRA, merging (`llmtl.serving`).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from llmtl.engines.protocol import ModelSource
-from llmtl.strategies.model_tuning import LanguageModelTuning
-from llmtl.strategy import Facts, PromptServed, Role, Runs
-from llmtl.task import Draw
+from llmtl.strategies.model_tuning import LanguageModelTuning, tuning_facts
 from llmtl.tuning.config import AdapterTrainingConfig
+from llmtl.tuning.learning_rate import rate_for_hidden_size
 
 if TYPE_CHECKING:
     from llmtl.engines.checkpoint import CheckpointInfo
     from llmtl.tuning.trained_weights import TrainedWeights
 
 
+AdapterChoices = TypeVar("AdapterChoices", bound=AdapterTrainingConfig)
+
+
+class AdapterTuning(LanguageModelTuning[AdapterChoices]):
+    """What tuning an adapter takes, whatever the precision of the weights that it is put on."""
+
+    def weights(self, model: ModelSource, device: str) -> "TrainedWeights":
+        """Train an adapter on the model's weights, in four bits where the section says so."""
+        from llmtl.tuning.trained_weights import Adapter
+
+        del model, device
+        return Adapter(self.config, four_bits=self.config.quantised)
+
+    def usual_rate(self, info: "CheckpointInfo") -> float:
+        """Take the rate that goes with the model's width."""
+        return rate_for_hidden_size(info.hidden_size)
+
+
 class LoraChoices(AdapterTrainingConfig):
     """The choices of the `lora` strategy."""
 
 
-class Lora(LanguageModelTuning[LoraChoices]):
+class Lora(AdapterTuning[LoraChoices]):
     """The adapter lies in the context's folder."""
 
     section = LoraChoices
-    facts = Facts(
+    facts = tuning_facts(
         name="lora",
         title="Fine-tuning with LoRA",
         advice="Fine-tune {model} (LoRA)",
-        role=Role.TUNING,
-        served=PromptServed,
-        runs=Runs.BASE_MODEL,
-        default=False,
-        fit_weight=35,
-        prompts=1,
-        time_grows_with_train=True,
-        draw=Draw.TRAINING,
-        has_curve=True,
         made_with="peft",
         is_made_by="a LoRA adapter on the base model",
         summary="Fine-tuning a language model with adapters, in its own precision.",
     )
-
-    def weights(self, model: ModelSource, device: str) -> "TrainedWeights":
-        """Train an adapter on the model's weights as they are."""
-        from llmtl.tuning.trained_weights import Adapter
-
-        del model, device
-        return Adapter(self.config, four_bits=False)
-
-    def usual_rate(self, info: "CheckpointInfo") -> float:
-        """Take the rate that goes with the model's width."""
-        from llmtl.tuning.learning_rate import rate_for_hidden_size
-
-        return rate_for_hidden_size(info.hidden_size)

@@ -6,7 +6,6 @@ Not covered: which weights are trained (`llmtl.tuning.trained_weights`), the tra
 (`llmtl.serving`).
 """
 
-import hashlib
 import shutil
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -21,10 +20,22 @@ from llmtl.errors import RunError
 from llmtl.findings import FitFinding, TrainingCurve
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
-from llmtl.strategy import FitContext, Fitted, Prediction, Predictor, PromptServed, Served, Strategy
-from llmtl.task import Input
+from llmtl.seals import sha256_of_files
+from llmtl.strategy import (
+    Facts,
+    FitContext,
+    Fitted,
+    Prediction,
+    Predictor,
+    PromptServed,
+    Role,
+    Runs,
+    Served,
+    Strategy,
+)
+from llmtl.task import Draw, Input
 from llmtl.tuning.config import TrainingConfig
-from llmtl.tuning.learning_rate import USUAL_FOR_ADAPTERS, odd_epochs, odd_rate
+from llmtl.tuning.learning_rate import USUAL_FOR_ADAPTERS, odd_choices
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -39,8 +50,6 @@ WEIGHTS_FILES = {ADAPTER_FOLDER: "adapter_model.safetensors", MODEL_FOLDER: "mod
 PROMPTS_OF_ONE = 20.0
 """How many prompts, whose beginning is read once for all, training on one example surely takes the time of: about 7
 were measured with SmolLM2-135M and with a pocket model on two cores."""
-
-_BLOCK = 16 * 2**20
 
 Choices = TypeVar("Choices", bound=TrainingConfig)
 
@@ -77,6 +86,29 @@ class TunedPredictor:
         return self._prompted.prompt
 
 
+def tuning_facts(
+    *, name: str, title: str, advice: str, made_with: str, is_made_by: str, summary: str, default: bool = False
+) -> Facts:
+    """Give the facts of a strategy that tunes the run's model and serves it by a prompt."""
+    return Facts(
+        name=name,
+        title=title,
+        advice=advice,
+        role=Role.TUNING,
+        served=PromptServed,
+        runs=Runs.BASE_MODEL,
+        default=default,
+        fit_weight=35,
+        prompts=1,
+        time_grows_with_train=True,
+        draw=Draw.TRAINING,
+        has_curve=True,
+        made_with=made_with,
+        is_made_by=is_made_by,
+        summary=summary,
+    )
+
+
 class LanguageModelTuning(Strategy[Choices]):
     """What tuning takes, whatever is trained; `callbacks` are given to the trainer beside the library's own."""
 
@@ -104,13 +136,9 @@ class LanguageModelTuning(Strategy[Choices]):
 
     def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
         """Say which rate or number of epochs is far from those that work."""
-        rate, own = self.config.learning_rate, self.usual_rate(model) if model else None
-        section = f"strategies.{self.name}"
-        odd = (
-            odd_rate(rate, self.usual_rates, name=f"{section}.learning_rate", own=own) if rate else None,
-            odd_epochs(self.config.max_epochs, name=f"{section}.max_epochs"),
-        )
-        return tuple(each for each in odd if each is not None)
+        rates = filter(None, [self.config.learning_rate])
+        own = self.usual_rate(model) if model else None
+        return odd_choices(f"strategies.{self.name}", rates, self.config.max_epochs, usual=self.usual_rates, own=own)
 
     def fit(self, context: FitContext) -> Fitted:
         """Train; what was trained lies in the context's folder.
@@ -277,9 +305,4 @@ def _weights(folder: Path) -> list[Path]:
 
 def _sha256(folder: Path) -> str:
     """Hash the weights (SHA-256, in hexadecimal), file after file."""
-    whole = hashlib.sha256()
-    for path in _weights(folder):
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                whole.update(block)
-    return whole.hexdigest()
+    return sha256_of_files(_weights(folder))

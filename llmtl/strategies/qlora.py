@@ -8,17 +8,11 @@ which the predictor had 4 and 3 more right.
 Not covered: the weights' own precision (`llmtl.strategies.lora`), adapters other than LoRA, merging (`llmtl.serving`).
 """
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from llmtl.engines.protocol import ModelSource
-from llmtl.strategies.model_tuning import LanguageModelTuning
-from llmtl.strategy import Facts, PromptServed, Role, Runs
-from llmtl.task import Draw
+from llmtl.strategies.lora import AdapterTuning
+from llmtl.strategies.model_tuning import tuning_facts
 from llmtl.tuning.config import AdapterTrainingConfig
-
-if TYPE_CHECKING:
-    from llmtl.engines.checkpoint import CheckpointInfo
-    from llmtl.tuning.trained_weights import TrainedWeights
 
 
 class QloraConfig(AdapterTrainingConfig):
@@ -27,36 +21,16 @@ class QloraConfig(AdapterTrainingConfig):
     quantised: ClassVar[bool] = True
 
 
-class Qlora(LanguageModelTuning[QloraConfig]):
+class Qlora(AdapterTuning[QloraConfig]):
     """The adapter lies in the context's folder."""
 
     section = QloraConfig
-    facts = Facts(
+    facts = tuning_facts(
         name="qlora",
         title="Fine-tuning with QLoRA",
         advice="Fine-tune {model} (QLoRA)",
-        role=Role.TUNING,
-        served=PromptServed,
-        runs=Runs.BASE_MODEL,
-        fit_weight=35,
-        prompts=1,
-        time_grows_with_train=True,
-        draw=Draw.TRAINING,
-        has_curve=True,
+        default=True,
         made_with="peft",
         is_made_by="a LoRA adapter on the base model",
         summary="Fine-tuning a 4-bit language model with adapters.",
     )
-
-    def weights(self, model: ModelSource, device: str) -> "TrainedWeights":
-        """Train an adapter on the model in NF4."""
-        from llmtl.tuning.trained_weights import Adapter
-
-        del model, device
-        return Adapter(self.config, four_bits=True)
-
-    def usual_rate(self, info: "CheckpointInfo") -> float:
-        """Take the rate that goes with the model's width."""
-        from llmtl.tuning.learning_rate import rate_for_hidden_size
-
-        return rate_for_hidden_size(info.hidden_size)

@@ -4,6 +4,7 @@ Not covered: schedules (`llmtl.tuning.training`), batch-size scaling (the rule w
 """
 
 import math
+from collections.abc import Iterable
 
 BASE_RATE = 5e-5
 LORA_FACTOR = 10
@@ -56,3 +57,12 @@ def odd_epochs(epochs: int, *, name: str) -> str | None:
         return None
     low, high = USUAL_EPOCHS
     return f"{name} is {epochs}, and {low} to {high} are usual: after that a model learns its examples by heart."
+
+
+def odd_choices(
+    section: str, rates: Iterable[float], epochs: int, *, usual: tuple[float, float], own: float | None = None
+) -> tuple[str, ...]:
+    """Say both of the choices in a section of the recipe: a line for each that is odd."""
+    found = [odd_rate(rate, usual, name=f"{section}.learning_rate", own=own) for rate in rates]
+    found.append(odd_epochs(epochs, name=f"{section}.max_epochs"))
+    return tuple(each for each in found if each is not None)
