@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from llmtl.encoders.network import Network, Scored, Scores, Scoring, load_tokenizer
-from llmtl.encoders.onnx_int8 import ONNX_FILE, OnnxSession, write_onnx_int8
+from llmtl.encoders.onnx_int8 import ONNX_FILE, Int8Forms, OnnxSession, Rounded
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.encoders.window_vectors import TokenWindow, VectorForm, Vectors, WindowVectors
 from llmtl.encoders.windows import Windows, cut
@@ -54,8 +54,11 @@ class Int8SentenceEncoder(WindowVectors):
             yield batch, np.stack(self._session.run([window.features["input_ids"] for window in batch]))
 
 
-def write_sentence_encoder(encoder: SentenceEncoder, folder: Path) -> None:
-    """Write a sentence encoder to `folder` in int8; raises `ModelError` for one that cannot be written so."""
+def write_sentence_encoder(encoder: SentenceEncoder, folder: Path, texts: Sequence[str] = ()) -> Iterator[Rounded]:
+    """Write a sentence encoder to `folder` in int8, in one form after the other, each nearer to float32 and slower.
+
+    On the `texts` it is judged what stays in float32. Raises `ModelError` for one that cannot be written so.
+    """
     import torch
 
     class Reading(torch.nn.Module):
@@ -71,9 +74,10 @@ def write_sentence_encoder(encoder: SentenceEncoder, folder: Path) -> None:
                 features = module(features)
             return features["sentence_embedding"]
 
-    write_onnx_int8(Reading(), folder, sample=_sample(encoder.tokenizer), longest=encoder.context_length)
+    forms = _forms(Reading(), encoder.tokenizer, texts, longest=encoder.context_length)
     _write_settings(folder, asdict(encoder.form))
     encoder.tokenizer.save_pretrained(folder)
+    yield from forms.written(folder)
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,8 @@ class Int8Network:
         return np.asarray(scores.mean(axis=0)) if self.scoring.scored is Scored.MEAN else scores
 
 
-def write_network(network: Network, folder: Path) -> None:
-    """Write an encoder with its head to `folder` in int8; raises `ModelError` for one that cannot be written so."""
+def write_network(network: Network, folder: Path, texts: Sequence[str] = ()) -> Iterator[Rounded]:
+    """Write an encoder with its head to `folder` in int8, as `write_sentence_encoder` does."""
     import torch
 
     class Reading(torch.nn.Module):
@@ -123,17 +127,21 @@ def write_network(network: Network, folder: Path) -> None:
             return self.model(input_ids=ids).logits
 
     scoring = network.scoring
-    write_onnx_int8(Reading(), folder, sample=_sample(network.tokenizer), longest=scoring.window)
+    forms = _forms(Reading(), network.tokenizer, texts, longest=scoring.window)
     _write_settings(folder, asdict(scoring))
     network.tokenizer.save_pretrained(folder)
+    yield from forms.written(folder)
 
 
-def _sample(tokenizer: Any) -> list[int]:
-    """Give the ids of some tokens, none of them a special one."""
-    return list(tokenizer("a b c d e f g h", add_special_tokens=False)["input_ids"])
+def _forms(module: Any, tokenizer: Any, texts: Sequence[str], *, longest: int) -> Int8Forms:
+    """Take a module that reads what the tokenizer makes of texts, of which no token of the sample is a special one."""
+    sample = tokenizer("a b c d e f g h", add_special_tokens=False)["input_ids"]
+    rows = tokenizer(list(texts), truncation=True, max_length=longest)["input_ids"] if texts else []
+    return Int8Forms.of(module, sample=sample, longest=longest, rows=[row for row in rows if row])
 
 
 def _write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 

@@ -3,14 +3,18 @@
 Weights of matrix products are stored in blocks of 8-bit numbers with a scale each, and inputs are rounded to 8 bits
 block by block while computing: the operator MatMulNBits of ONNX Runtime (docs/ContribOperators.md, `accuracy_level` 4).
 Rows are computed one by one, each with nothing but its own tokens: what comes out does not depend on what else is asked
-at once. Not covered: whether answers stay as they were (whoever serves them checks that), GPUs.
+at once. Any of the products can stay in float32: those come first whose rounding alone moves the output the most, as
+measured on some rows. Not covered: whether answers stay as they were (whoever serves them checks that), GPUs.
 """
 
 import io
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, cast
@@ -34,30 +38,117 @@ LENGTHS = (3, 7, 33)
 """Tokens of the rows on which what was written is compared with the module, besides the longest."""
 SAME = 1e-3
 """How far float32 may be from the module, by the largest number that it gives: more is not rounding."""
+FLOAT_SHARES = (0.0, 0.125, 0.25, 0.5)
+"""The shares of the products that stay in float32, from form to form."""
+JUDGED = 16
+"""Rows of tokens on which rounding each product alone is judged."""
 _IDS, _OUT = "input_ids", "output"
 Floats = NDArray[np.float32]
 
 
-def write_onnx_int8(module: Any, folder: Path, *, sample: Sequence[int], longest: int) -> None:
-    """Write a module, which maps token ids (1, T) to an array, to `folder` in int8; T is at most `longest`.
+@dataclass(frozen=True)
+class Rounded:
+    """A form in int8 that was written: so many of its `products` with constant weights are `floats`, in float32."""
 
-    `sample` are ids of plain tokens, on which module and graph are compared before weights are rounded. Raises
-    `ModelError` for a module that cannot be written as one graph for all lengths.
-    """
-    require("An encoder in int8", "onnx", "onnxruntime")
-    import onnx
-    import torch
+    floats: int
+    products: int
 
-    rows = [list(islice(cycle(sample), length)) for length in sorted({*LENGTHS, longest}) if length <= longest]
-    module = deepcopy(module).cpu().eval()  # others may be reading with it, on a GPU
-    with quiet(), torch.inference_mode():
-        content = _exported(module, rows[0])
-        expected = [module(torch.tensor([row]))[0].numpy() for row in rows]
-    found = OnnxSession(content).run(rows)
-    if not all(_alike(*each) for each in zip(found, expected, strict=True)):
-        raise ModelError("The encoder reads texts of different lengths in different ways, which ONNX cannot hold.")
-    folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_in_int8(onnx.load_from_string(content)), folder / ONNX_FILE)
+
+@dataclass(frozen=True)
+class Int8Forms:
+    """A module as a graph in float32, and its forms in int8; `rows` are token ids on which rounding is judged."""
+
+    content: bytes
+    rows: Sequence[Sequence[int]]
+
+    @classmethod
+    def of(cls, module: Any, *, sample: Sequence[int], longest: int, rows: Sequence[Sequence[int]]) -> "Int8Forms":
+        """Take a module, which maps token ids (1, T) to an array; T is at most `longest`.
+
+        `sample` are ids of plain tokens, on which module and graph are compared before weights are rounded. Raises
+        `ModelError` for a module that cannot be written as one graph for all lengths.
+        """
+        require("An encoder in int8", "onnx", "onnxruntime")
+        import torch
+
+        tried = [list(islice(cycle(sample), length)) for length in sorted({*LENGTHS, longest}) if length <= longest]
+        module = deepcopy(module).cpu().eval()  # others may be reading with it, on a GPU
+        with quiet(), torch.inference_mode():
+            content = _exported(module, tried[0])
+            expected = [module(torch.tensor([row]))[0].numpy() for row in tried]
+        found = OnnxSession(content).run(tried)
+        if not all(_alike(*each) for each in zip(found, expected, strict=True)):
+            raise ModelError("The encoder reads texts of different lengths in different ways, which ONNX cannot hold.")
+        return cls(content, [list(row[:longest]) for row in rows[:JUDGED]] or tried)
+
+    def written(self, folder: Path) -> Iterator[Rounded]:
+        """Write one form after the other to `folder`, each nearer to float32 than the one before, and slower."""
+        import onnx
+
+        for count in sorted({math.ceil(share * len(self.products)) for share in FLOAT_SHARES}):
+            floats = frozenset(self.by_harm[:count] if count else ())
+            folder.mkdir(parents=True, exist_ok=True)
+            onnx.save(self._in_int8(floats), folder / ONNX_FILE)
+            yield Rounded(len(floats), len(self.products))
+
+    @cached_property
+    def products(self) -> tuple[int, ...]:
+        """List the places of the products with constant weights in the graph."""
+        import onnx
+
+        graph = onnx.load_from_string(self.content).graph
+        constants = {each.name: len(each.dims) for each in graph.initializer}
+        return tuple(
+            at for at, node in enumerate(graph.node) if node.op_type == "MatMul" and constants.get(node.input[1]) == 2
+        )
+
+    @cached_property
+    def by_harm(self) -> tuple[int, ...]:
+        """Order the products by how far rounding each alone moves the output, the farthest first."""
+        exact = OnnxSession(self.content).run(self.rows)
+        harm = {}
+        for at in self.products:
+            alone = OnnxSession(self._in_int8(frozenset(self.products) - {at}).SerializeToString()).run(self.rows)
+            harm[at] = sum(float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in zip(alone, exact, strict=True))
+        return tuple(sorted(self.products, key=lambda at: -harm[at]))
+
+    def _in_int8(self, floats: Collection[int]) -> Any:
+        """Make the graph with its products rounded, but for those at `floats`."""
+        import onnx
+        from onnx import helper, numpy_helper
+
+        model = onnx.load_from_string(self.content)
+        graph = model.graph
+        constants = {each.name: each for each in graph.initializer}
+        for number in self.products:
+            if number in floats:
+                continue
+            node = graph.node[number]
+            weights = constants[node.input[1]]
+            numbers, scales = _blocks(numpy_helper.to_array(weights))
+            named = [
+                numpy_helper.from_array(numbers, f"int8.{number}"),
+                numpy_helper.from_array(scales, f"scale.{number}"),
+            ]
+            graph.initializer.extend(named)
+            product = helper.make_node(
+                "MatMulNBits",
+                [node.input[0], *(each.name for each in named)],
+                list(node.output),
+                domain="com.microsoft",
+                K=weights.dims[0],
+                N=weights.dims[1],
+                bits=8,
+                block_size=BLOCK,
+                accuracy_level=4,
+            )
+            node.CopyFrom(product)
+        used = {name for node in graph.node for name in node.input}
+        kept = [each for each in graph.initializer if each.name in used]
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+        return model
 
 
 def is_int8(folder: Path) -> bool:
@@ -133,39 +224,6 @@ def _exported(module: Any, row: Sequence[int]) -> bytes:
 
 def _alike(found: Floats, expected: Floats) -> bool:
     return found.shape == expected.shape and bool(np.abs(found - expected).max() <= SAME * np.abs(expected).max())
-
-
-def _in_int8(model: Any) -> Any:
-    """Replace products with constant weights, in place; what else the graph computes stays in float32."""
-    from onnx import helper, numpy_helper
-
-    graph = model.graph
-    constants = {each.name: each for each in graph.initializer}
-    for number, node in enumerate(graph.node):
-        weights = constants.get(node.input[1]) if node.op_type == "MatMul" else None
-        if weights is None or len(weights.dims) != 2:
-            continue
-        numbers, scales = _blocks(numpy_helper.to_array(weights))
-        named = [numpy_helper.from_array(numbers, f"int8.{number}"), numpy_helper.from_array(scales, f"scale.{number}")]
-        graph.initializer.extend(named)
-        product = helper.make_node(
-            "MatMulNBits",
-            [node.input[0], *(each.name for each in named)],
-            list(node.output),
-            domain="com.microsoft",
-            K=weights.dims[0],
-            N=weights.dims[1],
-            bits=8,
-            block_size=BLOCK,
-            accuracy_level=4,
-        )
-        node.CopyFrom(product)
-    used = {name for node in graph.node for name in node.input}
-    kept = [each for each in graph.initializer if each.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)
-    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
-    return model
 
 
 def _blocks(weights: Floats) -> tuple[NDArray[np.uint8], Floats]:

@@ -25,7 +25,7 @@ from llmtl.classical.grid import best_on_dev
 from llmtl.classical.linear import LinearModel
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.int8_encoders import Int8SentenceEncoder, write_sentence_encoder
-from llmtl.encoders.onnx_int8 import INT8_FOLDER
+from llmtl.encoders.onnx_int8 import INT8_FOLDER, Rounded
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.encoders.window_vectors import WindowVectors
 from llmtl.errors import ModelError
@@ -85,12 +85,12 @@ class SentencePredictor:
         """Say that our own server serves it; a fast tokenizer may be used by one thread at a time."""
         return LocalServed(needs_encoder=self.tuned is None, one_at_a_time=True)
 
-    def in_int8(self, folder: Path) -> "SentencePredictor":
-        """Write the encoder to `folder` in int8, and give the predictor that reads by it."""
+    def in_int8(self, folder: Path, texts: Sequence[str]) -> Iterator[tuple[Rounded, "SentencePredictor"]]:
+        """Write one form of the encoder in int8 after the other to `folder`, and give what reads by it."""
         if not isinstance(self.encoder, SentenceEncoder):
             raise ModelError("The encoder is in int8 already.")
-        write_sentence_encoder(self.encoder, folder)
-        return SentencePredictor(self.head, lambda: Int8SentenceEncoder.read(folder), tuned=folder)
+        for form in write_sentence_encoder(self.encoder, folder, texts):
+            yield form, SentencePredictor(self.head, lambda: Int8SentenceEncoder.read(folder), tuned=folder)
 
 
 def load_encoder(context: FitContext) -> SentenceEncoder:

@@ -18,7 +18,7 @@ from llmtl.classical.grid import best_on_dev
 from llmtl.encoders.fine_tuning import Tuning, TuningPlan, train
 from llmtl.encoders.int8_encoders import Int8Network, write_network
 from llmtl.encoders.network import WEIGHTS, Network, Scored, Scoring
-from llmtl.encoders.onnx_int8 import INT8_FOLDER, ONNX_FILE, is_int8
+from llmtl.encoders.onnx_int8 import INT8_FOLDER, ONNX_FILE, Rounded, is_int8
 from llmtl.encoders.windows import Windows
 from llmtl.errors import ModelError, RunError
 from llmtl.findings import FitFinding, TrainingCurve, TrainingPoint
@@ -74,12 +74,12 @@ class TunedEncoder:
         """Say that our own server serves it, one request at a time: tokenizers are not made for several threads."""
         return LocalServed(one_at_a_time=True, memory_gib=round(_weights(self.folder).stat().st_size / GIB + 0.5, 2))
 
-    def in_int8(self, folder: Path) -> "TunedEncoder":
-        """Write the encoder to `folder` in int8, and give the predictor that reads by it."""
+    def in_int8(self, folder: Path, texts: Sequence[str]) -> Iterator[tuple[Rounded, "TunedEncoder"]]:
+        """Write one form of the encoder in int8 after the other to `folder`, and give what reads by it."""
         if not isinstance(self.network, Network):
             raise ModelError("The encoder is in int8 already.")
-        write_network(self.network, folder)
-        return TunedEncoder(folder, self.head, sha256_of(folder), self.device)
+        for form in write_network(self.network, folder, texts):
+            yield form, TunedEncoder(folder, self.head, sha256_of(folder), self.device)
 
 
 @dataclass(frozen=True)

@@ -83,10 +83,13 @@ class Paid:
 class Int8Check:
     """Whether a winner's encoder is served in int8, and how far its answers there are those that were measured before.
 
-    `compared` are the inputs of dev and test, `agreed` those with the same answer, which is left to a person in both or
-    in neither. It is `taken` where their share is at least `required`. `score` is that of test in int8 and
-    `score_before` that of the run, both by the task's metric; `largest_difference` is that of any label's probability.
-    `fault` says why the encoder cannot be written in int8; then nothing was compared.
+    `compared` are the inputs of dev, test and train, those of train `compared_on_train`; `agreed` and `agreed_on_train`
+    are those with the same answer, which is left to a person in both or in neither. It is `taken` where their share is
+    at least `required` and that on dev and test alone is not surprisingly small. So many of the encoder's `products`
+    with constant weights are `floats`, in float32: of a form that is not taken, those of the nearest one that was
+    tried. `score` is that of test in int8 and `score_before` that of the run, both by the task's metric;
+    `largest_difference` is that of any label's probability. `fault` says why the encoder cannot be written in int8;
+    then nothing was compared.
     """
 
     taken: bool
@@ -97,6 +100,10 @@ class Int8Check:
     score: float = 0.0
     score_before: float = 0.0
     fault: str = ""
+    compared_on_train: int = 0
+    agreed_on_train: int = 0
+    floats: int = 0
+    products: int = 0
 
 
 @dataclass(frozen=True)

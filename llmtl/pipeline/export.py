@@ -45,9 +45,9 @@ def export(
 
     `out` is `RUN/bundle` by default; a bundle there that was made from the same is kept, and one made from something
     else is replaced. `merge` merges the adapter into the base model. `int8` puts the winner's encoder in int8, for a
-    CPU, where at least 99.5% of its answers on dev and test stay; the progress says what came of it. `sign_with` is a
-    private Ed25519 key in PEM. Raises `BundleError`, `RunError` for an unfinished run, `MissingPackageError` for int8
-    without ONNX Runtime, or `InputError` for a key that cannot sign.
+    CPU, with as much of it in float32 as it takes for at least 99.5% of its answers on dev, test and train to stay; the
+    progress says what came of it. `sign_with` is a private Ed25519 key in PEM. Raises `BundleError`, `RunError` for an
+    unfinished run, `MissingPackageError` for int8 without ONNX Runtime, or `InputError` for a key that cannot sign.
     """
     progress = progress or Silent()
     key = read_private_key(Path(sign_with)) if sign_with is not None else None

@@ -62,21 +62,27 @@ def facts(served: Served, prices: PriceConfig | None = None) -> tuple[tuple[str,
 
 def in_int8(check: Int8Check) -> str:
     """Say whether the winner's encoder runs in int8, and how its answers there compare with what was measured."""
-    of_all = f"{wording.count(check.agreed)} of {wording.count(check.compared)} answers on dev and test"
+    if check.fault:
+        return f"int8 was refused, and the encoder runs as it was measured: {check.fault}"
+    where = "dev, test and train" if check.compared_on_train else "dev and test"
+    of_all = f"{wording.count(check.agreed)} of {wording.count(check.compared)} answers on {where}"
     required = f"{100 * check.required:.1f}%"
+    alone = ""
+    if check.compared_on_train:
+        agreed, compared = check.agreed - check.agreed_on_train, check.compared - check.compared_on_train
+        alone = f"on dev and test alone {wording.count(agreed)} of {wording.count(compared)}"
+    in_float = f"{check.floats} of its {check.products} matrix products in float32" if check.floats else ""
     if check.taken:
         differ = wording.probability(check.largest_difference)
         return (
-            f"The encoder runs in int8: {of_all} are those that were measured before (at least {required} required), "
-            f"probabilities differ by at most {differ}, and test scores {wording.score(check.score)} "
-            f"({wording.score(check.score_before)} before)."
+            f"The encoder runs in int8{in_float and f', {in_float}'}: {of_all} are those that were measured before (at "
+            f"least {required} required{alone and f'; {alone}'}), probabilities differ by at most {differ}, and test "
+            f"scores {wording.score(check.score)} ({wording.score(check.score_before)} before)."
         )
-    if check.fault:
-        return f"int8 was refused, and the encoder runs as it was measured: {check.fault}"
-    share = f"{100 * check.agreed / check.compared:.1f}%"
+    share = f"{100 * check.agreed / check.compared:.1f}%{alone and f'; {alone}'}"
     return (
-        f"int8 was refused, and the encoder runs as it was measured: {of_all} ({share}) are those that were measured "
-        f"before, and at least {required} are required."
+        f"int8 was refused, and the encoder runs as it was measured: {in_float and f'even with {in_float} '}{of_all} "
+        f"({share}) are those that were measured before, and at least {required} are required."
     )
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.int8_encoders import Int8SentenceEncoder, write_sentence_encoder
-from llmtl.encoders.onnx_int8 import BLOCK, _blocks
+from llmtl.encoders.onnx_int8 import BLOCK, FLOAT_SHARES, _blocks
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.errors import ModelError, RunError
 from tests.support.encoders import save_encoder
@@ -21,7 +21,8 @@ def tiny(tiny_encoder):
 @pytest.fixture(scope="module")
 def folder(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("written") / "int8"
-    write_sentence_encoder(tiny, folder)
+    form = next(write_sentence_encoder(tiny, folder))
+    assert form.floats == 0
     return folder
 
 
@@ -43,6 +44,17 @@ def test_a_vector_does_not_depend_on_what_else_is_asked(folder):
     np.testing.assert_array_equal(int8.encode(TEXTS * 9), np.tile(alone, (9, 1)))
 
 
+def test_each_form_is_nearer_to_torch_than_the_one_before(tiny, tmp_path):
+    expected, floats, far = tiny.encode(TEXTS), [], []
+    for form in write_sentence_encoder(tiny, tmp_path, TEXTS):
+        floats.append(form.floats)
+        assert 0 <= form.floats < form.products
+        far.append(np.abs(Int8SentenceEncoder.read(tmp_path).encode(TEXTS) - expected).max())
+    assert len(floats) == len(FLOAT_SHARES)
+    assert floats == sorted(set(floats))
+    assert far[-1] < 0.7 * far[0]
+
+
 def test_weights_are_rounded_to_half_a_step_of_their_block():
     weights = np.random.default_rng(0).normal(size=(BLOCK + 40, 3)).astype(np.float32)
     weights[:BLOCK, 1] = 0
@@ -59,7 +71,7 @@ def test_an_encoder_that_reads_lengths_in_different_ways_is_refused(tmp_path):
     save_encoder(tmp_path / "long", "longformer", attention_window=8)
     encoder = SentenceEncoder.load(EncoderSource(str(tmp_path / "long")))
     with pytest.raises(ModelError, match=r"^The encoder .*ONNX.*\.$"):
-        write_sentence_encoder(encoder, tmp_path / "int8")
+        next(write_sentence_encoder(encoder, tmp_path / "int8"))
     assert not (tmp_path / "int8").exists()
 
 

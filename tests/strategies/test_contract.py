@@ -221,11 +221,13 @@ def test_its_encoder_is_served_in_int8_where_answers_stay(contract, source, tmp_
         return
     folder = write_bundle(contract.source(source), tmp_path / "bundle", int8=True)
     bundle = open_bundle(folder)
-    assert (bundle.int8.compared, bundle.int8.agreed, bundle.int8.taken) == (12, 12, True)
+    assert bundle.int8.compared == bundle.int8.agreed == 12 + bundle.int8.compared_on_train
+    assert (bundle.int8.compared_on_train, bundle.int8.taken) == (len(contract.context.train), True)
     assert bundle.int8.score == bundle.int8.score_before
     assert not (folder / "encoder").exists()
     assert [path.name for path in folder.rglob("*.safetensors")] in (["classifier.safetensors"], [])
-    assert "The encoder runs in int8: 12 of 12 answers" in (folder / "README.md").read_text()
+    told = (folder / "README.md").read_text()
+    assert re.search(r"The encoder runs in int8.*: (\d+) of \1 answers on dev, test and train are those", told)
     assert_answers_as_measured(folder, posting(create_app(folder, environment={})))
 
 
@@ -239,7 +241,11 @@ def test_int8_is_refused_with_the_figure_where_answers_differ(contract, source, 
     assert list(folder.rglob("*.safetensors"))
     check = open_bundle(folder).int8
     assert not check.taken
-    told = rf"int8 was refused, .*: {check.agreed} of 12 answers on dev and test \([0-9.]+%\) .* 99\.5% are required\."
+    told = (
+        rf"int8 was refused, .*: even with {check.floats} of its {check.products} matrix products in float32 "
+        rf"{check.agreed} of {check.compared} answers on dev, test and train \([0-9.]+%; on dev and test alone "
+        rf"{check.agreed - check.agreed_on_train} of 12\) .* 99\.5% are required\."
+    )
     assert re.search(told, (folder / "README.md").read_text())
 
 

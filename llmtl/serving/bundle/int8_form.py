@@ -1,17 +1,20 @@
-"""The winner's encoder in int8, taken where its answers on dev and test are those that were measured.
+"""The winner's encoder in int8, taken where its answers on dev, test and train are those that were measured.
 
-What was measured of the winner stays in the run. A bundle in int8 records what that form answered here on test, and its
-server must give just that: rounding to 8 bits moves probabilities by more than what a live server may. Not covered:
-writing the encoder (`llmtl.encoders.onnx_int8`), cascades, whose answers are put together of two.
+The forms that it can be written in are tried in turn, from all in int8 to ever more in float32, and the first whose
+answers stay is taken. No labels are needed to see that, so train counts, too: on a hundred inputs a single near tie is
+1%. But a model knows train, and its answers there move less; so those on dev and test alone must not be surprisingly
+few. What was measured of the winner stays in the run. A bundle in int8 records what that form answered here on test,
+and its server must give just that: rounding to 8 bits moves probabilities by more than what a live server may. Not
+covered: writing the encoder (`llmtl.encoders.onnx_int8`), cascades, whose answers are put together of two.
 """
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from llmtl.encoders.onnx_int8 import INT8_FOLDER
+from llmtl.encoders.onnx_int8 import INT8_FOLDER, Rounded
 from llmtl.errors import BundleError, ModelError
 from llmtl.measured.endpoint import Int8Check
 from llmtl.packages import require
@@ -19,20 +22,26 @@ from llmtl.progress import Progress
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Abstaining
 from llmtl.serving.bundle.source import BundleSource
 from llmtl.strategy import Prediction, Predictor
-from llmtl.task import references
+from llmtl.task import Input, references, texts_of
 
 REQUIRED = 0.995
 """The least share of equal answers, as of a live server (`llmtl.serving.proof.parity`)."""
+MOST = 2_000
+"""Inputs that are compared: dev and test in full, and of train what they leave."""
+SURPRISING = 0.05
+"""Answers stay on dev and test alone if a form that keeps `REQUIRED` of all answers would often keep no more of these:
+the probability of so few, by the binomial distribution, is at least this."""
 
 
 @runtime_checkable
 class TakesInt8(Protocol):
     """A predictor whose encoder can be run in int8 on a CPU."""
 
-    def in_int8(self, folder: Path) -> Predictor:
-        """Write the encoder to `folder` in int8, and give the predictor that reads by it and keeps it.
+    def in_int8(self, folder: Path, texts: Sequence[str]) -> Iterator[tuple[Rounded, Predictor]]:
+        """Write one form of the encoder in int8 after the other to `folder`, and give what reads by it and keeps it.
 
-        Raises `ModelError` for one that cannot be written so.
+        Each is nearer to float32, and slower; on the `texts` it is judged what stays in float32. Raises `ModelError`
+        for an encoder that cannot be written so.
         """
 
 
@@ -49,21 +58,22 @@ class Int8Outcome:
 
     @classmethod
     def of(cls, source: BundleSource, folder: Path, progress: Progress) -> "Int8Outcome":
-        """Write the encoder in int8 into the bundle in `folder` and compare; of one not taken, nothing is left."""
+        """Write forms of the encoder into the bundle in `folder` until answers stay; of others, none is left."""
         place = folder / CLASSIFIER_FOLDER / INT8_FOLDER
         measured = source.served.predictor
         assert isinstance(measured, TakesInt8)
         progress.say("Writing the encoder in int8")
+        known, check = _Known.of(source, progress), Int8Check(taken=False)
         try:
-            predictor = measured.in_int8(place)
+            for form, predictor in measured.in_int8(place, texts_of(known.inputs)):
+                check, test = known.compared(source, predictor, progress)
+                check = replace(check, floats=form.floats, products=form.products)
+                if check.taken:
+                    return cls(check, predictor, test)
         except ModelError as error:
-            shutil.rmtree(place, ignore_errors=True)
-            return cls(Int8Check(taken=False, fault=str(error)))
-        check, test = _compared(source, predictor, progress)
-        if not check.taken:
-            shutil.rmtree(place)
-            return cls(check)
-        return cls(check, predictor, test)
+            check = Int8Check(taken=False, fault=str(error))
+        shutil.rmtree(place, ignore_errors=True)
+        return cls(check)
 
 
 def require_int8(source: BundleSource) -> None:
@@ -74,30 +84,58 @@ def require_int8(source: BundleSource) -> None:
     require("An encoder in int8", "onnx", "onnxruntime")
 
 
-def _compared(
-    source: BundleSource, predictor: Predictor, progress: Progress
-) -> tuple[Int8Check, tuple[Prediction, ...]]:
-    """Predict dev and test in int8 and compare the answers; give those on test, too."""
-    on_dev = source.served.dev
-    whole = on_dev is not None and on_dev.n == len(source.dev)
-    dev, known = (source.dev, on_dev.predictions) if on_dev and whole else ((), ())
-    examples, before = (*dev, *source.test), (*known, *source.served.test.predictions)
-    with progress.stage("Comparing int8 with what was measured", len(examples)) as advance:
-        now = predictor.predict([example.input for example in examples], advance=advance)
-    abstains = source.abstaining.get(source.winner)
-    agreed = sum(_same(*pair, abstains) for pair in zip(now, before, strict=True))
-    task, test = source.task, tuple(now[len(dev) :])
-    measure = task.kind.measure(task.metric, references(source.test), labels=task.labels)
-    check = Int8Check(
-        taken=agreed >= REQUIRED * len(examples),
-        compared=len(examples),
-        agreed=agreed,
-        required=REQUIRED,
-        largest_difference=_largest(now, before),
-        score=measure.score([each.answer for each in test]),
-        score_before=measure.score(source.served.test.answers),
-    )
-    return check, test
+@dataclass(frozen=True)
+class _Known:
+    """Inputs with what the winner answered as it was measured: `dev` of dev, those of test, and `train` of train."""
+
+    inputs: tuple[Input, ...]
+    before: tuple[Prediction, ...]
+    dev: int
+    train: int
+
+    @classmethod
+    def of(cls, source: BundleSource, progress: Progress) -> "_Known":
+        """Take what was measured on dev and test, and predict a part of train."""
+        on_dev = source.served.dev
+        whole = on_dev is not None and on_dev.n == len(source.dev)
+        dev, known = (source.dev, on_dev.predictions) if on_dev and whole else ((), ())
+        train = source.train[: max(0, MOST - len(dev) - len(source.test))]
+        with progress.stage("Answering train as it was measured", len(train)) as advance:
+            told = source.served.predictor.predict([each.input for each in train], advance=advance) if train else []
+        inputs = tuple(each.input for each in (*dev, *source.test, *train))
+        return cls(inputs, (*known, *source.served.test.predictions, *told), len(dev), len(train))
+
+    def compared(
+        self, source: BundleSource, predictor: Predictor, progress: Progress
+    ) -> tuple[Int8Check, tuple[Prediction, ...]]:
+        """Predict in int8 and compare the answers; give those on test, too."""
+        with progress.stage("Comparing int8 with what was measured", len(self.inputs)) as advance:
+            now = predictor.predict(self.inputs, advance=advance)
+        abstains = source.abstaining.get(source.winner)
+        same = [_same(*pair, abstains) for pair in zip(now, self.before, strict=True)]
+        unseen = len(same) - self.train
+        task, test = source.task, tuple(now[self.dev : unseen])
+        measure = task.kind.measure(task.metric, references(source.test), labels=task.labels)
+        check = Int8Check(
+            taken=_stay(same[:unseen], same),
+            compared=len(same),
+            agreed=sum(same),
+            required=REQUIRED,
+            largest_difference=_largest(now, self.before),
+            score=measure.score([each.answer for each in test]),
+            score_before=measure.score(source.served.test.answers),
+            compared_on_train=self.train,
+            agreed_on_train=sum(same[unseen:]),
+        )
+        return check, test
+
+
+def _stay(unseen: Sequence[bool], every: Sequence[bool]) -> bool:
+    """Say whether enough answers are the same among all, and not surprisingly few among those on dev and test."""
+    from scipy.stats import binom
+
+    likely = binom.cdf(sum(unseen), len(unseen), REQUIRED) >= SURPRISING
+    return bool(likely) and sum(every) >= REQUIRED * len(every)
 
 
 def _same(now: Prediction, before: Prediction, abstains: Abstaining | None) -> bool:
