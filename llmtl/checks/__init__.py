@@ -11,7 +11,7 @@ from llmtl.checks.context import check_context
 from llmtl.checks.dropped_rows import check_cleaning
 from llmtl.checks.finding import Finding, Level
 from llmtl.checks.label_noise import check_label_noise
-from llmtl.checks.leakage import check_label_names, check_leakage
+from llmtl.checks.leakage import check_label_names, check_leakage, check_templates
 from llmtl.checks.span_edges import check_spans
 from llmtl.data import Cleaning
 from llmtl.data.config import NEAR_DUPLICATE_JACCARD
@@ -30,6 +30,7 @@ __all__ = [
     "check_size",
     "check_spans",
     "check_spelling",
+    "check_templates",
     "run_checks",
 ]
 
@@ -49,7 +50,7 @@ def run_checks(
 
     Give `cleaning` for what reading dropped. The context is checked when `count_prompt_tokens` and `context_length` are
     given; raises `ContextLengthError` when the longest example does not fit. Labels of test are only counted. Label
-    names in texts, imbalance and label noise are looked for in classification only.
+    names in texts, templates, imbalance and label noise are looked for in classification only.
     """
     known = (*split.train, *split.dev)
     one_label = task.kind.one_label
@@ -57,6 +58,7 @@ def run_checks(
     findings += check_leakage(split, threshold=near_duplicate_threshold)
     if one_label:
         findings += check_label_names(known)
+        findings += check_templates(split)
         findings += check_imbalance(split, task)
     findings += check_spelling(task)
     findings += check_separators(task)

@@ -16,6 +16,9 @@ NEAR_COPIES = "near_copies"
 """The code of the finding that test inputs nearly equal one that is learned from."""
 NAMED_SHARE = 0.5
 """A label is suspicious when at least this share of its own texts name it."""
+BUT_FOR_NUMBERS = 0.1
+"""From this share on, test texts that equal a learned one but for numbers say that texts come from templates (our
+choice)."""
 FEWEST_TEXTS = 4
 """Labels with fewer texts say too little about how often a text names its label."""
 
@@ -30,6 +33,31 @@ def check_leakage(split: Split, *, threshold: float) -> list[Finding]:
         *_shared("dev", split.dev, "train", split.train, threshold=threshold),
         *_shared("test", split.test, "train or dev", (*split.train, *split.dev), threshold=threshold),
     ]
+
+
+def check_templates(split: Split) -> list[Finding]:
+    """Warn where a tenth of the test texts differ from texts that are learned from in nothing but their numbers.
+
+    Short texts of one template can be less alike than near-duplicates are, above all without spaces between words.
+    """
+    learned = {_without_numbers(example.key) for example in (*split.train, *split.dev)}
+    same = [example.id for example in split.test if _without_numbers(example.key) in learned]
+    if len(same) < max(1, BUT_FOR_NUMBERS * len(split.test)):
+        return []
+    return [
+        Finding(
+            "templates",
+            Level.WARNING,
+            f"{len(same):,} of {len(split.test):,} test texts differ from one that is learned from in numbers only, as "
+            "texts of a template do: scores say little of texts in other words; add such texts.",
+            tuple(same),
+        )
+    ]
+
+
+def _without_numbers(text: str) -> str:
+    """Return a canonical text with `0` for each run of digits, of any script."""
+    return re.sub(r"\d+", "0", canonical(text))
 
 
 def _shared(

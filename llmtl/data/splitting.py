@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmtl.answers import read_ranking
-from llmtl.data.config import DataConfig
+from llmtl.data.config import DataConfig, Rare
 from llmtl.data.examples import LoadedData
 from llmtl.data.near_duplicates import canonical, clusters
 from llmtl.data.rare_labels import fewest_per_label, rare_labels
@@ -52,7 +52,7 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     separate test), or when there are too few clusters of near-duplicates to fill every part.
     """
     examples, test = loaded.examples, loaded.test
-    _require_enough(loaded)
+    _require_enough(loaded, config)
     strata = _strata(loaded)
     groups = _clusters(loaded, strata, config.near_duplicate_threshold, seed=seed)
     parts = _assign(groups, np.array(config.fractions))
@@ -130,15 +130,24 @@ def _first_of_labels(examples: tuple[Example, ...], kind: Kind, *, seed: int) ->
     return first
 
 
-def _require_enough(loaded: LoadedData) -> None:
+def _require_enough(loaded: LoadedData, config: DataConfig) -> None:
     least = fewest_per_label(loaded)
     short, no_labels = rare_labels(loaded.examples, loaded.kind, least=least)
-    if short:
-        hint = " For lists or texts set task.kind to multi-label, extraction or generation." if no_labels else ""
-        raise DataError(
-            f"Too few examples to split for {quoted(short, 5)}: at least {least} a label are needed after removing "
-            f"duplicates; add examples, or set data.rare_labels to drop or merge.{hint}"
+    if not short:
+        return
+    if no_labels:
+        cure = (
+            f"Most in column '{config.label}' have fewer: name the column of the labels, or for lists or texts set "
+            "task.kind to multi-label, extraction or generation."
         )
+    elif config.rare_labels is Rare.STOP:
+        cure = "Add examples, or set data.rare_labels to drop or merge."
+    else:  # what the recipe says would leave no task
+        cure = "Add examples: without such labels too few are left to tell apart."
+    raise DataError(
+        f"Too few examples to split for {quoted(short, 5)}: at least {least} per label are needed after removing "
+        f"duplicates. {cure}"
+    )
 
 
 def _strata(loaded: LoadedData) -> dict[str, tuple[str, ...]]:

@@ -78,7 +78,7 @@ class DataDoubt:
     kind: Literal["data_doubt"] = "data_doubt"
 
 
-DOUBTS = ("label-separator", "span-edges", "label-spelling", "imbalance", "label-in-text", "truncation")
+DOUBTS = ("label-separator", "span-edges", "label-spelling", "imbalance", "label-in-text", "truncation", "templates")
 """The checks whose warnings say that a default does not suit these data."""
 
 

@@ -32,6 +32,7 @@ from llmtl.data.table import Row, Table
 from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.errors import DataError, InputError, MissingFileError
 from llmtl.kinds.kind import Kind
+from llmtl.lookalikes import look
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategy import Prediction, Role
 from llmtl.task import Draw, Example
@@ -187,15 +188,24 @@ def examples_of(found: Sequence[StrategyFile], ids: Sequence[str]) -> tuple[Exam
 
 
 def strange_answers(found: Sequence[StrategyFile], kind: Kind, labels: Collection[str]) -> list[StrangeAnswers]:
-    """List the strategies most of whose answers name what no reference does; empty where answers are not labels."""
+    """List the strategies whose answers name what no reference does; empty where answers are not labels.
+
+    They are listed where most answers do so, and where any answer only writes a label in another way.
+    """
     if not kind.has_labels:
         return []
-    strange = []
+    strange, looks = [], {look(label) for label in labels}
     for item in found:
         answers = [answer.answer for answer in item.first if answer.answer is not None]
         unknown = [answer for answer in answers if any(name not in labels for name in kind.named(answer))]
-        if len(unknown) > MOST_STRANGE * len(answers):
-            strange.append(StrangeAnswers(item.name, len(unknown), len(item.first), unknown[0]))
+        misspelt = [
+            answer
+            for answer in unknown
+            if any(look(name) in looks for name in kind.named(answer) if name not in labels)
+        ]
+        told = unknown if len(unknown) > MOST_STRANGE * len(answers) else misspelt
+        if told:
+            strange.append(StrangeAnswers(item.name, len(told), len(item.first), told[0]))
     return strange
 
 

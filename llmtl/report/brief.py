@@ -48,7 +48,7 @@ def brief_of(
 ) -> VerdictCard:
     """Return the top of the report on a decision; `codes` and `kind` as for `headline`."""
     told = _by_score(decision, kind) if _plain(decision) else (without_p(summary.below_verdict),)
-    step = _next_step(decision, kind)
+    step = _next_step(decision, kind, servable=bool(codes))
     first = next((item for item in told if item), "")
     key = summary.key_reasons or summary.reasons
     reasons = tuple(without_p(line) for line in key if line not in first)[:MOST_REASONS]
@@ -149,8 +149,11 @@ def _better(decision: Decision, evidence: Evidence, words: Words, margin: str) -
     return f"Its lead of {words.gap(found)} over {against} is more than chance explains."
 
 
-def _next_step(decision: Decision, kind: Kind | None) -> str:
-    """Say what to do next, which an open verdict and a missed target change."""
+def _next_step(decision: Decision, kind: Kind | None, *, servable: bool) -> str:
+    """Say what to do next, which an open verdict and a missed target change.
+
+    What was predicted elsewhere cannot be served by llmtl.
+    """
     if any(isinstance(item, AllZero) for item in decision.cautions):
         return "Next: look at some answers beside their references before anything else."
     if decision.rule is Rule.ALONE:
@@ -161,11 +164,11 @@ def _next_step(decision: Decision, kind: Kind | None) -> str:
         level = _level(decision, Metric(decision.metric), kind)
         being = "being " if Metric(decision.metric) in SHARES else ""
         return (
-            f"No target was set. Next: decide whether {being}{level} is good enough for your use, then serve it with "
-            "llmtl serve."
+            f"No target was set. Next: decide whether {being}{level} is good enough for your use, then "
+            f"{'serve it with llmtl serve' if servable else 'put it to use'}."
         )
     return {
-        True: "Next: serve it with llmtl serve, and try it in the playground.",
+        True: "Next: serve it with llmtl serve, and try it in the playground." if servable else "Next: put it to use.",
         False: "It is the best that was found, and not yet good enough. Next: label more examples or try a larger "
         "model, and use it meanwhile only where a person checks its answers.",
         None: "Next: label more test examples to show that it reaches the target, and watch its answers until then.",

@@ -72,9 +72,9 @@ def warning(item: Incapable | AllZero, words: Words, *, winner: str) -> str:
 
 
 def unable(item: Incapable, words: Words) -> str:
-    """Say that a model cannot do the task, as a sentence, which leaves the model's name as it is written."""
+    """Say that a model cannot do the task, as a sentence, which leaves a name at its beginning as it is written."""
     clause = cannot(item, words)
-    named = bool(item.model) and clause.startswith(short_name(item.model))
+    named = clause.startswith((short_name(item.model) or item.strategies[0], item.strategies[0]))
     return f"{clause if named else wording.capital(clause)}."
 
 

@@ -22,7 +22,8 @@ def sentence(item: Automated, limit: float) -> str:
     if item.promise is not Promise.SHOWN:
         return f"How much can be left to {name} alone is not shown: {why(item, limit)}."
     sure = f"{wording.percent(1 - item.level)} confidence" if item.level >= 0.01 else "more than 99% confidence"
-    test = f"{wording.count(item.errors or 0)} of {wording.plural(item.answered or 0, 'answer')} on test were wrong"
+    of_them = f"of {wording.plural(item.answered or 0, 'answer')} on test"
+    test = f"{wording.count(item.errors or 0)} {of_them} {_were(item.errors)} wrong"
     if item.threshold == 0:
         return f"Every answer of {name} can be used alone: at most {at_most} are wrong, with {sure} ({test})."
     low, high = (wording.percent(end) for end in item.share_ci95 or (0.0, 1.0))
@@ -57,6 +58,18 @@ def threshold(value: float | None) -> str:
     return next(text for digits in (2, 3, 4, 6, 12) if float(text := f"{value:.{digits}f}") < 1 or digits == 12)
 
 
+def _above(share: float, limit: float) -> str:
+    """Write a share with as many decimals as tell it from the limit."""
+    if share <= limit:
+        return wording.small_share(share)
+    rounded = (f"{100 * share:.{decimals}f}%" for decimals in range(2, 9))
+    return next((told for told in (wording.small_share(share), *rounded) if float(told[:-1]) > 100 * limit), "more")
+
+
+def _were(number: int | None) -> str:
+    return "was" if number == 1 else "were"
+
+
 def why(item: Automated, limit: float) -> str:
     """Say why nothing can be promised about a strategy."""
     at_most = wording.small_share(limit)
@@ -79,6 +92,6 @@ def why(item: Automated, limit: float) -> str:
             from_ = f" with a confidence of at least {threshold(item.threshold)}" if item.threshold else ""
             wrong, answers = wording.count(item.errors or 0), wording.plural(item.answered or 0, "answer")
             return (
-                f"of {answers} on test{from_}, {wrong} were wrong, "
-                f"so the true share may be {wording.small_share(item.at_most or 1)} and at most {at_most} is allowed"
+                f"of {answers} on test{from_}, {wrong} {_were(item.errors)} wrong, "
+                f"so the true share may be {_above(item.at_most or 1, limit)} and at most {at_most} is allowed"
             )

@@ -182,7 +182,7 @@ def would_settle(case: Case, more: int) -> str:
 
 def settles(chance: float) -> str:
     """Return the chance that further examples settle it, all uncertainty told."""
-    return f"given how uncertain that is, the chance is {wording.percent(chance)}"
+    return f"given how uncertain that is, the chance is {wording.chance_in_words(chance)}"
 
 
 def _contradicted(case: Case) -> tuple[str, str]:

@@ -34,7 +34,7 @@ def chosen_by_total(decision: Decision, totals: ExpectedTotals) -> str:
         f"Before test was opened, dev chose {name}, which is expected to cost least in all: "
         f"{wording.usd(row.usd_total)} over {wording.plural(totals.requests, 'request')} {at_cost(totals)}, "
         f"{wording.usd(row.usd_errors)} of it for errors (95% band {_band(row.ci95)}); "
-        f"it is the cheapest with a probability of {_chance(row.cheapest)}."
+        f"it is the cheapest with a probability of {wording.chance_in_words(row.cheapest)}."
     )
 
 
@@ -94,7 +94,7 @@ def saved(item: Saving) -> str:
     word = "less" if less else "more"
     return (
         f"{item.a} is expected to cost {wording.usd(abs(item.usd))} {word} in all than {item.b} "
-        f"(95% band {_signed(low)} to {_signed(high)} {word}; {_chance(chance)} likely to cost {word})"
+        f"(95% band {_signed(low)} to {_signed(high)} {word}; {wording.chance_in_words(chance)} likely to cost {word})"
     )
 
 
@@ -121,10 +121,6 @@ def _best(decision: Decision) -> str:
 
 def _band(ends: tuple[float, float]) -> str:
     return f"{wording.usd(ends[0])} to {wording.usd(ends[1])}"
-
-
-def _chance(value: float) -> str:
-    return wording.chance(value).replace(">", "more than ").replace("<", "less than ")
 
 
 def _signed(usd: float) -> str:

@@ -183,6 +183,11 @@ def chance(value: float) -> str:
     return ">99%" if value > 0.99 else "<1%" if value < 0.01 else percent(value)
 
 
+def chance_in_words(value: float) -> str:
+    """Write a probability for running text, as `chance` does: `92%`, `more than 99%`."""
+    return chance(value).replace(">", "more than ").replace("<", "less than ")
+
+
 def share(value: float) -> str:
     """Write a share in percent with one decimal: `8.3%`."""
     return f"{100 * value:.1f}%" if _known(value) else NOTHING

@@ -127,7 +127,7 @@ def _doubt(switch: Switch) -> str:
     """Return a remark where it is not certain that accuracy pays at all."""
     if switch.ci95[1] is not None:
         return ""
-    return f" (if it makes fewer errors at all: {wording.percent(switch.pays)} likely)"
+    return f" (if it makes fewer errors at all: {wording.chance_in_words(switch.pays)} likely)"
 
 
 def _basis(value: ValueOfAccuracy, metric: str, kind: Kind) -> str:
@@ -149,7 +149,7 @@ def _band(switch: Switch) -> str:
     if high is None:
         return (
             f"{name} pays from about {at}, with 95% confidence not below {per_error(low)}. It may never pay: on these "
-            f"examples the chance that {switch.above} makes fewer errors is {wording.percent(switch.pays)}."
+            f"examples the chance that {switch.above} makes fewer errors is {wording.chance_in_words(switch.pays)}."
         )
     return f"{name} pays from about {at} (95% band {between(low, high)})."
 

@@ -1,4 +1,4 @@
-from llmtl.checks import Level, check_label_names, check_leakage
+from llmtl.checks import Level, check_label_names, check_leakage, check_templates
 from llmtl.task import Example, Split
 
 
@@ -45,3 +45,20 @@ def test_names_that_all_texts_share_or_that_are_parts_of_words_are_no_leak():
 
 def test_labels_with_few_texts_are_left_alone():
     assert check_label_names(texts("gone", "gone", "gone", "gone") + texts("b", "x", "y", "z", "w")) == []
+
+
+def test_test_texts_that_differ_in_numbers_only_warn():
+    other = [Example(f"o{number}", word, "b") for number, word in enumerate(("apple", "pear", "plum", "fig", "lime"))]
+    learned = [Example("zh", "\u5145\u503c5\u6b27\u5143\u5931\u8d25\u4e86", "a"), *other[:3]]
+    test = [Example("same", "\u5145\u503c\u0667\u0668\u6b27\u5143\u5931\u8d25\u4e86", "a"), *other[3:]]
+    assert check_leakage(Split(tuple(learned[1:]), tuple(learned[:1]), tuple(test)), threshold=0.8) == []
+    (finding,) = check_templates(Split(tuple(learned[1:]), tuple(learned[:1]), tuple(test)))
+    assert (finding.check, finding.level, finding.ids) == ("templates", Level.WARNING, ("same",))
+    assert finding.message.startswith("1 of 3 test texts differ from one that is learned from in numbers only")
+
+
+def test_few_texts_that_differ_in_numbers_only_are_no_template():
+    words = [f"{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(40)]
+    learned = [Example("t", "in 5 days", "a"), *(Example(f"l{word}", f"learned {word}", "b") for word in words)]
+    test = [Example("s", "in 12 days", "a"), *(Example(f"t{word}", f"tested {word}", "b") for word in words)]
+    assert check_templates(Split(tuple(learned[:20]), tuple(learned[20:]), tuple(test))) == []

@@ -125,11 +125,16 @@ def test_a_recipe_may_stop_at_rare_labels(data: LoadedData):
 def test_texts_taken_for_labels_are_not_dropped_one_by_one(rare: Rare):
     data = loaded([*"aabcdefgh"], tuple("abcdefgh"), CLASSIFICATION)
     assert without_rare_labels(data, config(rare)) is data
+    with pytest.raises(DataError, match="Most in column 'label' have fewer: name the column of the labels") as stopped:
+        split_examples(data, config(rare))
+    assert "rare_labels" not in str(stopped.value)
 
 
 def test_a_task_that_would_be_left_without_labels_to_tell_apart_stops():
     data = loaded([*"aaaaaa", "b"], ("a", "b"), CLASSIFICATION)
     assert without_rare_labels(data, config()) is data
+    with pytest.raises(DataError, match=r"for 'b': at least 2 per label .* without such labels too few are left"):
+        split_examples(data, config())
 
 
 def test_a_label_of_a_given_test_set_needs_one_example_only():

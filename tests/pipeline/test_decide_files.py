@@ -11,13 +11,14 @@ from llmtl.cli import main
 from llmtl.decision.broken_limits import Broken, Constraint
 from llmtl.decision.config import DecisionConfig
 from llmtl.decision.one_draw import OneDraw, UnknownDraws
-from llmtl.decision.outcome import Halved, NoCost, NoLatency
+from llmtl.decision.outcome import Halved, NoCost, NoLatency, Verdict
 from llmtl.decision.promise import Promise
 from llmtl.decision.strange_answers import StrangeAnswers
 from llmtl.errors import DataError, InputError, RecipeError
 from llmtl.kinds.generation import GENERATION
 from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.pipeline.decide_files import PredictionTask, decide_predictions
+from llmtl.report.brief import brief_of
 from llmtl.report.decision_file import from_json, to_json
 from llmtl.report.sentences import summarize
 from llmtl.report.wording import verdict
@@ -429,6 +430,40 @@ def test_answers_that_are_none_of_the_labels_are_told(tmp_path):
     summary = summarize(decision)
     assert any("400 of 400 answers of strange name no label of the references" in line for line in summary.warnings)
     assert from_json(json.loads(json.dumps(to_json(decision, summary)))).cautions == decision.cautions
+
+
+@pytest.mark.parametrize(("written", "told"), [("{} ", 0), ("other", 0), ("upper", 3)])
+def test_few_answers_that_write_a_label_in_another_way_are_told(tmp_path, written, told):
+    def prediction(i):
+        label = LABELS[i % 3]
+        return (label.upper() if written == "upper" else written.format(label)) if i in (0, 200, 399) else label
+
+    paths = [
+        write(tmp_path, "few", 1.0, split=halves, prediction=prediction),
+        write(tmp_path, "poor", 0.8, split=halves),
+    ]
+    strange = [item for item in decide_predictions(paths).cautions if isinstance(item, StrangeAnswers)]
+    assert [(item.strange, item.n) for item in strange] == ([(told, 400)] if told else [])
+
+
+def test_a_name_at_the_beginning_of_a_sentence_stays_as_its_file_is_called(tmp_path):
+    useless = write(tmp_path, "useless", 1.0, split=halves, prediction="none of them")
+    decision = decide_predictions([useless, write(tmp_path, "good", 0.9, split=halves)], baselines=["good"])
+    told = summarize(decision)
+    assert any(
+        line.startswith("useless does no better") for line in (*told.warnings, *brief_of(decision, told).sentences)
+    )
+    assert "Useless" not in f"{told} {brief_of(decision, told)}"
+
+
+def test_predictions_made_elsewhere_are_not_served(tmp_path):
+    paths = [write(tmp_path, "good", 0.95, split=halves), write(tmp_path, "poor", 0.5, seed=1, split=halves)]
+    for target in (None, 0.5):
+        decision = decide_predictions(paths, task=PredictionTask(target=target), baselines=["poor"])
+        step = brief_of(decision, summarize(decision)).next_step
+        assert decision.verdict is Verdict.ADOPT
+        assert "put it to use" in step
+        assert "serve" not in step
 
 
 def test_prediction_files_may_be_tables_of_any_sort(tmp_path):

@@ -84,6 +84,18 @@ def test_where_nothing_can_be_promised_the_sentence_says_why(changes, said):
     assert re.search(said, sentence)
 
 
+def test_a_single_wrong_answer_takes_a_singular_verb():
+    (said,) = sentences(told(errors=1).decision)
+    assert "(1 of 426 answers on test was wrong)" in said
+    (said,) = sentences(told(promise=Promise.NOT_SHOWN, errors=1, at_most=0.091).decision)
+    assert ", 1 was wrong, " in said
+
+
+def test_a_share_just_above_the_limit_is_told_from_it():
+    (said,) = sentences(told(promise=Promise.NOT_SHOWN, at_most=0.0503).decision)
+    assert "the true share may be 5.03% and at most 5% is allowed" in said
+
+
 def test_the_threshold_is_never_written_as_one():
     assert [threshold(value) for value in (0.5, 0.915, 0.99961, None)] == ["0.50", "0.92", "0.9996", wording.NOTHING]
 

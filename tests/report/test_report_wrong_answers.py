@@ -88,6 +88,8 @@ def test_a_switch_that_may_never_pay_says_so_with_its_chance():
     [fact] = [fact for fact in shown(doubtful).facts if "in place of" in fact]
     assert "with 95% confidence not below 2 cents" in fact
     assert "It may never pay" in fact
+    nearly = replace(VALUE, switches=(replace(doubtful.switches[0], pays=0.9996),))
+    assert "(if it makes fewer errors at all: more than 99% likely)" in advice(nearly)
 
 
 def test_one_strategy_may_be_the_best_at_every_cost():

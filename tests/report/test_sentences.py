@@ -11,6 +11,7 @@ from llmtl.decision.outcome import Halved, NoCost, NoLatency, Purpose
 from llmtl.metrics.power import minimum_detectable_difference
 from llmtl.report.constraint_words import constraints_broken
 from llmtl.report.draw_words import drawn_once
+from llmtl.report.rules import settles
 from llmtl.report.sentences import purpose, summarize, told_before
 from llmtl.strategy import Role
 from llmtl.task import Draw, Metric
@@ -100,7 +101,7 @@ def test_a_model_that_fails_on_most_of_test_does_not_do_the_task():
 def test_prompts_that_failed_never_say_that_no_language_model_is_worth_it(failed):
     dev, test = both(22, majority=0.25, tfidf=0.95, zero_shot=0.9)
     found = on_model(dev, test, "Tiny-1B", failed=range(failed))
-    assert found.warnings[0].startswith("Zero-shot on Tiny-1B failed on ") or "so what the model can do" in found.reason
+    assert found.warnings[0].startswith("zero-shot on Tiny-1B failed on ") or "so what the model can do" in found.reason
     assert "shown better by more than the margin" not in found.reason
     told = [found.reason, *found.warnings]
     assert any("what the model can do is not known" in line for line in told)
@@ -275,3 +276,8 @@ def test_what_test_can_show_is_told_before_the_run(metric):
     assert (f"{100 * least:.1f} points" if metric is Metric.ACCURACY else f"{least:.3f}") in told
     assert ("roughly" in told) == (metric is Metric.CHRF)
     assert "cannot show any" in told_before(5, metric=metric, alpha=0.05)
+
+
+def test_no_chance_is_told_as_certain():
+    assert settles(0.9997).endswith("the chance is more than 99%")
+    assert settles(0.52).endswith("the chance is 52%")
