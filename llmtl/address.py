@@ -37,14 +37,16 @@ def is_loopback(host: str) -> bool:
 
 
 @contextmanager
-def without_proxy() -> Iterator[None]:
+def without_proxy(*, at_all: bool = False) -> Iterator[None]:
     """Let no proxy setting stand between this process and its own servers while the context is open.
 
-    For libraries that look at the environment themselves; what they ask elsewhere goes as it is set.
+    For libraries that look at the environment themselves. What they ask elsewhere goes as it is set, unless `at_all`
+    says that they ask nobody there: httpx makes no client where the environment names a proxy that it cannot use, such
+    as SOCKS without its package, whatever address is meant.
     """
     before = {name: os.environ.get(name) for name in ("NO_PROXY", "no_proxy")}
     given = before["no_proxy"] or before["NO_PROXY"]
-    os.environ.update(dict.fromkeys(before, ",".join(filter(None, (given, *_LOOPBACK)))))
+    os.environ.update(dict.fromkeys(before, "*" if at_all else ",".join(filter(None, (given, *_LOOPBACK)))))
     try:
         yield
     finally:

@@ -3,13 +3,19 @@
 Not covered: texts, which stay as they stand; synonyms and spelling mistakes.
 """
 
+import html
+import re
 import unicodedata
 
-_UNSEEN = frozenset("\u00ad\u200b\u200e\u200f\u2060\ufeff") | {
-    chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_UNSEEN = frozenset("\u00ad\u061c\u180e\u200b\u200e\u200f\ufeff") | {
+    chr(code)
+    for first, end in ((0, 0x9), (0xE, 0x1C), (0x7F, 0x85), (0x86, 0xA0), (0x202A, 0x202F), (0x2060, 0x2070))
+    for code in range(first, end)
 }
-"""Soft hyphen, spaces without width and marks of direction. The joiners U+200C and U+200D shape letters and emoji."""
+"""Control characters, soft hyphen, spaces without width and marks of direction. The joiners U+200C and U+200D shape
+letters and emoji."""
 _TRUTH = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
+_NUMBER = re.compile(r"[-+\u2212]?\d{1,15}(\.\d{1,15})?", re.ASCII)
 _JOINERS = "\u200c\u200d"
 _TWINS = str.maketrans(
     # Cyrillic and Greek letters drawn as Latin ones: https://www.unicode.org/Public/security/latest/confusables.txt
@@ -29,8 +35,14 @@ def plain_name(name: str) -> str:
 
 
 def look(name: str) -> str:
-    """Reduce a name to what is left when case, spaces, dashes, width, quotes and alphabets are not told apart."""
-    folded = unicodedata.normalize("NFKC", name).casefold().translate(_TWINS)
+    """Reduce a name to what is left when case, spaces, dashes, width, quotes and alphabets are not told apart.
+
+    A number is its value, so that 1 and 1.0 look alike and -1 does not look like 1; `&amp;` is read as `&`.
+    """
+    name = unicodedata.normalize("NFKC", html.unescape(name))
+    if _NUMBER.fullmatch(name):
+        return str(float(name.replace("\u2212", "-")))
+    folded = name.casefold().translate(_TWINS)
     kept = (
         char
         for char in unicodedata.normalize("NFKC", folded)

@@ -110,8 +110,8 @@ def _probe(name: str, endpoint: str) -> bool:
     def ask() -> None:
         try:
             answer = httpx.head(f"{endpoint}/api/models/{name}", timeout=PROBE_SECONDS, follow_redirects=True)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
-            return
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, ImportError):
+            return  # the last two: of proxies that httpx does not know, or has no package for
         found.append(answer.is_success)
 
     # looking up a host may take longer than any time limit of the connection

@@ -6,7 +6,7 @@ data, and acting on findings (`llmtl.pipeline`).
 
 from collections.abc import Callable
 
-from llmtl.checks.balance import check_imbalance, check_separators, check_size, check_spelling
+from llmtl.checks.balance import check_imbalance, check_missing_names, check_separators, check_size, check_spelling
 from llmtl.checks.context import check_context
 from llmtl.checks.dropped_rows import check_cleaning
 from llmtl.checks.finding import Finding, Level
@@ -26,6 +26,7 @@ __all__ = [
     "check_label_names",
     "check_label_noise",
     "check_leakage",
+    "check_missing_names",
     "check_separators",
     "check_size",
     "check_spans",
@@ -61,7 +62,8 @@ def run_checks(
         findings += check_templates(split)
         findings += check_imbalance(split, task)
     findings += check_spelling(task)
-    findings += check_separators(task)
+    findings += check_missing_names(task)
+    findings += check_separators(task, (*known, *split.test))
     findings += check_spans(split, task)
     findings += check_size(split, task)
     if count_prompt_tokens is not None and context_length is not None:

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from llmtl.checks.finding import Finding, Level
-from llmtl.data.plausible import shared_separator
+from llmtl.data.plausible import SEPARATORS, shared_separator
 from llmtl.data.table import quoted
-from llmtl.kinds.kind import Kind
+from llmtl.kinds.kind import AnswerShape, Kind
 from llmtl.lookalikes import look
 from llmtl.task import Example, Metric, Split, Task, references
 
@@ -19,6 +19,9 @@ measure of imbalance (He and Garcia 2009, https://doi.org/10.1109/TKDE.2008.239)
 LARGE_SHARE = 0.2
 """Below this share of the commonest label, answering it always is no temptation, so imbalance is only information (our
 choice)."""
+_MISSING = frozenset({"nan", "<na>", "nat", "na", "n/a", "#n/a", "null", "-", "?"})
+"""What stands for no value in what pandas, R, spreadsheets, databases and people write; of `none` only Python's, since
+many data sets have a label of that name."""
 FEWEST_PER_LABEL = 5
 """With fewer training examples of a label, baselines and demonstrations for it rest on chance wording (our choice)."""
 
@@ -105,8 +108,29 @@ def check_spelling(task: Task) -> list[Finding]:
     ]
 
 
-def check_separators(task: Task) -> list[Finding]:
-    """Warn of labels of a task with one label per text that share parts around a separator: several labels in one."""
+def check_missing_names(task: Task) -> list[Finding]:
+    """Warn of labels that are what programs write where there is none, such as `nan`."""
+    found = [label for label in task.labels if label.casefold() in _MISSING or label == "None"]
+    if not found:
+        return []
+    return [
+        Finding(
+            "missing-label",
+            Level.WARNING,
+            f"{quoted(found, 5)} {'counts' if len(found) == 1 else 'count'} as a {task.kind.noun} like any other and "
+            "may stand for a missing one; leave the cell empty where that is so.",
+        )
+    ]
+
+
+def check_separators(task: Task, examples: Sequence[Example] = ()) -> list[Finding]:
+    """Warn of labels that may be several in one, and of lists of labels that never hold two.
+
+    Labels of a task with one label per text share parts around a separator, and those of one with several are made of
+    others around it.
+    """
+    if task.kind.shape is AnswerShape.LABELS:
+        return _joined_labels(task) or _never_two(task, examples)
     separator = shared_separator(task.labels) if task.kind.one_label else None
     if separator is None:
         return []
@@ -117,6 +141,36 @@ def check_separators(task: Task) -> list[Finding]:
             Level.WARNING,
             f"{len(held)} of {len(task.labels)} labels hold {separator!r} and share parts ({quoted(held, 3)}); if a "
             f"text can have several labels, set task.kind=multi-label and data.label_separator={separator!r}.",
+        )
+    ]
+
+
+def _joined_labels(task: Task) -> list[Finding]:
+    """Warn of a label all of whose parts around a separator are labels themselves."""
+    for separator in (*SEPARATORS, "/", "+", "&", " "):
+        parts = {label: {part.strip() for part in label.split(separator)} for label in task.labels}
+        held = [label for label, each in parts.items() if len(each) > 1 and each <= set(task.labels)]
+        if held:
+            return [
+                Finding(
+                    "label-separator",
+                    Level.WARNING,
+                    f"{quoted(held, 3)} {'counts' if len(held) == 1 else 'count'} as one label, and all parts around "
+                    f"{separator!r} are labels, too; write the same separator in every row, or lists.",
+                )
+            ]
+    return []
+
+
+def _never_two(task: Task, examples: Sequence[Example]) -> list[Finding]:
+    if not examples or any(len(task.kind.named(example.reference)) > 1 for example in examples):
+        return []
+    return [
+        Finding(
+            "label-separator",
+            Level.WARNING,
+            f"No text has two labels ({quoted(task.labels, 3)}); set task.kind=classification if none can, or "
+            "data.label_separator to what stands between them.",
         )
     ]
 

@@ -1,10 +1,10 @@
-"""Whether spans stand where somebody would mark them, or were counted in another way than from 0 in characters.
+"""Whether spans stand where somebody would mark them, were counted in another way, or lie within each other.
 
 Not covered: a span whose text differs from what stands at its place, which reading refuses.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from llmtl.answers import Span
 from llmtl.checks.finding import Finding, Level
@@ -32,7 +32,8 @@ Recount = Callable[[str, Span], Place | None]
 def check_spans(split: Split, task: Task) -> list[Finding]:
     """Warn of spans with white space at an edge, which no answer can match, and of many that cut a word.
 
-    Where another way of counting puts nearly all of them right, it is named. Other kinds have no spans.
+    Where another way of counting puts nearly all of them right, it is named. Overlapping spans are told as well. Other
+    kinds have no spans.
     """
     found = [
         (example, span)
@@ -41,8 +42,9 @@ def check_spans(split: Split, task: Task) -> list[Finding]:
     ]
     loose = [pair for pair in found if _loose(pair[0].text, (pair[1].start, pair[1].end))]
     cut = [pair for pair in found if _cuts(pair[0].text, (pair[1].start, pair[1].end))]
+    overlapping = _overlapping((*split.train, *split.dev, *split.test), task)
     if not loose and len(cut) <= MOST_INSIDE_WORDS * len(found):
-        return []
+        return overlapping
     odd = [pair for pair in found if pair in loose or pair in cut]
     example, span = odd[0]
     what = (
@@ -50,7 +52,30 @@ def check_spans(split: Split, task: Task) -> list[Finding]:
         f"in example '{example.id}')"
     )
     cure = _cure(odd, len(found)) or "correct their start and end, or nothing that is found can equal them"
-    return [Finding("span-edges", Level.WARNING, f"{what}; {cure}.", tuple(dict.fromkeys(pair[0].id for pair in odd)))]
+    ids = tuple(dict.fromkeys(pair[0].id for pair in odd))
+    return [Finding("span-edges", Level.WARNING, f"{what}; {cure}.", ids), *overlapping]
+
+
+def _overlapping(examples: Sequence[Example], task: Task) -> list[Finding]:
+    """Warn of spans that share characters: strategies that tag words find one of them at most."""
+    pairs = [
+        (example, first, second)
+        for example in examples
+        for first, second in pairwise(sorted(task.kind.spans(example.reference) or ()))
+        if second.start < first.end
+    ]
+    if not pairs:
+        return []
+    example, first, second = pairs[0]
+    return [
+        Finding(
+            "span-overlap",
+            Level.WARNING,
+            f"{len(pairs):,} spans overlap another (first: '{first.text:.30}' and '{second.text:.30}' in example "
+            f"'{example.id}'); of two that do, strategies that tag words find one at most: keep the one that matters.",
+            tuple(dict.fromkeys(pair[0].id for pair in pairs)),
+        )
+    ]
 
 
 def _loose(text: str, place: Place) -> bool:

@@ -26,8 +26,10 @@ def name_of(row: Row, column: str, source: str) -> str | None:
     if missing(value):
         return None
     if not isinstance(value, str | int | float):
+        several = ", or set task.kind=multi-label if a text can have several" if isinstance(value, list) else ""
         raise DataError(
-            f"Column '{column}' of '{source}' holds {value!r:.40} in {row.where}; write one string or number a row."
+            f"Column '{column}' of '{source}' holds {value!r:.40} in {row.where}; write one string or number per row"
+            f"{several}."
         )
     return as_name(value, row, source) or None
 

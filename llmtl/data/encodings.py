@@ -16,6 +16,23 @@ _FOREIGN_WORD = re.compile(rb"[\x80-\xff]{3,}")
 MOST_FOREIGN = 0.5
 """From this share of bytes outside ASCII in runs of three on, a text is not a Western one, where they stand alone or in
 pairs; in Cyrillic, Greek or Chinese nearly all are in runs. The bound is our choice."""
+MOST_ODD = 0.25
+"""From this share of characters outside ASCII that cp1252 cannot mean where they stand, a text is in another encoding
+(our choice)."""
+_BESIDE = re.compile(r"(?<=(.))([^\x00-\x7f])(?=(.?))", re.DOTALL)
+_WITHIN_WORDS = "\u2018\u2019\u2013\u2014\u2011\u00b7\u00ad\u00b4\u00a0"
+"""Quotes and dashes that stand between letters, the middle dot of Catalan, and a space."""
+_BEGINS = "\u201a\u201e\u2020\u2021\u2022\u02c6\u02dc\u0192\u00a1\u00a2\u00a3\u00a4\u00a6\u00bf\u00bc\u00bd\u00be\u00b9"
+"""Opening marks, bullets, currencies, accents alone and fractions, none of which follows a letter."""
+_OTHER_FORMATS = (
+    (b"PK\x03\x04", "a ZIP archive, as Excel's .xlsx files are"),
+    (b"\xd0\xcf\x11\xe0", "an Excel file of the old kind (.xls)"),
+    (b"PAR1", "a Parquet file"),
+    (b"\x1f\x8b", "compressed with gzip"),
+    (b"%PDF", "a PDF document"),
+)
+"""How files begin that often carry another suffix."""
+LONGEST_SHOWN = 20
 FEWEST_NULS = 0.1
 """From this share of 16-bit units with one zero byte on, bytes without a mark are UTF-16 (our choice): spaces, digits
 and punctuation have one in every script."""
@@ -43,6 +60,7 @@ def decode(content: bytes, source: str, encoding: str | None = None) -> Decoded:
     Raises `DataError` with the line of the first byte that is wrong, for an encoding that Python does not know, and for
     bytes that are neither Unicode nor western text.
     """
+    require_text(content, source)
     if encoding is not None:
         return _as(content, source, encoding, encoding)
     for mark, codec, name in _MARKS:
@@ -101,9 +119,37 @@ def _western(content: bytes, source: str, error: UnicodeDecodeError) -> Decoded:
     except UnicodeDecodeError:
         text = ""
     outside = sum(byte > 0x7F for byte in content)
-    if not text or sum(map(len, _FOREIGN_WORD.findall(content))) > MOST_FOREIGN * outside:
+    foreign = sum(map(len, _FOREIGN_WORD.findall(content))) > MOST_FOREIGN * outside
+    odd = sum(map(_odd, _BESIDE.findall(text))) > MOST_ODD * outside
+    if not text or foreign or odd:
         raise DataError(
-            f"'{source}' is neither UTF-8 ({where}) nor western text; save it as UTF-8, or name its encoding, for "
-            "instance data.encoding=cp1251."
+            f"'{source}' is neither UTF-8 ({where}) nor {WESTERN}; save it as UTF-8, or name its encoding, for "
+            "instance data.encoding=cp1251, mac_roman or big5."
         )
-    return Decoded(text, WESTERN)
+    return Decoded(text, f"{WESTERN} (guessed, as in '{_first_word(text)}')")
+
+
+def _odd(found: tuple[str, str, str]) -> bool:
+    """Tell a character that cp1252 cannot mean where it stands: a mark within a word, or a capital after a small one.
+
+    Other one-byte encodings of the west have their small letters where cp1252 has those.
+    """
+    before, char, after = found
+    if not before.isalpha():
+        return False
+    if char in _BEGINS or (before.islower() and char.isupper()):
+        return True
+    return after.isalpha() and not char.isalpha() and char not in _WITHIN_WORDS
+
+
+def _first_word(text: str) -> str:
+    """Show how the first word outside ASCII was read: a person sees what no rule does."""
+    found = re.search(r"[^\s,;|\"]*[^\x00-\x7f][^\s,;|\"]*", text)
+    return found[0][:LONGEST_SHOWN] if found else ""
+
+
+def require_text(content: bytes, source: str) -> None:
+    """Raise `DataError` for a file that begins as one of another format, whatever its name says."""
+    for magic, what in _OTHER_FORMATS:
+        if content.startswith(magic):
+            raise DataError(f"'{source}' is {what}; give it the right suffix, or save it as text.")

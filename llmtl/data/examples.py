@@ -130,13 +130,20 @@ def _examples(table: Table, column: ReferenceColumn, config: DataConfig) -> tupl
         raise DataError(
             f"{len(incomplete)} of {len(table.rows)} rows of '{table.source}' have no text in column '{config.text}' "
             f"or no {column.kind.reference_noun} in '{config.label}' (first: {', '.join(incomplete[:3])}); fill or "
-            f"remove them, or name other columns.{_none_hint(column.kind)}"
+            f"remove them, or name other columns.{_none_hint(column.kind)}{_sheet_hint(table)}"
         )
     return examples, tuple(incomplete)
 
 
 def _none_hint(kind: Kind) -> str:
     return f" Where a text has no {kind.reference_noun}, write []." if kind.lists else ""
+
+
+def _sheet_hint(table: Table) -> str:
+    """Say why cells that a person sees filled are empty."""
+    if not table.from_sheet:
+        return ""
+    return " All but the first of merged cells are empty, and so are formulas until Excel has saved their values."
 
 
 def _require_listed(examples: Sequence[Read], labels: Sequence[str], kind: Kind, source: str) -> None:

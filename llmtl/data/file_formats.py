@@ -86,6 +86,27 @@ def _read_tsv(path: Path, source: str, encoding: str | None) -> Table:
 
 def _read_json_lines(path: Path, source: str, encoding: str | None) -> Table:
     read = read_text(path, source, encoding)
+    if read.text.lstrip().startswith("["):
+        try:
+            document = loads(read.text)
+        except json.JSONDecodeError:
+            document = None
+        if isinstance(document, list) and any(isinstance(item, dict) for item in document):
+            return _listed(document, read, source)
+    return _of_lines(read, source)
+
+
+def _read_json(path: Path, source: str, encoding: str | None) -> Table:
+    read = read_text(path, source, encoding)
+    try:
+        return _listed(loads(read.text), read, source)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and read.text.lstrip().startswith("{"):
+            return _of_lines(read, source)
+        raise DataError(f"'{source}' is not valid JSON: line {error.lineno}, {error.msg}; fix that line.") from None
+
+
+def _of_lines(read: Decoded, source: str) -> Table:
     rows = []
     # Not splitlines(), which also breaks at characters such as U+2028 that JSON allows inside strings.
     for number, line in enumerate(read.text.split("\n"), start=1):
@@ -102,13 +123,7 @@ def _read_json_lines(path: Path, source: str, encoding: str | None) -> Table:
     return _objects(rows, source, read.encoding)
 
 
-def _read_json(path: Path, source: str, encoding: str | None) -> Table:
-    read = read_text(path, source, encoding)
-    try:
-        document = loads(read.text)
-    except json.JSONDecodeError as error:
-        cure = "for one object per line use the suffix .jsonl" if error.msg == "Extra data" else "fix that line"
-        raise DataError(f"'{source}' is not valid JSON: line {error.lineno}, {error.msg}; {cure}.") from None
+def _listed(document: object, read: Decoded, source: str) -> Table:
     if not isinstance(document, list):
         raise DataError(f"'{source}' holds {_kind(document)} at its top; write a list of objects.")
     items = ((f"item {number}", value) for number, value in enumerate(document, start=1))

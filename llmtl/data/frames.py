@@ -5,6 +5,7 @@ that are asked for are read. Not covered: what the columns mean (`llmtl.data.exa
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,8 @@ def table_of(frames: Sequence[object], columns: Sequence[str]) -> Table:
     for frame in frames:
         found, records = _records(frame)
         named = tuple(dict.fromkeys((*named, *found)))
-        Table(source, found, tuple(Row("", each) for each in records[:1])).require(*columns)
+        first = tuple(Row("", each) for each in records[:1])
+        Table(source, found, first, repeated=_repeated(found)).require(*columns)
         for record in records:
             row = Row(f"row {len(rows) + 1}", record)
             rows.append(Row(row.where, {name: _plain(record.get(name), name, row, source) for name in columns}))
@@ -118,11 +120,11 @@ def _listed(rows: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], Sequenc
 
 
 def _named(columns: Iterable[object]) -> tuple[str, ...]:
-    names = tuple(str(column) for column in columns)
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(f"The data has column {quoted(repeated)} more than once; rename one of them.")
-    return names
+    return tuple(str(column) for column in columns)
+
+
+def _repeated(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, count in Counter(names).items() if count > 1))
 
 
 def _package(value: object) -> str:

@@ -27,7 +27,14 @@ def read_hub(name: str, subset: str | None = None) -> Table:
     try:
         with _without_retry_log():
             dataset = datasets.load_dataset(path, subset, split=split or DEFAULT_SPLIT)
-    except (OSError, ValueError, RuntimeError, httpx.HTTPError, datasets.exceptions.DatasetsError) as error:
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        ImportError,
+        httpx.HTTPError,
+        datasets.exceptions.DatasetsError,
+    ) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
         raise DataError(
             f"'{name}' is neither a file here nor a data set that could be loaded from the Hub ({reason}); check the "

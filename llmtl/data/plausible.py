@@ -3,16 +3,20 @@
 Not covered: what only a person knows, such as whether a label with a comma is one.
 """
 
+import re
 from collections.abc import Sequence
 
 from llmtl.data.config import DataConfig
 from llmtl.data.table import quoted
 from llmtl.errors import DataError
 from llmtl.kinds.kind import AnswerShape, Kind
+from llmtl.kinds.multi_label import INDICATORS
 from llmtl.values import Example
 
-SEPARATORS = (";", ",", "|", "\t", "\n")
-"""What people write between several labels."""
+SEPARATORS = (";", ",", "|", "\t", "\n", " / ", " + ", " & ")
+"""What people write between several labels. Not "/" alone: names such as `sport/football` are made with it."""
+_MARKS = re.compile(r"[01](?:[\s,;|]*[01])+")
+"""Zeros and ones, one for each label, written as one text."""
 
 
 def require_plausible(examples: Sequence[Example], kind: Kind, config: DataConfig) -> None:
@@ -25,8 +29,15 @@ def require_plausible(examples: Sequence[Example], kind: Kind, config: DataConfi
         return
     named = [kind.named(example.reference) for example in examples]
     labels = sorted({label for each in named for label in each})
-    single = max(map(len, named)) == 1 and "label_separator" not in config.model_fields_set
-    if single and (separator := shared_separator(labels)) is not None:
+    single = max(map(len, named)) == 1
+    if single and (all(map(_MARKS.fullmatch, labels)) or {label.casefold() for label in labels} <= INDICATORS):
+        raise DataError(
+            f"Column '{config.label}' of '{config.path}' holds {quoted(labels, 3)}, which are marks and not names of "
+            'labels; write the names of the labels that apply in one column, such as ["refund", "card"] or '
+            f"refund{config.label_separator}card."
+        )
+    unsaid = single and "label_separator" not in config.model_fields_set
+    if unsaid and (separator := shared_separator(labels)) is not None:
         raise DataError(
             f"No row of '{config.path}' has two labels, and {separator!r} stands inside labels ({quoted(labels, 3)}); "
             f"set data.label_separator={separator!r}, or to {config.label_separator!r} if they are single labels."

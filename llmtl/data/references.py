@@ -5,11 +5,12 @@ Not covered: what a kind takes (`llmtl.kinds`), labels that are none of the task
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from llmtl.data.cells import as_name, encodable, missing, name_of
+from llmtl.data.python_lists import parse_python
 from llmtl.data.table import Row
 from llmtl.errors import DataError
 from llmtl.json_and_yaml import parse_json
@@ -63,19 +64,23 @@ class ReferenceCell:
         """Read the value as one string or number."""
         return name_of(self.row, self.column.column, self.column.source)
 
-    def items(self) -> list[object]:
-        """Read a list, or the list that a JSON string holds."""
-        value = self.value
-        if isinstance(value, str):
-            try:
-                value = parse_json(value)
-            except json.JSONDecodeError as error:
-                self.fail(
-                    f"no JSON list ({error.msg}, column {error.colno}); write it as JSON does, with double quotes"
-                )
+    def items(self, unpack: Callable[[object], object] = lambda value: value) -> list[object]:
+        """Read a list, or the list that a string holds as JSON or Python writes it."""
+        value = unpack(self._parsed(self.value) if isinstance(self.value, str) else self.value)
         if not isinstance(value, list):
             self.fail(f"{value!r:.40}; write a list, [] for none")
         return value
+
+    def _parsed(self, text: str) -> object:
+        try:
+            return parse_json(text)
+        except json.JSONDecodeError as error:
+            try:
+                return parse_python(text)
+            except ValueError:
+                self.fail(
+                    f"no JSON list ({error.msg}, column {error.colno}); write it as JSON does, with double quotes"
+                )
 
     def name_of(self, item: object) -> str:
         """Read one item of a list as a string or number."""

@@ -77,9 +77,12 @@ def _fitted(fields: list[str], names: Sequence[str], named: int, where: str, sou
         return fields[: len(names)]
     if named <= len(fields) <= len(names):
         return [*fields, *[""] * (len(names) - len(fields))]
+    more = ""
+    if len(names) == 1:
+        more = f", or take away what stands above the names of the columns, if '{names[0]:.40}' is no such name"
     raise DataError(
         f"{where[0].upper()}{where[1:]} of '{source}' has {len(fields)} fields and the header has {len(names)}; put "
-        "fields that hold the separator in double quotes."
+        f"fields that hold the separator in double quotes{more}."
     )
 
 
@@ -109,10 +112,12 @@ def _attempt(body: str, source: str, separator: str, first: int) -> Table | _Mis
     """Read the text with one separator, quotes doubled or else behind a backslash; why it cannot be where it cannot."""
     failure = None
     for escape in (None, "\\") if '\\"' in body else (None,):
-        try:
-            return tabulated(_records(body, source, separator, first, escape), source)
-        except DataError as error:
-            failure = failure or error
+        # quotes after a space are quotes where the whole text reads so, and characters where it does not
+        for spaced in (True, False) if f'{separator} "' in body else (False,):
+            try:
+                return tabulated(_records(body, source, separator, first, escape, spaced), source)
+            except DataError as error:
+                failure = failure or error
     assert failure is not None
     return _Misread(failure, len(next(csv.reader([_header_line(body)], delimiter=separator), [])))
 
@@ -138,11 +143,19 @@ def _lenient(body: str, separator: str) -> Iterator[str]:
             yield separator.join(fields)
 
 
-def _records(body: str, source: str, separator: str, line: int, escape: str | None) -> Iterator[Record]:
-    """Yield the line a record starts in and its fields; blank lines are skipped."""
+def _records(body: str, source: str, separator: str, line: int, escape: str | None, spaced: bool) -> Iterator[Record]:
+    """Yield the line a record starts in and its fields; blank lines are skipped, and spaces before fields if `spaced`.
+
+    The mark at which DOS ended a file is not a field.
+    """
     csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(
-        io.StringIO(body, newline=""), delimiter=separator, strict=True, escapechar=escape, doublequote=escape is None
+        io.StringIO(body.removesuffix("\x1a"), newline=""),
+        delimiter=separator,
+        strict=True,
+        escapechar=escape,
+        doublequote=escape is None,
+        skipinitialspace=spaced,
     )
     first = line
     try:

@@ -16,6 +16,8 @@ from llmtl.task import Example
 
 LONGEST_SHOWN = 60
 """Characters of a name that a message shows: a column of texts taken for labels must not fill the screen."""
+SPREADSHEET = "Excel"
+"""How a table from a spreadsheet was read."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Table:
     rows: tuple[Row, ...]
     detected: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+
+    @property
+    def from_sheet(self) -> bool:
+        """Tell whether a spreadsheet held it."""
+        return SPREADSHEET in self.detected
 
     @property
     def told(self) -> str:
@@ -68,10 +75,9 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
 
 
 def quoted(names: Sequence[str], limit: int = 20) -> str:
-    """List up to `limit` names in quotes, long ones cut, with the number of those left out."""
-    shown = ", ".join(
-        f"'{name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + '...'}'" for name in names[:limit]
-    )
+    """List up to `limit` names in quotes, long ones cut, line ends escaped, with the number of those left out."""
+    lines = (name.replace("\r", "\\r").replace("\n", "\\n") for name in names[:limit])
+    shown = ", ".join(f"'{name if len(name) <= LONGEST_SHOWN else name[:LONGEST_SHOWN] + '...'}'" for name in lines)
     return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
 
 

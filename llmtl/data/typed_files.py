@@ -7,13 +7,17 @@ from typing import Any
 
 from llmtl.data.class_names import features_of, with_names
 from llmtl.data.separated import Record, tabulated
-from llmtl.data.table import Row, Table
+from llmtl.data.table import SPREADSHEET, Row, Table
 from llmtl.errors import DataError
 from llmtl.packages import require
 
 _MOST_CELLS = 10**8
 _MOST_BYTES = 2**30
 """What a spreadsheet may unpack to: several times a full sheet, and what a few hundred KB of zeros can pack."""
+_FAILED = frozenset(
+    {"#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!", "#DIV/0!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
+)
+"""What a cell holds whose formula gave no value."""
 _NO_LIMIT = 2**31 - 1
 """The largest limit that pyarrow takes; its own would refuse a schema with many class names as a broken file."""
 
@@ -40,7 +44,9 @@ def read_parquet(path: Path, source: str) -> Table:
 
 
 def read_excel(path: Path, source: str) -> Table:
-    """Read the first sheet with content of an Excel file; cells as CSV would hold them, formulas by their last value.
+    """Read the first sheet of an Excel file with several columns, else with content: cells as CSV would hold them.
+
+    Formulas are read by their last value; hidden sheets come last.
 
     Raises `MissingPackageError` where openpyxl is not installed, and `DataError` for what is no Excel file.
     """
@@ -56,7 +62,8 @@ def read_excel(path: Path, source: str) -> Table:
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
         try:
-            filled = [(sheet.title, records) for sheet in book.worksheets if (records := list(_records(sheet)))]
+            sheets = sorted(book.worksheets, key=lambda sheet: sheet.sheet_state != "visible")
+            filled = [(sheet.title, records) for sheet in sheets if (records := _below_titles(list(_records(sheet))))]
         finally:
             book.close()
     except (*broken, SyntaxError, EOFError, NotImplementedError, RuntimeError, OverflowError, OSError) as error:
@@ -66,9 +73,9 @@ def read_excel(path: Path, source: str) -> Table:
         ) from None
     if not filled:
         raise DataError(f"'{source}' is empty; give a sheet with a header and labelled examples.")
-    title, records = filled[0]
-    shown = f"sheet '{title}'" + (f", the first of {len(filled)}" if len(filled) > 1 else "")
-    return tabulated(records, source, ("Excel", shown))
+    title, records = next((each for each in filled if _width(each[1][0]) > 1), filled[0])
+    shown = f"sheet '{title}'" + (f", one of {len(filled)}" if len(filled) > 1 else "")
+    return tabulated(records, source, (SPREADSHEET, shown))
 
 
 def _require_small(path: Path, source: str) -> None:
@@ -98,9 +105,22 @@ def _records(sheet: Any) -> Iterator[Record]:
             yield f"row {number}", fields
 
 
+def _below_titles(records: list[Record]) -> list[Record]:
+    """Leave out what stands above a table: rows with one filled cell, where most rows have several."""
+    table = next((index for index, record in enumerate(records) if _width(record) > 1), 0)
+    wide = sum(_width(record) > 1 for record in records)
+    return records[table:] if 2 * wide > len(records) else records
+
+
+def _width(record: Record) -> int:
+    return sum(bool(field.strip()) for field in record[1])
+
+
 def _cell(value: object) -> str:
-    if value is None:
+    if value is None or (isinstance(value, str) and value in _FAILED):
         return ""
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time.min:
+        return value.date().isoformat()
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float) and value.is_integer():

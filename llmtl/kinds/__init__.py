@@ -6,6 +6,7 @@
     extraction.py       typed spans of the input
     generation.py       a text
     places.py           where the spans that a model names stand in the input
+    span_forms.py       spans as other tools write them
     table.py            all kinds, and how one is found by its name
 
 To add a kind, write its file and add one row to the table. Not covered: how answers of one shape are scored

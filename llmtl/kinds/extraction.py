@@ -13,6 +13,7 @@ from typing import Any
 from llmtl.answers import NO_SPANS, Span, read_spans, whole, write_spans
 from llmtl.kinds.kind import UNSAID, AnswerShape, Cell, Form, HubWords, Kind, Read, Show, as_list, as_text, listed
 from llmtl.kinds.places import Named, place
+from llmtl.kinds.span_forms import listed_spans, unified
 from llmtl.metrics import SPANS
 from llmtl.values import Metric
 
@@ -132,8 +133,11 @@ class ExtractionKind(Kind):
         return NO_SPANS
 
     def read(self, cell: Cell) -> tuple[str, ...]:
-        """Read a list of {type, start, end, text}, or the same as a JSON string; `[]` for no span."""
-        return (write_spans(_span(item, cell) for item in cell.items()),)
+        """Read a list of {type, start, end, text} or of another tool's spans, also in a string; `[]` for none."""
+        spans = [_span(item, cell) for item in cell.items(listed_spans)]
+        if len(set(spans)) < len(spans):
+            cell.name_twice()
+        return (write_spans(set(spans)),)
 
     def canonical(self, value: object) -> str:
         """Take a list of spans or the same as a JSON string."""
@@ -184,18 +188,19 @@ def _is_span(value: Any, types: Mapping[str, str]) -> bool:
 
 def _span(item: object, cell: Cell) -> Span:
     """Read a span; its place must be inside the text and read what it says it reads."""
-    if not isinstance(item, dict) or not {"type", "start", "end"} <= item.keys():
+    span = unified(item)
+    if span is None:
         cell.fail(f"{item!r:.60}; write spans as {{type, text, start, end}}")
-    type_, start, end = cell.name_of(item["type"]), whole(item["start"]), whole(item["end"])
+    type_, start, end = cell.name_of(span["type"]), whole(span["start"]), whole(span["end"])
     if start is None or end is None:
-        given = item["start" if start is None else "end"]
+        given = span["start" if start is None else "end"]
         cell.fail(f"a span with the place {given!r:.20}; write start and end as whole numbers")
     if not 0 <= start < end <= len(cell.text):
         cell.fail(f"a span from {start} to {end}{_misplaced(start, end, len(cell.text))}")
     found = cell.text[start:end]
-    if item.get("text", found) not in (found, None):
+    if span.get("text", found) != found:
         cell.fail(
-            f"a span '{item['text']!s:.40}' whose place, {start} to {end}, reads '{found:.40}'; correct its start "
+            f"a span '{span['text']!s:.40}' whose place, {start} to {end}, reads '{found:.40}'; correct its start "
             "and end (characters from 0, the end after the last one)"
         )
     return Span(start, end, type_, found)

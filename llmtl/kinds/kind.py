@@ -108,8 +108,8 @@ class Cell(Protocol):
     def name(self) -> str | None:
         """Read the value as one string or number; None for one that is empty."""
 
-    def items(self) -> list[object]:
-        """Read a list, or the list that a JSON string holds."""
+    def items(self, unpack: Callable[[object], object] = lambda value: value) -> list[object]:
+        """Read a list, or the list that a string holds; `unpack` takes it out of what holds it."""
 
     def name_of(self, item: object) -> str:
         """Read one item of a list as a string or number."""

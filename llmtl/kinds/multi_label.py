@@ -16,7 +16,7 @@ from llmtl.lookalikes import plain_name
 from llmtl.metrics import LABEL_SETS
 from llmtl.values import Metric
 
-_INDICATORS = {"0", "1", "true", "false", "yes", "no"}
+INDICATORS = frozenset({"-1", "0", "1", "true", "false", "yes", "no"})
 """What vectors of indicators consist of."""
 
 
@@ -96,15 +96,19 @@ class MultiLabelKind(Kind):
         return ", ".join(read_labels(answer)) or "(no label)"
 
     def read(self, cell: Cell) -> tuple[str, ...]:
-        """Read a list, a JSON list in a string, or a string with separators; `[]` for no label."""
+        """Read a list, also in a string, a string with separators, or an object of marks; `[]` for no label."""
         value: object = cell.value
-        if isinstance(value, str) and not value.lstrip().startswith("["):
+        if isinstance(value, str) and not value.lstrip().startswith(("[", "{")):
             items: list[object] = [part for part in value.split(cell.separator) if part.strip()]
         else:
-            items = [value] if isinstance(value, int | float) else cell.items()
+            items = [value] if isinstance(value, int | float) else cell.items(_marked)
         names = [cell.name_of(item) for item in items]
+        if _are_marks(items, names):
+            cell.fail(
+                f"{names!r:.40}, which marks labels by their position; write the names of the labels that apply, such "
+                'as ["refund", "card"]'
+            )
         if len(set(names)) < len(names):
-            _refuse_marks(names, cell)
             cell.name_twice()
         return (write_labels(names, [*cell.labels, *sorted(set(names) - set(cell.labels))]),)
 
@@ -134,13 +138,18 @@ class MultiLabelKind(Kind):
         return f"Gives a text any of {labels} labels"
 
 
-def _refuse_marks(names: Sequence[str], cell: Cell) -> None:
-    """Refuse a list that repeats zeros or ones: it marks labels by their position."""
-    if {name.casefold() for name in names} <= _INDICATORS:
-        cell.fail(
-            f"{names!r:.40}, which marks labels by their position; write the names of the labels that apply, such as "
-            '["refund", "card"]'
-        )
+def _marked(value: object) -> object:
+    """Give the labels that an object of marks says yes to, `{"refund": 1, "card": 0}`; anything else as it is."""
+    if isinstance(value, Mapping) and all(isinstance(mark, int) and mark in (0, 1) for mark in value.values()):
+        return [name for name, mark in value.items() if mark]
+    return value
+
+
+def _are_marks(items: Sequence[object], names: Sequence[str]) -> bool:
+    """Tell a list that marks labels by their position: by truth values, probabilities, or zeros and ones repeated."""
+    if any(isinstance(item, bool) or (isinstance(item, float) and not item.is_integer()) for item in items):
+        return len(items) > 1
+    return len(set(names)) < len(names) and {name.casefold() for name in names} <= INDICATORS
 
 
 MULTI_LABEL = MultiLabelKind()

@@ -18,11 +18,13 @@
 Not covered: users with names; whoever is let in uses the endpoint through it.
 """
 
+from llmtl.address import without_proxy
 from llmtl.packages import require
 
 require("The playground", "gradio")  # before the imports below, whose modules import it
 
-from llmtl.playground.app import Playground, build, launch  # noqa: E402
+with without_proxy(at_all=True):  # gradio makes a client when it is imported
+    from llmtl.playground.app import Playground, build, launch
 from llmtl.playground.http_client import Endpoint, ServedModel, ServedTask  # noqa: E402
 from llmtl.playground.page_content import PlaygroundContent, StrategyCost, TestRow  # noqa: E402
 

@@ -79,7 +79,7 @@ def launch(content: PlaygroundContent, *, host: str = "127.0.0.1", port: int = 7
     blocks = build(content, endpoint)
     door = Door(content.api_key, local=is_loopback(host) and not share, shared=share)
     try:
-        with without_proxy():  # Gradio asks its own server whether it is there
+        with without_proxy(at_all=not share):  # Gradio asks its own server whether it is there
             _, url, share_url = blocks.launch(
                 server_name=host,
                 server_port=port,

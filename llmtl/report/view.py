@@ -214,7 +214,8 @@ def build_view(content: ReportContent) -> View:
     curves = {name: _curve(found) for name, found in content.fit_findings.items()}
     candidates = {name: _candidates(found, content.decision.metric) for name, found in content.fit_findings.items()}
     labels, kind = content.task.labels, content.task.kind
-    brief = brief_of(content.decision, content.summary, content.codes, kind=kind)
+    codes = {} if content.elsewhere else content.codes  # what was made elsewhere cannot be served
+    brief = brief_of(content.decision, content.summary, codes, kind=kind)
     return View(
         content=content,
         verdict=brief.headline,

@@ -1,7 +1,9 @@
 import pytest
 
-from llmtl.checks import Level, check_imbalance, check_separators, check_size, check_spelling
-from llmtl.task import Metric, Split, Task
+from llmtl.answers import write_labels
+from llmtl.checks import Level, check_imbalance, check_missing_names, check_separators, check_size, check_spelling
+from llmtl.kinds.multi_label import MULTI_LABEL
+from llmtl.task import Example, Metric, Split, Task
 
 
 def task(labels: str, metric: Metric = Metric.ACCURACY) -> Task:
@@ -67,3 +69,38 @@ def test_labels_with_parts_in_common_may_be_several_labels():
     (finding,) = check_separators(task(["billing;urgent", "shipping;urgent", "other"]))
     assert "task.kind=multi-label and data.label_separator=';'" in finding.message
     assert check_separators(task(["cards, lost", "loans", "other"])) == []
+
+
+def test_labels_that_stand_for_a_missing_value_are_told():
+    (finding,) = check_missing_names(task(["card", "nan", "N/A", "none"]))
+    assert finding.level is Level.WARNING
+    assert "'nan', 'N/A' count as a label like any other and may stand for a missing one" in finding.message
+    assert check_missing_names(task(["none", "other", "Nathan"])) == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("1", "1.0"), ("2", "02"), ("R&D", "R&amp;D"), ("-1", "\u22121")])
+def test_one_value_in_two_forms_is_told(one, other):
+    assert check_spelling(task([one, other, "loan"]))
+
+
+def test_numbers_with_another_sign_are_not_alike():
+    assert check_spelling(task(["-1", "0", "1"])) == []
+
+
+def several(labels: list[str]) -> Task:
+    return Task("t", tuple(labels), metric=Metric.MICRO_F1, kind=MULTI_LABEL)
+
+
+def test_lists_that_never_hold_two_labels_are_told():
+    examples = [Example(str(number), "text", write_labels([name], [name])) for number, name in enumerate("ab")]
+    (finding,) = check_separators(several(["a", "b"]), examples)
+    assert "set task.kind=classification if none can, or data.label_separator" in finding.message
+    examples.append(Example("2", "text", write_labels(["a", "b"], ["a", "b"])))
+    assert check_separators(several(["a", "b"]), examples) == []
+
+
+@pytest.mark.parametrize("joined", ["a;b", "a / b", "a/b", "a b"])
+def test_labels_made_of_others_are_told(joined):
+    (finding,) = check_separators(several(["a", "b", joined]))
+    assert f"'{joined}' counts as one label, and all parts around" in finding.message
+    assert check_separators(several(["sport", "sport/football", "the arts"])) == []

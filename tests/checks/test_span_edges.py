@@ -49,3 +49,10 @@ def test_one_span_with_a_space_at_its_end_is_told():
     (finding,) = check_spans(Split((*right, wrong), (), ()), TASK)
     assert "1 of 61 spans" in finding.message
     assert finding.ids == ("w",)
+
+
+def test_spans_that_overlap_are_told():
+    text = "from Porto on 5 May"
+    spans = [Span(5, 10, "city", "Porto"), Span(5, 19, "city", "Porto on 5 May")]
+    (finding,) = check_spans(Split((Example("1", text, write_spans(spans)),), (), ()), TASK)
+    assert "1 spans overlap another (first: 'Porto' and 'Porto on 5 May' in example '1')" in finding.message

@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import datetime
 import io
 import json
 import sys
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from llmtl.data import DataConfig, load_examples
 from llmtl.data.file_formats import is_local, read_file
 from llmtl.data.typed_files import read_excel
 from llmtl.errors import DataError, MissingFileError, MissingPackageError
@@ -83,7 +85,11 @@ def test_json_lines_rows_know_their_line_and_columns_are_those_of_all_rows(write
         ("a.jsonl", '{"text": "a"}\n\n{"text": "b"\n', ["Line 3", "not valid JSON"]),
         ("a.jsonl", '{"text": "a"}\n["b"]\n', ["Line 2", "holds a list"]),
         ("a.json", '[{"text": "a"},\n {"text" "b"}]', ["line 2", "not valid JSON"]),
-        ("a.json", '{"text": "a"}\n{"text": "b"}', ["not valid JSON", ".jsonl"]),
+        ("a.jsonl", '["a"]\n["b"]\n', ["Line 1", "holds a list"]),
+        ("a.csv", "# exported\ntext,label\na,b\n", ["2 fields", "header has 1", "take away what stands above"]),
+        ("a.csv", b"PK\x03\x04\x00", ["a ZIP archive, as Excel's .xlsx files are", "right suffix"]),
+        ("a.csv", b"PAR1\x00", ["a Parquet file"]),
+        ("a.jsonl", b"\x1f\x8b\x00", ["compressed with gzip"]),
         ("a.json", '{"text": "a"}', ["an object at its top", "list of objects"]),
         ("a.json", '[{"text": "a"}, 3]', ["Item 2", "a number"]),
         ("a.parquet", b"PAR1 this is none", ["not a readable Parquet file"]),
@@ -141,7 +147,7 @@ RECORDS = 'text;label\n"größer, als; gedacht";a\nübel, café ± 5 €;b\n'
     [
         (RECORDS.encode(), "UTF-8"),
         (b"\xef\xbb\xbf" + RECORDS.encode(), "UTF-8"),
-        (RECORDS.encode("cp1252"), "cp1252"),
+        (RECORDS.encode("cp1252"), "cp1252 (guessed, as in 'größer')"),
         (RECORDS.encode("utf-16"), "UTF-16 LE"),
         (b"\xfe\xff" + RECORDS.encode("utf-16-be"), "UTF-16 BE"),
         (RECORDS.encode("utf-16-le"), "UTF-16 LE"),
@@ -228,7 +234,7 @@ def test_excel_is_read_as_its_csv_would_be(tmp_path):
     book.save(tmp_path / "a.xlsx")
     table = read_file(str(tmp_path / "a.xlsx"))
     assert [tuple(row.values.values()) for row in table.rows] == [("two\nlines", "3"), ("naïve", "b")]
-    assert table.told == "Read a.xlsx: 2 rows, Excel, sheet 'tickets', the first of 2"
+    assert table.told == "Read a.xlsx: 2 rows, Excel, sheet 'tickets', one of 2"
 
 
 def test_excel_without_its_package_is_one_line_with_the_cure(write, monkeypatch):
@@ -287,3 +293,87 @@ def test_entities_of_a_spreadsheet_read_no_file_and_do_not_multiply(tmp_path):
         with contextlib.suppress(DataError):
             found = read_excel(path, "odd.xlsx")
         assert "not for others" not in repr(found)
+
+
+@pytest.mark.parametrize("encoding", ["mac_roman", "cp437", "cp850"])
+@pytest.mark.parametrize("text", ["le café est réservé", "die Größe fällt aus; bitte prüfen", "hyvää päivää"])
+def test_other_one_byte_encodings_are_not_taken_for_cp1252(write, encoding, text):
+    content = f"text,label\n{text},a\n"
+    with pytest.raises(DataError, match=r"neither UTF-8 .* nor cp1252; save it as UTF-8, or name its encoding"):
+        read_file(write("a.csv", content.encode(encoding)))
+    for each in ("cp1252", encoding):
+        named = None if each == "cp1252" else each
+        assert read_file(write("a.csv", content.encode(each)), named).rows[0].values["text"] == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["la col·lecció", "it\u2019s \u201cfine\u201d \u2013 5 €", "l\u2019œuvre", "RÉSUMÉ", "5 m² à 20 °C", "½ Liter Öl"],
+)
+def test_what_people_write_in_cp1252_is_read(write, text):
+    assert read_file(write("a.csv", f"text\n{text}\n".encode("cp1252"))).rows[0].values["text"] == text
+
+
+def test_spaces_before_quotes_are_no_part_of_the_fields(write):
+    table = read_file(write("a.csv", 'text, label\n"one, two", "a"\n"three", "b"\n'))
+    assert [dict(row.values) for row in table.rows] == [
+        {"text": "one, two", "label": "a"},
+        {"text": "three", "label": "b"},
+    ]
+    table = read_file(write("b.csv", 'text,label\nhe said, "no" twice\n'))
+    assert dict(table.rows[0].values) == {"text": "he said", "label": ' "no" twice'}
+
+
+def test_a_list_of_objects_and_objects_in_lines_are_told_apart_by_what_they_hold(write):
+    rows = [{"text": "a"}, {"text": "b"}]
+    for name, content in (
+        ("a.jsonl", '[{"text": "a"},\n {"text": "b"}]'),
+        ("b.jsonl", '[{"text": "a"}, {"text": "b"}]\n'),
+        ("c.json", '{"text": "a"}\n{"text": "b"}\n'),
+    ):
+        assert [dict(row.values) for row in read_file(write(name, content)).rows] == rows
+
+
+def test_the_mark_at_which_dos_ended_a_file_is_no_record(write):
+    assert len(read_file(write("a.csv", "text,label\na,b\n\x1a")).rows) == 1
+
+
+def spreadsheet(tmp_path, *sheets):
+    """Write sheets of rows, each with its state, and read the file."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for number, (state, rows) in enumerate(sheets):
+        sheet = book.create_sheet(f"s{number}")
+        sheet.sheet_state = state
+        for row in rows:
+            sheet.append(row)
+    book.save(tmp_path / "a.xlsx")
+    return read_file(str(tmp_path / "a.xlsx"))
+
+
+TICKETS = [["text", "label"], ["two", "a"], ["three", "b"]]
+
+
+def test_titles_cover_sheets_and_hidden_sheets_are_no_table(tmp_path):
+    hidden, cover = ("hidden", [["k", "v"], ["a", "b"]]), ("visible", [["Read me"], ["All tickets of 2024"]])
+    table = spreadsheet(tmp_path, hidden, cover, ("visible", [["Tickets, as of today"], [], *TICKETS]))
+    assert table.columns == ("text", "label")
+    assert table.rows[0].where == "row 4"
+    assert table.told == "Read a.xlsx: 2 rows, Excel, sheet 's2', one of 3"
+    assert spreadsheet(tmp_path, ("visible", [["text"], ["one"], ["two"]])).columns == ("text",)
+
+
+def test_dates_and_failed_formulas_are_read_as_people_see_them(tmp_path):
+    rows = [["text", "label"], ["a", datetime.datetime(2024, 5, 1)], ["b", "#N/A"], ["c", datetime.time(6, 30)]]
+    assert [row.values["label"] for row in spreadsheet(tmp_path, ("visible", rows)).rows] == [
+        "2024-05-01",
+        "",
+        "06:30:00",
+    ]
+
+
+def test_empty_cells_of_a_spreadsheet_are_explained(tmp_path):
+    rows = [["text", "label"], *(["some text", None] for _ in range(9)), ["other", "=UPPER(A1)"]]
+    spreadsheet(tmp_path, ("visible", rows))
+    with pytest.raises(DataError, match="All but the first of merged cells are empty, and so are formulas until Excel"):
+        load_examples(DataConfig(path=str(tmp_path / "a.xlsx")))

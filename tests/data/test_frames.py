@@ -91,3 +91,8 @@ def test_what_cannot_be_read_is_told_in_one_line(value, said):
 @pytest.mark.parametrize("value", [3, None, "rows.csv", ["a"], {"text": ["a"]}])
 def test_other_values_hold_no_rows(value):
     assert not is_frame(value)
+
+
+def test_a_column_that_nobody_asks_for_may_stand_twice():
+    frame = pd.DataFrame([["a", 1, 2]], columns=["text", "note", "note"])
+    assert table_of([frame], ["text"]).rows[0].values == {"text": "a"}

@@ -267,3 +267,79 @@ def test_labels_that_look_the_same_in_every_way_are_one(json_lines):
     data = load_examples(DataConfig(path=json_lines(rows)), ["cafe\u0301", "bar"])
     assert data.labels == ("caf\u00e9", "bar")
     assert Counter(each.reference for each in data.examples) == {"caf\u00e9": 3, "bar": 2}
+
+
+FOREIGN_SPANS = {
+    "doccano": [[4, 8, "time"]],
+    "spaCy": {"entities": [[4, 8, "time"]]},
+    "Prodigy": [{"start": 4, "end": 8, "label": "time", "token_start": 1, "token_end": 2}],
+    "Label Studio": [{"start": 4, "end": 8, "text": "at 6", "labels": ["time"]}],
+    "Label Studio, in full": [{"result": [{"type": "labels", "value": {"start": 4, "end": 8, "labels": ["time"]}}]}],
+    "transformers": [{"entity_group": "time", "score": 0.9, "word": "at 6", "start": 4, "end": 8}],
+    "BigBio": [{"id": "T1", "type": "time", "offsets": [[4, 8]], "text": ["at 6"]}],
+    "UIMA": [{"begin": 4, "end": 8, "label": "time"}],
+    "Azure": [{"offset": 4, "length": 4, "category": "time"}],
+    "doccano, older": [{"start_offset": 4, "end_offset": 8, "label": "time"}],
+    "the CSV of a frame": "[{'type': 'time', 'start': 4, 'end': 8}]",
+}
+
+
+@pytest.mark.parametrize("tool", FOREIGN_SPANS)
+def test_spans_of_other_tools_are_read(json_lines, tool):
+    rows = [{"text": "Run at 6", "label": FOREIGN_SPANS[tool]}, {"text": "no", "label": []}]
+    assert [each.reference for each in loaded(json_lines(rows), EXTRACTION).examples] == [CANONICAL, "[]"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"type": "time", "offsets": [[0, 3], [4, 8]]}],
+        [{"type": "time", "text": "at 6"}],
+        [["at 6", "time"]],
+        [{"labels": ["time", "hour"], "start": 4, "end": 8}],
+        ["O", "B-time"],
+    ],
+)
+def test_what_no_span_can_be_made_of_stops(json_lines, value):
+    said = refused(json_lines([{"text": "Run at 6", "label": value}]), EXTRACTION)
+    assert "write spans as {type, text, start, end}" in said or "in its list; write strings or numbers" in said
+
+
+def test_a_span_that_stands_twice_counts_once_and_is_told(json_lines):
+    data = loaded(json_lines([{"text": "Run at 6", "label": [SPAN, SPAN]}, {"text": "no", "label": []}]), EXTRACTION)
+    assert data.examples[0].reference == CANONICAL
+    assert data.cleaning.repeated == ("line 1",)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "['a b', 'c']",
+        "('a b', 'c',)".replace("(", "[").replace(",)", "]"),
+        "{'c', 'a b'}",
+        {"a b": 1, "c": True, "d": 0},
+        '{"a b": true, "c": true, "d": false}',
+    ],
+)
+def test_lists_as_frames_and_marks_by_name_write_them_are_read(json_lines, value):
+    data = loaded(json_lines([{"text": "one", "label": value}, {"text": "two", "label": ["d"]}]), MULTI_LABEL)
+    assert data.examples[0].reference == '["a b", "c"]'
+
+
+@pytest.mark.parametrize("value", ["['a' 'b']", "{a,b}", "[nan]", "[print()]", "{'a': 0.3, 'b': 0.7}", "[" * 500])
+def test_what_only_looks_like_a_list_stops(json_lines, value):
+    assert "holds" in refused(json_lines([{"text": "one", "label": value}, {"text": "two", "label": "d"}]), MULTI_LABEL)
+
+
+@pytest.mark.parametrize("vector", [[True, False], [1.0, 0.0, 1.0], [-1, 1, -1], [0.2, 0.7, 0.1], ["yes", "no", "no"]])
+def test_marks_of_every_kind_are_no_labels(json_lines, vector):
+    rows = [{"text": "a b", "label": vector}, {"text": "c d", "label": vector[::-1]}]
+    assert "which marks labels by their position" in refused(json_lines(rows), MULTI_LABEL)
+
+
+@pytest.mark.parametrize(
+    "marks", [("1 0 0", "0 1 0"), ("100", "010"), ("1,0", "0,1"), ("1", "0"), (1, 0), ("yes", "no")]
+)
+def test_marks_in_a_text_are_no_labels(json_lines, marks):
+    rows = [{"text": f"text {number}", "label": mark} for number, mark in enumerate(marks)]
+    assert "which are marks and not names of labels" in refused(json_lines(rows), MULTI_LABEL)

@@ -166,7 +166,11 @@ def test_a_column_that_is_gone_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "detected"),
     [
-        ("semicolons.csv", "id;message\n1;Größe, bitte\n2;\n".encode("cp1252"), ("cp1252", "separated by ';'")),
+        (
+            "semicolons.csv",
+            "id;message\n1;Größe, bitte\n2;\n".encode("cp1252"),
+            ("cp1252 (guessed, as in 'Größe')", "separated by ';'"),
+        ),
         ("tabs.tsv", "id\tmessage\n1\tGröße, bitte\n2\t\n".encode("utf-16"), ("UTF-16 LE", "separated by tabs")),
         ("rows.jsonl", '{"id": 1, "message": "Größe, bitte"}\n{"id": 2}\n'.encode(), ("UTF-8",)),
         ("rows.json", '[{"id": 1, "message": "Größe, bitte"}, {"id": 2, "message": null}]'.encode(), ("UTF-8",)),

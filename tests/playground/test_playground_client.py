@@ -1,6 +1,9 @@
 """What a visitor reads when the endpoint answers badly or not at all; good answers are asked for in tests/browser."""
 
+import os
 import socket
+import subprocess
+import sys
 from contextlib import ExitStack
 from urllib.request import proxy_bypass_environment
 
@@ -98,3 +101,13 @@ def test_no_proxy_stands_before_this_machine(answering, endpoint, monkeypatch, v
     with without_proxy():
         assert proxy_bypass_environment("127.0.0.1")
     assert not proxy_bypass_environment("127.0.0.1")
+
+
+def test_a_proxy_that_cannot_be_used_keeps_no_playground_away():
+    environment = {**os.environ, "ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    code = "import os, sys; sys.modules['socksio'] = None; import llmtl.playground; print(os.environ['NO_PROXY'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == ""
