@@ -108,12 +108,26 @@ class TrainingPoint:
 
 
 @dataclass(frozen=True)
+class TriedStrength:
+    """A strength of consolidation, and by what share general English became harder to predict after training with it.
+
+    With the 95% interval over passages; None where losses were not numbers.
+    """
+
+    strength: float
+    rise: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class TrainingCurve:
     """A training: the curve, the step that was kept, why it ended and what it used.
 
     `batch` examples are computed at once and `accumulation` such batches make a step. Where the average of the weights
     after `averaged_steps` was kept instead of those of the best step, `averaged_dev_loss` is its dev loss. `range_test`
-    has the learning rates that were tried on a copy, and the training loss at each.
+    has the learning rates that were tried on a copy, and the training loss at each. Where the strength of consolidation
+    was chosen, `strengths` has those that were tried, the last of them kept.
     """
 
     points: tuple[TrainingPoint, ...]
@@ -132,6 +146,7 @@ class TrainingCurve:
     averaged_steps: tuple[int, ...] = ()
     averaged_dev_loss: float | None = None
     range_test: tuple[tuple[float, float], ...] = ()
+    strengths: tuple[TriedStrength, ...] = ()
     tag: Literal["training"] = "training"
 
     def cut(self, max_epochs: int) -> "tuple[Cut, ...]":

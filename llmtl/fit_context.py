@@ -53,6 +53,7 @@ class FitContext:
     what a task of retrieval searches. `earlier` is what the first fit found where this is another draw (`Facts.draw`):
     what does not depend on the draw, such as the wording of a prompt, may be taken from it and need not be searched
     again. `speed` is what forecasts of prompts rest on, None where it was not measured.
+    `most_forgetting` is by what share general English may become harder to predict, for strategies that go by it.
     """
 
     task: Task
@@ -73,3 +74,4 @@ class FitContext:
     encoder: EncoderSource | None = None
     corpus: tuple[CorpusText, ...] = ()
     speed: PromptSpeed | None = None
+    most_forgetting: float = 0.1

@@ -356,6 +356,7 @@ class Strategy(ABC, Generic[Section]):
 
     facts: ClassVar[Facts]
     section: ClassVar[type[BaseModel]] = NoChoices
+    goes_by_limit = False  # whether fitting depends on how much a tuned model may forget
 
     def __init__(self, config: Section | None = None) -> None:
         self.config = cast("Section", self.section() if config is None else config)

@@ -40,6 +40,7 @@ def loaded(count: int) -> list[int]:
 def main_(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=30)
+    parser.add_argument("--strategies", nargs="+", default=["majority", "tfidf"], help="default: %(default)s")
     parser.add_argument("--name", default="same_decision", help="the name of the result")
     options = parser.parse_args(arguments)
     found: Counter[str] = Counter()
@@ -47,7 +48,7 @@ def main_(arguments: list[str]) -> int:
     first: dict[str, Any] | None = None
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        recipe = write_recipe(folder / "recipe")
+        recipe = write_recipe(folder / "recipe", strategies=f"{{run: [{', '.join(options.strategies)}]}}")
         from llmtl.cli.entry import main
 
         main(["run", str(recipe), "--out", str(folder / "warm"), "--quiet"])
@@ -70,6 +71,7 @@ def main_(arguments: list[str]) -> int:
             say(f"run {number + 1}: { ({part: made[part] == first[part] for part in made}) }")
     result = {
         "runs": options.runs,
+        "strategies": options.strategies,
         "load": f"0 to {MOST_LOAD} further processes, in turn",
         "verdicts": dict(verdicts),
         "equal_to_the_first": dict(found),

@@ -1,8 +1,9 @@
 """Train a network with a head: AdamW, warm-up and linear decay, the weights of the best epoch kept.
 
-The learning rate falls with the steps taken or with the time used, whichever is further, so that a training that its
-time limit cuts has come down when it ends (Li, Yumer & Ramanan 2020, "Budgeted Training", arXiv:1905.04753). Not
-covered: choosing the learning rate, several devices, resuming.
+The learning rate falls with the steps taken, or with the time used where that is well ahead of them, so that a training
+that its time limit cuts has come down when it ends (Li, Yumer & Ramanan 2020, "Budgeted Training", arXiv:1905.04753),
+and one that comes to its end in time is the same however fast the machine was. Not covered: choosing the learning rate,
+several devices, resuming.
 """
 
 import gc
@@ -28,6 +29,8 @@ TOKENS_AT_ONCE = 8192
 """Tokens that one pass of a step trains on, at most; larger steps add up the gradients of several passes."""
 IGNORED = -100
 """The target of a token without loss (the default `ignore_index` of torch.nn.CrossEntropyLoss)."""
+AHEAD = 0.1
+"""By this share of the time limit its use must be ahead of the steps taken before the learning rate goes by it."""
 LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
@@ -195,10 +198,10 @@ class _Training:
         return total
 
     def _set_rate(self) -> None:
-        """Rise from 0 over the warm-up, then fall to 0 by steps or by time, whichever is further."""
-        warm = self.plan.warmup_fraction
-        rising = max((self.step + 1) / self.total, self._used_time()) / warm if warm else 1.0
-        falling = (1 - max(self.step / self.total, self._used_time())) / (1 - warm)
+        """Rise from 0 over the warm-up, then fall to 0 by steps, or by time where that is well ahead."""
+        warm, late = self.plan.warmup_fraction, (self._used_time() - AHEAD) / (1 - AHEAD)
+        rising = max((self.step + 1) / self.total, late) / warm if warm else 1.0
+        falling = (1 - max(self.step / self.total, late)) / (1 - warm)
         factor = max(0.0, min(1.0, rising, falling))
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor

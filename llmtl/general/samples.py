@@ -13,6 +13,8 @@ from llmtl.seals import sha256_of_files
 _HERE = Path(__file__).parent
 MEASURED = ("passages.txt", "topics.txt", "feelings.txt")
 """The files that are measured on, and never trained on."""
+HELD_BACK = 40
+"""Passages by which the strength of a remedy is chosen."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ def passages() -> tuple[str, ...]:
 def rehearsed() -> tuple[str, ...]:
     """List the passages that may be trained on: none of them is measured on."""
     return _blocks("rehearsed.txt")
+
+
+@cache
+def held_back() -> tuple[str, ...]:
+    """List those of `rehearsed` by which the strength of a remedy is chosen: none is trained on then."""
+    return rehearsed()[-HELD_BACK:]
 
 
 @cache

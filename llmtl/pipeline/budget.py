@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from llmtl.engines import Engine
 from llmtl.pipeline.evaluate import latency_seconds
-from llmtl.pipeline.forgetting_steps import seconds_allowed
+from llmtl.pipeline.forgetting_steps import models_measured, seconds_allowed
 from llmtl.prompting.predictors import answer_room, prompt_predictor
 from llmtl.prompting.template import Template
 from llmtl.strategy import Facts, PromptSpeed
@@ -55,7 +55,7 @@ class Plan:
     latency_seconds: float = 0.0
     """The forecast of measuring everybody's latency on dev and test."""
     general_seconds: float = 0.0
-    """The most that measuring what fine-tuning forgets takes."""
+    """What measuring what fine-tuning forgets is foreseen to take at most."""
     prompt_seconds: float = 0.0
     long_prompt_seconds: float = 0.0
 
@@ -171,7 +171,7 @@ def _plan(seconds: float, split: Split, strategies: Sequence[Facts], load: _Load
         scoring_seconds=dev * on_dev + test * on_test,
         fitting=fitting,
         latency_seconds=sum(latency_seconds(n, each) for n in (dev, test) for each in alone),
-        general_seconds=seconds_allowed(seconds, strategies),
+        general_seconds=models_measured(strategies) * seconds_allowed(seconds),
         prompt_seconds=load.prompt.each,
         long_prompt_seconds=load.long_prompt.each,
     )

@@ -11,8 +11,9 @@ from typing import Any
 
 from llmtl.costs import Ledger, WorkKind
 from llmtl.data import corpus_mark, fingerprint
-from llmtl.decision.forgotten import tunes_language_model
+from llmtl.decision.forgotten import WORTH_TELLING, tunes_language_model
 from llmtl.encoders.sentence import let_go
+from llmtl.engines.checkpoint import inspect_checkpoint
 from llmtl.errors import CannotFitError, ContextLengthError
 from llmtl.findings import FitFinding, FittedAgain
 from llmtl.hardware import inspect
@@ -21,7 +22,7 @@ from llmtl.measured.fitting import FitRecord
 from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.evaluate import Pass, Subject, evaluate
 from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
-from llmtl.pipeline.forgetting_steps import General, seconds_allowed
+from llmtl.pipeline.forgetting_steps import General, level, seconds_allowed, seconds_per_passage
 from llmtl.pipeline.ledger_entries import fitting_entry, scoring_entry
 from llmtl.pipeline.models import encoder_identity, identity
 from llmtl.pipeline.prepare import Prepared
@@ -185,16 +186,15 @@ class Bench:
     @property
     def _general(self) -> General:
         """Make what measures models on general English."""
-        facts = [each.facts for each in self.prepared.strategies]
-        recipe = self.prepared.recipe
+        recipe, source = self.prepared.recipe, self.prepared.source
+        each = seconds_per_passage(inspect_checkpoint(source.name, source.revision).parameters, _device())
         return General(
             self.store,
             self.ledger,
             self.progress,
             load=self.prepared.engines.load,
-            identity=identity(recipe.model, self.prepared.source),
-            tuned=sum(map(tunes_language_model, facts)),
-            seconds=seconds_allowed(self.plan.seconds if self.plan else None, facts),
+            identity=identity(recipe.model, source),
+            sampled=level(each, seconds_allowed(self.plan.seconds if self.plan else None)),
         )
 
     def _predictor(self, strategy: AnyStrategy) -> Predictor:
@@ -261,7 +261,14 @@ class Bench:
             earlier=self.first.fit(strategy).findings if self.first else (),
             encoder=self.prepared.encoder,
             speed=self.plan.speed if self.plan else None,
+            most_forgetting=self._most_forgetting,
         )
+
+    @property
+    def _most_forgetting(self) -> float:
+        """Say by what share general English may become harder to predict: from where on it is told, without a limit."""
+        limit = self.prepared.recipe.decision.max_forgetting
+        return WORTH_TELLING if limit is None else limit
 
     def _release(self) -> None:
         """Give up the memory of models that are loaded."""
@@ -301,6 +308,7 @@ class Bench:
             "budget": self.plan.fit_seconds(strategy.name) if self.plan else None,
             "seed": recipe.seed,
             **({"extended": self.extended[strategy.name].seconds} if strategy.name in self.extended else {}),
+            **({"most_forgetting": self._most_forgetting} if strategy.goes_by_limit else {}),
             **({"encoder": encoder_identity(encoder)} if encoder else {}),
             **({"earlier": self.first.fit_folder(strategy).name} if self.first else {}),
         }

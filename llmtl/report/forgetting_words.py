@@ -68,7 +68,11 @@ def sentences(forgetting: Mapping[str, Forgetting]) -> list[str]:
 def caption(forgetting: Mapping[str, Forgetting]) -> str:
     """Say what the bars are, and how much of the sample was measured."""
     text = next(iter(forgetting.values())).text
-    some = "" if text.passages == text.available else f", the first of {text.available:,} as the time allowed"
+    some = (
+        ""
+        if text.passages == text.available
+        else f", the first of {text.available:,} as many as a model of this size and the budget allow"
+    )
     return (
         f"Mean cross-entropy in nats per token on {text.passages:,} short passages of general English that come with "
         f"llmtl{some}; longer bars are harder to predict. Nothing is ever trained on them."

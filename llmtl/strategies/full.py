@@ -52,7 +52,8 @@ class OwnWeightsTuning(LanguageModelTuning[OwnChoices]):
         """Raise `ModelError` where weights, gradients and moments alone do not fit the free memory."""
         from llmtl.tuning.needed_memory import needed_gib, require_memory
 
-        needed = needed_gib(model, frozen=self.frozen, device=hardware.device)
+        held = self.config.ewc != 0
+        needed = needed_gib(model, frozen=self.frozen, device=hardware.device, consolidated=held)
         require_memory(model, hardware, needed=needed, name=self.name)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import RunError
-from llmtl.findings import FitFinding, TrainingCurve
+from llmtl.findings import FitFinding, TrainingCurve, finding
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
 from llmtl.seals import sha256_of_files
@@ -118,6 +118,7 @@ class LanguageModelTuning(Strategy[Choices]):
     def __init__(self, config: Choices | None = None, callbacks: "tuple[TrainerCallback, ...]" = ()) -> None:
         super().__init__(config)
         self.callbacks = callbacks
+        self.goes_by_limit = self.config.ewc == "auto"
 
     @abstractmethod
     def weights(self, model: ModelSource, device: str) -> "TrainedWeights":
@@ -151,7 +152,7 @@ class LanguageModelTuning(Strategy[Choices]):
         from llmtl.quiet import quiet
 
         with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
-            from llmtl.tuning.rate_search import train_at_found_rate
+            from llmtl.tuning.strength_search import train_at_found_strength
 
         start = monotonic()
         job, max_tokens = self._job(context, start)
@@ -160,7 +161,7 @@ class LanguageModelTuning(Strategy[Choices]):
         if before is not None:
             job = replace(job, deadline=before.ends_by(job.deadline))
         context.release_engines()  # a GPU that trains the model in 4 bits may not hold it in 16 bits beside that
-        outcome = train_at_found_rate(job)
+        outcome = train_at_found_strength(_as_before(job, context.earlier))
         prompt = served_from(job.folder, max_tokens)
         predictor = TunedPredictor(context, prompt, sha256=_sha256(job.folder))
         curve = self._curve(context, job, outcome)
@@ -239,7 +240,15 @@ class LanguageModelTuning(Strategy[Choices]):
             callbacks=self.callbacks,
             resumable=True,
             usual_rate=self.usual_rate(info),
-            rehearsed=rehearsal(len(train), self.config.replay, tokenizer, max_length=longest, seed=context.seed),
+            rehearsed=rehearsal(
+                len(train),
+                self.config.replay,
+                tokenizer,
+                max_length=longest,
+                seed=context.seed,
+                choosing=self.goes_by_limit,
+            ),
+            most_forgetting=context.most_forgetting,
         )
         return job, answer_room(engine, template, context.train)
 
@@ -268,7 +277,16 @@ class LanguageModelTuning(Strategy[Choices]):
             averaged_steps=outcome.averaged_steps,
             averaged_dev_loss=outcome.averaged_dev_loss,
             range_test=outcome.range_test,
+            strengths=outcome.strengths,
         )
+
+
+def _as_before(job: "TrainingJob", earlier: Sequence[FitFinding]) -> "TrainingJob":
+    """Take the strength of consolidation that the first fit chose, where this one is another draw."""
+    before = finding(earlier, TrainingCurve)
+    if job.config.ewc != "auto" or before is None or not before.strengths:
+        return job
+    return replace(job, config=job.config.model_copy(update={"ewc": before.strengths[-1].strength}))
 
 
 def served_from(folder: Path, max_tokens: int | None) -> PromptServed:

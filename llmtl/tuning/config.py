@@ -5,7 +5,7 @@ Regret" (thinkingmachines.ai/blog/lora); PEFT's LoRA guide (huggingface.co/docs/
 format (NF4 with double quantisation, always).
 """
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -80,6 +80,13 @@ class TrainingConfig(BaseModel):
         "Ibrahim et al. 2024, arXiv:2403.08763). Passages are longer than answers and all of their tokens are learned, "
         "so they weigh more than their share. What forgetting is measured on is never among them.",
     )
+    ewc: Annotated[float, Field(ge=0, le=1e9)] | Literal["auto"] = Field(
+        default=0.0,
+        description="Strength of elastic weight consolidation (Kirkpatrick et al. 2017, arXiv:1612.00796), which draws "
+        "back what general English needs: 1 counts a nat that its cross-entropy is estimated to rise by like one of "
+        "the training loss. 0 leaves it out. auto trains with 0, 0.1, 1, 10 and 100 in turn, each time anew, and keeps "
+        "the first that holds decision.max_forgetting, or 10%, on passages that forgetting is not measured on.",
+    )
     neftune_alpha: float | None = Field(
         default=None,
         gt=0,
@@ -133,14 +140,6 @@ class AdapterTrainingConfig(TrainingConfig):
         "values (Meng et al. 2024, PiSSA, arXiv:2404.02948), their QR decomposition (Buyukakyuz 2024, OLoRA, "
         "arXiv:2406.01775), or, in four bits, what rounding took away (Li et al. 2023, LoftQ, arXiv:2310.08659). All "
         "but the default are kept as plain LoRA of twice the rank, which vLLM serves on the base model as it is.",
-    )
-    ewc: float = Field(
-        default=0.0,
-        ge=0,
-        le=1e9,
-        description="Strength of elastic weight consolidation (Kirkpatrick et al. 2017, arXiv:1612.00796), which holds "
-        "back what general English needs: 1 counts a nat that its cross-entropy is estimated to rise by like one of "
-        "the training loss, which it becomes a part of. 0 leaves it out.",
     )
     dora: bool = Field(
         default=False,

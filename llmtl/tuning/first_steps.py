@@ -5,6 +5,7 @@ from dataclasses import replace
 from time import monotonic
 
 from llmtl.tuning.range_test import STEPS as RANGE_TEST_STEPS
+from llmtl.tuning.strength_search import FORESEEN
 from llmtl.tuning.training import TrainingJob, train
 
 STEPS = 3
@@ -24,14 +25,17 @@ def forecast_training(job: TrainingJob, *, train_examples: int, dev_examples: in
     batch = min(config.batch_size, len(job.train))
     steps = max(1, min(STEPS, len(job.train) // batch))
     probe = {"max_epochs": 1, "evaluations_per_epoch": steps, "patience": steps + 1}
-    short = config.model_copy(update=probe | {"average_best": 1, "find_learning_rate": "never"})
+    auto = config.ewc == "auto"
+    plain = {"average_best": 1, "find_learning_rate": "never", "ewc": 1.0 if auto else config.ewc}
+    short = config.model_copy(update=probe | plain)
     few = replace(job, config=short, train=job.train[: steps * batch], dev=job.dev[:1], rehearsed=(), resumable=False)
     outcome = train(few)
     seconds = [point.seconds for point in outcome.curve]
     epoch = train_examples / (1 - config.replay) + FORWARD * dev_examples * config.evaluations_per_epoch
     before_and_after = monotonic() - begun - (seconds[-1] - seconds[0])
     tested = RANGE_TEST_STEPS * step_seconds(seconds) if config.find_learning_rate == "always" else 0.0
-    return before_and_after + tested + config.max_epochs * epoch * step_seconds(seconds) / batch
+    once = before_and_after + tested + config.max_epochs * epoch * step_seconds(seconds) / batch
+    return once * (FORESEEN if auto else 1)
 
 
 def step_seconds(moments: Sequence[float]) -> float:

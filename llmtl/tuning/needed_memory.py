@@ -12,8 +12,9 @@ from llmtl.json_and_yaml import parse_json
 
 GIB = 2**30
 _WEIGHT = _GRADIENT = 4
-_MOMENTS, _MOMENTS_ON_GPU = 8, 2
-"""Bytes per trained weight: AdamW in float32, and its 8-bit form (Dettmers et al. 2022, arXiv:2110.02861)."""
+_MOMENTS, _MOMENTS_ON_GPU, _HELD = 8, 2, 8
+"""Bytes per trained weight: AdamW in float32, its 8-bit form (Dettmers et al. 2022, arXiv:2110.02861), and what
+consolidation holds (`llmtl.tuning.consolidation`)."""
 
 
 def frozen_layers(layers: int, share: float) -> int:
@@ -21,15 +22,18 @@ def frozen_layers(layers: int, share: float) -> int:
     return min(layers - 1, int(share * layers + 1e-9))
 
 
-def needed_gib(info: CheckpointInfo, *, frozen: float, device: str) -> float:
-    """Compute the GiB of weights, gradients and moments where the first `frozen` of the layers are not trained."""
+def needed_gib(info: CheckpointInfo, *, frozen: float, device: str, consolidated: bool = False) -> float:
+    """Compute the GiB of weights, gradients and moments where the first `frozen` of the layers are not trained.
+
+    Where they are `consolidated`, also of each trained weight's start and Fisher information, beside full moments.
+    """
     config = parse_json((info.path / "config.json").read_bytes()) | {"tie_word_embeddings": True}
     table = info.vocabulary * info.hidden_size
     still = frozen_layers(info.layers, frozen)
     held = count_parameters({**config, "num_hidden_layers": still}) - info.hidden_size if frozen > 0 else 0
     # with frozen layers the head is a matrix of its own, whose size the input embeddings' is
     trained = info.parameters if frozen == 0 else count_parameters(config) - held + table
-    moments = _MOMENTS_ON_GPU if device == "cuda" else _MOMENTS
+    moments = _MOMENTS + _HELD if consolidated else _MOMENTS_ON_GPU if device == "cuda" else _MOMENTS
     return (held * _WEIGHT + trained * (_WEIGHT + _GRADIENT + moments)) / GIB
 
 

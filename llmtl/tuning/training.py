@@ -18,13 +18,13 @@ from transformers import PreTrainedTokenizerBase, PrinterCallback, TrainerCallba
 from trl.trainer.sft_config import SFTConfig
 
 from llmtl.errors import TrainingError
-from llmtl.findings import TrainingPoint
+from llmtl.findings import TrainingPoint, TriedStrength
 from llmtl.progress import Progress
 from llmtl.quiet import own_randomness, quiet
 from llmtl.store import digest, versions
 from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.averaging import BestWeights
-from llmtl.tuning.config import AdapterTrainingConfig, TrainingConfig
+from llmtl.tuning.config import TrainingConfig
 from llmtl.tuning.consolidation import Consolidation
 from llmtl.tuning.group_rates import GroupRates
 from llmtl.tuning.resuming import ResumableTrainer
@@ -47,7 +47,8 @@ class TrainingJob:
     library's own. With `resumable` its state is kept beside `folder` until the step of the store is finished, and a
     training that was killed goes on; what it took before counts towards the deadline. Around `usual_rate`, by default
     the job's own, a learning rate is searched where one is. `rehearsed` are passages of general text, trained on among
-    the examples.
+    the examples. Where the strength of consolidation is chosen, general English may become harder to predict by that
+    share, `most_forgetting`.
     """
 
     checkpoint: Path
@@ -66,6 +67,7 @@ class TrainingJob:
     resumable: bool = False
     usual_rate: float | None = None
     rehearsed: tuple[TokenizedExample, ...] = ()
+    most_forgetting: float = 0.0
 
     @property
     def learned(self) -> tuple[TokenizedExample, ...]:
@@ -80,7 +82,8 @@ class TrainingOutcome:
     `batch` examples are computed at once and `accumulation` such batches make a step. `earlier_seconds` is what was
     spent in processes that were killed, where this one went on. Where the average of the weights after `averaged_steps`
     was kept instead of the best, `averaged_dev_loss` is its dev loss. `range_test` has the rates that were tried on a
-    copy and the training loss at each (`llmtl.tuning.rate_search`).
+    copy and the training loss at each (`llmtl.tuning.rate_search`), `strengths` what choosing that of consolidation
+    measured (`llmtl.tuning.strength_search`).
     """
 
     curve: tuple[TrainingPoint, ...]
@@ -95,6 +98,7 @@ class TrainingOutcome:
     averaged_steps: tuple[int, ...] = ()
     averaged_dev_loss: float | None = None
     range_test: tuple[tuple[float, float], ...] = ()
+    strengths: tuple[TriedStrength, ...] = ()
 
 
 def train(job: TrainingJob, *, may_leave: bool = False) -> TrainingOutcome:
@@ -268,8 +272,10 @@ def trainer_of(
         trainer.add_callback(trainer.best_weights)
     trainer.remove_callback(PrinterCallback)
     job.weights.prepare(trainer.model, base_name=job.base_name)
-    if isinstance(job.config, AdapterTrainingConfig) and job.config.ewc > 0:
-        trainer.consolidation = Consolidation.of(trainer.model, job.tokenizer, strength=job.config.ewc)
+    strength = job.config.ewc
+    assert not isinstance(strength, str)  # `llmtl.tuning.strength_search` has put a number there
+    if strength > 0:
+        trainer.consolidation = Consolidation.of(trainer.model, job.tokenizer, strength=strength)
     return trainer
 
 
@@ -301,7 +307,7 @@ def _arguments(job: TrainingJob, batch: int, accumulation: int, *, large: bool) 
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         neftune_noise_alpha=config.neftune_alpha,
-        optim="paged_adamw_8bit" if on_gpu else "adamw_torch",
+        optim="paged_adamw_8bit" if on_gpu and config.ewc == 0 else "adamw_torch",  # `Consolidation` reads the moments
         use_cpu=not on_gpu,
         bf16=on_gpu,
         gradient_checkpointing=on_gpu and large,

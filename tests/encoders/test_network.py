@@ -4,11 +4,13 @@ Not covered: whether anything is learned (`tests/strategies/test_encoder.py`).
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from llmtl.encoders import fine_tuning
 from llmtl.encoders.fine_tuning import TrainingText, TuningPlan, groups, train
 from llmtl.encoders.network import Network, Scored, Scoring, over_windows
 from llmtl.errors import ModelError, RunError
@@ -133,3 +135,20 @@ def test_what_cannot_be_tuned_or_read_is_said_in_a_line(tmp_path):
         begun(tmp_path, Scored.TOKENS)
     with pytest.raises(RunError, match=r"lacks 'model\.safetensors'; run the recipe again"):
         Network.read(tmp_path, device="cpu")
+
+
+def test_the_clock_touches_no_training_that_is_in_time(tiny_encoder, monkeypatch):
+    rows = [TrainingText(each, at % 3) for at, each in enumerate(begun(tiny_encoder, Scored.TEXT).cut(TEXTS))]
+
+    def weights(seconds, used):
+        """Train with a clock that says that a share of the time is used, from the first step to the last."""
+        moments = iter([0.0])
+        monkeypatch.setattr(fine_tuning, "monotonic", lambda: next(moments, used * (seconds or 0.0)))
+        network = begun(tiny_encoder, Scored.TEXT)
+        with quiet(), own_randomness():
+            train(network, rows, replace(PLAN, seconds=seconds), judge=None, progress=Silent())
+        return list(network.model.parameters())
+
+    free = weights(None, 0.0)
+    assert all(map(torch.equal, weights(100.0, fine_tuning.AHEAD), free))
+    assert not all(map(torch.equal, weights(100.0, 0.7), free))

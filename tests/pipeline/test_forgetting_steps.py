@@ -7,7 +7,8 @@ import pytest
 import llmtl
 from llmtl.general.samples import measured_hash
 from llmtl.pipeline import forgetting_steps
-from llmtl.pipeline.forgetting_steps import LEVELS, level, seconds_allowed
+from llmtl.pipeline.forgetting_steps import LEVELS, level, models_measured, seconds_allowed, seconds_per_passage
+from llmtl.pipeline.general_scores import Sampled
 from llmtl.strategies.table import facts_of
 
 
@@ -39,16 +40,27 @@ def test_another_limit_keeps_out_and_measures_nothing_again(llama_run, tmp_path)
     assert again.decision.result("qlora").eligible is (rise <= 0)
 
 
-def test_less_is_measured_where_a_model_is_slow():
-    assert level(0.01, 60.0, models=2) == LEVELS[0]
-    assert level(0.2, 60.0, models=2) == LEVELS[2]
-    assert level(0.5, 60.0, models=2) == LEVELS[4]
-    assert level(30.0, 60.0, models=2) == LEVELS[-1]
+def test_less_is_measured_of_a_large_model_and_in_a_small_budget_whatever_the_clock_says(monkeypatch):
+    monkeypatch.setattr(forgetting_steps, "MOST_SECONDS", 30.0)  # less in other tests
+
+    def measured(parameters, device, budget):
+        return level(seconds_per_passage(parameters, device), seconds_allowed(budget))
+
+    assert measured(2_000_000, "cpu", 1500.0) == LEVELS[0]
+    assert measured(135_000_000, "cpu", None) == Sampled(100, 60)
+    assert measured(135_000_000, "cpu", 1500.0) == Sampled(75, 30)
+    assert measured(135_000_000, "cpu", 600.0) == Sampled(50, 0)
+    assert measured(8_000_000_000, "cpu", None) == LEVELS[-1]
+    assert measured(8_000_000_000, "cuda", None) == LEVELS[0]
 
 
-@pytest.mark.parametrize(("budget", "expected"), [(None, 60), (600.0, 18), (1e5, 60)])
-def test_it_takes_a_minute_at_most_and_little_of_a_small_budget(budget, expected, monkeypatch):
-    monkeypatch.setattr(forgetting_steps, "MOST_SECONDS", 60.0)  # less in other tests
-    tuned = [facts for name in ("tfidf", "qlora") if (facts := facts_of(name))]
-    assert seconds_allowed(budget, tuned) == expected
-    assert seconds_allowed(budget, tuned[:1]) == 0
+@pytest.mark.parametrize(("budget", "expected"), [(None, 30), (600.0, 9), (1e5, 30)])
+def test_a_model_takes_half_a_minute_at_most_and_little_of_a_small_budget(budget, expected, monkeypatch):
+    monkeypatch.setattr(forgetting_steps, "MOST_SECONDS", 30.0)
+    assert seconds_allowed(budget) == expected
+
+
+def test_the_base_model_and_those_that_are_tuned_are_measured():
+    tuned = [facts for name in ("tfidf", "qlora", "lora") if (facts := facts_of(name))]
+    assert models_measured(tuned) == 3
+    assert models_measured(tuned[:1]) == 0

@@ -119,6 +119,9 @@ def test_the_memory_counted_is_that_of_the_weights_gradients_and_moments(tiny_ll
     held = sum(each.numel() for each in model.parameters() if not each.requires_grad)
     assert needed_gib(info, frozen=frozen, device="cpu") == pytest.approx((16 * trained + 4 * held) / GIB)
     assert needed_gib(info, frozen=frozen, device="cuda") == pytest.approx((10 * trained + 4 * held) / GIB)
+    for device in ("cpu", "cuda"):
+        consolidated = needed_gib(info, frozen=frozen, device=device, consolidated=True)
+        assert consolidated == pytest.approx((24 * trained + 4 * held) / GIB)
 
 
 def test_what_does_not_fit_is_refused_in_one_line_before_a_run(tiny_llama):
