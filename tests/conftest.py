@@ -61,6 +61,7 @@ SLOW_PLACES = (
     "test_label_descriptions",
     "test_notebooks",
     "tuning/test_range_test",
+    "tuning/test_own_weights",
     "tuning/test_resuming",
     "tuning/test_training",
     "playground/test_playground_kinds",
