@@ -3,6 +3,7 @@
 Each section is defined beside the code it configures. Not covered: carrying a recipe out (`llmtl.pipeline`).
 """
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,19 @@ def recipe_for_data(path: Path | str, *, text: str, label: str, model: str, over
     """Make the recipe for one labelled file or Hub data set, every other choice at its default."""
     if not Path(path).exists() and Path(path).suffix:
         raise MissingFileError(f"There is no file '{path}'; check the path.")
-    name = "".join(char if char.isalnum() or char in "._-" else "-" for char in _subject(Path(path))).strip("-._")
     document: dict[str, Any] = {
-        "name": name or "run",
+        "name": _as_name(_subject(Path(path))) or "run",
         "data": {"path": str(path), "text": text, "label": label},
         "model": {"name": model},
     }
     return validate(Recipe, apply_overrides(document, overrides), source="The command line")
+
+
+def _as_name(text: str) -> str:
+    """Write a text in the characters of a recipe's name: letters without their marks, dashes for all else."""
+    letters = (char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    kept = (char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in letters)
+    return "".join(kept).strip("-._")
 
 
 def _subject(path: Path) -> str:

@@ -62,6 +62,13 @@ def test_a_data_file_names_its_run(tmp_path: Path):
     columns = {"text": "t", "label": "l", "model": "pocket-llama"}
     assert recipe_for_data(tmp_path / "banking77" / "train.csv", **columns).name == "banking77"
     assert recipe_for_data(tmp_path / "my tickets.csv", **columns).name == "my-tickets"
+    for file, name in (
+        ("d\u00e4 ta\u00b2.csv", "da-ta2"),
+        ("\u65e5\u672c.csv", "run"),
+        ("e\u0301t\u00e9 \u65e5.csv", "ete"),
+    ):
+        (tmp_path / file).touch()
+        assert recipe_for_data(tmp_path / file, **columns).name == name
     assert recipe_for_data("owner/banking77", **columns).name == "banking77"
     with pytest.raises(MissingFileError):
         recipe_for_data(tmp_path / "none.csv", **columns)

@@ -22,6 +22,8 @@ from llmtl.values import Example
 MOST_INCOMPLETE = 0.05
 """Up to this share of rows may lack text or reference and be dropped; more hints at a wrong column or broken export."""
 TEST_ID_PREFIX = "test-"
+_PARTS = frozenset(("train", "training", "dev", "val", "valid", "validation", "test", "testing"))
+"""What a column that says which part a row is of may hold."""
 Read = tuple[Row, Example]
 
 
@@ -41,6 +43,19 @@ class LoadedData:
     told: tuple[str, ...] = ()
 
 
+def _parts_unread(table: Table, config: DataConfig) -> list[str]:
+    """Say of a column that marks test rows that it is not read: who wrote it expects its split to be kept."""
+    used = (config.text, config.label, config.group)
+    for column in (each for each in table.columns if each not in used):
+        values = {str(row.values.get(column)).strip().casefold() for row in table.rows}
+        if len(values) > 1 and values <= _PARTS and values & {"test", "testing"}:
+            return [
+                f"Warning: column '{column}' marks rows of test and is not read: rows are split anew. To keep its "
+                "split, put the rows of test into a file of their own and name it as data.test_path."
+            ]
+    return []
+
+
 def load_examples(
     config: DataConfig,
     labels: Sequence[str] | None = None,
@@ -57,7 +72,7 @@ def load_examples(
     """
     labels = None if labels is None else tuple(map(plain_name, labels))
     table = _table(config.path, config, given)
-    told = [] if given else [table.told]
+    told = [*([] if given else [table.told]), *([] if config.test_path else _parts_unread(table, config))]
     examples, cleaning = _clean(table, config, kind, labels)
     _require_labels(examples, kind, config, cleaning)
     test = None

@@ -137,8 +137,8 @@ def _require_enough(loaded: LoadedData, config: DataConfig) -> None:
         return
     if no_labels:
         cure = (
-            f"Most in column '{config.label}' have fewer: name the column of the labels, or for lists or texts set "
-            "task.kind to multi-label, extraction or generation."
+            f"Most in column '{config.label}' have fewer: add examples, name the column of the labels, or for lists or "
+            "texts set task.kind to multi-label, extraction or generation."
         )
     elif config.rare_labels is Rare.STOP:
         cure = "Add examples, or set data.rare_labels to drop or merge."

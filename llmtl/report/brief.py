@@ -13,7 +13,7 @@ from llmtl.decision.evidence import Evidence, evidence_of
 from llmtl.decision.outcome import Decision, Rule, StrategyResult, Verdict
 from llmtl.kinds.kind import Kind
 from llmtl.report import claims, share_words, wording
-from llmtl.report.headline import headline, how_right, plain, right, times
+from llmtl.report.headline import headline, how_right, plain, right, so_many_times
 from llmtl.report.metric_words import SHARES, Words, listed
 from llmtl.report.sentences import Summary
 from llmtl.strategy import Role
@@ -102,9 +102,8 @@ def _measured(decision: Decision, winner: StrategyResult, rival: StrategyResult 
     if rival is not None and rival.test is not None:
         baseline = rival.name == decision.choice.best_baseline
         title = "the best baseline, " if baseline else "the best other strategy, "
-        score = times(rival.test.value) if metric in SHARES else plain(rival.test.value)
+        score = so_many_times(rival.test.value) if metric in SHARES else plain(rival.test.value)
         beside = f"; {title}{rival.name}, {'was ' + right(metric, kind) if metric in SHARES else 'reached'} {score}"
-        beside += " times" if metric in SHARES else ""
     if metric in SHARES:
         ends = f"{100 * low:.0f} to {100 * high:.0f}"
         return f"{where} it was {how_right(metric, shown.value, kind=kind)} (95% interval {ends}){beside}."

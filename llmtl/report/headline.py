@@ -69,7 +69,7 @@ def how_right(metric: Metric, value: float, *, kind: Kind | None = None, beside:
     With as many decimals as tell it from the value `beside` it.
     """
     if metric in SHARES:
-        return f"{right(metric, kind)} {times(value, beside)} times in 100"
+        return f"{right(metric, kind)} {so_many_times(value, beside)} in 100"
     return f"{wording.metric_name(metric)} {plain(value, beside)}"
 
 
@@ -87,6 +87,12 @@ def times(value: float, beside: float | None = None) -> str:
         if told and (value in (0, 1) or float(digits) not in (0, 100)):
             return digits
     return digits
+
+
+def so_many_times(value: float, beside: float | None = None) -> str:
+    """Write the same with its noun: `75 times`, `1 time`."""
+    digits = times(value, beside)
+    return f"{digits} time{'' if digits == '1' else 's'}"
 
 
 def plain(value: float, beside: float | None = None) -> str:

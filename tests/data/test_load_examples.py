@@ -170,3 +170,22 @@ def test_long_labels_are_cut_in_messages(write):
     path = write("data.csv", f"text,label\nx,{'long' * 30}\n")
     message = error(DataConfig(path=path), ["x" * 300, "b"])
     assert "x" * 60 + "...'" in message
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "warned"),
+    [
+        ("split", ("train", "test", "Train"), True),
+        ("part", ("validation", "training", "TEST"), True),
+        ("split", ("train", "train", "validation"), False),
+        ("split", ("test", "test", "test"), False),
+        ("stage", ("train", "test", "airport"), False),
+    ],
+)
+def test_a_column_that_marks_test_rows_is_not_passed_over_in_silence(write, column, values, warned):
+    rows = [f"{line},{value}" for line, value in zip(CSV.splitlines(), (column, *values), strict=True)]
+    path = write("data.csv", "\n".join(rows) + "\n")
+    told = load_examples(DataConfig(path=path)).told
+    assert any(f"column '{column}' marks rows of test and is not read" in line for line in told) == warned
+    test = write("test.csv", "text,label\ndelta four,a\n")
+    assert not any("is not read" in line for line in load_examples(DataConfig(path=path, test_path=test)).told)

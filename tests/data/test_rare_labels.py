@@ -125,7 +125,7 @@ def test_a_recipe_may_stop_at_rare_labels(data: LoadedData):
 def test_texts_taken_for_labels_are_not_dropped_one_by_one(rare: Rare):
     data = loaded([*"aabcdefgh"], tuple("abcdefgh"), CLASSIFICATION)
     assert without_rare_labels(data, config(rare)) is data
-    with pytest.raises(DataError, match="Most in column 'label' have fewer: name the column of the labels") as stopped:
+    with pytest.raises(DataError, match="Most in column 'label' have fewer: add examples, name the column") as stopped:
         split_examples(data, config(rare))
     assert "rare_labels" not in str(stopped.value)
 

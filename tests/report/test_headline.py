@@ -46,6 +46,7 @@ def test_adopt_with_a_missed_target_is_one_sentence():
         ({"score": 0.91, "met": True}, "right 91 times in 100, above your target of 80"),
         ({"score": 0.82, "met": None}, "right 82 times in 100, not yet shown to reach your target of 80"),
         ({"target": None, "met": None}, "right 75 times in 100"),
+        ({"score": 0.0105, "target": None, "met": None}, "right 1 time in 100"),
         ({"score": 0.7964, "met": False}, "right 79.6 times in 100, short of your target of 80"),
         ({"score": 0.82, "target": 0.825}, "right 82 times in 100, short of your target of 82.5"),
         ({"score": 0.9996, "met": True}, "right 99.96 times in 100, above your target of 80"),
