@@ -28,8 +28,10 @@ LINGER_SECONDS = 2.0
 UNUSED_SECONDS = 30.0
 """An idle client keeps its connection to the server for so long."""
 _MOST_HEADERS = 64 * 1024
-_OWN = {HEALTH: False, READY: False, LIVE: True}
+_OWN = {HEALTH.encode(): False, READY.encode(): False, LIVE.encode(): True}
 """The routes that the front answers, and whether being alive is all that they ask."""
+_FOR_ANY_HOST = b"/ping"
+"""A probe that the server answers, by whatever address it is called."""
 
 
 class Phase(Enum):
@@ -80,6 +82,8 @@ class Visitor(asyncio.Protocol):
         self._due = self._heard = self._last = False  # its answer
         self._url = b""
         self._hosts: list[bytes] = []
+        self._own_hosts: list[bytes] | None = None  # as the last request named them that was let in
+        self._named_only = house.own_names_only  # what does not arrive at a loopback address may name any host
         self.address = ""
         self.phase = Phase.HEADERS
         self.deadline: float | None = None
@@ -93,6 +97,8 @@ class Visitor(asyncio.Protocol):
         """Take a new connection in, or refuse it."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
+        if self._named_only:
+            self._named_only = is_loopback(str((transport.get_extra_info("sockname") or ("",))[0]))
         if not self._house.admit(self, self.address):
             if not self.transport.is_closing():
                 self._refuse(refusals.FULL)
@@ -118,6 +124,8 @@ class Visitor(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refuse(refusals.NOT_HTTP)
             return
+        if self.phase is Phase.IDLE and self._arriving:  # its headers are not complete
+            self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
         if self._piped:
             self._refuse(refusals.ONE_BY_ONE)
         elif self._joined:
@@ -126,11 +134,11 @@ class Visitor(asyncio.Protocol):
             self._upstream.transport.write(data)
         elif ready and self._connecting is None:
             return  # answered already: what is left of its body goes nowhere
+        elif self._headed and not ready:
+            self._begin(bytes(self._held + data) if self._held else data)
         else:
             self._held += data
-            if self._headed and not ready:
-                self._begin()
-            elif len(self._held) > _MOST_HEADERS:
+            if len(self._held) > _MOST_HEADERS:
                 if self._headed:
                     self.transport.pause_reading()
                 else:
@@ -159,8 +167,6 @@ class Visitor(asyncio.Protocol):
             return
         self._joined = self._ended
         self._arriving, self._headed, self._url, self._hosts = True, False, b"", []
-        if self.phase is Phase.IDLE:
-            self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
 
     def on_url(self, url: bytes) -> None:
         """Note what is asked."""
@@ -194,26 +200,24 @@ class Visitor(asyncio.Protocol):
 
     # the request
 
-    def _begin(self) -> None:
+    def _begin(self, request: bytes) -> None:
         """Answer a request whose headers are there, refuse it, or pass it on."""
-        path = self._url.partition(b"?")[0].decode("latin-1")
-        method = self._parser.get_method()
-        if path in _OWN and method in (b"GET", b"HEAD"):
+        path = self._url.partition(b"?")[0]
+        head = (method := self._parser.get_method()) == b"HEAD"
+        if path in _OWN and (head or method == b"GET"):
             self._held.clear()
             self._last |= self._arriving
-            answer = refusals.state(self._house.condition, alive=_OWN[path], last=self._last, head=method == b"HEAD")
-            self.transport.write(answer)
+            self.transport.write(refusals.state(self._house.condition, alive=_OWN[path], last=self._last, head=head))
             self.answered(last=self._last)
-            return
-        if self._house.own_names_only and path != "/ping" and (names := self._foreign()):
+        elif self._named_only and path != _FOR_ANY_HOST and (names := self._foreign()):
             self._refuse(refusals.foreign_host(names))
-            return
-        if self._upstream is None:
-            self._connecting = self._house.loop.create_task(self._connect(head=method == b"HEAD"))
+        elif self._upstream is None:
+            self._held[:] = request
+            self._connecting = self._house.loop.create_task(self._connect(head=head))
         else:
-            self._upstream.next(head=method == b"HEAD")
-            self._upstream.transport.write(bytes(self._held))
             self._held.clear()
+            self._upstream.next(head=head)
+            self._upstream.transport.write(request)
 
     def _pass_joined(self, data: bytes, *, begins: bool) -> None:
         """Pass on a request that came in one piece with the end of another's body.
@@ -223,7 +227,7 @@ class Visitor(asyncio.Protocol):
         """
         if self._upstream is None:
             self._refuse(refusals.FAILED)
-        elif begins and self._house.own_names_only and (names := self._foreign()):
+        elif begins and self._named_only and (names := self._foreign()):
             self._refuse(refusals.foreign_host(names))
         else:
             if begins:
@@ -231,10 +235,12 @@ class Visitor(asyncio.Protocol):
             self._upstream.transport.write(data)
 
     def _foreign(self) -> str:
-        """Name the hosts that a request to a loopback address is addressed to, if one is not of this machine."""
-        arrived = (self.transport.get_extra_info("sockname") or ("",))[0]
+        """Name the hosts that a request is addressed to, if one is not of this machine; once for the same again."""
+        if self._hosts == self._own_hosts:
+            return ""
         names = [named_host(value) for value in self._hosts]
-        if not is_loopback(str(arrived)) or (names and all(map(is_loopback, names))):
+        if names and all(map(is_loopback, names)):
+            self._own_hosts = self._hosts
             return ""
         return ", ".join(names) or "?"
 

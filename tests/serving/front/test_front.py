@@ -209,6 +209,16 @@ def test_what_comes_too_slowly_or_is_no_request_is_refused_and_ended(place, sent
     assert set(error) == {"message", "type", "param", "code"}
 
 
+def test_a_later_request_of_a_connection_has_no_more_time_than_the_first(place):
+    with place.connection() as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+        said = b""
+        while not said.endswith(b"\r\n\r\n3"):
+            said += connection.recv(65536)
+        connection.sendall(b"POST /echo HT")
+        assert refusal(to_the_end(connection))[0] == 408
+
+
 def test_who_says_nothing_is_ended_silently(place):
     with place.connection() as connection:
         assert to_the_end(connection) == b""
@@ -248,7 +258,16 @@ def test_a_name_that_is_not_of_this_machine_is_refused_where_nobody_needs_a_key(
             answer = place.client.post("/echo", content=b"x", headers={"Host": host})
             assert error_of(answer, 403)["code"] == "host_not_allowed"
             assert place.client.get("/ready", headers={"Host": host}).status_code == 503
-        assert place.client.post("/echo", content=b"x", headers={"Host": "LOCALHOST:1"}).status_code == 200
+        for host in ("LOCALHOST:1", "localhost.", "127.0.0.1:80", "[::1]:80", "[::1]", "a.localhost"):
+            assert place.client.post("/echo", content=b"x", headers={"Host": host}).status_code == 200
+        asking = b"POST /echo HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 1\r\n\r\nx"
+        for hosts in ((b"localhost", b""), (b"localhost", b"Host: evil.example\r\n"), (b"evil.example", b"")):
+            # a connection that was let in under one name is not under another
+            with place.connection() as connection:
+                connection.sendall(asking % (b"localhost", b""))
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+                connection.sendall(asking % hosts)
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200") is (hosts == (b"localhost", b""))
     finally:
         place.close()
 
