@@ -82,10 +82,10 @@ class Server:
 
 
 @contextmanager
-def served_by_llmtl(bundle: Path) -> Iterator[Server]:
+def served_by_llmtl(bundle: Path, *options: str) -> Iterator[Server]:
     """Run `llmtl serve` inside the context; it is ready once announced: started, warmed up, checked."""
     port = free_port()
-    argv = [LLMTL, "serve", bundle, "--no-playground", "--no-measure", "--port", port]
+    argv = [LLMTL, "serve", bundle, "--no-playground", "--no-measure", "--port", port, *options]
     with _running([str(part) for part in argv], dict(os.environ)) as (process, log):
         yield Server(f"http://127.0.0.1:{port}", process, log, ready=lambda: "curl" in log.read_text())
 

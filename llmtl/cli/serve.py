@@ -22,7 +22,7 @@ KEY_VARIABLES = ("LLMTL_API_KEY", "VLLM_API_KEY")
 """The environment variables that give the API key, in this order."""
 _ADDRESS = ("host", "port")
 _CHECKS = ("gate", "accept_drift")
-_RESTARTS = ("max_restarts",)
+_RESTARTS = ("max_restarts", "no_spare")
 _ACCESS = ("allowed_hosts", "allowed_origins")
 _CONNECTIONS = (
     "max_connections",

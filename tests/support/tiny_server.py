@@ -3,7 +3,7 @@
     python tiny_server.py PORT [--say TEXT] [--exit CODE] [--delay SECONDS] [--helper] [--stubborn] [--count FILE]
 
 It answers 200 on every path. `GET /die?CODE` ends it, `GET /hang` makes it stop answering. `--helper` starts a child
-that ignores SIGTERM, as `--stubborn` does itself. `--count` adds a line to a file at every start; `--survive N` lets
+that ignores SIGTERM, as `--stubborn` does itself. `--wait` waits for a line before it serves. `--count` adds a line to a file at every start; `--survive N` lets
 only the first N starts live.
 """
 
@@ -48,6 +48,7 @@ def main():
     parser.add_argument("--stubborn", action="store_true")
     parser.add_argument("--count", type=Path)
     parser.add_argument("--survive", type=int)
+    parser.add_argument("--wait", action="store_true")
     options = parser.parse_args()
     starts = 0
     if options.count:
@@ -59,6 +60,8 @@ def main():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if options.helper:
         subprocess.Popen([sys.executable, "-c", IGNORE_TERM])
+    if options.wait and not sys.stdin.readline():
+        return
     time.sleep(options.delay)
     if options.survive is not None and starts > options.survive:
         sys.exit(3)

@@ -7,6 +7,7 @@ allows; TLS.
 """
 
 import asyncio
+import re
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -28,6 +29,7 @@ LINGER_SECONDS = 2.0
 UNUSED_SECONDS = 30.0
 """An idle client keeps its connection to the server for so long."""
 _MOST_HEADERS = 64 * 1024
+_UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 _OWN = {HEALTH.encode(): False, READY.encode(): False, LIVE.encode(): True}
 """The routes that the front answers, and whether being alive is all that they ask."""
 _FOR_ANY_HOST = b"/ping"
@@ -73,8 +75,7 @@ class Visitor(asyncio.Protocol):
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser = self._new_parser()
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._held = bytearray()  # of a request whose headers are not complete, or whose server is not connected yet
@@ -120,7 +121,8 @@ class Visitor(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._last = True  # answered as an ordinary request; what follows is not HTTP any more
+            self._without_upgrade(bytes(self._held) + data)
+            return
         except httptools.HttpParserError:
             self._refuse(refusals.NOT_HTTP)
             return
@@ -132,17 +134,11 @@ class Visitor(asyncio.Protocol):
             self._pass_joined(data, begins=self._headed and (self._ended or not ready))
         elif ready and self._upstream is not None:
             self._upstream.transport.write(data)
-        elif ready and self._connecting is None:
-            return  # answered already: what is left of its body goes nowhere
         elif self._headed and not ready:
             self._begin(bytes(self._held + data) if self._held else data)
-        else:
-            self._held += data
-            if len(self._held) > _MOST_HEADERS:
-                if self._headed:
-                    self.transport.pause_reading()
-                else:
-                    self._refuse(refusals.LONG_HEADERS)
+        elif not ready or self._connecting is not None:
+            self._hold(data)
+        # answered already: what is left of its body goes nowhere
 
     def pause_writing(self) -> None:
         """Wait for a client that reads slowly, for as long as for one that writes slowly."""
@@ -209,6 +205,8 @@ class Visitor(asyncio.Protocol):
             self._last |= self._arriving
             self.transport.write(refusals.state(self._house.condition, alive=_OWN[path], last=self._last, head=head))
             self.answered(last=self._last)
+        elif len(request) > _MOST_HEADERS and b"\r\n\r\n" not in request[:_MOST_HEADERS]:
+            self._refuse(refusals.LONG_HEADERS)
         elif self._named_only and path != _FOR_ANY_HOST and (names := self._foreign()):
             self._refuse(refusals.foreign_host(names))
         elif self._upstream is None:
@@ -218,6 +216,33 @@ class Visitor(asyncio.Protocol):
             self._held.clear()
             self._upstream.next(head=head)
             self._upstream.transport.write(request)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep a part of a request until it can be passed on."""
+        self._held += data
+        if len(self._held) <= _MOST_HEADERS:
+            return
+        if self._headed:
+            self.transport.pause_reading()
+        else:
+            self._refuse(refusals.LONG_HEADERS)
+
+    def _without_upgrade(self, request: bytes) -> None:
+        """Take a request as if it offered no upgrade, under whose name it would have no body; refuse CONNECT."""
+        head, blank, body = request.partition(b"\r\n\r\n")
+        ordinary, offers = _UPGRADE.subn(rb"\1x-not-used:", head)
+        if self._piped or self._joined or not offers:
+            self._refuse(refusals.ONE_BY_ONE if self._piped else refusals.NOT_HTTP)
+            return
+        self._parser = self._new_parser()
+        self._held.clear()
+        self._arriving = self._headed = self._ended = self._due = False
+        self.data_received(ordinary + blank + body)
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return parser
 
     def _pass_joined(self, data: bytes, *, begins: bool) -> None:
         """Pass on a request that came in one piece with the end of another's body.

@@ -1,10 +1,10 @@
 """`python -m llmtl.serving.server.keeper GRACE_SECONDS COMMAND...`: runs a command and ends it when llmtl is gone.
 
-llmtl holds the other end of the keeper's standard input. However llmtl ends, `kill -9` included, that pipe closes, and
-the keeper ends every process of its group. It is the leader of its own group, so llmtl can end all of it too: vLLM is
-several processes (API server, engine core, compilers), and ending the first must not leave the others behind. Not
-covered: restarting (`llmtl.serving.server.supervisor`), processes that leave their group, systems without POSIX process
-groups.
+llmtl holds the other end of the keeper's standard input, and what it writes there is passed on to the command. However
+llmtl ends, `kill -9` included, that pipe closes, and the keeper ends every process of its group. It is the leader of
+its own group, so llmtl can end all of it too: vLLM is several processes (API server, engine core, compilers), and
+ending the first must not leave the others behind. Not covered: restarting (`llmtl.serving.server.supervisor`),
+processes that leave their group, systems without POSIX process groups.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.05
 def main(arguments: list[str]) -> int:
     """Run the command until nothing is left of its group but the keeper, and return its exit code."""
     grace_seconds, command = float(arguments[0]), arguments[1:]
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    child = subprocess.Popen(command, stdin=subprocess.PIPE)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         # The command alone is asked to end: vLLM's API server then ends its engine in order.
         signal.signal(number, lambda *_: child.terminate())
@@ -37,9 +37,11 @@ def main(arguments: list[str]) -> int:
 
 
 def _end_with_parent(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
-    """Wait for the end of standard input, then end the command and kill what is left after the grace."""
-    while os.read(0, 1):  # not sys.stdin: Python would wait for its lock at exit
-        pass
+    """Pass standard input on; at its end, end the command and kill what is left after the grace."""
+    assert child.stdin is not None
+    while said := os.read(0, 1):  # not sys.stdin: Python would wait for its lock at exit
+        with contextlib.suppress(BrokenPipeError):
+            os.write(child.stdin.fileno(), said)
     child.terminate()
     time.sleep(grace_seconds)
     end_group(os.getpgrp(), grace_seconds=0.0, spare=os.getpid())

@@ -72,6 +72,10 @@ class RestartPolicy:
     warm_up_seconds: float = 180.0
     grace_seconds: float = 10.0
     max_restarts: Annotated[int, Field(ge=0, description="Restarts after crashes in a row.")] = 5
+    no_spare: Annotated[
+        bool,
+        Field(description="Have no second vLLM imported for a restart on a CPU, which takes 1 GiB where 4 are free."),
+    ] = False
     first_delay_seconds: float = 1.0
     longest_delay_seconds: float = 30.0
     forgiven_after_seconds: float = 600.0

@@ -55,6 +55,15 @@ class ServerProcess:
         """Count the seconds since the start."""
         return time.monotonic() - self.started
 
+    def begin(self) -> None:
+        """Let a command that waits for its turn begin; its time and its part of the log count from now."""
+        self.started = time.monotonic()
+        with contextlib.suppress(FileNotFoundError):
+            self._begin = self._log.stat().st_size
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._process.stdin.fileno(), b"\n")
+
     def exit_code(self) -> int | None:
         """Give the exit code, None while the server runs, 128 + n when signal n killed it."""
         code = self._process.poll()

@@ -28,6 +28,8 @@ API_KEY = "VLLM_API_KEY"
 """The environment variable in which the server, ours or vLLM's, is given its API key."""
 CACHE_GIB = "VLLM_CPU_KVCACHE_SPACE"
 MIDDLEWARE = "llmtl.serving.task_api.middleware.TaskMiddleware"
+VLLM = "vllm.entrypoints.openai.api_server"
+IMPORTED = "llmtl.serving.server.imported_vllm"
 CONFIG_NAME = "config.json"
 CONCURRENT = 64
 """Requests at a time that should find room, however long they are."""
@@ -40,13 +42,15 @@ _GIB = 2**30
 class ServerCommand:
     """A process to start: `environment` is added to the present one, `folder` is its working directory.
 
-    `socket` is the Unix socket at which it listens; None for an address of its own.
+    `socket` is the Unix socket at which it listens; None for an address of its own. One that `waits` imports what it
+    needs and begins when it is told.
     """
 
     argv: tuple[str, ...]
     environment: dict[str, str] = field(repr=False)
     folder: Path
     socket: Path | None = None
+    waits: bool = False
 
     def line(self) -> str:
         """Write the command as a line to paste into a shell, with the API key masked."""
@@ -89,8 +93,11 @@ def server_command(
         "disable-uvicorn-access-log": True,
         **({"enforce-eager": True} if device == "cpu" else {}),
     }
-    argv = (*python, "vllm.entrypoints.openai.api_server", *_flags(arguments), *options.extra)
-    return ServerCommand(argv, environment | _vllm_environment(bundle.base, folder, device), folder, socket)
+    waits = socket is not None and device == "cpu" and not options.restarts.no_spare
+    module = (IMPORTED, str(socket.parent), VLLM) if socket is not None and waits else (VLLM,)
+    argv = (*python, *module, *_flags(arguments), *options.extra)
+    environment |= _vllm_environment(bundle.base, folder, device)
+    return ServerCommand(argv, environment, folder, socket, waits)
 
 
 def _access(options: ServeOptions) -> dict[str, str]:

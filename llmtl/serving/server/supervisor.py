@@ -21,6 +21,7 @@ from llmtl.serving.server.options import RestartPolicy
 from llmtl.serving.server.process import ServerProcess
 from llmtl.serving.server.pulse import Pulse, Vital
 from llmtl.serving.server.server_command import ServerCommand
+from llmtl.serving.server.spare import Spare
 
 _POLL_SECONDS = 0.25
 _PROBE_SECONDS = 5.0
@@ -55,6 +56,7 @@ class Supervisor:
         self._policy = policy
         self._warm_up = warm_up
         self._process: ServerProcess | None = None
+        self._spare = Spare(self._made)
         self._front = front
         socket = None if command.socket is None else str(command.socket)
         # no proxy has a place between llmtl and its own server
@@ -71,6 +73,7 @@ class Supervisor:
         if self._front is not None:
             self._front.stop()
         self.stop()
+        self._spare.stop()
         self._client.close()
 
     @property
@@ -90,6 +93,8 @@ class Supervisor:
         in_a_row = 0
         while True:
             self._tell(Condition.READY)
+            if self._command.waits:
+                self._spare.prepare()
             ready = time.monotonic()
             why, hung = self._wait_for_death()
             self._tell(Condition.DEGRADED)
@@ -136,13 +141,17 @@ class Supervisor:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         if self._command.socket is not None:
             self._command.socket.unlink(missing_ok=True)  # of a server that was killed; vLLM would not bind over it
-        self._process = ServerProcess(self._command, log=self._log, grace_seconds=self._policy.grace_seconds)
+        self._process = self._spare.take() or self._made()
+        self._process.begin()
         why = self._wait_for_health(self._process) or self._warmed_up()
         self._notice.clear()
         if why:
             why = self._death() or why
             self.stop()
         return why
+
+    def _made(self) -> ServerProcess:
+        return ServerProcess(self._command, log=self._log, grace_seconds=self._policy.grace_seconds)
 
     def _warmed_up(self) -> str:
         self._notice.status("Server: warming up")

@@ -26,6 +26,7 @@ JSON_ROUTES = (CHAT, COMPLETIONS, EMBEDDINGS, PREDICT)
 ANY = "*"
 _PREFIX = "LLMTL_"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+", re.IGNORECASE)
+_BRACKETED = re.compile(r"\[([0-9a-f:.%]*)\](?::[0-9]*)?")
 _HOST = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*")
 
 
@@ -162,10 +163,10 @@ def _headers(scope: Scope, name: bytes) -> list[bytes]:
 
 
 def named_host(value: bytes) -> str:
-    """Read the host in a Host header, without its port."""
+    """Read the host in a Host header, without its port; all of what is no host, which then is nobody's name."""
     text = value.decode("latin-1").strip().lower()
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
+    if bracketed := _BRACKETED.fullmatch(text):
+        return bracketed[1]
     host, colon, port = text.rpartition(":")
     return (host if colon and port.isdigit() else text).rstrip(".")
 

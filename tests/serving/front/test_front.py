@@ -184,11 +184,56 @@ def test_one_request_in_many_small_pieces_is_put_together(place):
         assert to_the_end(connection).endswith(b"3")
 
 
-def test_curl_s_offer_of_http_2_is_left_alone(place):
-    ask = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+@pytest.mark.parametrize("cut", [0, 20, 90, 150, 168, 170])
+def test_an_offer_to_speak_something_else_is_left_alone_and_the_body_arrives(place, cut):
+    ask = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUPGRADE: h2c\r\n"
+    ask += (
+        b"HTTP2-Settings: A\r\nContent-Length: 30\r\nX-Pad: 1234567890\r\n\r\n"
+        + b"GET /die HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
     with place.connection() as connection:
-        connection.sendall(ask + b"HTTP2-Settings: A\r\nContent-Length: 3\r\n\r\nabc")
-        assert b"200 OK" in connection.recv(65536)
+        for _ in range(2):  # the connection stays as good as any
+            connection.sendall(ask[:cut])
+            time.sleep(0.05)
+            connection.sendall(ask[cut:])
+            said = b""
+            while not said.endswith(b"\r\n\r\n30"):
+                said += (piece := connection.recv(65536))
+                assert piece, said
+            assert b"200 OK" in said
+
+
+def test_a_tunnel_is_not_offered(place):
+    with place.connection() as connection:
+        connection.sendall(b"CONNECT evil.example:443 HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert refusal(to_the_end(connection))[:1] == (400,)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: \x0bchunked\r\nContent-Length: 3\r\n\r\nabc",
+        b"Transfer-Encoding: chunked, identity\r\n\r\nabc",
+        b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        b"Content-Length: 3, 3\r\n\r\nabc",
+        b"Content-Length: +3\r\n\r\nabc",
+        b"X: y\r\n Content-Length: 60\r\nContent-Length: 3\r\n\r\nabc",
+        b"X: y\nContent-Length: 3\r\n\r\nabc",
+        b"X: y\rContent-Length: 60\r\nContent-Length: 3\r\n\r\nabc",
+        b"Transfer-Encoding: chunked\r\n\r\n3;a\nx\r\nabc\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n",
+        b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc",
+    ],
+)
+def test_a_request_whose_end_can_be_read_in_two_ways_reaches_nobody(place, sent):
+    smuggled = b"GET /die HTTP/1.1\r\nHost: x\r\n\r\n"
+    with place.connection() as connection:
+        connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\n" + sent + smuggled)
+        assert refusal(to_the_end(connection))[0] == 400
+    assert place.client.post("/echo", content=b"abc").text == "3"
 
 
 @pytest.mark.parametrize(
@@ -199,6 +244,7 @@ def test_curl_s_offer_of_http_2_is_left_alone(place):
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400, "invalid_http"),
         (b"GET /slow?s=1 HTTP/1.1\r\nHost: x\r\n\r\n" * 2, 400, "pipelined"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Long: y\r\n" * 7000, 431, "headers_too_long"),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers_too_long"),
     ],
 )
 def test_what_comes_too_slowly_or_is_no_request_is_refused_and_ended(place, sent, status, code):
@@ -254,7 +300,7 @@ def test_a_name_that_is_not_of_this_machine_is_refused_where_nobody_needs_a_key(
     place = Place(tmp_path, own_names_only=True)
     try:
         place.start_backend()
-        for host in ("evil.example", "127.0.0.1.evil.example", ""):
+        for host in ("evil.example", "127.0.0.1.evil.example", "", "[::1].evil.example", "localhost@evil.example"):
             answer = place.client.post("/echo", content=b"x", headers={"Host": host})
             assert error_of(answer, 403)["code"] == "host_not_allowed"
             assert place.client.get("/ready", headers={"Host": host}).status_code == 503

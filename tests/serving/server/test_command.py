@@ -59,6 +59,17 @@ def test_vllm_serves_where_the_user_said(folder):
     assert "VLLM_CPU_KVCACHE_SPACE" not in command.environment
 
 
+def test_behind_a_front_on_a_cpu_vllm_is_imported_beforehand(folder):
+    def starts(device="cpu", socket=folder / "s" / "server", **restarts):
+        options = ServeOptions(restarts=RestartPolicy(**restarts))
+        command = server_command(folder, bundle(), options, device=device, socket=socket)
+        return command.waits, command.argv[3 : 6 if command.waits else 4]
+
+    vllm = "vllm.entrypoints.openai.api_server"
+    assert starts() == (True, ("llmtl.serving.server.imported_vllm", str(folder / "s"), vllm))
+    assert starts(no_spare=True) == starts(device="cuda") == starts(socket=None) == (False, (vllm,))
+
+
 def test_a_cpu_gets_no_compilation_and_room_for_64_full_contexts(folder, monkeypatch):
     monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
     (folder / "model" / "config.json").write_text(json.dumps(CONFIG | {"num_hidden_layers": 4}))

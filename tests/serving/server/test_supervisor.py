@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from llmtl.errors import ServingError
+from llmtl.serving.server import spare
 from llmtl.serving.server.keeper import members
 from llmtl.serving.server.options import RestartPolicy
 from llmtl.serving.server.server_command import ServerCommand
@@ -60,7 +61,8 @@ def supervise(tmp_path, port, heard):
     with contextlib.ExitStack() as stack:
 
         def make(*arguments, policy=QUICK, warm_up=lambda: None):
-            command = ServerCommand((sys.executable, str(TINY), str(port), *arguments), {}, tmp_path)
+            argv = (sys.executable, str(TINY), str(port), *arguments)
+            command = ServerCommand(argv, {}, tmp_path, waits="--wait" in arguments)
             url = f"http://127.0.0.1:{port}"
             supervisor = Supervisor(
                 command, url=url, log=tmp_path / "server.log", notice=heard, policy=policy, warm_up=warm_up
@@ -188,6 +190,46 @@ def test_a_crash_is_explained_and_mended_until_it_happens_too_often(supervise, p
     assert "The server died: ValueError: told to die. Restart 1 of 1 in" in heard.lines[0]
     assert len(starts(counter)) == len(warmed) == 2
     assert not listens(port)
+
+
+def test_a_spare_takes_the_place_of_a_server_that_died(supervise, port, heard, tmp_path):
+    counter = tmp_path / "starts"
+    supervisor = supervise(
+        "--wait", "--count", str(counter), policy=RestartPolicy(**(vars(QUICK) | {"max_restarts": 2}))
+    )
+    supervisor.start()
+    seen = []
+
+    def crash():
+        until(lambda: len(starts(counter)) == 2)  # the spare waits
+        seen.append(supervisor.pid)
+        ask(port, "/die?3")
+        until(lambda: "The server answers again." in heard.lines)
+        until(lambda: len(starts(counter)) == 3)  # the next one
+        os.kill(starts(counter)[2], signal.SIGKILL)  # a spare that has ended is of no use
+        until(lambda: not alive(starts(counter)[2]))
+        ask(port, "/die?4")
+        until(lambda: heard.lines.count("The server answers again.") == 2)
+        assert len(starts(counter)) >= 4
+
+    with meanwhile(supervisor, crash), pytest.raises(ServingError):
+        supervisor.watch()
+    assert "ValueError: told to die" in heard.lines[0]  # by what the server said, not its spare
+    assert "ValueError: told to die" in heard.lines[2]
+    supervisor.__exit__(None, None, None)
+    until(lambda: not any(map(alive, starts(counter))))
+
+
+def test_memory_that_is_short_leaves_no_spare(supervise, tmp_path, monkeypatch):
+    monkeypatch.setattr(spare, "NEEDED_BYTES", 2**60)
+    counter = tmp_path / "starts"
+    supervisor = supervise(
+        "--wait", "--count", str(counter), policy=RestartPolicy(**(vars(QUICK) | {"max_restarts": 0}))
+    )
+    supervisor.start()
+    with meanwhile(supervisor, lambda: time.sleep(0.5)), pytest.raises(ServingError):
+        supervisor.watch()
+    assert len(starts(counter)) == 1
 
 
 @pytest.mark.parametrize("victim", ["server", "keeper"])
