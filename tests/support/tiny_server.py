@@ -3,8 +3,8 @@
     python tiny_server.py PORT [--say TEXT] [--exit CODE] [--delay SECONDS] [--helper] [--stubborn] [--count FILE]
 
 It answers 200 on every path. `GET /die?CODE` ends it, `GET /hang` makes it stop answering. `--helper` starts a child
-that ignores SIGTERM, as `--stubborn` does itself. `--wait` waits for a line before it serves. `--count` adds a line to a file at every start; `--survive N` lets
-only the first N starts live.
+that ignores SIGTERM, as `--stubborn` does itself. `--count` adds a line to a file at every start; `--survive N` lets
+only the first N starts live. `--wait` waits for a line before it serves.
 """
 
 import argparse

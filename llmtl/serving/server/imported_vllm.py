@@ -24,7 +24,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import util
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 MODULES = (
     "vllm.entrypoints.openai.api_server",
@@ -125,7 +125,7 @@ def _give_first_spawn(spawn: Callable[[dict[str, Any], list[int]], int | None]) 
         pid = spawn(told, numbers)
         return ordinary(path, arguments, descriptors) if pid is None else pid
 
-    util.spawnv_passfds = spawn_first
+    util.spawnv_passfds = cast("Any", spawn_first)
 
 
 def _hand_over(channel: socket.socket, told: dict[str, Any], numbers: list[int], *, pid: int) -> int:
