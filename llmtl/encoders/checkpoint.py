@@ -22,6 +22,8 @@ from llmtl.quiet import quiet
 
 FEWEST_POSITIONS = 512
 """Tokens read at once where neither the tokenizer nor the configuration says (relative positions)."""
+SPECIAL_TOKENS = 2
+"""Around a text, as a rule: one before and one behind it."""
 _LONGEST = 1_000_000
 """A tokenizer that names no longest input writes a number far above this."""
 _OFFSET_TYPES = frozenset(
@@ -63,7 +65,7 @@ def inspect_encoder(source: EncoderSource) -> EncoderInfo:
     """
     folder, name = _folder(source), source.name
     _check_plain(folder, name)
-    modules = _read_list(folder / "modules.json")
+    modules = _modules(folder / "modules.json", name)
     body = folder / _first_path(modules, name) if modules is not None else folder
     config = _config(body, name)
     if modules is None:
@@ -71,6 +73,12 @@ def inspect_encoder(source: EncoderSource) -> EncoderInfo:
     whole = _whole(source, folder)
     folder, body = whole, whole / body.relative_to(folder)
     _check_weights(folder, body, modules or [], name)
+    window = _context_length(config, body)
+    if window <= SPECIAL_TOKENS:
+        raise ModelError(
+            f"The encoder '{name}' reads {window} tokens at once, which leaves none for a text; correct "
+            "'max_seq_length', 'model_max_length' or 'max_position_embeddings' in its folder."
+        )
     return EncoderInfo(
         path=folder,
         body=body,
@@ -78,7 +86,7 @@ def inspect_encoder(source: EncoderSource) -> EncoderInfo:
         hidden_size=int(config.hidden_size),
         layers=int(config.num_hidden_layers),
         parameters=_count_parameters(body),
-        context_length=_context_length(config, body),
+        context_length=window,
         positions=_least(*_of_the_model(config, body)),
         sentence_transformer=modules is not None,
     )
@@ -135,6 +143,7 @@ def _first_path(modules: Sequence[Mapping[str, Any]], name: str) -> str:
 def _config(body: Path, name: str) -> Any:
     """Read the configuration; raise `ModelError` where it is missing, unknown, or that of quantised weights."""
     require("An encoder", "sentence_transformers")
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     if not (body / "config.json").is_file():
@@ -143,7 +152,7 @@ def _config(body: Path, name: str) -> Any:
     try:
         with quiet():
             config = AutoConfig.from_pretrained(body, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
         raise ModelError(f"The config.json of the encoder '{name}' is not one that llmtl can read; {_CURE}.") from error
     quantised = (getattr(config, "quantization_config", None) or {}).get("quant_method")
     if quantised:
@@ -232,9 +241,17 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def _read_list(path: Path) -> list[dict[str, Any]] | None:
+def _modules(path: Path, name: str) -> list[dict[str, Any]] | None:
+    """Read what a sentence-transformers folder is made of; None for a plain one.
+
+    Raises `ModelError` for a list that is damaged.
+    """
+    if not path.is_file():
+        return None
     loaded = _read(path)
-    return loaded if isinstance(loaded, list) else None
+    if not isinstance(loaded, list) or not all(isinstance(each, dict) for each in loaded):
+        raise ModelError(f"The modules.json of the encoder '{name}' is damaged; download the encoder again.")
+    return loaded
 
 
 def _read(path: Path) -> Any:

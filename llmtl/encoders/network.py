@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -67,7 +68,8 @@ class Network:
     def begin(cls, folder: Path, scoring: Scoring, *, device: str, pretrained: bool = True) -> "Network":
         """Put a fresh head on the checkpoint in `folder`, or make the same architecture with random weights.
 
-        The caller seeds torch. Raises `ModelError` in one line for an architecture without such a head.
+        The caller seeds torch. Raises `ModelError` in one line for an architecture without such a head, and for weights
+        that are broken, incomplete or not those of the configuration.
         """
         kind = _auto(scoring.scored)
         config = AutoConfig.from_pretrained(folder, num_labels=scoring.outputs, trust_remote_code=False)
@@ -78,17 +80,25 @@ class Network:
                 "encoder, such as minilm or answerdotai/ModernBERT-base."
             )
         if pretrained:
-            model = kind.from_pretrained(
-                folder,
-                config=config,
-                dtype=torch.float32,
-                use_safetensors=True,
-                trust_remote_code=False,
-                ignore_mismatched_sizes=True,  # the head of another task is replaced
-            )
+            model = _pretrained(kind, folder, config)
         else:
             model = kind.from_config(config, trust_remote_code=False).float()
-        return cls(model.to(device), load_tokenizer(folder), scoring, device)
+        begun = cls(model.to(device), load_tokenizer(folder), scoring, device)
+        if pretrained:
+            begun._try(folder)
+        return begun
+
+    def _try(self, folder: Path) -> None:
+        """Read a word; raise `ModelError` where parts that were loaded do not fit each other."""
+        try:
+            sound = all(np.isfinite(each).all() for [each] in self.scores(self.cut(["a word"])))
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"The encoder in '{folder}' cannot read a text: its configuration, tokenizer and weights do not "
+                "fit each other; download it again, or take another."
+            ) from error
+        if not sound:
+            raise ModelError(f"The weights of the encoder in '{folder}' give no numbers; download it again.")
 
     @classmethod
     def read(cls, folder: Path, *, device: str) -> "Network":
@@ -183,15 +193,45 @@ def load_tokenizer(folder: Path, *, pads: bool = True) -> Any:
     to see one there, too (transformers, `RobertaTokenizerFast`: "add_prefix_space"). Raises `ModelError` for one that
     cannot say where its tokens stand.
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    if getattr(tokenizer, "add_prefix_space", None) is False:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, add_prefix_space=True)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        if getattr(tokenizer, "add_prefix_space", None) is False:
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, add_prefix_space=True)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"The tokenizer in '{folder}' cannot be read; download the encoder again.") from error
     if tokenizer.pad_token_id is None and not pads:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:
         lacks = "a padding token" if tokenizer.is_fast else "a 'tokenizer.json', which says where tokens stand"
         raise ModelError(f"The encoder's tokenizer lacks {lacks}; save it once with a current version of transformers.")
     return tokenizer
+
+
+def _pretrained(kind: Any, folder: Path, config: Any) -> Any:
+    """Load a checkpoint with a fresh head; raise `ModelError` where anything but the head would be random."""
+    try:
+        model, told = kind.from_pretrained(
+            folder,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # the head of another task is replaced
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError, SafetensorError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(
+            f"The encoder in '{folder}' cannot be loaded ({lines[0].rstrip('.')}); download it again, or take another."
+        ) from error
+    odd = [each if isinstance(each, str) else each[0] for each in (*told["missing_keys"], *told["mismatched_keys"])]
+    own = sorted(key for key in odd if key.startswith(f"{model.base_model_prefix}.") and "pooler" not in key)
+    if own:
+        raise ModelError(
+            f"The encoder in '{folder}' lacks weights that its config.json asks for, such as '{own[0]}'; download it "
+            "again."
+        )
+    return model
 
 
 def over_windows(windows: Windows, scores: Sequence[Scores]) -> Scores:

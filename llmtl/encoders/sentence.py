@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any, Self
 
 import numpy as np
+from safetensors import SafetensorError
 
 from llmtl.encoders.checkpoint import EncoderInfo, inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
@@ -50,7 +51,25 @@ class SentenceEncoder(WindowVectors):
         """
         require("An encoder", "sentence_transformers")
         info = inspect_encoder(source)
-        return cls(_load(info, source.name, device), context_length=info.context_length, info=info)
+        encoder = cls(_load(info, source.name, device), context_length=info.context_length, info=info)
+        encoder._try(source.name)
+        return encoder
+
+    def _try(self, name: str) -> None:
+        """Read a word; raise `ModelError` where parts that were loaded do not fit each other."""
+        if self.tokenizer.pad_token_id is None:
+            raise ModelError(f"The tokenizer of the encoder '{name}' has no padding token; set one, and save it again.")
+        try:
+            sound = bool(np.isfinite(super().encode(["a word"])).all())
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"The encoder '{name}' cannot read a text: its configuration, tokenizer and weights do not fit each "
+                "other; download it again, or take another."
+            ) from error
+        if not sound:
+            raise ModelError(
+                f"The weights of the encoder '{name}' give no numbers; download it again, or take another."
+            )
 
     @classmethod
     def shared(cls, source: EncoderSource, device: str = "cpu") -> "SentenceEncoder":
@@ -101,6 +120,10 @@ class SentenceEncoder(WindowVectors):
 
 
 _SHARING = Lock()
+_FAULTS = (
+    *(OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError),
+    *(TypeError, AttributeError, AssertionError),  # what a module was saved with is not what it takes
+)
 
 
 @lru_cache(maxsize=1)
@@ -122,7 +145,6 @@ def _load(info: EncoderInfo, name: str, device: str) -> Any:
     """Load the `SentenceTransformer`; raise `ModelError` for weights that are broken, incomplete or too large."""
     with quiet():  # imports log warnings where optional packages are missing
         import torch
-        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
 
     try:
@@ -140,7 +162,7 @@ def _load(info: EncoderInfo, name: str, device: str) -> Any:
         raise
     except torch.OutOfMemoryError as error:
         raise ModelError(f"The encoder '{name}' does not fit the GPU's memory; take a smaller one.") from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+    except _FAULTS as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
             f"The encoder '{name}' cannot be loaded ({lines[0].rstrip('.')}); download it again, or take another."

@@ -105,3 +105,30 @@ def test_modules_that_do_not_begin_with_a_transformer_are_refused(copy):
     modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.StaticEmbedding"}]
     (copy / "modules.json").write_text(json.dumps(modules))
     assert "StaticEmbedding" in refused(copy)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_size": "abc"}, {"model_type": ["bert"]}, {"quantization_config": "int4"}, {"dtype": "float7"}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_configuration_with_values_of_another_kind_is_refused(copy, changes):
+    change_config(copy, **changes)
+    assert "is not one that llmtl can read" in refused(copy)
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "{"])
+def test_a_configuration_that_is_none_is_refused(copy, content):
+    (copy / "config.json").write_text(content)
+    assert "is not one that llmtl can read" in refused(copy)
+
+
+@pytest.mark.parametrize("content", ["{}", "{", '["a"]'])
+def test_modules_that_are_damaged_are_refused_and_not_passed_over(copy, content):
+    (copy / "modules.json").write_text(content)
+    assert "is damaged; download the encoder again" in refused(copy)
+
+
+def test_an_encoder_whose_window_has_no_room_for_a_text_is_refused(copy):
+    change_config(copy, max_position_embeddings=2)
+    assert "reads 2 tokens at once, which leaves none for a text" in refused(copy)
