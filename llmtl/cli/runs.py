@@ -80,9 +80,13 @@ def _list(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from llmtl.errors import InputError
     from llmtl.report import wording
+    from llmtl.seals import STEPS
 
     if not found:
+        if (Path(options.folder) / STEPS).is_dir():
+            raise InputError(f"'{options.folder}' is a run itself; name the folder that holds it.")
         print(f"'{options.folder}' holds no run; make one with `llmtl run`.")
         return 0
     table = Table("run", "verdict", "winner", "score", "data", "finished", box=box.SIMPLE, pad_edge=False)

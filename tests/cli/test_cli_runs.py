@@ -93,3 +93,9 @@ def test_stdin_is_answered_line_by_line(
     shown = capsys.readouterr()
     assert [json.loads(line)["label"] for line in shown.out.splitlines()] == ["card lost", "refund"]
     assert shown.err == ""
+
+
+def test_the_folder_of_a_run_is_not_taken_for_a_folder_of_runs(tmp_path, capsys):
+    (tmp_path / "steps").mkdir()
+    assert main(["runs", str(tmp_path)]) == 2
+    assert "is a run itself; name the folder that holds it." in capsys.readouterr().err
