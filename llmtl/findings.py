@@ -183,6 +183,15 @@ class LayerChanges:
 
 
 @dataclass(frozen=True)
+class PreTrained:
+    """The pre-trained model that tuning began with, and how many weights it has."""
+
+    model: str
+    parameters: int
+    tag: Literal["pre-trained"] = "pre-trained"
+
+
+@dataclass(frozen=True)
 class LongInputs:
     """How many of `inputs` texts are longer than the `window` tokens that `encoder` reads at once.
 
@@ -341,6 +350,7 @@ FitFinding = Annotated[
     | CascadeTrace
     | LongInputs
     | LayerChanges
+    | PreTrained
     | Cut
     | FittedAgain,
     Field(discriminator="tag"),

@@ -102,14 +102,14 @@ def inspect() -> Hardware:
     packages = {name: _version(name) for name in KEY_PACKAGES}
     breaks = torchvision_breaks(packages["torch"], packages["torchvision"], imports=_torchvision_imports)
     gpus = _gpus() if packages["torch"] else ()
-    memory, limit_gib = psutil.virtual_memory(), _container_limit_gib()
+    memory, limit_gib = psutil.virtual_memory(), container_memory_gib()[0]
     return Hardware(
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         cpu_cores=_cores(),
         cpu_bf16=bool(packages["torch"]) and cpu_has_bf16(),
         ram_total_gib=min(memory.total / _GIB, limit_gib),
-        ram_free_gib=min(memory.available / _GIB, limit_gib),
+        ram_free_gib=free_gib(),
         gpus=gpus,
         nvidia_driver=bool(gpus) or Path("/proc/driver/nvidia/version").exists(),
         engines=engine_statuses(packages, torchvision_breaks=breaks, has_gpu=bool(gpus)),
@@ -260,13 +260,69 @@ def _cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def _container_limit_gib() -> float:
-    """Read the memory limit of this container in GiB (control groups, version 2); infinity if there is none."""
+def free_gib(device: str = "cpu") -> float:
+    """Measure the GiB that are free on the GPU (`cuda`), or else in this machine and its container."""
+    if device == "cuda":
+        import torch
+
+        return float(torch.cuda.mem_get_info()[0] / _GIB)
+    import psutil
+
+    return min(psutil.virtual_memory().available / _GIB, container_memory_gib()[1])
+
+
+def container_memory_gib(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> tuple[float, float]:
+    """Read the memory that this container may take and what is free of it, in GiB; infinity where there is no limit.
+
+    Control groups of either version, and those above the own one, whose limits hold, too. Pages of files that were not
+    used for long are given up when memory is wanted, so they count as free (as `kubectl top` has it).
+    """
     try:
-        written = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
+        lines = own.read_text(encoding="ascii").splitlines()
     except OSError:
-        return float("inf")
-    return int(written) / _GIB if written.isdigit() else float("inf")
+        lines = []
+    limits, frees = [float("inf")], [float("inf")]
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        names = ("memory.max", "memory.current") if not controllers else _FIRST_VERSION
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        base = root / "memory" if controllers else root
+        folder = base / path.lstrip("/")
+        for each in (folder, *folder.parents):
+            limit, used = (_number(each / name) for name in names)
+            if limit is not None and used is not None and limit < _NO_LIMIT:
+                limits.append(limit / _GIB)
+                frees.append(max(0, limit - used + _given_up(each)) / _GIB)
+            if each == base:
+                break
+    return min(limits), min(frees)
+
+
+_FIRST_VERSION = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+_NO_LIMIT = 2**60
+"""Version 1 writes the largest number that it knows where there is no limit."""
+
+
+def _number(path: Path) -> int | None:
+    """Read a number from a file; None where there is none."""
+    try:
+        written = path.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+    return int(written) if written.isdigit() else None
+
+
+def _given_up(folder: Path) -> int:
+    """Count the bytes of files that a group holds in memory and has not used for long."""
+    try:
+        lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    found = dict(line.split() for line in lines if len(line.split()) == 2)
+    return int(found.get("total_inactive_file") or found.get("inactive_file") or 0)
 
 
 def _unmet_requirements() -> tuple[tuple[str, str | None], ...]:

@@ -12,7 +12,16 @@ import psutil
 import pytest
 import torch
 
-from llmtl.hardware import KEY_PACKAGES, EngineStatus, Gpu, engine_statuses, gaps, inspect, torchvision_breaks
+from llmtl.hardware import (
+    KEY_PACKAGES,
+    EngineStatus,
+    Gpu,
+    container_memory_gib,
+    engine_statuses,
+    gaps,
+    inspect,
+    torchvision_breaks,
+)
 
 INSTALLED = {
     "torch": "2.13.0+cpu",
@@ -132,3 +141,28 @@ def test_bf16_instructions_are_those_that_the_kernel_lists(here):
     flags = Path("/proc/cpuinfo").read_text()
     listed = any(re.search(rf"\b{name}\b", flags) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     assert here.cpu_bf16 == listed
+
+
+def test_the_memory_of_a_container_is_its_limit_less_what_it_cannot_give_up(tmp_path):
+    own = tmp_path / "cgroup"
+    second, first = tmp_path / "second", tmp_path / "first"
+    for folder, written in (
+        (second / "job", {"memory.max": "max", "memory.current": str(2**30)}),
+        (
+            second,
+            {"memory.max": str(4 * 2**30), "memory.current": str(3 * 2**30), "memory.stat": f"inactive_file {2**30}\n"},
+        ),
+        (
+            first / "memory" / "job",
+            {"memory.limit_in_bytes": str(2 * 2**30), "memory.usage_in_bytes": str(2**30)},
+        ),
+        (first / "memory", {"memory.limit_in_bytes": "9223372036854771712", "memory.usage_in_bytes": "5"}),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in written.items():
+            (folder / name).write_text(value)
+    own.write_text("0::/job\n")
+    assert container_memory_gib(second, own) == (4.0, 2.0)
+    own.write_text("4:memory:/job\n0::/\n")
+    assert container_memory_gib(first, own) == (2.0, 1.0)
+    assert container_memory_gib(tmp_path / "none", tmp_path / "none") == (float("inf"), float("inf"))

@@ -137,7 +137,7 @@ GOES_ON = "Fine-tuning goes on after step"
 
 def saved_after_every_step() -> None:
     """Let trainings of this process and its forks save their state as often as they can."""
-    from llmtl.tuning import save_points
+    from llmtl.unfinished import save_points
 
     save_points.SECONDS_BETWEEN, save_points.SHARE_FOR_SAVING = 0.0, float("inf")
 

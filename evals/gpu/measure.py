@@ -1,7 +1,8 @@
 """Measure what a GPU does: `python evals/gpu/measure.py`, at most 8 minutes, offline, on weights made there.
 
 For LLaMA-8B and Mistral-7B shapes with random weights: QLoRA, its prompts' beginning shared and not, LoRA on bfloat16
-weights and label scoring behind a shared prefix (tokens and examples per second, the peak of allocated memory).
+weights, all weights and label scoring behind a shared prefix (tokens and examples per second, the peak of allocated
+memory beside what was forecast).
 Then with the pocket model: do bfloat16 and float32 give the same labels, and does a whole recipe run? Every part is a
 process of its own, written as soon as it ends, so that one that fails or runs out of time costs no other.
 
@@ -33,14 +34,17 @@ from llmtl.data.config import DataConfig
 from llmtl.data.examples import load_examples
 from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.errors import TrainingError
+from llmtl.hardware import free_gib
 from llmtl.pocket import resolve
 from llmtl.progress import Silent
 from llmtl.prompting.template import Template
 from llmtl.strategies.qlora import QloraConfig
 from llmtl.task import Example, Task
 from llmtl.tuning import training
+from llmtl.tuning.needed_memory import MemoryForecast
 from llmtl.tuning.tokenized import fitting
-from llmtl.tuning.trained_weights import Adapter
+from llmtl.tuning.trained_weights import Adapter, OwnWeights
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "recipes" / "support"
@@ -73,14 +77,18 @@ class Clock(TrainerCallback):
         self.seconds.append(time.perf_counter() - self._begun)
 
 
-def tune(checkpoint: Path, work: Work, *, shared: bool = True, four_bits: bool = True) -> dict[str, Any]:
-    """Train an adapter for some steps; with `shared`, what a batch's prompts begin with is computed once."""
+def tune(checkpoint: Path, work: Work, *, shared: bool = True, four_bits: bool | None = True) -> dict[str, Any]:
+    """Train for some steps; with `shared`, what a batch's prompts begin with is computed once.
+
+    An adapter on weights in four bits or in 16; with `four_bits=None` all weights.
+    """
     training.SHARING_PARAMETERS = 0 if shared else sys.maxsize
     template, tokenizer = _wording()
     found = _examples()
     wanted = [found[index % len(found)] for index in range(work.batch * work.steps)]
     examples = fitting(wanted, template, tokenizer, max_length=2048)
     clock, config = Clock(), QloraConfig(batch_size=work.batch, max_epochs=1)
+    weights = OwnWeights("bfloat16") if four_bits is None else Adapter(config, four_bits=four_bits)
     with tempfile.TemporaryDirectory() as folder:
         job = training.TrainingJob(
             checkpoint=checkpoint,
@@ -88,8 +96,8 @@ def tune(checkpoint: Path, work: Work, *, shared: bool = True, four_bits: bool =
             train=examples,
             dev=(),
             config=config,
-            weights=Adapter(config, four_bits=four_bits),
-            learning_rate=1e-4,
+            weights=weights,
+            learning_rate=1e-5 if four_bits is None else 1e-4,
             folder=Path(folder),
             seed=0,
             deadline=None,
@@ -97,7 +105,12 @@ def tune(checkpoint: Path, work: Work, *, shared: bool = True, four_bits: bool =
             base_name=checkpoint.name,
             callbacks=(clock,),
         )
-        outcome = training.train(job)
+        before = _free()
+        try:
+            outcome = training.train(job)
+        except TrainingError as error:  # the forecast says that it does not fit: that is a result, too
+            return {"refused": str(error), "free_before_gib": round(before, 1)}
+        needed = training.memory_needed(job, outcome.batch)
     step = statistics.median(clock.seconds[1:])
     return {
         "tokens_per_example": round(statistics.mean(len(each.input_ids) for each in examples), 1),
@@ -105,7 +118,8 @@ def tune(checkpoint: Path, work: Work, *, shared: bool = True, four_bits: bool =
         "tokens_per_second": round(outcome.trained_tokens / len(clock.seconds) / step, 1),
         "examples_per_second": round(work.batch / step, 2),
         "at_once": outcome.batch,
-        **_peak(),
+        "forecast_gib": round(needed.peak_gib, 2),
+        **_compared(needed, before),
     }
 
 
@@ -164,6 +178,7 @@ PARTS: dict[str, Callable[[Path, Work], dict[str, Any]]] = {
     "qlora": tune,
     "qlora, prompts not shared": lambda checkpoint, work: tune(checkpoint, work, shared=False),
     "lora": lambda checkpoint, work: tune(checkpoint, work, four_bits=False),
+    "full": lambda checkpoint, work: tune(checkpoint, work, four_bits=None),
 }
 POCKET_PARTS: dict[str, Callable[[Path, Work], dict[str, Any]]] = {
     "bfloat16 agrees": agree,
@@ -262,6 +277,19 @@ def _peak() -> dict[str, float]:
     if not torch.cuda.is_available():
         return {}
     return {"peak_gib": round(torch.cuda.max_memory_allocated() / GIB, 2)}
+
+
+def _compared(needed: MemoryForecast, before: float) -> dict[str, float]:
+    """Compare the forecast with the peak of what torch allocated; paged moments are not a part of either."""
+    if not torch.cuda.is_available():
+        return {}
+    peak = torch.cuda.max_memory_allocated()
+    found = (needed.peak - needed.moments) / peak
+    return {**_peak(), "forecast_without_moments_by_peak": round(found, 3), "free_before_gib": round(before, 1)}
+
+
+def _free() -> float:
+    return free_gib("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _device() -> dict[str, Any]:

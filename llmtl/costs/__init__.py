@@ -9,6 +9,7 @@
     timing.py        how exactly seconds, and so costs, are known
     volume.py        cost over the request volume, and where strategies cross
     error_cost.py    cost over what a wrong answer costs, and where strategies cross
+    pre_training.py  what training a model from scratch would have cost, estimated
     spending.py      what making a decision took
     ledger.py        what each step of that spent
 

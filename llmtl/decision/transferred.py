@@ -1,18 +1,22 @@
 """Everything that a run found out about transfer, gathered from its evaluations and from what fitting found.
 
-Nothing is computed but the shapes of curves. Not covered: the words (`llmtl.report.transfer_words`).
+Nothing is computed but the shapes of curves, and what models would have cost from scratch. Not covered: the words
+(`llmtl.report.transfer_words`, `llmtl.report.pre_training_words`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
 
+from llmtl.costs.config import PriceConfig
+from llmtl.costs.pre_training import ScratchEstimate, from_scratch
+from llmtl.costs.usd import gpu_hours, usd_for_seconds
 from llmtl.decision.outcome import Decision
 from llmtl.decision.training_shape import TrainingShape, shape_of
 from llmtl.decision.transfer import Transfer
-from llmtl.findings import FitFinding, LayerChanges, TrainingCurve, finding
+from llmtl.findings import FitFinding, LayerChanges, PreTrained, TrainingCurve, finding
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategies.table import facts_of
 from llmtl.task import Metric
@@ -20,18 +24,41 @@ from llmtl.task import Metric
 NO_CODES: Mapping[str, str] = MappingProxyType({})
 
 
+@dataclass(frozen=True)
+class BeforeAndAfter:
+    """What a strategy's model would have cost from scratch, estimated, and what adapting it took, measured.
+
+    `usd` is the price of the `seconds` that fitting took on `devices` machines of the kind `device`.
+    """
+
+    strategy: str
+    model: str
+    from_scratch: ScratchEstimate
+    seconds: float
+    device: str
+    devices: int
+    usd: float
+
+    @property
+    def gpu_hours(self) -> float:
+        """The hours of GPUs that adapting took; 0 on a CPU."""
+        return gpu_hours(self.seconds, gpus=self.devices) if self.device == "cuda" else 0.0
+
+
 @dataclass(frozen=True, repr=False)
 class Transferred:
     """What a run says about transfer: the shape of each training, by strategy, and the comparisons with controls.
 
     `from_random` are the trainings that began from random weights; `layers` says what tuning changed in those of
-    pre-trained models, by strategy, where that was measured.
+    pre-trained models, by strategy, where that was measured. `costs` lay what training the model from scratch would
+    have cost, which is estimated, beside what adapting it took, which was measured.
     """
 
     trainings: Mapping[str, TrainingShape] = field(default_factory=dict)
     controls: tuple[Transfer, ...] = ()
     from_random: frozenset[str] = frozenset()
     layers: Mapping[str, LayerChanges] = field(default_factory=dict)
+    costs: tuple[BeforeAndAfter, ...] = ()
 
     def __repr__(self) -> str:
         shapes = (f"{name} {each.pace.value}, {each.ending.value}" for name, each in self.trainings.items())
@@ -48,8 +75,12 @@ def transferred(
     findings: Mapping[str, Sequence[FitFinding]],
     *,
     codes: Mapping[str, str] = NO_CODES,
+    prices: PriceConfig | None = None,
 ) -> Transferred:
-    """Gather what a run found out about transfer; `codes` are the names of the table where strategies have titles."""
+    """Gather what a run found out about transfer; `codes` are the names of the table where strategies have titles.
+
+    Costs are told where there are `prices`.
+    """
     dev = {each.strategy: each for each in evaluations if each.split == "dev"}
     curves = {name: curve for name, found in findings.items() if (curve := finding(found, TrainingCurve)) is not None}
     shapes = {name: shape_of(curve, start_score=_unchanging(dev.get(name), curve)) for name, curve in curves.items()}
@@ -59,7 +90,22 @@ def transferred(
     layers = {
         name: changed for name, found in findings.items() if (changed := finding(found, LayerChanges)) is not None
     }
-    return Transferred(shapes, decision.transfer, random, layers)
+    costs = () if prices is None else tuple(_costs(dev, findings, prices))
+    return Transferred(shapes, decision.transfer, random, layers, costs)
+
+
+def _costs(
+    dev: Mapping[str, Evaluation], findings: Mapping[str, Sequence[FitFinding]], prices: PriceConfig
+) -> Iterator[BeforeAndAfter]:
+    for name, found in findings.items():
+        began, measured = finding(found, PreTrained), dev.get(name)
+        if began is None or measured is None or measured.train_seconds is None:
+            continue
+        estimate = from_scratch(began.model, began.parameters, prices)
+        if estimate is not None:
+            seconds, device, devices = measured.train_seconds, measured.device, measured.devices
+            usd = usd_for_seconds(seconds, device=device, prices=prices, devices=devices)
+            yield BeforeAndAfter(name, began.model, estimate, seconds, device, devices, usd)
 
 
 def _unchanging(dev: Evaluation | None, curve: TrainingCurve) -> float | None:

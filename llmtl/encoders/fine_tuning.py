@@ -3,7 +3,7 @@
 The learning rate falls with the steps taken, or with the time used where that is well ahead of them, so that a training
 that its time limit cuts has come down when it ends (Li, Yumer & Ramanan 2020, "Budgeted Training", arXiv:1905.04753),
 and one that comes to its end in time is the same however fast the machine was. Not covered: choosing the learning rate,
-several devices, resuming.
+several devices.
 """
 
 import gc
@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from time import monotonic
 from typing import Any
 
@@ -19,9 +20,12 @@ from torch.nn import functional
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from llmtl.encoders.network import Network, Scored
+from llmtl.encoders.tuning_state import Point, TuningSoFar, read_state, write_state
 from llmtl.encoders.windows import Window, Windows, evenly
 from llmtl.errors import TrainingError
-from llmtl.progress import Progress
+from llmtl.progress import Advance, Progress
+from llmtl.unfinished.kept_state import put_back, trained
+from llmtl.unfinished.save_points import SavePoints
 
 MOST_WINDOWS = 8
 """Windows of one text that a step trains on, at most."""
@@ -68,25 +72,17 @@ class TuningPlan:
 
 
 @dataclass(frozen=True)
-class Point:
-    """A measurement between epochs: the mean training loss since the one before, and what dev says."""
-
-    step: int
-    epoch: float
-    train_loss: float | None
-    dev_loss: float | None
-    dev_score: float | None
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Tuning:
-    """The points of a training, the step whose weights the network has now, why it ended, and how much it read."""
+    """The points of a training, the step whose weights the network has now, why it ended, and how much it read.
+
+    `earlier_seconds` were spent in processes that were killed, where this one went on.
+    """
 
     points: tuple[Point, ...]
     best_step: int
     stopped_by: str
     tokens: int
+    earlier_seconds: float = 0.0
 
 
 Judge = Callable[[], tuple[float, float]]
@@ -94,19 +90,36 @@ Judge = Callable[[], tuple[float, float]]
 
 
 def train(
-    network: Network, rows: Sequence[TrainingText], plan: TuningPlan, *, judge: Judge | None, progress: Progress
+    network: Network,
+    rows: Sequence[TrainingText],
+    plan: TuningPlan,
+    *,
+    judge: Judge | None,
+    progress: Progress,
+    save_points: SavePoints[TuningSoFar] | None = None,
 ) -> Tuning:
-    """Train `network` in place; it ends with the weights of the best epoch, the last one without a judge."""
+    """Train `network` in place; it ends with the weights of the best epoch, the last one without a judge.
+
+    With `save_points` a training that was killed goes on, and one that had ended is only put back.
+    """
     if not rows:
         raise TrainingError("There is no training example; give at least one, or leave tuning out.")
-    return _Training(network, rows, plan, judge).run(progress)
+    return _Training(network, rows, plan, judge, save_points).run(progress)
 
 
 class _Training:
     """One training under way."""
 
-    def __init__(self, network: Network, rows: Sequence[TrainingText], plan: TuningPlan, judge: Judge | None) -> None:
+    def __init__(
+        self,
+        network: Network,
+        rows: Sequence[TrainingText],
+        plan: TuningPlan,
+        judge: Judge | None,
+        save_points: SavePoints[TuningSoFar] | None,
+    ) -> None:
         self.network, self.rows, self.plan, self.judge = network, rows, plan, judge
+        self.save_points = save_points
         self.start = monotonic()
         self.per_epoch = math.ceil(len(rows) / plan.batch_size)
         self.total = self.per_epoch * plan.max_epochs
@@ -124,30 +137,70 @@ class _Training:
 
     def run(self, progress: Progress) -> Tuning:
         """Take steps until the epochs, the patience or the time is used up."""
-        stopped = "max epochs"
+        ended, earlier = self._go_on(progress)
         with progress.stage(f"Tuning the {self.plan.what}", self.total) as advance:
-            for batch in self._batches():
-                self._learn(batch)
-                advance(1)
-                late = self._used_time() >= 1
-                if late or self.step % self.per_epoch == 0:
-                    self._measure()
-                if late and self.step < self.total:
-                    stopped = "budget"
-                    break
-                if self.without_progress >= self.plan.patience and self.step < self.total:
-                    stopped = "early stopping"
-                    break
+            advance(self.step)
+            stopped = ended or self._learn_all(advance)
         if self.weights:
-            for name, each in self._trained():
-                each.data.copy_(self.weights[name])
+            put_back(self.network.model, self.weights)
         self.network.model.eval()
+        if ended is None and self.save_points is not None and self.save_points.lasted():
+            self._save(stopped)
         best = self.best or self.points[-1]
-        return Tuning(tuple(self.points), best.step, stopped, self.tokens)
+        return Tuning(tuple(self.points), best.step, stopped, self.tokens, earlier)
 
-    def _trained(self) -> list[tuple[str, Any]]:
-        """List the weights that are trained, by name."""
-        return [(name, each) for name, each in self.network.model.named_parameters() if each.requires_grad]
+    def _learn_all(self, advance: Advance) -> str:
+        """Take the steps that are left, and say why they ended."""
+        for batch in islice(self._batches(), self.step, None):
+            self._learn(batch)
+            advance(1)
+            late = self._used_time() >= 1
+            if late or self.step % self.per_epoch == 0:
+                self._measure()
+            if late and self.step < self.total:
+                return "budget"
+            if self.without_progress >= self.plan.patience and self.step < self.total:
+                return "early stopping"
+            if self.save_points is not None and self.step < self.total and self.save_points.due():
+                self._save(None)
+        return "max epochs"
+
+    def _go_on(self, progress: Progress) -> tuple[str | None, float]:
+        """Take over from a training that was killed, if there is one: why it had ended if so, and what it took."""
+        point = self.save_points.latest() if self.save_points else None
+        if point is None:
+            if self.save_points:
+                self.save_points.clear()
+            return None, 0.0
+        so_far = point.so_far
+        self.weights = read_state(point.state, self.network.model, self.optimizer)
+        self.step, self.tokens, self.room = so_far.step, so_far.tokens, so_far.room
+        self.losses, self.points, self.best = list(so_far.losses), list(so_far.points), so_far.best
+        self.without_progress, self.measuring = so_far.without_progress, so_far.measuring
+        self.start -= so_far.seconds
+        if so_far.stopped is None:
+            progress.say(f"Tuning the {self.plan.what} goes on after step {so_far.step}, where it was interrupted.")
+        return so_far.stopped, so_far.seconds
+
+    def _save(self, stopped: str | None) -> None:
+        """Save the state; `stopped` says why training has ended, if it has."""
+        points = self.save_points
+        if points is None or not all(map(math.isfinite, self.losses)):
+            return
+        so_far = TuningSoFar(
+            mark=points.mark,
+            step=self.step,
+            seconds=monotonic() - self.start,
+            tokens=self.tokens,
+            room=self.room,
+            losses=tuple(self.losses),
+            points=tuple(self.points),
+            best=self.best,
+            without_progress=self.without_progress,
+            measuring=self.measuring,
+            stopped=stopped,
+        )
+        points.save(so_far, lambda folder: write_state(folder, self.network.model, self.optimizer, self.weights))
 
     def _batches(self) -> Any:
         """Yield the positions of the rows of each step: in random order, of similar length."""
@@ -232,7 +285,7 @@ class _Training:
             return
         if self.best is None or _rank(point) > _rank(self.best):
             self.best, self.without_progress = point, 0
-            self.weights = {name: each.detach().clone() for name, each in self._trained()}
+            self.weights = {name: each.clone() for name, each in trained(self.network.model)}
         else:
             self.without_progress += 1
 

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmtl.encoders.fine_tuning import TOKENS_AT_ONCE
 from llmtl.encoders.language_network import AdapterShape, LanguageNetwork
+from llmtl.encoders.network import TOKENS_AT_ONCE as READ_AT_ONCE
 from llmtl.encoders.network import Network, Scoring
+from llmtl.encoders.windows import Windows
 from llmtl.heads.tuned_encoder import Start, TunedEncoder
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import LocalServed, Prediction
 from llmtl.task import Input
+from llmtl.tuning.needed_memory import StepLoad, TrainedPart
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +47,17 @@ class HeadedModel:
     def served(self) -> LocalServed:
         """Say that our own server serves it."""
         return self.tuned.served()
+
+
+def step_of(train: Sequence[Windows], batch: int, *, dev: Sequence[Windows]) -> StepLoad:
+    """Say what is computed at once in the heaviest step, and when dev is read."""
+    lengths = sorted((len(window) for windows in train for window in windows), reverse=True)
+    width = lengths[0]
+    rows = min(batch, len(lengths), max(1, TOKENS_AT_ONCE // width))
+    read = sum(len(window) for windows in dev for window in windows)
+    return StepLoad(rows, width, scored=rows, masked=True, read_tokens=min(read, READ_AT_ONCE))
+
+
+def trained_of(adapter: AdapterShape, outputs: int) -> TrainedPart:
+    """Say what takes gradients and moments."""
+    return TrainedPart(adapter.rank, dropout=adapter.dropout, outputs=outputs, temporary=False)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.engines.protocol import Engine
 from llmtl.engines.transformers.states import StateReader
 from llmtl.findings import LayerChange, LayerChanges
@@ -80,6 +81,19 @@ def read_before(context: FitContext, body: Any, tokenizer: Any, *, window: int) 
     texts, tokens = tuple(example.text for example in dev), min(window, MOST_TOKENS)
     states = mean_states(body, tokenizer, texts, most_tokens=tokens)
     return BeforeTuning(texts, states, targets_of(context.task, dev), tokens, monotonic() - start)
+
+
+def read_encoder_before(context: FitContext, encoder: SentenceEncoder, seconds: float | None) -> BeforeTuning | None:
+    """Read with a sentence encoder that was not tuned yet; None where the `seconds` that are left are too few."""
+    if not can_compare(context, None if seconds is None else monotonic() + seconds):
+        return None
+    body, window = encoder.model[0].auto_model, encoder.form.context_length
+    return read_before(context, body, encoder.tokenizer, window=window)
+
+
+def changes_of_encoder(before: BeforeTuning | None, encoder: SentenceEncoder) -> tuple[LayerChanges, ...]:
+    """Read again with the tuned sentence encoder; nothing where nothing was read before."""
+    return () if before is None else (before.changes(encoder.model[0].auto_model, encoder.tokenizer),)
 
 
 def read_engine_before(context: FitContext, engine: Engine, deadline: float | None) -> BeforeTuning | None:

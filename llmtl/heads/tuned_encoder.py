@@ -15,10 +15,11 @@ import torch
 
 from llmtl.classical.files import keep_folder, read_facts, write_parts
 from llmtl.classical.grid import best_on_dev
-from llmtl.encoders.fine_tuning import Tuning, TuningPlan, train
+from llmtl.encoders.fine_tuning import TrainingText, Tuning, TuningPlan, train
 from llmtl.encoders.int8_encoders import Int8Network, write_network
 from llmtl.encoders.network import WEIGHTS, Network, Scored, Scoring
 from llmtl.encoders.onnx_int8 import INT8_FOLDER, ONNX_FILE, Rounded, is_int8
+from llmtl.encoders.tuning_state import TuningSoFar
 from llmtl.encoders.windows import Windows
 from llmtl.errors import ModelError, RunError
 from llmtl.findings import FitFinding, TrainingCurve, TrainingPoint
@@ -26,9 +27,11 @@ from llmtl.heads.encoder_heads import Head, ReadText, read_head
 from llmtl.heads.layer_changes import BeforeTuning, can_compare, read_before
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.quiet import own_randomness, quiet
-from llmtl.seals import sha256_of_file
+from llmtl.seals import UNFINISHED, sha256_of_file
+from llmtl.store import digest, versions
 from llmtl.strategy import FitContext, LocalServed, Prediction
 from llmtl.task import Input, texts_of
+from llmtl.unfinished.save_points import SavePoints
 
 FOLDER = "encoder"
 CHUNK = 512
@@ -115,15 +118,18 @@ class _Attempt:
 
 
 def tune(
-    context: FitContext, head: Head, start: Start, *, deadline: float | None
-) -> tuple[TunedEncoder, tuple[FitFinding, ...]]:
+    context: FitContext, head: Head, start: Start, *, deadline: float | None, resumable: bool = True
+) -> tuple[TunedEncoder, tuple[FitFinding, ...], float]:
     """Tune by each plan, keep the best on dev in the context's folder, and say how it went.
 
-    `deadline` is a `time.monotonic()` value; each plan gets an equal part of the time that is left.
+    `deadline` is a `time.monotonic()` value; each plan gets an equal part of the time that is left. Where `resumable`,
+    a training that was killed goes on; the seconds that it had taken come last.
     """
+    earlier: list[float] = []
     with quiet(), own_randomness():
         before = _before(context, head, start, deadline)
-        attempts = _attempts(context, head, start, deadline if before is None else before.ends_by(deadline))
+        ends = deadline if before is None else before.ends_by(deadline)
+        attempts = _attempts(context, head, start, ends, earlier=earlier if resumable else None)
         findings: tuple[FitFinding, ...] = ()
         if len(start.plans) == 1:
             best = next(attempts)
@@ -138,7 +144,8 @@ def tune(
     tuned = TunedEncoder(folder, best.head, sha256_of(folder), context.device)
     curve = _curve(context, best, start)
     _say_cut(context, curve, best)
-    return tuned, (curve, *findings, *best.findings, *changes, *curve.cut(best.plan.max_epochs))
+    found = (curve, *findings, *best.findings, *changes, *curve.cut(best.plan.max_epochs))
+    return tuned, found, sum(earlier)
 
 
 def opened(context: FitContext, folder: Path) -> TunedEncoder:
@@ -192,8 +199,10 @@ def _scoring(head: Head, start: Start) -> Scoring:
     return Scoring(scored, head.outputs, start.window)
 
 
-def _attempts(context: FitContext, head: Head, start: Start, deadline: float | None) -> Iterator[_Attempt]:
-    """Tune by one plan after the other."""
+def _attempts(
+    context: FitContext, head: Head, start: Start, deadline: float | None, *, earlier: list[float] | None
+) -> Iterator[_Attempt]:
+    """Tune by one plan after the other; `earlier` notes what those that were killed took, None goes on with none."""
     scoring = _scoring(head, start)
     texts = [example.text for example in context.dev]
     for number, plan in enumerate(start.plans):
@@ -208,11 +217,37 @@ def _attempts(context: FitContext, head: Head, start: Start, deadline: float | N
             return head.judged(read(network, texts, dev), context)
 
         timed = replace(plan, seconds=left)
-        trained = train(network, rows, timed, judge=judge if texts else None, progress=context.progress)
+        trained = train(
+            network,
+            rows,
+            timed,
+            judge=judge if texts else None,
+            progress=context.progress,
+            save_points=None if earlier is None else _save_points(context, start, number, rows),
+        )
+        if earlier is not None:
+            earlier.append(trained.earlier_seconds)
         readings = read(network, texts, dev)
         done, traces = head.finished(readings, context) if texts else (head, ())
         answers = tuple(each.answer for each in done.predictions(readings, first=0)) if texts else ()
         yield _Attempt(network, done, timed, trained, answers, traces)
+
+
+def _save_points(
+    context: FitContext, start: Start, number: int, rows: Sequence[TrainingText]
+) -> SavePoints[TuningSoFar]:
+    """Find where the state of a plan's training is kept; the mark is of everything that its weights depend on."""
+    files = sorted((path.name, path.stat().st_size) for path in start.checkpoint.iterdir() if path.is_file())
+    mark = {
+        "packages": versions(),
+        "start": repr(replace(start, checkpoint=Path(), plans=(start.plans[number],))),
+        "model": files,
+        "train": [([window.ids for window in row.windows], row.target) for row in rows],
+        "dev": [(example.text, example.reference) for example in context.dev],
+        "device": context.device,
+    }
+    folder = context.folder / UNFINISHED / f"plan-{number + 1}"
+    return SavePoints(folder, TuningSoFar, mark=digest(mark), say=context.progress.say)
 
 
 def _curve(context: FitContext, best: _Attempt, start: Start) -> TrainingCurve:

@@ -19,6 +19,7 @@ from llmtl.findings import FitFinding, FittedAgain
 from llmtl.hardware import inspect
 from llmtl.measured.evaluation import Evaluation
 from llmtl.measured.fitting import FitRecord
+from llmtl.pipeline.began_with import began_with
 from llmtl.pipeline.budget import Plan
 from llmtl.pipeline.evaluate import Pass, Subject, evaluate
 from llmtl.pipeline.fits import fit_from_json, fit_to_json, load_fit
@@ -120,7 +121,8 @@ class Bench:
             skipped = str(error)
         else:
             longer = self.extended.get(strategy.name)
-            findings = (*fitted.findings, *([FittedAgain(longer.first_seconds)] if longer else []))
+            again = [FittedAgain(longer.first_seconds)] if longer else []
+            findings = (*fitted.findings, *began_with(strategy.facts, self.prepared), *again)
             earlier = fitted.earlier_seconds
             fitted.predictor.save(folder)
         took, limit = earlier + time.perf_counter() - start, context.budget.train_seconds

@@ -82,7 +82,7 @@ class Run:
     def transfer(self) -> Transferred:
         """Gather what the run found out about transfer: the shape of each training, and comparisons with controls."""
         fitted = {name: self.fit(name).findings for name in self.index.fits}
-        return transferred(self.decision, self.evaluations, fitted)
+        return transferred(self.decision, self.evaluations, fitted, prices=self.recipe.prices)
 
     @property
     def report(self) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from llmtl.report import forgetting_words, judging, layer_words, noise, palette, svg, transfer_words
+from llmtl.report import forgetting_words, judging, layer_words, noise, palette, pre_training_words, svg, transfer_words
 from llmtl.report.charts.cost_by_volume import volume_chart
 from llmtl.report.charts.curves import accuracy_chart, loss_chart, rates_chart
 from llmtl.report.charts.differences import difference_strips
@@ -90,6 +90,7 @@ def render_html(content: ReportContent) -> str:
             noise_words=noise,
             transfer_words=transfer_words,
             layer_words=layer_words,
+            pre_training_words=pre_training_words,
             forgetting_words=forgetting_words,
             words=Words(Metric(content.decision.metric)),
             visible=_EXAMPLES_BEFORE_MORE,

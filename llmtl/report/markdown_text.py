@@ -6,7 +6,7 @@ Not covered: the charts, which only the page has.
 import re
 from statistics import median, stdev
 
-from llmtl.report import forgetting_words, judging, layer_words, noise, transfer_words, wording
+from llmtl.report import forgetting_words, judging, layer_words, noise, pre_training_words, transfer_words, wording
 from llmtl.report.content import ReportContent
 from llmtl.report.left_to_it import left_to
 from llmtl.report.metric_words import Words
@@ -31,6 +31,7 @@ def markdown(content: ReportContent) -> str:
         noise_words=noise,
         transfer_words=transfer_words,
         layer_words=layer_words,
+        pre_training_words=pre_training_words,
         forgetting_words=forgetting_words,
         words=Words(Metric(content.decision.metric)),
         left=left_to(content),

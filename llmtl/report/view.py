@@ -242,7 +242,9 @@ def build_view(content: ReportContent) -> View:
         drift=serving.drift(content.served) if content.served else "",
         money=money_of(content),
         wrong_answers=wrong_answers_of(content.decision, kind),
-        transfer=transferred(content.decision, content.evaluations, content.fit_findings, codes=content.codes),
+        transfer=transferred(
+            content.decision, content.evaluations, content.fit_findings, codes=content.codes, prices=content.prices
+        ),
     )
 
 

@@ -92,10 +92,11 @@ class ClassHead(EncoderTuning[ClassHeadChoices]):
         require("A classification head", "peft", *LOCAL)
 
     def require_memory(self, model: "CheckpointInfo", hardware: "Hardware") -> None:
-        """Raise `ModelError` where the float32 weights alone do not fit the free memory."""
-        from llmtl.tuning.needed_memory import held_gib, require_memory
+        """Raise `ModelError` where the float32 weights alone surely do not fit the free memory."""
+        from llmtl.tuning.needed_memory import TrainedPart, require_memory
 
-        require_memory(model, hardware, needed=held_gib(model), name=self.name)
+        trained = TrainedPart(self.config.rank, dropout=self.config.dropout, outputs=2, temporary=False)
+        require_memory(model, hardware, trained, name=self.name, instead="take qlora, or a smaller model")
 
     def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
         """Say which rate or number of epochs is far from those that work."""

@@ -131,8 +131,9 @@ class EncoderTuning(Strategy[Section]):
         head = head_for(context)
         start, long = self._start(context)
         context.release_engines()  # memory may not be enough for a language model beside a training
-        tuned, findings = tune(context, head, start, deadline=None if seconds is None else began + seconds)
-        return Fitted(tuned, (*findings, long))
+        deadline = None if seconds is None else began + seconds
+        tuned, findings, earlier = tune(context, head, start, deadline=deadline)
+        return Fitted(tuned, (*findings, long), earlier_seconds=earlier)
 
     def forecast(self, context: FitContext) -> float | None:
         """Time a few steps; training may stop earlier than after all epochs, which is not foreseen."""
@@ -145,7 +146,7 @@ class EncoderTuning(Strategy[Section]):
         train = Random(context.seed).sample(context.train, min(len(context.train), wanted))
         part = replace(context, train=tuple(train), dev=context.dev[:wanted])
         once = replace(start, plans=(replace(start.plans[0], max_epochs=1),))
-        _, findings = tune(part, head, once, deadline=None)
+        _, findings, _ = tune(part, head, once, deadline=None, resumable=False)
         seconds = next(each.points[-1].seconds for each in findings if isinstance(each, TrainingCurve))
         each = seconds / (len(part.train) + FORWARD * len(part.dev))
         return each * (len(context.train) + FORWARD * len(context.dev)) * config.max_epochs * len(start.plans)

@@ -14,7 +14,6 @@ from llmtl.tuning.learning_rate import USUAL_FOR_OWN_WEIGHTS, own_rate_for_hidde
 
 if TYPE_CHECKING:
     from llmtl.engines.checkpoint import CheckpointInfo
-    from llmtl.hardware import Hardware
     from llmtl.tuning.trained_weights import TrainedWeights
     from llmtl.tuning.training import TrainingJob
 
@@ -25,6 +24,7 @@ class OwnWeightsTuning(LanguageModelTuning[OwnChoices]):
     """What tuning the model's own weights takes, whether or not the first layers are frozen."""
 
     keeps = MODEL_FOLDER
+    instead = "take lora or qlora, or a smaller model"
     usual_rates: ClassVar[tuple[float, float]] = USUAL_FOR_OWN_WEIGHTS
 
     @property
@@ -47,14 +47,6 @@ class OwnWeightsTuning(LanguageModelTuning[OwnChoices]):
         from llmtl.engines.checkpoint import copy_tokenizer
 
         copy_tokenizer(job.checkpoint, job.folder)
-
-    def require_memory(self, model: "CheckpointInfo", hardware: "Hardware") -> None:
-        """Raise `ModelError` where weights, gradients and moments alone do not fit the free memory."""
-        from llmtl.tuning.needed_memory import needed_gib, require_memory
-
-        held = self.config.ewc != 0
-        needed = needed_gib(model, frozen=self.frozen, device=hardware.device, consolidated=held)
-        require_memory(model, hardware, needed=needed, name=self.name)
 
 
 class FullChoices(WholeTrainingConfig):

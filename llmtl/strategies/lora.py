@@ -43,6 +43,7 @@ class Lora(AdapterTuning[LoraChoices]):
     """The adapter lies in the context's folder."""
 
     section = LoraChoices
+    instead = "take qlora, or a smaller model"
     facts = tuning_facts(
         name="lora",
         title="Fine-tuning with LoRA",

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from llmtl.engines.checkpoint import CheckpointInfo
+    from llmtl.hardware import Hardware
     from llmtl.tuning.trained_weights import TrainedWeights
     from llmtl.tuning.training import TrainingJob, TrainingOutcome
 
@@ -113,6 +114,8 @@ class LanguageModelTuning(Strategy[Choices]):
     """What tuning takes, whatever is trained; `callbacks` are given to the trainer beside the library's own."""
 
     keeps: ClassVar[str] = ADAPTER_FOLDER
+    instead: ClassVar[str]
+    """What to do where memory does not do even for one example, in the imperative."""
     usual_rates: ClassVar[tuple[float, float]] = USUAL_FOR_ADAPTERS
 
     def __init__(self, config: Choices | None = None, callbacks: "tuple[TrainerCallback, ...]" = ()) -> None:
@@ -134,6 +137,16 @@ class LanguageModelTuning(Strategy[Choices]):
     def require_packages(self) -> None:
         """Raise `MissingPackageError` unless the packages for training are installed."""
         require("Fine-tuning", *TUNING)
+
+    def require_memory(self, model: "CheckpointInfo", hardware: "Hardware") -> None:
+        """Raise `ModelError` where weights, gradients and moments alone surely do not fit the free memory."""
+        from llmtl.quiet import quiet
+        from llmtl.tuning.needed_memory import require_memory
+
+        with quiet():
+            weights = self.weights(ModelSource(str(model.path)), hardware.device)
+        trained = replace(weights.trained, consolidated=self.config.ewc != 0)
+        require_memory(model, hardware, trained, name=self.name, instead=self.instead)
 
     def doubts(self, model: "CheckpointInfo | None") -> tuple[str, ...]:
         """Say which rate or number of epochs is far from those that work."""

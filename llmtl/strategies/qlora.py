@@ -25,6 +25,7 @@ class Qlora(AdapterTuning[QloraConfig]):
     """The adapter lies in the context's folder."""
 
     section = QloraConfig
+    instead = "take a smaller model"
     facts = tuning_facts(
         name="qlora",
         title="Fine-tuning with QLoRA",

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from llmtl.errors import CannotFitError
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
+from llmtl.seals import UNFINISHED
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
 from llmtl.task import Draw, Example
 
@@ -109,6 +110,7 @@ class SetFit(Strategy[SetFitConfig]):
         """
         from llmtl.encoders.contrastive import labelled_columns
         from llmtl.findings import Unit, cut_short
+        from llmtl.heads.layer_changes import changes_of_encoder, read_encoder_before
         from llmtl.heads.sentence_head import (
             HeadChoices,
             SentencePredictor,
@@ -123,7 +125,7 @@ class SetFit(Strategy[SetFitConfig]):
         learned = _learned(context)
         encoder, choices = load_to_tune(context), HeadChoices(self.config.c)
         pairs = self._pairs(context, encoder, learned)
-        before = None
+        layers, before = read_encoder_before(context, encoder, limit), None
         if self.config.untouched:
             until = None if limit is None else start + BEFORE_SHARE * limit
             found = embed(context, encoder, name=self.name, until=until)
@@ -143,10 +145,13 @@ class SetFit(Strategy[SetFitConfig]):
         cut = cut_short(tuned.steps, tuned.planned, Unit.STEPS)
         if head.choice["encoder"] == UNTOUCHED:
             context.progress.say("setfit: tuning brought nothing on dev; the encoder is kept as it was")
-            return Fitted(SentencePredictor(head, lambda: load_encoder(context)), (*cut, *findings))
+            untouched = SentencePredictor(head, lambda: load_encoder(context))
+            return Fitted(untouched, (*cut, *findings), earlier_seconds=tuned.earlier_seconds)
         folder = context.folder / ENCODER_FOLDER
         encoder.save(folder)
-        return Fitted(SentencePredictor(head, lambda: encoder, tuned=folder), (*cut, *findings))
+        told = (*cut, *findings, *changes_of_encoder(layers, encoder))
+        predictor = SentencePredictor(head, lambda: encoder, tuned=folder)
+        return Fitted(predictor, told, earlier_seconds=tuned.earlier_seconds)
 
     def forecast(self, context: FitContext) -> float | None:
         """Time a few steps of tuning and embedding a few texts; the heads take less time than that leaves them."""
@@ -191,11 +196,13 @@ class SetFit(Strategy[SetFitConfig]):
     ) -> "Trained":
         """Tune the encoder in place on texts with labels, as far as there is time."""
         from llmtl.encoders.contrastive import label_loss
-        from llmtl.encoders.trainer import train
+        from llmtl.encoders.trainer import save_points_in, train
 
         plan = self._plan(context, until)
+        points = save_points_in(context.folder / UNFINISHED, encoder, rows, plan, say=context.progress.say)
         with context.progress.stage("setfit: tuning the encoder", plan.steps(len(rows["text"]))) as advance:
-            tuned = train(encoder, rows, label_loss(self.config.temperature), plan, advance=advance)
+            loss = label_loss(self.config.temperature)
+            tuned = train(encoder, rows, loss, plan, advance=advance, save_points=points)
         if tuned.steps < tuned.planned:
             context.progress.say(f"setfit: time for {tuned.steps:,} of {tuned.planned:,} steps")
         return tuned

@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_ranking
-from llmtl.findings import GridPoint, Unit, cut_short
+from llmtl.findings import FitFinding, GridPoint, Unit, cut_short
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
+from llmtl.seals import UNFINISHED
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
 from llmtl.task import Draw, references
 
 if TYPE_CHECKING:
     from llmtl.encoders.contrastive import TuningRow
     from llmtl.encoders.sentence import SentenceEncoder
-    from llmtl.encoders.trainer import TrainingPlan
+    from llmtl.encoders.trainer import Trained, TrainingPlan
     from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
 TUNED_FOLDER, ROUND_FOLDER = "encoder", "round-"
@@ -105,6 +106,7 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         Raises `DataError` without a corpus or training queries, and `TrainingError` where memory or numbers give out.
         """
         from llmtl.classical.grid import best_on_dev
+        from llmtl.heads.layer_changes import changes_of_encoder, read_encoder_before
         from llmtl.heads.sentence_head import load_to_tune
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
@@ -112,9 +114,10 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         until = None if limit is None else start + TUNING_SHARE * limit
         material = material_of(context)
         encoder = load_to_tune(context)
+        layers = read_encoder_before(context, encoder, limit)
         before = VectorSearch(VectorIndex.over(context.corpus, encoder), lambda: encoder)
         untouched = GridPoint({"round": 0}, _dev_scores(before, context))
-        done: list[float] = []
+        done: list[Trained] = []
         rounds = self._rounds(context, encoder, material, until, done)
         best, trace = best_on_dev(rounds, context, name=self.name, count=self.config.rounds)
         kept = context.folder / TUNED_FOLDER
@@ -123,9 +126,13 @@ class TunedSearch(Strategy[TunedSearchConfig]):
             shutil.rmtree(other)
         metric = context.task.metric.value
         improving = trace.points[-1].scores[metric] == max(point.scores[metric] for point in trace.points)
-        cut = cut_short(sum(done), self.config.rounds, Unit.EPOCHS, improving=improving)
+        parts = sum(each.steps / each.planned for each in done)
+        cut = cut_short(parts, self.config.rounds, Unit.EPOCHS, improving=improving)
         trace = replace(trace, points=(untouched, *trace.points))
-        return Fitted(VectorSearch(best.index, lambda: _opened(kept, context.device), kept), (trace, *cut))
+        tuned = _opened(kept, context.device)
+        found: tuple[FitFinding, ...] = (trace, *cut, *changes_of_encoder(layers, tuned))
+        earlier = sum(each.earlier_seconds for each in done)
+        return Fitted(VectorSearch(best.index, lambda: tuned, kept), found, earlier_seconds=earlier)
 
     def forecast(self, context: FitContext) -> float | None:
         """Time a few steps of tuning, and embedding a few texts, which every round does with all of them."""
@@ -164,15 +171,15 @@ class TunedSearch(Strategy[TunedSearchConfig]):
         encoder: "SentenceEncoder",
         material: Material,
         until: float | None,
-        done: list[float],
+        done: "list[Trained]",
     ) -> Iterator[tuple[_Round, Mapping[str, str | float], Sequence[str | None]]]:
-        """Tune round by round, and yield each with its dev answers; notes in `done` the part of it there was time for.
+        """Tune round by round, and yield each with its dev answers; notes in `done` how far each came.
 
         The first round is begun whatever the time.
         """
         from llmtl.classical.grid import dev_answers
         from llmtl.encoders.contrastive import query_columns, ranking_loss
-        from llmtl.encoders.trainer import train
+        from llmtl.encoders.trainer import save_points_in, train
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
         for number in range(1, self.config.rounds + 1):
@@ -182,9 +189,11 @@ class TunedSearch(Strategy[TunedSearchConfig]):
             rows = self._mined(encoder, material, context.seed + number)
             table = query_columns(rows, material.queries, material.texts, negatives=self.config.negatives)
             loss = ranking_loss(rows, material.relevant, material.itself, negatives=self.config.negatives)
+            unfinished = context.folder / UNFINISHED / f"{ROUND_FOLDER}{number}"
+            points = save_points_in(unfinished, encoder, table, plan, say=context.progress.say)
             with context.progress.stage(f"{self.name}: round {number}", plan.steps(len(rows))) as advance:
-                trained = train(encoder, table, loss, plan, advance=advance)
-            done.append(trained.steps / trained.planned)
+                trained = train(encoder, table, loss, plan, advance=advance, save_points=points)
+            done.append(trained)
             folder = context.folder / f"{ROUND_FOLDER}{number}"
             encoder.save(folder)
             index = VectorIndex.over(context.corpus, encoder)

@@ -16,6 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from llmtl.unfinished.kept_state import trained
+
 Weights = dict[str, torch.Tensor]
 
 _FILE = "remembered-{}.safetensors"
@@ -74,15 +76,3 @@ def average(remembered: Sequence[Remembered]) -> Weights:
     """Average weights, each of its own: the mean over what is remembered, at least one."""
     names = remembered[0].weights
     return {name: torch.stack([each.weights[name] for each in remembered]).mean(dim=0) for name in names}
-
-
-def trained(model: Any) -> list[tuple[str, torch.Tensor]]:
-    """List the weights of a model that are trained, by name."""
-    return [(name, each.detach()) for name, each in model.named_parameters() if each.requires_grad]
-
-
-def put_back(model: Any, weights: Weights) -> None:
-    """Copy weights into the model's own tensors, which an optimizer may hold."""
-    with torch.no_grad():
-        for name, weight in trained(model):
-            weight.copy_(weights[name])

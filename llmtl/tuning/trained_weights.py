@@ -22,7 +22,7 @@ from llmtl.engines.protocol import Precision
 from llmtl.errors import TrainingError
 from llmtl.tuning.config import AdapterTrainingConfig
 from llmtl.tuning.initialisation import initial_adapter, keep_as_plain_lora, make_up_for_rounding
-from llmtl.tuning.needed_memory import frozen_layers
+from llmtl.tuning.needed_memory import TrainedPart, frozen_layers
 from llmtl.tuning.quantised import load_quantised, lora_config, train_in_float32
 
 
@@ -36,6 +36,10 @@ class TrainedWeights(Protocol):
     @property
     def less(self) -> str:
         """What to lower when memory runs out, in the imperative."""
+
+    @property
+    def trained(self) -> TrainedPart:
+        """What of the model takes gradients and moments."""
 
     def load(self, checkpoint: Path, *, device: str) -> PreTrainedModel:
         """Load the checkpoint on `device` (`cpu` or `cuda`) for training; what is not to be trained is frozen."""
@@ -63,6 +67,14 @@ class Adapter:
     def less(self) -> str:
         """Name the rank, and a strategy that needs less where there is one."""
         return "lower 'max_length' or 'rank'" + ("" if self.four_bits else ", take qlora")
+
+    @property
+    def trained(self) -> TrainedPart:
+        """Name the adapter's size."""
+        config = self.config
+        return TrainedPart(
+            rank=config.rank, targets=config.target_modules, dropout=config.dropout, four_bits=self.four_bits
+        )
 
     def load(self, checkpoint: Path, *, device: str) -> PreTrainedModel:
         """Load the checkpoint in four bits, or else in bfloat16 on a GPU and in float32 on a CPU."""
@@ -108,6 +120,11 @@ class OwnWeights:
     def less(self) -> str:
         """Name the length, and a strategy that needs less."""
         return "lower 'max_length', take lora or qlora"
+
+    @property
+    def trained(self) -> TrainedPart:
+        """Name the share that is frozen."""
+        return TrainedPart(frozen=self.frozen)
 
     def load(self, checkpoint: Path, *, device: str) -> PreTrainedModel:
         """Load the checkpoint in float32, which a GPU computes with in bfloat16."""

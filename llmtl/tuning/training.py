@@ -7,7 +7,7 @@ import gc
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,24 @@ from trl.trainer.sft_config import SFTConfig
 
 from llmtl.errors import TrainingError
 from llmtl.findings import TrainingPoint, TriedStrength
+from llmtl.json_and_yaml import parse_json
 from llmtl.progress import Progress
 from llmtl.quiet import own_randomness, quiet
+from llmtl.seals import UNFINISHED
 from llmtl.store import digest, versions
 from llmtl.tuning.answers_only import answers_only
 from llmtl.tuning.averaging import BestWeights
 from llmtl.tuning.config import TrainingConfig
 from llmtl.tuning.consolidation import Consolidation
 from llmtl.tuning.group_rates import GroupRates
-from llmtl.tuning.resuming import ResumableTrainer
-from llmtl.tuning.save_points import SavePoint, SavePoints
+from llmtl.tuning.needed_memory import DecoderSizes, MemoryForecast, forecast
+from llmtl.tuning.resuming import ResumableTrainer, SoFar
 from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator
+from llmtl.tuning.step_memory import fitting_batch, load_of
 from llmtl.tuning.tokenized import TokenizedExample
 from llmtl.tuning.trained_weights import TrainedWeights
 from llmtl.tuning.watcher import DIVERGED, GIB, TrainingLimits, Watcher
+from llmtl.unfinished.save_points import SavePoint, SavePoints
 
 CHECKPOINTING_PARAMETERS = 1_000_000_000
 """From this size on, GPU training recomputes activations: about 20% slower, and far less memory (TRL, `SFTConfig`)."""
@@ -104,9 +108,9 @@ class TrainingOutcome:
 def train(job: TrainingJob, *, may_leave: bool = False) -> TrainingOutcome:
     """Train, leave the best weights in `job.folder`, and return the outcome.
 
-    With `may_leave` training ends at its first measurement where that shows that it diverges. If memory runs out,
-    training starts again with half the batch computed at once and twice the accumulation, so that a step still sees the
-    same examples. Raises `TrainingError` when a single example does not fit.
+    With `may_leave` training ends at its first measurement where that shows that it diverges. Where the memory is
+    forecast not to do, or runs out, half the batch is computed at once with twice the accumulation, so that a step
+    still sees the same examples. Raises `TrainingError` when a single example does not fit.
     """
     batch = min(job.config.batch_size, len(job.train))
     whole = batch
@@ -118,8 +122,10 @@ def train(job: TrainingJob, *, may_leave: bool = False) -> TrainingOutcome:
         batch = point.so_far.batch
         point.restore_best(job.folder)
         job.progress.say(f"Fine-tuning goes on after step {point.so_far.step}, where it was interrupted.")
-    elif points:
-        points.clear()
+    else:
+        if points:
+            points.clear()
+        batch = _fitting(job, batch)
     while True:
         with quiet(), own_randomness(), answers_only():
             outcome = _attempt(job, (batch, math.ceil(whole / batch)), points, point, may_leave=may_leave)
@@ -140,7 +146,39 @@ def train(job: TrainingJob, *, may_leave: bool = False) -> TrainingOutcome:
         )
 
 
-def save_points_of(job: TrainingJob) -> SavePoints:
+def memory_needed(job: TrainingJob, batch: int) -> MemoryForecast:
+    """Forecast the peak of the job's memory with so many examples computed at once."""
+    config = parse_json((job.checkpoint / "config.json").read_bytes())
+    sizes, copies = DecoderSizes.of(config), job.config.average_best
+    load = load_of(
+        (*job.learned, *job.dev),
+        batch,
+        _collator(job, sizes.parameters, config.get("sliding_window")),
+        recomputed=torch.cuda.is_available() and sizes.parameters >= CHECKPOINTING_PARAMETERS,
+    )
+    held = job.config.ewc != 0
+    trained = replace(job.weights.trained, copies=copies if copies > 1 else 0, consolidated=held)
+    return forecast(sizes, trained, load, device=_device())
+
+
+def _collator(job: TrainingJob, parameters: int, window: int | None) -> SharedPrefixCollator:
+    # the noise of NEFTune goes by the length of a row
+    sharing = parameters >= SHARING_PARAMETERS and job.config.neftune_alpha is None
+    return SharedPrefixCollator(sharing=sharing, window=window)
+
+
+def _fitting(job: TrainingJob, batch: int) -> int:
+    """Find how many examples are computed at once."""
+    return fitting_batch(
+        lambda batch: memory_needed(job, batch), batch, device=_device(), less=job.weights.less, say=job.progress.say
+    )
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def save_points_of(job: TrainingJob) -> SavePoints[SoFar]:
     """Find where the training's state is kept; the mark is of everything that the trained weights depend on."""
     files = sorted((path.name, path.stat().st_size) for path in job.checkpoint.iterdir() if path.is_file())
     mark = {
@@ -152,9 +190,10 @@ def save_points_of(job: TrainingJob) -> SavePoints:
         "model": (job.base_name, files),
         "train": [(each.input_ids, each.labels) for each in job.learned],
         "dev": [(each.input_ids, each.labels) for each in job.dev],
-        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "device": _device(),
     }
-    return SavePoints(job.folder, mark=digest(mark), say=job.progress.say)
+    folder = job.folder.parent / UNFINISHED
+    return SavePoints(folder, SoFar, mark=digest(mark), say=job.progress.say, best=job.folder)
 
 
 def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
@@ -184,8 +223,8 @@ def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
 def _attempt(
     job: TrainingJob,
     shape: tuple[int, int],
-    points: SavePoints | None,
-    point: SavePoint | None,
+    points: SavePoints[SoFar] | None,
+    point: SavePoint[SoFar] | None,
     *,
     may_leave: bool,
 ) -> TrainingOutcome | None:
@@ -243,8 +282,7 @@ def _averaged(job: TrainingJob, trainer: ResumableTrainer, watcher: Watcher) -> 
 
 def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> ResumableTrainer:
     """Make a trainer for the model as it is on disk."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = job.weights.load(job.checkpoint, device=device)
+    model = job.weights.load(job.checkpoint, device=_device())
     return trainer_of(job, model, batch, accumulation, callbacks=[watcher, *job.callbacks])
 
 
@@ -256,10 +294,7 @@ def trainer_of(
     trainer = ResumableTrainer(
         model=model,
         args=_arguments(job, batch, accumulation, large=parameters >= CHECKPOINTING_PARAMETERS),
-        data_collator=SharedPrefixCollator(
-            sharing=parameters >= SHARING_PARAMETERS and job.config.neftune_alpha is None,  # its noise is by row length
-            window=getattr(model.config, "sliding_window", None),
-        ),
+        data_collator=_collator(job, parameters, getattr(model.config, "sliding_window", None)),
         train_dataset=as_dataset(job.learned),
         eval_dataset=as_dataset(job.dev) if job.dev else None,
         processing_class=job.tokenizer,

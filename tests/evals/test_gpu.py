@@ -34,6 +34,9 @@ def test_each_part_of_a_shape_measures_something(gpu: ModuleType, tmp_path: Path
     assert shared["tokens_per_example"] == whole["tokens_per_example"] > 50
     assert shared["tokens_per_second"] > 0 < whole["tokens_per_second"]
     assert gpu.tune(tmp_path, work, four_bits=False)["at_once"] == 4
+    full = gpu.PARTS["full"](tmp_path, work)
+    assert full["at_once"] == 4
+    assert full["forecast_gib"] > shared["forecast_gib"]  # gradients and moments of all weights
     scored = gpu.score(tmp_path, work)
     assert scored["labels"] == 6
     assert scored["prompt_tokens_computed"] < 0.9  # the instruction and the labels come from the prefix

@@ -19,6 +19,7 @@ from llmtl.strategies.class_head import ClassHead, ClassHeadChoices
 from llmtl.strategies.encoder import EncoderTuningConfig, FineTunedEncoder
 from llmtl.strategies.from_scratch import FromScratch
 from llmtl.strategies.lora import Lora, LoraChoices
+from llmtl.strategies.setfit import SetFit, SetFitConfig
 from llmtl.strategy import FitContext
 from llmtl.task import Example, Task
 
@@ -69,6 +70,17 @@ def test_a_tuned_encoder_says_how_alike_its_layers_are_to_those_it_began_with(co
     assert changes.layers[0].cka > changes.layers[-1].cka
     assert all(np.isfinite([each.logme_before, each.logme_after]).all() for each in changes.layers)
     assert FIT_FINDINGS.validate_python(FIT_FINDINGS.dump_python(found, mode="json")) == found
+
+
+def test_a_tuned_sentence_encoder_is_compared_where_it_is_kept(context, tiny_encoder):
+    choices = SetFitConfig(learning_rate=1e-3, iterations=2, batch_size=16, untouched=False)
+    changes = finding(SetFit(choices).fit(context).findings, LayerChanges)
+    texts = [example.text for example in context.dev]
+    before, after = means(tiny_encoder, texts), means(context.folder / "encoder", texts)
+    expected = [linear_cka(one, other) for one, other in zip(before, after, strict=True)]
+    assert [each.cka for each in changes.layers] == pytest.approx(expected, abs=1e-3)
+    assert changes.layers[-1].cka < 1.0
+    assert all(np.isfinite([each.logme_before, each.logme_after]).all() for each in changes.layers)
 
 
 def test_a_language_model_with_a_head_is_compared_by_its_adapter(context, tiny_llama):

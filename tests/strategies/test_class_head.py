@@ -96,9 +96,9 @@ def test_a_task_whose_answers_are_written_is_refused_when_the_recipe_is_read(kin
 def test_a_model_that_does_not_fit_is_refused_and_odd_rates_are_said(tiny_llama):
     info, machine = inspect_checkpoint(str(tiny_llama)), inspect()
     ClassHead().require_memory(info, machine)
-    big, small = replace(info, parameters=2**33), replace(machine, gpus=(), ram_free_gib=16.0)
-    with pytest.raises(ModelError, match=r"'class-head' needs at least 32\.0 GiB for this model of 8\.59 billion"):
-        ClassHead().require_memory(big, small)
+    small = replace(machine, gpus=(), ram_free_gib=0.01)
+    with pytest.raises(ModelError, match=r"'class-head' needs at least 0\.\d GiB for this model of 0\.00 billion"):
+        ClassHead().require_memory(info, small)
     [doubt] = ClassHead(ClassHeadChoices(learning_rate=0.9)).doubts(info)
     assert "strategies.class_head.learning_rate is 0.9" in doubt
 

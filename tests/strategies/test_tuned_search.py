@@ -7,7 +7,7 @@ import pytest
 from llmtl.answers import write_ranking
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import DataError, ModelError
-from llmtl.findings import Cut, GridTrace, finding
+from llmtl.findings import Cut, GridTrace, LayerChanges, finding
 from llmtl.kinds.text_retrieval import RETRIEVAL
 from llmtl.strategies.embedding_search import EmbeddingSearch
 from llmtl.strategies.tuned_search import TUNING_SHARE, TunedSearch, TunedSearchConfig, material_of
@@ -75,6 +75,13 @@ def test_a_tuned_encoder_ranks_better_and_is_kept_whole(context, tmp_path):
         ".safetensors",
         ".txt",
     }
+
+
+def test_what_tuning_changed_is_told_layer_by_layer(context):
+    choices = CHOICES.model_copy(update={"rounds": 1})
+    changes = finding(TunedSearch(choices).fit(replace(context, dev=context.train[:16])).findings, LayerChanges)
+    assert changes is not None
+    assert all(each.cka < 1.0 and each.logme_before is None for each in changes.layers)
 
 
 def test_a_time_limit_ends_it_and_is_reported(context):

@@ -10,10 +10,10 @@ from transformers import TrainerCallback
 
 from llmtl.strategies.full import FullChoices
 from llmtl.strategies.hybrid import HybridChoices
-from llmtl.tuning import save_points
 from llmtl.tuning.resuming import ResumableTrainer
 from llmtl.tuning.trained_weights import OwnWeights
 from llmtl.tuning.training import train
+from llmtl.unfinished import save_points
 
 CHOSEN = {"batch_size": 3, "schedule": "linear", "warmup_fraction": 0.2, "max_epochs": 2, "learning_rate": 3e-3}
 FROZEN = {"full": 0.0, "hybrid": 0.5}

@@ -13,9 +13,9 @@ from transformers import TrainerCallback
 from llmtl.foreign_files import holds_code
 from llmtl.seals import SEAL, UNFINISHED, seal_of
 from llmtl.store import read_json, write_json, write_text
-from llmtl.tuning import save_points
 from llmtl.tuning.resuming import ResumableTrainer
 from llmtl.tuning.training import train
+from llmtl.unfinished import save_points
 
 CHOICES = {"dropout": 0.1, "batch_size": 3, "schedule": "linear", "warmup_fraction": 0.2, "max_epochs": 2}
 

@@ -2,22 +2,22 @@
 
     unfinished/point-37/        one save point; it exists only once everything in it was written, under its final name
         state/                  trained weights, optimizer, schedule and random states
-        best/                   the best weights so far, as they are kept
+        best/                   the best weights so far, as they are kept, where they are kept as files
         so_far.json             the curve so far, the seconds spent, whose training it is
         SHA256SUMS              its seal
 
 A save point that is damaged, or of a training with other data, settings or packages, is not gone on with. All of it is
 plain data: nothing is pickled. Not covered: the loss of power, which
 can lose what the disk had confirmed (the seal notices); several processes that train the same (the run folder is
-claimed); when to save and what of a trainer (`llmtl.tuning.resuming`).
+claimed); what of a trainer is saved (`llmtl.unfinished.trainer_state`).
 """
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
@@ -25,9 +25,8 @@ from safetensors import SafetensorError
 from llmtl.errors import RunError
 from llmtl.foreign_files import leads_out
 from llmtl.left_overs import remove
-from llmtl.seals import SEAL, UNFINISHED, damage, seal_of
+from llmtl.seals import SEAL, damage, seal_of
 from llmtl.store import read_json, write_json, write_text
-from llmtl.tuning.watcher import Watched
 
 SECONDS_BETWEEN = 120.0
 """A training that is killed loses at most about so many seconds, or one step where that takes longer."""
@@ -38,33 +37,27 @@ _POINT, _NEW = "point-", "new"
 _STATE, _BEST, _SO_FAR = "state", "best", "so_far.json"
 
 
-@dataclass(frozen=True)
-class SoFar:
-    """A training up to a step; `mark` says whose it is.
+class OfTraining(Protocol):
+    """A training up to a step, as plain data; `mark` says whose it is."""
 
-    `batch` and `accumulation` are those of the outcome, and `summed_loss` sums the training losses of the steps behind
-    `summed_from`.
-    """
+    @property
+    def mark(self) -> str:
+        """Whose training it is."""
 
-    mark: str
-    step: int
-    batch: int
-    accumulation: int
-    watched: Watched
-    summed_loss: float
-    summed_from: int
-    trained_tokens: int
+    @property
+    def step(self) -> int:
+        """How many steps were done."""
 
 
-_SO_FAR_READER = TypeAdapter(SoFar)
+Far = TypeVar("Far", bound=OfTraining)
 
 
 @dataclass(frozen=True)
-class SavePoint:
-    """A save point that was found sound; `state` is the folder that transformers goes on from."""
+class SavePoint(Generic[Far]):
+    """A save point that was found sound; `state` is the folder that the training goes on from."""
 
     folder: Path
-    so_far: SoFar
+    so_far: Far
 
     @property
     def state(self) -> Path:
@@ -78,15 +71,21 @@ class SavePoint:
             shutil.copytree(self.folder / _BEST, folder)
 
 
-class SavePoints:
-    """The save points of one training, whose best weights lie in `best`; `mark` says whose they are."""
+class SavePoints(Generic[Far]):
+    """The save points of one training in `folder`; `kind` is what is known of it, `mark` says whose they are.
 
-    def __init__(self, best: Path, *, mark: str, say: Callable[[str], None]) -> None:
-        self.folder = best.parent / UNFINISHED
+    Where the best weights are kept as files, they lie in `best`.
+    """
+
+    def __init__(
+        self, folder: Path, kind: type[Far], *, mark: str, say: Callable[[str], None], best: Path | None = None
+    ) -> None:
+        self.folder = folder
         self.mark = mark
+        self._reader: TypeAdapter[Far] = TypeAdapter(kind)
         self._best = best
         self._say = say
-        self._saved_at = monotonic()
+        self._began = self._saved_at = monotonic()
         self._took = 0.0
         self._told = False
 
@@ -94,16 +93,20 @@ class SavePoints:
         """Say whether it is time for the next one."""
         return monotonic() - self._saved_at >= max(SECONDS_BETWEEN, self._took / SHARE_FOR_SAVING)
 
-    def save(self, so_far: SoFar, write_state: Callable[[Path], None]) -> None:
+    def lasted(self) -> bool:
+        """Say whether the training took so long, here or before, that its end is worth a save point, too."""
+        return bool(self._points()) or monotonic() - self._began >= SECONDS_BETWEEN
+
+    def save(self, so_far: Far, write_state: Callable[[Path], None]) -> None:
         """Write a save point and delete the ones before; where the disk does not take it, say so once and go on."""
         start, new = monotonic(), self.folder / _NEW
         try:
             remove(new)
             (new / _STATE).mkdir(parents=True)
             write_state(new / _STATE)
-            if self._best.is_dir():
+            if self._best is not None and self._best.is_dir():
                 shutil.copytree(self._best, new / _BEST)
-            write_json(new / _SO_FAR, asdict(so_far))
+            write_json(new / _SO_FAR, self._reader.dump_python(so_far))
             write_text(new / SEAL, seal_of(new))
             made = self.folder / f"{_POINT}{so_far.step}"
             remove(made)
@@ -128,10 +131,10 @@ class SavePoints:
             )
         self._told = True
 
-    def latest(self) -> SavePoint | None:
+    def latest(self) -> SavePoint[Far] | None:
         """Find the last save point of this training that is sound; say why others are not gone on with."""
         for path in sorted(self._points(), key=_step_of, reverse=True):
-            wrong, so_far = _opened(path)
+            wrong, so_far = self._opened(path)
             if so_far is not None and so_far.mark != self.mark:
                 wrong = "belongs to a training with other data, settings or packages"
             if so_far is not None and wrong is None:
@@ -147,22 +150,21 @@ class SavePoints:
     def _points(self) -> list[Path]:
         return [path for path in self.folder.glob(f"{_POINT}*") if path.is_dir()]
 
+    def _opened(self, folder: Path) -> tuple[str | None, Far | None]:
+        """Read a save point; or say what is wrong with it."""
+        outside = leads_out(folder)
+        if outside is not None:
+            return f"holds what it should not: {outside}", None
+        broken = damage(folder) if (folder / SEAL).is_file() else folder / SEAL
+        if broken is not None:
+            return f"is damaged ('{broken.name}')", None
+        try:
+            value: Any = read_json(folder / _SO_FAR)
+            return None, self._reader.validate_python(value)
+        except (RunError, ValidationError):
+            return "is not of this version", None
+
 
 def _step_of(path: Path) -> int:
     number = path.name.removeprefix(_POINT)
     return int(number) if number.isdecimal() else -1
-
-
-def _opened(folder: Path) -> tuple[str | None, SoFar | None]:
-    """Read a save point; or say what is wrong with it."""
-    outside = leads_out(folder)
-    if outside is not None:
-        return f"holds what it should not: {outside}", None
-    broken = damage(folder) if (folder / SEAL).is_file() else folder / SEAL
-    if broken is not None:
-        return f"is damaged ('{broken.name}')", None
-    try:
-        value: Any = read_json(folder / _SO_FAR)
-        return None, _SO_FAR_READER.validate_python(value)
-    except (RunError, ValidationError):
-        return "is not of this version", None
