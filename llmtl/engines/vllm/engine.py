@@ -111,12 +111,15 @@ class VllmEngine:
         length = self.context_length - 1
         rows = [tuple(ids[:length]) for ids in encode_plain(self.tokenizer, texts)]
         settings = SamplingParams(temperature=0, max_tokens=1, prompt_logprobs=0, detokenize=False)
-        found: list[TextLoss] = []
-        for start in range(0, len(rows), _CHUNK):
-            chunk = rows[start : start + _CHUNK]
-            for output, ids in zip(self._run(chunk, [settings] * len(chunk)), chunk, strict=True):
-                known = zip(ids[1:], output.prompt_logprobs[1:], strict=True)
-                found.append(TextLoss(-sum(float(step[token].logprob) for token, step in known), len(ids) - 1))
+        found = [TextLoss(0.0, 0)] * len(rows)
+        asked = [at for at, ids in enumerate(rows) if len(ids) > 1]  # vLLM refuses an empty prompt
+        for start in range(0, len(asked), _CHUNK):
+            chunk = asked[start : start + _CHUNK]
+            outputs = self._run([rows[at] for at in chunk], [settings] * len(chunk))
+            for at, output in zip(chunk, outputs, strict=True):
+                known = zip(rows[at][1:], output.prompt_logprobs[1:], strict=True)
+                nats = -sum(float(step[token].logprob) for token, step in known)
+                found[at] = TextLoss(nats, len(rows[at]) - 1)
             advance(len(chunk))
         return found
 

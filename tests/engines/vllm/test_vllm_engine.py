@@ -11,6 +11,7 @@ from llmtl.engines import ModelSource
 from llmtl.engines.transformers.engine import TransformersEngine
 from llmtl.engines.vllm.engine import VllmEngine
 from llmtl.errors import ContextLengthError, ModelError
+from llmtl.general.samples import passages
 from llmtl.pocket import resolve
 from llmtl.prompting.template import Template
 from llmtl.task import Example, Task
@@ -156,3 +157,10 @@ def test_after_closing_an_adapter_is_loaded_and_agrees_too(engine, expected, tmp
     agree(found, merged.score(prompts, answers))
     base = expected.score(prompts, answers)
     assert any(a.probabilities != pytest.approx(b.probabilities, abs=1e-2) for a, b in zip(found, base, strict=True))
+
+
+def test_losses_of_texts_are_those_of_transformers(engine, expected):
+    sample = [*passages()[:6], "", "I lost my card."]
+    for found, wanted in zip(engine.losses(sample), expected.losses(sample), strict=True):
+        assert found.tokens == wanted.tokens
+        assert found.nats == pytest.approx(wanted.nats, abs=1e-4 * max(1, wanted.tokens))
