@@ -8,7 +8,8 @@ prompts begin with once per batch, `llmtl.tuning.answers_only` leaves prompts ou
 the weights' own precision (float32) instead of NF4: what four bits cost on a CPU.
 
 The first step of each turn is left out of the times: it allocates memory. Ratios are of processor seconds, which other
-work on the machine stretches less than wall-clock seconds. Bar: 1.3 times. Not covered: GPUs, memory, what is learned.
+work on the machine stretches less than wall-clock seconds. Losses are those that the trainers log, to four decimals.
+Bar: 1.3 times. Not covered: GPUs, memory; what is learned (`tuning_scores.py`).
 """
 
 import argparse
@@ -110,7 +111,7 @@ def plain_trl(job: TrainingJob, clock: Clock) -> float:
             dataset_kwargs={"skip_prepare_dataset": True},
             max_length=None,
             per_device_train_batch_size=job.config.batch_size,
-            num_train_epochs=1,
+            num_train_epochs=job.config.max_epochs,
             learning_rate=job.learning_rate,
             lr_scheduler_type="constant_with_warmup",
             warmup_steps=job.config.warmup_fraction,
@@ -133,7 +134,9 @@ def plain_trl(job: TrainingJob, clock: Clock) -> float:
     )
     trainer.remove_callback(PrinterCallback)
     train_in_float32(trainer.model)
-    return float(trainer.train().training_loss)
+    loss = float(trainer.train().training_loss)
+    trainer.model.save_pretrained(job.folder)
+    return loss
 
 
 def by_llmtl(job: TrainingJob, clock: Clock) -> float:
@@ -183,35 +186,46 @@ def _measured(side: Side, job: TrainingJob) -> dict[str, float]:
 
 def _job(options: argparse.Namespace) -> TrainingJob:
     """Make the job: one epoch over as many examples as the steps take."""
-    checkpoint = resolved(options.model)
-    engine = TransformersEngine.load(ModelSource(str(checkpoint), dtype="float32"), device="cpu")
-    known = read_rows(options.data / "train.csv")
-    names = sorted({each.reference for each in known})
-    chosen = tuple(names[index * len(names) // LABELS] for index in range(LABELS))
-    mine = [each for each in known if each.reference in chosen]
-    wanted: list[Example] = mine[:: max(1, len(mine) // (options.batch * options.steps))][
-        : options.batch * options.steps
-    ]
-    template = Template(Task("banking77", chosen), engine)
-    examples = fitting(wanted, template, engine.tokenizer, max_length=engine.context_length)
-    hidden = int(engine._model.config.hidden_size)
+    mine = chosen_intents(read_rows(options.data / "train.csv"))
+    count = options.batch * options.steps
+    wanted = mine[:: max(1, len(mine) // count)][:count]
     config = QloraConfig(batch_size=options.batch, dropout=0.0, max_epochs=1)
-    job = TrainingJob(
+    return training_job(options.model, wanted, config=config)
+
+
+def chosen_intents(known: Sequence[Example]) -> list[Example]:
+    """Keep the examples of every so manieth intent, by name."""
+    names = sorted({each.reference for each in known})
+    chosen = {names[index * len(names) // LABELS] for index in range(LABELS)}
+    return [each for each in known if each.reference in chosen]
+
+
+def training_job(
+    model: str, wanted: Sequence[Example], *, config: QloraConfig, dev: Sequence[Example] = (), seed: int = 0
+) -> TrainingJob:
+    """Make a training on zero-shot prompts as `qlora` does; the folder is still to be given."""
+    checkpoint = resolved(model)
+    engine = TransformersEngine.load(ModelSource(str(checkpoint), dtype="float32"), device="cpu")
+    template = Template(Task("banking77", tuple(sorted({each.reference for each in wanted}))), engine)
+    train_set, dev_set = (
+        fitting(each, template, engine.tokenizer, max_length=engine.context_length) for each in (wanted, dev)
+    )
+    hidden = int(engine._model.config.hidden_size)
+    engine.close()
+    return TrainingJob(
         checkpoint=checkpoint,
         tokenizer=engine.tokenizer,
-        train=examples,
-        dev=(),
+        train=train_set,
+        dev=dev_set,
         config=config,
         weights=Adapter(config, four_bits=True),
         learning_rate=rate_for_hidden_size(hidden),
         folder=Path(),
-        seed=0,
+        seed=seed,
         deadline=None,
         progress=Silent(),
-        base_name=options.model,
+        base_name=model,
     )
-    engine.close()
-    return job
 
 
 def _tokens(examples: Sequence[TokenizedExample]) -> int:
