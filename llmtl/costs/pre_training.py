@@ -38,10 +38,11 @@ _STATED_TOKENS = (
     ("smollm2-1.7b", 11e12, "its model card"),
     ("smollm2", 2e12, "the card of SmolLM2-135M"),
     ("tinyllama", 3e12, "its model card"),
+    ("llama-3.2", 9e12, "its model card"),
     ("llama-3", 15e12, "its model card"),
     ("llama-2", 2e12, "its model card"),
-    ("bert-base", 137e9, "Devlin et al. 2019, 3.3 billion words 40 times, a token a word"),
-    ("bert-large", 137e9, "Devlin et al. 2019, 3.3 billion words 40 times, a token a word"),
+    ("bert-base", 131e9, "Devlin et al. 2019: a million steps of 256 texts of 512 tokens"),
+    ("bert-large", 131e9, "Devlin et al. 2019: a million steps of 256 texts of 512 tokens"),
 )
 """By a part of a model's name, the more special first."""
 _NOT_THESE = ("distil", "tiny-llama")

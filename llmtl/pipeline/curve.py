@@ -134,7 +134,7 @@ def _plan(bench: Bench, own: Mapping[str, Evaluation], focus: Sequence[str]) -> 
     }
     if len(sizes) < FEWEST_POINTS:
         made = "one size" if len(sizes) == 1 else f"{len(sizes)} sizes"
-        few = f"{len(train):,} training examples make {made} worth measuring, and {FEWEST_POINTS} are needed"
+        few = f"a curve takes {FEWEST_POINTS} sizes of train, and {len(train):,} examples make {made} worth measuring"
         return _Plan((), sizes, skipped | {strategy.name: few for strategy in wanted})
     left, chosen = _seconds(bench), []
     for strategy in wanted:

@@ -90,8 +90,8 @@ def test_a_second_run_measures_nothing_again(run: llmtl.Run):
 @pytest.mark.parametrize(
     ("count", "line", "reason"),
     [
-        (30, "learning_curve: {enabled: true}", "15 training examples make 2 sizes worth measuring"),
-        (24, "learning_curve: {enabled: true}", "12 training examples make one size worth measuring"),
+        (30, "learning_curve: {enabled: true}", "15 examples make 2 sizes worth measuring"),
+        (24, "learning_curve: {enabled: true}", "12 examples make one size worth measuring"),
         (200, "learning_curve: {minutes: 0.000001}", "raise learning_curve.minutes"),
     ],
 )
