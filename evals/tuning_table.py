@@ -11,13 +11,16 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from written_results import circumstances, write_result
 
 import llmtl
-from llmtl.findings import TrainingCurve, finding
+from llmtl.findings import PreferenceStage, TrainingCurve, finding
+from llmtl.kinds.kind import Kind
+from llmtl.settings import load_recipe
 from llmtl.strategies.table import OWN
 from llmtl.strategy import Role, Runs
 
@@ -28,6 +31,7 @@ COLUMNS = ("strategy", "test", "95% interval", "dev", "fit, s", "epochs", "GiB",
 def main() -> int:
     """Measure all; exit code 0 if every strategy was."""
     options = _options()
+    options.strategies = options.strategies or [UNTUNED, *tuning(load_recipe(options.recipe).task.kind)]
     if options.one:
         print("\n" + json.dumps(measured(options, options.one)))
         return 0
@@ -59,7 +63,7 @@ def measured(options: argparse.Namespace, name: str) -> dict[str, Any]:
         by_split = {item.split: item for item in run.evaluations if item.strategy == name}
         evaluation, forgot = by_split["test"], by_split["dev"].forgetting
         fit = run.fit(name)
-        curve = finding(fit.findings, TrainingCurve)
+        curve, pairs = finding(fit.findings, TrainingCurve), finding(fit.findings, PreferenceStage)
         assert found.test is not None
         return {
             "metric": str(run.decision.metric),
@@ -73,7 +77,17 @@ def measured(options: argparse.Namespace, name: str) -> dict[str, Any]:
             "peak_memory_gib": None if curve is None else round(curve.peak_memory_gib, 2),
             "forgot_share": None if forgot is None else round(forgot.text.rise.value, 4),
             "p95_ms": None if evaluation.p95_ms is None else round(evaluation.p95_ms, 1),
+            **({} if pairs is None else {"preferences": _rounded(asdict(pairs))}),
         }
+
+
+def _rounded(value: Any) -> Any:
+    """Round all numbers in JSON values to four digits behind the point; learning rates stand as they are."""
+    if isinstance(value, dict):
+        return {name: each if name == "learning_rate" else _rounded(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def table(rows: dict[str, Any]) -> list[str]:
@@ -105,17 +119,18 @@ def _in_process(options: argparse.Namespace, name: str) -> dict[str, Any]:
     return dict(json.loads(lines[-1]))
 
 
-def tuning() -> tuple[str, ...]:
-    """Name the strategies that tune the run's own language model, in the table's order."""
-    return tuple(
-        each.facts.name for each in OWN if each.facts.role is Role.TUNING and each.facts.runs is Runs.BASE_MODEL
-    )
+def tuning(kind: Kind) -> tuple[str, ...]:
+    """Name the strategies that tune the run's own language model for a kind of task, in the table's order."""
+    found = (each.facts for each in OWN if each.facts.role is Role.TUNING and each.facts.runs is Runs.BASE_MODEL)
+    return tuple(facts.name for facts in found if facts.serves(kind))
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Lay every way to fine-tune the language model side by side.")
     parser.add_argument("--recipe", type=Path, default=Path("recipes/quickstart"), help="default: %(default)s")
-    parser.add_argument("--strategies", nargs="+", default=[UNTUNED, *tuning()], help="default: %(default)s")
+    parser.add_argument(
+        "--strategies", nargs="+", help="default: zero-shot and all that serve the recipe's kind of task"
+    )
     parser.add_argument("--override", action="append", default=[], help="a key of the recipe, as key.sub=value")
     parser.add_argument("--name", help="the name of the result")
     parser.add_argument("--one", help="measure one strategy, here")

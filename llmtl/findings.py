@@ -150,15 +150,37 @@ class TrainingCurve:
     tag: Literal["training"] = "training"
 
     def cut(self, max_epochs: int) -> "tuple[Cut, ...]":
-        """Say how far training came where its time limit ended it (`stopped_by` is `budget`).
+        """Say how far training came where its time limit ended it (`stopped_by` is `budget`)."""
+        return cut_training(self.points, self.best_step, max_epochs) if self.stopped_by == "budget" else ()
 
-        It was improving where the last point is the best. One measurement that is worse may be noise: nobody knows.
-        """
-        if self.stopped_by != "budget":
-            return ()
-        last, since = self.points[-1], sum(point.step > self.best_step for point in self.points)
-        improving = None if last.dev_loss is None or since == 1 else since == 0
-        return cut_short(last.epoch, max_epochs, Unit.EPOCHS, improving=improving)
+
+@dataclass(frozen=True)
+class PreferenceStage:
+    """A training on pairs of a better and a worse answer, from the adapter that a supervised one left.
+
+    Of `asked` training inputs the model's own answer was the worse one where it differed from all references; 0 where
+    pairs were given. `pairs` were learned from, and `dropped` were longer than the model takes. Each point has the
+    training loss on pairs and `dev_score`, the `metric` of the answers to `dev_examples`; the first is the supervised
+    adapter, which is kept where `best_step` is 0.
+    """
+
+    loss: str
+    beta: float
+    learning_rate: float
+    asked: int
+    pairs: int
+    dropped: int
+    metric: str
+    dev_examples: int
+    points: tuple[TrainingPoint, ...] = ()
+    best_step: int = 0
+    stopped_by: str = ""
+    trained_tokens: int = 0
+    tag: Literal["preferences"] = "preferences"
+
+    def cut(self, max_epochs: int) -> "tuple[Cut, ...]":
+        """Say how far training came where its time limit ended it (`stopped_by` is `budget`)."""
+        return cut_training(self.points, self.best_step, max_epochs) if self.stopped_by == "budget" else ()
 
 
 @dataclass(frozen=True)
@@ -288,6 +310,16 @@ def cut_short(done: float, planned: float, unit: Unit, *, improving: bool | None
     return () if done >= planned else (Cut(done, planned, unit, improving),)
 
 
+def cut_training(points: Sequence[TrainingPoint], best_step: int, max_epochs: int) -> tuple[Cut, ...]:
+    """Say how far a training came that its time limit ended.
+
+    It was improving where the last point is the best. One measurement that is worse may be noise: nobody knows.
+    """
+    last, since = points[-1], sum(point.step > best_step for point in points)
+    unknown = (last.dev_loss is None and last.dev_score is None) or since == 1
+    return cut_short(last.epoch, max_epochs, Unit.EPOCHS, improving=None if unknown else since == 0)
+
+
 @dataclass(frozen=True)
 class FittedAgain:
     """This is a second fit, with time that others left; the first one took `first_seconds` and was cut at its limit."""
@@ -344,6 +376,7 @@ FitFinding = Annotated[
     SearchTrace
     | CalibrationTrace
     | TrainingCurve
+    | PreferenceStage
     | GridTrace
     | PaidFitting
     | AnswerRoom

@@ -14,7 +14,7 @@ from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines.protocol import Engine, ModelSource
 from llmtl.findings import FitFinding
 from llmtl.progress import Progress, Silent
-from llmtl.task import CorpusText, Example, Task
+from llmtl.task import CorpusText, Example, Preference, Task
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class FitContext:
     calls `release_engines`, after which engines loaded before are unusable. `folder` is the strategy's own and exists.
     `device` is what fitting may compute on, `cpu` or `cuda`, and `devices` how many of them. `others` are the sections
     that the strategy's facts say it reads, by strategy. `encoder` says which encoder to use, None for none; `corpus` is
-    what a task of retrieval searches. `earlier` is what the first fit found where this is another draw (`Facts.draw`):
-    what does not depend on the draw, such as the wording of a prompt, may be taken from it and need not be searched
-    again. `speed` is what forecasts of prompts rest on, None where it was not measured.
+    what a task of retrieval searches, `preferences` which of two answers is better, for strategies that learn from it.
+    `earlier` is what the first fit found where this is another draw (`Facts.draw`): what does not depend on the draw,
+    such as the wording of a prompt, may be taken from it and need not be searched again. `speed` is what forecasts of
+    prompts rest on, None where it was not measured.
     `most_forgetting` is by what share general English may become harder to predict, for strategies that go by it.
     """
 
@@ -73,5 +74,6 @@ class FitContext:
     earlier: tuple[FitFinding, ...] = ()
     encoder: EncoderSource | None = None
     corpus: tuple[CorpusText, ...] = ()
+    preferences: tuple[Preference, ...] = ()
     speed: PromptSpeed | None = None
     most_forgetting: float = 0.1

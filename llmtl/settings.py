@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from llmtl.checks.config import LabelNoiseConfig
 from llmtl.costs import PriceConfig
 from llmtl.data import DataConfig
-from llmtl.data.config import TRAIN_CORPUS
+from llmtl.data.config import FILES, TRAIN_CORPUS
 from llmtl.decision.automation import check_goal
 from llmtl.decision.config import DecisionConfig
 from llmtl.errors import MissingFileError
@@ -73,6 +73,24 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _prefer_where_it_is_learned(self) -> "Recipe":
+        kind, readers = self.task.kind, {name: each.facts for name, each in STRATEGIES.items() if each.facts.prefers}
+        if self.data.preferences is None:
+            return self
+        able = [name for name, facts in readers.items() if facts.serves(kind)]
+        if not able:
+            raise ValueError(
+                f"no strategy learns from preferences in tasks of kind {kind.name}, only in generation; leave "
+                "data.preferences out"
+            )
+        if not set(able) & set(self.strategies.run or ()):
+            raise ValueError(
+                f"data.preferences is learned from by {' and '.join(able)}, which strategies.run does not list; add it "
+                "there, or leave data.preferences out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _judge_what_may_be_judged(self) -> "Recipe":
         if self.judge is not None and not self.task.kind.judged:
             raise ValueError(f"only generation is judged, and this task is {self.task.kind}; leave 'judge' out")
@@ -115,7 +133,7 @@ def _kept(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_path(key: str, value: Any) -> bool:
-    return key in ("path", "test_path", "unknown", "corpus", "corrections") and (key, value) != ("corpus", TRAIN_CORPUS)
+    return key in FILES and (key, value) != ("corpus", TRAIN_CORPUS)
 
 
 def _beside(file: Path, value: Any) -> Any:

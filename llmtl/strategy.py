@@ -277,8 +277,7 @@ class Facts:
     """What a strategy says about itself, as data.
 
     answers: the shapes of answers (`llmtl.kinds.kind.AnswerShape`) that it can give; None for all but rankings.
-    served: the form in which its predictors are served.
-    default: whether it is measured when the recipe lists no strategies.
+    served, default: the form its predictors are served in; whether it is measured where the recipe lists no strategies.
     learns_from_train: false where fitting looks at dev only, and so needs no training labels.
     fit_weight: its share of the time for fitting, beside the weights of the others that run; 0 for no limit.
     prompts, long_prompts: a request's cost in prompts of one input, and with demonstrations that no prefix cache holds.
@@ -291,7 +290,7 @@ class Facts:
     plain_prompt: whether it asks the model with an instruction alone: what every choice is compared with.
     usual_baseline: whether it is the baseline to add first, where a task has none.
     control_of: the strategy of which this is the same without pre-training, which shows what that is worth.
-    reads: the strategies whose sections of the recipe it reads, too.
+    reads, prefers: strategies whose sections of the recipe it reads, too; whether it learns from data.preferences.
     made_with: the library behind it, by the Hub's name (https://huggingface.co/docs/hub/models-libraries).
     title, advice: "Fine-tuning with QLoRA", as people read it, and what to do: "Fine-tune {model} (QLoRA)".
     summary, is_made_by: one line for schema and tables; what follows "It is made by" on a model card.
@@ -319,6 +318,7 @@ class Facts:
     usual_baseline: bool = False
     control_of: str = ""
     reads: tuple[str, ...] = ()
+    prefers: bool = False
     made_with: str = "llmtl"
     is_made_by: str = "a baseline that is not a language model"
     title: str = ""

@@ -201,16 +201,28 @@ class FoundText:
 
 
 @dataclass(frozen=True)
+class Preference:
+    """Two answers to an input, `chosen` the better one; `ended` tells whether the other was written to its end."""
+
+    input: str
+    chosen: str
+    rejected: str
+    ended: bool = True
+
+
+@dataclass(frozen=True)
 class Split:
     """The three disjoint parts of the data; `test` stays sealed until the choice is written down.
 
-    `corpus` is what queries are answered from, empty where a task does not search.
+    `corpus` is what queries are answered from, empty where a task does not search. `preferences` are answers to inputs
+    of neither dev nor test, where the recipe names some.
     """
 
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     test: tuple[Example, ...]
     corpus: tuple[CorpusText, ...] = ()
+    preferences: tuple[Preference, ...] = ()
 
 
 def references(examples: Sequence[Example]) -> list[str]:

@@ -56,7 +56,7 @@ def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Find
     findings += [
         Finding(code, level, f"{_rows(rows, cleaning)} {what}", rows) for code, level, rows, what in sorts if rows
     ]
-    return [*findings, *_corrected(cleaning)]
+    return [*findings, *_corrected(cleaning), *_preferred(cleaning)]
 
 
 def _corrected(cleaning: Cleaning) -> list[Finding]:
@@ -65,6 +65,13 @@ def _corrected(cleaning: Cleaning) -> list[Finding]:
         return []
     told = f"The recipe names {cleaning.corrected.told}"
     return [Finding("corrections", Level.INFO, told, cleaning.corrected.added)]
+
+
+def _preferred(cleaning: Cleaning) -> list[Finding]:
+    """Say the same of preferences."""
+    if cleaning.preferred is None:
+        return []
+    return [Finding("preferences", Level.INFO, f"The recipe names {cleaning.preferred.told}")]
 
 
 def _rare(rare: RareLabels, cleaning: Cleaning, kind: Kind) -> Finding:

@@ -62,6 +62,37 @@ class Corrected:
 
 
 @dataclass(frozen=True)
+class Preferred:
+    """What became of the `rows` pairs of a better and a worse answer; `used` are left to learn from.
+
+    Left out are pairs of the `same` text twice, `repeated` ones, those that are `contradictory` (the same two answers
+    the other way round), and those whose input stands in test or in dev, or nearly.
+    """
+
+    rows: int
+    used: int
+    same: int = 0
+    repeated: int = 0
+    contradictory: int = 0
+    in_test: int = 0
+    in_dev: int = 0
+
+    @property
+    def told(self) -> str:
+        """Say in a line what became of them."""
+        parts = (
+            (self.used, "to learn from"),
+            (self.same, "left out because both answers are the same"),
+            (self.repeated, "left out as copies of another"),
+            (self.contradictory, "left out because they contradict each other"),
+            (self.in_test, "left out because they stand in test, or nearly"),
+            (self.in_dev, "left out because they stand in dev, or nearly"),
+        )
+        became = ", ".join(f"{count:,} {what}" for count, what in parts if count)
+        return f"{self.rows:,} preference{'' if self.rows == 1 else 's'}: {became}."
+
+
+@dataclass(frozen=True)
 class Cleaning:
     """What reading dropped, out of `rows` rows, by example id; `llmtl.checks` turns it into findings.
 
@@ -70,7 +101,8 @@ class Cleaning:
     or nearly equal one of a separate test set, or belong to the group of one. `merged`: rows whose reference became a
     further one of an earlier row with the same input; they are not lost. `rare`: labels that are no longer the task's.
     `unanswerable`: queries to which no text of the corpus is relevant. `repeated`: places of rows that name a label
-    twice, which counts once. `corrected`: what became of the corrections that the recipe names.
+    twice, which counts once. `corrected`, `preferred`: what became of the corrections and the preferences that
+    the recipe names.
     """
 
     rows: int
@@ -83,6 +115,7 @@ class Cleaning:
     unanswerable: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
     corrected: Corrected | None = None
+    preferred: Preferred | None = None
 
     def __add__(self, other: "Cleaning") -> "Cleaning":
         """Add up what both left out."""
@@ -97,6 +130,7 @@ class Cleaning:
             self.unanswerable + other.unanswerable,
             self.repeated + other.repeated,
             self.corrected or other.corrected,
+            self.preferred or other.preferred,
         )
 
 

@@ -12,6 +12,8 @@ on short messages `near_duplicates` compares character 3-grams, where 0.8 means 
 
 TRAIN_CORPUS = "train"
 """What `data.corpus` says where queries are answered from the inputs of train."""
+FILES = ("path", "test_path", "unknown", "corpus", "corrections", "preferences")
+"""The keys that name files; a recipe names them from its own folder."""
 
 
 class Rare(StrEnum):
@@ -77,6 +79,12 @@ class DataConfig(BaseModel):
         description="Corrections that people made of served answers (the playground writes corrections.jsonl beside "
         "its run): they go into train. The latest of an input counts; what stands in dev or test, or nearly, is left "
         "out.",
+    )
+    preferences: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Generation: a file with a better and a worse answer per input (columns input or prompt, chosen, "
+        "rejected), for strategies that learn from them (dpo). What stands in dev or test, or nearly, is left out.",
     )
     hub_subset: str | None = Field(
         default=None, min_length=1, description="The subset of a Hub data set, if it has any."

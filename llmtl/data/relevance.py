@@ -64,7 +64,7 @@ def searchable(split: Split, config: DataConfig, cleaning: Cleaning, *, kind: Ki
             "check data.corpus and data.corpus_key, or give more examples."
         )
     corpus = tuple(document for _, document in keyed)
-    return Split(**parts, corpus=corpus), replace(cleaning, unanswerable=tuple(gone))
+    return Split(**parts, corpus=corpus, preferences=split.preferences), replace(cleaning, unanswerable=tuple(gone))
 
 
 def corpus_mark(corpus: Sequence[CorpusText]) -> str:

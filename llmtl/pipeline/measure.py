@@ -30,7 +30,7 @@ from llmtl.pipeline.prepare import Prepared
 from llmtl.pipeline.run_format import EVALUATION
 from llmtl.pipeline.shares import FitTimes
 from llmtl.progress import Progress
-from llmtl.store import Store
+from llmtl.store import Store, digest
 from llmtl.strategy import AnyStrategy, Budget, Facts, FitContext, Predictor, ProviderServed, Runs, Served
 from llmtl.task import Draw, Example, Split, Task
 from llmtl.version import __version__
@@ -250,6 +250,7 @@ class Bench:
             train=self.split.train,
             dev=self.split.dev,
             corpus=self.split.corpus,
+            preferences=self.split.preferences if strategy.facts.prefers else (),
             model=self.prepared.source,
             load_engine=self.prepared.engines.load,
             release_engines=self._release,
@@ -297,6 +298,7 @@ class Bench:
             name: section.model_dump(mode="json") for name, section in recipe.strategies.others(strategy.name).items()
         }
         encoder = self.prepared.encoder if strategy.facts.looks_at_encoder else None
+        pairs = self.split.preferences if strategy.facts.prefers else ()
         return {
             "llmtl": __version__,
             "strategy": strategy.name,
@@ -306,6 +308,7 @@ class Bench:
             "train": fingerprint(self.split.train),
             "dev": fingerprint(self.split.dev),
             **({"corpus": corpus_mark(self.split.corpus)} if self.split.corpus else {}),
+            **({"preferences": digest([asdict(pair) for pair in pairs])} if pairs else {}),
             "model": identity(recipe.model, self.prepared.source) if uses_model else None,
             "budget": self.plan.fit_seconds(strategy.name) if self.plan else None,
             "seed": recipe.seed,

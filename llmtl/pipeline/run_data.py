@@ -6,7 +6,7 @@ what was read (`llmtl.pipeline.prepare`), inputs without a right answer (`data.u
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from llmtl.data import (
@@ -17,13 +17,22 @@ from llmtl.data import (
     searchable,
     split_examples,
     with_corrections,
+    with_preferences,
     without_rare_labels,
 )
 from llmtl.data.table import Table
 from llmtl.decision.expected_cost import check_error_costs
 from llmtl.errors import DataError, MissingFileError
 from llmtl.lookalikes import plain_name
-from llmtl.pipeline.run_format import FINGERPRINT, INDEX, PROVENANCE, read_corpus, read_examples, read_index
+from llmtl.pipeline.run_format import (
+    FINGERPRINT,
+    INDEX,
+    PROVENANCE,
+    read_corpus,
+    read_examples,
+    read_index,
+    read_preferences,
+)
 from llmtl.progress import Progress
 from llmtl.seals import STEPS
 from llmtl.settings import RECIPE_FILE, Recipe, load_recipe
@@ -93,6 +102,9 @@ def _from_source(recipe: Recipe, progress: Progress, given: Mapping[str, Table] 
     )
     if cleaning.corrected:
         progress.say(f"Read {cleaning.corrected.told}")
+    split, cleaning = with_preferences(split, recipe.data, cleaning)
+    if cleaning.preferred:
+        progress.say(f"Read {cleaning.preferred.told}")
     split, cleaning = searchable(split, recipe.data, cleaning, kind=task.kind)
     return RunData(task, split, cleaning, _mark(split))
 
@@ -117,7 +129,7 @@ def _from_copy(recipe: Recipe, progress: Progress, of: Repeated, *, why: str) ->
         )
     task = recipe.task.task(recipe.name, labels)
     check_error_costs(recipe.decision, task)
-    split = Split(**parts, corpus=corpus)
+    split = Split(**parts, corpus=corpus, preferences=read_preferences(folder))
     before, kept = _mark_of(folder), _mark(split)
     part = "" if before in (None, kept) else ", without those that it had left out to save time"
     progress.say(
@@ -128,9 +140,11 @@ def _from_copy(recipe: Recipe, progress: Progress, of: Repeated, *, why: str) ->
 
 
 def _mark(split: Split) -> str:
-    """Mark all examples and, where there is one, the corpus."""
+    """Mark all examples and, where there are any, the corpus and the preferences."""
     examples = fingerprint((*split.train, *split.dev, *split.test))
-    return digest([examples, corpus_mark(split.corpus)]) if split.corpus else examples
+    further = [corpus_mark(split.corpus)] if split.corpus else []
+    further += [digest([asdict(pair) for pair in split.preferences])] if split.preferences else []
+    return digest([examples, *further]) if further else examples
 
 
 def _mark_of(folder: Path) -> str | None:

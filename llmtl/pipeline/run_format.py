@@ -2,8 +2,8 @@
 
     recipe.yaml        the recipe, every choice written out
     index.json         where the folder keeps what, the task, the findings of the checks; `format` counts changes of all
-    data/              the examples of train, dev and test as they were used, the corpus that was searched, and
-                       what was given in memory: rows.jsonl and, for a test set of its own, test-rows.jsonl
+    data/              the examples of train, dev and test as they were used, the corpus that was searched, the
+                       preferences, what was given in memory: rows.jsonl and, for a test set of its own, test-rows.jsonl
     steps/             one folder per step (`llmtl.store`)
     predictions/       one row per prediction, for people
     decision.json      the decision
@@ -25,6 +25,7 @@ from pydantic import BeforeValidator, TypeAdapter
 from llmtl.checks.finding import Finding
 from llmtl.costs import Spending
 from llmtl.data import DataConfig
+from llmtl.data.config import FILES
 from llmtl.decision.outcome import Decision
 from llmtl.decision.sensitivity import NOISE_FILE, NoiseSensitivity
 from llmtl.errors import DamagedRunError, InputError, LlmtlError, RunError
@@ -43,7 +44,7 @@ from llmtl.report.sentences import Summary
 from llmtl.seals import SEAL, STEPS, check_content, damage, damaged, read_seal, seal_of, sha256_of_file
 from llmtl.settings import Recipe
 from llmtl.store import RESULT, json_text, read_json, read_json_lines, write_json, write_json_lines, write_text
-from llmtl.task import Example, Split, Task
+from llmtl.task import Example, Preference, Split, Task
 
 FORMAT = 2
 """The newest format that this version reads, and the one it writes. 1 had no number and stored USD in evaluations."""
@@ -51,10 +52,11 @@ FORMAT = 2
 RECIPE, DECISION, INDEX, PROVENANCE = "recipe.yaml", "decision.json", "index.json", "provenance.json"
 FINGERPRINT = "data fingerprint (SHA-256)"
 """The name in the provenance of what all examples that were given come to."""
-CORPUS = Path("data") / "corpus.jsonl"
+CORPUS, PREFERENCES = Path("data") / "corpus.jsonl", Path("data") / "preferences.jsonl"
 EVALUATION = TypeAdapter(Evaluation)
 TASK = TypeAdapter(Task)
 EXAMPLES = TypeAdapter(tuple[Example, ...])
+_PREFERENCES = TypeAdapter(tuple[Preference, ...])
 
 
 def _with_reason(skipped: Any) -> Any:
@@ -209,6 +211,13 @@ def read_corpus(folder: Path) -> dict[str, str]:
         return {row["id"]: row["text"] for row in read_json_lines(path)} if path.is_file() else {}
 
 
+def read_preferences(folder: Path) -> tuple[Preference, ...]:
+    """Read the pairs of a better and a worse answer; none where the recipe named none."""
+    path = folder / PREFERENCES
+    with foreseen(folder):
+        return _PREFERENCES.validate_python(read_json_lines(path)) if path.is_file() else ()
+
+
 def read_provenance(folder: Path) -> dict[str, str]:
     """Read from what someone else could repeat the run."""
     with foreseen(folder):
@@ -225,15 +234,15 @@ def write_inputs(folder: Path, recipe: Recipe, split: Split) -> None:
     import yaml
 
     document = recipe.model_dump(mode="json")
-    document["data"] |= {
-        key: _within(folder, document["data"][key]) for key in ("path", "test_path", "unknown", "corpus", "corrections")
-    }
+    document["data"] |= {key: _within(folder, document["data"][key]) for key in FILES}
     write_text(folder / RECIPE, yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
     for name in ("train", "dev", "test"):
         rows = EXAMPLES.dump_python(getattr(split, name), mode="json")
         write_json_lines(folder / "data" / f"{name}.jsonl", list(rows))
     if split.corpus:
         write_json_lines(folder / CORPUS, [asdict(document) for document in split.corpus])
+    if split.preferences:
+        write_json_lines(folder / PREFERENCES, [asdict(pair) for pair in split.preferences])
     seal_data(folder)
 
 

@@ -19,6 +19,10 @@ WORDS = (
     ),
     ("Fine-tuning", "training a model further on your labelled examples; QLoRA trains a small addition to it."),
     (
+        "Preferences (DPO)",
+        "pairs of a better and a worse answer; after learning from references a model is trained to tell them apart.",
+    ),
+    (
         "Transfer",
         "what a model learned before helping with this task; negative transfer is where it does worse for that.",
     ),

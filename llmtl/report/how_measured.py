@@ -4,8 +4,8 @@ Not covered: what came out (`sentences`, `rules`).
 """
 
 from llmtl.decision.outcome import Decision
-from llmtl.findings import MEANINGS, FittedAgain, GridTrace, LongInputs, finding
-from llmtl.report import cascades, draw_words, share_words, wording
+from llmtl.findings import MEANINGS, FittedAgain, GridTrace, LongInputs, PreferenceStage, finding
+from llmtl.report import cascades, draw_words, preference_words, share_words, wording
 from llmtl.report.content import ReportContent
 
 
@@ -35,6 +35,7 @@ def lines(content: ReportContent) -> tuple[str, ...]:
         f"examples. Their p-values are corrected for their number (Holm); {intervals_are(decision)}",
         *_fitted_again(content),
         *_long_texts(content),
+        *_preferences(content),
         *_repeats(decision),
         *_sharpness(decision),
         "Latency and cost are what the rows of dev say."
@@ -96,6 +97,12 @@ def _long_texts(content: ReportContent) -> list[str]:
             f"that overlap.{taken}"
         )
     return lines
+
+
+def _preferences(content: ReportContent) -> list[str]:
+    """Say from which pairs of answers strategies learned, and what that did on dev."""
+    stages = {name: finding(each, PreferenceStage) for name, each in content.fit_findings.items()}
+    return [preference_words.told(name, stage) for name, stage in stages.items() if stage is not None]
 
 
 def _rule_of_choice(decision: Decision) -> tuple[str, ...]:

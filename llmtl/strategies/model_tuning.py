@@ -134,6 +134,15 @@ class LanguageModelTuning(Strategy[Choices]):
     def begin(self, job: "TrainingJob") -> None:
         """Write to the job's folder what lies beside the weights."""
 
+    def train(
+        self, context: FitContext, job: "TrainingJob", max_tokens: int | None
+    ) -> "tuple[TrainingOutcome, tuple[FitFinding, ...]]":
+        """Leave the best weights in the job's folder; give the outcome, and what else was found out."""
+        from llmtl.tuning.strength_search import train_at_found_strength
+
+        del context, max_tokens
+        return train_at_found_strength(job), ()
+
     def require_packages(self) -> None:
         """Raise `MissingPackageError` unless the packages for training are installed."""
         require("Fine-tuning", *TUNING)
@@ -164,9 +173,6 @@ class LanguageModelTuning(Strategy[Choices]):
         from llmtl.prompting.fitted import answer_finding
         from llmtl.quiet import quiet
 
-        with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
-            from llmtl.tuning.strength_search import train_at_found_strength
-
         start = monotonic()
         job, max_tokens = self._job(context, start)
         self.begin(job)
@@ -174,11 +180,12 @@ class LanguageModelTuning(Strategy[Choices]):
         if before is not None:
             job = replace(job, deadline=before.ends_by(job.deadline))
         context.release_engines()  # a GPU that trains the model in 4 bits may not hold it in 16 bits beside that
-        outcome = train_at_found_strength(_as_before(job, context.earlier))
+        with quiet():  # bitsandbytes logs a warning on import when an optional package is missing
+            outcome, further = self.train(context, _as_before(job, context.earlier), max_tokens)
         prompt = served_from(job.folder, max_tokens)
-        predictor = TunedPredictor(context, prompt, sha256=_sha256(job.folder))
+        predictor = TunedPredictor(context, prompt, sha256=weights_sha256(job.folder))
         curve = self._curve(context, job, outcome)
-        found: tuple[FitFinding, ...] = (curve, *curve.cut(self.config.max_epochs), *answer_finding(prompt))
+        found: tuple[FitFinding, ...] = (curve, *curve.cut(self.config.max_epochs), *further, *answer_finding(prompt))
         if before is not None:
             found = (*found, before.changes_in(context.load_engine(prompt.tuned)))
         return Fitted(predictor, found, earlier_seconds=outcome.earlier_seconds)
@@ -314,7 +321,7 @@ def opened(context: FitContext, folder: Path, *, sha256: str, max_tokens: int | 
     if not _weights(folder):
         wanted = WEIGHTS_FILES.get(folder.name, "*.safetensors")
         raise RunError(f"The {folder.name} folder '{folder}' has no {wanted}; run the recipe again with a new --out.")
-    if _sha256(folder) != sha256:
+    if weights_sha256(folder) != sha256:
         raise RunError(f"The {folder.name} in '{folder}' is not the one that was trained; run the recipe again.")
     return TunedPredictor(context, served_from(folder, max_tokens), sha256=sha256)
 
@@ -334,6 +341,6 @@ def _weights(folder: Path) -> list[Path]:
     return sorted(folder.glob(WEIGHTS_FILES.get(folder.name, "*.safetensors")))
 
 
-def _sha256(folder: Path) -> str:
+def weights_sha256(folder: Path) -> str:
     """Hash the weights (SHA-256, in hexadecimal), file after file."""
     return sha256_of_files(_weights(folder))

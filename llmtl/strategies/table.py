@@ -21,6 +21,7 @@ from llmtl.strategies.bm25 import Bm25
 from llmtl.strategies.class_head import ClassHead
 from llmtl.strategies.crf import Crf
 from llmtl.strategies.dictionary import Dictionary
+from llmtl.strategies.dpo import Dpo
 from llmtl.strategies.embedding_head import EmbeddingHead
 from llmtl.strategies.embedding_search import EmbeddingSearch
 from llmtl.strategies.encoder import FineTunedEncoder
@@ -70,6 +71,7 @@ OWN: tuple[type[AnyStrategy], ...] = (
     Lora,
     Hybrid,
     Full,
+    Dpo,
 )
 """The strategies of llmtl, cheapest first."""
 

@@ -179,3 +179,67 @@ class WholeTrainingConfig(TrainingConfig):
     max_grad_norm: float = Field(
         default=1.0, gt=0, description="Gradients are clipped to this norm (Touvron et al. 2023, LLaMA 2: 1.0)."
     )
+
+
+class PreferenceTrainingConfig(AdapterTrainingConfig):
+    """The choices of learning from preferences; those of all adapters are of the supervised training before it.
+
+    Sources: Rafailov et al. 2023, "Direct Preference Optimization" (arXiv:2305.18290); Tunstall et al. 2023, "Zephyr"
+    (arXiv:2310.16944) and its QLoRA recipe (github.com/huggingface/alignment-handbook); Chen et al. 2024, "Self-Play
+    Fine-Tuning" (arXiv:2401.01335).
+    """
+
+    beta: float = Field(
+        default=0.1,
+        gt=0,
+        le=100,
+        description="How strongly what was learned from references is held on to: the weight of the divergence from it "
+        "(Rafailov et al. 2023, appendix B: 0.1).",
+    )
+    loss: Literal["sigmoid", "ipo", "hinge", "apo_zero"] = Field(
+        default="sigmoid",
+        description="The loss on pairs: that of DPO, squared (Azar et al. 2023, IPO, arXiv:2310.12036: for preferences "
+        "that leave no doubt), hinge (Zhao et al. 2023, SLiC, arXiv:2305.10425), or one that raises the better answer "
+        "by itself (D'Oosterlinck et al. 2024, APO-zero, arXiv:2408.06266).",
+    )
+    chosen_weight: float = Field(
+        default=0.0,
+        ge=0,
+        le=100,
+        description="Weight of the supervised loss on the better answer beside that on pairs (Pang et al. 2024, "
+        "arXiv:2404.19733, who use 1): DPO alone may make both answers less likely.",
+    )
+    preference_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="Peak learning rate on pairs; by default 5e-6 for a 7B model (Zephyr's QLoRA recipe), more for "
+        "narrower ones, as the rule for adapters has it.",
+    )
+    preference_epochs: int = Field(
+        default=3, ge=1, description="Passes over the pairs, at most (Zephyr: 1 to 3; more over-fitted)."
+    )
+    preference_batch_size: int = Field(default=8, ge=1, description="Pairs per step, two answers each.")
+    max_pairs: int = Field(
+        default=256,
+        ge=1,
+        description="Training inputs that the model is asked to answer for pairs of its own, at most; unused with "
+        "data.preferences.",
+    )
+    scored_dev: int = Field(
+        default=100,
+        ge=1,
+        description="Dev inputs that are answered at each measurement while pairs are learned from, at most.",
+    )
+
+    def on_pairs(self) -> Self:
+        """Give the choices of the training on pairs."""
+        return self.model_copy(
+            update={
+                "max_epochs": self.preference_epochs,
+                "batch_size": self.preference_batch_size,
+                "average_best": 1,
+                "replay": 0.0,
+                "ewc": 0.0,
+                "neftune_alpha": None,
+            }
+        )

@@ -11,7 +11,12 @@ LORA_FACTOR = 10
 REFERENCE_HIDDEN_SIZE = 2000
 LLAMA_EXPONENT = 0.781
 USUAL_FOR_ADAPTERS, USUAL_FOR_OWN_WEIGHTS = (1e-4, 3e-4), (1e-5, 1e-4)
-USUAL_EPOCHS = (3, 10)
+USUAL_FOR_PREFERENCES = (5e-6, 5e-5)
+"""Of adapters, by two open recipes: Zephyr's QLoRA recipe (below) has the first; a higher one suits short trainings."""
+USUAL_EPOCHS, USUAL_EPOCHS_ON_PAIRS = (3, 10), (1, 3)
+USUAL_BETAS = (0.01, 0.5)
+"""Zephyr's recipe has the first, the largest that Rafailov et al. 2023 tried is the second (their section 6)."""
+PREFERENCE_RATE, PREFERENCE_WIDTH = 5e-6, 4096
 FAR = 10
 """What is this many times outside the usual is said before a run."""
 
@@ -37,6 +42,15 @@ def own_rate_for_hidden_size(hidden_size: int) -> float:
     return rate_for_hidden_size(hidden_size) / LORA_FACTOR
 
 
+def preference_rate(hidden_size: int) -> float:
+    """Compute the learning rate of an adapter on pairs of answers: 5e-6 * (4096 / hidden size) ** 0.781.
+
+    5e-6 is that of Zephyr's QLoRA recipe (github.com/huggingface/alignment-handbook, zephyr-7b-beta/dpo), a model of
+    that width. How it goes with the width was not measured: the exponent is that of the rule above.
+    """
+    return PREFERENCE_RATE * math.pow(PREFERENCE_WIDTH / hidden_size, LLAMA_EXPONENT)
+
+
 def odd_rate(rate: float, usual: tuple[float, float], *, name: str, own: float | None = None) -> str | None:
     """Say why a learning rate will hardly work: it is more than 10 times outside the `usual` ones; None where not.
 
@@ -57,6 +71,24 @@ def odd_epochs(epochs: int, *, name: str) -> str | None:
         return None
     low, high = USUAL_EPOCHS
     return f"{name} is {epochs}, and {low} to {high} are usual: after that a model learns its examples by heart."
+
+
+def odd_preferences(
+    section: str, rate: float | None, epochs: int, beta: float, *, own: float | None
+) -> tuple[str, ...]:
+    """Say which choices of a training on pairs are far from those that work, a line each."""
+    found = [] if rate is None else [odd_rate(rate, USUAL_FOR_PREFERENCES, name=f"{section}.preference_rate", own=own)]
+    low, high = USUAL_EPOCHS_ON_PAIRS
+    if epochs > FAR * high:
+        found.append(
+            f"{section}.preference_epochs is {epochs}, and {low} to {high} are usual: after that answers get worse "
+            "while pairs are told apart ever better."
+        )
+    low_beta, high_beta = USUAL_BETAS
+    if not low_beta / FAR <= beta <= high_beta * FAR:
+        what = "the model will hardly change" if beta > high_beta else "it may drift far from what it had learned"
+        found.append(f"{section}.beta is {beta:g}, and {low_beta:g} to {high_beta:g} are usual: {what}.")
+    return tuple(each for each in found if each is not None)
 
 
 def odd_choices(

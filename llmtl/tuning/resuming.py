@@ -6,6 +6,8 @@ Not covered: what of transformers' trainer is saved (`llmtl.unfinished.trainer_s
 from dataclasses import dataclass
 from pathlib import Path
 
+from transformers import Trainer
+
 from llmtl.tuning.averaging import BestWeights, average
 from llmtl.tuning.consolidation import ConsolidatingTrainer
 from llmtl.tuning.watcher import Watched, Watcher
@@ -32,9 +34,10 @@ class SoFar:
     trained_tokens: int
 
 
-class ResumableTrainer(StateKeeper[SoFar], ConsolidatingTrainer):
-    """A trainer that saves its state where `save_points` are given, and can go on from one."""
+class ResumableTrainer(StateKeeper[SoFar], Trainer):
+    """A trainer that saves its state where `save_points` are given, and can go on from one; put it before another."""
 
+    trained_tokens = 0
     watcher: Watcher
     best_weights: BestWeights | None = None
 
@@ -81,3 +84,7 @@ class ResumableTrainer(StateKeeper[SoFar], ConsolidatingTrainer):
         """Remember the best weights."""
         if self.best_weights is not None:
             self.best_weights.read(folder)
+
+
+class AnswerTrainer(ResumableTrainer, ConsolidatingTrainer):
+    """The trainer that learns references."""

@@ -94,7 +94,7 @@ class Adapter:
 
     def save(self, model: Any, folder: Path) -> None:
         """Write the adapter with its configuration."""
-        with _writing(folder):
+        with writing(folder):
             model.save_pretrained(folder, safe_serialization=True, save_embedding_layers=False)
             if self.config.initialisation != "default":
                 keep_as_plain_lora(folder, model.initial_adapter)
@@ -144,7 +144,7 @@ class OwnWeights:
             name: done.setdefault(each.data_ptr(), each.to(numbers)) for name, each in model.state_dict().items()
         }
         model.config.use_cache = True  # it was switched off for training
-        with _writing(folder):
+        with writing(folder):
             model.save_pretrained(folder, state_dict=weights, safe_serialization=True)
         model.config.use_cache = False
 
@@ -183,7 +183,7 @@ def load_plain(checkpoint: Path, *, device: str, dtype: torch.dtype) -> PreTrain
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Turn a disk that takes no more into one line."""
     try:
         yield

@@ -29,10 +29,10 @@ from llmtl.tuning.averaging import BestWeights
 from llmtl.tuning.config import TrainingConfig
 from llmtl.tuning.consolidation import Consolidation
 from llmtl.tuning.group_rates import GroupRates
-from llmtl.tuning.needed_memory import DecoderSizes, MemoryForecast, forecast
-from llmtl.tuning.resuming import ResumableTrainer, SoFar
+from llmtl.tuning.needed_memory import DecoderSizes, MemoryForecast, StepLoad, forecast
+from llmtl.tuning.resuming import AnswerTrainer, ResumableTrainer, SoFar
 from llmtl.tuning.shared_prefix import SHARING_PARAMETERS, SharedPrefixCollator
-from llmtl.tuning.step_memory import fitting_batch, load_of
+from llmtl.tuning.step_memory import Collator, fitting_batch, load_of
 from llmtl.tuning.tokenized import TokenizedExample
 from llmtl.tuning.trained_weights import TrainedWeights
 from llmtl.tuning.watcher import DIVERGED, GIB, TrainingLimits, Watcher
@@ -52,7 +52,7 @@ class TrainingJob:
     training that was killed goes on; what it took before counts towards the deadline. Around `usual_rate`, by default
     the job's own, a learning rate is searched where one is. `rehearsed` are passages of general text, trained on among
     the examples. Where the strength of consolidation is chosen, general English may become harder to predict by that
-    share, `most_forgetting`.
+    share, `most_forgetting`. `what` is what people read while it goes on.
     """
 
     checkpoint: Path
@@ -72,11 +72,26 @@ class TrainingJob:
     usual_rate: float | None = None
     rehearsed: tuple[TokenizedExample, ...] = ()
     most_forgetting: float = 0.0
+    what: str = "Fine-tuning"
 
     @property
     def learned(self) -> tuple[TokenizedExample, ...]:
         """List all that is trained on."""
         return (*self.train, *self.rehearsed)
+
+    @property
+    def beside(self) -> Any:
+        """Say, in values that JSON has, what else the trained weights depend on."""
+
+    def trainer(
+        self, model: Any, batch: int, accumulation: int, *, callbacks: list[TrainerCallback]
+    ) -> ResumableTrainer:
+        """Make a trainer for `model` as it was loaded."""
+        return trainer_of(self, model, batch, accumulation, callbacks=callbacks)
+
+    def load(self, batch: int, collator: Collator, *, recomputed: bool) -> StepLoad:
+        """Say what is computed at once in the heaviest batch."""
+        return load_of((*self.learned, *self.dev), batch, collator, recomputed=recomputed)
 
 
 @dataclass(frozen=True)
@@ -121,7 +136,7 @@ def train(job: TrainingJob, *, may_leave: bool = False) -> TrainingOutcome:
     if points and point:
         batch = point.so_far.batch
         point.restore_best(job.folder)
-        job.progress.say(f"Fine-tuning goes on after step {point.so_far.step}, where it was interrupted.")
+        job.progress.say(f"{job.what} goes on after step {point.so_far.step}, where it was interrupted.")
     else:
         if points:
             points.clear()
@@ -149,15 +164,11 @@ def train(job: TrainingJob, *, may_leave: bool = False) -> TrainingOutcome:
 def memory_needed(job: TrainingJob, batch: int) -> MemoryForecast:
     """Forecast the peak of the job's memory with so many examples computed at once."""
     config = parse_json((job.checkpoint / "config.json").read_bytes())
-    sizes, copies = DecoderSizes.of(config), job.config.average_best
-    load = load_of(
-        (*job.learned, *job.dev),
-        batch,
-        _collator(job, sizes.parameters, config.get("sliding_window")),
-        recomputed=torch.cuda.is_available() and sizes.parameters >= CHECKPOINTING_PARAMETERS,
-    )
-    held = job.config.ewc != 0
-    trained = replace(job.weights.trained, copies=copies if copies > 1 else 0, consolidated=held)
+    sizes, copies, part = DecoderSizes.of(config), job.config.average_best, job.weights.trained
+    collator = _collator(job, sizes.parameters, config.get("sliding_window"))
+    recomputed = torch.cuda.is_available() and sizes.parameters >= CHECKPOINTING_PARAMETERS
+    load, held = job.load(batch, collator, recomputed=recomputed), job.config.ewc != 0
+    trained = replace(part, copies=part.copies + (copies if copies > 1 else 0), consolidated=held)
     return forecast(sizes, trained, load, device=_device())
 
 
@@ -192,6 +203,7 @@ def save_points_of(job: TrainingJob) -> SavePoints[SoFar]:
         "dev": [(each.input_ids, each.labels) for each in job.dev],
         "device": _device(),
     }
+    mark |= {} if job.beside is None else {"beside": job.beside}
     folder = job.folder.parent / UNFINISHED
     return SavePoints(folder, SoFar, mark=digest(mark), say=job.progress.say, best=job.folder)
 
@@ -199,17 +211,17 @@ def save_points_of(job: TrainingJob) -> SavePoints[SoFar]:
 def _report_end(job: TrainingJob, outcome: TrainingOutcome) -> None:
     """Say that the time limit ended training, or that training diverged, if so."""
     if outcome.stopped_by == DIVERGED:
-        job.progress.say(f"Fine-tuning diverges at a learning rate of {job.learning_rate:.1e}, and is left.")
+        job.progress.say(f"{job.what} diverges at a learning rate of {job.learning_rate:.1e}, and is left.")
         return
     if any(point.step > 0 and point.train_loss is None for point in outcome.curve):
         job.progress.say(
-            f"Fine-tuning diverged at a learning rate of {job.learning_rate:.1e}; the weights of step "
+            f"{job.what} diverged at a learning rate of {job.learning_rate:.1e}; the weights of step "
             f"{outcome.best.step} are kept. Lower 'learning_rate'."
         )
     if outcome.stopped_by == "budget":
         last = outcome.curve[-1]
         job.progress.say(
-            f"Fine-tuning stopped at its time limit after {last.epoch:.1f} of {job.config.max_epochs} epochs; "
+            f"{job.what} stopped at its time limit after {last.epoch:.1f} of {job.config.max_epochs} epochs; "
             f"the weights of step {outcome.best.step} are kept."
         )
     if outcome.averaged_steps:
@@ -241,7 +253,7 @@ def _attempt(
     )
     try:
         with ExitStack() as stack:
-            advance = stack.enter_context(job.progress.stage("Fine-tuning", steps * job.config.max_epochs))
+            advance = stack.enter_context(job.progress.stage(job.what, steps * job.config.max_epochs))
             watcher = Watcher(limits, lambda model: job.weights.save(model, job.folder), advance)
             if point:
                 watcher.go_on(point.so_far.watched, steps=point.so_far.step)
@@ -283,15 +295,15 @@ def _averaged(job: TrainingJob, trainer: ResumableTrainer, watcher: Watcher) -> 
 def _trainer(job: TrainingJob, batch: int, accumulation: int, watcher: Watcher) -> ResumableTrainer:
     """Make a trainer for the model as it is on disk."""
     model = job.weights.load(job.checkpoint, device=_device())
-    return trainer_of(job, model, batch, accumulation, callbacks=[watcher, *job.callbacks])
+    return job.trainer(model, batch, accumulation, callbacks=[watcher, *job.callbacks])
 
 
 def trainer_of(
     job: TrainingJob, model: Any, batch: int, accumulation: int, *, callbacks: list[TrainerCallback]
-) -> ResumableTrainer:
+) -> AnswerTrainer:
     """Make a trainer for `model` as it was loaded, with a fresh adapter where one is trained."""
     parameters = model.num_parameters()
-    trainer = ResumableTrainer(
+    trainer = AnswerTrainer(
         model=model,
         args=_arguments(job, batch, accumulation, large=parameters >= CHECKPOINTING_PARAMETERS),
         data_collator=_collator(job, parameters, getattr(model.config, "sliding_window", None)),
@@ -324,38 +336,42 @@ class _OneDeviceConfig(SFTConfig):
 
 
 def _arguments(job: TrainingJob, batch: int, accumulation: int, *, large: bool) -> SFTConfig:
-    """Make the trainer's settings: no packing, no checkpoints, no reports, no network, no printing."""
-    on_gpu = torch.cuda.is_available()
-    config = job.config
-    return _OneDeviceConfig(
-        output_dir=str(job.folder),
-        dataset_kwargs={"skip_prepare_dataset": True},
-        max_length=None,
-        packing=False,
-        per_device_train_batch_size=batch,
-        per_device_eval_batch_size=batch,
-        gradient_accumulation_steps=accumulation,
-        num_train_epochs=config.max_epochs,
-        learning_rate=job.learning_rate,
-        lr_scheduler_type="linear" if config.schedule == "linear" else "constant_with_warmup",
-        warmup_steps=config.warmup_fraction,
-        weight_decay=config.weight_decay,
-        max_grad_norm=config.max_grad_norm,
-        neftune_noise_alpha=config.neftune_alpha,
-        optim="paged_adamw_8bit" if on_gpu and config.ewc == 0 else "adamw_torch",  # `Consolidation` reads the moments
-        use_cpu=not on_gpu,
-        bf16=on_gpu,
-        gradient_checkpointing=on_gpu and large,
-        dataloader_pin_memory=on_gpu,
-        seed=job.seed,
-        eval_on_start=bool(job.dev),
-        eval_strategy="no",
-        save_strategy="no",
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        report_to=[],
-        disable_tqdm=True,
-    )
+    """Make the trainer's settings: those of all trainings, and no packing."""
+    shared = arguments(job, batch, accumulation, large=large)
+    return _OneDeviceConfig(dataset_kwargs={"skip_prepare_dataset": True}, packing=False, **shared)
+
+
+def arguments(job: TrainingJob, batch: int, accumulation: int, *, large: bool) -> dict[str, Any]:
+    """List the settings that all trainings share: no checkpoints, no reports, no network, no printing."""
+    on_gpu, config = torch.cuda.is_available(), job.config
+    eight_bits = on_gpu and config.ewc == 0  # `Consolidation` reads the moments
+    return {
+        "output_dir": str(job.folder),
+        "max_length": None,
+        "per_device_train_batch_size": batch,
+        "per_device_eval_batch_size": batch,
+        "gradient_accumulation_steps": accumulation,
+        "num_train_epochs": config.max_epochs,
+        "learning_rate": job.learning_rate,
+        "lr_scheduler_type": "linear" if config.schedule == "linear" else "constant_with_warmup",
+        "warmup_steps": config.warmup_fraction,
+        "weight_decay": config.weight_decay,
+        "max_grad_norm": config.max_grad_norm,
+        "neftune_noise_alpha": config.neftune_alpha,
+        "optim": "paged_adamw_8bit" if eight_bits else "adamw_torch",
+        "use_cpu": not on_gpu,
+        "bf16": on_gpu,
+        "gradient_checkpointing": on_gpu and large,
+        "dataloader_pin_memory": on_gpu,
+        "seed": job.seed,
+        "eval_on_start": bool(job.dev),
+        "eval_strategy": "no",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "logging_nan_inf_filter": False,
+        "report_to": [],
+        "disable_tqdm": True,
+    }
 
 
 def as_dataset(examples: Sequence[TokenizedExample]) -> Dataset:

@@ -50,7 +50,7 @@ class Watched:
 
 
 class Watcher(TrainerCallback):
-    """Records one training attempt and stops it in time; `save` keeps the weights with the lowest dev loss."""
+    """Records one training attempt and stops it in time; `save` keeps the weights that dev finds best."""
 
     def __init__(self, limits: TrainingLimits, save: Callable[[Any], None], advance: Advance) -> None:
         self.curve: list[TrainingPoint] = []
@@ -126,7 +126,7 @@ class Watcher(TrainerCallback):
         """Keep the best weights; ask for a stop once the dev loss has not improved for `patience` measurements."""
         self.peak_bytes = max(self.peak_bytes, _memory_in_use())
         point = self._record(state, metrics or {})
-        if self.best is None or _lower(point.dev_loss, self.best.dev_loss):
+        if self.best is None or _better(point, self.best):
             self.best, self._without_progress = point, 0
             self._save(kwargs["model"])
             return control
@@ -149,6 +149,7 @@ class Watcher(TrainerCallback):
             dev_loss=_finite(metrics.get("eval_loss")),
             dev_token_accuracy=metrics.get("eval_mean_token_accuracy"),
             seconds=monotonic() - self._start,
+            dev_score=metrics.get("eval_score"),
         )
         self.curve.append(point)
         return point
@@ -159,6 +160,13 @@ def diverges(before: TrainingPoint, first: TrainingPoint) -> bool:
     if first.train_loss is None or first.dev_loss is None:
         return True
     return before.dev_loss is not None and min(first.train_loss, first.dev_loss) > 2 * before.dev_loss
+
+
+def _better(new: TrainingPoint, old: TrainingPoint) -> bool:
+    """Say whether dev is better at `new`: by the score of the answers where that is measured, else by the loss."""
+    if new.dev_score is not None and old.dev_score is not None:
+        return new.dev_score > old.dev_score
+    return _lower(new.dev_loss, old.dev_loss)
 
 
 def _lower(new: float | None, old: float | None) -> bool:
