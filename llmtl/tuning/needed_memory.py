@@ -35,7 +35,7 @@ _HEAP, _HEAP_OF_OWN, _HEAP_UP_TO = 1.0, 0.45, 32 * 2**20
 """On a CPU glibc keeps the holes that are freed between activations, as a share of what these take, unless tensors are
 so large that each has memory of its own (`man mallopt`, M_MMAP_THRESHOLD). Adapters leave more of them.
 These shares and the bytes above were set by `evals/bench_memory.py` on the trainings of pocket-llama with 16 long
-examples (QLoRA, and all weights), which therefore check nothing; the other cases of `evals/results/bench_memory.json` do."""
+examples (QLoRA, and all weights), which check nothing; the other cases of `evals/results/bench_memory.json` do."""
 FORECAST_ERROR = 0.2
 """Forecast and peak differ by at most this share of the peak (the goal of `evals/bench_memory.py`): what needs more
 than is free by more than that surely does not fit."""
