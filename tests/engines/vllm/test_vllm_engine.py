@@ -134,6 +134,13 @@ def test_what_does_not_fit_and_what_is_trivial(engine):
         engine.generate(["word"], max_tokens=2048)
 
 
+def test_losses_of_texts_are_those_of_transformers(engine, expected):
+    sample = [*passages()[:6], "", "I lost my card."]
+    for found, wanted in zip(engine.losses(sample), expected.losses(sample), strict=True):
+        assert found.tokens == wanted.tokens
+        assert found.nats == pytest.approx(wanted.nats, abs=1e-4 * max(1, wanted.tokens))
+
+
 def test_after_closing_an_adapter_is_loaded_and_agrees_too(engine, expected, tmp_path):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -157,10 +164,3 @@ def test_after_closing_an_adapter_is_loaded_and_agrees_too(engine, expected, tmp
     agree(found, merged.score(prompts, answers))
     base = expected.score(prompts, answers)
     assert any(a.probabilities != pytest.approx(b.probabilities, abs=1e-2) for a, b in zip(found, base, strict=True))
-
-
-def test_losses_of_texts_are_those_of_transformers(engine, expected):
-    sample = [*passages()[:6], "", "I lost my card."]
-    for found, wanted in zip(engine.losses(sample), expected.losses(sample), strict=True):
-        assert found.tokens == wanted.tokens
-        assert found.nats == pytest.approx(wanted.nats, abs=1e-4 * max(1, wanted.tokens))
