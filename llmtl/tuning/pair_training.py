@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig, PeftModel
+from peft import LoraConfig, PeftConfig, PeftModel
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
 from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
@@ -91,7 +91,7 @@ class GoneOnWith:
     @property
     def trained(self) -> TrainedPart:
         """Name the adapter's size; a frozen copy of it is what it is compared with, and TRL switches dropout off."""
-        made: Any = LoraConfig.from_pretrained(str(self.start))
+        made: Any = PeftConfig.from_pretrained(str(self.start))
         layers = sorted({name.rsplit(".", 1)[-1] for name in made.target_modules})
         return TrainedPart(rank=made.r, targets=tuple(layers), copies=1)
 

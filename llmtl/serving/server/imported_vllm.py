@@ -16,6 +16,7 @@ import gc
 import importlib
 import json
 import os
+import re
 import runpy
 import socket
 import subprocess
@@ -23,6 +24,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing import util
+from multiprocessing.spawn import spawn_main
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,6 +42,8 @@ SETTINGS = "worker-environment.json"
 """The file in FOLDER with what OpenMP was told in the worker of an earlier start."""
 _SPAWNED = "--multiprocessing-fork"
 """What multiprocessing tells an interpreter that it starts to be a process of its own."""
+_NUMBERS = re.compile(r"(tracker_fd|pipe_handle)=(\d+)")
+"""The descriptors in the line of Python that such an interpreter runs (`multiprocessing.spawn.get_command_line`)."""
 _READ_ON_LOADING = ("OMP_", "GOMP_", "KMP_", "LD_PRELOAD", "MKL_")
 _LONGEST, _MOST = 2**20, 64
 _HIGH = 512
@@ -154,7 +158,7 @@ def _be_spawned(channel: socket.socket, *, before: Callable[[], None] = lambda: 
         os.close(each)
     code, *rest = told["program"]
     sys.argv = ["-c", *rest]
-    exec(code, {"__name__": "__main__"})  # multiprocessing's own line
+    spawn_main(**{name: int(value) for name, value in _NUMBERS.findall(code)})
 
 
 def _run(program: Callable[[], None]) -> None:
