@@ -22,7 +22,7 @@ from llmtl.errors import RunError
 from llmtl.findings import TriedStrength
 from llmtl.general.samples import held_back
 from llmtl.metrics.ratios import share_of_rise
-from llmtl.numerals import MINUS
+from llmtl.numerals import with_minus
 from llmtl.quiet import quiet
 from llmtl.seals import UNFINISHED
 from llmtl.store import read_json, write_json
@@ -31,7 +31,7 @@ from llmtl.tuning.training import TrainingJob, TrainingOutcome, free_memory, sav
 
 STRENGTHS = (0.0, 0.1, 1.0, 10.0, 100.0)
 FORESEEN = 3
-"""Trainings that a search is foreseen to take: more than that are seldom needed."""
+"""Trainings that a search is foreseen to take, of the five that it may (our choice)."""
 SHARE_OF_TIME = 0.5
 """The part of the time that is left which a training may take while stronger ones may follow."""
 
@@ -93,7 +93,7 @@ def _told(job: TrainingJob, found: TriedStrength, *, enough: bool, late: bool) -
     if found.rise is None or found.high is None:
         what = "the model's losses are no numbers"
     else:
-        rise, high = (f"{each:+.1%}".replace("-", MINUS) for each in (found.rise, found.high))
+        rise, high = (with_minus(f"{each:+.1%}") for each in (found.rise, found.high))
         what = f"cross-entropy of general English {rise} (at most {high}; {job.most_forgetting:.1%} may be)"
     if enough:
         after = "it is kept"
