@@ -6,11 +6,11 @@ Knows no section of a recipe: each stands beside the code that it configures, an
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, GetJsonSchemaHandler, TypeAdapter, ValidationError, model_validator
+from pydantic_core import CoreSchema, ErrorDetails
 
 from llmtl.errors import MissingFileError, RecipeError
 from llmtl.json_and_yaml import parse_yaml, yaml_problem
@@ -19,6 +19,30 @@ from llmtl.redaction import redacted
 Section = TypeVar("Section")
 LARGEST = 1e12
 """The largest number of a recipe."""
+_SHORT = (str, list, tuple)
+_NOT_A_SECTION = ("dataclass_type", "dict_type", "model_type")
+
+
+class ShortSection(BaseModel):
+    """A section that may be written as the value of one of its keys: `encoder: minilm` for `encoder: {name: minilm}`."""
+
+    short_for: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _write_out(cls, given: Any) -> Any:
+        return {cls.short_for: given} if isinstance(given, _SHORT) else given
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Allow both forms in the JSON Schema."""
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        whole = dict(schema)
+        schema.clear()
+        value = whole["properties"][cls.short_for]
+        short = {key: value[key] for key in ("type", "items", "anyOf") if key in value}
+        schema.update(title=whole.pop("title"), description=whole.pop("description"), anyOf=[whole, short])
+        return schema
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -37,6 +61,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RecipeError(f"'{path}' must hold a mapping of sections such as 'data:' and 'model:'.")
     return document
+
+
+def written_out(schema: type[BaseModel], document: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the sections out of which `document` gives only the value of the chief key, so that others can be set."""
+    result = dict(document)
+    for name, field in schema.model_fields.items():
+        for section in (field.annotation, *get_args(field.annotation)):
+            short = isinstance(section, type) and issubclass(section, ShortSection)
+            if short and isinstance(result.get(name), _SHORT):
+                result[name] = {section.short_for: result[name]}
+    return result
 
 
 def apply_overrides(document: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
@@ -111,6 +146,8 @@ def _describe(schema: type[Any], detail: ErrorDetails) -> str:
         return f"unknown key '{where}' ({hint})"
     if detail["type"] == "missing":
         return f"'{where}' is missing"
+    if detail["type"] in _NOT_A_SECTION and (keys := _keys_at(schema, location)):
+        return f"'{where}' is a section; write keys and values below it (valid here: {', '.join(sorted(keys))})"
     message = detail["msg"].removeprefix("Value error, ").rstrip(".")
     message = message[0].lower() + message[1:]
     got = detail.get("input")

@@ -3,20 +3,22 @@
 Not covered: the whole recipe (`llmtl.settings`).
 """
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.engines.protocol import Dtype
+from llmtl.recipe import ShortSection
 
 EngineChoice = Literal["auto", "transformers", "vllm"]
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
-class ModelConfig(BaseModel):
-    """Which pre-trained model to adapt."""
+class ModelConfig(ShortSection):
+    """Which pre-trained model to adapt; the name alone stands for the whole section."""
 
     model_config = _STRICT
+    short_for = "name"
 
     name: str = Field(
         min_length=1,
@@ -40,17 +42,11 @@ class ModelConfig(BaseModel):
     )
 
 
-def _or_its_name(schema: dict[str, Any]) -> None:
-    """Let a schema allow the name alone, too."""
-    whole = dict(schema)
-    schema.clear()
-    schema.update(title=whole.pop("title"), description=whole.pop("description"), anyOf=[whole, {"type": "string"}])
-
-
-class EncoderConfig(BaseModel):
+class EncoderConfig(ShortSection):
     """Which encoder the strategies use that need one; the name alone stands for the whole section."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_or_its_name)
+    model_config = _STRICT
+    short_for = "name"
 
     name: str = Field(
         default="minilm",
@@ -59,11 +55,6 @@ class EncoderConfig(BaseModel):
         "(all-MiniLM-L6-v2).",
     )
     revision: str | None = Field(default=None, description="The Hub revision (branch, tag or commit).")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, given: Any) -> Any:
-        return {"name": given} if isinstance(given, str) else given
 
 
 class BudgetConfig(BaseModel):

@@ -20,7 +20,7 @@ from llmtl.errors import MissingFileError
 from llmtl.judging import JudgeConfig
 from llmtl.kinds.table import kind_names
 from llmtl.learning_curve.config import LearningCurveConfig
-from llmtl.recipe import apply_overrides, read_yaml, validate
+from llmtl.recipe import apply_overrides, read_yaml, validate, written_out
 from llmtl.seals import STEPS
 from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, kept
@@ -36,14 +36,14 @@ class Recipe(BaseModel):
     model_config = _STRICT
 
     name: str = Field(pattern=NAME_PATTERN, description="The recipe's name, and by default the run folder's.")
-    data: DataConfig = Field(description="Where the labelled examples are and how they are split.")
-    model: ModelConfig = Field(description="The pre-trained model.")
+    data: DataConfig = Field(description="Where the labelled examples are and how they are split; the path alone, or a section.")
+    model: ModelConfig = Field(description="The pre-trained model, by its name alone or as a section.")
     encoder: EncoderConfig | None = Field(
         default=EncoderConfig(),
         description="The encoder, by its name alone or as a section; null measures no strategy that needs one.",
     )
     task: TaskConfig = Field(default=TaskConfig(), description="What to predict.")
-    strategies: StrategiesConfig = Field(default=StrategiesConfig(), description="Which strategies to measure.")
+    strategies: StrategiesConfig = Field(default=StrategiesConfig(), description="Which strategies to measure: a list of names, or a section.")
     decision: DecisionConfig = Field(default=DecisionConfig(), description="Margin, error rates and constraints.")
     prices: PriceConfig = Field(default=PriceConfig(), description="What compute costs.")
     learning_curve: LearningCurveConfig = Field(
@@ -114,7 +114,7 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     document = read_yaml(file)
     if (file.parent / STEPS).is_dir():
         document = _kept(document)
-    document = apply_overrides(document, overrides)
+    document = apply_overrides(written_out(Recipe, document), overrides)
     data = document.get("data")
     if isinstance(data, dict):
         document["data"] = {key: _beside(file, value) if _is_path(key, value) else value for key, value in data.items()}

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.errors import MissingFileError, RecipeError
-from llmtl.recipe import apply_overrides, json_schema, read_yaml, validate
+from llmtl.recipe import ShortSection, apply_overrides, json_schema, read_yaml, validate, written_out
 
 
 class Inner(BaseModel):
@@ -16,11 +16,19 @@ class Inner(BaseModel):
     rate: float | None = None
 
 
+class Short(ShortSection):
+    model_config = ConfigDict(extra="forbid")
+    short_for = "names"
+    names: tuple[str, ...] | None = None
+    rank: int = 8
+
+
 class Outer(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str
     inner: Inner = Inner()
     optional: Inner | None = None
+    short: Short | None = None
 
 
 def test_overrides_are_read_as_yaml_and_leave_the_original_alone():
@@ -48,6 +56,26 @@ def test_all_problems_are_listed_at_once_with_the_nearest_name():
     assert "'inner.rank': input should be greater than or equal to 1, got 0" in text
     assert "unknown key 'optional.zzz' (valid here: rank, rate)" in text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("key", ["inner", "optional"])
+@pytest.mark.parametrize("value", [3, "x", ["x"], True])
+def test_a_value_in_the_place_of_a_section_is_told_what_belongs_there(key, value):
+    with pytest.raises(RecipeError) as caught:
+        validate(Outer, {"name": "x", key: value}, source="'r.yaml'")
+    said = f"'r.yaml' has 1 problem: '{key}' is a section; write keys and values below it (valid here: rank, rate)."
+    assert str(caught.value) == said
+
+
+def test_a_section_may_be_the_value_of_its_chief_key():
+    short, whole = ({"name": "x", "short": short} for short in (["a", "b"], {"names": ["a", "b"]}))
+    assert validate(Outer, short, source="it") == validate(Outer, whole, source="it")
+    for document in (short, whole):
+        jsonschema.validate(document, json_schema(Outer))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"name": "x", "short": 3}, json_schema(Outer))
+    assert apply_overrides(written_out(Outer, short), ["short.rank=3"])["short"] == {"names": ["a", "b"], "rank": 3}
+    assert written_out(Outer, whole) == whole
 
 
 @pytest.mark.parametrize(

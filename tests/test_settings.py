@@ -49,6 +49,16 @@ def test_an_encoder_is_named_by_its_name_alone_or_left_out(tmp_path: Path, writt
     jsonschema.validate(document, json_schema(Recipe))
 
 
+def test_data_model_and_strategies_may_be_named_alone(tmp_path: Path):
+    write(tmp_path, "name: a\ndata: rows.csv\nmodel: pocket-llama\nstrategies: [tfidf, qlora]\n")
+    (tmp_path / "rows.csv").write_text("")
+    recipe = load_recipe(tmp_path, ["strategies.qlora.rank=4", "model.engine=vllm", "data.text=body"])
+    assert (recipe.data.path, recipe.data.text) == (str(tmp_path / "rows.csv"), "body")
+    assert (recipe.model.name, recipe.model.engine) == ("pocket-llama", "vllm")
+    assert (recipe.strategies.run, recipe.strategies.qlora.rank) == (("tfidf", "qlora"), 4)
+    jsonschema.validate(yaml.safe_load((tmp_path / "recipe.yaml").read_text()), json_schema(Recipe))
+
+
 def test_a_recipe_without_sections_names_what_is_missing(tmp_path: Path):
     write(tmp_path, "name: a b\n")
     with pytest.raises(RecipeError, match=r"3 problems: 'name'.*'data' is missing; 'model' is missing"):

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from llmtl.recipe import ShortSection
+
 NEAR_DUPLICATE_JACCARD = 0.8
 """Texts at least this alike are near-duplicates: the threshold of Lee et al. (2022), "Deduplicating Training Data Makes
 Language Models Better", section 4.2 (https://arxiv.org/abs/2107.06499). They compare word 5-grams of long documents;
@@ -24,8 +26,8 @@ class Rare(StrEnum):
     STOP = "stop"
 
 
-class DataConfig(BaseModel):
-    """Where the labelled examples are and how they are split.
+class DataConfig(ShortSection):
+    """Where the labelled examples are and how they are split; the path alone stands for the whole section.
 
     By default half is train, 20% dev and 30% test, more test than is usual, because a verdict needs it and the methods
     compared need few training examples. The smallest difference in accuracy that a paired test of n examples finds
@@ -36,6 +38,7 @@ class DataConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    short_for = "path"
 
     path: str = Field(
         min_length=1,

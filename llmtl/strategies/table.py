@@ -17,6 +17,7 @@ from llmtl.errors import RecipeError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
 from llmtl.kinds.table import KINDS, kind_named
+from llmtl.recipe import ShortSection
 from llmtl.strategies.bm25 import Bm25
 from llmtl.strategies.class_head import ClassHead
 from llmtl.strategies.crf import Crf
@@ -127,10 +128,11 @@ def section_name(strategy: str) -> str:
 _Name = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=list(STRATEGIES)))]
 
 
-class _Strategies(BaseModel):
-    """Which strategies to measure, and the choices of each."""
+class _Strategies(ShortSection):
+    """Which strategies to measure, and the choices of each; a list of names alone stands for the whole section."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    short_for = "run"
 
     run: Annotated[tuple[_Name, ...], Field(min_length=1)] | None = Field(
         default=None,
