@@ -24,7 +24,7 @@ _NOT_A_SECTION = ("dataclass_type", "dict_type", "model_type")
 
 
 class ShortSection(BaseModel):
-    """A section that may be written as the value of one of its keys: `encoder: minilm` for `encoder: {name: minilm}`."""
+    """A section that may be the value of one of its keys: `encoder: minilm` stands for `encoder: {name: minilm}`."""
 
     short_for: ClassVar[str]
 
@@ -41,7 +41,7 @@ class ShortSection(BaseModel):
         schema.clear()
         value = whole["properties"][cls.short_for]
         short = {key: value[key] for key in ("type", "items", "anyOf") if key in value}
-        schema.update(title=whole.pop("title"), description=whole.pop("description"), anyOf=[whole, short])
+        schema.update({key: whole.pop(key) for key in ("title", "description") if key in whole}, anyOf=[whole, short])
         return schema
 
 

@@ -36,14 +36,18 @@ class Recipe(BaseModel):
     model_config = _STRICT
 
     name: str = Field(pattern=NAME_PATTERN, description="The recipe's name, and by default the run folder's.")
-    data: DataConfig = Field(description="Where the labelled examples are and how they are split; the path alone, or a section.")
+    data: DataConfig = Field(
+        description="Where the labelled examples are and how they are split; the path alone, or a section."
+    )
     model: ModelConfig = Field(description="The pre-trained model, by its name alone or as a section.")
     encoder: EncoderConfig | None = Field(
         default=EncoderConfig(),
         description="The encoder, by its name alone or as a section; null measures no strategy that needs one.",
     )
     task: TaskConfig = Field(default=TaskConfig(), description="What to predict.")
-    strategies: StrategiesConfig = Field(default=StrategiesConfig(), description="Which strategies to measure: a list of names, or a section.")
+    strategies: StrategiesConfig = Field(
+        default=StrategiesConfig(), description="Which strategies to measure: a list of names, or a section."
+    )
     decision: DecisionConfig = Field(default=DecisionConfig(), description="Margin, error rates and constraints.")
     prices: PriceConfig = Field(default=PriceConfig(), description="What compute costs.")
     learning_curve: LearningCurveConfig = Field(

@@ -58,11 +58,21 @@ class Plan:
     """What measuring what fine-tuning forgets is foreseen to take at most."""
     prompt_seconds: float = 0.0
     long_prompt_seconds: float = 0.0
+    testing: Mapping[str, float] = field(default_factory=dict)
+    """What of the two forecasts is test's, by strategy."""
 
     def fitting_seconds(self, probes: float = 0.0) -> float:
         """Say how much of the budget is left for fitting: all but what probes took and the stages after it will."""
         later = OTHER_SHARE * self.seconds + self.scoring_seconds + self.latency_seconds + self.general_seconds
         return max(LEAST_FIT_SHARE * self.seconds, self.seconds - probes - later)
+
+    def seconds_after_dev(self, finalists: Sequence[str]) -> float:
+        """Say when fitting has to end once dev was scored: held back are test, and what is not forecast.
+
+        `finalists` are those that test will score; the others left the race on dev.
+        """
+        to_come = sum(self.testing.get(name, 0.0) for name in finalists)
+        return self.seconds - OTHER_SHARE * self.seconds - self.general_seconds - to_come
 
     @property
     def speed(self) -> PromptSpeed | None:
@@ -174,6 +184,10 @@ def _plan(seconds: float, split: Split, strategies: Sequence[Facts], load: _Load
         general_seconds=models_measured(strategies) * seconds_allowed(seconds),
         prompt_seconds=load.prompt.each,
         long_prompt_seconds=load.long_prompt.each,
+        testing={
+            each.name: test * _draws(each, draws) * load.of(each) + latency_seconds(test, load.alone(each))
+            for each in strategies
+        },
     )
 
 

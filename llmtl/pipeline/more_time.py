@@ -34,8 +34,9 @@ def with_more_time(bench: Bench, raced: Raced) -> tuple[Bench, Raced]:
     """
     strategies = {item.name: item for item in bench.prepared.strategies}
     finished = list(raced.finished)
-    for name in _promising([item for item, _ in finished], bench.prepared.task.metric.value):
-        seconds = _seconds(bench, strategies[name])
+    metric = bench.prepared.task.metric.value
+    for name in _promising([item for item, _ in finished], metric):
+        seconds = _seconds(bench, strategies[name], [item for item, _ in finished])
         if seconds is None:
             continue
         longer = _extended(bench, strategies[name], seconds)
@@ -53,17 +54,24 @@ def _promising(dev: Sequence[Evaluation], metric: str) -> list[str]:
     return [item.strategy for item in sorted(cut, key=lambda item: -item.scores[metric].value)]
 
 
-def _seconds(bench: Bench, strategy: AnyStrategy) -> float | None:
-    """Say how long the second fit may take; None where it is not worth making one."""
+def _seconds(bench: Bench, strategy: AnyStrategy, dev: Sequence[Evaluation]) -> float | None:
+    """Say how long the second fit may take; None where it is not worth making one.
+
+    What is held back for test is what those need that are left in the race, and for further draws, what those need
+    whose interval on dev reaches the best.
+    """
     times, plan = bench.times, bench.plan
     if times is None or plan is None or strategy.name not in times.claims:
         return None
     record = bench.fit(strategy)
+    metric = bench.prepared.task.metric.value
+    best = max(item.scores[metric].value for item in dev)
+    rivals = {item.strategy for item in dev if item.scores[metric].high >= best}
 
     def compute(_: Path) -> float | None:
         noted = sum(entry.machine_seconds or 0.0 for entry in bench.ledger.entries.values())
-        left = plan.fitting_seconds() - max(noted, time.monotonic() - bench.began)
-        return worth_it(record, times.spare(strategy.name, left))
+        left = plan.seconds_after_dev([item.strategy for item in dev]) - max(noted, time.monotonic() - bench.began)
+        return worth_it(record, times.spare(strategy.name, left, rivals))
 
     fits = [bench.fit_folder(item).name for item in bench.prepared.strategies]
     kept: float | None = bench.store.step(f"more-time-{strategy.name}", {"fits": fits, "whole": plan.seconds}, compute)

@@ -6,7 +6,7 @@ draws are held back for as many strategies as are drawn again, the longest of th
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 FINALISTS = 2
@@ -115,14 +115,13 @@ class FitTimes:
         """Give up what a fit has made: its time is gone, and the next one is that whose draws are held back for."""
         self._lost += self._used.pop(name)
 
-    def spare(self, name: str, most: float) -> float:
+    def spare(self, name: str, left: float, rivals: Collection[str]) -> float:
         """Say how long one that was fitted could be fitted again, with its further draws, when all have fitted.
 
-        `most` seconds are left of the run for that and for draws.
+        `left` seconds are left of the run for that and for draws, also of the `rivals` that may become finalists.
         """
-        left = min(self.seconds - self._lost - sum(self._used.values()), most)
-        others = [(self.claims[each].fits - 1) * used for each, used in self._used.items() if each in self.claims]
-        others.remove((self.claims[name].fits - 1) * self._used[name])
+        drawn = [each for each in self._used if each in self.claims and each in rivals and each != name]
+        others = [(self.claims[each].fits - 1) * self._used[each] for each in drawn]
         longest = sorted([*others, 0.0, 0.0], reverse=True)[:FINALISTS]
         # its own draws are held back for, too, in place of the shortest of those, where they are longer
         return max(0.0, min(left - sum(longest), (left - sum(longest[:-1])) / self.claims[name].fits))

@@ -73,6 +73,9 @@ def test_test_is_cut_for_a_second_draw_and_that_is_left_out_only_where_the_fewes
     assert twice.latency_seconds == pytest.approx(2 * 22 * 0.4)
     assert twice.fitting_seconds() == pytest.approx((1 - OTHER_SHARE) * 1000 - twice.scoring_seconds - 17.6)
     assert twice.fitting_seconds(probes=30) == pytest.approx(twice.fitting_seconds() - 30)
+    ending = twice.seconds_after_dev(["few-shot"])  # which is drawn twice; zero-shot left the race
+    assert ending == pytest.approx((1 - OTHER_SHARE) * 1000 - twice.test * 0.2 - 22 * 0.2)
+    assert twice.seconds_after_dev([]) == pytest.approx((1 - OTHER_SHARE) * 1000)
     assert plan(25, split(4000), TASK, facts, engine).draws == 2
     assert plan(22, split(4000), TASK, facts, engine).draws == 1
 

@@ -128,10 +128,10 @@ def test_what_is_left_when_all_have_fitted_pays_for_a_longer_fit_and_its_draws()
     times = FitTimes(100, {"a": Claim(1, fits=2), "b": Claim(1), "c": Claim(1, fits=2)})
     for name, used in {"a": 10, "b": 20, "c": 20}.items():
         times.fitted(name, used=used, limit=None)
-    assert times.spare("b", 1000) == pytest.approx(100 - 50 - 20 - 10)
-    assert times.spare("a", 1000) == pytest.approx((100 - 50 - 20) / 2)  # and as much for its own draw
-    assert times.spare("b", 35) == pytest.approx(35 - 20 - 10)
-    assert times.spare("b", 25) == 0
+    assert times.spare("b", 50, "abc") == pytest.approx(50 - 20 - 10)
+    assert times.spare("a", 50, "abc") == pytest.approx((50 - 20) / 2)  # and as much for its own draw
+    assert times.spare("b", 50, "ab") == pytest.approx(50 - 10)  # c is too far behind to be drawn again
+    assert times.spare("b", 25, "abc") == 0
     times.again("b")
     times.fitted("b", used=15, limit=20)
-    assert times.spare("b", 1000) == pytest.approx(100 - 65 - 20 - 10)
+    assert times.spare("b", 35, "abc") == pytest.approx(35 - 20 - 10)
