@@ -70,10 +70,13 @@ def _sections(schema: Schema, definitions: Mapping[str, Schema], *, path: str) -
 
 def _section(value: Schema, definitions: Mapping[str, Schema]) -> Schema | None:
     """Find the section that a key holds; None for a key that holds a value."""
-    for each in (value, *value.get("anyOf", ())):
-        found = definitions[each["$ref"].rpartition("/")[2]] if "$ref" in each else each
-        if "properties" in found:
-            return found
+    found = definitions[value["$ref"].rpartition("/")[2]] if "$ref" in value else value
+    if "properties" in found:
+        return found
+    for each in found.get("anyOf", ()):
+        section = _section(each, definitions)
+        if section is not None:
+            return section
     return None
 
 
