@@ -33,7 +33,6 @@ __all__ = [
     "Facts",
     "FitContext",
     "Fitted",
-    "Inputs",
     "LOOKS",
     "LocalServed",
     "Look",
@@ -256,13 +255,6 @@ class Fitted:
     earlier_seconds: float = 0.0
 
 
-class Inputs(StrEnum):
-    """What a strategy can read."""
-
-    TEXT = "text"
-    IMAGE = "image"
-
-
 class Runs(StrEnum):
     """What a strategy needs to predict, beside what it learned."""
 
@@ -301,7 +293,6 @@ class Facts:
     summary: str
     served: type[Served]
     answers: frozenset[str] | None = None
-    inputs: frozenset[Inputs] = frozenset({Inputs.TEXT})
     runs: Runs = Runs.NOTHING
     default: bool = True
     learns_from_train: bool = True

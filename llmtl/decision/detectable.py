@@ -16,13 +16,13 @@ ASSUMED_DISCORDANCE = 0.2
 right answers and correlation r = 0.2. The more alike two strategies are, the sharper the test."""
 
 
-def detectable_before(n: int, *, alpha: float, discordance: float = ASSUMED_DISCORDANCE) -> float:
+def detectable_before(n: int, *, alpha: float) -> float:
     """Find the smallest true difference that n test examples find with 80% power, before anything is measured.
 
-    `discordance` is the share of examples that only one of the two strategies gets right. For metrics other than
-    accuracy it is a rough guide: the power of a test of whether the answers are right.
+    One of the two strategies alone is assumed to be right in `ASSUMED_DISCORDANCE` of the examples. For metrics other
+    than accuracy it is a rough guide: the power of a test of whether the answers are right.
     """
-    return minimum_detectable_difference(n, discordance=discordance, alpha=alpha)
+    return minimum_detectable_difference(n, discordance=ASSUMED_DISCORDANCE, alpha=alpha)
 
 
 def detectable_difference(evidence: Evidence) -> float:

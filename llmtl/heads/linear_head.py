@@ -16,10 +16,13 @@ import numpy as np
 from scipy.special import expit
 
 from llmtl.answers import read_labels
+from llmtl.classical.files import read_arrays, read_facts
 from llmtl.classical.label_sets import answers_of, best_threshold, one_vs_rest
 from llmtl.classical.linear import LinearModel, path, tries_even_prior
+from llmtl.classical.set_calibration import calibrate_sets
 from llmtl.findings import CalibrationTrace
 from llmtl.metrics.recalibration import LabelCalibration, Method, affine_calibration
+from llmtl.prompting.calibrating import FEWEST, Known, better
 from llmtl.strategy import FitContext, Prediction
 from llmtl.task import Example, Task, references
 
@@ -75,8 +78,6 @@ class LinearHead:
     @classmethod
     def read(cls, task: Task, folder: Path) -> "LinearHead":
         """Read what was written; raises `RunError` when it is missing or damaged."""
-        from llmtl.classical.files import read_arrays, read_facts
-
         facts, arrays = read_facts(folder), read_arrays(folder)
         model = LinearModel.stored(facts["labels"], arrays, known=task.labels)
         kept = facts["calibration"]
@@ -146,8 +147,6 @@ def in_time(points: Iterable[Point], context: FitContext, start: float, *, name:
 
 def calibrated(head: LinearHead, context: FitContext, rows: Any) -> tuple[LinearHead, tuple[CalibrationTrace, ...]]:
     """Calibrate where that helps in cross-validation on dev, whose rows, (N, width), are `rows`."""
-    from llmtl.prompting.calibrating import FEWEST, Known, better
-
     if context.task.kind.lists:
         return _calibrated_sets(head, context, rows)
     predictions = [Prediction(str(at), answer, told) for at, (answer, told) in enumerate(head.answers(rows))]
@@ -169,9 +168,6 @@ def _calibrated_sets(
     head: LinearHead, context: FitContext, rows: Any
 ) -> tuple[LinearHead, tuple[CalibrationTrace, ...]]:
     """Calibrate each label where that helps; its threshold moves along."""
-    from llmtl.classical.set_calibration import calibrate_sets
-    from llmtl.prompting.calibrating import FEWEST
-
     if len(rows) < FEWEST[Method.AFFINE]:
         return head, (CalibrationTrace(None, len(rows)),)
     model, thresholds, trace = calibrate_sets(

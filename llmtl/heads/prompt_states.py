@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
+from llmtl.classical.grid import training_examples
 from llmtl.errors import ContextLengthError
 from llmtl.findings import Cut, Unit, cut_short
+from llmtl.prompting.template import Template
 from llmtl.strategy import FitContext, Prediction
 from llmtl.task import Example
 
@@ -35,8 +37,6 @@ class PromptReader:
 
         Raises `ContextLengthError` when the engine gives no states.
         """
-        from llmtl.prompting.template import Template
-
         engine = state_reader(self.context)
         template = Template(self.context.task, engine)
         prompts = [template.prompt(text) for text in texts]
@@ -113,8 +113,6 @@ def read_in_time(
 
 def shuffled_train(context: FitContext) -> list[Example]:
     """List train in random order, so that a part of it is a fair sample; raises `DataError` when it is empty."""
-    from llmtl.classical.grid import training_examples
-
     train = list(training_examples(context))
     random.Random(context.seed).shuffle(train)
     return train

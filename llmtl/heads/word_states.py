@@ -12,6 +12,7 @@ from typing import Any
 
 from llmtl.classical.words import Word, words_of
 from llmtl.heads.prompt_states import prompt_head, state_reader
+from llmtl.prompting.template import Template
 from llmtl.strategy import FitContext
 
 READINGS = ("once", "again")
@@ -53,8 +54,6 @@ class WordReader:
 
     def _worded(self, texts: Sequence[str]) -> list[tuple[str, list[int]]]:
         """Write each text's prompt, and where the last characters of its words stand there."""
-        from llmtl.prompting.template import Template
-
         template = Template(self.context.task, self.context.load_engine(None))
         head, found = prompt_head(template), []
         for text in texts:

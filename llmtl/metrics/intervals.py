@@ -50,7 +50,7 @@ def wilson_ends(share: float, n: float, *, z: float) -> tuple[float, float]:
     )
 
 
-def f1_interval(right: int, expected: int, given: int, *, z: float = Z_TWO_SIDED) -> Interval:
+def f1_interval(right: int, expected: int, given: int) -> Interval:
     """Compute F1 of one label with the Wilson interval of F* = right / (expected + given - right), turned into F1.
 
     F1 is 2 F* / (1 + F*) (Hand, Christen & Kirielle 2021, "F*: an interpretable transformation of the F-measure"), and
@@ -58,7 +58,7 @@ def f1_interval(right: int, expected: int, given: int, *, z: float = Z_TWO_SIDED
     Score: A Comparison of Four Methods" (https://arxiv.org/abs/2309.14621). Raises `DataError` where nothing was
     expected and nothing given.
     """
-    found = wilson(right, expected + given - right, z=z)
+    found = wilson(right, expected + given - right)
     return Interval(*(2 * share / (1 + share) for share in (found.value, found.low, found.high)))
 
 

@@ -38,7 +38,6 @@ def optimism(
     codes: Integers,
     *,
     pick: Callable[[NDArray[np.float64]], int],
-    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> float | None:
     """Estimate how much the picked strategy's score exceeds its true one; None for a single group of examples.
@@ -49,9 +48,9 @@ def optimism(
     sums = summed(counts, codes)
     groups = sums.shape[1]
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, groups, (resamples, groups))
-    weights = np.zeros((resamples, groups))
-    np.add.at(weights, (np.arange(resamples)[:, None], drawn), 1.0)
+    drawn = rng.integers(0, groups, (RESAMPLES, groups))
+    weights = np.zeros((RESAMPLES, groups))
+    np.add.at(weights, (np.arange(RESAMPLES)[:, None], drawn), 1.0)
     weights = weights[(weights == 0).any(axis=1)]  # a sample that leaves nothing out has no out-of-sample score
     if groups < 2 or not len(weights):
         return None

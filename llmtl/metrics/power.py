@@ -47,26 +47,24 @@ def mcnemar_power(n: int, *, difference: float, discordance: float, alpha: float
     return float(min(1.0, np.exp(log_chance) @ rejects))
 
 
-def minimum_detectable_difference(n: int, *, discordance: float, alpha: float = 0.05, power: float = POWER) -> float:
-    """Find the smallest true difference that the exact McNemar test on n examples shows with the given power.
+def minimum_detectable_difference(n: int, *, discordance: float, alpha: float = 0.05) -> float:
+    """Find the smallest true difference that the exact McNemar test on n examples shows with 80% power.
 
     Where the discordance is too small for any difference to be shown, it grows with the difference. The value is 1.0
     when n is too small to show anything (below 6 at alpha 0.05).
     """
     low, high = 0.0, 1.0
-    if mcnemar_power(n, difference=1.0, discordance=1.0, alpha=alpha) < power:
+    if mcnemar_power(n, difference=1.0, discordance=1.0, alpha=alpha) < POWER:
         return 1.0
     while high - low > 1e-6:
         middle = (low + high) / 2
-        enough = mcnemar_power(n, difference=middle, discordance=discordance, alpha=alpha) >= power
+        enough = mcnemar_power(n, difference=middle, discordance=discordance, alpha=alpha) >= POWER
         low, high = (low, middle) if enough else (middle, high)
     return high
 
 
-def required_examples(
-    *, difference: float, discordance: float, alpha: float = 0.05, power: float = POWER
-) -> int | None:
-    """Find how many examples the exact McNemar test needs to show a true `difference` with the given power.
+def required_examples(*, difference: float, discordance: float, alpha: float = 0.05) -> int | None:
+    """Find how many examples the exact McNemar test needs to show a true `difference` with 80% power.
 
     An exact search: power rises with n except for a fine saw-tooth, which the bisection ignores. None when the
     difference is not positive or more than `MOST_EXAMPLES` are needed.
@@ -75,7 +73,7 @@ def required_examples(
         return None
 
     def enough(n: int) -> bool:
-        return mcnemar_power(n, difference=difference, discordance=discordance, alpha=alpha) >= power
+        return mcnemar_power(n, difference=difference, discordance=discordance, alpha=alpha) >= POWER
 
     low, high = 0, 8
     while not enough(high):

@@ -15,10 +15,13 @@ import numpy as np
 
 from llmtl.checkpoints.named import find_named
 from llmtl.data import subsample
+from llmtl.data.file_formats import is_table
 from llmtl.encoders.checkpoint import inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.encoders.plain_body import load_body
 from llmtl.engines import ModelSource
 from llmtl.engines.checkpoint import inspect_checkpoint
+from llmtl.engines.transformers.loading import load_model, load_tokenizer
 from llmtl.errors import DataError, ModelError, RecipeError
 from llmtl.hardware import inspect
 from llmtl.heads.layer_changes import targets_of
@@ -31,7 +34,7 @@ from llmtl.pipeline.run_data import read_data
 from llmtl.pocket import resolve
 from llmtl.progress import Advance, Progress, unwatched
 from llmtl.quiet import own_randomness, quiet
-from llmtl.settings import Recipe
+from llmtl.settings import Recipe, load_recipe, recipe_for_data
 from llmtl.task import Example, Task
 
 MOST_EXAMPLES = 400
@@ -147,12 +150,8 @@ def _loaded(source: ModelSource | EncoderSource) -> tuple[Any, Any, int]:
     """Load the body of a model and its tokenizer, and say how many tokens it reads at once."""
     device = inspect().device
     if isinstance(source, EncoderSource):
-        from llmtl.encoders.plain_body import load_body
-
         info = inspect_encoder(source)
         return *load_body(info, source.name, device), info.context_length
-    from llmtl.engines.transformers.loading import load_model, load_tokenizer
-
     loaded: Any = load_model(source, device)
     return loaded.base_model, load_tokenizer(source), inspect_checkpoint(source.name, source.revision).context_length
 
@@ -185,9 +184,6 @@ def recipe_of(
     source: str | Path, *, text: str | None, label: str | None, models: Sequence[str], overrides: Sequence[str]
 ) -> Recipe:
     """Make the recipe of a data file with its columns, or read the one that `source` is; raises `InputError` kin."""
-    from llmtl.data.file_formats import is_table
-    from llmtl.settings import load_recipe, recipe_for_data
-
     if text and label:
         return recipe_for_data(source, text=text, label=label, model=models[0], overrides=overrides)
     if text or label or is_table(str(source)):

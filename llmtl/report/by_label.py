@@ -129,7 +129,7 @@ def _f1(counts: LabelFound) -> Interval | None:
     return f1_interval(counts.right, counts.expected, counts.given)
 
 
-def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = LOWEST) -> tuple[Low, ...]:
+def lowest_answers(evaluation: Evaluation, content: ReportContent) -> tuple[Low, ...]:
     """List the generated answers with the lowest score, the lowest first; none where tasks have labels."""
     kind = evaluation.kind
     if kind.has_labels:
@@ -144,5 +144,5 @@ def lowest_answers(evaluation: Evaluation, content: ReportContent, most: int = L
             shortened(in_words(evaluation.predictions[index].answer, kind, content.corpus), LONGEST_ANSWER),
             float(scores[index]),
         )
-        for index in order[:most]
+        for index in order[:LOWEST]
     )

@@ -59,7 +59,7 @@ class MixUp:
                 return f"Type '{self.label}' is taken for '{self.given}' {times}."
 
 
-def mix_ups(winner: Evaluation, most: int = MOST_SENTENCES) -> tuple[MixUp, ...]:
+def mix_ups(winner: Evaluation) -> tuple[MixUp, ...]:
     """Count what went wrong on test, the most frequent first; nothing for texts and rankings."""
     if not winner.kind.has_labels:
         return ()
@@ -73,7 +73,7 @@ def mix_ups(winner: Evaluation, most: int = MOST_SENTENCES) -> tuple[MixUp, ...]
         for (slip, label, given), count in slips.items()
     ]
     found.sort(key=lambda each: (-each.count, each.of, each.label, each.given))
-    return tuple([each for each in found if each.count >= LEAST][:most] or found[:most])
+    return tuple([each for each in found if each.count >= LEAST][:MOST_SENTENCES] or found[:MOST_SENTENCES])
 
 
 def _chances(slip: Slip, given: int, expected: int) -> int:

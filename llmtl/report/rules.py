@@ -34,10 +34,6 @@ class Case:
         first, second = self.decision.result(a), self.decision.result(b)
         return f"{self.words.against(first, second, title)} ({self.words.better(self.evidence, a, b)})"
 
-    def known_cost(self, *names: str) -> bool:
-        """Return whether it is known what each of the strategies costs."""
-        return all(self.decision.result(name).usd_per_1k_requests is not None for name in names)
-
     def tested(self, baseline: str) -> list[str]:
         """Return the strategies on test that are not baselines, but those shown better than this one."""
         return [

@@ -248,7 +248,7 @@ def build_view(content: ReportContent) -> View:
     )
 
 
-def reading(comparison: Comparison, alpha: float = 0.05) -> str:
+def reading(comparison: Comparison, alpha: float) -> str:
     """Return what a comparison shows, in words: `qlora is better`, `no difference shown`."""
     if comparison.p_holm > alpha or comparison.difference == 0:
         return "no difference shown"

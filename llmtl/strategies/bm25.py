@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmtl.classical.found_texts import corpus_facts, corpus_from, corpus_of, found, ranked
+from llmtl.classical.grid import best_on_dev, dev_answers
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
@@ -48,20 +50,15 @@ class Bm25Predictor:
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Rank the corpus for each query."""
-        from llmtl.classical.found_texts import ranked
-
         return ranked(texts_of(inputs), self.corpus, self.index.scores, advance=advance)
 
     def search(self, texts: Sequence[str], *, top: int = RANKED) -> list[list[FoundText]]:
         """Find the `top` texts for each query, with their BM25 scores."""
-        from llmtl.classical.found_texts import found
-
         return found(self.corpus, self.index.scores(texts), top)
 
     def save(self, folder: Path) -> None:
         """Write the corpus, its words and their weights."""
         from llmtl.classical.files import rows_arrays, write_parts
-        from llmtl.classical.found_texts import corpus_facts
 
         facts = {"choice": dict(self.choice), "words": list(self.index.words)}
         write_parts(folder, facts | corpus_facts(self.corpus), rows_arrays(self.index.weights))
@@ -90,8 +87,6 @@ class Bm25(Strategy[Bm25Config]):
 
     def fit(self, context: FitContext) -> Fitted:
         """Count the words of the corpus, and keep the best of the grid on dev. Raises `DataError` without a corpus."""
-        from llmtl.classical.grid import best_on_dev
-
         count = len(set(self.config.k1)) * len(set(self.config.b))
         best, trace = best_on_dev(self._points(context), context, name=self.name, count=count)
         return Fitted(best, (trace,))
@@ -99,7 +94,6 @@ class Bm25(Strategy[Bm25Config]):
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load corpus, words and weights."""
         from llmtl.classical.files import read_arrays, read_facts, rows_from
-        from llmtl.classical.found_texts import corpus_from
         from llmtl.classical.word_index import WordIndex
 
         facts, arrays = read_facts(folder), read_arrays(folder)
@@ -108,8 +102,6 @@ class Bm25(Strategy[Bm25Config]):
         return Bm25Predictor(corpus, WordIndex(words, weights), facts["choice"])
 
     def _points(self, context: FitContext) -> Iterator[tuple[Bm25Predictor, Mapping[str, Any], Sequence[str | None]]]:
-        from llmtl.classical.found_texts import corpus_of
-        from llmtl.classical.grid import dev_answers
         from llmtl.classical.word_index import WordIndex, count_words, weigh
 
         corpus = corpus_of(context)

@@ -364,7 +364,6 @@ def facts_of_cascade(cascade: Cascade, first: Facts, then: Facts) -> Facts:
         summary=f"{first.name} where it is sure, {then.name} otherwise.",
         served=CascadeServed,
         answers=then.answers,
-        inputs=then.inputs,
         runs=then.runs,
         made_with=then.made_with,
         is_made_by=f"{first.is_made_by} where that is sure, otherwise {then.is_made_by}",

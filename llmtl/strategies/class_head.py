@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmtl.encoders.windows import cut
 from llmtl.findings import LongInputs
+from llmtl.hardware import Hardware
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import LOCAL, require
+from llmtl.quiet import quiet
 from llmtl.strategies.encoder import EncoderTuning, EncoderTuningConfig, plan_of
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs
 from llmtl.task import Draw
@@ -22,7 +25,6 @@ from llmtl.tuning.learning_rate import USUAL_FOR_ADAPTERS, odd_choices, rate_for
 
 if TYPE_CHECKING:
     from llmtl.engines.checkpoint import CheckpointInfo
-    from llmtl.hardware import Hardware
     from llmtl.heads.tuned_encoder import Start
 
 MOST_TOKENS = 2048
@@ -91,7 +93,7 @@ class ClassHead(EncoderTuning[ClassHeadChoices]):
         """Raise `MissingPackageError` unless the packages for training are installed."""
         require("A classification head", "peft", *LOCAL)
 
-    def require_memory(self, model: "CheckpointInfo", hardware: "Hardware") -> None:
+    def require_memory(self, model: "CheckpointInfo", hardware: Hardware) -> None:
         """Raise `ModelError` where the float32 weights alone surely do not fit the free memory."""
         from llmtl.tuning.needed_memory import TrainedPart, require_memory
 
@@ -134,10 +136,8 @@ class ClassHead(EncoderTuning[ClassHeadChoices]):
         """Say what is tuned and how, and which texts are too long to be read at once."""
         from llmtl.encoders.language_network import AdapterShape
         from llmtl.encoders.network import load_tokenizer
-        from llmtl.encoders.windows import cut
         from llmtl.engines.checkpoint import fetch_checkpoint, inspect_checkpoint
         from llmtl.heads.headed_model import HeadedStart
-        from llmtl.quiet import quiet
 
         config, source = self.config, context.model
         info = inspect_checkpoint(source.name, source.revision)

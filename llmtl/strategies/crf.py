@@ -19,6 +19,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_spans, write_spans
+from llmtl.classical.grid import best_on_dev, dev_answers, training_examples
+from llmtl.classical.word_features import features_of
+from llmtl.classical.words import OUTSIDE, to_spans, to_tags, words_of
 from llmtl.errors import DataError, RunError
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
@@ -68,9 +71,6 @@ class CrfPredictor:
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Find the spans of each text, with the log-probability of all tags together."""
         texts = texts_of(inputs)
-        from llmtl.classical.word_features import features_of
-        from llmtl.classical.words import to_spans, words_of
-
         results = []
         for position, text in enumerate(texts):
             start = perf_counter()
@@ -114,9 +114,6 @@ class Crf(Strategy[CrfConfig]):
 
     def fit(self, context: FitContext) -> Fitted:
         """Fit the grid, and keep its best point on dev. Raises `DataError` without spans in train."""
-        from llmtl.classical.grid import best_on_dev
-        from llmtl.classical.words import OUTSIDE
-
         c1s, c2s = (sorted(set(each), reverse=True) for each in (self.config.c1, self.config.c2))
         strengths = list(product(c1s, c2s))
         data = _training_data(context)
@@ -140,8 +137,6 @@ class Crf(Strategy[CrfConfig]):
         self, context: FitContext, data: Labelled, strengths: Sequence[tuple[float, float]], folder: Path
     ) -> Iterator[Point]:
         """Yield the file and the choice of each model, fitted and kept in `folder`, and its point of the grid."""
-        from llmtl.classical.grid import dev_answers
-
         for number, (c1, c2) in enumerate(strengths):
             file, choice = folder / f"{number}-{MODEL_FILE}", {"c1": c1, "c2": c2}
             predictor = CrfPredictor(self._train(data, file, c1=c1, c2=c2), choice, file)
@@ -172,10 +167,6 @@ def opened(path: Path, choice: Mapping[str, float], sha256: str) -> CrfPredictor
 
 def _training_data(context: FitContext) -> Labelled:
     """List the features and BIO tags of the training texts that have words."""
-    from llmtl.classical.grid import training_examples
-    from llmtl.classical.word_features import features_of
-    from llmtl.classical.words import to_tags, words_of
-
     tokenised = [(words_of(example.text), read_spans(example.reference)) for example in training_examples(context)]
     kept = [(words, spans) for words, spans in tokenised if words]
     return [features_of(words) for words, _ in kept], [to_tags(words, spans) for words, spans in kept]

@@ -9,18 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_spans, write_spans
+from llmtl.classical.grid import best_on_dev, dev_answers, training_examples
+from llmtl.classical.patterns import Entries, learn
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
 from llmtl.task import Input, texts_of
-
-if TYPE_CHECKING:
-    from llmtl.classical.patterns import Entries
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -42,7 +41,7 @@ class DictionaryConfig(BaseModel):
 class DictionaryPredictor:
     """Finds `entries` of at least `precision` in train."""
 
-    entries: "Entries"
+    entries: Entries
     precision: float
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
@@ -86,8 +85,6 @@ class Dictionary(Strategy[DictionaryConfig]):
 
     def fit(self, context: FitContext) -> Fitted:
         """Keep the precision that scores best on dev. Raises `DataError` without training examples."""
-        from llmtl.classical.grid import best_on_dev, dev_answers
-
         precisions = sorted(set(self.config.precision), reverse=True)
         tried = (learned(context, precision) for precision in precisions)
         points = ((each, {"precision": each.precision}, dev_answers(each, context)) for each in tried)
@@ -97,7 +94,6 @@ class Dictionary(Strategy[DictionaryConfig]):
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the entries."""
         from llmtl.classical.files import read_facts
-        from llmtl.classical.patterns import Entries
 
         facts = read_facts(folder)
         levels = tuple({tuple(key): str(label) for key, label in level} for level in facts["entries"])
@@ -106,8 +102,5 @@ class Dictionary(Strategy[DictionaryConfig]):
 
 def learned(context: FitContext, precision: float) -> DictionaryPredictor:
     """Learn the entries of train at a precision."""
-    from llmtl.classical.grid import training_examples
-    from llmtl.classical.patterns import learn
-
     known = [(each.text, read_spans(each.reference)) for each in training_examples(context)]
     return DictionaryPredictor(learn(known, precision=precision), precision)

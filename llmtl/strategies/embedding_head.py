@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmtl.heads.prompt_states import READING_SHARE, affordable, shuffled_train
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
@@ -65,7 +66,6 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
 
         Raises `DataError` without training examples, and `ModelError` for what is not an encoder.
         """
-        from llmtl.heads.prompt_states import READING_SHARE
         from llmtl.heads.sentence_head import HeadChoices, SentencePredictor, fit_head, load_encoder
 
         start, limit = perf_counter(), context.budget.train_seconds
@@ -77,7 +77,6 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
 
     def forecast(self, context: FitContext) -> float:
         """Time loading the encoder and embedding a few texts; the heads take less time than that leaves them."""
-        from llmtl.heads.prompt_states import READING_SHARE, affordable, shuffled_train
         from llmtl.heads.sentence_head import load_encoder
 
         start = perf_counter()

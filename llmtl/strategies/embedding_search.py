@@ -7,6 +7,7 @@ between queries and documents, re-ranking.
 
 from pathlib import Path
 
+from llmtl.classical.found_texts import corpus_of
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, NoChoices, Predictor, Role, Runs, Strategy
@@ -35,7 +36,6 @@ class EmbeddingSearch(Strategy[NoChoices]):
 
     def fit(self, context: FitContext) -> Fitted:
         """Embed the corpus; raises `DataError` where there is none, and `ModelError` for what is not an encoder."""
-        from llmtl.classical.found_texts import corpus_of
         from llmtl.heads.sentence_head import load_encoder
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
 

@@ -11,6 +11,9 @@ from pathlib import Path
 from pydantic import Field
 
 from llmtl.prompting.config import SEEDS, PromptConfig, Shots
+from llmtl.prompting.fitted import fixed, read_prompt
+from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, forecast_fixed, settled_shots
+from llmtl.prompting.prompts import Prompts
 from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
 from llmtl.task import Draw
 
@@ -54,10 +57,6 @@ class FewShot(Strategy[FewShotConfig]):
 
         Raises `ContextLengthError` when no number of demonstrations leaves room for the longest input.
         """
-        from llmtl.prompting.fitted import fixed
-        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, settled_shots
-        from llmtl.prompting.prompts import Prompts
-
         shown = FixedShots(Prompts(context), seeds=self.config.seeds)
         shots = settled_shots(context, self.config.shots)
         prompt, findings = fit_fixed(shown, self.config, shots=shots, name=self.name)
@@ -65,13 +64,8 @@ class FewShot(Strategy[FewShotConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Forecast asking all numbers that fit the context, then all wordings with the largest."""
-        from llmtl.prompting.fixed_shots import FixedShots, forecast_fixed
-        from llmtl.prompting.prompts import Prompts
-
         return forecast_fixed(FixedShots(Prompts(context), seeds=self.config.seeds), self.config, self.config.shots)
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load demonstrations and wording; raises `RunError` when train has changed."""
-        from llmtl.prompting.fitted import fixed, read_prompt
-
         return fixed(context, read_prompt(context, folder))

@@ -13,17 +13,20 @@ from pydantic import Field
 
 from llmtl.costs import token_prices
 from llmtl.engines.openai.config import EndpointConfig, HostedModel
+from llmtl.engines.openai.limits import tokens_of, usd_of
+from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import RecipeError
 from llmtl.findings import PaidFitting
 from llmtl.prompting.config import SEEDS, PromptConfig
+from llmtl.prompting.fitted import FittedPrompt, fixed_asker, read_prompt
+from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, settled_shots
+from llmtl.prompting.prompts import Prompts
 from llmtl.seals import REPLIES
 from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, ProviderServed, Role, Runs, Strategy
 from llmtl.task import Draw
 
 if TYPE_CHECKING:
     from llmtl.engines.openai.engine import OpenAIEngine
-    from llmtl.engines.openai.replies import ReplyCache
-    from llmtl.prompting.fitted import FittedPrompt
 
 
 class HostedConfig(EndpointConfig, PromptConfig):
@@ -69,11 +72,6 @@ class Hosted(Strategy[HostedConfig]):
 
         Raises `RecipeError` without a model or its prices, and `HostedError` when it cannot be asked.
         """
-        from llmtl.engines.openai.limits import tokens_of, usd_of
-        from llmtl.engines.openai.replies import ReplyCache
-        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, settled_shots
-        from llmtl.prompting.prompts import Prompts
-
         replies = ReplyCache(context.folder / REPLIES)
         model = self._model(context)
         engine = _engine(model, replies)
@@ -97,16 +95,10 @@ class Hosted(Strategy[HostedConfig]):
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load demonstrations and wording; raises `RunError` when train has changed."""
-        from llmtl.prompting.fitted import read_prompt
-
         return self._fitted(context, read_prompt(context, folder))
 
-    def _fitted(
-        self, context: FitContext, prompt: PromptServed, engine: "OpenAIEngine | None" = None
-    ) -> "FittedPrompt":
+    def _fitted(self, context: FitContext, prompt: PromptServed, engine: "OpenAIEngine | None" = None) -> FittedPrompt:
         """Make the predictor; its replies are kept beside what fitting wrote."""
-        from llmtl.engines.openai.replies import ReplyCache
-        from llmtl.prompting.fitted import FittedPrompt, fixed_asker
 
         @cache
         def opened() -> "OpenAIEngine":
@@ -128,7 +120,7 @@ class Hosted(Strategy[HostedConfig]):
         return HostedModel(config, token_prices(context.prices), top_logprobs=config.top_logprobs)
 
 
-def _engine(model: HostedModel, replies: "ReplyCache") -> "OpenAIEngine":
+def _engine(model: HostedModel, replies: ReplyCache) -> "OpenAIEngine":
     """Make the engine that keeps its replies; raises `HostedError` when the key is not set."""
     from llmtl.engines.openai.engine import OpenAIEngine
 

@@ -10,16 +10,26 @@ of what is retrieved.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 from safetensors.numpy import load_file, save_file
 
 from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.engines.protocol import Engine
 from llmtl.errors import ContextLengthError, MissingPackageError, ModelError, RecipeError
 from llmtl.findings import LeftOutPrompt
+from llmtl.metrics.recalibration import LabelCalibration
 from llmtl.packages import require
+from llmtl.prompting.calibrating import calibrate
 from llmtl.prompting.config import PromptConfig, Shots
+from llmtl.prompting.demonstrations import stratified
+from llmtl.prompting.fitted import FittedPrompt, answer_finding, read_prompt, retrieval_pool, told
+from llmtl.prompting.instructions import wordings
+from llmtl.prompting.predictors import Asker
+from llmtl.prompting.prompts import Prompts
+from llmtl.prompting.search import Candidate, search
+from llmtl.prompting.search_time import compared_on, own_seconds
 from llmtl.strategy import (
     Facts,
     FitContext,
@@ -33,13 +43,6 @@ from llmtl.strategy import (
     Strategy,
 )
 from llmtl.task import Example
-
-if TYPE_CHECKING:
-    from llmtl.engines.protocol import Engine
-    from llmtl.metrics.recalibration import LabelCalibration
-    from llmtl.prompting.fitted import FittedPrompt
-    from llmtl.prompting.predictors import Asker
-    from llmtl.prompting.search import Candidate
 
 VECTORS = "vectors.safetensors"
 """The embeddings of the training examples, in the order of the index."""
@@ -100,32 +103,26 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
 
         Raises `ContextLengthError` when the smallest k fits for less than half of the dev inputs.
         """
-        from llmtl.prompting.calibrating import calibrate
-        from llmtl.prompting.demonstrations import stratified
-        from llmtl.prompting.fitted import answer_finding
-        from llmtl.prompting.instructions import wordings
-        from llmtl.prompting.search import search
-
         ways = self._ways(context)
         dev = stratified(context.dev, count=self.config.dev_examples, seed=context.seed, kind=context.task.kind)
-        told = wordings(context.task, self.config)
+        instructions = wordings(context.task, self.config)
         numbers = sorted({min(number, len(context.train)) for number in self.config.shots})
         too_long: list[LeftOutPrompt] = []
-        first = _fitting(ways, numbers[:1], dev, told[0], too_long)
+        first = _fitting(ways, numbers[:1], dev, instructions[0], too_long)
         if not first:
             raise _no_room(context, too_long[0])
 
-        def more(best: "Candidate") -> "list[Candidate]":
-            return _fitting({best.retrieval: ways[best.retrieval]}, numbers[1:], dev, told[0], too_long)
+        def more(best: Candidate) -> list[Candidate]:
+            return _fitting({best.retrieval: ways[best.retrieval]}, numbers[1:], dev, instructions[0], too_long)
 
-        def reworded(best: "Candidate") -> "list[Candidate]":
+        def reworded(best: Candidate) -> list[Candidate]:
             return [
                 ways[best.retrieval].candidate(best.shots, wording, index, best.retrieval)
-                for index, wording in enumerate(told)
+                for index, wording in enumerate(instructions)
                 if index
             ]
 
-        found = search(first, dev, context, name=self.name, instructions=told, further=[more, reworded])
+        found = search(first, dev, context, name=self.name, instructions=instructions, further=[more, reworded])
         shown = ways[found.best.retrieval]
         context.progress.say(f"knn-few-shot: {found.best.shots} demonstrations")
         # no spare train examples: each would retrieve itself
@@ -148,9 +145,6 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Forecast asking all numbers, the smallest by each retrieval, and all wordings with the middle one."""
-        from llmtl.prompting.instructions import wordings
-        from llmtl.prompting.search_time import compared_on, own_seconds
-
         if context.speed is None:
             return None
         numbers = sorted({min(number, len(context.train)) for number in self.config.shots})
@@ -161,16 +155,12 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load k and wording; the index is built again from train as it was, its embeddings as they were kept."""
-        from llmtl.prompting.fitted import read_prompt
-
         file = folder / VECTORS
         vectors = (lambda: load_file(file)["vectors"]) if file.is_file() else None
         return _fitted(context, read_prompt(context, folder), vectors)
 
     def _ways(self, context: FitContext) -> "Mapping[Retrieval | None, _Shown]":
         """Open the indices to choose from; one alone goes by the name None."""
-        from llmtl.prompting.fitted import retrieval_pool
-
         by, pool = self.config.retrieval, retrieval_pool(context, context.seed)
         plain = Retrieved(0, context.seed, pool, by or Retrieval.TFIDF)
         encoder = context.encoder if self.config.sentence_model is None else EncoderSource(self.config.sentence_model)
@@ -191,15 +181,13 @@ class KnnFewShot(Strategy[KnnFewShotConfig]):
         return {Retrieval.TFIDF: _Shown(context, plain), Retrieval.SENTENCES: embedding}
 
 
-def _fitted(context: FitContext, prompt: PromptServed, vectors: "Callable[[], Any] | None" = None) -> "FittedPrompt":
+def _fitted(context: FitContext, prompt: PromptServed, vectors: Callable[[], Any] | None = None) -> FittedPrompt:
     """Make the predictor of a chosen prompt; `vectors` reads the pool's embeddings where they are known."""
-    from llmtl.prompting.fitted import FittedPrompt, told
-
     pool = prompt.retrieved
     if pool is None:
         raise ValueError("A prompt of knn-few-shot retrieves its demonstrations.")
 
-    def ask(engine: "Engine") -> "Asker":
+    def ask(engine: Engine) -> Asker:
         known = vectors() if vectors else None
         shown = _Shown(context, pool, engine, max_tokens=prompt.max_tokens, vectors=known)
         return shown.predictor(pool.shots, told(prompt, context), calibration=prompt.calibration)
@@ -219,12 +207,11 @@ class _Shown:
         self,
         context: FitContext,
         pool: Retrieved,
-        engine: "Engine | None" = None,
+        engine: Engine | None = None,
         *,
         max_tokens: int | None = None,
         vectors: Any = None,
     ) -> None:
-        from llmtl.prompting.prompts import Prompts
         from llmtl.prompting.retrieval import build_index
 
         self.prompts, self.pool = Prompts(context, engine, max_tokens=max_tokens), pool
@@ -240,13 +227,11 @@ class _Shown:
         fitting = [self._fits(each.text, self._index.nearest(each.text, shots), instruction, room) for each in examples]
         return sum(fitting) / len(fitting)
 
-    def candidate(self, shots: int, instruction: str, index: int, way: Retrieval | None) -> "Candidate":
+    def candidate(self, shots: int, instruction: str, index: int, way: Retrieval | None) -> Candidate:
         """Make the candidate with the wording `instruction`, which is number `index`."""
-        from llmtl.prompting.search import Candidate
-
         return Candidate(shots, self.pool.seed, self.predictor(shots, instruction), index, retrieval=way)
 
-    def predictor(self, shots: int, instruction: str, *, calibration: "LabelCalibration | None" = None) -> "Asker":
+    def predictor(self, shots: int, instruction: str, *, calibration: LabelCalibration | None = None) -> Asker:
         """Make the predictor that retrieves `shots` demonstrations for each input."""
         room = self.prompts.room(instruction)
 
@@ -265,12 +250,12 @@ class _Shown:
 
 
 def _fitting(
-    ways: "Mapping[Retrieval | None, _Shown]",
+    ways: Mapping[Retrieval | None, _Shown],
     shots: Sequence[int],
     dev: Sequence[Example],
     instruction: str,
     too_long: list[LeftOutPrompt],
-) -> "list[Candidate]":
+) -> list[Candidate]:
     """List the candidates that fit for enough of the dev inputs; those that do not join `too_long`."""
     candidates: list[Candidate] = []
     for number in shots:

@@ -16,6 +16,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmtl.classical.grid import best_on_dev
+from llmtl.findings import Cut, Unit, cut_short
+from llmtl.heads.prompt_states import (
+    CHUNK,
+    READING_SHARE,
+    PromptReader,
+    affordable,
+    of_prompts,
+    read_all,
+    read_in_time,
+    shuffled_train,
+    spread_layers,
+)
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import (
@@ -32,9 +45,7 @@ from llmtl.strategy import (
 from llmtl.task import Example, Input, texts_of
 
 if TYPE_CHECKING:
-    from llmtl.findings import Cut
     from llmtl.heads.linear_head import LinearHead
-    from llmtl.heads.prompt_states import PromptReader
 
 POSITIONS = ("last", "mean")
 WARM_UP, PROBED = 4, 64
@@ -61,19 +72,15 @@ class LinearProbeConfig(BaseModel):
 class LinearProbePredictor:
     """A linear head on the states at one layer and position, which its `choice` names."""
 
-    reader: "PromptReader"
+    reader: PromptReader
     head: "LinearHead"
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Predict in order, one prediction per text; a prompt that does not fit the context is a failure."""
-        from llmtl.heads.prompt_states import CHUNK
-
         parts = chunks(texts_of(inputs), CHUNK, advance=advance)
         return [prediction for first, part in parts for prediction in self._predict(part, first=first)]
 
     def _predict(self, texts: Sequence[str], *, first: int) -> list[Prediction]:
-        from llmtl.heads.prompt_states import of_prompts
-
         start = perf_counter()
         states, tokens = self.reader.read(texts)
         answers = self.head.answers(_rows(states, self.head)) if len(states) else ()
@@ -129,10 +136,7 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         """Fit heads for one label, or for each label, at every layer and position."""
         import numpy as np
 
-        from llmtl.classical.grid import best_on_dev
-        from llmtl.findings import Unit, cut_short
         from llmtl.heads.linear_head import calibrated, heads_per_strength, in_time
-        from llmtl.heads.prompt_states import PromptReader, read_all, spread_layers
 
         start = perf_counter()
         reader = PromptReader(context)
@@ -150,7 +154,6 @@ class LinearProbe(Strategy[LinearProbeConfig]):
     def forecast(self, context: FitContext) -> float | None:
         """Time reading a few prompts and fitting one layer and position on them; of spans, their words."""
         from llmtl.heads.linear_head import heads_per_strength
-        from llmtl.heads.prompt_states import READING_SHARE, PromptReader, affordable, shuffled_train, spread_layers
         from llmtl.heads.word_head import forecast_words
 
         if context.task.kind.shape is AnswerShape.SPANS:
@@ -176,7 +179,6 @@ class LinearProbe(Strategy[LinearProbeConfig]):
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load choice, calibration and weights."""
         from llmtl.heads.linear_head import LinearHead
-        from llmtl.heads.prompt_states import PromptReader
         from llmtl.heads.word_head import load_words
 
         if context.task.kind.shape is AnswerShape.SPANS:
@@ -184,12 +186,10 @@ class LinearProbe(Strategy[LinearProbeConfig]):
         return LinearProbePredictor(PromptReader(context), LinearHead.read(context.task, folder))
 
     def _train_states(
-        self, reader: "PromptReader", context: FitContext, start: float
-    ) -> "tuple[list[Example], Any, tuple[Cut, ...]]":
+        self, reader: PromptReader, context: FitContext, start: float
+    ) -> tuple[list[Example], Any, tuple[Cut, ...]]:
         """Read the states of train, as many as time allows, in random order; also give what there was no time for."""
         import numpy as np
-
-        from llmtl.heads.prompt_states import READING_SHARE, read_in_time, shuffled_train
 
         limit = context.budget.train_seconds
         known, states, cut = read_in_time(

@@ -9,15 +9,22 @@ whether an encoder of its own is worth having beside the model. Not covered: mod
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from llmtl.heads.prompt_states import (
+    READING_SHARE,
+    PromptReader,
+    Read,
+    affordable,
+    read_all,
+    read_in_time,
+    shuffled_train,
+    state_reader,
+)
 from llmtl.kinds.kind import AnswerShape
 from llmtl.strategies.embedding_head import PROBED, WARM_UP, EmbeddingHeadConfig
 from llmtl.strategies.linear_probe import POSITIONS, LinearProbePredictor
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
-
-if TYPE_CHECKING:
-    from llmtl.heads.prompt_states import PromptReader, Read
 
 MEAN = "mean"
 
@@ -52,14 +59,6 @@ class LlmEmbeddingHead(Strategy[EmbeddingHeadConfig]):
         """
         import numpy as np
 
-        from llmtl.heads.prompt_states import (
-            READING_SHARE,
-            PromptReader,
-            read_all,
-            read_in_time,
-            shuffled_train,
-            state_reader,
-        )
         from llmtl.heads.sentence_head import Embedded, HeadChoices, best_head
 
         start, limit = perf_counter(), context.budget.train_seconds
@@ -80,8 +79,6 @@ class LlmEmbeddingHead(Strategy[EmbeddingHeadConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Time reading a few prompts; the heads take less time than that leaves them."""
-        from llmtl.heads.prompt_states import READING_SHARE, PromptReader, affordable, shuffled_train
-
         reader, sample = PromptReader(context), [each.text for each in shuffled_train(context)[:PROBED]]
         start = perf_counter()
         reader.read(sample[:WARM_UP])
@@ -94,12 +91,11 @@ class LlmEmbeddingHead(Strategy[EmbeddingHeadConfig]):
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load choice, calibration and weights."""
         from llmtl.heads.linear_head import LinearHead
-        from llmtl.heads.prompt_states import PromptReader
 
         return LinearProbePredictor(PromptReader(context), LinearHead.read(context.task, folder))
 
 
-def _mean_of(reader: "PromptReader") -> "Read":
+def _mean_of(reader: PromptReader) -> Read:
     """Read the last layer's mean alone, (N, width)."""
 
     def read(texts: Sequence[str]) -> tuple[Any, list[int]]:

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+from llmtl.classical.grid import training_examples
 from llmtl.kinds.kind import AnswerShape, Kind
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import (
     Facts,
     FitContext,
     Fitted,
-    Inputs,
     LocalServed,
     NoChoices,
     Prediction,
@@ -92,15 +92,12 @@ class Majority(Strategy[NoChoices]):
         role=Role.BASELINE,
         served=LocalServed,
         answers=frozenset(AnswerShape),
-        inputs=frozenset(Inputs),
         summary="Always the most frequent answer (extraction: no spans; generation: the most central reference; "
         "retrieval: what is relevant most often).",
     )
 
     def fit(self, context: FitContext) -> Fitted:
         """Find the most frequent answer. Raises `DataError` without training examples."""
-        from llmtl.classical.grid import training_examples
-
         train = training_examples(context)
         if not context.task.kind.one_label:
             return Fitted(_constant(context.task.kind, train))

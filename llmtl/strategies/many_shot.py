@@ -5,18 +5,18 @@ server computes it once and keeps it (prefix cache). Not covered: choosing their
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from llmtl.errors import ContextLengthError
 from llmtl.prompting.config import SEEDS, PromptConfig
+from llmtl.prompting.fitted import fixed, read_prompt
+from llmtl.prompting.fixed_shots import FixedShots, fit_fixed, forecast_fixed
+from llmtl.prompting.instructions import settled_wordings
+from llmtl.prompting.prompts import Prompts
 from llmtl.strategies.few_shot import FewShotConfig
 from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
 from llmtl.task import Draw
-
-if TYPE_CHECKING:
-    from llmtl.prompting.fixed_shots import FixedShots
 
 
 class ManyShotConfig(PromptConfig):
@@ -60,11 +60,6 @@ class ManyShot(Strategy[ManyShotConfig]):
 
         Raises `ContextLengthError` when that number is not above what few-shot tries.
         """
-        from llmtl.prompting.fitted import fixed
-        from llmtl.prompting.fixed_shots import FixedShots, fit_fixed
-        from llmtl.prompting.instructions import settled_wordings
-        from llmtl.prompting.prompts import Prompts
-
         few = context.others.get("few-shot")
         above = max(few.shots) if isinstance(few, FewShotConfig) else 0
         shown = FixedShots(Prompts(context), seeds=self.config.seeds)
@@ -78,20 +73,15 @@ class ManyShot(Strategy[ManyShotConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Forecast asking all draws and wordings; attention over so long a beginning may take more."""
-        from llmtl.prompting.fixed_shots import FixedShots, forecast_fixed
-        from llmtl.prompting.prompts import Prompts
-
         shown = FixedShots(Prompts(context), seeds=self.config.seeds)
         most = self._most(shown, context.seed, context.task.instruction)
         return forecast_fixed(shown, self.config, (most,)) if most else None
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load demonstrations and wording; raises `RunError` when train has changed."""
-        from llmtl.prompting.fitted import fixed, read_prompt
-
         return fixed(context, read_prompt(context, folder))
 
-    def _most(self, shown: "FixedShots", seed: int, instruction: str) -> int:
+    def _most(self, shown: FixedShots, seed: int, instruction: str) -> int:
         """Find how many demonstrations of a seed fit before the longest input, by bisection."""
         room = self.config.context_fraction * shown.prompts.room(instruction)
         low, high = 0, len(shown.context.train)

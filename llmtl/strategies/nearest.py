@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from llmtl.classical.config import Features
+from llmtl.classical.grid import training_examples
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, NoChoices, Prediction, Predictor, Role, Strategy
@@ -81,7 +82,6 @@ class Nearest(Strategy[NoChoices]):
     def fit(self, context: FitContext) -> Fitted:
         """Index train. Raises `DataError` without training examples."""
         from llmtl.classical.features import fit_vectorisers
-        from llmtl.classical.grid import training_examples
 
         train = training_examples(context)
         vectoriser, rows = fit_vectorisers([example.text for example in train], [_FEATURES])[_FEATURES]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.classical.config import Features
+from llmtl.classical.grid import best_on_dev, training_examples
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import Advance, unwatched
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Prediction, Predictor, Role, Strategy
@@ -113,7 +114,6 @@ class Tfidf(Strategy[TfidfConfig]):
 
     def fit(self, context: FitContext) -> Fitted:
         """Fit the grid, and keep its best point on dev. Raises `DataError` without training examples."""
-        from llmtl.classical.grid import best_on_dev
         from llmtl.classical.label_sets import label_set_points
         from llmtl.classical.linear import tries_even_prior
 
@@ -140,7 +140,6 @@ class Tfidf(Strategy[TfidfConfig]):
 def vectorise(context: FitContext, wanted: Sequence[Features]) -> dict[Features, tuple["Vectoriser", Any]]:
     """Fit vectorisers on the training texts; each comes with the rows of those."""
     from llmtl.classical.features import fit_vectorisers
-    from llmtl.classical.grid import training_examples
 
     return fit_vectorisers([example.text for example in training_examples(context)], wanted)
 

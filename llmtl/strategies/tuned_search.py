@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.answers import read_ranking
+from llmtl.classical.found_texts import corpus_of
+from llmtl.classical.grid import best_on_dev, dev_answers, training_examples
+from llmtl.encoders.contrastive import Mining, TuningRow, mine, query_columns, ranking_loss
 from llmtl.findings import FitFinding, GridPoint, Unit, cut_short
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
@@ -23,7 +26,6 @@ from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Ro
 from llmtl.task import Draw, references
 
 if TYPE_CHECKING:
-    from llmtl.encoders.contrastive import TuningRow
     from llmtl.encoders.sentence import SentenceEncoder
     from llmtl.encoders.trainer import Trained, TrainingPlan
     from llmtl.heads.vector_search import VectorIndex, VectorSearch
@@ -105,7 +107,6 @@ class TunedSearch(Strategy[TunedSearchConfig]):
 
         Raises `DataError` without a corpus or training queries, and `TrainingError` where memory or numbers give out.
         """
-        from llmtl.classical.grid import best_on_dev
         from llmtl.heads.layer_changes import changes_of_encoder, read_encoder_before
         from llmtl.heads.sentence_head import load_to_tune
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
@@ -136,7 +137,6 @@ class TunedSearch(Strategy[TunedSearchConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Time a few steps of tuning, and embedding a few texts, which every round does with all of them."""
-        from llmtl.encoders.contrastive import query_columns, ranking_loss
         from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
         from llmtl.heads.sentence_head import load_to_tune
 
@@ -177,8 +177,6 @@ class TunedSearch(Strategy[TunedSearchConfig]):
 
         The first round is begun whatever the time.
         """
-        from llmtl.classical.grid import dev_answers
-        from llmtl.encoders.contrastive import query_columns, ranking_loss
         from llmtl.encoders.trainer import save_points_in, train
         from llmtl.heads.vector_search import VectorIndex, VectorSearch
 
@@ -214,8 +212,7 @@ class TunedSearch(Strategy[TunedSearchConfig]):
             until=until,
         )
 
-    def _mined(self, encoder: "SentenceEncoder", material: Material, seed: int) -> "list[TuningRow]":
-        from llmtl.encoders.contrastive import Mining, mine
+    def _mined(self, encoder: "SentenceEncoder", material: Material, seed: int) -> list[TuningRow]:
         from llmtl.heads.vector_search import unit_vectors
 
         config = self.config
@@ -232,9 +229,6 @@ class TunedSearch(Strategy[TunedSearchConfig]):
 
 def material_of(context: FitContext) -> Material:
     """Take queries and what is relevant to them from train."""
-    from llmtl.classical.found_texts import corpus_of
-    from llmtl.classical.grid import training_examples
-
     corpus = corpus_of(context)
     places = {text.id: place for place, text in enumerate(corpus)}
     train = training_examples(context)
@@ -262,8 +256,6 @@ def _part(material: Material, *, queries: int, more: int) -> Material:
 
 
 def _dev_scores(predictor: "VectorSearch", context: FitContext) -> dict[str, float]:
-    from llmtl.classical.grid import dev_answers
-
     task, answers = context.task, dev_answers(predictor, context)
     measures = {each.value: task.kind.measure(each, references(context.dev)) for each in task.kind.metrics}
     return {name: measure.score(answers) for name, measure in measures.items()}

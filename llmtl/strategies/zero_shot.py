@@ -6,17 +6,19 @@ better. Not covered: inventing wordings for a task.
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from llmtl.errors import ContextLengthError
+from llmtl.prompting.calibrating import calibrate
 from llmtl.prompting.config import PromptConfig
+from llmtl.prompting.demonstrations import stratified
+from llmtl.prompting.fitted import answer_finding, fixed, read_prompt
+from llmtl.prompting.instructions import wordings
+from llmtl.prompting.prompts import Prompts
+from llmtl.prompting.search import Candidate, search
+from llmtl.prompting.search_time import calibration_inputs, compared_on
 from llmtl.strategy import Facts, FitContext, Fitted, Predictor, PromptServed, Role, Runs, Strategy
-
-if TYPE_CHECKING:
-    from llmtl.prompting.prompts import Prompts
-    from llmtl.prompting.search import Candidate
 
 
 class ZeroShotConfig(PromptConfig):
@@ -58,13 +60,6 @@ class ZeroShot(Strategy[ZeroShotConfig]):
 
         Raises `ContextLengthError` when instruction and labels alone overflow the context.
         """
-        from llmtl.prompting.calibrating import calibrate
-        from llmtl.prompting.demonstrations import stratified
-        from llmtl.prompting.fitted import answer_finding, fixed
-        from llmtl.prompting.instructions import wordings
-        from llmtl.prompting.prompts import Prompts
-        from llmtl.prompting.search import Candidate, search
-
         prompts = Prompts(context)
         told = [wording for wording in wordings(context.task, self.config) if _fits(prompts, wording)]
         if not told:
@@ -100,9 +95,6 @@ class ZeroShot(Strategy[ZeroShotConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Forecast asking all wordings, and the best in several orders of the labels with what that costs later on."""
-        from llmtl.prompting.instructions import wordings
-        from llmtl.prompting.search_time import calibration_inputs, compared_on
-
         if context.speed is None:
             return None
         task, inputs = context.task, compared_on(context, self.config)
@@ -114,12 +106,10 @@ class ZeroShot(Strategy[ZeroShotConfig]):
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the wording and the calibration."""
-        from llmtl.prompting.fitted import fixed, read_prompt
-
         return fixed(context, read_prompt(context, folder))
 
 
-def _rotated(prompts: "Prompts", best: "Candidate", instruction: str, most: int) -> "list[Candidate]":
+def _rotated(prompts: Prompts, best: Candidate, instruction: str, most: int) -> list[Candidate]:
     """List the best wording with its labels in several orders, where answers are labels that have probabilities."""
     task = prompts.context.task
     orders = min(most, len(task.labels)) if task.kind.one_label else 1
@@ -128,12 +118,12 @@ def _rotated(prompts: "Prompts", best: "Candidate", instruction: str, most: int)
     return [replace(best, predictor=prompts.predictor(instruction, rotations=orders), rotations=orders)]
 
 
-def _fits(prompts: "Prompts", instruction: str) -> bool:
+def _fits(prompts: Prompts, instruction: str) -> bool:
     """Say whether the instruction and the labels fit the context."""
     return prompts.tokens(instruction, "") <= prompts.room(instruction)
 
 
-def _too_long(prompts: "Prompts", instruction: str) -> ContextLengthError:
+def _too_long(prompts: Prompts, instruction: str) -> ContextLengthError:
     """Word the error for an instruction that leaves no room."""
     return ContextLengthError(
         f"The instruction with its {len(prompts.context.task.labels)} labels has {prompts.tokens(instruction, '')} "

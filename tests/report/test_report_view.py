@@ -306,10 +306,10 @@ def test_answers_are_shown_in_words(answer, kind, shown):
 
 def test_reading_follows_the_corrected_p_value():
     better, _, unclear = make_content().decision.comparisons
-    assert reading(better) == "qlora is better"
-    assert reading(replace(better, difference=-0.1)) == "tfidf is better"
+    assert reading(better, 0.05) == "qlora is better"
+    assert reading(replace(better, difference=-0.1), 0.05) == "tfidf is better"
     assert unclear.p < 0.05 < unclear.p_holm
-    assert reading(unclear) == "no difference shown"
+    assert reading(unclear, 0.05) == "no difference shown"
 
 
 def test_the_advice_on_labels_calls_strategies_by_their_titles():

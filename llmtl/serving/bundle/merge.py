@@ -13,6 +13,9 @@ from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
 from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress
+from llmtl.prompting.predictors import prompt_predictor
+from llmtl.prompting.template import Template
+from llmtl.quiet import quiet
 from llmtl.serving.bundle.source import BundleSource
 from llmtl.strategy import Prediction
 
@@ -44,7 +47,6 @@ def write_merged(source: ModelSource, adapter: Path, folder: Path, *, dtype: Pre
     """
     require("Merging an adapter", *LOCAL, "peft")
     from llmtl.engines.transformers.loading import load_model
-    from llmtl.quiet import quiet
 
     with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
         from peft import PeftModel
@@ -97,8 +99,6 @@ def _predict(
 ) -> list[Prediction]:
     """Return the merged checkpoint's predictions of the zero-shot prompts."""
     from llmtl.engines.transformers.engine import TransformersEngine
-    from llmtl.prompting.predictors import prompt_predictor
-    from llmtl.prompting.template import Template
 
     engine = TransformersEngine.load(ModelSource(str(folder), dtype=dtype))
     try:
