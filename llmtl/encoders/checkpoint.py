@@ -97,6 +97,19 @@ def fetch_encoder(source: EncoderSource) -> Path:
     return inspect_encoder(source).path
 
 
+def check_words(tokenizer: Any, model: Any, name: str) -> None:
+    """Raise `ModelError` for the tokenizer of another model, whose tokens are more than the model has vectors of.
+
+    Tokens that were added later may have none: a padding that is masked, as a rule.
+    """
+    known = int(model.get_input_embeddings().weight.shape[0])
+    if tokenizer.vocab_size > known:
+        raise ModelError(
+            f"The tokenizer of the encoder '{name}' has {tokenizer.vocab_size:,} tokens and its weights {known:,}: one "
+            "of them is of another model; download both again."
+        )
+
+
 def _folder(source: EncoderSource) -> Path:
     """Find the encoder's folder, or its small files from the Hub; raise `ModelError` if there is none."""
     name, named = source.name, find_named(source.name)
@@ -177,6 +190,7 @@ def _check_bidirectional(config: Any, name: str) -> None:
 
 def _check_weights(folder: Path, body: Path, modules: Sequence[Mapping[str, Any]], name: str) -> None:
     """Raise `ModelError` where weights are missing, or in a form that could run code, or there is no tokenizer."""
+    _check_pooling(folder, modules, name)
     others = [folder / str(each.get("path") or ".") for each in modules[1:]]
     pickled = [each for each in others if any(each.glob("*.bin")) and not any(each.glob("*.safetensors"))]
     if not any(body.glob("*.safetensors")) or any(each != folder for each in pickled):
@@ -187,6 +201,17 @@ def _check_weights(folder: Path, body: Path, modules: Sequence[Mapping[str, Any]
     tokenizers = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "spm.model")
     if not any((each / file).is_file() for each in (body, folder) for file in tokenizers):
         raise ModelError(f"The encoder '{name}' has no tokenizer; save the tokenizer into the same folder.")
+
+
+def _check_pooling(folder: Path, modules: Sequence[Mapping[str, Any]], name: str) -> None:
+    """Raise `ModelError` where a sentence-transformers folder does not say how tokens become one vector."""
+    for each in modules[1:]:
+        file = f"{each.get('path') or '.'}/config.json"
+        if str(each.get("type")).endswith(".Pooling") and _read_object(folder / file) is None:
+            raise ModelError(
+                f"The encoder '{name}' has no readable {file}, which says how the vectors of tokens become one; "
+                "download it again, or delete its modules.json, and their mean is taken."
+            )
 
 
 def _count_parameters(body: Path) -> int:

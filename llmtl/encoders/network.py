@@ -24,6 +24,7 @@ from transformers import (
     AutoTokenizer,
 )
 
+from llmtl.encoders.checkpoint import check_words
 from llmtl.encoders.windows import Window, Windows, cut
 from llmtl.errors import ModelError, RunError
 from llmtl.json_and_yaml import parse_json
@@ -90,6 +91,7 @@ class Network:
 
     def _try(self, folder: Path) -> None:
         """Read a word; raise `ModelError` where parts that were loaded do not fit each other."""
+        check_words(self.tokenizer, self.model, str(folder))
         try:
             sound = all(np.isfinite(each).all() for [each] in self.scores(self.cut(["a word"])))
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
@@ -228,8 +230,8 @@ def _pretrained(kind: Any, folder: Path, config: Any) -> Any:
     own = sorted(key for key in odd if key.startswith(f"{model.base_model_prefix}.") and "pooler" not in key)
     if own:
         raise ModelError(
-            f"The encoder in '{folder}' lacks weights that its config.json asks for, such as '{own[0]}'; download it "
-            "again."
+            f"The encoder in '{folder}' lacks weights of the sizes that its config.json asks for, such as '{own[0]}'; "
+            "download it again."
         )
     return model
 

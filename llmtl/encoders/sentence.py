@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from safetensors import SafetensorError
 
-from llmtl.encoders.checkpoint import EncoderInfo, inspect_encoder
+from llmtl.encoders.checkpoint import EncoderInfo, check_words, inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.window_vectors import TokenWindow, VectorForm, Vectors, WindowVectors
 from llmtl.errors import ModelError
@@ -59,6 +59,7 @@ class SentenceEncoder(WindowVectors):
         """Read a word; raise `ModelError` where parts that were loaded do not fit each other."""
         if self.tokenizer.pad_token_id is None:
             raise ModelError(f"The tokenizer of the encoder '{name}' has no padding token; set one, and save it again.")
+        check_words(self.tokenizer, self.model[0].auto_model, name)
         try:
             sound = bool(np.isfinite(super().encode(["a word"])).all())
         except (IndexError, RuntimeError, TypeError, ValueError) as error:
@@ -125,6 +126,9 @@ _FAULTS = (
     *(TypeError, AttributeError, AssertionError),  # what a module was saved with is not what it takes
 )
 
+_OTHER_SIZES = "its weights are not of the sizes that its config.json gives"
+"""In place of transformers' own words, which name an argument that nobody here can give."""
+
 
 @lru_cache(maxsize=1)
 def _last_loaded(source: EncoderSource, device: str, stamp: tuple[int, ...]) -> SentenceEncoder:
@@ -149,8 +153,8 @@ def _load(info: EncoderInfo, name: str, device: str) -> Any:
 
     try:
         with quiet(), own_randomness():  # what a checkpoint lacks is drawn before that is noticed
-            modules = None if info.sentence_transformer else _mean_of_tokens(info, name)
-            return SentenceTransformer(
+            modules = None if info.sentence_transformer else _mean_of_tokens(info)
+            made = SentenceTransformer(
                 str(info.path) if modules is None else None,
                 modules=modules,
                 device=device,
@@ -158,35 +162,50 @@ def _load(info: EncoderInfo, name: str, device: str) -> Any:
                 local_files_only=True,
                 model_kwargs=_weights(torch.float32),
             )
-    except ModelError:
-        raise
+            lacking = _lacking(made[0].auto_model, info)
     except torch.OutOfMemoryError as error:
         raise ModelError(f"The encoder '{name}' does not fit the GPU's memory; take a smaller one.") from error
     except _FAULTS as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
+        why = _OTHER_SIZES if "ignore_mismatched_sizes" in str(error) else lines[0].rstrip(".")
         raise ModelError(
-            f"The encoder '{name}' cannot be loaded ({lines[0].rstrip('.')}); download it again, or take another."
+            f"The encoder '{name}' cannot be loaded ({why}); download it again, or take another."
         ) from error
+    if lacking is not None:
+        raise ModelError(f"The encoder '{name}' lacks weights, such as '{lacking}'; download it again.")
+    return made
 
 
 def _weights(dtype: Any) -> dict[str, Any]:
     return {"use_safetensors": True, "dtype": dtype}
 
 
-def _mean_of_tokens(info: EncoderInfo, name: str) -> list[Any]:
+def _mean_of_tokens(info: EncoderInfo) -> list[Any]:
     """Make the modules of a plain encoder: its last states, and their mean over a text's tokens."""
     import torch
     from sentence_transformers.base.modules import Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
-    from transformers import AutoModel
 
-    loaded: Any = AutoModel.from_pretrained(
-        info.path, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-    )
-    # what a checkpoint of another head lacks: the mean does not use it
-    missing = sorted(key for key in loaded[1]["missing_keys"] if "pooler" not in key)
-    if missing:
-        raise ModelError(f"The encoder '{name}' lacks weights, such as '{missing[0]}'; download it again.")
-    del loaded
     body = Transformer(str(info.path), model_kwargs=_weights(torch.float32), max_seq_length=info.context_length)
     return [body, Pooling(body.get_embedding_dimension(), "mean")]
+
+
+def _lacking(model: Any, info: EncoderInfo) -> str | None:
+    """Name a weight that the checkpoint lacks and chance stands for; None where it holds all that vectors depend on.
+
+    Names that no file has are mostly those that transformers writes otherwise today: it alone knows, and is asked.
+    """
+    from safetensors import safe_open
+
+    held = set[str]()
+    for path in info.body.glob("*.safetensors"):
+        with safe_open(path, framework="numpy") as file:
+            held.update(file.keys())
+    prefix = f"{model.base_model_prefix}."
+    if all(name in held or prefix + name in held for name in model.state_dict() if "pooler" not in name):
+        return None
+    told: Any = type(model).from_pretrained(
+        info.body, config=model.config, trust_remote_code=False, output_loading_info=True, **_weights(model.dtype)
+    )
+    # what a checkpoint of another head lacks: neither means of tokens nor first tokens use it
+    return min((name for name in told[1]["missing_keys"] if "pooler" not in name), default=None)

@@ -133,9 +133,12 @@ def _check_family(config: Mapping[str, Any], name: str) -> None:
     if model_type not in FAMILIES:
         raise ModelError(f"The model '{name}' is of type '{model_type}', which llmtl cannot load; {_CURE}.")
     architectures = config.get("architectures") or ["ForCausalLM"]
+    if not isinstance(architectures, list):
+        architectures = [architectures]
     if not any(str(each).endswith("ForCausalLM") for each in architectures):
         raise ModelError(f"The model '{name}' is a {architectures[0]}, not a language model; {_CURE} (…ForCausalLM).")
-    quantised = (config.get("quantization_config") or {}).get("quant_method")
+    quantisation = config.get("quantization_config") or {}
+    quantised = quantisation.get("quant_method") if isinstance(quantisation, dict) else quantisation
     if quantised:
         raise ModelError(f"The model '{name}' is stored quantised ({quantised}); give its unquantised original.")
 
@@ -166,6 +169,10 @@ def _describe(config: Mapping[str, Any], folder: Path, name: str) -> CheckpointI
     except KeyError as error:
         raise ModelError(
             f"The config.json of the model '{name}' lacks {error}; download the checkpoint again."
+        ) from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ModelError(
+            f"The config.json of the model '{name}' gives a size that is none ({error}); download the checkpoint again."
         ) from error
 
 

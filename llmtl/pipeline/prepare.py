@@ -103,6 +103,7 @@ def _encoder(recipe: Recipe, progress: Progress) -> EncoderSource | None:
         return source
     try:
         inspect_encoder(source)
+        _load(source)
     except (ModelError, MissingPackageError) as error:
         named = recipe.strategies.run is not None and any(facts.runs is Runs.ENCODER for facts in known)
         if named or "encoder" in recipe.model_fields_set:
@@ -112,6 +113,13 @@ def _encoder(recipe: Recipe, progress: Progress) -> EncoderSource | None:
         progress.say(f"{told}. {error}")
         return None
     return source
+
+
+def _load(source: EncoderSource) -> None:
+    """Load the encoder for whoever reads with it; raise `ModelError` now where its parts do not fit each other."""
+    from llmtl.encoders.sentence import SentenceEncoder
+
+    SentenceEncoder.shared(source, inspect().device)
 
 
 def _need_model(strategies: Sequence[AnyStrategy]) -> bool:

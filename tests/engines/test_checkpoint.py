@@ -141,3 +141,21 @@ def test_a_hub_name_in_the_local_cache_is_read_offline(tiny_llama, tmp_path, mon
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     assert inspect_checkpoint("me/tiny").hidden_size == 64
     assert fetch_checkpoint("me/tiny").samefile(snapshot)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_size": "wide"},
+        {"num_attention_heads": 0, "head_dim": None},
+        {"vocab_size": None},
+        {"max_position_embeddings": [512]},
+        {"architectures": 5},
+        {"quantization_config": "int4"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_configuration_with_values_of_another_kind_is_refused(copy, changes):
+    change_config(copy, **changes)
+    with pytest.raises(ModelError, match=r"^The [^\n]*; [^\n]*\.$"):
+        inspect_checkpoint(str(copy))

@@ -1,6 +1,8 @@
 """Which encoder a run uses, and what becomes of strategies that need one where it cannot be had."""
 
 import itertools
+import json
+import shutil
 
 import pytest
 
@@ -101,3 +103,14 @@ def test_no_encoder_is_looked_for_where_nobody_reads_with_one(prepared):
 def test_an_embedded_language_model_is_named_as_no_encoder(prepared):
     with pytest.raises(ModelError, match="is a language model that reads to the left only"):
         prepared(encoder="pocket-llama", strategies={"run": ["majority", "embedding-head"]})
+
+
+@pytest.mark.parametrize("strategy", ["embedding-head", "setfit", "encoder"])
+def test_an_encoder_whose_parts_do_not_fit_is_refused_before_anything_is_measured(
+    prepared, tiny_encoder, tmp_path, strategy
+):
+    folder = shutil.copytree(tiny_encoder, tmp_path / "encoder")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 5}))
+    with pytest.raises(ModelError, match="lacks weights"):
+        prepared("majority", strategy, encoder=str(folder))

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
-from llmtl.engines.checkpoint import fetch_checkpoint
+from llmtl.engines.checkpoint import fetch_checkpoint, inspect_checkpoint
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import ModelError
 from llmtl.foreign_files import adapter_fault
@@ -22,15 +23,22 @@ from llmtl.packages import require
 
 
 def load_tokenizer(source: ModelSource) -> Any:
-    """Load the checkpoint's tokenizer; raise `ModelError` if there is none that works."""
+    """Load the checkpoint's tokenizer; raise `ModelError` if there is none that works, or that of another model."""
     folder = fetch_checkpoint(source.name, source.revision)
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except (OSError, ValueError, ImportError, KeyError) as error:
         raise ModelError(
             f"The tokenizer of the model '{source.name}' cannot be loaded ({_first_line(error)}); "
             "give a checkpoint with a tokenizer.json."
         ) from error
+    known = inspect_checkpoint(source.name, source.revision).vocabulary
+    if tokenizer.vocab_size > known:  # tokens added later may have no vector: a padding that is masked, as a rule
+        raise ModelError(
+            f"The tokenizer of the model '{source.name}' has {tokenizer.vocab_size:,} tokens and its config.json "
+            f"{known:,}: one of them is of another model; download both again."
+        )
+    return tokenizer
 
 
 def load_model(source: ModelSource, device: str) -> PreTrainedModel:
@@ -40,30 +48,51 @@ def load_model(source: ModelSource, device: str) -> PreTrainedModel:
     so it stays beside them. Raises `ModelError` for weights that are broken, incomplete or do not fit the memory.
     """
     folder = fetch_checkpoint(source.name, source.revision)
+    config = _config(folder, source.name)
     dtype = torch.float32 if source.precision(device) == "float32" else torch.bfloat16
     try:
         with _without_bars():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder,
+                config=config,
                 dtype=dtype,
                 use_safetensors=True,
                 trust_remote_code=False,
                 attn_implementation="sdpa",
+                ignore_mismatched_sizes=True,  # the report says which, and an error would not
                 output_loading_info=True,
             )
         model, report = loaded[0].to(device), loaded[1]
     except torch.OutOfMemoryError as error:
         raise ModelError(f"The model '{source.name}' does not fit the GPU's memory; take a smaller one.") from error
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ModelError(
             f"The weights of the model '{source.name}' cannot be loaded ({_first_line(error)}); download them again."
         ) from error
+    if report["mismatched_keys"]:
+        first = min(str(each[0]) for each in report["mismatched_keys"])
+        raise ModelError(
+            f"The weights of the model '{source.name}' are not of the sizes that its config.json gives, such as "
+            f"'{first}'; download the checkpoint again."
+        )
     if report["missing_keys"]:
         first = sorted(report["missing_keys"])[0]
         raise ModelError(f"The model '{source.name}' lacks weights, such as '{first}'; download the checkpoint again.")
     if source.adapter is not None:
         model = _with_adapter(model, source.adapter, merge=dtype == torch.float32)
     return cast("PreTrainedModel", model.eval())
+
+
+def _config(folder: Path, name: str) -> Any:
+    """Read the configuration; raise `ModelError` where its values do not fit each other."""
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise ModelError(
+            f"The config.json of the model '{name}' is not that of a model ({lines[-1].strip().rstrip('.')}); download "
+            "the checkpoint again."
+        ) from error
 
 
 def _with_adapter(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreTrainedModel:

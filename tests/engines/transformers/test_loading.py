@@ -1,5 +1,6 @@
 """Loading weights: what is broken or incomplete is one line, and nothing is drawn on the terminal."""
 
+import json
 import shutil
 
 import pytest
@@ -41,6 +42,31 @@ def test_missing_weights_are_not_filled_with_random_ones(copy):
     save_file(tensors, copy / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelError, match=r"lacks weights, such as 'model.layers.1.mlp.up_proj.weight'"):
         load(copy)
+
+
+def configure(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("size", ["intermediate_size", "vocab_size", "hidden_size"])
+def test_weights_of_other_sizes(copy, size, capfd):
+    configure(copy, **{size: 2 * json.loads((copy / "config.json").read_text())[size]})
+    with pytest.raises(ModelError, match=r"not of the sizes that its config.json gives, such as '.*'; download"):
+        load(copy)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_configuration_whose_values_do_not_fit_each_other(copy):
+    configure(copy, num_attention_heads=3)
+    with pytest.raises(ModelError, match=r"^The config.json of the model [^\n]*; download the checkpoint again\.$"):
+        load(copy)
+
+
+def test_a_tokenizer_of_another_model(copy):
+    configure(copy, vocab_size=10)
+    with pytest.raises(ModelError, match=r"has \d+ tokens and its config.json 10: one of them is of another model"):
+        load_tokenizer(ModelSource(str(copy)))
 
 
 def test_a_checkpoint_without_tokenizer(copy):
