@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import torch
+from safetensors.torch import save_file
 from written_results import RESULTS, circumstances, write_result
 
 from llmtl.encoders.fine_tuning import TrainingText, TuningPlan
@@ -31,12 +32,15 @@ from llmtl.engines.checkpoint import fetch_checkpoint
 from llmtl.engines.transformers.loading import load_tokenizer
 from llmtl.pocket import resolve
 from llmtl.progress import Silent
+from llmtl.strategies.dpo import DpoChoices
 from llmtl.strategies.full import FullChoices
 from llmtl.strategies.hybrid import HybridChoices
 from llmtl.strategies.lora import LoraChoices
 from llmtl.strategies.qlora import QloraConfig
 from llmtl.tuning import training
 from llmtl.tuning.needed_memory import GIB, DecoderSizes, MemoryForecast, forecast
+from llmtl.tuning.pair_training import GoneOnWith, PreferenceJob
+from llmtl.tuning.quantised import lora_config
 from llmtl.tuning.tokenized import IGNORED, TokenizedExample
 from llmtl.tuning.trained_weights import Adapter, OwnWeights
 
@@ -76,17 +80,20 @@ def tokens(load: Load, *, vocabulary: int) -> list[list[int]]:
     return [beginning + torch.randint(5, vocabulary, (length,)).tolist() for length in lengths]
 
 
+def answered(rows: list[list[int]]) -> tuple[TokenizedExample, ...]:
+    """Let the last tokens of each row be the answer that is learned."""
+    return tuple(TokenizedExample(tuple(row), (*[IGNORED] * (len(row) - ANSWER), *row[-ANSWER:])) for row in rows)
+
+
 def language_model(checkpoint: Path, way: str, load: Load) -> tuple[MemoryForecast, Callable[[], None]]:
     """Make the training of a language model, as the strategies do."""
     weights = weights_of(way)
     base = QloraConfig if way == "qlora" else LoraChoices if way == "lora" else FullChoices
     config = base(batch_size=load.batch, max_epochs=1)
-    rows = tokens(load, vocabulary=_sizes(checkpoint).vocabulary)
-    examples = tuple(TokenizedExample(tuple(row), (*[IGNORED] * (len(row) - ANSWER), *row[-ANSWER:])) for row in rows)
     job = training.TrainingJob(
         checkpoint=checkpoint,
         tokenizer=load_tokenizer(ModelSource(str(checkpoint))),
-        train=examples,
+        train=answered(tokens(load, vocabulary=_sizes(checkpoint).vocabulary)),
         dev=(),
         config=config,
         weights=weights,
@@ -131,6 +138,57 @@ def class_head(checkpoint: Path, load: Load) -> tuple[MemoryForecast, Callable[[
     return needed, run
 
 
+def preferences(checkpoint: Path, load: Load) -> tuple[MemoryForecast, Callable[[], None]]:
+    """Make the training on pairs, each of them two answers behind the same prompt, from an adapter that is untrained.
+
+    A pair counts as two examples: half as many pairs are a step.
+    """
+    folder, sizes, pairs = Path(tempfile.mkdtemp()), _sizes(checkpoint), load.batch // 2
+    write_adapter(sizes, folder / "start")
+    examples = answered(tokens(load, vocabulary=sizes.vocabulary)[: pairs * STEPS])
+    job = PreferenceJob(
+        checkpoint=checkpoint,
+        tokenizer=load_tokenizer(ModelSource(str(checkpoint))),
+        train=examples,
+        rejected=tuple(_with_other_answer(each) for each in examples),
+        dev=(),
+        config=DpoChoices(preference_epochs=1, preference_batch_size=pairs).on_pairs(),
+        weights=GoneOnWith.at(folder / "start"),
+        learning_rate=1e-6,
+        folder=folder / "kept",
+        seed=0,
+        deadline=None,
+        progress=Silent(),
+        base_name=checkpoint.name,
+    )
+
+    def run() -> None:
+        training.train(job)
+
+    return training.memory_needed(job, pairs), run
+
+
+def write_adapter(sizes: DecoderSizes, folder: Path) -> None:
+    """Write an adapter that changes nothing yet, without loading the model, whose memory is to be measured."""
+    config = DpoChoices(target_modules=tuple(sizes.linear))
+    torch.manual_seed(0)
+    weights = {}
+    for layer in range(sizes.layers):
+        for name, (inputs, outputs) in sizes.linear.items():
+            part = "self_attn" if name in ("q_proj", "k_proj", "v_proj", "o_proj") else "mlp"
+            place = f"base_model.model.model.layers.{layer}.{part}.{name}"
+            weights[f"{place}.lora_A.weight"] = torch.rand(config.rank, inputs) / inputs
+            weights[f"{place}.lora_B.weight"] = torch.zeros(outputs, config.rank)
+    folder.mkdir()
+    lora_config(config).save_pretrained(str(folder))
+    save_file(weights, folder / "adapter_model.safetensors")
+
+
+def _with_other_answer(example: TokenizedExample) -> TokenizedExample:
+    other = (*example.input_ids[:-ANSWER], *reversed(example.input_ids[-ANSWER:]))
+    return TokenizedExample(other, (*example.labels[:-ANSWER], *other[-ANSWER:]))
+
+
 def measure(model: str, way: str, name: str) -> dict[str, Any]:
     """Train in this process, and say what its memory rose by."""
     needed, run = _made(model, way, name)
@@ -146,6 +204,8 @@ def _made(model: str, way: str, name: str) -> tuple[MemoryForecast, Callable[[],
     checkpoint = resolve(model) or fetch_checkpoint(model)
     if way == "class-head":
         return class_head(checkpoint, LOADS[name])
+    if way == "dpo":
+        return preferences(checkpoint, LOADS[name])
     return language_model(checkpoint, way, LOADS[name])
 
 
@@ -168,7 +228,7 @@ def main() -> int:
     if options.again:
         return again(options.name)
     cases = [(model, way, load) for model in options.models for way in options.ways for load in options.loads]
-    found: list[dict[str, Any]] = []
+    found = _before(options.name) if options.more else []
     result: dict[str, Any] = {
         "what": "the peak of trainings' memory on a CPU, forecast and measured",
         **circumstances(sys.argv, packages=("trl", "peft", "bitsandbytes")),
@@ -178,11 +238,22 @@ def main() -> int:
         "cases": found,
     }
     for case in cases:
+        named = dict(zip(("model", "way", "load"), case, strict=True))
+        if any(named.items() <= each.items() for each in found):
+            continue
+        now = circumstances([])
         said = _in_process(case)
-        found.append(dict(zip(("model", "way", "load"), case, strict=True)) | said)
+        found.append(named | said | {name: now[name] for name in ("date", "load_average")})
         print(", ".join(case), said, flush=True)
         _write(options.name, result)
     return 1 if any("failed" in each for each in found) else 0
+
+
+def _before(name: str) -> list[dict[str, Any]]:
+    """Read the cases that were measured before, each with its own circumstances where those were not all the same."""
+    result = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    then = {name: result[name] for name in ("date", "load_average")}
+    return [then | each for each in result["cases"] if "failed" not in each]
 
 
 def again(name: str) -> int:
@@ -222,11 +293,12 @@ def _sizes(checkpoint: Path) -> DecoderSizes:
 
 
 def _options() -> argparse.Namespace:
-    ways = ("qlora", "lora", "hybrid", "full", "class-head")
+    ways = ("qlora", "lora", "hybrid", "full", "class-head", "dpo")
     parser = argparse.ArgumentParser(description="Compare the memory forecast with measured peaks.")
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--ways", nargs="+", choices=ways, default=list(ways))
     parser.add_argument("--loads", nargs="+", choices=list(LOADS), default=list(LOADS))
+    parser.add_argument("--more", action="store_true", help="add the cases that the result lacks to it")
     parser.add_argument("--again", action="store_true", help="forecast the cases of the result anew; measure nothing")
     parser.add_argument("--name", default="bench_memory", help="the name of the result (default: %(default)s)")
     parser.add_argument("--case", nargs=3, metavar=("MODEL", "WAY", "LOAD"), help="measure one case, here")

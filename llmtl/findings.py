@@ -127,7 +127,8 @@ class TrainingCurve:
     `batch` examples are computed at once and `accumulation` such batches make a step. Where the average of the weights
     after `averaged_steps` was kept instead of those of the best step, `averaged_dev_loss` is its dev loss. `range_test`
     has the learning rates that were tried on a copy, and the training loss at each. Where the strength of consolidation
-    was chosen, `strengths` has those that were tried, the last of them kept.
+    was chosen, `strengths` has those that were tried, the last of them kept, and `most_forgetting` by what share
+    general English might become harder to predict.
     """
 
     points: tuple[TrainingPoint, ...]
@@ -147,6 +148,7 @@ class TrainingCurve:
     averaged_dev_loss: float | None = None
     range_test: tuple[tuple[float, float], ...] = ()
     strengths: tuple[TriedStrength, ...] = ()
+    most_forgetting: float | None = None
     tag: Literal["training"] = "training"
 
     def cut(self, max_epochs: int) -> "tuple[Cut, ...]":

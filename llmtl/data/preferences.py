@@ -1,12 +1,12 @@
 """Preferences: inputs with a better and a worse answer each, from a file that `data.preferences` names.
 
-Columns `chosen` and `rejected`, and the input in `prompt` (as preference data sets on the Hub call it) or `input`. What
-stands in dev or test, or nearly, is left out, so that nobody is scored on what it learned from. Not covered:
-conversations of several turns; groups (`data.group`), which preferences do not name; learning from them
-(`llmtl.tuning.pair_training`).
+Columns `chosen` and `rejected`, and the input in `prompt` (as preference data sets on the Hub call it) or `input`, each
+a text or a list of messages (TRL's conversational form). What stands in dev or test, or nearly, is left out, so that
+nobody is scored on what it learned from. Not covered: conversations of several turns; groups (`data.group`), which
+preferences do not name; learning from them (`llmtl.tuning.pair_training`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from llmtl.data.cells import text_of
@@ -14,7 +14,7 @@ from llmtl.data.cleaning import Cleaning, Preferred
 from llmtl.data.config import DataConfig
 from llmtl.data.file_formats import read_file
 from llmtl.data.near_duplicates import canonical, neighbours_in
-from llmtl.data.table import Table, quoted
+from llmtl.data.table import Row, Table, quoted
 from llmtl.errors import DataError
 from llmtl.values import Preference, Split
 
@@ -59,17 +59,40 @@ def with_preferences(split: Split, config: DataConfig, cleaning: Cleaning) -> tu
 
 
 def _pairs(table: Table) -> list[Preference]:
-    """Read every row; raises `DataError` for one that lacks a text."""
+    """Read every row; raises `DataError` for one that lacks a text, or has more than one turn."""
     column = _input_column(table)
     table.require(column, CHOSEN, REJECTED)
+    columns = {column: "user", CHOSEN: "assistant", REJECTED: "assistant"}
     found = []
     for row in table.rows:
-        text, chosen, rejected = (text_of(row, name, table.source) for name in (column, CHOSEN, REJECTED))
-        if text is None or chosen is None or rejected is None:
-            empty = next(name for name in (column, CHOSEN, REJECTED) if text_of(row, name, table.source) is None)
-            raise DataError(f"There is no '{empty}' in {row.where} of '{table.source}'; fill it in, or drop the row.")
+        text, chosen, rejected = (_said(row, name, table.source, last=last) for name, last in columns.items())
         found.append(Preference(text, chosen, rejected))
     return found
+
+
+def _said(row: Row, column: str, source: str, *, last: str) -> str:
+    """Read a text, or what the role `last` says in messages; raises `DataError` where that is missing or unclear."""
+    messages = row.values.get(column)
+    if isinstance(messages, list):
+        row = replace(row, values={column: _only_message(messages, row, column, source, last=last)})
+    text = text_of(row, column, source)
+    if text is None:
+        raise DataError(f"There is no '{column}' in {row.where} of '{source}'; fill it in, or drop the row.")
+    return text
+
+
+def _only_message(messages: Sequence[object], row: Row, column: str, source: str, *, last: str) -> object:
+    """Take the last message, before which an answer may have the one that it answers."""
+    named = [
+        (each.get("role"), each.get("content")) if isinstance(each, Mapping) else (None, None) for each in messages
+    ]
+    roles = [role for role, _ in named]
+    if roles not in ([last], ["user", last]) or roles == ["user", "user"]:
+        raise DataError(
+            f"Column '{column}' of '{source}' holds {len(messages)} messages in {row.where}; give a text, or the one "
+            f"message of the {last} (one turn is learned from, and what a system says stands in the recipe)."
+        )
+    return named[-1][1]
 
 
 def _input_column(table: Table) -> str:

@@ -29,9 +29,9 @@ FEWEST_EPOCHS = 3.0
 WORSE = 1.05
 """Dev loss at the end over its least from which a training over-fits: the generalisation loss GL of Prechelt (1998),
 "Early Stopping - But When?", beyond 5%."""
-LEAST_LOSS_RISE = 0.02
-"""Nats by which the dev loss must rise besides: the right answers' probabilities fall by 2% (geometric mean). Small
-losses double by chance."""
+LEAST_LOSS_CHANGE = 0.02
+"""Nats by which the dev loss must rise besides, and fall for a training that learned: the right answers' probabilities
+change by 2% (geometric mean). Small losses double by chance."""
 BLOWN_UP = 1.1
 """Train loss at the end over that of the first measurement from which a training diverges: it does worse on what it
 learns from than at its beginning, by more than batches differ."""
@@ -43,7 +43,7 @@ class LearningPace(StrEnum):
     FAST = "fast"
     STEADY = "steady"
     SLOW = "slow"
-    NOTHING_LEARNED = "nothing learned"  # dev was never better than before
+    NOTHING_LEARNED = "nothing learned"  # dev was never better than before, the dev loss never clearly so
     UNKNOWN = "unknown"  # too short, without dev, or the beginning is not known
 
 
@@ -102,7 +102,7 @@ def shape_of(curve: TrainingCurve, *, start_score: float | None = None) -> Train
     ending = _ending(points, goodness)
     if ending is TrainingEnd.OVERFITTED and metric and _holds(goodness):
         ending = TrainingEnd.OVERCONFIDENT
-    pace, early = _pace(goodness, epochs)
+    pace, early = _pace(goodness, epochs, least=0.0 if metric else LEAST_LOSS_CHANGE)
     early_steps = max((point.step for point in points if point.epoch <= EARLY_EPOCHS), default=0)
     return TrainingShape(pace, ending, early, epochs, early_steps, metric)
 
@@ -119,13 +119,13 @@ def _goodness(points: Sequence[TrainingPoint], *, by_score: bool, start_score: f
     return found if before or start_score is None else [(0.0, start_score), *found]
 
 
-def _pace(goodness: _Goodness, epochs: float) -> tuple[LearningPace, float | None]:
-    """Say how much of what dev gained in all was there after two passes."""
+def _pace(goodness: _Goodness, epochs: float, *, least: float) -> tuple[LearningPace, float | None]:
+    """Say how much of what dev gained in all, if that is more than `least`, was there after two passes."""
     if not goodness or goodness[0][0] > 0 or epochs < FEWEST_EPOCHS:
         return LearningPace.UNKNOWN, None
     start = goodness[0][1]
     gained = max(value for _, value in goodness) - start
-    if gained <= 0:
+    if gained <= least:
         return LearningPace.NOTHING_LEARNED, None
     early = max(value for epoch, value in goodness if epoch <= EARLY_EPOCHS) - start
     share = max(0.0, early / gained)
@@ -147,9 +147,9 @@ def _ending(points: Sequence[TrainingPoint], goodness: _Goodness) -> TrainingEnd
     dev = [loss for loss in measured if loss is not None]
     if dev and len(dev) < len(measured):  # dev was measured, and was not a finite number
         return TrainingEnd.DIVERGED
-    if len(dev) > 1 and known[-1] < known[0] and dev[-1] > WORSE * min(dev) and dev[-1] > min(dev) + LEAST_LOSS_RISE:
+    if len(dev) > 1 and known[-1] < known[0] and dev[-1] > WORSE * min(dev) and dev[-1] > min(dev) + LEAST_LOSS_CHANGE:
         return TrainingEnd.OVERFITTED
-    if len(goodness) < 3:
+    if len(goodness) < 3 or goodness[0][0] > _a_pass_before(goodness):
         return TrainingEnd.UNKNOWN
     return TrainingEnd.CLIMBING if _still_gains(goodness) else TrainingEnd.LEVEL
 
@@ -162,7 +162,11 @@ def _holds(goodness: _Goodness) -> bool:
 
 def _still_gains(goodness: _Goodness) -> bool:
     """Say whether the last pass ended higher than ever, by more than a few percent of all that was gained."""
-    last_epoch, last = goodness[-1]
-    before = [value for epoch, value in goodness if epoch <= max(0.0, last_epoch - 1) + 1e-6]
-    best = max(before)
+    last = goodness[-1][1]
+    best = max(value for epoch, value in goodness if epoch <= _a_pass_before(goodness))
     return last > best and last - best > LATE_GAIN * (last - goodness[0][1])
+
+
+def _a_pass_before(goodness: _Goodness) -> float:
+    """Say where the last pass began, at the beginning at the earliest."""
+    return max(0.0, goodness[-1][0] - 1) + 1e-6

@@ -16,7 +16,7 @@ from llmtl.costs.usd import gpu_hours, usd_for_seconds
 from llmtl.decision.outcome import Decision
 from llmtl.decision.training_shape import TrainingShape, shape_of
 from llmtl.decision.transfer import Transfer
-from llmtl.findings import FitFinding, LayerChanges, PreTrained, TrainingCurve, finding
+from llmtl.findings import FitFinding, LayerChanges, PreTrained, TrainingCurve, TriedStrength, finding
 from llmtl.measured.evaluation import Evaluation
 from llmtl.strategies.table import facts_of
 from llmtl.task import Metric
@@ -45,13 +45,36 @@ class BeforeAndAfter:
         return gpu_hours(self.seconds, gpus=self.devices) if self.device == "cuda" else 0.0
 
 
+@dataclass(frozen=True)
+class ChosenStrength:
+    """The strengths of consolidation that were `tried` in turn, each by a training; the last one is in use.
+
+    `most` is by what share general English might become harder to predict; None where that was not written down.
+    """
+
+    tried: tuple[TriedStrength, ...]
+    most: float | None
+
+    @property
+    def strength(self) -> float:
+        """Give the strength that is in use."""
+        return self.tried[-1].strength
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether the upper end of the interval of the rise is within what might be."""
+        high = self.tried[-1].high
+        return self.most is not None and high is not None and high <= self.most
+
+
 @dataclass(frozen=True, repr=False)
 class Transferred:
     """What a run says about transfer: the shape of each training, by strategy, and the comparisons with controls.
 
     `from_random` are the trainings that began from random weights; `layers` says what tuning changed in those of
     pre-trained models, by strategy, where that was measured. `costs` lay what training the model from scratch would
-    have cost, which is estimated, beside what adapting it took, which was measured.
+    have cost, which is estimated, beside what adapting it took, which was measured. `consolidation` says which strength
+    was chosen where a recipe has `ewc: auto`, and what trying them showed.
     """
 
     trainings: Mapping[str, TrainingShape] = field(default_factory=dict)
@@ -59,11 +82,13 @@ class Transferred:
     from_random: frozenset[str] = frozenset()
     layers: Mapping[str, LayerChanges] = field(default_factory=dict)
     costs: tuple[BeforeAndAfter, ...] = ()
+    consolidation: Mapping[str, ChosenStrength] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         shapes = (f"{name} {each.pace.value}, {each.ending.value}" for name, each in self.trainings.items())
         worth = (f"{each.strategy} against {each.control}: {each.worth.value}" for each in self.controls)
-        return f"<transfer: {'; '.join((*shapes, *worth)) or 'nothing was trained'}>"
+        held = (f"{name} consolidated by {each.strength:g}" for name, each in self.consolidation.items())
+        return f"<transfer: {'; '.join((*shapes, *worth, *held)) or 'nothing was trained'}>"
 
     def __bool__(self) -> bool:
         return bool(self.trainings or self.controls)
@@ -91,7 +116,12 @@ def transferred(
         name: changed for name, found in findings.items() if (changed := finding(found, LayerChanges)) is not None
     }
     costs = () if prices is None else tuple(_costs(dev, findings, prices))
-    return Transferred(shapes, decision.transfer, random, layers, costs)
+    chosen = {
+        name: ChosenStrength(curve.strengths, curve.most_forgetting)
+        for name, curve in curves.items()
+        if curve.strengths
+    }
+    return Transferred(shapes, decision.transfer, random, layers, costs, chosen)
 
 
 def _costs(

@@ -62,6 +62,8 @@ class BeforeTuning:
         return LayerChanges(tuple(self._change(one, other) for one, other in pairs), len(self.texts))
 
     def _change(self, before: Floats, after: Floats) -> LayerChange:
+        if not np.isfinite(after).all():  # a training that diverged
+            return LayerChange(0.0)
         alike = round(linear_cka(before, after), 4)
         if self.targets is None:
             return LayerChange(alike)

@@ -95,8 +95,12 @@ def rank_models(
     read = read_data(recipe, progress, given=None)
     train = subsample(read.split, train=examples, seed=recipe.seed, kind=read.task.kind).train
     targets = targets_of(read.task, train)
-    if targets.shape[1] < 2 and not read.task.kind.lists:
-        raise DataError("The training examples have one label only, by which no model can be ranked; give more data.")
+    if targets.shape[1] < (1 if read.task.kind.lists else 2):
+        few = "one label only" if targets.shape[1] else "no label"
+        raise DataError(
+            f"The {len(train)} training examples that are read have {few}, by which no model can be ranked; give more "
+            "data, or raise --examples."
+        )
     ranked = [_ranked(each, read.task, train, targets, progress) for each in found]
     return ModelRanking(tuple(sorted(ranked, key=lambda each: -each.logme)), len(train), targets.shape[1])
 
@@ -130,6 +134,11 @@ def _ranked(found: _Found, task: Task, train: Sequence[Example], targets: Any, p
     start = monotonic()
     with progress.stage(f"Reading with {found[0]}", len(train)) as advance:
         states = _states(found, [example.text for example in train], advance)
+    if not np.isfinite(states).all():
+        raise ModelError(
+            f"The states of '{found[0]}' are not all finite numbers, so that its weights are damaged or too large for "
+            "this precision; leave it out of --models."
+        )
     several = task.kind.lists
     scored = tuple(separability(states[:, at], targets, several=several) for at in range(states.shape[1]))
     return RankedModel(found[0], scored, states.shape[2], monotonic() - start)

@@ -6,10 +6,13 @@ labels (`llmtl.learning_curve.labels_worth`).
 
 from llmtl.decision.training_shape import LearningPace, TrainingEnd, TrainingShape
 from llmtl.decision.transfer import Transfer, Worth
-from llmtl.decision.transferred import Transferred
+from llmtl.decision.transferred import ChosenStrength, Transferred
+from llmtl.findings import TriedStrength
 from llmtl.learning_curve.labels_worth import LabelsWorth
+from llmtl.numerals import with_minus
 from llmtl.report import wording
-from llmtl.report.metric_words import Words
+from llmtl.report.metric_words import Words, listed
+from llmtl.tuning.config import STRENGTHS
 
 
 def sentence(item: Transfer, words: Words) -> str:
@@ -126,8 +129,8 @@ def curve(name: str, shape: TrainingShape, *, random: bool = False) -> str:
 def _pace(shape: TrainingShape, *, random: bool) -> str:
     where = "dev" if shape.metric else "the dev loss"
     if shape.pace is LearningPace.NOTHING_LEARNED:
-        what = "an answer that never changes" if shape.metric else "the model before training"
-        return f"learned nothing that {where} shows: no epoch did better than {what}"
+        what = "better than an answer that never changes" if shape.metric else "clearly better than before training"
+        return f"learned nothing that {where} shows: no epoch did {what}"
     if shape.early is None:
         return f"{shape.epochs:.3g} epochs on dev say too little about how fast it learned"
     share = f"{100 * shape.early:.0f}% of all that it gained on {where} was there after 2 of {shape.epochs:.3g} epochs"
@@ -158,3 +161,33 @@ def _ending(shape: TrainingShape) -> str:
         case TrainingEnd.OVERCONFIDENT:
             return ". Later it grew over-confident: dev loss rose while train loss fell, and the score on dev held."
     return "."
+
+
+def strengths(found: Transferred) -> tuple[str, ...]:
+    """Say of every training whose strength of consolidation was searched which one it is, why, and what was tried."""
+    return tuple(f"{name}: {_strength(each)}" for name, each in found.consolidation.items())
+
+
+def _strength(item: ChosenStrength) -> str:
+    names = listed([f"{each.strength:g}" for each in item.tried])
+    if item.most is None:
+        why = f"the last of {names}, tried in turn"
+    elif item.holds:
+        why = "the first that was tried holds" if len(item.tried) == 1 else f"of {names} it is the first that holds"
+    elif item.strength == STRENGTHS[-1]:
+        why = "it is the strongest, and not even that holds; lower 'learning_rate' or rehearse"
+    else:
+        why = "it does not hold, and there was no time to try a stronger one"
+    limit = "" if item.most is None else f"; {item.most:.1%} is the limit"
+    measured = listed([_tried(each) for each in item.tried])
+    return (
+        f"elastic weight consolidation has the strength {item.strength:g}: {why}. On passages kept for this choice, "
+        f"general English became harder to predict by {measured}{limit}."
+    )
+
+
+def _tried(item: TriedStrength) -> str:
+    if item.rise is None or item.high is None:
+        return f"no number with {item.strength:g}"
+    rise, high = (with_minus(f"{value:.1%}") for value in (item.rise, item.high))
+    return f"{rise} (at most {high}) with {item.strength:g}"

@@ -298,6 +298,7 @@ class LanguageModelTuning(Strategy[Choices]):
             averaged_dev_loss=outcome.averaged_dev_loss,
             range_test=outcome.range_test,
             strengths=outcome.strengths,
+            most_forgetting=job.most_forgetting if outcome.strengths else None,
         )
 
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 LARGEST_RANK = 512
 """The largest rank of an adapter that vLLM serves."""
+STRENGTHS = (0.0, 0.1, 1.0, 10.0, 100.0)
+"""The strengths of consolidation that `ewc: auto` trains with, in turn."""
 LinearLayer = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 """The linear layers of a LLaMA or Mistral block."""
 

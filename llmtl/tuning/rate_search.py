@@ -16,7 +16,7 @@ from llmtl.quiet import own_randomness, quiet
 from llmtl.seals import UNFINISHED
 from llmtl.store import read_json, write_json
 from llmtl.tuning.answers_only import answers_only
-from llmtl.tuning.range_test import STEPS, RangeTest, run_test
+from llmtl.tuning.range_test import STEPS, TIMED_STEPS, RangeTest, run_test
 from llmtl.tuning.training import (
     TrainingJob,
     TrainingOutcome,
@@ -51,7 +51,7 @@ def _at_rate(job: TrainingJob, tested: RangeTest | None) -> TrainingJob:
 def _searched(job: TrainingJob) -> RangeTest:
     """Try learning rates on a copy of the model, say what follows, and keep it for an attempt that goes on."""
     batch = min(job.config.batch_size, len(job.train))
-    epochs = math.ceil(STEPS / math.ceil(len(job.train) / batch))
+    epochs = math.ceil((TIMED_STEPS + STEPS) / math.ceil(len(job.train) / batch))
     plain = {"max_epochs": epochs, "schedule": "constant", "warmup_fraction": 0.0, "average_best": 1}
     usual = job.usual_rate or job.learning_rate
     copy = replace(job, dev=(), learning_rate=usual, progress=Silent(), config=job.config.model_copy(update=plain))
@@ -60,8 +60,9 @@ def _searched(job: TrainingJob) -> RangeTest:
     while found is None:
         found = _tested(copy, batch)
         batch = max(1, batch // 2)
-    told = f"{found.chosen:.1e}" if found.chosen else f"none that is better founded than {job.learning_rate:.1e}"
-    job.progress.say(f"The search found {told}.")
+    none = f"none that is better founded than {job.learning_rate:.1e}"
+    why = "" if found.points else ": there is no time for its steps"
+    job.progress.say(f"The search found {found.chosen:.1e}." if found.chosen else f"The search found {none}{why}.")
     if job.resumable:
         write_json(_file(job), {"mark": save_points_of(job).mark, **asdict(found)})
     return found

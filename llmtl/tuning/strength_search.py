@@ -3,13 +3,14 @@
 Each training starts anew, the first without consolidation. The first strength is kept after which the upper end of the
 interval of the rise in cross-entropy is within what may be forgotten, else the strongest. That is read on passages that
 neither the training, nor the Fisher information, nor the measurement of forgetting that the run decides by has seen, so
-choosing makes no measured value better than it is. Not covered: strengths in between, since a training each is what it
-takes to try one.
+choosing makes no measured value better than it is. Under a time limit the first training may take a third of it; what
+that took says once how many more there will be, of which each may take as long: shorter trainings forget less, and a
+strength may not be kept for that. Not covered: strengths in between, since a training each is what it takes to try one.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import monotonic
 
@@ -26,14 +27,14 @@ from llmtl.numerals import with_minus
 from llmtl.quiet import quiet
 from llmtl.seals import UNFINISHED
 from llmtl.store import read_json, write_json
+from llmtl.tuning.config import STRENGTHS
 from llmtl.tuning.rate_search import train_at_found_rate
 from llmtl.tuning.training import TrainingJob, TrainingOutcome, free_memory, save_points_of
 
-STRENGTHS = (0.0, 0.1, 1.0, 10.0, 100.0)
 FORESEEN = 3
-"""Trainings that a search is foreseen to take, of the five that it may (our choice)."""
-SHARE_OF_TIME = 0.5
-"""The part of the time that is left which a training may take while stronger ones may follow."""
+"""Trainings that a search is foreseen to take, of the five that it may (our choice): the first may take that part."""
+NEARLY = 0.9
+"""The part of what the first training took that is enough time for another: measuring came on top of its limit."""
 
 _FILE = "strengths.json"
 
@@ -43,30 +44,49 @@ def train_at_found_strength(job: TrainingJob) -> TrainingOutcome:
     if job.config.ewc != "auto":
         return train_at_found_rate(job)
     before = _losses(job, None)
-    tried, earlier = _kept(job), 0.0
+    kept = _kept(job)
+    earlier = 0.0
     while True:
-        strength = STRENGTHS[len(tried)]
+        begun, strength = monotonic(), STRENGTHS[len(kept.tried)]
         config = job.config.model_copy(update={"ewc": strength})
-        attempt = replace(job, config=config, deadline=_deadline(job, last=strength == STRENGTHS[-1]))
+        attempt = replace(job, config=config, deadline=_deadline(job, kept))
         outcome = train_at_found_rate(attempt)
         earlier += outcome.earlier_seconds
         found = _measured(strength, before, _losses(job, job.folder))
-        tried = (*tried, found)
+        took = monotonic() - begun + outcome.earlier_seconds
+        kept = _TriedSoFar((*kept.tried, found), kept.planned or _planned(job, took))
         enough = found.high is not None and found.high <= job.most_forgetting
-        late = job.deadline is not None and monotonic() >= job.deadline
+        late = len(kept.tried) == kept.planned < len(STRENGTHS)
         job.progress.say(_told(job, found, enough=enough, late=late))
-        if enough or late or strength == STRENGTHS[-1]:
-            return replace(outcome, strengths=tried, earlier_seconds=earlier)
+        if enough or len(kept.tried) == kept.planned:
+            return replace(outcome, strengths=kept.tried, earlier_seconds=earlier)
         if job.resumable:
             save_points_of(attempt).clear()
-            write_json(_file(job), {"mark": save_points_of(job).mark, "tried": [asdict(each) for each in tried]})
+            write_json(_file(job), {"mark": save_points_of(job).mark, **asdict(kept)})
 
 
-def _deadline(job: TrainingJob, *, last: bool) -> float | None:
-    if job.deadline is None or last:
-        return job.deadline
-    now = monotonic()
-    return now + SHARE_OF_TIME * max(0.0, job.deadline - now)
+@dataclass(frozen=True)
+class _TriedSoFar:
+    """The strengths that were tried, and how many are to be tried at most; 0 before the first one says that."""
+
+    tried: tuple[TriedStrength, ...] = ()
+    planned: int = 0
+
+
+def _planned(job: TrainingJob, took: float) -> int:
+    """Say how many trainings there is time for, the first one included."""
+    if job.deadline is None:
+        return len(STRENGTHS)
+    more = max(0.0, job.deadline - monotonic()) // (NEARLY * took)
+    return min(len(STRENGTHS), 1 + int(more))
+
+
+def _deadline(job: TrainingJob, kept: _TriedSoFar) -> float | None:
+    """Share the time that is left equally among the trainings that are to come."""
+    if job.deadline is None:
+        return None
+    now, coming = monotonic(), kept.planned - len(kept.tried) if kept.planned else FORESEEN
+    return now + max(0.0, job.deadline - now) / coming
 
 
 def _losses(job: TrainingJob, tuned: Path | None) -> Sequence[TextLoss]:
@@ -110,14 +130,14 @@ def _file(job: TrainingJob) -> Path:
     return job.folder.parent / UNFINISHED / _FILE
 
 
-def _kept(job: TrainingJob) -> tuple[TriedStrength, ...]:
+def _kept(job: TrainingJob) -> _TriedSoFar:
     """Read which strengths an attempt tried that was killed, so that they are not tried again."""
     if not job.resumable or not _file(job).is_file():
-        return ()
+        return _TriedSoFar()
     try:
         kept = read_json(_file(job))
-        tried = tuple(TriedStrength(**each) for each in kept["tried"])
-        fits = kept["mark"] == save_points_of(job).mark and len(tried) < len(STRENGTHS)
-    except (RunError, KeyError, TypeError):
-        return ()
-    return tried if fits else ()
+        search = _TriedSoFar(tuple(TriedStrength(**each) for each in kept["tried"]), int(kept["planned"]))
+        fits = kept["mark"] == save_points_of(job).mark and len(search.tried) < search.planned <= len(STRENGTHS)
+    except (RunError, KeyError, TypeError, ValueError):
+        return _TriedSoFar()
+    return search if fits else _TriedSoFar()

@@ -24,6 +24,9 @@ def row(text="a new question", chosen="Yes, of course.", rejected="No.", column=
     return {column: text, "chosen": chosen, "rejected": rejected}
 
 
+TURN = [{"role": "user", "content": "a new question"}, {"role": "assistant", "content": "Yes, of course."}]
+
+
 @pytest.fixture
 def read(tmp_path):
     """Return a function that writes rows to a file and gives the pairs, and what became of them."""
@@ -54,6 +57,15 @@ def test_every_form_of_table_is_read(read, name, column):
         Preference("another", "Yes, of course.", "No."),
     )
     assert became.told == "2 preferences: 2 to learn from."
+
+
+@pytest.mark.parametrize("given", [TURN, TURN[1:]], ids=["with what it answers", "alone"])
+@pytest.mark.parametrize("name", ["pairs.jsonl", "pairs.parquet"])
+def test_messages_of_one_turn_are_read(read, given, name):
+    pairs, _ = read(
+        {"prompt": TURN[:1], "chosen": given, "rejected": [{"role": "assistant", "content": "No."}]}, name=name
+    )
+    assert pairs == (Preference("a new question", "Yes, of course.", "No."),)
 
 
 def test_what_dev_and_test_have_and_what_says_nothing_is_left_out_and_said(read):
@@ -91,7 +103,11 @@ def test_what_dev_and_test_have_and_what_says_nothing_is_left_out_and_said(read)
         ([{"input": "q", "chosen": "Yes."}], "has no column 'rejected'"),
         ([row(column="question")], "has no column 'input' or 'prompt'; name the input so"),
         ([row() | {"prompt": "q"}], "has the columns 'input', 'prompt'; name the input in one of them"),
-        ([row() | {"chosen": [{"role": "assistant", "content": "Yes."}]}], "which is not text"),
+        ([row() | {"chosen": [*TURN, *TURN]}], "holds 4 messages in line 1; give a text, or the one message of"),
+        ([row() | {"input": TURN}], "'input' of"),
+        ([row() | {"chosen": ["Yes."]}], "holds 1 messages"),
+        ([row() | {"chosen": [{"role": "assistant", "content": None}]}], "There is no 'chosen' in line 1"),
+        ([row() | {"chosen": {"a": 1}}], "which is not text"),
     ],
 )
 def test_what_cannot_be_learned_from_is_one_line_with_the_cure(read, rows, said):

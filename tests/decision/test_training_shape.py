@@ -125,6 +125,18 @@ def test_dev_that_was_never_better_than_before_shows_that_nothing_was_learned():
     assert shape_of(curve(losses, losses, scores), start_score=0.125).pace is LearningPace.NOTHING_LEARNED
 
 
+def test_a_loss_that_hardly_falls_shows_that_nothing_was_learned():
+    hardly, losses = [0.5 - 0.001 * at for at in range(1, 7)], fading(0.3, 6)
+    assert shape_of(curve(losses, hardly, before=0.5)).pace is LearningPace.NOTHING_LEARNED
+    assert "clearly better than before training" in told("lora", shape_of(curve(losses, hardly, before=0.5)))
+    assert shape_of(curve(losses, [0.4, 0.35, 0.34, 0.34, 0.34, 0.34], before=0.5)).pace is LearningPace.FAST
+
+
+def test_a_training_cut_within_its_first_epoch_whose_beginning_is_not_known_has_no_ending():
+    losses, scores = fading(0.5, 3), [0.5, 0.6, 0.7]
+    assert named(shape_of(curve(losses, losses, scores, per_epoch=4))) == (LearningPace.UNKNOWN, TrainingEnd.UNKNOWN)
+
+
 def test_too_few_epochs_and_training_without_dev_have_no_pace():
     assert shape_of(curve([1.0, 0.5], [1.0, 0.5], before=2.0)).pace is LearningPace.UNKNOWN
     without = curve([1.0, 0.6, 0.5, 0.45], [None] * 4)

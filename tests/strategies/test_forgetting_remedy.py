@@ -14,7 +14,7 @@ from llmtl.progress import Silent
 from llmtl.strategies.lora import Lora, LoraChoices
 from llmtl.strategy import FitContext
 from llmtl.task import Example, Task
-from llmtl.tuning.strength_search import STRENGTHS
+from llmtl.tuning.config import STRENGTHS
 from tests.support.front_desk import LABELS, write_messages
 
 LIMIT = 0.1

@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from time import monotonic
 
 import pytest
 
 from llmtl.tuning import range_test
-from llmtl.tuning.range_test import rate_from, rates_around, smoothed
+from llmtl.tuning.range_test import rate_from, rates_around, smoothed, steps_in
 from llmtl.tuning.rate_search import train_at_found_rate
 from llmtl.tuning.watcher import DIVERGED
 
@@ -32,6 +33,22 @@ def test_the_rate_is_a_tenth_of_the_one_at_the_lowest_loss():
 def test_few_points_and_losses_that_never_fall_give_no_rate():
     assert rate_from(((1e-3, 2.0), (1e-2, 1.0))) is None
     assert rate_from(tuple((rate, 1.0 + step) for step, rate in enumerate(rates_around(1e-3)))) is None
+
+
+def test_under_a_time_limit_all_steps_fit_or_half_of_them_over_the_same_rates_or_none():
+    assert [steps_in(seconds, 1.0) for seconds in (40.0, 39.9, 20.0, 19.9, -1.0)] == [40, 20, 20, 0, 0]
+    rates = rates_around(1e-3, 20)
+    assert (len(rates), rates[0], rates[-1]) == (20, pytest.approx(1e-5), pytest.approx(1e-1))
+
+
+@pytest.mark.parametrize(("seconds", "points"), [(10_000.0, 12), (0.0, 0)])
+def test_the_first_steps_say_how_many_there_will_be(make_job, monkeypatch, seconds, points):
+    monkeypatch.setattr(range_test, "STEPS", 12)
+    job = make_job(max_epochs=1, find_learning_rate="always")
+    outcome = train_at_found_rate(replace(job, usual_rate=1e-6, deadline=monotonic() + seconds))
+    assert [rate for rate, _ in outcome.range_test] == pytest.approx(rates_around(1e-6)[:points])
+    said = "no time for its steps" if seconds == 0 else f"{outcome.learning_rate:.1e}"
+    assert said in job.progress.lines[1]
 
 
 def test_a_training_that_diverges_goes_on_at_a_rate_that_is_searched(make_job, tokenized, monkeypatch):

@@ -15,9 +15,11 @@ from llmtl.recipe import validate
 from llmtl.strategies.full import Full, FullChoices
 from llmtl.strategies.lora import LoraChoices
 from llmtl.tuning import strength_search
+from llmtl.tuning.config import STRENGTHS
 from llmtl.tuning.consolidation import PASSAGES
 from llmtl.tuning.rehearsal import rehearsal
-from llmtl.tuning.strength_search import STRENGTHS, train_at_found_strength
+from llmtl.tuning.strength_search import train_at_found_strength
+from llmtl.tuning.training import TrainingOutcome
 
 
 def losses(rise):
@@ -70,6 +72,25 @@ def test_the_search_ends_with_the_time(auto_job, harder):
     harder(0.5)
     job = replace(auto_job(), deadline=monotonic() - 1)
     assert len(train_at_found_strength(job).strengths) == 1
+    assert "no time for a stronger one" in job.progress.lines[-1]
+
+
+def test_what_the_first_training_takes_says_once_how_many_there_will_be_and_each_may_take_as_long(
+    auto_job, harder, monkeypatch
+):
+    clock, deadlines = [0.0], []
+
+    def trained(job):
+        deadlines.append(job.deadline)
+        clock[0] += 30
+        return TrainingOutcome((), None, "", 1, 1, 0.0, 0, 1e-3)
+
+    monkeypatch.setattr(strength_search, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(strength_search, "train_at_found_rate", trained)
+    harder(0.5, 0.5, 0.5)
+    outcome = train_at_found_strength(job := replace(auto_job(), deadline=100.0))
+    assert [each.strength for each in outcome.strengths] == [0.0, 0.1, 1.0]  # 70 seconds are two more of 30
+    assert deadlines == pytest.approx([100 / 3, 30 + 70 / 2, 100])
     assert "no time for a stronger one" in job.progress.lines[-1]
 
 
