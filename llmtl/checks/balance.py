@@ -1,4 +1,4 @@
-"""Whether there are enough examples of every label, and whether some label drowns the others.
+"""Whether there are enough examples of every label, and whether one label is much more frequent than the others.
 
 Not covered: whether test is large enough to tell two strategies apart; the decision says that, from the results.
 """

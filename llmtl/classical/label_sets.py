@@ -1,8 +1,8 @@
-"""The `tfidf` strategy for any number of labels an input: one logistic regression a label, one threshold for all.
+"""The `tfidf` strategy for any number of labels per input: a logistic regression per label, one threshold for all.
 
 Binary relevance (one-vs-rest) on the same features; the threshold is the one that scores best on dev, since 0.5 is
 rarely best for F1 (Lipton, Elkan & Narayanaswamy 2014, "Optimal Thresholding of Classifiers to Maximize F1 Measure").
-Not covered: a threshold a label, dependence between labels.
+Not covered: a threshold per label, dependence between labels.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
 @dataclass(frozen=True)
 class LabelSetPredictor:
-    """A fitted vectoriser and one weight vector a label; labels that train lacks have probability 0.
+    """A fitted vectoriser and one weight vector per label; labels that train lacks have probability 0.
 
     The probabilities of a prediction are of each label by itself: they do not sum to 1. An input has the labels of at
     least `choice["threshold"]`, which `choice` holds beside `features` and `c`.

@@ -13,7 +13,7 @@
     spending.py      what making a decision took
     ledger.py        what each step of that spent
 
-Not covered: who is chosen for being cheap (`llmtl.decision`).
+Not covered: which strategy is chosen for being cheap (`llmtl.decision`).
 """
 
 from llmtl.costs.config import Billing, PriceConfig

@@ -1,7 +1,7 @@
-"""Expected cost in all over the cost of one error: who is cheapest where, and at which cost that changes.
+"""Expected cost in all over the cost of one error: which strategy is cheapest where, and at which cost that changes.
 
 A strategy costs a sum whatever it answers and makes a number of errors, so its total is a straight line over the cost
-of one error, and who is cheapest follows the lower envelope of the lines. Not covered: how many errors there are, and
+of one error, and the cheapest one follows the lower envelope of the lines. Not covered: how many errors there are, and
 how sure that is (`llmtl.decision.expected_cost`).
 """
 

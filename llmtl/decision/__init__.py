@@ -3,7 +3,7 @@
     outcome.py      the values: codes and numbers, no sentences
     outlook.py      what would change it, as values
     config.py       margin, error rate, constraints
-    eligibility.py  the constraints: who may be chosen, and which ones the others break
+    eligibility.py  the constraints: which strategies may be chosen, and which limits the others break
     ranking.py      cheapest and best
     beliefs.py      what is believed about the true scores, and the expected regret of each strategy
     bets.py         what to use where test shows nothing

@@ -33,9 +33,9 @@ class Bets:
 
 
 def place_bets(ranking: Ranking, choice: Choice, test: Mapping[str, Evaluation], *, seed: int) -> Bets:
-    """Form beliefs on whoever is not barred; only who was tested may be used.
+    """Form beliefs on every strategy that is not barred; only one that was tested may be used.
 
-    Who left the race has the part of dev that it saw, and test where it was compared there.
+    A strategy that left the race has the part of dev that it saw, and test where it was compared there.
     """
     names = [name for name in ranking.names() if name not in choice.barred]
     pooled = [together(ranking[name], test[name]) if name in test else ranking[name] for name in names]

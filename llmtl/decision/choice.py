@@ -2,9 +2,10 @@
 
 The rule: of the eligible strategies take the one with the least expected regret on dev (`beliefs`): what its score is
 expected to fall short of the best one's, plus the margin as far as a cheaper strategy probably lies within the margin
-of the best; who left the race counts among these. So a cheaper strategy is taken where dev makes it likely enough that
-it is as good, and a dearer one where it is not; neither for want of evidence. (Taking the cheapest whose point estimate
-lies within the margin gives accuracy away where longer prompts cost more and score better: `evals/real_logs.py`.)
+of the best; strategies that left the race count among these. So a cheaper strategy is taken where dev makes it likely
+enough that it is as good, and a dearer one where it is not; neither for want of evidence. (Taking the cheapest whose
+point estimate lies within the margin gives accuracy away where longer prompts cost more and score better:
+`evals/real_logs.py`.)
 
 Where it is known what an error costs, the choice is the lowest expected total cost instead (`expected_cost`).
 

@@ -1,6 +1,6 @@
 """What is not known of a strategy that was fitted or asked once: by how much another draw would move its score.
 
-Not covered: what a draw moves (`llmtl.metrics.between_draws`), drawing again (`llmtl.pipeline.again`), the words for it
+Not covered: what a draw moves (`llmtl.metrics.between_draws`), drawing again (`llmtl.pipeline.draws`), the words for it
 (`llmtl.report`).
 """
 

@@ -104,7 +104,7 @@ def race(
 
 
 class _Track:
-    """The state of a race: who is running, the wealth of each rival against each strategy, what was seen."""
+    """The state of a race: the running strategies, the wealth of each rival against each strategy, the scores seen."""
 
     def __init__(self, names: tuple[str, ...], n: int, *, margin: float, alpha: float, safe: frozenset[str]) -> None:
         self.running = list(names)

@@ -1,7 +1,7 @@
 """Whether the verdict rests on labels that look wrong: decided again without the suspects.
 
 Not covered: finding suspects (`llmtl.checks.label_noise`); fitting again without those in train
-(`llmtl.pipeline.again`).
+(`llmtl.pipeline.noise_refits`).
 """
 
 from collections.abc import Collection, Mapping, Sequence

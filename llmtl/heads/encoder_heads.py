@@ -202,7 +202,7 @@ class TaggingHead:
     def finished(
         self, readings: Sequence[ReadText], context: FitContext
     ) -> "tuple[TaggingHead, tuple[CalibrationTrace, ...]]":
-        """Leave all as it is: log-probabilities of whole answers are calibrated by whoever asks for confidences."""
+        """Leave all as it is: log-probabilities of whole answers are calibrated where confidences are asked for."""
         del readings, context
         return self, ()
 

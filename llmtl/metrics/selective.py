@@ -64,7 +64,7 @@ class Marked:
         return len(self.right)
 
     def let_through(self, threshold: float) -> Bools:
-        """Mark who is at least as sure as the threshold, (N,)."""
+        """Mark the answers that are at least as sure as the threshold, (N,)."""
         return np.asarray(np.isfinite(self.confidence) & (self.confidence >= threshold))
 
 

@@ -53,7 +53,7 @@ class Plan:
     scale: float = 1.0
     draws: int = DRAWS_IN_TIME
     latency_seconds: float = 0.0
-    """The forecast of measuring everybody's latency on dev and test."""
+    """The forecast of measuring the latency of every strategy on dev and test."""
     general_seconds: float = 0.0
     """What measuring what fine-tuning forgets is foreseen to take at most."""
     prompt_seconds: float = 0.0
@@ -116,8 +116,8 @@ def plan(
 
     The forecast for one example scored by all strategies is what each says that one request costs, in prompts of one
     input and in prompts with demonstrations of their own, at the speeds of two probes on train texts. `draws` is how
-    often a finalist is fitted and tested, by what a draw is: everybody may become one, so there is room for all. Where
-    the fewest examples take too long that way, one draw has to do.
+    often a finalist is fitted and tested, by what a draw is: every strategy may become one, so there is room for all.
+    Where the fewest examples take too long that way, one draw has to do.
     """
     load = _load(strategies, split, task, engine)
     made = _plan(seconds, split, strategies, load, {} if draws is None else draws)

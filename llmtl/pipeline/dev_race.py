@@ -231,7 +231,7 @@ class _RaceScorer:
 
 
 def _dropped(ended: Race, n: int) -> list[dict[str, Any]]:
-    """Return who left the race, as JSON values."""
+    """Return the strategies that left the race, as JSON values."""
     return [
         asdict(Dropped(name, drop.n_seen, n, drop.against, drop.score, drop.against_score, ended.expected[name]))
         for name, drop in ended.dropped.items()

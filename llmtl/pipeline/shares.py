@@ -1,8 +1,8 @@
 """Which part of the time for fitting each strategy may take, so that none takes another's.
 
-Who needs little is filled first, and is fitted first; the hungry ones share by weight what is really left then. Further
-draws are held back for as many strategies as are drawn again, the longest of them. Not covered: how long fitting takes
-(`llmtl.pipeline.forecasts`), what the stages after it take (`llmtl.pipeline.budget`).
+Strategies that need little time get all of it, and are fitted first; the others share by weight what is then left. Time
+for further draws is held back for as many strategies as are drawn again, the longest of them. Not covered: how long
+fitting takes (`llmtl.pipeline.forecasts`), what the stages after it take (`llmtl.pipeline.budget`).
 """
 
 import math
@@ -14,7 +14,7 @@ FINALISTS = 2
 (`llmtl.decision.choice.plan`). One that adapts less may be a third, and a chosen cascade adds its members: seldom ones
 whose draws take long."""
 LEAST = 0.5
-"""What a hungry strategy is given at least, by what its weight would give it: others may have taken too long."""
+"""The part of its share by weight that a strategy with less than it needs gets at least: others may overrun."""
 _HALVINGS = 80
 
 
@@ -39,9 +39,9 @@ class Claim:
 def share_out(seconds: float, claims: Mapping[str, Claim], *, held: Sequence[float] = ()) -> dict[str, float]:
     """Divide the time; returns the seconds of one fit of each.
 
-    Those with the smallest needs are filled, as long as everybody else could be given as much. The others are hungry:
-    they share what is left by weight, and nobody takes more than it needs. What is left when all are full is shared by
-    weight, since forecasts may be wrong. `held` are the seconds of further draws of those who were fitted already.
+    Strategies with the smallest needs get all they need, as long as every other could be given as much. The rest share
+    what is left by weight, none more than it needs. What is left when all needs are met is shared by weight, since
+    forecasts may be wrong. `held` are the seconds of further draws of strategies that were fitted already.
     """
 
     def fits(given: Mapping[str, float]) -> bool:
@@ -54,16 +54,16 @@ def share_out(seconds: float, claims: Mapping[str, Claim], *, held: Sequence[flo
         if math.isinf(level) or not fits({each: min(level, claims[each].most) for each in claims}):
             break
         filled[name] = level
-    hungry = [name for name in claims if name not in filled]
-    if not hungry:
+    limited = [name for name in claims if name not in filled]
+    if not limited:
         return _risen(lambda level: {name: claim.most + level * claim.weight for name, claim in claims.items()}, fits)
     return _risen(
-        lambda level: filled | {name: min(claims[name].most, level * claims[name].weight) for name in hungry}, fits
+        lambda level: filled | {name: min(claims[name].most, level * claims[name].weight) for name in limited}, fits
     )
 
 
 def _risen(given: Callable[[float], dict[str, float]], fits: Callable[[Mapping[str, float]], bool]) -> dict[str, float]:
-    """Raise the level as far as it fits, by bisection; 0 where not even that does."""
+    """Raise the level as far as it fits, by bisection; level 0 where no higher one does."""
     low, high = 0.0, 1.0
     while fits(given(high)) and high < 1e12:
         low, high = high, 2 * high
@@ -77,8 +77,8 @@ def _risen(given: Callable[[float], dict[str, float]], fits: Callable[[Mapping[s
 class FitTimes:
     """The time for fitting as it is used up: each fit is given its share of what is left.
 
-    One that the plan fills has the share of its weight where that is more, so a forecast that was too short cuts nobody
-    who keeps to it. `order` lists the strategies as they are fitted, so that the hungry ones come last.
+    A strategy whose need is met has the share of its weight where that is more, so that its forecast, where too short,
+    does not cut it below that share. `order` lists the strategies as they are fitted, the largest needs last.
     """
 
     seconds: float
@@ -127,7 +127,7 @@ class FitTimes:
         return max(0.0, min(left - sum(longest), (left - sum(longest[:-1])) / self.claims[name].fits))
 
     def _shares(self) -> dict[str, float]:
-        """Divide what is left among those who wait."""
+        """Divide what is left among the strategies that are not fitted yet."""
         waiting = {name: claim for name, claim in self.claims.items() if name not in self._used}
         held = [(self.claims[name].fits - 1) * used for name, used in self._used.items() if name in self.claims]
         return share_out(max(0.0, self.seconds - self._lost - sum(self._used.values())), waiting, held=held)

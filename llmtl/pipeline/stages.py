@@ -26,7 +26,6 @@ from llmtl.decision.outcome import Choice
 from llmtl.decision.share_choice import by_goal
 from llmtl.errors import RecipeError
 from llmtl.hardware import inspect
-from llmtl.pipeline.again import write_noise
 from llmtl.pipeline.budget import DEFAULT_CPU_MINUTES, Plan, plan
 from llmtl.pipeline.cascading import Cascades, compose_on_dev, compose_on_test
 from llmtl.pipeline.curve import write_curves
@@ -36,9 +35,10 @@ from llmtl.pipeline.forecasts import with_fit_times
 from llmtl.pipeline.measure import Bench
 from llmtl.pipeline.models import identity
 from llmtl.pipeline.more_time import with_more_time
+from llmtl.pipeline.noise_refits import write_noise
 from llmtl.pipeline.precision import with_precision
 from llmtl.pipeline.prepare import Prepared, prepare, untaught
-from llmtl.pipeline.quarter import with_transfer
+from llmtl.pipeline.quarter_of_train import with_transfer
 from llmtl.pipeline.report import refresh_report
 from llmtl.pipeline.run_data import Repeated
 from llmtl.pipeline.run_folder import Run, load_run
@@ -289,13 +289,13 @@ def _labels_used(bench: Bench, cascades: Cascades) -> dict[str, int]:
 
 
 def _tested(choice: Choice, raced: Raced) -> set[str]:
-    """Return who is evaluated on test: whoever saw all of dev, and whom else the choice planned to compare."""
+    """Return what is evaluated on test: strategies that saw all of dev, and others of planned comparisons."""
     planned = {name for comparison in choice.comparisons for name in (comparison.a, comparison.b)}
     return planned | {evaluation.strategy for evaluation, _ in raced.finished}
 
 
 def _finalists(choice: Choice, cascades: Cascades) -> set[str]:
-    """Return the choice and whom it is compared with on test, the members of cascades included."""
+    """Return the choice and what it is compared with on test, the members of cascades included."""
     planned = (name for pair in choice.comparisons for name in (pair.a, pair.b))
     return cascades.with_members((choice.strategy, *planned))
 

@@ -52,7 +52,7 @@ class DisputedExample:
 
 @dataclass(frozen=True)
 class Disagreements:
-    """What the report shows of them: the first examples, how many there are, and who is left out.
+    """What the report shows of them: the first examples, how many there are, and which strategies are left out.
 
     `constant` names the strategies that give every example the same answer: they disagree with everyone everywhere,
     which says nothing about an example.

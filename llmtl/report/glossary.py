@@ -1,4 +1,4 @@
-"""The words of a report, explained for who has not met them; the documents' glossary begins with them.
+"""The words of a report, explained for readers who have not met them; the documents' glossary begins with them.
 
 Not covered: the metrics' exact definitions (`llmtl.metrics`).
 """

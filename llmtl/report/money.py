@@ -290,7 +290,7 @@ def _fewer_labels(content: ReportContent, prices: PriceConfig) -> list[str]:
 
 
 def _cheapest(lines: Sequence[CostLine], prices: PriceConfig) -> list[str]:
-    """Name who costs least of those that may be chosen, and everybody who costs the same to the dollar."""
+    """Name the strategy that costs least of those that may be chosen, and all that cost the same to the dollar."""
     volume, months = prices.requests_per_month, prices.months
     name = cheapest_by_volume(lines, volume, months=months)
     usd = {line.name: line.usd_per_month(volume, months=months) for line in lines}
@@ -355,7 +355,7 @@ def _forgetting(config: DecisionConfig, content: ReportContent) -> Limit | None:
 
 
 def _private(config: DecisionConfig, skipped: Mapping[str, Skipped]) -> Limit | None:
-    """Return the constraint, with who was not measured for it."""
+    """Return the constraint, with the strategies that were not measured for it."""
     if not config.private:
         return None
     broken = tuple((name, "not measured") for name, it in skipped.items() if it.reason is SkipReason.PRIVATE)

@@ -1,4 +1,4 @@
-"""TF-IDF for several labels an input against scikit-learn's one-vs-rest, and its threshold by scikit-learn's F1."""
+"""TF-IDF for several labels per input against scikit-learn's one-vs-rest, and its threshold by scikit-learn's F1."""
 
 import random
 

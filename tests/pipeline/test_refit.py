@@ -7,8 +7,8 @@ import pytest
 
 from llmtl.costs import Pricing, Spent
 from llmtl.decision.sensitivity import Suspects, Unfitted
-from llmtl.pipeline.again import refitted, uses
 from llmtl.pipeline.measure import Bench
+from llmtl.pipeline.noise_refits import refitted, uses
 from llmtl.pipeline.prepare import prepare
 from llmtl.progress import Silent
 from llmtl.settings import load_recipe

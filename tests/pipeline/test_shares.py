@@ -35,7 +35,7 @@ def test_one_that_is_filled_may_fill_the_next():
     assert share_out(100, claims) == pytest.approx({"a": 10, "b": 15, "c": 30, "d": 45})
 
 
-def test_a_hungry_one_takes_no_more_than_it_needs():
+def test_a_strategy_takes_no_more_than_it_needs():
     """a is not filled at first: 60 for everybody would be 120. By weight it had 90, so b has what a does not need."""
     claims = {"a": Claim(9, needs=60), "b": Claim(1, needs=200)}
     assert share_out(100, claims) == pytest.approx({"a": 60, "b": 40})
@@ -85,7 +85,7 @@ def test_what_one_leaves_over_goes_to_those_after_it():
     assert (times.limit("a"), times.limit("b")) == (25, 30)  # further draws have what the first had
 
 
-def test_the_hungry_one_that_comes_last_has_all_that_is_really_left():
+def test_the_last_strategy_has_all_that_is_really_left():
     """By plan a and b take 20 and 30, with a second draw of b, and c has 70; they take 8 and 10, and 122 are left."""
     times = FitTimes(150, {"a": Claim(1, needs=20), "b": Claim(1, fits=2, needs=30), "c": Claim(1, needs=900)})
     assert times.planned["c"] == pytest.approx(70)

@@ -59,7 +59,7 @@ def four_bit(folder):
 
 @pytest.fixture(scope="module")
 def reference(tiny_llama, tokenized):
-    """Return the adapter and the losses of a plain PyTorch loop: all eight examples a step, AdamW, clipping at 0.3."""
+    """Return the adapter and losses of a plain PyTorch loop: all eight examples per step, AdamW, clipping at 0.3."""
     model = four_bit(tiny_llama)
     with torch.random.fork_rng():
         torch.manual_seed(0)

@@ -168,7 +168,7 @@ class TreeForward:
         related = family[nodes.clamp(min=-1) + 1][:, nodes.clamp(min=-1) + 1]
         earlier = (nodes < 0)[None, :] & (places[None, :] <= places[:, None])
         own = (rows[:, None] == rows[None, :]) & (earlier | related)
-        # (Q, P + Q): everybody sees the whole prefix, and nobody another prompt
+        # (Q, P + Q): every token sees the whole prefix, and none sees another prompt
         mask = torch.cat([torch.ones(len(rows), shared, dtype=torch.bool, device=device), own], dim=1)
         keys = torch.cat([torch.arange(shared, device=device), positions])
         return positions, mask & self._in_reach(positions[None], keys[None])[0]

@@ -95,7 +95,7 @@ def _line(item: ErrorRate, value: ValueOfAccuracy, plot: Plot, *, months: float,
 
 
 def _pieces(value: ValueOfAccuracy, plot: Plot) -> list[tuple[str, float, float]]:
-    """Say who is the best between which costs, within the axis."""
+    """Say which strategy is the best between which costs, within the axis."""
     inside = [min(max(switch.usd_per_error, plot.across.low), plot.across.high) for switch in value.switches]
     ends = [plot.across.low, *inside, plot.across.high]
     return [(name, low, high) for name, (low, high) in zip(best_of(value), pairwise(ends), strict=True) if high > low]
@@ -115,7 +115,7 @@ def _lowest(value: ValueOfAccuracy, plot: Plot, *, months: float, roles: Mapping
 
 
 def _strip(value: ValueOfAccuracy, plot: Plot, *, roles: Mapping[str, Role]) -> list[Markup]:
-    """Write above the frame who is the best where; a name that has no room is left to the tip."""
+    """Write above the frame which strategy is the best where; a name that has no room is left to the tip."""
     top, drawn = plot.frame.top - _STRIP - 6, []
     for name, low, high in _pieces(value, plot):
         left, right = plot.across(low), plot.across(high)

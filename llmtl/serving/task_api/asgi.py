@@ -46,7 +46,7 @@ class WholeResponse:
 
 
 class ApiKey:
-    """The key that clients must send, compared in constant time; None lets everybody in."""
+    """The key that clients must send, compared in constant time; None lets every client in."""
 
     def __init__(self, key: str | None) -> None:
         self._digest = hashlib.sha256(key.encode()).digest() if key else None

@@ -43,6 +43,6 @@ def test_both_engines_predict_the_same_of_a_prompt_and_of_an_adapter(run):
 def test_the_run_says_which_engine_ran_the_model(run):
     assert run.recipe.model.engine == "vllm"
     [tuned] = [each for each in run.evaluations if (each.strategy, each.split) == ("qlora", "test")]
-    # transformers computes the prefix that prompts share once a call and knows no other; vLLM keeps whole blocks of 32
+    # transformers computes the shared prefix of prompts once per call and knows no other; vLLM keeps whole blocks of 32
     assert {each.cached_tokens % 32 for each in tuned.predictions} == {0}
     assert max(each.cached_tokens for each in tuned.predictions) >= 32

@@ -1,4 +1,4 @@
-"""Opening a bundle: what is wrong with it is found, named, and mended by a command."""
+"""Opening a bundle: what is wrong with it is found, named, and fixed by a command."""
 
 import shutil
 from pathlib import Path

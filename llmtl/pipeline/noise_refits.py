@@ -1,9 +1,9 @@
-"""Fitting everybody again without labels that look wrong.
+"""Fit strategies again without labels that look wrong.
 
-They are asked for only after test was opened: suspects are found in test, dev and train together, each example judged
-by a classifier that was fitted without it. Without those of train, strategies that are quick to fit are fitted again
-always; of the others those that used a suspect, cheapest first, as long as the time lasts, for a fit of theirs can take
-as long as the run did. Every fit and evaluation is a step of the store. Not covered: further draws of finalists
+The labels are looked for only after test was opened: suspects are found in test, dev and train together, each example
+judged by a classifier that was fitted without it. Without those of train, strategies that are quick to fit are fitted
+again always; of the others those that used a suspect, cheapest first, as long as the time lasts, since such a fit can
+take as long as the run did. Every fit and evaluation is a step of the store. Not covered: further draws of finalists
 (`llmtl.pipeline.draws`), finding suspects (`llmtl.checks.label_noise`), the verdict without them
 (`llmtl.decision.sensitivity`).
 """
@@ -134,7 +134,7 @@ def uses(strategy: AnyStrategy, served: Served, ids: Collection[str]) -> bool:
     prompt = served.prompt if isinstance(served, ProviderServed) else served
     if not isinstance(prompt, PromptServed) or prompt.tuned is not None:
         return True
-    # whoever retrieves may show any training example
+    # a strategy that retrieves may show any training example
     return prompt.retrieved is not None or any(example.id in ids for example in prompt.demonstrations)
 
 
