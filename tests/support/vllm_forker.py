@@ -7,10 +7,6 @@ vLLM starts its engine as a new interpreter (multiprocessing's "spawn"), which w
 server has a second process, forked before anything of the server runs; it becomes what the server spawns first.
 """
 
-import atexit
-import contextlib
-import fcntl
-import gc
 import importlib
 import json
 import os
@@ -20,35 +16,22 @@ import signal
 import socket
 import sys
 import threading
-import traceback
-from multiprocessing import util
 from pathlib import Path
 
-MODULES = (
-    "vllm.entrypoints.openai.api_server",
-    "vllm.v1.engine.core",
-    "vllm.v1.executor.uniproc_executor",
-    "vllm.v1.worker.cpu_worker",
-    "vllm.v1.structured_output.backend_xgrammar",
-    "vllm.model_executor.models.llama",
-    "vllm.model_executor.models.mistral",
-)
-SPAWNED = "--multiprocessing-fork"
-"""What multiprocessing tells an interpreter that it starts to be a process of its own."""
-LONGEST, MOST = 2**20, 64
-HIGH = 512
-"""Descriptors from the server wait above this number until each takes the one that it has in the server."""
+from llmtl.serving.server.imported_vllm import import_all
+from llmtl.serving.server.spawned import be_in, be_spawned, channel, give_first_spawn, hand_over, run_to_the_end
+
+IN_ONE_PROCESS = "vllm.v1.executor.uniproc_executor"
+"""What an engine without a worker of its own needs beside."""
+LONGEST = 2**20
 
 
 def main(address):
     before = dict(os.environ)
-    for module in MODULES:
-        with contextlib.suppress(ImportError):  # vLLM for GPUs has no worker for CPUs
-            importlib.import_module(module)
+    import_all()
+    importlib.import_module(IN_ONE_PROCESS)
     set_by_imports = {key: value for key, value in os.environ.items() if before.get(key) != value}
     assert threading.active_count() == 1  # else a fork could take a lock along that nobody opens
-    gc.collect()
-    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how a server ended
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(address)
@@ -68,7 +51,7 @@ def main(address):
                     for each in list(open_ones.get_map().values()):
                         each.fileobj.close()
                     open_ones.close()
-                    run(lambda asked=asked: serve(**asked))
+                    run_to_the_end(lambda asked=asked: serve(**asked))
                 key.fileobj.write(b"%d\n" % server)
             else:
                 open_ones.unregister(key.fileobj)
@@ -76,23 +59,6 @@ def main(address):
                 if len(open_ones.get_map()) == 1:
                     Path(address).unlink()
                     return
-
-
-def run(program):
-    """Run a program in a process that was just forked, and end the process as an interpreter does."""
-    code = 0
-    try:
-        program()
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # noqa: BLE001 (an interpreter prints whatever it is)
-        traceback.print_exc()
-        code = 1
-    atexit._run_exitfuncs()
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
 
 
 def serve(argv, environment, cwd, log):
@@ -104,64 +70,19 @@ def serve(argv, environment, cwd, log):
     os.dup2(output, 2)
     os.close(output)
     be_in(environment, cwd)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours, theirs = channel()
     if (second := os.fork()) == 0:
         ours.close()
-        run(lambda: be_spawned(theirs))
+        run_to_the_end(lambda: be_spawned(theirs))
     theirs.close()
-    give_to_first_spawn(second, ours)
+    give_first_spawn(lambda told, numbers: hand_over(ours, told, numbers, pid=second))
     if "-c" in argv:
-        run_code(argv[argv.index("-c") + 1 :])
+        code, *rest = argv[argv.index("-c") + 1 :]
+        sys.argv = ["-c", *rest]
+        exec(code, {"__name__": "__main__"})
     else:
         sys.argv = argv[argv.index("-m") + 1 :]
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-
-
-def run_code(arguments):
-    code, *rest = arguments
-    sys.argv = ["-c", *rest]
-    exec(code, {"__name__": "__main__"})
-
-
-def be_in(environment, cwd):
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(cwd)
-
-
-def give_to_first_spawn(second, channel):
-    """Have the process `second`, which listens on `channel`, be what is spawned first."""
-    spawn = util.spawnv_passfds
-
-    def spawn_first(path, arguments, descriptors):
-        if SPAWNED not in arguments:  # the tracker of resources
-            return spawn(path, arguments, descriptors)
-        util.spawnv_passfds = spawn
-        numbers = sorted(map(int, descriptors))
-        program = arguments[arguments.index("-c") + 1 :]
-        told = {"program": program, "numbers": numbers, "environment": dict(os.environ), "cwd": str(Path.cwd())}
-        socket.send_fds(channel, [json.dumps(told).encode()], numbers)
-        channel.close()
-        return second
-
-    util.spawnv_passfds = spawn_first
-
-
-def be_spawned(channel):
-    """Be the process that a server spawns; end with the server where it spawns none."""
-    message, descriptors, _, _ = socket.recv_fds(channel, LONGEST, MOST)
-    channel.close()
-    if not message:
-        return
-    told = json.loads(message)
-    be_in(told["environment"], told["cwd"])
-    waiting = [fcntl.fcntl(each, fcntl.F_DUPFD, HIGH) for each in descriptors]
-    for each in descriptors:
-        os.close(each)
-    for each, number in zip(waiting, told["numbers"], strict=True):
-        os.dup2(each, number)
-        os.close(each)
-    run_code(told["program"])
 
 
 if __name__ == "__main__":
