@@ -71,6 +71,11 @@ ONE_BY_ONE = Refusal(
     400, "Requests of one connection must wait for each other's answers; open more connections.", "pipelined"
 )
 LONG_HEADERS = Refusal(431, "The headers are too long; send less than 64 KiB of them.", "headers_too_long")
+LONG_FRAMING = Refusal(
+    400,
+    "The body says more about its pieces than they hold; send it without chunk extensions and trailers.",
+    "invalid_http",
+)
 
 
 def waiting(condition: Condition) -> Refusal:

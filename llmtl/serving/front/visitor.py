@@ -29,6 +29,8 @@ LINGER_SECONDS = 2.0
 UNUSED_SECONDS = 30.0
 """An idle client keeps its connection to the server for so long."""
 _MOST_HEADERS = 64 * 1024
+_MOST_FRAMING, _FRAMING_PER_BYTE = 2**20, 8
+"""Bytes of a request beside its body: headers, and sizes, extensions and trailers of chunks; one of a byte needs 5."""
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 _OWN = {HEALTH.encode(): False, READY.encode(): False, LIVE.encode(): True}
 """The routes that the front answers, and whether being alive is all that they ask."""
@@ -81,6 +83,7 @@ class Visitor(asyncio.Protocol):
         self._held = bytearray()  # of a request whose headers are not complete, or whose server is not connected yet
         self._arriving = self._headed = self._ended = self._piped = self._joined = False  # the request
         self._due = self._heard = self._last = False  # its answer
+        self._taken = self._body = 0  # bytes of the request, and of them its body
         self._url = b""
         self._hosts: list[bytes] = []
         self._own_hosts: list[bytes] | None = None  # as the last request named them that was let in
@@ -109,8 +112,7 @@ class Visitor(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the server know that its client has left."""
         self._house.left(self, self.address)
-        self.deadline = None
-        self.phase = Phase.LEAVING
+        self.phase, self.deadline = Phase.LEAVING, None
         self._drop_upstream()
 
     def data_received(self, data: bytes) -> None:
@@ -128,8 +130,11 @@ class Visitor(asyncio.Protocol):
             return
         if self.phase is Phase.IDLE and self._arriving:  # its headers are not complete
             self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
+        self._taken += len(data)
         if self._piped:
             self._refuse(refusals.ONE_BY_ONE)
+        elif self._headed and self._taken > _MOST_FRAMING + (1 + _FRAMING_PER_BYTE) * self._body:
+            self._refuse(refusals.LONG_FRAMING)
         elif self._joined:
             self._pass_joined(data, begins=self._headed and (self._ended or not ready))
         elif ready and self._upstream is not None:
@@ -163,14 +168,15 @@ class Visitor(asyncio.Protocol):
             return
         self._joined = self._ended
         self._arriving, self._headed, self._url, self._hosts = True, False, b"", []
+        self._taken = self._body = 0
 
     def on_url(self, url: bytes) -> None:
         """Note what is asked."""
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Note who is asked."""
-        if len(name) == 4 and name.lower() == b"host":
+        """Note who is asked; trailers, which come after the body, say nothing of that."""
+        if not self._headed and len(name) == 4 and name.lower() == b"host":
             self._hosts.append(value)
 
     def on_headers_complete(self) -> None:
@@ -183,6 +189,10 @@ class Visitor(asyncio.Protocol):
         self.phase = Phase.BODY
         self.deadline = self._house.loop.time() + self._house.limits.max_body_seconds
         self._house.works(self)
+
+    def on_body(self, body: bytes) -> None:
+        """Count the body."""
+        self._body += len(body)
 
     def on_message_complete(self) -> None:
         """Note that nothing more of the request is to come."""
@@ -343,15 +353,11 @@ class Visitor(asyncio.Protocol):
 
     def give_up(self) -> None:
         """End the connection although an answer is due."""
-        if self._heard or self.phase is Phase.LEAVING:
-            self.transport.abort()
-        else:
-            self._refuse(refusals.waiting(Condition.STOPPING))
+        self._refuse(refusals.waiting(Condition.STOPPING))
 
     def _wait(self, phase: Phase, seconds: float) -> None:
         """Wait for the client, for so long."""
-        self.phase = phase
-        self.deadline = self._house.loop.time() + seconds
+        self.phase, self.deadline = phase, self._house.loop.time() + seconds
         self._house.waits(self)
 
     def _rest(self) -> None:
@@ -361,8 +367,10 @@ class Visitor(asyncio.Protocol):
         self._wait(Phase.IDLE, KEEP_ALIVE_SECONDS)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Say what is wrong, and end the connection."""
-        if self.phase is not Phase.LEAVING:
+        """Say what is wrong, unless that would pass for the rest of an answer, and end the connection."""
+        if self._heard and self._due:
+            self.transport.abort()
+        elif self.phase is not Phase.LEAVING:
             self.transport.write(refusal.response())
             self._leave(refused=True)
 

@@ -1,12 +1,9 @@
 """A front in its own process, before a real server at a Unix socket, asked by sockets and by httpx."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,130 +15,8 @@ from llmtl.errors import ServingError
 from llmtl.serving.front.plan import ConnectionLimits, FrontPlan
 from llmtl.serving.front.refusals import Condition
 from llmtl.serving.server.front_process import FrontProcess
-from tests.support.live_bundle import error_of, free_port
-
-BACKEND = """
-import asyncio, os, sys
-import uvicorn
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse, StreamingResponse
-from starlette.routing import Route
-
-async def echo(request):
-    return PlainTextResponse(str(len(await request.body())))
-
-async def slow(request):
-    await asyncio.sleep(float(request.query_params["s"]))
-    return PlainTextResponse("done")
-
-async def refuse(request):
-    return PlainTextResponse("no", 413)
-
-async def big(request):
-    return PlainTextResponse("x" * 20_000_000)
-
-async def die(request):
-    os._exit(1)
-
-async def pieces(request):
-    async def parts():
-        for part in ("one", "two"):
-            yield part
-            await asyncio.sleep(0.2)
-        if "die" in request.query_params:
-            os._exit(1)
-    return StreamingResponse(parts())
-
-routes = [Route("/echo", echo, methods=["POST"]), Route("/slow", slow), Route("/die", die), Route("/pieces", pieces),
-          Route("/refuse", refuse, methods=["POST"]), Route("/big", big)]
-uvicorn.run(Starlette(routes=routes), uds=sys.argv[1], log_level="warning")
-"""
-LIMITS = ConnectionLimits(
-    max_connections=12, max_connections_per_address=8, max_header_seconds=1, max_body_seconds=1, drain_seconds=3
-)
-JSON = {"Content-Type": "application/json"}
-
-
-class Place:
-    """A front at a free port, before a backend that can be started and killed."""
-
-    def __init__(self, folder, *, own_names_only=False):
-        self.socket, self.port = folder / "server", free_port()
-        plan = FrontPlan("127.0.0.1", self.port, self.socket, own_names_only, LIMITS)
-        self.front = FrontProcess(plan, log=folder / "log")
-        self.front.start()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
-        self.backend = None
-
-    def start_backend(self):
-        self.end_backend()
-        self.socket.unlink(missing_ok=True)
-        self.backend = subprocess.Popen([sys.executable, "-c", BACKEND, str(self.socket)])
-        until(lambda: self.client.post("/echo", content=b"x").status_code == 200)
-
-    def connection(self):
-        return contextlib.closing(socket.create_connection(("127.0.0.1", self.port), timeout=10))
-
-    def end_backend(self):
-        if self.backend is not None:
-            self.backend.kill()
-            self.backend.wait()
-
-    def close(self):
-        self.client.close()
-        self.front.stop()
-        self.end_backend()
-
-
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
-def to_the_end(connection):
-    """Return all that arrives until the other side closes."""
-    said = b""
-    while piece := connection.recv(65536):
-        said += piece
-    return said
-
-
-def up_to(end, connection):
-    """Return all that arrives up to this end of an answer."""
-    said = b""
-    while not said.endswith(end):
-        said += (piece := connection.recv(65536))
-        assert piece, said
-    return said
-
-
-def refusal(said):
-    """Return the status, the headers and the error of a response in bytes."""
-    head, _, body = said.partition(b"\r\n\r\n")
-    status, *headers = head.decode().split("\r\n")
-    return int(status.split()[1]), dict(line.split(": ", 1) for line in headers), json.loads(body)["error"]
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    """Return a place whose backend lives."""
-    place = Place(tmp_path_factory.mktemp("front"))
-    try:
-        place.start_backend()
-        yield place
-    finally:
-        place.close()
-
-
-@pytest.fixture
-def mortal(tmp_path):
-    """Return a place of one's own, to kill."""
-    place = Place(tmp_path)
-    yield place
-    place.close()
+from tests.support.front_place import LIMITS, Place, refusal, to_the_end, until, up_to
+from tests.support.live_bundle import error_of
 
 
 def test_requests_and_answers_pass_as_they_are(place):
@@ -279,12 +154,13 @@ def test_connections_that_wait_make_room_and_those_that_work_do_not(place):
         del idle
         working = [stack.enter_context(place.connection()) for _ in range(8)]
         for connection in working:
-            connection.sendall(b"GET /slow?s=3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        time.sleep(0.5)
+            connection.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        until(lambda: place.backstage("/holds") == "8")
         with httpx.Client(base_url=place.url, timeout=20, trust_env=False) as stranger:
             answer = stranger.post("/echo", content=b"abc")
         assert error_of(answer, 503)["code"] == "too_many_connections"
         assert answer.headers["retry-after"] == "1"
+        place.backstage("/release")
         assert all(to_the_end(connection).endswith(b"done") for connection in working)
     until(lambda: place.client.post("/echo", content=b"abc").status_code == 200)
 
@@ -340,23 +216,30 @@ def test_it_stays_while_servers_come_and_go(mortal):
     assert client.post("/echo", content=b"abc").text == "3"
 
 
+def nobody_listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def test_what_is_under_way_is_finished_before_it_ends(mortal):
     mortal.start_backend()
     client = mortal.client
     client.post("/echo", content=b"x")  # an idle connection does not hold it up
     with ThreadPoolExecutor() as pool, mortal.connection() as half:
         half.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\n")
-        soon, late = pool.submit(client.get, "/slow?s=1.5"), pool.submit(client.get, "/slow?s=30")
-        time.sleep(0.5)
+        held, late = pool.submit(client.get, "/held"), pool.submit(client.get, "/slow?s=60")
+        until(lambda: mortal.backstage("/holds") == "2")
         begun = time.monotonic()
         stop = threading.Thread(target=mortal.front.stop)
         stop.start()
-        assert soon.result().text == "done"
+        until(lambda: nobody_listens(mortal.port))
+        mortal.backstage("/release")
+        assert held.result().text == "done"
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{mortal.url}/live", trust_env=False)
         assert "ending" in error_of(late.result(), 503)["message"]
         stop.join()
-    assert 2.5 < time.monotonic() - begun < 8
+    assert LIMITS.drain_seconds <= time.monotonic() - begun < 30
 
 
 def test_it_is_started_again_and_ends_with_llmtl(mortal):

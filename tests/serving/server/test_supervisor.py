@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,8 +23,10 @@ from llmtl.serving.server.server_command import ServerCommand
 from llmtl.serving.server.supervisor import Supervisor
 
 TINY = Path(__file__).parents[2] / "support" / "tiny_server.py"
+PATIENT = 120.0
+"""Seconds that a busy machine may take for what takes a moment; whoever waits goes on as soon as it has happened."""
 QUICK = RestartPolicy(
-    start_seconds=20, grace_seconds=0.5, first_delay_seconds=0.05, health_every_seconds=0.2, health_seconds=0.5
+    start_seconds=PATIENT, grace_seconds=0.5, first_delay_seconds=0.05, health_every_seconds=0.2, health_seconds=20.0
 )
 
 
@@ -75,13 +78,13 @@ def supervise(tmp_path, port, heard):
 def ask(port, path):
     """Return the status of a request; None when the connection breaks."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENT) as response:
             return response.status
     except OSError:
         return None
 
 
-def until(condition, seconds=15.0):
+def until(condition, seconds=PATIENT):
     """Wait until the condition holds; fails the test after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -183,7 +186,7 @@ def test_a_crash_is_explained_and_mended_until_it_happens_too_often(supervise, p
         assert ask(port, "/") == 200
 
     with (
-        meanwhile(supervisor, crash_once, lambda: ask(port, "/die?1")),
+        meanwhile(supervisor, crash_once, lambda: ask(port, "/die?1"), then_kill=False),
         pytest.raises(ServingError, match=r"died 2 times and stays down: ValueError: told to die"),
     ):
         supervisor.watch()
@@ -227,7 +230,15 @@ def test_memory_that_is_short_leaves_no_spare(supervise, tmp_path, monkeypatch):
         "--wait", "--count", str(counter), policy=RestartPolicy(**(vars(QUICK) | {"max_restarts": 0}))
     )
     supervisor.start()
-    with meanwhile(supervisor, lambda: time.sleep(0.5)), pytest.raises(ServingError):
+    looked = threading.Event()
+
+    def looks():
+        looked.set()
+        return available()
+
+    available = spare.psutil.virtual_memory
+    monkeypatch.setattr(spare.psutil, "virtual_memory", looks)
+    with meanwhile(supervisor, lambda: until(looked.is_set)), pytest.raises(ServingError):
         supervisor.watch()
     assert len(starts(counter)) == 1
 
@@ -250,7 +261,7 @@ def test_kill_9_is_named_and_mended(supervise, port, heard, tmp_path, victim):
 
 
 def test_a_server_that_hangs_is_started_again(supervise, port, heard):
-    supervisor = supervise(policy=RestartPolicy(**(vars(QUICK) | {"max_restarts": 1})))
+    supervisor = supervise(policy=RestartPolicy(**(vars(QUICK) | {"max_restarts": 1, "health_seconds": 0.5})))
     supervisor.start()
 
     def hang():
@@ -259,7 +270,8 @@ def test_a_server_that_hangs_is_started_again(supervise, port, heard):
 
     with meanwhile(supervisor, hang), pytest.raises(ServingError):
         supervisor.watch()
-    assert any("did not answer /health 3 times in a row" in line for line in heard.lines)
+    told = next(line for line in heard.lines if "did not answer /health" in line)
+    assert int(re.search(r"/health (\d+) times in a row", told)[1]) >= QUICK.unhealthy_after  # more where it was busy
 
 
 def test_restarts_that_fail_count_and_wait_longer(supervise, port, heard, tmp_path):
@@ -349,7 +361,7 @@ def test_every_ending_signal_stops_all(watcher, port, number):
     process.send_signal(number)
     process.send_signal(number)  # an impatient second one changes nothing
     assert process.stdout.read().split("\n")[-3:] == ["told to stop", "stopped", ""]
-    assert process.wait(10) == 0
+    assert process.wait(PATIENT) == 0
     assert members(group) == []
     assert not listens(port)
 
