@@ -8,6 +8,7 @@ Not covered: whether the files are those that were written (hashes, signatures),
 readers), what weights and tokenizers do when they are run as what they are.
 """
 
+import errno
 import json
 import os
 import re
@@ -33,6 +34,14 @@ REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}")
 _CONFIGURATIONS = ("config.json", "*config*.json", "modules.json", "*.index.json")
 _LARGEST_CONFIGURATION = 64 * 2**20
 """Bytes: an index of weights has a line per tensor, a tokenizer's configuration one per added token."""
+_VOCABULARIES = ("tokenizer.json", "vocab.*", "merges.txt", "added_tokens.json", "special_tokens_map.json", "*.model")
+_LARGEST_VOCABULARY = 512 * 2**20
+"""Bytes; the tokenizers of today's largest vocabularies, of 256,000 words, have 33 MiB."""
+_LARGEST_TEMPLATE = 2**20
+_LARGEST_WHOLE = 2**30
+"""Bytes of a file that is read as a whole; parsed, it takes up to 20 times as much."""
+_DEEPEST = 32
+"""Folders within folders; a run folder with a bundle of an encoder has 7."""
 _CLASSES = ("type", "types", "activation_function")
 """Where a sentence encoder names classes; its library imports whatever stands there."""
 _LIBRARIES = ("sentence_transformers.", "torch.nn.")
@@ -65,6 +74,9 @@ def leads_out(folder: Path, *, blobs: bool = False) -> str | None:
     `blobs` allows the links of the Hub's cache, whose snapshots point to the files of the same model.
     """
     root = folder.resolve()
+    deep = next(_entries(folder, at_depth=_DEEPEST), None)
+    if deep is not None:
+        return f"'{deep.relative_to(folder).parts[0]}' holds folders within folders, more than {_DEEPEST} deep"
     homes = (root, root.parent.parent / "blobs") if blobs and root.parent.name == "snapshots" else (root,)
     for path in _entries(folder):
         if path.is_symlink() and not any(_target(path).is_relative_to(home) for home in homes):
@@ -73,6 +85,14 @@ def leads_out(folder: Path, *, blobs: bool = False) -> str | None:
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
             return f"'{path.relative_to(folder).as_posix()}' is neither a file nor a folder"
     return None
+
+
+def read_whole(path: Path, *, most: int = _LARGEST_WHOLE) -> bytes:
+    """Read a file into memory; raises `OSError` (EFBIG) for one of more bytes, which then is none that llmtl wrote."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size <= most:
+            return file.read()
+    raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
 
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 2000
@@ -112,9 +132,9 @@ def holds_code(folder: Path, *, but: frozenset[str] = frozenset()) -> str | None
 def asks_for_more(folder: Path) -> str | None:
     """Say which configuration in a folder of a model asks for code, files or models from elsewhere; None for none."""
     for path in _entries(folder):
-        if not path.is_file() or not any(fnmatchcase(path.name, pattern) for pattern in _CONFIGURATIONS):
+        if not path.is_file():
             continue
-        said = _asked(path)
+        said = _too_large(path) or (_asked(path) if _is_called(path, _CONFIGURATIONS) else None)
         if said is not None:
             return f"'{path.relative_to(folder).as_posix()}' {said}"
     return None
@@ -174,12 +194,15 @@ def _parts(message: Any) -> Iterator[Any]:
                 waiting += [value] if hasattr(value, "ListFields") else value
 
 
-def _entries(folder: Path) -> Iterator[Path]:
-    """Walk through everything below a folder, in order; links are not followed."""
-    for path in sorted(folder.iterdir()):
-        yield path
-        if path.is_dir() and not path.is_symlink():
-            yield from _entries(path)
+def _entries(folder: Path, *, at_depth: int = 0) -> Iterator[Path]:
+    """Walk through everything below a folder, in order, or only what is `at_depth`; links are not followed."""
+    waiting = [(path, 1) for path in sorted(folder.iterdir(), reverse=True)]
+    while waiting:
+        path, depth = waiting.pop()
+        if at_depth in (0, depth):
+            yield path
+        if path.is_dir() and not path.is_symlink() and depth != at_depth:
+            waiting += [(inner, depth + 1) for inner in sorted(path.iterdir(), reverse=True)]
 
 
 def _target(link: Path) -> Path:
@@ -189,10 +212,22 @@ def _target(link: Path) -> Path:
         return Path("/")
 
 
+def _too_large(path: Path) -> str | None:
+    """Say that a file which some library reads as a whole is larger than any of its kind."""
+    size = path.stat().st_size
+    if size > _LARGEST_CONFIGURATION and _is_called(path, _CONFIGURATIONS):
+        return "is larger than any configuration"
+    if size > _LARGEST_VOCABULARY and _is_called(path, _VOCABULARIES):
+        return "is larger than any vocabulary"
+    return "is larger than any template" if size > _LARGEST_TEMPLATE and path.suffix == ".jinja" else None
+
+
+def _is_called(path: Path, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(path.name, pattern) for pattern in patterns)
+
+
 def _asked(path: Path) -> str | None:
     """Say what a configuration asks for; one that cannot be read is left to its reader."""
-    if path.stat().st_size > _LARGEST_CONFIGURATION:
-        return "is larger than any configuration"
     try:
         document = json.loads(path.read_text(encoding="utf-8-sig"))
     except RecursionError:

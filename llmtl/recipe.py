@@ -13,12 +13,14 @@ from pydantic import BaseModel, GetJsonSchemaHandler, TypeAdapter, ValidationErr
 from pydantic_core import CoreSchema, ErrorDetails
 
 from llmtl.errors import MissingFileError, RecipeError
+from llmtl.foreign_files import read_whole
 from llmtl.json_and_yaml import parse_yaml, yaml_problem
 from llmtl.redaction import redacted
 
 Section = TypeVar("Section")
 LARGEST = 1e12
 """The largest number of a recipe."""
+_LARGEST_FILE = 64 * 2**20
 _SHORT = (str, list, tuple)
 _NOT_A_SECTION = ("dataclass_type", "dict_type", "model_type")
 
@@ -53,7 +55,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise MissingFileError(f"There is no recipe at '{path}'; give a recipe.yaml or the folder that holds one.")
     try:
-        document = parse_yaml(path.read_bytes())
+        document = parse_yaml(read_whole(path, most=_LARGEST_FILE))
     except OSError as error:
         raise RecipeError(f"'{path}' cannot be read ({error.strerror}); check the path.") from error
     except yaml.YAMLError as error:

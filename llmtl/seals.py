@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from llmtl.errors import DamagedRunError
-from llmtl.foreign_files import is_inside
+from llmtl.foreign_files import is_inside, read_whole
 
 SEAL = "SHA256SUMS"
 STEPS = "steps"
@@ -50,7 +50,7 @@ def read_seal(folder: Path) -> dict[str, str] | None:
     """Read the hashes by file name; None where the folder has no seal. Raises `DamagedRunError` for a damaged one."""
     path = folder / SEAL
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except FileNotFoundError:
         return None
     except OSError:

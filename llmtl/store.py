@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from llmtl.errors import RunError
+from llmtl.foreign_files import read_whole
 from llmtl.json_and_yaml import parse_json
 from llmtl.left_overs import remove
 from llmtl.seals import REPLIES, SEAL, STEPS, UNFINISHED, check_content, cure, damage, seal_of
@@ -89,7 +90,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 def _content(path: Path) -> bytes:
     """Read a file of a run, compared with the seal of its folder."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except FileNotFoundError:
         raise RunError(f"'{path}' is missing; finish the run with `llmtl run`, or name another run folder.") from None
     except OSError as error:
@@ -106,6 +107,8 @@ class Store:
     say: Callable[[str], None] = lambda told: None
     _sound: set[Path] = field(default_factory=set, repr=False, compare=False)
     """The steps that were made or compared with their seals in this process."""
+    _claims: list[int] = field(default_factory=list, repr=False, compare=False)
+    """The descriptor of the folder while this process holds it."""
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -126,22 +129,40 @@ class Store:
             raise RunError(
                 f"Another run is writing '{self.folder}'; wait until it has ended, or name another folder."
             ) from None
+        self._claims.append(handle)
         try:
             yield
+            self._require_in_place()
         finally:
+            self._claims.remove(handle)
             os.close(handle)
+
+    def _require_in_place(self) -> None:
+        """Raise `RunError` where the claimed folder is not at its path any more: what is written would go elsewhere."""
+        try:
+            there = self.folder.stat()
+        except OSError:
+            there = None
+        for handle in self._claims:
+            if there is None or not os.path.samestat(os.fstat(handle), there):
+                raise RunError(
+                    f"'{self.folder}' was moved or deleted while the run was writing to it; give the command again, "
+                    "with its new place as --out."
+                )
 
     def step(self, name: str, depends_on: Mapping[str, Any], compute: Callable[[Path], Any]) -> Any:
         """Run `compute(folder)` once for everything that it `depends_on`, keep its JSON-able result, and return it.
 
         `folder` belongs to the step, for files such as an adapter; it is kept with the result.
         """
+        self._require_in_place()
         folder = self.step_folder(name, depends_on)
         if self._finished(folder):
             return read_json(folder / RESULT)
         _empty(folder)  # of what an attempt left that was killed
         folder.mkdir(parents=True, exist_ok=True)
         value = compute(folder)
+        self._require_in_place()
         remove(folder / UNFINISHED)
         write_json(folder / "depends_on.json", json.loads(json.dumps(depends_on, default=str)))
         text = json_text(value)

@@ -1,7 +1,10 @@
 """Model folders from elsewhere: what asks for code, for files outside or for another model is not read."""
 
 import json
+import os
 import shutil
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,15 @@ from llmtl.engines.protocol import ModelSource
 from llmtl.engines.tokenizer import TokenizerWording
 from llmtl.engines.transformers.loading import load_tokenizer
 from llmtl.errors import ModelError
-from llmtl.foreign_files import SAFE_NAME, adapter_fault, asks_for_more, is_inside, leads_out, model_fault
+from llmtl.foreign_files import (
+    SAFE_NAME,
+    adapter_fault,
+    asks_for_more,
+    is_inside,
+    leads_out,
+    model_fault,
+    read_whole,
+)
 from llmtl.prompting.template import Template
 from llmtl.task import Task
 
@@ -89,6 +100,47 @@ def test_the_links_of_the_hub_s_cache_stay_and_others_do_not(tmp_path):
     assert leads_out(snapshot) == "'config.json' is a link to outside the folder"
     (snapshot / "vocab.txt").symlink_to("/etc/hostname")
     assert model_fault(snapshot) == "'vocab.txt' is a link to outside the folder"
+
+
+@pytest.mark.parametrize("what", ["pipe", "socket", "device"])
+def test_what_is_no_file_is_named(what, tmp_path):
+    odd = tmp_path / "vocab.txt"
+    if what == "pipe":
+        os.mkfifo(odd)
+    elif what == "socket":
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(odd))
+    else:
+        try:
+            os.mknod(odd, 0o600 | 0o020000, os.makedev(1, 5))  # /dev/zero, which never ends
+        except PermissionError:
+            pytest.skip("only root makes devices")
+    assert model_fault(tmp_path) == "'vocab.txt' is neither a file nor a folder"
+
+
+def test_folders_within_folders_end_somewhere(tmp_path):
+    deep = tmp_path / "model"
+    deep.mkdir()
+    inner = os.open(deep, os.O_RDONLY)
+    for _ in range(1500):  # deeper than Python walks, and than a path is long
+        os.mkdir("a" * 9, dir_fd=inner)
+        further = os.open("a" * 9, os.O_RDONLY, dir_fd=inner)
+        os.close(inner)
+        inner = further
+    os.close(inner)
+    assert leads_out(deep) == "'aaaaaaaaa' holds folders within folders, more than 32 deep"
+    subprocess.run(["rm", "-rf", str(deep)], check=True)  # which Python cannot
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "tokenizer_config.json", "tokenizer.json", "vocab.txt", "chat_template.jinja"]
+)
+def test_files_full_of_nothing_are_not_read(name, tmp_path):
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(10 * 2**30)
+    assert "is larger than any" in model_fault(tmp_path)
+    with pytest.raises(OSError, match="too large"):
+        read_whole(tmp_path / name)
 
 
 def test_words_of_a_vocabulary_are_no_configuration(tmp_path):

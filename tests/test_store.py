@@ -1,6 +1,7 @@
 """The run folder."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,23 @@ def test_bytes_that_are_no_text_are_damage(tmp_path: Path):
         read_json(tmp_path / "a.json")
     with pytest.raises(RunError, match="damaged"):
         read_json_lines(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("how", ["moved", "deleted", "replaced"])
+def test_a_folder_that_is_moved_while_it_is_written_ends_the_run_in_one_line(tmp_path: Path, how: str):
+    store = Store(tmp_path / "run")
+
+    def compute(folder: Path) -> int:
+        if how == "deleted":
+            shutil.rmtree(tmp_path / "run")
+        else:
+            (tmp_path / "run").rename(tmp_path / "elsewhere")
+        if how == "replaced":
+            shutil.copytree(tmp_path / "elsewhere", tmp_path / "run")
+        return 1
+
+    told = r"was moved or deleted while the run was writing to it; give the command again"
+    assert store.step("fit", {"seed": 1}, lambda folder: 1) == 1
+    with pytest.raises(RunError, match=told), store.claimed():
+        store.step("fit", {"seed": 2}, compute)
+    assert (tmp_path / "run").exists() == (how == "replaced")

@@ -1,18 +1,20 @@
 """The entry point: the commands, their parser, and how an error ends.
 
 Exit codes: 0 done, 1 a foreseen failure while running, 2 input that the user has to fix, 130 interrupted (SIGINT), 143
-told to end (SIGTERM). Foreseen failures print one line; unexpected ones keep their traceback.
+told to end (SIGTERM), 129 left by its terminal (SIGHUP). Foreseen failures print one line; unexpected ones keep their
+traceback.
 """
 
 import argparse
 import errno
+import io
 import os
 import signal
 import sys
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from llmtl.cli.command import Command
@@ -30,11 +32,15 @@ from llmtl.errors import LlmtlError
 from llmtl.quiet import silence_libraries
 from llmtl.redaction import hide_in_tracebacks, keep_secrets_of, redacted
 from llmtl.version import __version__
+from llmtl.visible import visible
 
 COMMANDS = (RUN, RANK_MODELS, RUNS, COMPARE, REPORT, PREDICT, SERVE, EXPORT, DECIDE, DOCTOR, SCHEMA, COMPLETION)
-INTERRUPTED, ENDED = 130, 143
+INTERRUPTED = 130
+_ENDED = 128
+"""Told to end by signal n is exit code 128 + n, as shells say it."""
 AGAIN_SECONDS = 1.0
-"""After so long it is looked whether SIGTERM was heard."""
+"""After so long it is looked whether the signal was heard."""
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
 DOCS_PAGE = "reference/command-line"
 _EXAMPLES, _MORE = "examples:", "More: "
 DISK_ERRORS = (
@@ -49,21 +55,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:  # the process is the command's own
         silence_libraries()
         hide_in_tracebacks()
+        _print_anything()
     keep_secrets_of(os.environ)
     command: Command | None = None
     try:
-        with _ended_by_sigterm():
+        with _ended_by_signals():
             options = _parse(sys.argv[1:] if arguments is None else arguments)
             command = options.command
             return command.carry_out(options)
     except LlmtlError as error:
-        print(f"llmtl: {redacted(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"llmtl: {visible(redacted(' '.join(str(error).split())))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as error:
-        ended = isinstance(error, _ToldToEnd)
+        number = error.number if isinstance(error, _ToldToEnd) else None
         goes_on = "; the same command goes on from here" if command and command.resumes else ""
-        print(f"llmtl: {'told to end' if ended else 'interrupted'}{goes_on}.", file=sys.stderr)
-        return ENDED if ended else INTERRUPTED
+        with suppress(OSError):  # the terminal may be what has gone
+            print(f"llmtl: {'told to end' if number else 'interrupted'}{goes_on}.", file=sys.stderr, flush=True)
+        return _ENDED + number if number else INTERRUPTED
+    except MemoryError:
+        print("llmtl: there is not enough memory; free some, or give less at a time.", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe: whoever read the output has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -71,49 +82,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in DISK_ERRORS:
             raise
-        where = f" ('{error.filename!s:.200}')" if error.filename else ""
+        where = f" ('{visible(str(error.filename)):.200}')" if error.filename else ""
         print(f"llmtl: {error.strerror}{where}; fix that, or choose another folder.", file=sys.stderr)
         return 1
 
 
 class _ToldToEnd(KeyboardInterrupt):
-    """SIGTERM: what a container, a scheduler or `kill` sends; everything is left as Ctrl-C leaves it."""
+    """SIGTERM, which a container, a scheduler or `kill` sends, or SIGHUP: all is left as Ctrl-C leaves it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def _print_anything() -> None:
+    """Let names that are no text, which files may have, be printed as their codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Give a context in which SIGTERM ends the command as Ctrl-C does; `llmtl serve` has its own way."""
+def _ended_by_signals() -> Iterator[None]:
+    """Give a context in which SIGTERM and SIGHUP end the command as Ctrl-C does; `llmtl serve` has its own way.
+
+    One that was ignored before (`nohup`) stays ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what it leaves is put in order first
-        _tell_until_heard()
+    def end(number: int, _frame: FrameType | None) -> None:
+        for each in _ENDING:
+            signal.signal(each, signal.SIG_IGN)  # what it leaves is put in order first
+        _tell_until_heard(number)
 
-    before, alarm = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGALRM)
-    if before is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, end)
+    before, alarm = {number: signal.getsignal(number) for number in _ENDING}, signal.getsignal(signal.SIGALRM)
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, end)
     try:
         yield
     finally:
         if signal.getsignal(signal.SIGALRM) is not alarm:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, alarm)
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _tell_until_heard() -> None:
+def _tell_until_heard(number: int) -> None:
     """Raise `_ToldToEnd`, and again where it was swallowed: by a destructor, say, or by a library's callback.
 
     That is so when nothing holds the exception any more, as unwinding and putting things in order do.
     """
-    error = _ToldToEnd()
+    error = _ToldToEnd(number)
     told = weakref.ref(error)
 
     def again(_number: int, _frame: FrameType | None) -> None:
         if told() is None:
-            _tell_until_heard()
+            _tell_until_heard(number)
         signal.setitimer(signal.ITIMER_REAL, AGAIN_SECONDS)
 
     signal.signal(signal.SIGALRM, again)

@@ -29,26 +29,29 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
 def _verify(folder: Path) -> int:
     from llmtl.pipeline.clean_runs import damaged_files
     from llmtl.seals import SEAL, cure
+    from llmtl.visible import visible
 
-    found = damaged_files(folder)
-    for run, paths in found.items():
-        state = "damaged" if paths else "as it was written" if (run / SEAL).is_file() else "not sealed"
-        print(f"{run}: {state}")
+    bad = False
+    for run, paths, problem in damaged_files(folder):
+        sound = "as it was written" if (run / SEAL).is_file() else "not sealed"
+        print(visible(f"{run}: {problem or ('damaged' if paths else sound)}"))
         for path in paths:
-            print(f"  '{path}' is not what was written. {cure(path)}")
-    return 1 if any(found.values()) else 0
+            print(visible(f"  '{path}' is not what was written. {cure(path)}"))
+        bad |= bool(paths or problem)
+    return 1 if bad else 0
 
 
 def _clean(folder: Path, *, ask: bool) -> int:
     from llmtl.errors import InputError
     from llmtl.pipeline.clean_runs import delete, left_overs
+    from llmtl.visible import visible
 
     found = left_overs(folder)
     if not found:
         print(f"Nothing was left in '{folder}'.")
         return 0
     for each in found:
-        print(f"{each.path} ({each.what}, {each.size / 2**20:,.1f} MiB)")
+        print(f"{visible(str(each.path))} ({each.what}, {each.size / 2**20:,.1f} MiB)")
     whole = f"{len(found):,} left-overs, {sum(each.size for each in found) / 2**20:,.1f} MiB"
     if ask:
         try:
@@ -79,10 +82,12 @@ def _list(options: argparse.Namespace) -> int:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     from llmtl.errors import InputError
     from llmtl.report import wording
     from llmtl.seals import STEPS
+    from llmtl.visible import visible
 
     if not found:
         if (Path(options.folder) / STEPS).is_dir():
@@ -96,7 +101,7 @@ def _list(options: argparse.Namespace) -> int:
         score = f"{wording.score(line.score)} {line.metric}" if line.score is not None else NOT_MEASURED
         when = line.finished[:10] if line.finished else NOT_MEASURED
         said = [line.verdict or line.problem, line.winner or NOT_MEASURED, score, line.data or NOT_MEASURED, when]
-        table.add_row(Path(line.folder).name, *said)
+        table.add_row(*(Text(visible(each)) for each in (Path(line.folder).name, *said)))
     Console().print(table)
     return 0
 

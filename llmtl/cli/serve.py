@@ -137,7 +137,7 @@ def _serve_options(options: argparse.Namespace) -> "ServeOptions":
     return replace(
         chosen,
         playground_port=None if options.no_playground else chosen.playground_port,
-        api_key=options.api_key or next(filter(None, map(os.environ.get, KEY_VARIABLES)), None),
+        api_key=_api_key(options.api_key),
         measure=not options.no_measure,
         limits=read_mirrored(options, RequestLimits, _LIMITS),
         access=read_mirrored(options, Access, _ACCESS),
@@ -145,6 +145,11 @@ def _serve_options(options: argparse.Namespace) -> "ServeOptions":
         restarts=read_mirrored(options, RestartPolicy, _RESTARTS),
         extra=options.passed_on,
     )
+
+
+def _api_key(given: str | None) -> str | None:
+    """Choose the key: the given one, though it be empty, or the first that the environment holds."""
+    return given if given is not None else next(filter(None, map(os.environ.get, KEY_VARIABLES)), None)
 
 
 SERVE = Command(

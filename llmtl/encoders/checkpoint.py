@@ -15,7 +15,7 @@ from llmtl.checkpoints.download import download
 from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
-from llmtl.foreign_files import model_fault
+from llmtl.foreign_files import model_fault, read_whole
 from llmtl.json_and_yaml import parse_json
 from llmtl.packages import require
 from llmtl.quiet import quiet
@@ -282,6 +282,6 @@ def _modules(path: Path, name: str) -> list[dict[str, Any]] | None:
 def _read(path: Path) -> Any:
     """Read JSON; None if the file is missing or damaged."""
     try:
-        return parse_json(path.read_bytes())
+        return parse_json(read_whole(path))
     except (OSError, ValueError):
         return None

@@ -15,7 +15,7 @@ from typing import Any
 from llmtl.checkpoints import locate
 from llmtl.checkpoints.download import SMALL_FILES, download, has_safetensors
 from llmtl.errors import ModelError
-from llmtl.foreign_files import model_fault
+from llmtl.foreign_files import model_fault, read_whole
 from llmtl.json_and_yaml import parse_json
 
 FAMILIES = ("llama", "mistral")
@@ -201,7 +201,7 @@ def _has_chat_template(folder: Path) -> bool:
 def _read_json(path: Path) -> dict[str, Any] | None:
     """Read a JSON object; None if the file is missing or holds anything else."""
     try:
-        loaded = parse_json(path.read_bytes())
+        loaded = parse_json(read_whole(path))
     except (OSError, ValueError):
         return None
     return loaded if isinstance(loaded, dict) else None

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from jinja2 import TemplateError
 
+from llmtl.engines.template_trial import require_bounded
 from llmtl.engines.tokens import encode
 from llmtl.errors import ModelError
 from llmtl.values import Message
@@ -16,19 +17,21 @@ from llmtl.values import Message
 FIXED_DATE = "26 Jul 2024"
 """LLaMA 3 templates state today's date unless given one; a fixed one (their default) keeps prompts reproducible."""
 
-_IN_TEMPLATES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_IN_TEMPLATES = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
 """What the code of a template raises; it runs in Jinja's sandbox."""
 
 
 class TokenizerWording:
     """A tokenizer as `llmtl.prompting.template.PromptModel`.
 
-    Raises `ModelError` for a tokenizer without an end-of-sequence token.
+    Raises `ModelError` for a tokenizer without an end-of-sequence token, or whose chat template never ends.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self.chat_template: str | None = tokenizer.chat_template
+        if self.chat_template is not None:
+            require_bounded(self.chat_template, _words(tokenizer))
         self.bos = str(tokenizer.bos_token or "")
         self.special_tokens = _special_tokens(tokenizer)
         self.end_of_answer = self._end_of_answer()
@@ -82,3 +85,8 @@ def _special_tokens(tokenizer: Any) -> tuple[str, ...]:
     """Collect the texts of all control tokens, sorted."""
     added = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
     return tuple(sorted(added | {str(token) for token in tokenizer.all_special_tokens}))
+
+
+def _words(tokenizer: Any) -> dict[str, str]:
+    """Collect the special tokens that a chat template knows by name."""
+    return {name: str(value) for name, value in tokenizer.special_tokens_map.items() if isinstance(value, str)}

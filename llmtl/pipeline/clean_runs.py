@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmtl.errors import MissingFileError
+from llmtl.errors import MissingFileError, RunError
 from llmtl.left_overs import is_held, remove
-from llmtl.pipeline.run_format import RECIPE, damage_of
+from llmtl.pipeline.run_damage import damage_of
+from llmtl.pipeline.run_format import RECIPE, require_plain_run
 from llmtl.pipeline.serve import LOG_PREFIX
 from llmtl.seals import REPLIES, STEPS
 from llmtl.store import RESULT
@@ -33,10 +34,11 @@ class LeftOver:
 def left_overs(folder: Path) -> tuple[LeftOver, ...]:
     """List what was left behind in a folder of runs, or in one run; nothing of a run that is being written.
 
-    Raises `MissingFileError` where there is no such folder.
+    Raises `MissingFileError` where there is no such folder, and `RunError` for a run that holds more than data.
     """
     found = [*_exports(folder)]
     for run in _runs(folder):
+        require_plain_run(run)
         if not is_held(run):
             found += [*_exports(run), *_half_written(run), *_unfinished(run)]
     temporary = Path(tempfile.gettempdir())
@@ -50,9 +52,16 @@ def delete(found: Iterable[LeftOver]) -> None:
         remove(each.path)
 
 
-def damaged_files(folder: Path) -> dict[Path, tuple[Path, ...]]:
-    """Hash every sealed file of the runs in a folder, or of one run; list what is damaged by run."""
-    return {run: damage_of(run) for run in _runs(folder)}
+def damaged_files(folder: Path) -> Iterator[tuple[Path, tuple[Path, ...], str]]:
+    """Hash every sealed file of the runs in a folder, or of one run.
+
+    Gives each run, what is damaged in it, and why it was not hashed; that is empty where it was.
+    """
+    for run in _runs(folder):
+        try:
+            yield run, damage_of(run), ""
+        except RunError as error:
+            yield run, (), str(error)
 
 
 def _runs(folder: Path) -> list[Path]:

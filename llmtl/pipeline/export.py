@@ -50,7 +50,7 @@ def export(
     unfinished run, `MissingPackageError` for int8 without ONNX Runtime, or `InputError` for a key that cannot sign.
     """
     progress = progress or Silent()
-    key = read_private_key(Path(sign_with)) if sign_with is not None else None
+    key = read_private_key(Path(sign_with), progress) if sign_with is not None else None
     finished = run if isinstance(run, Run) else load_run(run)
     folder = Path(out) if out is not None else finished.folder / BUNDLE_FOLDER
     source = bundle_source(finished, strategy, folder=folder, merge=merge, progress=progress)

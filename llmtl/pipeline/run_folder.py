@@ -13,6 +13,7 @@ from llmtl.decision.transferred import Transferred, transferred
 from llmtl.engines.engine_cache import EngineCache
 from llmtl.errors import RunError
 from llmtl.findings import CascadeTrace, finding
+from llmtl.foreign_files import read_whole
 from llmtl.measured.fitting import FitRecord
 from llmtl.measured.labelled import Answer, labelled, probabilities
 from llmtl.measured.tables import Answered, Evaluations
@@ -195,7 +196,7 @@ def load_run(folder: Path | str) -> Run:
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'; make one with `llmtl run`.")
     index = read_index(folder)
-    check_content(folder / RECIPE, (folder / RECIPE).read_bytes() if (folder / RECIPE).is_file() else b"")
+    check_content(folder / RECIPE, read_whole(folder / RECIPE) if (folder / RECIPE).is_file() else b"")
     return Run(
         folder=folder,
         recipe=load_recipe(folder / RECIPE),

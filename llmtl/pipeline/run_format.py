@@ -41,7 +41,7 @@ from llmtl.report.decision_file import from_json, kept_spending, kept_summary, t
 from llmtl.report.judging import judging_from_json
 from llmtl.report.noise import noise_from_json
 from llmtl.report.sentences import Summary
-from llmtl.seals import SEAL, STEPS, check_content, damage, damaged, read_seal, seal_of, sha256_of_file
+from llmtl.seals import SEAL, STEPS, check_content, damaged, read_seal, seal_of, sha256_of_file
 from llmtl.settings import Recipe
 from llmtl.store import RESULT, json_text, read_json, read_json_lines, write_json, write_json_lines, write_text
 from llmtl.task import Example, Preference, Split, Task
@@ -86,14 +86,21 @@ _INDEX = TypeAdapter(RunIndex)
 _PAIRS = TypeAdapter(dict[str, str])
 
 
-def check_format(folder: Path) -> None:
-    """Refuse a run folder that a newer version of llmtl wrote, or that holds more than data: raises `RunError`."""
+def require_plain_run(folder: Path) -> None:
+    """Raise `RunError` for a run folder that holds more than data, or links that lead out of it."""
     steps = folder / STEPS
-    said = (leads_out(folder) or holds_code(steps) or asks_for_more(steps)) if steps.is_dir() else None
+    said = leads_out(folder)
+    if said is None and steps.is_dir():
+        said = holds_code(steps) or asks_for_more(steps)
     if said is not None:
         raise RunError(
             f"The run '{folder}' is no plain data: {said}; take that out, or run the recipe in a new folder."
         )
+
+
+def check_format(folder: Path) -> None:
+    """Refuse a run folder that a newer version of llmtl wrote, or that holds more than data: raises `RunError`."""
+    require_plain_run(folder)
     if not (folder / INDEX).is_file():
         return
     index = read_json(folder / INDEX)
@@ -110,9 +117,13 @@ def read_index(folder: Path) -> RunIndex:
     with foreseen(folder):
         index = _INDEX.validate_python(read_json(folder / INDEX))
     check_seals(folder, sealed=index.sealed)
-    odd = [path for path in (*index.fits.values(), *index.evaluations, *index.dropped) if not is_inside(path)]
+    paths = (*index.fits.values(), *index.evaluations, *index.dropped)
+    odd = [path for path in paths if not (is_inside(path) and path.startswith(f"{STEPS}/"))]
     if odd:
-        raise RunError(f"The run '{folder}' names '{odd[0]}', which is not inside it; run the recipe in a new folder.")
+        raise RunError(
+            f"The run '{folder}' names '{odd[0]}', which is not inside it, in '{STEPS}'; run the recipe in a new "
+            "folder."
+        )
     return index
 
 
@@ -281,23 +292,6 @@ def check_given(folder: Path, config: DataConfig) -> None:
                     f"'{path}' is damaged: it is not what was written, and the run has its data from there alone; give "
                     "the data to `llmtl.run` again."
                 ) from None
-
-
-def damage_told(folder: Path) -> Iterator[str]:
-    """Say what of a finished run is not as it was left, for all that a run writes again whatever it was."""
-    for name in (folder, folder / "data"):
-        found = damage(name)
-        if found == folder / RECIPE:
-            yield f"Warning: '{found}' was changed after the run; going on with it as it is."
-        elif found is not None and (found.parent in (folder, name) or found.parent.name == "predictions"):
-            yield f"Warning: '{found}' is damaged: it is not what was written. It is written again."
-
-
-def damage_of(folder: Path) -> tuple[Path, ...]:
-    """List what is damaged in a finished run, every file hashed: of the run, of `data/` and of each step the first."""
-    steps = sorted(folder.glob(f"{STEPS}/*/{SEAL}"))
-    found = (damage(each) for each in (folder, folder / "data", *(path.parent for path in steps)))
-    return tuple(path for path in found if path is not None)
 
 
 def _within(folder: Path, path: str | None) -> str | None:

@@ -26,7 +26,7 @@ from llmtl.serving.announcement import announcement
 from llmtl.serving.bundle.local import require_strategy
 from llmtl.serving.bundle.manifest import CHECKSUMS, MANIFEST, Bundle, Weights
 from llmtl.serving.bundle.provider import read_hosted, require_key, require_meant
-from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded
+from llmtl.serving.bundle.read import is_bundle, open_bundle, read_recorded, require_bounded_wording
 from llmtl.serving.bundle.signature import read_public_key, require_signature
 from llmtl.serving.live import Live, ServingJob, claim_ports, example_text, live
 from llmtl.serving.server.notice import Notice
@@ -129,6 +129,7 @@ def _exported(run: Run, *, strategy: str | None, merge: bool, int8: bool, progre
 
 def _job(target: Target) -> ServingJob:
     engine = _engine(target.bundle)
+    require_bounded_wording(target.bundle, target.folder)
     hosted = None
     if target.bundle.winner.weights is Weights.HOSTED:
         hosted = read_hosted(target.folder, os.environ)

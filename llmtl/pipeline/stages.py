@@ -40,6 +40,7 @@ from llmtl.pipeline.precision import with_precision
 from llmtl.pipeline.prepare import Prepared, prepare, untaught
 from llmtl.pipeline.quarter_of_train import with_transfer
 from llmtl.pipeline.report import refresh_report
+from llmtl.pipeline.run_damage import damage_told
 from llmtl.pipeline.run_data import Repeated
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.run_format import (
@@ -48,7 +49,6 @@ from llmtl.pipeline.run_format import (
     TASK,
     RunIndex,
     check_given,
-    damage_told,
     require_own,
     seal_data,
     write_decision,

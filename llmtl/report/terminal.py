@@ -33,6 +33,7 @@ from llmtl.report import care_words, cost_words, wording
 from llmtl.report.brief import brief_of
 from llmtl.report.sentences import Summary
 from llmtl.strategy import Role
+from llmtl.visible import visible
 
 _SPEED_WINDOW_SECONDS = 300.0
 _WIDE = 110  # narrower terminals have no room for titles beside all figures
@@ -111,7 +112,7 @@ class TerminalProgress:
             self._bars.stop()
 
     def _line(self, line: str, style: str = "") -> None:
-        self._console.print(Text(line, style=style), soft_wrap=True)
+        self._console.print(Text(visible(line), style=style), soft_wrap=True)
 
 
 def print_verdict(

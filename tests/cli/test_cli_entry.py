@@ -1,6 +1,7 @@
 """The entry point: what is heavy to load is not loaded for help, and errors become exit codes."""
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from llmtl import __version__
 from llmtl.cli import main
 from llmtl.cli.command import Command
 from llmtl.cli.entry import COMMANDS
+from llmtl.errors import InputError
 from tests.support.cli_checks import COLUMNS, RULES
 
 HEAVY = {"torch", "transformers", "sklearn", "scipy", "pandas", "pyarrow"}
@@ -152,3 +154,62 @@ def test_output_that_nobody_reads_to_the_end(here: Path):
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_is_told_by_the_exit_code(monkeypatch, capsys, number: signal.Signals):
+    def work(_options):
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+        return 0
+
+    monkeypatch.setattr(llmtl.cli.entry, "COMMANDS", (Command("work", "work", work),))
+    before = signal.getsignal(number)
+    assert main(["work"]) == 128 + number
+    assert capsys.readouterr().err == "llmtl: told to end.\n"
+    assert signal.getsignal(number) is before
+
+
+def test_a_command_that_nobody_s_terminal_should_end_goes_on(monkeypatch):
+    def work(_options):
+        os.kill(os.getpid(), signal.SIGHUP)
+        return 7
+
+    monkeypatch.setattr(llmtl.cli.entry, "COMMANDS", (Command("work", "work", work),))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        assert main(["work"]) == 7
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_is_too_much_for_the_memory_is_one_line(monkeypatch, capsys):
+    assert ending(monkeypatch, MemoryError()) == 1
+    assert capsys.readouterr().err == "llmtl: there is not enough memory; free some, or give less at a time.\n"
+
+
+def test_an_error_steers_no_terminal(monkeypatch, capsys):
+    assert ending(monkeypatch, InputError("The name 'a\x1b]0;b\x07\n\u202e' is odd.")) == 2
+    assert capsys.readouterr().err == "llmtl: The name 'a\\x1b]0;b\\x07 \\u202e' is odd.\n"
+    assert ending(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "a\x1b[2J")) == 1
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_names_that_are_no_text_are_listed_and_told(tmp_path: Path):
+    odd = tmp_path / os.fsdecode(b"run-\xff-\x1b[2J")
+    odd.mkdir()
+    (odd / "recipe.yaml").write_text("name: x\n")
+    for arguments in (["runs", "."], ["runs", ".", "--json"], ["report", odd.name]):
+        done = subprocess.run(
+            [sys.executable, "-m", "llmtl.cli", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200"},
+            capture_output=True,
+            check=False,
+        )
+        told = done.stdout + done.stderr
+        assert b"Traceback" not in told
+        assert b"\\udcff" in told
+        assert b"\x1b[2J" not in told
+        if "--json" in arguments:
+            assert json.loads(done.stdout)[0]["problem"] == "not finished"

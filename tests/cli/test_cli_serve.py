@@ -6,6 +6,7 @@ import pytest
 
 from llmtl.cli.entry import _parse
 from llmtl.cli.serve import _serve_options
+from llmtl.errors import InputError
 from llmtl.serving.server.options import RestartPolicy, ServeOptions
 from llmtl.serving.task_api.access import Access
 from llmtl.serving.task_api.interface import RequestLimits
@@ -61,6 +62,8 @@ def test_the_key_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LLMTL_API_KEY", "first")
     assert options_of().api_key == "first"
     assert options_of("--api-key", "given").api_key == "given"
+    with pytest.raises(InputError, match="is empty, which would let everybody in"):
+        options_of("--api-key", "")  # of a variable that is not set, say: the environment's are not meant
 
 
 @pytest.mark.parametrize(

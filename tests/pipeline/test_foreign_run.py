@@ -1,12 +1,15 @@
 """A run folder from elsewhere: reopening it runs no code and reads and writes nothing outside it."""
 
 import json
+import os
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
 import llmtl
+from llmtl.cli import main
 from llmtl.errors import RunError
 
 ARCHIVE = Path(__file__).parents[1] / "fixtures" / "runs" / "ce0dc59-classification.tar.gz"
@@ -23,7 +26,7 @@ def step_of(run: Path, strategy: str) -> Path:
     return run / json.loads((run / "index.json").read_text())["fits"][strategy]
 
 
-@pytest.mark.parametrize("path", ["../other/step", "/etc", "steps/../../x"])
+@pytest.mark.parametrize("path", ["../other/step", "/etc", "steps/../../x", "elsewhere/step", "data", "steps"])
 @pytest.mark.parametrize("where", ["fits", "evaluations"])
 def test_paths_to_outside_are_refused(run, where, path):
     index = json.loads((run / "index.json").read_text())
@@ -32,7 +35,7 @@ def test_paths_to_outside_are_refused(run, where, path):
     else:
         index["evaluations"][0] = path
     (run / "index.json").write_text(json.dumps(index))
-    with pytest.raises(RunError, match=f"names '{path}', which is not inside it; run the recipe in a new folder"):
+    with pytest.raises(RunError, match=f"names '{path}', which is not inside it, in 'steps'; run the recipe"):
         llmtl.load_run(run)
 
 
@@ -59,3 +62,19 @@ def test_a_link_to_outside_is_refused_before_anything_is_written_through_it(run,
     with pytest.raises(RunError, match=f"'{name}' is a link to outside the folder; take that out"):
         llmtl.load_run(run)
     assert target.read_text() == "mine"
+
+
+@pytest.mark.parametrize("what", ["pipe", "link"])
+def test_verifying_and_cleaning_name_a_run_that_would_never_end(run, what, tmp_path, capsys):
+    runs = tmp_path / "runs"
+    shutil.copytree(run, runs / "b-sound")
+    shutil.copytree(run, runs / "a-odd")
+    odd = runs / "a-odd" / "odd.json"
+    odd.symlink_to("/dev/zero") if what == "link" else os.mkfifo(odd)
+    (runs / "a-odd" / "SHA256SUMS").write_text(f"{'0' * 64}  odd.json\n")
+    assert main(["runs", str(runs), "--verify"]) == 1
+    told = capsys.readouterr().out
+    assert "a-odd' is no plain data: 'odd.json' is " in told
+    assert f"{runs / 'b-sound'}: not sealed" in told
+    assert main(["runs", str(runs), "--clean", "--yes"]) == 2
+    assert "'odd.json' is " in capsys.readouterr().err

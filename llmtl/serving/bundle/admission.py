@@ -23,6 +23,7 @@ from llmtl.foreign_files import (
     holds_code,
     leads_out,
     onnx_fault,
+    read_whole,
 )
 from llmtl.json_and_yaml import parse_yaml
 from llmtl.packages import require
@@ -47,7 +48,7 @@ _CACHE = ".cache/huggingface/"
 """Where the Hub's own download notes what it brought."""
 _TOP = frozenset({CHECKSUMS, SIGNATURE, VLLM_CONFIG, VLLM_CONFIG_HERE})
 _ADAPTER_FILES = frozenset({"adapter_model.safetensors", "adapter_config.json"})
-_LARGEST_YAML = 2**20
+_LARGEST_YAML, _LARGEST_GRAPH = 2**20, 8 * 2**30
 _FREE = frozenset(
     {"dtype", "max-model-len", "max-logprobs", "enforce-eager", "max-lora-rank", "max-loras"}
     | {"structured-outputs-config", "enable-prefix-caching", "logprobs-mode", "chat-template-content-format"}
@@ -96,7 +97,7 @@ def _odd_graph(path: Path) -> str | None:
     if not path.is_file():
         return None
     require("A bundle in int8", "onnx", "onnxruntime")
-    said = onnx_fault(path.read_bytes())
+    said = onnx_fault(read_whole(path, most=_LARGEST_GRAPH))
     return said and f"'{INT8_MODEL}' {said}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from llmtl.errors import BundleError
-from llmtl.foreign_files import is_inside
+from llmtl.foreign_files import is_inside, read_whole
 from llmtl.measured.endpoint import SERVING_FILE
 from llmtl.progress import Progress
 from llmtl.seals import sha256_of_file
@@ -78,7 +78,11 @@ def _read(folder: Path) -> dict[str, str]:
     path = folder / CHECKSUMS
     if not path.is_file():
         raise BundleError(f"The bundle '{folder}' lacks '{CHECKSUMS}'; export it again with `llmtl export`.")
-    rows = [line.partition("  ") for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line]
+    try:
+        text = read_whole(path).decode(errors="replace")
+    except OSError as error:
+        raise BundleError(f"'{path}' cannot be read ({error.strerror}); export the bundle again.") from error
+    rows = [line.partition("  ") for line in text.split("\n") if line]
     if not rows or any(len(digest) != 64 or not is_inside(name) for digest, _, name in rows):
         raise BundleError(f"'{path}' is damaged; export the bundle again with `llmtl export`.")
     return {name: digest for digest, _, name in rows}

@@ -20,6 +20,7 @@ from llmtl.engines.openai.config import EndpointConfig, HostedModel
 from llmtl.engines.openai.engine import OpenAIEngine
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import BundleError, HostedError
+from llmtl.foreign_files import read_whole
 from llmtl.json_and_yaml import parse_json
 from llmtl.measured.endpoint import Paid
 from llmtl.measured.evaluation import Evaluation
@@ -113,7 +114,7 @@ def read_hosted(folder: Path, environment: Mapping[str, str]) -> HostedWinner:
     Raises `BundleError` for a damaged file and `HostedError` for a limit that is not a positive number.
     """
     try:
-        found = _DOCUMENT.validate_python(parse_json((folder / HOSTED_FILE).read_bytes()))
+        found = _DOCUMENT.validate_python(parse_json(read_whole(folder / HOSTED_FILE)))
     except (OSError, ValueError, ValidationError) as error:
         raise BundleError(f"'{folder / HOSTED_FILE}' is missing or damaged; export the bundle again.") from error
     endpoint, limit = _asked(found.model), environment.get(LIMIT_VARIABLE)

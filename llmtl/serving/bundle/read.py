@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from llmtl.engines.template_trial import require_bounded
 from llmtl.errors import BundleError
+from llmtl.foreign_files import read_whole
 from llmtl.json_and_yaml import parse_json
 from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress, Silent
@@ -16,6 +18,7 @@ from llmtl.serving.bundle.admission import require_data, require_plain
 from llmtl.serving.bundle.hashes import check_hashes
 from llmtl.serving.bundle.manifest import (
     BUNDLE,
+    CHAT_TEMPLATE,
     MANIFEST,
     POOL,
     READABLE,
@@ -54,7 +57,7 @@ def open_bundle(folder: Path | str, *, verify: bool = True, progress: Progress |
 def is_bundle(folder: Path) -> bool:
     """Say whether `folder` holds the manifest of a bundle, of whatever format."""
     try:
-        document = parse_json((folder / MANIFEST).read_bytes())
+        document = parse_json(read_whole(folder / MANIFEST))
     except (OSError, ValueError):
         return False
     return isinstance(document, dict) and "format" in document and "winner" in document
@@ -90,6 +93,13 @@ def load_bundle_tokenizer(bundle: Bundle, folder: Path) -> Any:
         raise BundleError(f"The tokenizer in '{path}' cannot be loaded; export the bundle again.") from error
 
 
+def require_bounded_wording(bundle: Bundle, folder: Path) -> None:
+    """Raise `ModelError` for a chat template that never ends: vLLM fills it in without limits."""
+    path = folder / CHAT_TEMPLATE
+    if bundle.on_vllm and path.is_file():
+        require_bounded(read_whole(path).decode(errors="replace"), {})
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     """Return the manifest as it stands; raises `BundleError` when there is none that this version can read."""
     if not folder.is_dir():
@@ -98,8 +108,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BundleError(f"'{folder}' is not a bundle: it has no {MANIFEST}; name a folder that `llmtl export` wrote.")
     try:
-        document = parse_json(path.read_bytes())
-    except ValueError as error:
+        document = parse_json(read_whole(path))
+    except (OSError, ValueError) as error:
         raise BundleError(f"'{path}' is damaged; export the bundle again with `llmtl export`.") from error
     if not isinstance(document, dict) or document.get("format") not in READABLE:
         found = document.get("format") if isinstance(document, dict) else None
@@ -119,6 +129,6 @@ def _rows(path: Path, rows: TypeAdapter[T]) -> T:
     """Return what a JSON Lines file of a bundle holds."""
     try:
         # not splitlines(): a text may hold U+2028 and its kin, which JSON leaves as they are
-        return rows.validate_python([parse_json(line) for line in path.read_text(encoding="utf-8").split("\n") if line])
+        return rows.validate_python([parse_json(line) for line in read_whole(path).decode().split("\n") if line])
     except (OSError, ValueError) as error:
         raise BundleError(f"'{path}' is missing or damaged; export the bundle again with `llmtl export`.") from error

@@ -5,11 +5,14 @@ pkeyutl -verify -rawin` takes, so that a bundle can be checked without llmtl. No
 serves must have the public key from somewhere else than the bundle.
 """
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmtl.errors import BundleError, InputError, MissingFileError
+from llmtl.foreign_files import read_whole
 from llmtl.packages import require
+from llmtl.progress import Progress
 from llmtl.serving.bundle.hashes import unlisted
 from llmtl.serving.bundle.manifest import CHECKSUMS, SIGNATURE
 
@@ -17,11 +20,16 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 MAKE = "openssl genpkey -algorithm ed25519 -out bundle.key"
+_LARGEST_KEY = 2**16
+"""Bytes; an Ed25519 key in PEM has 119."""
 MAKE_PUBLIC = "openssl pkey -in bundle.key -pubout -out bundle.pub"
 
 
-def read_private_key(path: Path) -> "Ed25519PrivateKey":
-    """Read the key to sign with; raises `InputError` for a file that holds none, or one under a passphrase."""
+def read_private_key(path: Path, progress: Progress | None = None) -> "Ed25519PrivateKey":
+    """Read the key to sign with; raises `InputError` for a file that holds none, or one under a passphrase.
+
+    `progress` is told where others may read the key, too.
+    """
     require("Signing a bundle", "cryptography")
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -38,6 +46,8 @@ def read_private_key(path: Path) -> "Ed25519PrivateKey":
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise InputError(f"'{path}' holds no private Ed25519 key in PEM; make one with `{MAKE}`.")
+    if progress is not None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        progress.say(f"Warning: others can read the key '{path}', and sign with it; `chmod 600` keeps it yours.")
     return key
 
 
@@ -79,7 +89,11 @@ def require_signature(folder: Path, key: "Ed25519PublicKey") -> None:
     if not signature.is_file() or not sums.is_file():
         raise BundleError(f"The bundle '{folder}' is not signed; export it with --sign KEY, or serve without --verify.")
     try:
-        key.verify(signature.read_bytes(), sums.read_bytes())
+        key.verify(read_whole(signature), read_whole(sums))
+    except OSError as error:
+        raise BundleError(
+            f"The signature of the bundle '{folder}' cannot be read ({error.strerror}); do not serve it."
+        ) from None
     except InvalidSignature:
         raise BundleError(
             f"The signature of the bundle '{folder}' is not by this key, or its hashes were changed after it; do not "
@@ -91,6 +105,10 @@ def require_signature(folder: Path, key: "Ed25519PublicKey") -> None:
 
 
 def _read(path: Path) -> bytes:
-    if not path.is_file():
+    """Read a key; at most so much of the file as a key may have."""
+    if not path.exists():
         raise MissingFileError(f"There is no key at '{path}'; make one with `{MAKE}`, and `{MAKE_PUBLIC}`.")
-    return path.read_bytes()
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; name the file that holds the key.")
+    with path.open("rb") as file:
+        return file.read(_LARGEST_KEY)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from llmtl.progress import Advance
 from llmtl.report import wording
+from llmtl.visible import visible
 
 REPEAT_SECONDS = 4.0
 """Where the status cannot be replaced (no terminal), it is printed again after this long without a line: before the
@@ -66,7 +67,7 @@ class TerminalNotice:
     def say(self, line: str) -> None:
         """Print one line."""
         with self._lock:
-            self._print(Text(line))
+            self._print(Text(visible(line)))
 
     def status(self, doing: str, so_far: str = "") -> None:
         """Show what is being done and how far it is."""

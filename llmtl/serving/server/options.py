@@ -96,7 +96,7 @@ class ServeOptions:
     `playground_port` None leaves the playground out; `gate` None checks all recorded inputs; `extra` goes to vLLM as it
     is.
 
-    Raises `InputError` for an extra argument that llmtl sets itself.
+    Raises `InputError` for an extra argument that llmtl sets itself, and for a key that no client could send.
     """
 
     host: Annotated[str, Field(description="The address to listen on; 127.0.0.1 is this machine only.")] = "127.0.0.1"
@@ -123,6 +123,8 @@ class ServeOptions:
     extra: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.api_key is not None:
+            _require_sendable(self.api_key)
         for argument in self.extra:
             name = argument.partition("=")[0].replace("_", "-")
             if len(name) > len("--x") and any(
@@ -135,3 +137,17 @@ class ServeOptions:
                 )
         if self.gate is not None and self.gate < 1:
             raise InputError(f"The parity check needs at least one recorded input, got {self.gate}; give 200 or all.")
+
+
+def _require_sendable(key: str) -> None:
+    """Raise `InputError` for a key that is empty, which would let everybody in, or that no header carries as it is."""
+    if not key.strip():
+        raise InputError(
+            "The API key is empty, which would let everybody in; give one (`openssl rand -hex 32` makes one), or leave "
+            "--api-key out."
+        )
+    if not (key.isascii() and key.isprintable()) or key != key.strip():
+        raise InputError(
+            "The API key has a blank at an end, a line break, or a character outside ASCII, which clients cannot send; "
+            "give one without (`openssl rand -hex 32` makes one)."
+        )

@@ -142,3 +142,15 @@ def test_arguments_that_llmtl_sets_are_refused(extra):
 def test_waits_between_restarts_double_up_to_a_limit():
     policy = RestartPolicy(first_delay_seconds=1, longest_delay_seconds=10)
     assert [policy.delay_seconds(number) for number in range(1, 7)] == [1, 2, 4, 8, 10, 10]
+
+
+@pytest.mark.parametrize(
+    "key", ["", " ", "\t\n", "secret\n", " secret", "sécret", "se\ncret", "se\0cret", "\u202esecret"]
+)
+def test_a_key_that_no_client_could_send_or_that_lets_everybody_in_is_refused(key):
+    with pytest.raises(
+        InputError, match=r"The API key (is empty|has a blank at an end, a line break).*openssl rand"
+    ) as said:
+        ServeOptions(api_key=key)
+    assert "cret" not in str(said.value)
+    assert ServeOptions(api_key="any words, or so").api_key == "any words, or so"
