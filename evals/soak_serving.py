@@ -343,7 +343,7 @@ def processor_seconds(process: psutil.Process) -> dict[str, float]:
 def _role(process: psutil.Process) -> str:
     """Say what a process is, without paths."""
     line = " ".join(process.cmdline())
-    known = ("imported_vllm", "vllm.entrypoints", "classifier_app", "front_desk", "VLLM::", "resource_tracker")
+    known = ("imported_vllm", "vllm.entrypoints", "classifier_app", "front_proxy", "VLLM::", "resource_tracker")
     known += ("llmtl serve",)
     keeper = "llmtl.serving.server.keeper" in line
     return "keeper" if keeper else next((name for name in known if name in line), process.name())

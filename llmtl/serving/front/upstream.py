@@ -1,6 +1,6 @@
 """The front's connection to the server for one client: answers come back through it, and where they end is noted.
 
-Not covered: requests (`llmtl.serving.front.visitor`).
+Not covered: requests (`llmtl.serving.front.client_connection`).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ class Listener(Protocol):
 
     transport: asyncio.Transport
 
-    def hear(self, data: bytes) -> None:
+    def answer_received(self, data: bytes) -> None:
         """Take a part of an answer."""
 
     def answered(self, *, last: bool) -> None:
@@ -25,12 +25,12 @@ class Listener(Protocol):
 
 
 class Upstream(asyncio.Protocol):
-    """A visitor's connection to the server."""
+    """The connection to the server for one client."""
 
     transport: asyncio.Transport
 
-    def __init__(self, visitor: Listener) -> None:
-        self._visitor = visitor
+    def __init__(self, client: Listener) -> None:
+        self._client = client
         self._parser = httptools.HttpResponseParser(self)
         self._head = self._bodiless = self._lost_track = False
 
@@ -44,7 +44,7 @@ class Upstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass a part of an answer on."""
-        self._visitor.hear(data)
+        self._client.answer_received(data)
         if self._lost_track:
             return
         try:
@@ -55,25 +55,25 @@ class Upstream(asyncio.Protocol):
             self._bodiless = False
             last = not self._parser.should_keep_alive()
             self._parser = httptools.HttpResponseParser(self)
-            self._visitor.answered(last=last)
+            self._client.answered(last=last)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the visitor."""
-        self._visitor.upstream_lost(self)
+        """Tell the client's connection."""
+        self._client.upstream_lost(self)
 
     def pause_writing(self) -> None:
         """Take nothing more from the client for now."""
-        self._visitor.transport.pause_reading()
+        self._client.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._visitor.transport.resume_reading()
+        self._client.transport.resume_reading()
 
     def on_headers_complete(self) -> None:
         """Note an answer that ends here."""
         self._bodiless = self._head and self._parser.get_status_code() >= 200
 
     def on_message_complete(self) -> None:
-        """Tell the visitor that an answer is complete, unless it is one like "100 Continue"."""
+        """Tell the client's connection that an answer is complete, unless it is one like "100 Continue"."""
         if self._parser.get_status_code() >= 200 and not self._bodiless:
-            self._visitor.answered(last=not self._parser.should_keep_alive())
+            self._client.answered(last=not self._parser.should_keep_alive())

@@ -33,7 +33,7 @@ class FrontProcess:
     def start(self) -> None:
         """Start it and return when it listens; raises `ServingError` when it does not."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-P", "-m", "llmtl.serving.front.front_desk", self._plan.to_json()]
+        command = [sys.executable, "-P", "-m", "llmtl.serving.front.front_proxy", self._plan.to_json()]
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, start_new_session=True

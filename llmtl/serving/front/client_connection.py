@@ -45,11 +45,11 @@ class Phase(Enum):
     BODY = "body"
     ANSWER = "answer"
     IDLE = "idle"
-    LEAVING = "leaving"
+    CLOSING = "closing"
 
 
-class House(Protocol):
-    """What a visitor needs of its front."""
+class ConnectionRegistry(Protocol):
+    """What a client's connection needs of the proxy that holds it."""
 
     condition: Condition
     limits: ConnectionLimits
@@ -57,45 +57,45 @@ class House(Protocol):
     own_names_only: bool
     loop: asyncio.AbstractEventLoop
 
-    def admit(self, visitor: "Visitor", address: str) -> bool:
+    def admit(self, connection: "ClientConnection", address: str) -> bool:
         """Take a new connection in; False where there is no room."""
 
-    def waits(self, visitor: "Visitor") -> None:
+    def mark_idle(self, connection: "ClientConnection") -> None:
         """Note that a connection waits for its client, and can be ended to make room."""
 
-    def works(self, visitor: "Visitor") -> None:
+    def mark_busy(self, connection: "ClientConnection") -> None:
         """Note that it does not any more."""
 
-    def left(self, visitor: "Visitor", address: str) -> None:
+    def remove(self, connection: "ClientConnection", address: str) -> None:
         """Forget a connection."""
 
 
-class Visitor(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """A client's connection."""
 
     transport: asyncio.Transport
 
-    def __init__(self, house: House) -> None:
-        self._house = house
+    def __init__(self, proxy: ConnectionRegistry) -> None:
+        self._proxy = proxy
         self._parser = self._new_parser()
         self._upstream: Upstream | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._held = bytearray()  # of a request whose headers are not complete, or whose server is not connected yet
-        self._arriving = self._headed = self._ended = self._piped = self._joined = False  # the request
-        self._due = self._heard = self._last = False  # its answer
+        self._arriving = self._headed = self._ended = self._pipelined = self._joined = False  # the request
+        self._pending = self._answer_begun = self._last = False  # its answer
         self._taken = self._body = 0  # bytes of the request, and of them its body
         self._url = b""
         self._hosts: list[bytes] = []
         self._own_hosts: list[bytes] | None = None  # as the last request named them that was let in
-        self._named_only = house.own_names_only  # what does not arrive at a loopback address may name any host
+        self._named_only = proxy.own_names_only  # what does not arrive at a loopback address may name any host
         self.address = ""
         self.phase = Phase.HEADERS
         self.deadline: float | None = None
 
     @property
-    def owed(self) -> bool:
+    def answer_pending(self) -> bool:
         """Say whether an answer is under way or awaited."""
-        return self._due
+        return self._pending
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection in, or refuse it."""
@@ -103,21 +103,21 @@ class Visitor(asyncio.Protocol):
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
         if self._named_only:
             self._named_only = is_loopback(str((transport.get_extra_info("sockname") or ("",))[0]))
-        if not self._house.admit(self, self.address):
+        if not self._proxy.admit(self, self.address):
             if not self.transport.is_closing():
                 self._refuse(refusals.FULL)
             return
-        self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
+        self._wait(Phase.HEADERS, self._proxy.limits.max_header_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the server know that its client has left."""
-        self._house.left(self, self.address)
-        self.phase, self.deadline = Phase.LEAVING, None
+        self._proxy.remove(self, self.address)
+        self.phase, self.deadline = Phase.CLOSING, None
         self._drop_upstream()
 
     def data_received(self, data: bytes) -> None:
         """Pass what arrived on, once it is known where it belongs."""
-        if self.phase is Phase.LEAVING:
+        if self.phase is Phase.CLOSING:
             return
         ready, self._ended = self._headed, False
         try:
@@ -129,9 +129,9 @@ class Visitor(asyncio.Protocol):
             self._refuse(refusals.NOT_HTTP)
             return
         if self.phase is Phase.IDLE and self._arriving:  # its headers are not complete
-            self._wait(Phase.HEADERS, self._house.limits.max_header_seconds)
+            self._wait(Phase.HEADERS, self._proxy.limits.max_header_seconds)
         self._taken += len(data)
-        if self._piped:
+        if self._pipelined:
             self._refuse(refusals.ONE_BY_ONE)
         elif self._headed and self._taken > _MOST_FRAMING + (1 + _FRAMING_PER_BYTE) * self._body:
             self._refuse(refusals.LONG_FRAMING)
@@ -150,7 +150,7 @@ class Visitor(asyncio.Protocol):
         if self._upstream is not None:
             self._upstream.transport.pause_reading()
         if self.deadline is None:
-            self.deadline = self._house.loop.time() + self._house.limits.max_body_seconds
+            self.deadline = self._proxy.loop.time() + self._proxy.limits.max_body_seconds
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -163,8 +163,8 @@ class Visitor(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Note that a request begins."""
-        if self._due:
-            self._piped = True
+        if self._pending:
+            self._pipelined = True
             return
         self._joined = self._ended
         self._arriving, self._headed, self._url, self._hosts = True, False, b"", []
@@ -181,14 +181,14 @@ class Visitor(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Note that an answer is due."""
-        if self._piped:
+        if self._pipelined:
             return
-        self._headed = self._due = True
-        self._heard = False
+        self._headed = self._pending = True
+        self._answer_begun = False
         self._last = not self._parser.should_keep_alive()
         self.phase = Phase.BODY
-        self.deadline = self._house.loop.time() + self._house.limits.max_body_seconds
-        self._house.works(self)
+        self.deadline = self._proxy.loop.time() + self._proxy.limits.max_body_seconds
+        self._proxy.mark_busy(self)
 
     def on_body(self, body: bytes) -> None:
         """Count the body."""
@@ -196,10 +196,10 @@ class Visitor(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Note that nothing more of the request is to come."""
-        if self._piped:
+        if self._pipelined:
             return
         self._arriving, self._ended = False, True
-        if self._due:
+        if self._pending:
             self.phase, self.deadline = Phase.ANSWER, None
         else:
             self._rest()
@@ -213,7 +213,7 @@ class Visitor(asyncio.Protocol):
         if path in _OWN and (head or method == b"GET"):
             self._held.clear()
             self._last |= self._arriving
-            self.transport.write(refusals.state(self._house.condition, alive=_OWN[path], last=self._last, head=head))
+            self.transport.write(refusals.state(self._proxy.condition, alive=_OWN[path], last=self._last, head=head))
             self.answered(last=self._last)
         elif len(request) > _MOST_HEADERS and b"\r\n\r\n" not in request[:_MOST_HEADERS]:
             self._refuse(refusals.LONG_HEADERS)
@@ -221,7 +221,7 @@ class Visitor(asyncio.Protocol):
             self._refuse(refusals.foreign_host(names))
         elif self._upstream is None:
             self._held[:] = request
-            self._connecting = self._house.loop.create_task(self._connect(head=head))
+            self._connecting = self._proxy.loop.create_task(self._connect(head=head))
         else:
             self._held.clear()
             self._upstream.next(head=head)
@@ -241,12 +241,12 @@ class Visitor(asyncio.Protocol):
         """Take a request as if it offered no upgrade, under whose name it would have no body; refuse CONNECT."""
         head, blank, body = request.partition(b"\r\n\r\n")
         ordinary, offers = _UPGRADE.subn(rb"\1x-not-used:", head)
-        if self._piped or self._joined or not offers:
-            self._refuse(refusals.ONE_BY_ONE if self._piped else refusals.NOT_HTTP)
+        if self._pipelined or self._joined or not offers:
+            self._refuse(refusals.ONE_BY_ONE if self._pipelined else refusals.NOT_HTTP)
             return
         self._parser = self._new_parser()
         self._held.clear()
-        self._arriving = self._headed = self._ended = self._due = False
+        self._arriving = self._headed = self._ended = self._pending = False
         self.data_received(ordinary + blank + body)
 
     def _new_parser(self) -> httptools.HttpRequestParser:
@@ -282,13 +282,13 @@ class Visitor(asyncio.Protocol):
     async def _connect(self, *, head: bool) -> None:
         """Connect to the server and pass on what arrived."""
         try:
-            _, upstream = await self._house.loop.create_unix_connection(lambda: Upstream(self), str(self._house.socket))
+            _, upstream = await self._proxy.loop.create_unix_connection(lambda: Upstream(self), str(self._proxy.socket))
         except OSError:
             self._connecting = None
-            self._refuse(refusals.waiting(self._house.condition))
+            self._refuse(refusals.waiting(self._proxy.condition))
             return
         self._connecting = None
-        if self.phase is Phase.LEAVING:
+        if self.phase is Phase.CLOSING:
             upstream.transport.abort()
             return
         self._upstream = upstream
@@ -300,17 +300,17 @@ class Visitor(asyncio.Protocol):
 
     # the answer
 
-    def hear(self, data: bytes) -> None:
+    def answer_received(self, data: bytes) -> None:
         """Pass a part of the answer on."""
-        self._heard = True
+        self._answer_begun = True
         self.transport.write(data)
 
     def answered(self, *, last: bool) -> None:
         """Note that the answer is complete; after the `last` one the connection ends."""
-        self._due = False
+        self._pending = False
         self._last |= last
-        if self._last or self._house.condition is Condition.STOPPING:
-            self._leave()
+        if self._last or self._proxy.condition is Condition.STOPPING:
+            self._close()
         elif not self._arriving:
             self._rest()
 
@@ -319,10 +319,10 @@ class Visitor(asyncio.Protocol):
         if upstream is not self._upstream:
             return
         self._upstream = None
-        if self.phase is Phase.LEAVING or not self._due:
+        if self.phase is Phase.CLOSING or not self._pending:
             return
-        if self._heard:
-            self._leave()  # without the end of the answer, by which the client knows
+        if self._answer_begun:
+            self._close()  # without the end of the answer, by which the client knows
         else:
             self._refuse(refusals.FAILED)
 
@@ -335,21 +335,21 @@ class Visitor(asyncio.Protocol):
         if now < self.deadline:
             if self.phase is Phase.IDLE and now > self.deadline - KEEP_ALIVE_SECONDS + UNUSED_SECONDS:
                 self._drop_upstream()
-        elif self.phase is Phase.LEAVING or self._heard:
+        elif self.phase is Phase.CLOSING or self._answer_begun:
             self.transport.abort()
         elif self.phase is Phase.IDLE or not self._arriving:
-            self._leave()
+            self._close()
         else:
             self._refuse(refusals.TOO_SLOW)
 
-    def make_room(self) -> None:
+    def evict(self) -> None:
         """End a connection that waits for its client, for the sake of another."""
-        self._refuse(refusals.FULL) if self._held else self._leave()
+        self._refuse(refusals.FULL) if self._held else self._close()
 
     def stop(self) -> None:
         """End the connection now, or after the answer that is due."""
-        if not self._due and self.phase is not Phase.LEAVING:
-            self._leave()
+        if not self._pending and self.phase is not Phase.CLOSING:
+            self._close()
 
     def give_up(self) -> None:
         """End the connection although an answer is due."""
@@ -357,37 +357,37 @@ class Visitor(asyncio.Protocol):
 
     def _wait(self, phase: Phase, seconds: float) -> None:
         """Wait for the client, for so long."""
-        self.phase, self.deadline = phase, self._house.loop.time() + seconds
-        self._house.waits(self)
+        self.phase, self.deadline = phase, self._proxy.loop.time() + seconds
+        self._proxy.mark_idle(self)
 
     def _rest(self) -> None:
         """Wait for the next request."""
         self._held.clear()
-        self._headed = self._heard = False
+        self._headed = self._answer_begun = False
         self._wait(Phase.IDLE, KEEP_ALIVE_SECONDS)
 
     def _refuse(self, refusal: Refusal) -> None:
         """Say what is wrong, unless that would pass for the rest of an answer, and end the connection."""
-        if self._heard and self._due:
+        if self._answer_begun and self._pending:
             self.transport.abort()
-        elif self.phase is not Phase.LEAVING:
+        elif self.phase is not Phase.CLOSING:
             self.transport.write(refusal.response())
-            self._leave(refused=True)
+            self._close(refused=True)
 
-    def _leave(self, *, refused: bool = False) -> None:
+    def _close(self, *, refused: bool = False) -> None:
         """End the connection; what its client still sends is thrown away for a while."""
-        self.phase = Phase.LEAVING
-        self._due = False
+        self.phase = Phase.CLOSING
+        self._pending = False
         self._held.clear()
-        self._house.works(self)
+        self._proxy.mark_busy(self)
         self._drop_upstream()
-        now = self._house.loop.time()
+        now = self._proxy.loop.time()
         if refused or self._arriving:
             self.deadline = now + LINGER_SECONDS
             self.transport.resume_reading()
             self.transport.write_eof()
         else:
-            self.deadline = now + self._house.limits.max_body_seconds  # a slow client may read to the end
+            self.deadline = now + self._proxy.limits.max_body_seconds  # a slow client may read to the end
             self.transport.close()
 
     def _drop_upstream(self) -> None:
