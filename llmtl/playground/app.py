@@ -15,7 +15,7 @@ from llmtl.playground.batch import MOST_BYTES
 from llmtl.playground.batch_tab import build_batch
 from llmtl.playground.decision_tab import build_decision
 from llmtl.playground.errors_tab import build_errors
-from llmtl.playground.guard import Door, Guard
+from llmtl.playground.guard import AccessPolicy, Guard
 from llmtl.playground.http_client import Endpoint
 from llmtl.playground.page_content import PlaygroundContent
 from llmtl.playground.pages import html, render
@@ -77,7 +77,7 @@ def launch(content: PlaygroundContent, *, host: str = "127.0.0.1", port: int = 7
     port = free_port(host, port, option="--port")
     endpoint = Endpoint(content.base_url, content.api_key)
     blocks = build(content, endpoint)
-    door = Door(content.api_key, local=is_loopback(host) and not share, shared=share)
+    policy = AccessPolicy(content.api_key, local=is_loopback(host) and not share, shared=share)
     try:
         with without_proxy(at_all=not share):  # Gradio asks its own server whether it is there
             _, url, share_url = blocks.launch(
@@ -95,10 +95,10 @@ def launch(content: PlaygroundContent, *, host: str = "127.0.0.1", port: int = 7
                 allowed_paths=[],
                 theme=theme(),
                 head=head(),
-                app_kwargs={"middleware": [Middleware(Guard, door=door)]},
+                app_kwargs={"middleware": [Middleware(Guard, policy=policy)]},
             )
     except OSError as error:
         endpoint.close()
         raise ServingError(f"Port {port} of {host} is taken; give the playground another with --port.") from error
-    door.launching = False
+    policy.launching = False
     return Playground(url, share_url, blocks, endpoint)

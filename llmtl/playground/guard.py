@@ -39,7 +39,7 @@ _VIOLATION = 1008
 
 
 @dataclass
-class Door:
+class AccessPolicy:
     """What the guard goes by: the key, if there is one, and from where the page may be asked.
 
     `local` says that the server listens on loopback alone and is not shared. `launching` is true until Gradio has
@@ -53,20 +53,20 @@ class Door:
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     cookie: str = field(default_factory=lambda: f"llmtl-{secrets.token_hex(4)}")
 
-    def opens(self, headers: dict[str, str]) -> bool:
+    def admits(self, headers: dict[str, str]) -> bool:
         """Say whether whoever sends these headers has logged in, or needs no login."""
         if self.api_key is None:
             return True
         bearer = headers.get("authorization", "")
-        if bearer.startswith("Bearer ") and self.fits(bearer.removeprefix("Bearer ")):
+        if bearer.startswith("Bearer ") and self.is_key(bearer.removeprefix("Bearer ")):
             return True
         return _same(_cookies(headers).get(self.cookie, ""), self.secret)
 
-    def fits(self, key: str) -> bool:
+    def is_key(self, key: str) -> bool:
         """Say whether this is the key, in a time that does not tell how much of it is right."""
         return self.api_key is not None and _same(key, self.api_key)
 
-    def foreign(self, headers: dict[str, str]) -> str:
+    def why_foreign(self, headers: dict[str, str]) -> str:
         """Say why the request cannot come from a page of this server; empty where it can.
 
         A page of another site may not ask in its visitor's name, and no name that somebody lets point at this machine
@@ -87,9 +87,9 @@ class Door:
 class Guard:
     """ASGI middleware: lets in who may, adds the content security policy, and fetches no address for a visitor."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, policy: AccessPolicy) -> None:
         self._app = app
-        self._door = door
+        self._policy = policy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
@@ -98,7 +98,7 @@ class Guard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["type"] == "websocket":
-            if self._door.foreign(headers) or not self._door.opens(headers):
+            if self._policy.why_foreign(headers) or not self._policy.admits(headers):
                 await send({"type": "websocket.close", "code": _VIOLATION})
             else:
                 await self._app(scope, receive, send)
@@ -108,14 +108,14 @@ class Guard:
 
     async def _own(self, request: Request, headers: dict[str, str]) -> Response | None:
         """Give the guard's own answer; None where the page may have the request."""
-        door, path = self._door, str(request.scope["path"])  # the URL may be none that can be read
-        if why := door.foreign(headers):
+        policy, path = self._policy, str(request.scope["path"])  # the URL may be none that can be read
+        if why := policy.why_foreign(headers):
             return PlainTextResponse(why, 403)
         if any(part in path for part in _FETCHING):
             return PlainTextResponse("This server fetches no other address.", 403)
-        if door.api_key is not None and path.rstrip("/") == LOGIN:
+        if policy.api_key is not None and path.rstrip("/") == LOGIN:
             return await self._login(request) if request.method == "POST" else _page()
-        if door.opens(headers) or (door.launching and path == STARTUP):
+        if policy.admits(headers) or (policy.launching and path == STARTUP):
             return None
         if path == "/" and request.method in ("GET", "HEAD"):
             return RedirectResponse(LOGIN.removeprefix("/"), 303)
@@ -123,12 +123,12 @@ class Guard:
 
     async def _login(self, request: Request) -> Response:
         given = parse_qs((await _body(request)).decode("utf-8", errors="replace")).get("key", [""])[0]
-        if not self._door.fits(given.strip()):
+        if not self._policy.is_key(given.strip()):
             await asyncio.sleep(WRONG_KEY_SECONDS)
             return _page(wrong=True)
         answer = RedirectResponse("./", 303)
         safe = "https" in (request.scope["scheme"], request.headers.get("x-forwarded-proto"))
-        answer.set_cookie(self._door.cookie, self._door.secret, httponly=True, samesite="lax", secure=safe)
+        answer.set_cookie(self._policy.cookie, self._policy.secret, httponly=True, samesite="lax", secure=safe)
         return answer
 
 

@@ -24,6 +24,8 @@ from llmtl.errors import RunError
 from llmtl.findings import Cut, FitFinding, PreferenceStage, Unit, cut_short
 from llmtl.kinds.kind import AnswerShape
 from llmtl.progress import chunks
+from llmtl.prompting.fitted import fixed_asker
+from llmtl.prompting.template import Template
 from llmtl.seals import UNFINISHED
 from llmtl.store import digest, read_json, write_json
 from llmtl.strategies.lora import AdapterTuning
@@ -168,7 +170,6 @@ class Dpo(AdapterTuning[DpoChoices]):
         """Say what is to be trained on which pairs, from the adapter in `start`."""
         from llmtl.engines.checkpoint import inspect_checkpoint
         from llmtl.engines.tokenizer import TokenizerWording
-        from llmtl.prompting.template import Template
         from llmtl.tuning.pair_training import GoneOnWith, PreferenceJob, tokenize_pairs
 
         info = inspect_checkpoint(context.model.name, context.model.revision)
@@ -245,7 +246,6 @@ def _scorer(context: FitContext, dev: Sequence[Example], prompt: PromptServed) -
     """Score the answers of a model in training as the engine would write them."""
     from llmtl.engines.transformers.engine import TransformersEngine
     from llmtl.engines.transformers.loading import load_tokenizer
-    from llmtl.prompting.fitted import fixed_asker
 
     tokenizer, task = load_tokenizer(context.model), context.task
     alternatives = [each.alternatives for each in dev]

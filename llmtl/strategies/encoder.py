@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from llmtl.encoders.encoder_source import EncoderSource
+from llmtl.encoders.windows import cut
 from llmtl.errors import ModelError
 from llmtl.findings import LongInputs, TrainingCurve
 from llmtl.json_and_yaml import parse_json
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import LOCAL, require
+from llmtl.quiet import quiet
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Section, Strategy
 from llmtl.task import Draw
 from llmtl.tuning.learning_rate import odd_choices
@@ -253,8 +255,6 @@ def _measured(
     """Inspect an encoder, and count the texts of train and dev that are longer than it reads at once."""
     from llmtl.encoders.checkpoint import inspect_encoder
     from llmtl.encoders.network import load_tokenizer
-    from llmtl.encoders.windows import cut
-    from llmtl.quiet import quiet
 
     info = inspect_encoder(source)
     window = min(config.max_length or info.positions, info.positions)

@@ -18,9 +18,15 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import RunError
 from llmtl.findings import FitFinding, TrainingCurve, finding
+from llmtl.hardware import Hardware
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
+from llmtl.prompting.fitted import PROMPT_FILE, answer_finding, fixed, kept_form
+from llmtl.prompting.predictors import answer_room
+from llmtl.prompting.template import Template
+from llmtl.quiet import quiet
 from llmtl.seals import sha256_of_files
+from llmtl.store import read_json, write_json
 from llmtl.strategy import (
     Facts,
     FitContext,
@@ -36,12 +42,13 @@ from llmtl.strategy import (
 from llmtl.task import Draw, Input
 from llmtl.tuning.config import TrainingConfig
 from llmtl.tuning.learning_rate import USUAL_FOR_ADAPTERS, odd_choices
+from llmtl.tuning.rehearsal import rehearsal
+from llmtl.tuning.tokenized import each_reference, fitting, require_answers
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from llmtl.engines.checkpoint import CheckpointInfo
-    from llmtl.hardware import Hardware
     from llmtl.tuning.trained_weights import TrainedWeights
     from llmtl.tuning.training import TrainingJob, TrainingOutcome
 
@@ -59,23 +66,16 @@ class TunedPredictor:
     """The zero-shot prompt over what was tuned in the folder that the prompt names; its weights have that SHA-256."""
 
     def __init__(self, context: FitContext, prompt: PromptServed, *, sha256: str) -> None:
-        from llmtl.prompting.fitted import fixed
-
         self._prompted = fixed(context, prompt)
         self.sha256 = sha256
 
     def predict(self, inputs: Sequence[Input], *, advance: Advance = unwatched) -> list[Prediction]:
         """Predict in order, one prediction per text; a text whose prompt does not fit the context is a failure."""
-        from llmtl.quiet import quiet
-
         with quiet():  # PEFT imports bitsandbytes, which logs a warning when an optional package is missing
             return self._prompted.predict(inputs, advance=advance)
 
     def save(self, folder: Path) -> None:
         """Write the prompt, the hash of the weights, and the weights where they are not there yet."""
-        from llmtl.prompting.fitted import PROMPT_FILE, kept_form
-        from llmtl.store import write_json
-
         tuned = self._prompted.prompt.tuned
         assert tuned is not None
         if tuned.resolve() != (folder / tuned.name).resolve():
@@ -147,9 +147,8 @@ class LanguageModelTuning(Strategy[Choices]):
         """Raise `MissingPackageError` unless the packages for training are installed."""
         require("Fine-tuning", *TUNING)
 
-    def require_memory(self, model: "CheckpointInfo", hardware: "Hardware") -> None:
+    def require_memory(self, model: "CheckpointInfo", hardware: Hardware) -> None:
         """Raise `ModelError` where weights, gradients and moments alone surely do not fit the free memory."""
-        from llmtl.quiet import quiet
         from llmtl.tuning.needed_memory import require_memory
 
         with quiet():
@@ -170,8 +169,6 @@ class LanguageModelTuning(Strategy[Choices]):
         the memory.
         """
         from llmtl.heads.layer_changes import read_engine_before
-        from llmtl.prompting.fitted import answer_finding
-        from llmtl.quiet import quiet
 
         start = monotonic()
         job, max_tokens = self._job(context, start)
@@ -195,11 +192,8 @@ class LanguageModelTuning(Strategy[Choices]):
 
         Starting to train takes seconds: where the speed of prompts says that there is enough time, that has to do.
         """
-        from llmtl.quiet import quiet
-
         with quiet():
             from llmtl.tuning.first_steps import FORWARD, STEPS, forecast_training
-            from llmtl.tuning.tokenized import each_reference
 
         start, given = monotonic(), each_reference(context.train)
         if context.speed is not None and context.budget.enough is not None:
@@ -215,9 +209,6 @@ class LanguageModelTuning(Strategy[Choices]):
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load what was tuned; raises `RunError` when it is missing or not what was trained."""
-        from llmtl.prompting.fitted import PROMPT_FILE
-        from llmtl.store import read_json
-
         kept = read_json(folder / PROMPT_FILE)
         return opened(context, folder / self.keeps, sha256=kept["sha256"], max_tokens=kept["max_tokens"])
 
@@ -225,10 +216,6 @@ class LanguageModelTuning(Strategy[Choices]):
         """Say what is to be trained (tokenized examples, learning rate, limits) and how long an answer may be."""
         from llmtl.engines.checkpoint import fetch_checkpoint, inspect_checkpoint
         from llmtl.engines.transformers.loading import load_tokenizer
-        from llmtl.prompting.predictors import answer_room
-        from llmtl.prompting.template import Template
-        from llmtl.tuning.rehearsal import rehearsal
-        from llmtl.tuning.tokenized import each_reference, fitting, require_answers
         from llmtl.tuning.training import TrainingJob
 
         info = inspect_checkpoint(context.model.name, context.model.revision)
@@ -278,8 +265,6 @@ class LanguageModelTuning(Strategy[Choices]):
 
     def _curve(self, context: FitContext, job: "TrainingJob", outcome: "TrainingOutcome") -> TrainingCurve:
         """Say how training went."""
-        from llmtl.tuning.tokenized import each_reference
-
         given, found = self.config.learning_rate is not None, outcome.learning_rate != job.learning_rate
         return TrainingCurve(
             points=outcome.curve,

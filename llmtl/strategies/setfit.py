@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from llmtl.classical.grid import training_examples
+from llmtl.encoders.contrastive import label_loss, labelled_columns
+from llmtl.encoders.label_pairs import Pair, label_pairs, lone_labels
 from llmtl.errors import CannotFitError
+from llmtl.findings import Unit, cut_short
+from llmtl.heads.meanings import meanings
 from llmtl.kinds.kind import AnswerShape
 from llmtl.packages import require
 from llmtl.seals import UNFINISHED
@@ -24,7 +29,6 @@ from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Ro
 from llmtl.task import Draw, Example
 
 if TYPE_CHECKING:
-    from llmtl.encoders.label_pairs import Pair
     from llmtl.encoders.sentence import SentenceEncoder
     from llmtl.encoders.trainer import Trained, TrainingPlan
 
@@ -108,8 +112,6 @@ class SetFit(Strategy[SetFitConfig]):
         A tuned encoder lies in the context's folder. Raises `DataError` without training examples, `CannotFitError`
         where no label has two different texts, and `TrainingError` where memory or numbers give out.
         """
-        from llmtl.encoders.contrastive import labelled_columns
-        from llmtl.findings import Unit, cut_short
         from llmtl.heads.layer_changes import changes_of_encoder, read_encoder_before
         from llmtl.heads.sentence_head import (
             HeadChoices,
@@ -155,7 +157,6 @@ class SetFit(Strategy[SetFitConfig]):
 
     def forecast(self, context: FitContext) -> float | None:
         """Time a few steps of tuning and embedding a few texts; the heads take less time than that leaves them."""
-        from llmtl.encoders.contrastive import label_loss, labelled_columns
         from llmtl.encoders.step_time import PROBED_STEPS, seconds_per_step, seconds_per_text
         from llmtl.heads.sentence_head import load_to_tune
 
@@ -195,7 +196,6 @@ class SetFit(Strategy[SetFitConfig]):
         self, context: FitContext, encoder: "SentenceEncoder", rows: Mapping[str, Sequence[Any]], until: float | None
     ) -> "Trained":
         """Tune the encoder in place on texts with labels, as far as there is time."""
-        from llmtl.encoders.contrastive import label_loss
         from llmtl.encoders.trainer import save_points_in, train
 
         plan = self._plan(context, until)
@@ -220,10 +220,8 @@ class SetFit(Strategy[SetFitConfig]):
             context.task, folder, lambda: SentenceEncoder.kept(tuned, context.device), tuned=tuned
         )
 
-    def _pairs(self, context: FitContext, encoder: "SentenceEncoder", learned: Sequence[Example]) -> "list[Pair]":
+    def _pairs(self, context: FitContext, encoder: "SentenceEncoder", learned: Sequence[Example]) -> list[Pair]:
         """Draw the pairs; say which labels have none of their own."""
-        from llmtl.encoders.label_pairs import label_pairs, lone_labels
-
         texts, labels = _texts_of(learned)
         near = _near(encoder, texts, labels) if self.config.hard_negatives else None
         count = min(self.config.max_pairs, self.config.iterations * len(texts))
@@ -244,9 +242,6 @@ class SetFit(Strategy[SetFitConfig]):
 
 def _learned(context: FitContext) -> tuple[Example, ...]:
     """List what pairs are drawn from: train, and what labels mean; raises `DataError` without train."""
-    from llmtl.classical.grid import training_examples
-    from llmtl.heads.meanings import meanings
-
     train = training_examples(context)
     return (*train, *meanings(context.task, train))
 

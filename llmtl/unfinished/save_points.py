@@ -37,7 +37,7 @@ _POINT, _NEW = "point-", "new"
 _STATE, _BEST, _SO_FAR = "state", "best", "so_far.json"
 
 
-class OfTraining(Protocol):
+class TrainingProgress(Protocol):
     """A training up to a step, as plain data; `mark` says whose it is."""
 
     @property
@@ -49,15 +49,15 @@ class OfTraining(Protocol):
         """How many steps were done."""
 
 
-Far = TypeVar("Far", bound=OfTraining)
+ProgressT = TypeVar("ProgressT", bound=TrainingProgress)
 
 
 @dataclass(frozen=True)
-class SavePoint(Generic[Far]):
+class SavePoint(Generic[ProgressT]):
     """A save point that was found sound; `state` is the folder that the training goes on from."""
 
     folder: Path
-    so_far: Far
+    so_far: ProgressT
 
     @property
     def state(self) -> Path:
@@ -71,18 +71,18 @@ class SavePoint(Generic[Far]):
             shutil.copytree(self.folder / _BEST, folder)
 
 
-class SavePoints(Generic[Far]):
+class SavePoints(Generic[ProgressT]):
     """The save points of one training in `folder`; `kind` is what is known of it, `mark` says whose they are.
 
     Where the best weights are kept as files, they lie in `best`.
     """
 
     def __init__(
-        self, folder: Path, kind: type[Far], *, mark: str, say: Callable[[str], None], best: Path | None = None
+        self, folder: Path, kind: type[ProgressT], *, mark: str, say: Callable[[str], None], best: Path | None = None
     ) -> None:
         self.folder = folder
         self.mark = mark
-        self._reader: TypeAdapter[Far] = TypeAdapter(kind)
+        self._reader: TypeAdapter[ProgressT] = TypeAdapter(kind)
         self._best = best
         self._say = say
         self._began = self._saved_at = monotonic()
@@ -97,7 +97,7 @@ class SavePoints(Generic[Far]):
         """Say whether the training took so long, here or before, that its end is worth a save point, too."""
         return bool(self._points()) or monotonic() - self._began >= SECONDS_BETWEEN
 
-    def save(self, so_far: Far, write_state: Callable[[Path], None]) -> None:
+    def save(self, so_far: ProgressT, write_state: Callable[[Path], None]) -> None:
         """Write a save point and delete the ones before; where the disk does not take it, say so once and go on."""
         start, new = monotonic(), self.folder / _NEW
         try:
@@ -131,7 +131,7 @@ class SavePoints(Generic[Far]):
             )
         self._told = True
 
-    def latest(self) -> SavePoint[Far] | None:
+    def latest(self) -> SavePoint[ProgressT] | None:
         """Find the last save point of this training that is sound; say why others are not gone on with."""
         for path in sorted(self._points(), key=_step_of, reverse=True):
             wrong, so_far = self._opened(path)
@@ -150,7 +150,7 @@ class SavePoints(Generic[Far]):
     def _points(self) -> list[Path]:
         return [path for path in self.folder.glob(f"{_POINT}*") if path.is_dir()]
 
-    def _opened(self, folder: Path) -> tuple[str | None, Far | None]:
+    def _opened(self, folder: Path) -> tuple[str | None, ProgressT | None]:
         """Read a save point; or say what is wrong with it."""
         outside = leads_out(folder)
         if outside is not None:

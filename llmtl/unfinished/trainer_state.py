@@ -23,10 +23,10 @@ from llmtl.unfinished.kept_state import (
     write_states,
     write_weights,
 )
-from llmtl.unfinished.save_points import OfTraining, SavePoint, SavePoints
+from llmtl.unfinished.save_points import SavePoint, SavePoints, TrainingProgress
 
 
-class Summed(OfTraining, Protocol):
+class TrainerProgress(TrainingProgress, Protocol):
     """What is known of a trainer: `summed_loss` sums the training losses of the steps behind `summed_from`."""
 
     @property
@@ -38,13 +38,13 @@ class Summed(OfTraining, Protocol):
         """The step behind which it begins."""
 
 
-Far = TypeVar("Far", bound=Summed)
+ProgressT = TypeVar("ProgressT", bound=TrainerProgress)
 
 
-class StateKeeper(Generic[Far]):
+class StateKeeper(Generic[ProgressT]):
     """What a trainer that saves its state where `save_points` are given has besides; to be named before the trainer."""
 
-    save_points: SavePoints[Far] | None = None
+    save_points: SavePoints[ProgressT] | None = None
     model: Any
     state: Any
     control: Any
@@ -53,17 +53,17 @@ class StateKeeper(Generic[Far]):
     _tr_loss: Any
     _globalstep_last_logged: int
 
-    def so_far(self, mark: str) -> Far:
+    def so_far(self, mark: str) -> ProgressT:
         """Say what happened up to this step."""
         raise NotImplementedError
 
-    def go_on(self: Any, point: SavePoint[Far] | None) -> Any:
+    def go_on(self: Any, point: SavePoint[ProgressT] | None) -> Any:
         """Train to the end, from the save point if there is one."""
         if self.save_points is not None:
             self.add_callback(_Saver(self, self.save_points, point))
         return self.train(resume_from_checkpoint=str(point.state) if point is not None else None)
 
-    def put_back_losses(self, so_far: Far) -> None:
+    def put_back_losses(self, so_far: ProgressT) -> None:
         """Go on summing the losses where that stopped; the trainer has begun anew with 0."""
         self._tr_loss += so_far.summed_loss
         self._globalstep_last_logged = so_far.summed_from
@@ -104,10 +104,12 @@ class StateKeeper(Generic[Far]):
             read_random(Path(checkpoint))
 
 
-class _Saver(TrainerCallback, Generic[Far]):
+class _Saver(TrainerCallback, Generic[ProgressT]):
     """Asks for a save point when it is time for one."""
 
-    def __init__(self, trainer: StateKeeper[Far], points: SavePoints[Far], begun: SavePoint[Far] | None) -> None:
+    def __init__(
+        self, trainer: StateKeeper[ProgressT], points: SavePoints[ProgressT], begun: SavePoint[ProgressT] | None
+    ) -> None:
         self._trainer = trainer
         self._points = points
         self._begun = begun

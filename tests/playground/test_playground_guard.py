@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient, WebSocketDisconnect
 
 from llmtl.playground import guard
-from llmtl.playground.guard import Door, Guard
+from llmtl.playground.guard import AccessPolicy, Guard
 
 KEY = "sesame"
 PATHS = (
@@ -35,21 +35,21 @@ def _impatient(monkeypatch):
     monkeypatch.setattr(guard, "WRONG_KEY_SECONDS", 0.0)
 
 
-def client_of(door, base="http://127.0.0.1:7860"):
-    return TestClient(Guard(everything, door), base_url=base, follow_redirects=False)
+def client_of(policy, base="http://127.0.0.1:7860"):
+    return TestClient(Guard(everything, policy), base_url=base, follow_redirects=False)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "HEAD", "DELETE"])
 @pytest.mark.parametrize("path", PATHS)
 def test_with_a_key_nothing_answers_before_the_login(path, method):
-    answer = client_of(Door(KEY)).request(method, path)
+    answer = client_of(AccessPolicy(KEY)).request(method, path)
     expected = 303 if path == "/" and method in ("GET", "HEAD") else 401
     assert answer.status_code == expected
     assert path.encode() not in answer.content or expected == 303
 
 
 def test_the_login_opens_everything_and_a_wrong_key_nothing():
-    client = client_of(Door(KEY))
+    client = client_of(AccessPolicy(KEY))
     assert client.get("/").headers["location"] == "login"
     assert "API key" in client.get("/login").text
     for wrong in ("", "sesam", "sesame2", "x" * 100_000):
@@ -67,20 +67,20 @@ def test_the_login_opens_everything_and_a_wrong_key_nothing():
 
 
 def test_behind_tls_the_cookie_stays_off_plain_connections():
-    welcome = client_of(Door(KEY)).post("/login", data={"key": KEY}, headers={"X-Forwarded-Proto": "https"})
+    welcome = client_of(AccessPolicy(KEY)).post("/login", data={"key": KEY}, headers={"X-Forwarded-Proto": "https"})
     assert "Secure" in welcome.headers["set-cookie"]
 
 
 def test_programs_send_the_key_itself_and_a_cookie_of_another_process_is_worth_nothing():
-    client = client_of(Door(KEY))
+    client = client_of(AccessPolicy(KEY))
     assert client.get("/config", headers={"Authorization": f"Bearer {KEY}"}).text == "/config"
     assert client.get("/config", headers={"Authorization": "Bearer other"}).status_code == 401
-    other = Door(KEY)
+    other = AccessPolicy(KEY)
     assert client.get("/config", headers={"Cookie": f"{other.cookie}={other.secret}"}).status_code == 401
 
 
 def test_a_socket_is_closed_before_the_login_and_open_after_it():
-    client = client_of(Door(KEY))
+    client = client_of(AccessPolicy(KEY))
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("ws://127.0.0.1:7860/queue/join"):
         pass
     client.post("/login", data={"key": KEY})
@@ -89,31 +89,31 @@ def test_a_socket_is_closed_before_the_login_and_open_after_it():
 
 
 def test_only_while_it_starts_gradio_may_ask_its_own_server():
-    door = Door(KEY)
-    client = client_of(door)
+    policy = AccessPolicy(KEY)
+    client = client_of(policy)
     assert client.get("/gradio_api/startup-events").status_code == 200
-    door.launching = False
+    policy.launching = False
     assert client.get("/gradio_api/startup-events").status_code == 401
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860"])
 def test_without_a_key_this_machine_is_let_in(host):
-    assert client_of(Door()).get("/config", headers={"Host": host}).text == "/config"
+    assert client_of(AccessPolicy()).get("/config", headers={"Host": host}).text == "/config"
 
 
 @pytest.mark.parametrize("host", ["evil.example:7860", "192.168.1.5:7860", "127.0.0.1.evil.example", "[x"])
 def test_without_a_key_no_name_may_be_made_to_point_at_this_machine(host):
-    answer = client_of(Door()).get("/config", headers={"Host": host})
+    answer = client_of(AccessPolicy()).get("/config", headers={"Host": host})
     assert answer.status_code == 403
     assert "set --api-key" in answer.text
-    published = Door(local=False)
+    published = AccessPolicy(local=False)
     assert client_of(published).get("/config", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize("key", [None, KEY])
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:3000", "null"])
 def test_a_page_of_another_site_may_not_ask(origin, key):
-    client = client_of(Door(key))
+    client = client_of(AccessPolicy(key))
     if key:
         client.post("/login", data={"key": key})
     answer = client.post("/gradio_api/queue/join", headers={"Origin": origin}, content=b"{}")
@@ -126,11 +126,11 @@ def test_a_page_of_another_site_may_not_ask(origin, key):
 
 @pytest.mark.parametrize("path", ["/gradio_api/file=http://127.0.0.1:9/x", "/gradio_api/proxy=http://a/x"])
 def test_no_address_is_fetched_for_a_visitor(path):
-    assert client_of(Door()).get(path).status_code == 403
+    assert client_of(AccessPolicy()).get(path).status_code == 403
 
 
 def test_every_answer_forbids_other_hosts_the_login_included():
-    client = client_of(Door(KEY))
+    client = client_of(AccessPolicy(KEY))
     for path in ("/", "/login", "/config"):
         assert "default-src 'self'" in client.get(path).headers["content-security-policy"]
 
@@ -145,5 +145,5 @@ def test_a_client_that_leaves_during_its_login_harms_nothing():
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/login", "headers": [], "query_string": b"", "scheme": "http"}
-    asyncio.run(Guard(everything, Door(KEY))(scope | {"server": ("127.0.0.1", 1)}, leave, note))
+    asyncio.run(Guard(everything, AccessPolicy(KEY))(scope | {"server": ("127.0.0.1", 1)}, leave, note))
     assert sent[0]["status"] == 403

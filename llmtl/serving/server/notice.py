@@ -62,7 +62,7 @@ class TerminalNotice:
         self._status: Status | None = None
         self._doing = self._so_far = ""
         self._begun = self._printed = 0.0
-        self._pulse: Thread | None = None
+        self._ticker: Thread | None = None
 
     def say(self, line: str) -> None:
         """Print one line."""
@@ -78,9 +78,9 @@ class TerminalNotice:
             self._doing, self._so_far = doing, so_far
             if new or self._console.is_terminal:
                 self._show()
-            if self._pulse is None:
-                self._pulse = Thread(target=self._beat, name="llmtl-notice", daemon=True)
-                self._pulse.start()
+            if self._ticker is None:
+                self._ticker = Thread(target=self._beat, name="llmtl-notice", daemon=True)
+                self._ticker.start()
 
     def clear(self) -> None:
         """Take the moving line away."""
@@ -96,7 +96,7 @@ class TerminalNotice:
             time.sleep(_BEAT_SECONDS)
             with self._lock:
                 if not self._doing:
-                    self._pulse = None
+                    self._ticker = None
                     return
                 if self._console.is_terminal or time.monotonic() - self._printed >= REPEAT_SECONDS:
                     self._show()

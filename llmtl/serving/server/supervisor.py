@@ -16,10 +16,10 @@ from llmtl.report import wording
 from llmtl.serving.front.refusals import Condition
 from llmtl.serving.server import diagnosis
 from llmtl.serving.server.front_process import FrontProcess
+from llmtl.serving.server.health_check import HealthCheck, ServerHealth
 from llmtl.serving.server.notice import Notice
 from llmtl.serving.server.options import RestartPolicy
 from llmtl.serving.server.process import ServerProcess
-from llmtl.serving.server.pulse import Pulse, Vital
 from llmtl.serving.server.server_command import ServerCommand
 from llmtl.serving.server.spare import Spare
 
@@ -176,21 +176,21 @@ class Supervisor:
     def _wait_for_death(self) -> tuple[str, bool]:
         """Return why the server ended, or had to be given up, once that happens, and whether it was hung."""
         assert self._process is not None
-        pulse, checked = Pulse(lambda: self._health(self._policy.health_seconds), self._policy), time.monotonic()
+        health, checked = HealthCheck(lambda: self._health(self._policy.health_seconds), self._policy), time.monotonic()
         busy = False
         while True:
             if why := self._death():
                 return why, False
             self._keep_front_up()
             if time.monotonic() - checked >= self._policy.health_every_seconds:
-                vital = pulse.check(self._process.pid)
+                found = health.check(self._process.pid)
                 checked = time.monotonic()
-                if vital is Vital.DEAD:
+                if found is ServerHealth.DEAD:
                     return self._death_within(_END_SECONDS) or diagnosis.why(self._process.lines(), None), False
-                if vital is Vital.HUNG:
+                if found is ServerHealth.HUNG:
                     why = self._death_within(_END_SECONDS)
-                    return why or f"it did not answer /health {pulse.failures} times in a row", not why
-                busy = self._busy(vital is Vital.BUSY, busy)
+                    return why or f"it did not answer /health {health.failures} times in a row", not why
+                busy = self._busy(found is ServerHealth.BUSY, busy)
             time.sleep(_POLL_SECONDS)
 
     def _busy(self, now: bool, before: bool) -> bool:

@@ -22,7 +22,7 @@ _WORKING = (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
 """States in which a process wants a processor, or its memory back from the disk."""
 
 
-class Vital(Enum):
+class ServerHealth(Enum):
     """What a check found."""
 
     WELL = "well"
@@ -31,7 +31,7 @@ class Vital(Enum):
     DEAD = "dead"
 
 
-class Pulse:
+class HealthCheck:
     """The checks of one start of a server; `ask` gives the status of `/health`, None without an answer in time."""
 
     def __init__(self, ask: Callable[[], int | None], policy: RestartPolicy) -> None:
@@ -41,7 +41,7 @@ class Pulse:
         self._since = self._checked = 0.0
         self._used = 0.0
 
-    def check(self, group: int) -> Vital:
+    def check(self, group: int) -> ServerHealth:
         """Check once; `group` is the server's process group.
 
         503 is how vLLM says that its engine is dead, which it does not recover from.
@@ -49,9 +49,9 @@ class Pulse:
         status = self._ask()
         if status == HTTPStatus.OK:
             self.failures = 0
-            return Vital.WELL
+            return ServerHealth.WELL
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
-            return Vital.DEAD
+            return ServerHealth.DEAD
         self.failures += 1
         now = time.monotonic()
         used, wants = _work(group)
@@ -60,10 +60,10 @@ class Pulse:
         worked = self.failures > 1 and used - self._used > _WORKING_SHARE * (now - self._checked)
         self._used, self._checked = used, now
         if self.failures < self._policy.unhealthy_after:
-            return Vital.WELL
+            return ServerHealth.WELL
         if (worked or wants) and now - self._since < self._policy.busy_seconds:
-            return Vital.BUSY
-        return Vital.HUNG
+            return ServerHealth.BUSY
+        return ServerHealth.HUNG
 
 
 def _work(group: int) -> tuple[float, bool]:
