@@ -124,7 +124,7 @@ def validate(schema: type[Section], document: Mapping[str, Any], *, source: str)
     try:
         return TypeAdapter(schema).validate_python(dict(document))
     except ValidationError as error:
-        lines = [_describe(schema, detail) for detail in error.errors(include_url=False)]
+        lines = list(dict.fromkeys(_describe(schema, detail) for detail in error.errors(include_url=False)))
         count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
         raise RecipeError(f"{source} has {count}: " + "; ".join(lines) + ".") from None
 
@@ -138,8 +138,25 @@ def _beyond(value: Any, where: str = "") -> Iterator[str]:
         yield from _beyond(item, f"{where}.{key}" if where else str(key))
 
 
+_PLAIN = {
+    "tuple_type": "it should be a list",
+    "list_type": "it should be a list",
+    "dict_type": "it should be a mapping",
+    "model_type": "it should be a mapping of keys to values",
+    "string_type": "it should be a text; put it in quotes",
+    "int_type": "it should be a whole number",
+    "int_parsing": "it should be a whole number",
+    "int_from_float": "it should be a whole number",
+    "float_type": "it should be a number",
+    "float_parsing": "it should be a number",
+    "bool_type": "it should be true or false",
+    "bool_parsing": "it should be true or false",
+}
+"""What pydantic says in Python's words, by its type of error, in those of a recipe."""
+
+
 def _describe(schema: type[Any], detail: ErrorDetails) -> str:
-    location = [str(part) for part in detail["loc"]]
+    location = [str(part) for part in detail["loc"] if not (isinstance(part, str) and "[" in part)]  # a union's
     where = ".".join(location)
     if detail["type"] == "extra_forbidden":
         valid = _keys_at(schema, location[:-1])
@@ -150,7 +167,7 @@ def _describe(schema: type[Any], detail: ErrorDetails) -> str:
         return f"'{where}' is missing"
     if detail["type"] in _NOT_A_SECTION and (keys := _keys_at(schema, location)):
         return f"'{where}' is a section; write keys and values below it (valid here: {', '.join(sorted(keys))})"
-    message = detail["msg"].removeprefix("Value error, ").rstrip(".")
+    message = _PLAIN.get(detail["type"]) or detail["msg"].removeprefix("Value error, ").rstrip(".")
     message = message[0].lower() + message[1:]
     got = detail.get("input")
     shown = f", got {redacted(repr(got))}" if isinstance(got, str | int | float | bool) and location else ""

@@ -23,6 +23,7 @@ from llmtl.learning_curve.config import LearningCurveConfig
 from llmtl.recipe import apply_overrides, read_yaml, validate, written_out
 from llmtl.seals import STEPS
 from llmtl.sections import BudgetConfig, EncoderConfig, ModelConfig
+from llmtl.store import as_path
 from llmtl.strategies.table import STRATEGIES, StrategiesConfig, kept
 from llmtl.task_section import NAME_PATTERN, TaskConfig
 
@@ -112,7 +113,7 @@ def load_recipe(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     A relative data path is taken from the recipe's folder. From a recipe that a run kept, strategies that are not known
     here or do not serve its kind of task are dropped. Raises `RecipeError` or `MissingFileError`.
     """
-    file = Path(path)
+    file = as_path(path, "The recipe")
     if file.is_dir():
         file = file / RECIPE_FILE
     document = read_yaml(file)

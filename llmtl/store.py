@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from llmtl.errors import RunError
+from llmtl.errors import InputError, RunError
 from llmtl.foreign_files import read_whole
 from llmtl.json_and_yaml import parse_json
 from llmtl.left_overs import remove
@@ -224,3 +224,10 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def as_path(given: object, what: str) -> Path:
+    """Turn text or a path that a caller gave into a path; raises `InputError` for anything else, of `what` it names."""
+    if not isinstance(given, str | Path):
+        raise InputError(f"{what} is {given!r:.40}; give its path as text or as a Path.")
+    return Path(given)

@@ -49,7 +49,7 @@ class LearningCurves:
     def sentence(self) -> str:
         """The advice of that curve, after why the winner has none; or why there is none at all."""
         if self.best is None:
-            return "; ".join(f"{name}: {why}" for name, why in self.skipped.items())
+            return "What more labels would bring was not measured." if self.skipped else ""
         advice = self.advice[self.best.strategy].text
         if not self.focus or self.best.strategy == self.focus[0]:
             return advice

@@ -44,7 +44,8 @@ def probabilities(inputs: Any, predict: Predict, labels: Sequence[str]) -> "pd.D
     if isinstance(inputs, Input):
         inputs = [inputs]
     made = _predictions(inputs, predict)
-    if not any(item is not None and item.probabilities for item in made):
+    answered = [item for item in made if item is not None]
+    if not labels or (answered and not any(item.probabilities for item in answered)):
         raise InputError("These predictions have no probabilities per label; leave out proba=True.")
     rows = [[item.probabilities.get(label) if item else None for label in labels] for item in made]
     index = inputs.index if _package(inputs) == "pandas" else None
@@ -68,7 +69,7 @@ def text_list(inputs: Any) -> list[Input | None]:
     known = isinstance(inputs, list | tuple) or _package(inputs) in ("numpy", "pandas", "polars", "pyarrow", "datasets")
     if not known or getattr(inputs, "ndim", 1) != 1 or hasattr(inputs, "columns") or not hasattr(inputs, "__iter__"):
         raise InputError(
-            f"These inputs are a {type(inputs).__name__}; give a text, a list of texts or a Series of them."
+            f"These inputs are of type {type(inputs).__name__}; give a text, a list of texts or a Series of them."
         )
     values = inputs.to_pylist() if hasattr(inputs, "to_pylist") else list(inputs)
     return [_text(value, number) for number, value in enumerate(values, start=1)]

@@ -62,8 +62,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if y is None:
             raise InputError("Classifier requires y to be passed, but the target y is None; give a label per text.")
-        labels = column_or_1d(y, warn=True)
-        check_classification_targets(labels)
+        labels = _labels(y)
         texts = text_list(X)
         if len(labels) != len(texts):
             raise InputError(f"X has {len(texts)} texts and y {len(labels)} labels; give one label per text.")
@@ -136,6 +135,41 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array, tags.input_tags.one_d_array, tags.input_tags.string = False, True, True
         return tags
+
+
+def _labels(y: Any) -> Any:
+    """Give the labels as an array of one type, shape (N,); raises `InputError` for missing and continuous ones."""
+    if hasattr(y, "astype") and not isinstance(getattr(y, "dtype", np.dtype(object)), np.dtype):
+        y = y.astype(object)  # of pandas' own types, which numpy reads as others: Int64 as fractions
+    try:
+        labels = column_or_1d(y, warn=True)
+        if labels.dtype == object:
+            labels = _of_one_type(labels)
+        check_classification_targets(labels)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{str(error).rstrip('.')}; give a label per text.") from None
+    return labels
+
+
+def _of_one_type(labels: Any) -> Any:
+    """Refuse labels that are missing or of several types, and give what is not strings as an array of its type."""
+    listed = labels.tolist()
+    missing = [place for place, label in enumerate(listed) if _is_missing(label)]
+    if missing:
+        raise InputError(
+            f"y has no label for {len(missing):,} of {len(listed):,} texts (first: number {missing[0] + 1}); leave "
+            "them out, or label them."
+        )
+    kinds = sorted({type(label).__name__ for label in listed})
+    if len(kinds) > 1:
+        raise InputError(f"The labels in y are of several types ({', '.join(kinds)}); give all as one, say as strings.")
+    return labels if kinds in ([], ["str"]) else np.array(listed)
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or bool(label != label)  # noqa: PLR0124
 
 
 def _name(label: Any) -> str:

@@ -38,7 +38,7 @@ from llmtl.kinds.kind import Kind
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.hierarchical import cluster_codes
 from llmtl.pipeline.decide_report import decided_content, write_decided
-from llmtl.store import now
+from llmtl.store import as_path, now
 from llmtl.strategies.cascade import Composing, compose
 from llmtl.strategy import Role
 from llmtl.task import Metric, Task
@@ -111,7 +111,7 @@ def decide_predictions(
 
 
 def _require_folder(out: Path | str | None) -> None:
-    if out is not None and Path(out).exists() and not Path(out).is_dir():
+    if out is not None and as_path(out, "The folder for the decision").exists() and not Path(out).is_dir():
         raise InputError(f"'{out}' is a file, and decision.json needs a folder; give another --out.")
 
 

@@ -51,10 +51,15 @@ def decide(
     """
     if isinstance(baselines, str):
         raise InputError(f"baselines are a list of names; write ['{baselines}'].")
+    given = _given(predictions)
+    if not given:
+        raise InputError(
+            f"There are no predictions to decide on; give {TAKEN}, a mapping of such by strategy, or files."
+        )
     stated = {"kind": task, "metric": metric, "target": target}
     section = validate(TaskConfig, stated, source="What llmtl.decide was given")
     return decide_predictions(
-        _given(predictions),
+        given,
         task=replace(PredictionTask(), kind=section.kind, metric=section.metric, target=section.target),
         dev=_given(dev),
         baselines=baselines,
@@ -73,8 +78,7 @@ def _given(predictions: Any) -> list[Given]:
         return list(predictions)
     if not is_frame(predictions):
         raise InputError(
-            f"llmtl.decide cannot read a {type(predictions).__name__}; give {TAKEN}, a mapping of such by strategy, or "
-            "files."
+            f"llmtl.decide cannot read {predictions!r:.40}; give {TAKEN}, a mapping of such by strategy, or files."
         )
     by_name: dict[str, list[Row]] = {}
     table = _rows(predictions, STRATEGY)
@@ -86,7 +90,7 @@ def _given(predictions: Any) -> list[Given]:
 
 def _of_one(name: str, given: Any) -> Given:
     if not is_frame(given):
-        raise InputError(f"The predictions of '{name}' are a {type(given).__name__}; give {TAKEN}.")
+        raise InputError(f"The predictions of '{name}' are of type {type(given).__name__}; give {TAKEN}.")
     return HeldRows(name, _rows(given))
 
 

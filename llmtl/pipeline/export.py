@@ -22,7 +22,7 @@ from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.signature import read_private_key, sign
 from llmtl.serving.bundle.source import BundleSource, InFront, MeasuredStrategy
 from llmtl.serving.bundle.write import write_bundle
-from llmtl.store import digest, read_json
+from llmtl.store import as_path, digest, read_json
 from llmtl.strategies.cascade import facts_of_cascade
 from llmtl.strategies.table import STRATEGIES, sending_away
 from llmtl.strategy import ProviderServed, Runs
@@ -52,7 +52,7 @@ def export(
     progress = progress or Silent()
     key = read_private_key(Path(sign_with), progress) if sign_with is not None else None
     finished = run if isinstance(run, Run) else load_run(run)
-    folder = Path(out) if out is not None else finished.folder / BUNDLE_FOLDER
+    folder = as_path(out, "The folder of the bundle") if out is not None else finished.folder / BUNDLE_FOLDER
     source = bundle_source(finished, strategy, folder=folder, merge=merge, progress=progress)
     if int8:
         source = replace(source, made_from=f"{source.made_from}-int8")

@@ -70,7 +70,7 @@ def summary_notes(content: ReportContent) -> tuple[str, ...]:
     lines = [
         cascades.of_winner(decision),
         advice(value) if value else "",
-        curves.sentence if curves else "",
+        curves.sentence if curves and curves.best else "",
         noise_words.consequence(noise, decision) if noise and noise.verdict and not noise.changed else "",
         judge_words.sentence(judging) if judging and judging.unjudged is None else "",
     ]

@@ -38,6 +38,7 @@ from llmtl.report.cards import decision_card
 from llmtl.report.sentences import Summary, summarize
 from llmtl.seals import check_content
 from llmtl.settings import Recipe, load_recipe
+from llmtl.store import as_path
 from llmtl.strategies.cascade import Cascade, CascadePredictor
 from llmtl.strategies.table import make
 from llmtl.strategy import AnyStrategy, FitContext, Predictor
@@ -89,6 +90,10 @@ class Run:
     def report(self) -> Path:
         """Name the file of the HTML report."""
         return self.folder / "report.html"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # loaded models stay behind: the folder holds what they are loaded from
+        return load_run, (str(self.folder.resolve()),)
 
     def __repr__(self) -> str:
         return f"<run in '{self.folder}': {self.decision.verdict.value}, {self.decision.winner}>"
@@ -192,7 +197,7 @@ class Run:
 
 def load_run(folder: Path | str) -> Run:
     """Open the finished run in `folder`; raises `RunError` when there is none or it is incomplete."""
-    folder = Path(folder)
+    folder = as_path(folder, "The run folder")
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'; make one with `llmtl run`.")
     index = read_index(folder)

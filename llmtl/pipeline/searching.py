@@ -12,6 +12,7 @@ from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.serving.bundle.local import load_local
 from llmtl.serving.bundle.manifest import CLASSIFIER_FOLDER, Weights
 from llmtl.serving.bundle.read import is_bundle, open_bundle
+from llmtl.store import as_path
 from llmtl.strategy import Predictor
 from llmtl.task import FoundText
 from llmtl.values import RANKED
@@ -34,8 +35,7 @@ def search(
 
 
 def _opened(source: Run | Path | str, strategy: str | None) -> tuple[str, Predictor]:
-    if not isinstance(source, Run) and is_bundle(Path(source)):
-        folder = Path(source)
+    if not isinstance(source, Run) and is_bundle(folder := as_path(source, "What is searched")):
         bundle = open_bundle(folder)
         if bundle.winner.weights is not Weights.CLASSIFIER:
             raise BundleError(f"The winner '{bundle.winner.name}' of this bundle does not search; export another run.")

@@ -19,7 +19,7 @@ from llmtl.progress import Progress
 from llmtl.recipe import apply_overrides, validate
 from llmtl.report.automatic_progress import watched
 from llmtl.settings import Recipe, load_recipe, recipe_for_data
-from llmtl.store import digest
+from llmtl.store import as_path, digest
 
 RUNS = Path("runs")
 GIVEN, GIVEN_TEST = Path("data") / "rows.jsonl", Path("data") / "test-rows.jsonl"
@@ -98,7 +98,8 @@ def run(
     columns = {"text": text, "label": label}
     in_memory, test = is_frame(source), options.get("test")
     if not in_memory and not isinstance(source, Recipe | str | Path):
-        raise InputError(f"llmtl.run cannot read a {type(source).__name__}; give {TAKEN}, a path or a recipe.")
+        raise InputError(f"llmtl.run cannot read {_shown(source)}; give {TAKEN}, a path or a recipe.")
+    out = None if out is None else as_path(out, "The run folder")
     if in_memory or is_frame(test):
         recipe, folder, given = _in_memory(source, test, columns | {"model": model}, changes=changes, out=out)
     else:
@@ -110,7 +111,7 @@ def run(
 
 
 def _test_path(test: Any) -> list[str]:
-    return [] if test is None else [f"data.test_path={_value(str(test))}"]
+    return [] if test is None else [f"data.test_path={_value(str(as_path(test, 'The test set')))}"]
 
 
 def _recipe(source: Any, given: Mapping[str, str | None], changes: Sequence[str]) -> Recipe:
@@ -134,7 +135,7 @@ def _in_memory(
     if not given["model"]:
         raise RecipeError("Data also needs a model: give model='smollm2', a Hub name or a folder.")
     frames, own_test = splits_of(source) if is_frame(source) else ([], None)
-    test = own_test if test is None else test
+    test = own_test if test is None else test if is_frame(test) else as_path(test, "The test set")
     draft = _recipe_of_rows(source, test, given, folder=RUNS / "data", changes=changes)
     columns = list(filter(None, (draft.data.text, draft.data.label, draft.data.id, draft.data.group)))
     rows = table_of(frames, columns) if frames else None
@@ -165,6 +166,10 @@ def _mark(*tables: Table | None) -> str:
 
 def _overrides(options: RunOptions) -> list[str]:
     return [f"{_KEYS[name]}={_value(value)}" for name, value in options.items() if name in _KEYS]
+
+
+def _shown(source: object) -> str:
+    return "None" if source is None else f"a value of type {type(source).__name__}"
 
 
 def _value(value: Any) -> str:

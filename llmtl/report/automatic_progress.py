@@ -15,6 +15,7 @@ from html import escape
 from importlib import import_module
 from typing import Any, Self
 
+from llmtl.errors import InputError
 from llmtl.progress import Advance, Progress, Silent
 from llmtl.report import wording
 from llmtl.report.terminal import TerminalProgress
@@ -28,6 +29,8 @@ def watched(progress: Progress | bool | None) -> AbstractContextManager[Progress
     if progress is False:
         return nullcontext(Silent())
     if not isinstance(progress, bool) and progress is not None:
+        if not hasattr(progress, "stage"):
+            raise InputError(f"progress is {progress!r:.40}; give True, False, or a llmtl.progress.Progress.")
         return nullcontext(progress)
     if _in_notebook():
         return NotebookProgress()

@@ -30,7 +30,7 @@ def line(value: Any) -> str:
 def decision_line(decision: Decision) -> str:
     """Say the verdict, the winner and its score on test."""
     test = decision.result(decision.winner).test
-    score = f", {decision.metric} {wording.score(test.value)} {_interval(test.ci95)}" if test else ""
+    score = f", {decision.metric} {wording.score(test.value)} ({_interval(test.ci95)})" if test else ""
     return f"<decision on {decision.task}: {decision.verdict.value}, {decision.winner}{score}>"
 
 

@@ -3,12 +3,14 @@
 Not covered: the same of every strategy (`view`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmtl.decision.outcome import Decision, StrategyResult
 from llmtl.decision.promise import Promise
 from llmtl.report import serving, share_words, wording
 from llmtl.report.content import ReportContent
+
+_NOT_GIVEN = "the predictions that were given do not say"
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,13 @@ def _running_figures(content: ReportContent, result: StrategyResult) -> tuple[Fi
         f"; as served {wording.milliseconds(alone.p50_ms)}, p95 {wording.milliseconds(alone.p95_ms)}" if alone else ""
     )
     latency = f"median; p95 {wording.milliseconds(result.p95_ms)}{timed}"
+    if result.p50_ms is None and result.p95_ms is None:
+        latency = _NOT_GIVEN if content.elsewhere else "not measured"
     cost = Figure(
         "Cost per 1,000 requests", wording.usd(result.usd_per_1k_requests), f"at the prices of the recipe{priced}"
     )
+    if result.usd_per_1k_requests is None and content.elsewhere:
+        cost = replace(cost, note=_NOT_GIVEN)
     if result.usd_per_month is not None and content.prices is not None:
         on = f"{wording.plural(result.machines, 'whole machine')}" if result.machines else "paid by use"
         monthly = serving.usd_per_month(served, content.prices) if served else None

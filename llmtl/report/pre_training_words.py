@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from llmtl.costs.pre_training import UTILISATION
 from llmtl.decision.transferred import BeforeAndAfter
 from llmtl.report import wording
-from llmtl.report.metric_words import usd
 
 COLUMNS = ("strategy", "from scratch (estimated)", "adapting (measured)")
 
@@ -29,18 +28,18 @@ def basis(costs: Sequence[BeforeAndAfter]) -> str:
     return (
         f"What training from scratch takes is estimated: 6 operations per weight and token (Kaplan et al. 2020); "
         f"{'; '.join(told)}; one {first.gpu.upper()} does {UTILISATION:.0%} of its {first.peak_teraflops:,.0f} "
-        f"teraflops at {usd(first.usd / first.gpu_hours)} USD an hour. Adapting was measured: the time of fitting in "
-        "this run at the recipe's prices. Data, staff and failed attempts count in neither."
+        f"teraflops at {wording.readable_usd(first.usd / first.gpu_hours)} an hour. Adapting was measured: the time of "
+        "fitting in this run at the recipe's prices. Data, staff and failed attempts count in neither."
     )
 
 
 def _estimated(each: BeforeAndAfter) -> str:
     found = each.from_scratch
-    return f"about {_about(found.gpu_hours)} GPU-hours, {usd(_rounded(found.usd))} USD"
+    return f"about {_about(found.gpu_hours)} GPU-hours, {wording.about_usd(found.usd).removeprefix('about ')}"
 
 
 def _measured(each: BeforeAndAfter) -> str:
-    money = f"{usd(each.usd)} USD"
+    money = wording.readable_usd(each.usd)
     if each.device == "cuda":
         return f"{each.gpu_hours:.3g} GPU-hours, {money}"
     return f"no GPU: {wording.training_time(each.seconds)} on a CPU, {money}"

@@ -37,7 +37,8 @@ class StrategyRow:
     `standing` says in a few words what it is to the decision, `why` in a sentence why it could not be chosen (empty for
     one that could, and for one that left the race, of which the decision's reasons tell); `badge` is a word for the
     winner and empty for the others. `stopped` says how far fitting came where its time limit ended it. `served` is
-    what a live endpoint was measured to take. `code` is the name of the table, where the result has another. `cost`
+    what a live endpoint was measured to take. `code` is the name of the table, where the result has another. `given`
+    says that its predictions were made elsewhere. `cost`
     writes `usd`, and `served_cost` that of the endpoint, in the unit of `View.cost_is`.
     """
 
@@ -52,6 +53,7 @@ class StrategyRow:
     served: Served | None = None
     usd_fitting: float | None = None
     code: str = ""
+    given: bool = False
     usd: float | None = None
     cost: str = ""
     served_cost: str = ""
@@ -300,6 +302,7 @@ def _row(content: ReportContent, result: StrategyResult) -> StrategyRow:
         served=served,
         usd_fitting=fitting,
         code=content.codes.get(result.name, ""),
+        given=content.elsewhere,
         usd=cost_words.cost(result, month=month),
         cost=cost_words.said(result, month=month),
         served_cost=cost_words.as_served(served, content.prices, month=month) if served else "",

@@ -222,9 +222,9 @@ def metric_meaning(metric: str, kind: Kind) -> str:
     return kind.meanings[Metric(metric)]
 
 
-def role_name(role: Role) -> str:
-    """Say in one word what a strategy stands for."""
-    return LOOKS[role].name
+def role_name(role: Role, *, given: bool = False) -> str:
+    """Say in a word what a strategy stands for; of `given` predictions it is not known what made them."""
+    return "predictions given" if given and role is Role.PROMPTING else LOOKS[role].name
 
 
 def capital(text: str) -> str:

@@ -5,7 +5,7 @@ Not covered: scoring and comparing strategies (`llmtl.run`), keeping a fitted on
 
 import difflib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
@@ -43,7 +43,7 @@ class _Folder:
         finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FittedStrategy:
     """A fitted strategy; `findings` are what fitting found out, `predictor` predicts with all that is known."""
 
@@ -52,6 +52,9 @@ class FittedStrategy:
     predictor: Predictor = field(repr=False)
     findings: tuple[FitFinding, ...] = field(repr=False)
     _folder: "_Folder" = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, fitted for {self.task.name}>"
 
     def predict(self, inputs: Any, *, proba: bool = False) -> Any:
         """Answer one text, a list or a Series of them in the form in which they come, as `Run.predict` does."""
@@ -84,6 +87,8 @@ class OneStrategy:
         does not serve, for a missing model, and as fitting does.
         """
         facts = self.strategy.facts
+        if not isinstance(task, Task):
+            raise InputError(f"The task is {task!r:.40}; give a llmtl.Task, such as Task('routing', ('a', 'b')).")
         if not facts.serves(task.kind):
             raise InputError(
                 f"The strategy '{facts.name}' does not serve tasks of kind {task.kind.name}; take another."
@@ -98,8 +103,8 @@ class OneStrategy:
         engines, folder = EngineCache(source), _Folder()
         context = FitContext(
             task=task,
-            train=_examples(train, "train"),
-            dev=_examples(dev, "dev"),
+            train=_examples(train, "train", task),
+            dev=_examples(dev, "dev", task),
             model=source,
             load_engine=engines.load,
             release_engines=engines.release,
@@ -118,6 +123,8 @@ def one_strategy(name: str, **choices: Any) -> OneStrategy:
 
     Raises `InputError` for an unknown name, and `RecipeError` for choices that the section refuses.
     """
+    if not isinstance(name, str):
+        raise InputError(f"The strategy is {name!r:.40}; give its name, such as 'few-shot'.")
     if name not in STRATEGIES:
         near = difflib.get_close_matches(name, STRATEGIES, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(STRATEGIES)}"
@@ -134,9 +141,13 @@ def _source(name: str, *, needed: bool) -> ModelSource:
     return ModelSource(locate(str(embedded) if embedded else name))
 
 
-def _examples(given: Given, part: str) -> tuple[Example, ...]:
-    """Make examples of pairs; raises `InputError` for anything else, and where there are none."""
+def _examples(given: Given, part: str, task: Task) -> tuple[Example, ...]:
+    """Make examples of pairs; raises `InputError` for anything else, for labels of another task, and for none."""
     found: list[Example] = []
+    if isinstance(given, str | Mapping) or hasattr(given, "columns") or not hasattr(given, "__iter__"):
+        raise InputError(
+            f"{part} is of type {type(given).__name__}; give a list of Examples, or of texts with references."
+        )
     for number, each in enumerate(given, start=1):
         if isinstance(each, Example):
             found.append(each)
@@ -146,4 +157,10 @@ def _examples(given: Given, part: str) -> tuple[Example, ...]:
             raise InputError(f"Item {number} of {part} is {each!r:.40}; give an Example, or a text and its reference.")
     if not found:
         raise InputError(f"There are no examples in {part}; give some.")
+    named = (label for each in found for label in task.kind.named(each.reference))
+    odd = next((label for label in named if label not in task.labels), None)
+    if odd is not None:
+        raise InputError(
+            f"The label {odd!r:.40} in {part} is not one of the task's; correct it, or add it to the task."
+        )
     return tuple(found)

@@ -41,7 +41,10 @@ def test_the_sentence_is_that_of_the_best_curve_with_a_forecast() -> None:
     better = exactly([0.30, 0.30, 0.85, 0.86, 0.90], strategy="tfidf")  # higher, but no power law
     curves = concluded(measured=[better, curve(2.0, 0.4, "qlora")])
     assert "qlora" in curves.sentence
-    assert concluded(measured=[], skipped={"tfidf": "too few"}).sentence == "tfidf: too few"
+    assert (
+        concluded(measured=[], skipped={"tfidf": "too few"}).sentence
+        == "What more labels would bring was not measured."
+    )
 
 
 def test_the_sentence_is_that_of_the_winner_and_not_of_a_better_loser() -> None:

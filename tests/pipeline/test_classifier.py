@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -13,6 +14,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import llmtl
 from llmtl.errors import InputError
+from llmtl.pipeline.classifier import _labels
 from tests.support.front_desk import write_messages
 from tests.support.made_once import made_once
 
@@ -153,3 +155,37 @@ def test_unfitted_and_wrong_inputs_are_refused_in_one_line(fitted):
         llmtl.Classifier(labels=["7"]).fit(["a", "b"], [0, 1])
     with pytest.raises(InputError, match="X has 1 texts and y 2 labels; give one label per text"):
         clone(made).fit(["a"], ["x", "y"])
+
+
+@pytest.mark.parametrize(
+    ("y", "said"),
+    [
+        (["a", None], r"y has no label for 1 of 2 texts \(first: number 2\)"),
+        (pd.Series([np.nan, "a"]), r"y has no label for 1 of 2 texts \(first: number 1\)"),
+        (pd.Series([1, pd.NA], dtype="Int64"), "y has no label for 1 of 2 texts"),
+        (np.array([1, "a"], dtype=object), r"of several types \(int, str\); give all as one"),
+        ([0.5, 1.5], "Unknown label type: continuous"),
+        (np.zeros((2, 2)), "y should be a 1d array"),
+    ],
+)
+def test_labels_that_are_none_are_refused_in_one_line(y, said):
+    with pytest.raises(InputError, match=said) as caught:
+        llmtl.Classifier().fit(["a", "b"], y)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("y", "wanted"),
+    [
+        (pd.Series([3, 1], dtype="Int64"), int),
+        (pd.Series([3, 1], dtype=object), int),
+        (pd.Series([True, False], dtype=object), bool),
+        (pd.Series([True, False], dtype="boolean"), bool),
+        (pd.Series(["a", "b"], dtype="category"), str),
+        (pd.Series([3, 1], dtype="category"), int),
+        (pl.Series(["a", "b"]), str),
+        (pl.Series([1, 2]), int),
+    ],
+)
+def test_labels_of_every_column_type_keep_what_they_are(y, wanted):
+    assert {type(label) for label in _labels(y).tolist()} == {wanted}

@@ -59,8 +59,9 @@ def test_options_are_those_of_the_recipe_and_the_decision_is_written(frame, tmp_
 @pytest.mark.parametrize(
     ("given", "options", "said"),
     [
-        (3, {}, "llmtl.decide cannot read a int"),
-        ({"a": 3, "b": 4}, {}, "The predictions of 'a' are a int"),
+        (3, {}, "llmtl.decide cannot read 3; give"),
+        ([], {}, "There are no predictions to decide on; give"),
+        ({"a": 3, "b": 4}, {}, "The predictions of 'a' are of type int"),
         (pd.DataFrame({"id": [1]}), {}, "'DataFrame' has no column 'strategy'"),
         ({"a": [{"id": 1, "reference": "x"}]}, {}, "'list' has no column 'prediction'"),
         ({"a": [{"id": 1, "reference": "x", "prediction": "x", "cost": -1}]}, {}, "'a', row 1: 'cost' is wrong"),

@@ -1,5 +1,6 @@
 """`llmtl.run` on data in memory: the run of its file, kept with its data so that it can be resumed and repeated."""
 
+import pickle
 import shutil
 from dataclasses import replace
 
@@ -77,8 +78,8 @@ def test_a_test_set_of_its_own_is_kept_and_only_named_columns_are(messages, tmp_
 @pytest.mark.parametrize(
     ("source", "options", "error", "said"),
     [
-        (3, {"model": "m"}, InputError, "llmtl.run cannot read a int; give a pandas or polars DataFrame"),
-        (["a"], {"model": "m"}, InputError, "llmtl.run cannot read a list"),
+        (3, {"model": "m"}, InputError, "llmtl.run cannot read a value of type int; give a pandas or polars DataFrame"),
+        (["a"], {"model": "m"}, InputError, "llmtl.run cannot read a value of type list"),
         ([{"text": "a", "label": "b"}], {}, RecipeError, "Data also needs a model: give model='smollm2'"),
         ([{"text": "a", "label": "b"}], {"modle": "m"}, InputError, r"no option 'modle' \(did you mean 'model'\?\)"),
         ([{"text": "a"}], {"model": "m"}, InputError, "'list' has no column 'label'"),
@@ -119,6 +120,7 @@ def test_probabilities_are_a_frame_with_the_index_of_the_inputs(run):
     frame = run.predict(series, strategy="tfidf", proba=True)
     assert frame.index.to_list() == [7, 3, 4, 9]
     assert tuple(frame.columns) == run.task.labels
+    assert run.predict([], strategy="tfidf", proba=True).shape == (0, len(run.task.labels))
     assert frame.loc[[3, 9]].isna().all(axis=None)
     assert frame.loc[[7, 4]].sum(axis=1).to_numpy() == pytest.approx(1)
     assert frame.loc[[7, 4]].idxmax(axis=1).to_list() == run.predict(series[[7, 4]].to_list(), strategy="tfidf")
@@ -127,10 +129,10 @@ def test_probabilities_are_a_frame_with_the_index_of_the_inputs(run):
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        (3, "These inputs are a int; give a text, a list of texts or a Series"),
+        (3, "These inputs are of type int; give a text, a list of texts or a Series"),
         ([3], "Input 1 is 3, which is not a text"),
-        (pd.DataFrame({"text": ["a"]}), "These inputs are a DataFrame"),
-        (np.array([["a"]]), "These inputs are a ndarray"),
+        (pd.DataFrame({"text": ["a"]}), "These inputs are of type DataFrame"),
+        (np.array([["a"]]), "These inputs are of type ndarray"),
     ],
 )
 def test_inputs_that_are_not_texts_are_refused_in_one_line(run, inputs, said):
@@ -168,8 +170,41 @@ def test_values_are_short_in_print_and_cards_in_notebooks(run):
         assert len(repr(value)) < 200
         assert "<table" in value._repr_html_()
     assert repr(run.decision).startswith("<decision on desk: baseline, tfidf, accuracy 0.")
+    assert repr(run.decision).endswith(")>")
     assert "Use the baseline" in run._repr_html_()
     assert "Use the baseline" in run.decision._repr_html_()
+
+
+def test_a_run_is_pickled_as_its_folder(run):
+    run.predict("my card is lost")
+    again = pickle.loads(pickle.dumps(run))
+    assert again.decision == run.decision
+    assert again.predict("my card is lost") == run.predict("my card is lost")
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda frame: llmtl.load_run(3), "The run folder is 3; give its path"),
+        (lambda frame: llmtl.export(None, "out"), "The run folder is None; give its path"),
+        (lambda frame: llmtl.search(3, ["a"]), "What is searched is 3; give its path"),
+        (lambda frame: llmtl.load_recipe(3), "The recipe is 3; give its path"),
+        (lambda frame: llmtl.run(frame, model="m", out=3), "The run folder is 3; give its path"),
+        (lambda frame: llmtl.run(frame, model="m", test=3), "The test set is 3; give its path"),
+        (lambda frame: llmtl.run(frame, model="m", progress=3), "progress is 3; give True, False"),
+        (lambda frame: llmtl.run(None), "llmtl.run cannot read None; give a pandas"),
+        (
+            lambda frame: llmtl.run(frame, model="m", strategies="tfidf"),
+            "'strategies.run': it should be a list, got 'tf",
+        ),
+        (lambda frame: llmtl.run(frame, model="m", seed="x"), "'seed': it should be a whole number, got 'x'"),
+        (lambda frame: llmtl.run(frame, model="m", labels=3), "'task.labels': it should be a list, got 3; "),
+    ],
+)
+def test_wrong_types_are_told_in_one_line(ask, said):
+    with pytest.raises(InputError, match=said) as caught:
+        ask(pd.DataFrame({"text": ["a", "b"], "label": ["x", "y"]}))
+    assert "\n" not in str(caught.value)
 
 
 def test_what_a_card_shows_is_escaped(run):

@@ -29,11 +29,11 @@ def test_the_estimate_stands_beside_what_was_measured(content):
     assert found.usd == pytest.approx(dev.train_seconds / 3600 * content.prices.usd_per_cpu_hour)
     [(name, scratch, adapting)] = rows([found])
     assert name == "qlora"
-    assert scratch == "about 1,100 GPU-hours, 4,500.00 USD"
+    assert scratch == "about 1,100 GPU-hours, $4,500"
     assert adapting.startswith("no GPU: ")
     assert "135 million weights and 2 trillion tokens (the card of SmolLM2-135M)" in basis([found])
     [on_gpu] = rows([replace(found, device="cuda", seconds=7200.0, usd=7.9)])
-    assert on_gpu[2] == "2 GPU-hours, 7.90 USD"
+    assert on_gpu[2] == "2 GPU-hours, $7.90"
 
 
 def test_both_reports_say_what_is_estimated_and_what_was_measured(content):

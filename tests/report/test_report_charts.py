@@ -63,6 +63,27 @@ def test_long_names_take_two_lines_and_leave_most_of_the_width_to_the_marks(widt
     assert max(marks) - min(marks) > 0.4 * width
 
 
+def test_on_a_phone_the_target_crosses_marks_and_no_text():
+    view = build_view(make_content())
+    drawn = {
+        width: ET.fromstring(str(scores_chart(view.rows, metric="accuracy", target=0.95, width=width, name="a")))
+        for width in (928, 358)
+    }
+    lines = {width: [each for each in root.iter() if each.get("class") == "target"] for width, root in drawn.items()}
+    assert (len(lines[928]), len(lines[358])) == (1, len(view.rows))
+    for text in drawn[358].iter():
+        if text.tag.endswith("text") and "figure" in (text.get("class") or ""):
+            level = float(text.get("y"))
+            assert not any(float(line.get("y1")) < level - 2 < float(line.get("y2")) for line in lines[358])
+
+
+def test_predictions_made_elsewhere_are_not_called_prompts():
+    rows = [replace(row, given=True) for row in build_view(make_content()).rows]
+    drawn = str(scores_chart(rows, metric="accuracy", target=None, width=928, name="a"))
+    assert "predictions given" in drawn
+    assert ">prompting" not in drawn
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_cost_labels_do_not_overlap(width):
     rows = build_view(make_content()).rows

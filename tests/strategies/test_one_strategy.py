@@ -5,6 +5,7 @@ import pytest
 
 import llmtl
 from llmtl.errors import InputError, RecipeError
+from llmtl.kinds.table import CLASSIFICATION, MULTI_LABEL
 from tests.support.routing_task import LABELS, labelled
 
 
@@ -22,7 +23,7 @@ def test_a_strategy_is_fitted_on_examples_and_asked(task):
     assert fitted.predict(texts.iloc[0]) == answers.iloc[0]
     assert fitted.predict(texts, proba=True).idxmax(axis=1).to_list() == answers.to_list()
     assert fitted.findings
-    assert repr(fitted).startswith("FittedStrategy(name='tfidf'")
+    assert repr(fitted) == "<tfidf, fitted for routing>"
 
 
 def test_pairs_will_do_and_a_prompt_runs_on_the_model_named(task, tiny_llama):
@@ -46,3 +47,16 @@ def test_wrong_names_choices_and_examples_are_told_in_one_line(task):
         llmtl.strategies.get("tfidf").fit(task, labelled(4), [])
     with pytest.raises(InputError, match="'crf' does not serve tasks of kind classification"):
         llmtl.strategies.get("crf").fit(task, labelled(4), labelled(2))
+    with pytest.raises(InputError, match=r"The strategy is 3; give its name"):
+        llmtl.strategies.get(3)
+    with pytest.raises(InputError, match=r"The task is 'routing'; give a llmtl\.Task"):
+        llmtl.strategies.get("tfidf").fit("routing", labelled(4), labelled(2))
+    with pytest.raises(InputError, match=r"train is of type DataFrame; give a list"):
+        llmtl.strategies.get("tfidf").fit(task, pd.DataFrame({"text": ["a"]}), labelled(2))
+
+
+@pytest.mark.parametrize(("kind", "reference"), [(CLASSIFICATION, "nowhere"), (MULTI_LABEL, '["nowhere"]')])
+def test_a_label_of_another_task_is_refused_before_fitting(kind, reference):
+    other = llmtl.Task("routing", LABELS, kind=kind, metric=kind.metrics[0])
+    with pytest.raises(InputError, match="The label 'nowhere' in train is not one of the task's; correct it"):
+        llmtl.strategies.get("majority").fit(other, [("a", reference)], [("b", reference)])

@@ -107,12 +107,24 @@ class Plot:
         """Draw a line through the whole frame at one height."""
         return svg.line((self.frame.left, self.up(y)), (self.frame.right, self.up(y)), class_=class_)
 
-    def upright(self, x: float, label: str, *, reach: float = 8, above: float = 14, anchor: str = "middle") -> Markup:
-        """Draw a dashed line at one value, `reach` pixels out of the frame, with a label `above` it."""
+    def upright(
+        self,
+        x: float,
+        label: str,
+        *,
+        reach: float = 8,
+        above: float = 14,
+        anchor: str = "middle",
+        parts: Sequence[tuple[float, float]] = (),
+    ) -> Markup:
+        """Draw a dashed line at one value, `reach` pixels out of the frame, with a label `above` it.
+
+        `parts` are the stretches from top to bottom, in pixels, that are drawn of it where text stands in its way.
+        """
         frame, at = self.frame, self.across(x)
         place = (at if anchor == "middle" else at + 4, frame.top - above)
         return svg.group(
-            svg.line((at, frame.top - reach), (at, frame.bottom), class_="target"),
+            *(svg.line((at, y1), (at, y2), class_="target") for y1, y2 in parts or [(frame.top - reach, frame.bottom)]),
             svg.text(place, label, class_="target-label", anchor=anchor),
         )
 

@@ -14,8 +14,11 @@ _OF_LIMIT = 5
 
 
 def risk_chart(left: LeftToIt, *, width: float, name: str) -> Markup | None:
-    """Draw one line per strategy that says how sure it is, with a mark where a promise was shown; None without any."""
-    if not left.lines:
+    """Draw one line per strategy that says how sure it is, with a mark where a promise was shown; None without any.
+
+    What errs too often for the chart all along is not drawn: the table says why nothing was shown of it.
+    """
+    if not any(risk <= _top(left) for line in left.lines for _, risk in line.points):
         return None
     height = 360.0 if width >= 500 else 330.0
     ends = EndNames.of((line.name for line in left.lines), width=width)

@@ -77,7 +77,7 @@ def scores_chart(rows: Sequence[StrategyRow], *, metric: str, target: float | No
         *(_band(plot.up(index), step, width=width) for index, row in enumerate(rows) if row.winner),
         *(svg.line(plot.at(tick, 0), plot.at(tick, len(rows)), class_="grid") for tick in ticks),
         plot.bottom_axis(wording.metric_name(metric), ticks, "{:.2g}".format, below=TIGHT),
-        *([] if target is None else [_target(plot, target)]),
+        *([] if target is None else [_target(plot, target, _beside_marks(rows, plot, layout))]),
         *(_row(row, scale, top=plot.up(index), layout=layout) for index, row in enumerate(rows)),
         title=title,
         description=_describe(rows),
@@ -103,10 +103,16 @@ def _describe(rows: Sequence[StrategyRow]) -> str:
     return " ".join(sentences)
 
 
-def _target(plot: Plot, target: float) -> Markup:
+def _beside_marks(rows: Sequence[StrategyRow], plot: Plot, layout: _Layout) -> list[tuple[float, float]]:
+    """Say where the line of the target stands on a phone, whose rows have names and figures above their marks."""
+    middles = [_middle(plot.up(index), layout) for index in range(len(rows))] if layout.narrow else []
+    return [(middle - 13, middle + 17) for middle in middles]
+
+
+def _target(plot: Plot, target: float, parts: Sequence[tuple[float, float]]) -> Markup:
     label = f"target {wording.target(target)}"
     beyond = plot.across(target) + svg.text_width(label, 12) / 2 > plot.frame.right + 14
-    return plot.upright(target, label, anchor="end" if beyond else "middle")
+    return plot.upright(target, label, anchor="end" if beyond else "middle", parts=parts)
 
 
 def _two_lines(name: str) -> tuple[str, ...]:
@@ -117,10 +123,14 @@ def _two_lines(name: str) -> tuple[str, ...]:
     return tuple(lines) or ("",)
 
 
+def _middle(top: float, layout: _Layout) -> float:
+    return top + layout.above + layout.row / 2 - (2 if layout.narrow else 0)
+
+
 def _row(row: StrategyRow, scale: svg.Scale, *, top: float, layout: _Layout) -> Markup:
     """Draw one strategy: its name, the test interval above the dev interval, and the test score in figures."""
     result = row.result
-    middle = top + layout.above + layout.row / 2 - (2 if layout.narrow else 0)
+    middle = _middle(top, layout)
     shown = result.test or result.dev
     parts, level = _names(row, top, middle=middle, narrow=layout.narrow)
     if result.test:
@@ -146,7 +156,8 @@ def _band(top: float, step: float, *, width: float) -> Markup:
 
 def _names(row: StrategyRow, top: float, *, middle: float, narrow: bool) -> tuple[list[Markup], float]:
     """Write name and note of a strategy, and say on which level its note stands."""
-    note = f"{wording.role_name(row.result.role)}, {row.badge}" if row.winner else wording.role_name(row.result.role)
+    role = wording.role_name(row.result.role, given=row.given)
+    note = f"{role}, {row.badge}" if row.winner else role
     lines = _two_lines(row.result.name)
     left, halo = (8, " halo") if narrow else (12, "")
     first = top + 19 if narrow else middle - 2 - _LINE / 2 * (len(lines) - 1)
