@@ -169,14 +169,17 @@ def embed(context: FitContext, encoder: SentenceEncoder, *, name: str, until: fl
 def heads_of(
     context: FitContext, found: Embedded, choices: HeadChoices, made: Mapping[str, Any]
 ) -> Iterator[tuple[LinearHead, Sequence[str]]]:
-    """Yield the heads on some vectors with their answers on dev; `made` is what is known of the encoder."""
+    """Yield the heads on some vectors with their answers on dev; `made` is what is known of the encoder.
+
+    Of equals on dev the first is kept, and a small dev has many: logistic regression is mostly right more often.
+    """
     strengths = sorted(set(choices.strengths))
     for count, known, vectors in found.variants():
         choice = {**made, "train_examples": len(found.known), **({MEANINGS: count} if found.meant else {})}
         rows = vectors, found.dev
+        yield from heads_on_dev(context, known, rows, strengths, {"head": "logistic regression", **choice})
         if choices.tries(context.task):
             yield from _centroids(context, known, rows, choice)
-        yield from heads_on_dev(context, known, rows, strengths, {"head": "logistic regression", **choice})
 
 
 def fit_head(

@@ -30,7 +30,7 @@ MEAN = "mean"
 
 
 class LlmEmbeddingHead(Strategy[EmbeddingHeadConfig]):
-    """Equal dev scores go to the nearest centroid, then to stronger regularisation."""
+    """Equal dev scores go to logistic regression, with stronger regularisation first, then to the nearest centroid."""
 
     section = EmbeddingHeadConfig
     facts = Facts(

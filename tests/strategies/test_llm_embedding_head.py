@@ -46,7 +46,7 @@ def test_the_best_head_on_dev_is_kept_and_runs_on_the_base_model(context):
     fitted = LlmEmbeddingHead(EmbeddingHeadConfig(c=(0.01, 1.0))).fit(context)
     trace = finding(fitted.findings, GridTrace)
     heads = [point.choice["head"] for point in trace.points]
-    assert heads == ["nearest centroid", "logistic regression", "logistic regression"]
+    assert heads == ["logistic regression", "logistic regression", "nearest centroid"]
     assert {(point.choice["layer"], point.choice["position"]) for point in trace.points} == {
         (context.load_engine(None).layers - 1, "mean")
     }
