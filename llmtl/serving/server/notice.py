@@ -36,19 +36,6 @@ class Notice(Protocol):
         """Take the status away."""
 
 
-class Quiet:
-    """A `Notice` that shows nothing: the default from Python."""
-
-    def say(self, line: str) -> None:
-        """Show nothing."""
-
-    def status(self, doing: str, so_far: str = "") -> None:
-        """Show nothing."""
-
-    def clear(self) -> None:
-        """Do nothing."""
-
-
 class TerminalNotice:
     """A `Notice` on a terminal, where the status is one moving line; elsewhere plain lines.
 

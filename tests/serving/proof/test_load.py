@@ -10,9 +10,21 @@ import pytest
 from llmtl.errors import ServingError
 from llmtl.serving.proof.load import measure_load, spliced
 from llmtl.serving.proof.target import LiveEndpoint, warm_up
-from llmtl.serving.server.notice import Quiet
 
 ANSWER_SECONDS = 0.05
+
+
+class Quiet:
+    """A notice that shows nothing."""
+
+    def say(self, line):
+        pass
+
+    def status(self, doing, so_far=""):
+        pass
+
+    def clear(self):
+        pass
 
 
 class Slow(BaseHTTPRequestHandler):
