@@ -54,6 +54,7 @@ SLOW_PLACES = (
     "strategies/test_full_and_hybrid",
     "strategies/test_hosted",
     "strategies/test_lora",
+    "strategies/test_option_pairs",
     "strategies/test_plugin",
     "strategies/test_qlora",
     "strategies/test_setfit",

@@ -2,10 +2,12 @@
 
 import csv
 import json
+import shutil
 
 import pytest
 
 from llmtl.cli import main
+from llmtl.pocket import resolve
 from tests.support.encoders import WORDS
 
 QUEUES = {"cards": "i lost my card", "refunds": "please refund the order", "parcels": "where is a parcel"}
@@ -70,3 +72,26 @@ def test_what_cannot_be_ranked_is_refused_in_a_line(data, changed, said, capsys)
 def test_a_data_file_needs_its_columns(data, capsys):
     assert main(["rank-models", str(data), "--text", "message", "--models", "pocket-llama", "--quiet"]) == 2
     assert "also needs --label" in capsys.readouterr().err
+
+
+def test_a_model_without_a_tokenizer_is_refused_before_any_is_read(data, tmp_path, capsys):
+    folder = tmp_path / "bare"
+    shutil.copytree(resolve("pocket-llama"), folder, ignore=shutil.ignore_patterns("token*", "special*"))
+    columns = ("--text", "message", "--label", "queue")
+    assert main(["rank-models", str(data), *columns, "--models", "pocket-llama", str(folder), "--quiet"]) == 2
+    said = capsys.readouterr().err
+    assert "tokenizer" in said
+    assert said.count("\n") == 1
+
+
+def test_two_examples_rank_and_one_label_does_not(tmp_path, capsys):
+    path = tmp_path / "few.csv"
+    columns = ("--text", "text", "--label", "label", "--models", "pocket-llama", "--examples", "2")
+    for labels, code in (("ab", 0), ("a", 2)):
+        rows = [f"message {WORDS[at % len(WORDS)]} {at},{labels[at % len(labels)]}" for at in range(60)]
+        path.write_text("text,label\n" + "\n".join(rows) + "\n", encoding="utf-8")
+        assert main(["rank-models", str(path), *columns, "--quiet"]) == code
+    out, err = capsys.readouterr()
+    assert "2 training examples, 2 labels" in out
+    assert "label" in err
+    assert err.count("\n") == 1

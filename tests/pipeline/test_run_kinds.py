@@ -15,10 +15,13 @@ from llmtl.kinds.multi_label import MULTI_LABEL
 from llmtl.report.decision_file import schema
 from llmtl.store import read_json_lines
 from tests.support.front_desk import run_quickly
-from tests.support.kind_runs import BASELINES, PROMPTED
+from tests.support.kind_runs import BASELINES, PROMPTED, TUNED
 
-WRITE = (*PROMPTED, "qlora")
 SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+def writers(kind):
+    return (*PROMPTED, *TUNED[kind.name])
 
 
 @pytest.fixture(scope="module", params=[EXTRACTION, GENERATION, MULTI_LABEL], ids=lambda kind: kind.name)
@@ -29,7 +32,7 @@ def measured(request, kind_run):
 
 def test_every_strategy_is_measured_with_every_metric_of_the_kind(measured):
     kind, run = measured
-    names = (*BASELINES[kind.name], *WRITE)
+    names = (*BASELINES[kind.name], *writers(kind))
     assert {(item.strategy, item.split) for item in run.evaluations} == {(n, s) for n in names for s in ("dev", "test")}
     for evaluation in run.evaluations:
         assert evaluation.kind is kind
@@ -43,13 +46,13 @@ def test_predictions_are_canonical_answers_or_failures(measured):
     kind, run = measured
     read = {EXTRACTION: read_spans, MULTI_LABEL: read_labels, GENERATION: str}[kind]
     files = list((run.folder / "predictions").glob("*.jsonl"))
-    assert len(files) == 2 * len((*BASELINES[kind.name], *WRITE))
+    assert len(files) == 2 * len((*BASELINES[kind.name], *writers(kind)))
     for file in files:
         for row in read_json_lines(file):
             assert (row["prediction"] is None) == (row["failure"] is not None)
             if row["prediction"] is not None:
                 read(row["prediction"])
-            written = file.name.split(".")[0] in (*WRITE, "crf")
+            written = file.name.split(".")[0] in (*writers(kind), "crf")
             assert (row["logprob"] is not None and row["logprob"] <= 0) == written
 
 
@@ -58,7 +61,7 @@ def test_what_writes_answers_that_are_right_or_wrong_gets_a_confidence(measured)
     for row in run.decision.automation:
         if kind is GENERATION:
             assert row.promise is Promise.BY_DEGREES
-        elif row.strategy in (*WRITE, "crf"):
+        elif row.strategy in (*writers(kind), "crf"):
             assert row.calibration.scale > 0
             assert 0 <= row.calibrated.p <= 1
         else:
@@ -68,7 +71,7 @@ def test_what_writes_answers_that_are_right_or_wrong_gets_a_confidence(measured)
 def test_a_finished_run_predicts_as_it_was_measured(measured):
     kind, run = measured
     texts = [row["text"] for row in read_json_lines(run.folder / "data" / "test.jsonl")]
-    for name in (*BASELINES[kind.name], "few-shot", "qlora"):
+    for name in (*BASELINES[kind.name], "few-shot", *TUNED[kind.name]):
         [evaluation] = [item for item in run.evaluations if (item.strategy, item.split) == (name, "test")]
         again = llmtl.load_run(run.folder).predictor(name).predict(texts)
         assert [each.answer for each in again] == [each.answer for each in evaluation.predictions]

@@ -19,6 +19,8 @@ BASELINES = {
 }
 _MODELS = {"extraction": "pocket-llama", "multi-label": "pocket-mistral", "generation": "pocket-llama"}
 _EPOCHS = {"extraction": 4, "multi-label": 12, "generation": 4}  # 12, so that a few test examples get an answer
+TUNED = {"extraction": ("qlora",), "multi-label": ("qlora",), "generation": ("qlora", "dpo")}
+_DPO = "{max_epochs: 4, max_pairs: 16, scored_dev: 6, preference_epochs: 1, preference_rate: 1.0e-3}"
 _RETRIEVAL = {"extraction": "sentence-transformers", "multi-label": "model", "generation": "tfidf"}
 _DAYS, _HOURS = ("Monday", "Friday", "Sunday", "tomorrow", "next week"), ("6 pm", "noon", "18:30", "half past seven")
 _PEOPLE = ("two of us", "12 people", "Zo\u00eb and me")
@@ -73,7 +75,7 @@ def make_kind_run(folder, kind, *, strategies, model="pocket-llama", more=""):
 
 @pytest.fixture(scope="session")
 def kind_run(tmp_path_factory):
-    """Return a function to the run of a kind: `BASELINES`, `PROMPTED` and `qlora`, measured once a session."""
+    """Return a function to the run of a kind: `BASELINES`, `PROMPTED` and `TUNED`, measured once a session."""
     runs = {}
 
     def run(kind):
@@ -92,9 +94,9 @@ def _whole_run(folder, kind):
     more = (
         "  many_shot: {seeds: 1, built_in_instructions: false}\n"
         f"  knn_few_shot: {{shots: [4], built_in_instructions: false, retrieval: {retrieval}}}\n"
-        f"  qlora: {{max_epochs: {_EPOCHS[kind]}}}\n"
+        f"  qlora: {{max_epochs: {_EPOCHS[kind]}}}\n" + (f"  dpo: {_DPO}\n" if "dpo" in TUNED[kind] else "")
     )
-    strategies = (*BASELINES[kind], *PROMPTED, "qlora")
+    strategies = (*BASELINES[kind], *PROMPTED, *TUNED[kind])
     make_kind_run(folder, kind, model=_MODELS[kind], strategies=strategies, more=more)
 
 

@@ -129,12 +129,13 @@ def assert_merges(made, folder):
     assert int(compared.group(1)) > 1
 
 
-def test_texts_by_retrieved_demonstrations_and_by_an_adapter(kind_run, tmp_path):
+def test_texts_by_preferences_and_by_retrieved_demonstrations(kind_run, tmp_path):
     written = kind_run("generation")
-    bundle = export(written, tmp_path / "bundle", strategy="knn-few-shot")
+    bundle = export(written, tmp_path / "bundle", strategy="dpo")
     with live_server(bundle, tmp_path / "log.txt") as url, client_of(url) as client:
         assert_passes(bundle, url)
-        for strategy in ("many-shot", "qlora"):
+        assert len({row.prediction for row in read_recorded(bundle)}) > 1
+        for strategy in ("many-shot", "knn-few-shot"):
             assert_strategy_answers_as_measured(
                 written, bundle, strategy, lambda path, body: client.post(path, json=body)
             )
