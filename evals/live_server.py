@@ -116,7 +116,11 @@ def stock_command(bundle: Path, port: int) -> tuple[list[str], dict[str, str], s
     """Make vLLM's command, environment and working directory from what `llmtl serve --dry-run` prints."""
     dry_run = [LLMTL, "serve", str(bundle), "--no-playground", "--dry-run", "--port", str(port)]
     printed = subprocess.run([str(part) for part in dry_run], check=True, capture_output=True, text=True).stdout
-    line = next(line for line in printed.splitlines() if "vllm.entrypoints" in line)
+    return stock_of(next(line for line in printed.splitlines() if "vllm.entrypoints" in line))
+
+
+def stock_of(line: str) -> tuple[list[str], dict[str, str], str]:
+    """Take a printed command of `llmtl serve` apart, without its middleware: arguments, environment and folder."""
     words = shlex.split(line)
     folder = words[words.index("cd") + 1]
     words = words[words.index("&&") + 1 :]
@@ -124,8 +128,10 @@ def stock_command(bundle: Path, port: int) -> tuple[list[str], dict[str, str], s
     while "=" in words[0] and not words[0].startswith(("/", "-")):
         name, _, value = words.pop(0).partition("=")
         environment[name] = value
-    at = words.index("--middleware")
-    return words[:at] + words[at + 2 :], environment, folder
+    stock = [word for word in words if not word.startswith("--middleware=")]
+    if len(stock) != len(words) - 1:
+        raise RuntimeError("What llmtl serve --dry-run prints does not name its middleware as one argument.")
+    return stock, environment, folder
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from llmtl.serving.server.server_command import MIDDLEWARE, ServerCommand
+
 EVALS = Path(__file__).parents[2] / "evals"
 pytestmark = pytest.mark.skipif(not EVALS.is_dir(), reason="the evals folder is not there")
 
@@ -35,6 +37,22 @@ def starts(bench: ModuleType, *, ratio: float, added: float, n: int = 10) -> lis
         ]
         for rounds in noise
     ]
+
+
+def test_stock_vllm_is_started_as_llmtl_starts_it_without_the_middleware(bench: ModuleType):
+    """Whatever else the command line of `llmtl serve` has."""
+    argv = (
+        "python",
+        "-m",
+        "vllm.entrypoints.openai.api_server",
+        "--model=it",
+        f"--middleware={MIDDLEWARE}",
+        "--port=1",
+    )
+    command = ServerCommand(argv, {"LLMTL_BUNDLE": "a b"}, Path("a b"))
+    stock, environment, folder = sys.modules["live_server"].stock_of(command.line())
+    assert stock == [each for each in argv if "middleware" not in each]
+    assert (environment, folder) == ({"LLMTL_BUNDLE": "a b"}, "a b")
 
 
 @pytest.mark.parametrize(
