@@ -88,7 +88,13 @@ def leads_out(folder: Path, *, blobs: bool = False) -> str | None:
 
 
 def read_whole(path: Path, *, most: int = _LARGEST_WHOLE) -> bytes:
-    """Read a file into memory; raises `OSError` (EFBIG) for one of more bytes, which then is none that llmtl wrote."""
+    """Read a file into memory; raises `OSError` for one of more bytes, which then is none that llmtl wrote.
+
+    What is neither a file nor a folder is not opened: a pipe may wait for ever.
+    """
+    kind = path.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+        raise OSError(errno.EPERM, "This is not a file", str(path))
     with path.open("rb") as file:
         if os.fstat(file.fileno()).st_size <= most:
             return file.read()

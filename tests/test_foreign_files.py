@@ -184,3 +184,20 @@ def test_a_chat_template_runs_in_a_sandbox_and_fails_in_one_line(model, template
     with pytest.raises(ModelError, match=r"template rejects this conversation \(.+\); correct it, or take another"):
         Template(Task("t", ("a", "b")), TokenizerWording(tokenizer)).prompt("hello", ())
     assert not (tmp_path / "ran").exists()
+
+
+BROKEN = {
+    "no kind of pieces": ("tokenizer.json", {"model": {"type": "BPE", "vocab": [], "merges": 3}}),
+    "no version": ("tokenizer.json", {"version": None}),
+    "half a padding": ("tokenizer.json", {"padding": []}),
+    "a number for a token": ("tokenizer_config.json", {"eos_token": 7}),
+    "a list for added tokens": ("tokenizer_config.json", {"added_tokens_decoder": [1]}),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_tokenizer_that_its_library_cannot_read_is_one_line(model, what):
+    name, entries = BROKEN[what]
+    put(model / name, **entries)
+    with pytest.raises(ModelError, match=r"tokenizer of the model '.*' cannot be loaded \(.+\); give a checkpoint"):
+        load_tokenizer(ModelSource(str(model)))

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from llmtl.checkpoints.broken_files import ReadByLibraries
 from llmtl.encoders.network import Network, Scored, Scores, Scoring, load_tokenizer
 from llmtl.encoders.onnx_int8 import ONNX_FILE, Int8Forms, OnnxSession, Rounded
 from llmtl.encoders.sentence import SentenceEncoder
@@ -43,7 +44,7 @@ class Int8SentenceEncoder(WindowVectors):
         from transformers import AutoTokenizer
 
         form = VectorForm(**_settings(folder))
-        with quiet():
+        with quiet(), ReadByLibraries(lambda why: RunError(f"The tokenizer in '{folder}' cannot be read ({why}).")):
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         return cls(OnnxSession.read(folder), tokenizer, form)
 

@@ -24,6 +24,7 @@ from transformers import (
     AutoTokenizer,
 )
 
+from llmtl.checkpoints.broken_files import ReadByLibraries
 from llmtl.encoders.checkpoint import check_words
 from llmtl.encoders.windows import Window, Windows, cut
 from llmtl.errors import ModelError, RunError
@@ -195,12 +196,12 @@ def load_tokenizer(folder: Path, *, pads: bool = True) -> Any:
     to see one there, too (transformers, `RobertaTokenizerFast`: "add_prefix_space"). Raises `ModelError` for one that
     cannot say where its tokens stand.
     """
-    try:
+    with ReadByLibraries(
+        lambda why: ModelError(f"The tokenizer in '{folder}' cannot be read ({why}); download the encoder again.")
+    ):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         if getattr(tokenizer, "add_prefix_space", None) is False:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, add_prefix_space=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"The tokenizer in '{folder}' cannot be read; download the encoder again.") from error
     if tokenizer.pad_token_id is None and not pads:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
     if not tokenizer.is_fast or tokenizer.pad_token_id is None:

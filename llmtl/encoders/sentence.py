@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from safetensors import SafetensorError
 
+from llmtl.checkpoints.broken_files import ReadByLibraries
 from llmtl.encoders.checkpoint import EncoderInfo, check_words, inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.window_vectors import TokenWindow, VectorForm, Vectors, WindowVectors
@@ -51,7 +52,12 @@ class SentenceEncoder(WindowVectors):
         """
         require("An encoder", "sentence_transformers")
         info = inspect_encoder(source)
-        encoder = cls(_load(info, source.name, device), context_length=info.context_length, info=info)
+        with ReadByLibraries(
+            lambda why: ModelError(
+                f"The encoder '{source.name}' cannot be loaded ({why}); download it again, or take another."
+            )
+        ):
+            encoder = cls(_load(info, source.name, device), context_length=info.context_length, info=info)
         encoder._try(source.name)
         return encoder
 
@@ -62,7 +68,7 @@ class SentenceEncoder(WindowVectors):
         check_words(self.tokenizer, self.model[0].auto_model, name)
         try:
             sound = bool(np.isfinite(super().encode(["a word"])).all())
-        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise ModelError(
                 f"The encoder '{name}' cannot read a text: its configuration, tokenizer and weights do not fit each "
                 "other; download it again, or take another."

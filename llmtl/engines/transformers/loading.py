@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
+from llmtl.checkpoints.broken_files import ReadByLibraries
 from llmtl.engines.checkpoint import fetch_checkpoint, inspect_checkpoint
 from llmtl.engines.protocol import ModelSource
 from llmtl.errors import ModelError
@@ -25,13 +26,13 @@ from llmtl.packages import require
 def load_tokenizer(source: ModelSource) -> Any:
     """Load the checkpoint's tokenizer; raise `ModelError` if there is none that works, or that of another model."""
     folder = fetch_checkpoint(source.name, source.revision)
-    try:
+    with ReadByLibraries(
+        lambda why: ModelError(
+            f"The tokenizer of the model '{source.name}' cannot be loaded ({why}); give a checkpoint with a "
+            "tokenizer.json."
+        )
+    ):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ModelError(
-            f"The tokenizer of the model '{source.name}' cannot be loaded ({_first_line(error)}); "
-            "give a checkpoint with a tokenizer.json."
-        ) from error
     known = inspect_checkpoint(source.name, source.revision).vocabulary
     if tokenizer.vocab_size > known:  # tokens added later may have no vector: a padding that is masked, as a rule
         raise ModelError(
@@ -107,7 +108,7 @@ def _with_adapter(model: PreTrainedModel, adapter: Path, *, merge: bool) -> PreT
         raise ModelError(f"The adapter '{adapter}' asks for more than to be read: {fault}; tune it again.")
     try:
         adapted = PeftModel.from_pretrained(model, str(adapter))
-    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+    except (RuntimeError, ValueError, OSError, SafetensorError, TypeError, AttributeError, LookupError) as error:
         raise ModelError(
             f"The adapter '{adapter}' does not fit this model ({_first_line(error)}); train it on the same base model."
         ) from error

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from llmtl.checkpoints.broken_files import ReadByLibraries
 from llmtl.engines.template_trial import require_bounded
 from llmtl.errors import BundleError
 from llmtl.foreign_files import read_whole
@@ -87,10 +88,10 @@ def load_bundle_tokenizer(bundle: Bundle, folder: Path) -> Any:
     from transformers import AutoTokenizer
 
     path = tokenizer_folder(bundle, folder)
-    try:
+    with ReadByLibraries(
+        lambda why: BundleError(f"The tokenizer in '{path}' cannot be loaded ({why}); export the bundle again.")
+    ):
         return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
-        raise BundleError(f"The tokenizer in '{path}' cannot be loaded; export the bundle again.") from error
 
 
 def require_bounded_wording(bundle: Bundle, folder: Path) -> None:

@@ -8,11 +8,12 @@ import pytest
 import yaml
 
 from llmtl.errors import BundleError, HostedError
+from llmtl.pipeline.serve import find_target
 from llmtl.progress import Silent
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.bundle.manifest import BUNDLE, BaseModel, HeldEncoder
 from llmtl.serving.bundle.provider import read_hosted, require_meant
-from llmtl.serving.bundle.read import open_bundle
+from llmtl.serving.bundle.read import is_bundle, open_bundle
 from llmtl.serving.bundle.vllm_config import vllm_arguments, vllm_yaml
 from llmtl.store import write_json
 from tests.support.small_bundle import small_bundle
@@ -155,6 +156,16 @@ def test_links_to_outside_and_what_is_no_file_are_refused(bundle, tmp_path):
     os.mkfifo(link)  # whoever hashes it waits for ever
     with pytest.raises(BundleError, match=r"'model/vocab\.txt' is neither a file nor a folder"):
         open_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["bundle.json", "SHA256SUMS", "labels.json"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(bundle, name):
+    file(bundle / "labels.json")
+    (bundle / name).unlink()
+    os.mkfifo(bundle / name)
+    assert is_bundle(bundle) == (name != "bundle.json")
+    with pytest.raises(BundleError):
+        find_target(bundle)
 
 
 @pytest.mark.parametrize("name", ["../../../etc/passwd", "/dev/zero", "a//b", "model/../../x", "a\\..\\b"])
