@@ -76,6 +76,10 @@ def audit() -> int:
 def _report(rows: Sequence[Mapping[str, Any]]) -> int:
     """Print what an audit found; packages that could not be looked up are not taken for sound."""
     unchecked = [row for row in rows if "skip_reason" in row]
+    if unchecked and len(unchecked) == len(rows):
+        reason = unchecked[0]["skip_reason"]
+        print(f"audit: none of {len(rows)} packages could be checked ({reason}); connect, and run again.")
+        return 2
     holes = [(row, hole) for row in rows for hole in row.get("vulns", ())]
     for row, hole in holes:
         cure = f"fixed in {', '.join(hole['fix_versions'])}" if hole.get("fix_versions") else "not fixed yet"

@@ -61,6 +61,7 @@ def test_the_bill_of_materials_follows_the_schema_and_names_every_package(supply
             2,
             "1 of 2 packages were checked",
         ),
+        ([{"name": "b", "skip_reason": "no route"}], 2, "audit: none of 1 packages could be checked (no route)"),
     ],
 )
 def test_what_was_not_checked_is_not_taken_for_sound(supply, capsys, rows, code, said):
