@@ -23,10 +23,14 @@ class ReadByLibraries:
         """Begin."""
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Raise the refusal in place of an error of the library."""
-        if error is None or isinstance(error, LlmtlError) or not (kind is Exception or isinstance(error, _FAULTS)):
+        if (
+            error is None
+            or isinstance(error, LlmtlError)
+            or not (error_type is Exception or isinstance(error, _FAULTS))
+        ):
             return
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise self._refused(f"{lines[0].rstrip('.'):.{_LONGEST}}") from error

@@ -120,7 +120,9 @@ def test_what_cannot_be_read(copied, llama_run, bundle_of):
     (copied / "demonstrations.jsonl").unlink()
     assert read_pool(copied) == ()
     (copied / "model" / "tokenizer.json").write_text("{")
-    with pytest.raises(BundleError, match=r"tokenizer in .* cannot be loaded \(Expecting .*\); export the bundle again"):
+    with pytest.raises(
+        BundleError, match=r"tokenizer in .* cannot be loaded \(Expecting .*\); export the bundle again"
+    ):
         load_bundle_tokenizer(open_bundle(copied, verify=False), copied)
     classifier = bundle_of(llama_run, "majority")
     with pytest.raises(BundleError, match="prompts no language model and has no tokenizer"):
