@@ -171,7 +171,7 @@ def heads_of(
 ) -> Iterator[tuple[LinearHead, Sequence[str]]]:
     """Yield the heads on some vectors with their answers on dev; `made` is what is known of the encoder.
 
-    Of equals on dev the first is kept, and a small dev has many: logistic regression is mostly right more often.
+    Of equals on dev the first is kept, which is logistic regression.
     """
     strengths = sorted(set(choices.strengths))
     for count, known, vectors in found.variants():

@@ -34,8 +34,7 @@ def with_more_time(bench: Bench, raced: Raced) -> tuple[Bench, Raced]:
     """
     strategies = {item.name: item for item in bench.prepared.strategies}
     finished = list(raced.finished)
-    metric = bench.prepared.task.metric.value
-    for name in _promising([item for item, _ in finished], metric):
+    for name in _promising([item for item, _ in finished], bench.prepared.task.metric.value):
         seconds = _seconds(bench, strategies[name], [item for item, _ in finished])
         if seconds is None:
             continue
