@@ -35,16 +35,22 @@ def test_work_beside_another_program_on_one_processor_waits_for_what_that_takes(
         time.sleep(0.2)
         watch = Stopwatch()
         work(0.3)
-        seconds, waited = watch.seconds(), watch.waited()
+        waited, seconds = watch.waited(), watch.seconds()
     finally:
         os.kill(stranger, signal.SIGKILL)
-    # what the work itself took and what it waited make up all of the time
-    assert waited == pytest.approx(seconds - 0.3, abs=0.1)
+    # all that the work itself did not take, and what other threads of this process waited meanwhile; never more than all
+    assert seconds - 0.3 - 0.1 <= waited <= seconds
     assert waited > 0.1
 
 
 def test_sleeping_is_not_waiting_for_a_processor():
-    watch = Stopwatch()
-    time.sleep(0.2)
-    assert watch.seconds() >= 0.2
-    assert watch.waited() < 0.1
+    # in a process of one thread: the one that runs the tests has others, and those wait where the machine is busy
+    alone = """
+import time
+from llmtl.pipeline.waiting import Stopwatch
+watch = Stopwatch()
+time.sleep(2)
+print(watch.waited() / watch.seconds())
+"""
+    done = subprocess.run([sys.executable, "-c", alone], capture_output=True, check=True, timeout=60)
+    assert float(done.stdout) < 0.5

@@ -34,11 +34,11 @@ def test_work_that_says_nothing_is_spoken_for(terminal):
     stream = Timed()
     told = TerminalNotice(Console(file=stream, force_terminal=terminal, width=100))
     told.status("Server: loading")
-    time.sleep(1.3)
+    time.sleep(3.3)
     told.clear()
-    assert max(after - before for before, after in zip(stream.times, stream.times[1:], strict=False)) < 1.0
+    assert max(after - before for before, after in zip(stream.times, stream.times[1:], strict=False)) < 2.5  # it beats every 0.1 s; the rest is for busy machines
     assert "Server: loading" in stream.getvalue()
-    assert ": 1." in stream.getvalue()
+    assert ": 3." in stream.getvalue()
 
 
 def test_without_a_status_it_is_silent():
