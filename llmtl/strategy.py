@@ -270,6 +270,7 @@ class Facts:
 
     answers: the shapes of answers (`llmtl.kinds.kind.AnswerShape`) that it can give; None for all but rankings.
     served, default: the form its predictors are served in; whether it is measured where the recipe lists no strategies.
+    on_cpu: the strategy that is measured in its place by default where there is no GPU; "" for none.
     learns_from_train: false where fitting looks at dev only, and so needs no training labels.
     fit_weight: its share of the time for fitting, beside the weights of the others that run; 0 for no limit.
     prompts, long_prompts: a request's cost in prompts of one input, and with demonstrations that no prefix cache holds.
@@ -295,6 +296,7 @@ class Facts:
     answers: frozenset[str] | None = None
     runs: Runs = Runs.NOTHING
     default: bool = True
+    on_cpu: str = ""
     learns_from_train: bool = True
     fit_weight: float = 0.0
     prompts: float = 0.0

@@ -15,7 +15,7 @@ from llmtl.data.unknown import load_unknown
 from llmtl.encoders.checkpoint import inspect_encoder
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import ModelSource
-from llmtl.engines.checkpoint import inspect_checkpoint
+from llmtl.engines.checkpoint import CheckpointInfo, inspect_checkpoint
 from llmtl.engines.engine_cache import EngineCache
 from llmtl.errors import DataError, MissingPackageError, ModelError
 from llmtl.hardware import Hardware, inspect
@@ -28,7 +28,7 @@ from llmtl.progress import Progress
 from llmtl.prompting.predictors import answer_tokens
 from llmtl.prompting.template import Template
 from llmtl.settings import Recipe
-from llmtl.strategies.table import build
+from llmtl.strategies.table import build, make
 from llmtl.strategy import AnyStrategy, Role, Runs
 from llmtl.task import Example, Split, Task
 
@@ -86,13 +86,36 @@ def prepare(
     model = inspect_checkpoint(source.name, source.revision) if prepared.needs_model else None
     if model is not None:
         hardware = inspect()
-        for strategy in strategies:
-            strategy.require_memory(model, hardware)
+        strategies = tuple(_for_machine(strategy, recipe, model, hardware, progress) for strategy in strategies)
+        prepared = replace(prepared, strategies=strategies)
         if slow := emulation(source, hardware):
             progress.say(f"Warning: {slow}")
     for doubt in (doubt for strategy in strategies for doubt in strategy.doubts(model)):
         progress.say(f"Warning: {doubt}")
     return replace(prepared, findings=_check(prepared, read.cleaning, progress))
+
+
+def _for_machine(
+    strategy: AnyStrategy, recipe: Recipe, model: CheckpointInfo, hardware: Hardware, progress: Progress
+) -> AnyStrategy:
+    """Return what is measured of a strategy here; raises `ModelError` where the memory does not do.
+
+    On a CPU it is the one that takes its place there, if nobody listed or configured the strategy, and the machine's
+    memory, free or not, does for it: what is measured does not hang on what else runs.
+    """
+    name, sections = strategy.facts.on_cpu, recipe.strategies
+    unasked = sections.run is None and sections.of(strategy.name) == strategy.section()
+    if name and unasked and not hardware.gpus:
+        other = make(name, sections)
+        try:
+            other.require_memory(model, replace(hardware, ram_free_gib=hardware.ram_total_gib))
+        except ModelError:
+            pass
+        else:
+            progress.say(f"Measuring {name} in place of {strategy.name}, which takes longer on a CPU")
+            strategy = other
+    strategy.require_memory(model, hardware)
+    return strategy
 
 
 def _encoder(recipe: Recipe, progress: Progress) -> EncoderSource | None:

@@ -88,7 +88,15 @@ class TunedPredictor:
 
 
 def tuning_facts(
-    *, name: str, title: str, advice: str, made_with: str, is_made_by: str, summary: str, default: bool = False
+    *,
+    name: str,
+    title: str,
+    advice: str,
+    made_with: str,
+    is_made_by: str,
+    summary: str,
+    default: bool = False,
+    on_cpu: str = "",
 ) -> Facts:
     """Give the facts of a strategy that tunes the run's model and serves it by a prompt."""
     return Facts(
@@ -99,6 +107,7 @@ def tuning_facts(
         served=PromptServed,
         runs=Runs.BASE_MODEL,
         default=default,
+        on_cpu=on_cpu,
         fit_weight=35,
         prompts=1,
         time_grows_with_train=True,

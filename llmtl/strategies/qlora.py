@@ -31,6 +31,7 @@ class Qlora(AdapterTuning[QloraConfig]):
         title="Fine-tuning with QLoRA",
         advice="Fine-tune {model} (QLoRA)",
         default=True,
+        on_cpu="lora",
         made_with="peft",
         is_made_by="a LoRA adapter on the base model",
         summary="Fine-tuning a 4-bit language model with adapters.",

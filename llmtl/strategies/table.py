@@ -136,7 +136,8 @@ class _Strategies(ShortSection):
 
     run: Annotated[tuple[_Name, ...], Field(min_length=1)] | None = Field(
         default=None,
-        description="The strategies to measure; by default all that serve the kind of task, but for hosted ones.",
+        description="The strategies to measure; by default a choice of those that serve the kind of task: none at a "
+        "provider and, of those that tune the language model, qlora (lora on a CPU).",
     )
     cascade: bool = Field(
         default=True,
