@@ -6,6 +6,7 @@ aliases, repeated keys and more than `MOST_NODES` values. Not covered: what a do
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
@@ -18,15 +19,21 @@ MOST_NODES = 50_000
 _TAGS = ("null", "bool", "int", "float", "binary", "timestamp", "omap", "pairs", "set", "str", "seq", "map")
 
 
-def parse_json(content: str | bytes, *, whole: Callable[[str], Any] = int, half_pairs: bool = False) -> Any:
+def parse_json(
+    content: str | bytes, *, whole: Callable[[str], Any] = int, half_pairs: bool = False, finite: bool = False
+) -> Any:
     """Parse a JSON document; raises `json.JSONDecodeError` and nothing else.
 
     `whole` reads a whole number from its digits. A text with half a surrogate pair, which can be written nowhere, is an
-    error unless `half_pairs` says that the caller looks for it.
+    error unless `half_pairs` says that the caller looks for it (`half_pair_in`). With `finite` so are `NaN`, `Infinity`
+    and numbers that are too large to be told from it: Python reads them, and RFC 8259 has none.
     """
     text = content if isinstance(content, str) else _decoded(content)
     try:
-        value = json.loads(text, parse_int=whole)
+        if finite:
+            value = json.loads(text, parse_int=whole, parse_float=_finite, parse_constant=_finite)
+        else:
+            value = json.loads(text, parse_int=whole)
     except json.JSONDecodeError:
         raise
     except RecursionError:
@@ -40,6 +47,23 @@ def parse_json(content: str | bytes, *, whole: Callable[[str], Any] = int, half_
     if may_be_half and not half_pairs and not _encodable(value):
         raise _unreadable("it holds half of a surrogate pair")
     return value
+
+
+def half_pair_in(value: Any) -> str | None:
+    """Say where a parsed document holds half of a surrogate pair, as in `messages[0].content`; None where nowhere."""
+    waiting = [("", value)]
+    while waiting:
+        where, each = waiting.pop()
+        if isinstance(each, str):
+            if not _encodable(each):
+                return where
+        elif isinstance(each, dict):
+            if not _encodable(list(each)):
+                return where
+            waiting += [(f"{where}.{key}" if where else key, inner) for key, inner in each.items()]
+        elif isinstance(each, list):
+            waiting += [(f"{where}[{at}]", inner) for at, inner in enumerate(each)]
+    return None
 
 
 def parse_yaml(content: str | bytes) -> Any:
@@ -105,6 +129,13 @@ class _BoundedLoader(yaml.SafeLoader):
 
 def _unreadable(problem: str) -> json.JSONDecodeError:
     return json.JSONDecodeError(problem, "", 0)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _unreadable(f"it holds {text:.20}, which is no number of JSON")
+    return number
 
 
 def _decoded(content: bytes) -> str:

@@ -3,6 +3,7 @@
 Not covered: making a run (`llmtl.pipeline.stages`), its files (`llmtl.pipeline.run_format`).
 """
 
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from llmtl.engines.engine_cache import EngineCache
 from llmtl.errors import RunError
 from llmtl.findings import CascadeTrace, finding
 from llmtl.foreign_files import read_whole
+from llmtl.left_overs import is_held
 from llmtl.measured.fitting import FitRecord
 from llmtl.measured.labelled import Answer, labelled, probabilities
 from llmtl.measured.tables import Answered, Evaluations
@@ -196,10 +198,26 @@ class Run:
 
 
 def load_run(folder: Path | str) -> Run:
-    """Open the finished run in `folder`; raises `RunError` when there is none or it is incomplete."""
+    """Open the finished run in `folder`; raises `RunError` when there is none, or it is incomplete or being written."""
     folder = as_path(folder, "The run folder")
     if not folder.is_dir():
         raise RunError(f"There is no run folder at '{folder}'; make one with `llmtl run`.")
+    try:
+        return _opened(folder)
+    except RunError as error:
+        require_written(folder, error)
+        raise
+
+
+def require_written(folder: Path, error: RunError) -> None:
+    """Raise `RunError` where what is wrong with a run folder is that another command is writing it."""
+    if os.access(folder, os.R_OK) and is_held(folder):
+        raise RunError(
+            f"'{folder}' is being written by another command, such as `llmtl run`; wait until that has ended."
+        ) from error
+
+
+def _opened(folder: Path) -> Run:
     index = read_index(folder)
     check_content(folder / RECIPE, read_whole(folder / RECIPE) if (folder / RECIPE).is_file() else b"")
     return Run(

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +19,7 @@ from llmtl.hardware import gaps, inspect
 from llmtl.left_overs import held, remove_abandoned
 from llmtl.measured.endpoint import SERVED, SERVING_FILE, Served
 from llmtl.packages import LOCAL, require
-from llmtl.pipeline.run_folder import Run, load_run
+from llmtl.pipeline.run_folder import Run, load_run, require_written
 from llmtl.pipeline.run_format import DECISION, RECIPE, reseal
 from llmtl.progress import Progress
 from llmtl.serving.announcement import announcement
@@ -34,7 +34,7 @@ from llmtl.serving.server.options import ServeOptions
 from llmtl.serving.server.process import stoppable
 from llmtl.serving.server.server_command import ServerCommand, server_command
 from llmtl.serving.task_api.interface import OPEN
-from llmtl.store import write_json
+from llmtl.store import Store, write_json
 from llmtl.strategy import Retrieval
 from llmtl.version import __version__
 
@@ -112,7 +112,9 @@ def find_target(
             f"'{path}' is a run, which nobody signs; serve a bundle of `llmtl export --sign` with --verify."
         )
     if not (path / DECISION).is_file():
-        raise RunError(f"'{path}' has no verdict ({DECISION} is missing); finish the run with `llmtl run`.")
+        unfinished = RunError(f"'{path}' has no verdict ({DECISION} is missing); finish the run with `llmtl run`.")
+        require_written(path, unfinished)
+        raise unfinished
     return _exported(load_run(path), strategy=strategy, merge=merge, int8=int8, progress=progress)
 
 
@@ -203,23 +205,27 @@ def _log(target: Target, options: ServeOptions) -> Iterator[Path]:
 
 
 def _keep(target: Target, served: Served | None, notice: Notice) -> None:
-    """Write what was measured to `serving.json`, and the run's report again."""
+    """Write what was measured to `serving.json`, and the run's report again; the server goes on where that fails."""
     if served is None:
         return
     try:
-        write_json(target.home / SERVING_FILE, SERVED.dump_python(served, mode="json"))
+        with Store(target.run.folder).claimed() if target.run else nullcontext():
+            write_json(target.home / SERVING_FILE, SERVED.dump_python(served, mode="json"))
+            if target.run:
+                reseal(target.run.folder)
         if target.run:
-            reseal(target.run.folder)
-    except OSError as error:
-        notice.say(f"What was measured is not kept: '{target.home}' cannot be written ({error.strerror}).")
-        return
-    if target.run:
-        notice.status("Report: writing")
-        from llmtl.pipeline.report import refresh_report
+            notice.status("Report: writing")
+            from llmtl.pipeline.report import refresh_report
 
-        refresh_report(target.run.folder)
+            refresh_report(target.run.folder)
+            notice.clear()
+            notice.say(f"Report, with the served cost and latency: {target.run.report}")
+    except RunError as error:  # another run writes there, or changed something meanwhile
         notice.clear()
-        notice.say(f"Report, with the served cost and latency: {target.run.report}")
+        notice.say(f"What was measured is not in the report: {error}")
+    except OSError as error:
+        notice.clear()
+        notice.say(f"What was measured is not kept: '{target.home}' cannot be written ({error.strerror}).")
 
 
 @contextmanager

@@ -26,6 +26,9 @@ STARTUP = "/gradio_api/startup-events"
 WRONG_KEY_SECONDS = 1.0
 """How long a wrong key waits for its answer, so that keys cannot be tried by the thousand over one connection."""
 _LOGIN_BYTES = 4096
+MOST_BYTES = 11 * 2**20
+"""The largest body that Gradio gets: a file of the batch tab, and what an upload says of it. It reads further parts of
+an upload, and all other bodies, into memory without a bound of its own."""
 _POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
@@ -109,10 +112,13 @@ class Guard:
     async def _own(self, request: Request, headers: dict[str, str]) -> Response | None:
         """Give the guard's own answer; None where the page may have the request."""
         policy, path = self._policy, str(request.scope["path"])  # the URL may be none that can be read
-        if why := policy.why_foreign(headers):
-            return PlainTextResponse(why, 403)
-        if any(part in path for part in _FETCHING):
-            return PlainTextResponse("This server fetches no other address.", 403)
+        refused = policy.why_foreign(headers)
+        if not refused and any(part in path for part in _FETCHING):
+            refused = "This server fetches no other address."
+        if refused:
+            return PlainTextResponse(refused, 403)
+        if unbounded := _without_bound(headers):
+            return unbounded
         if policy.api_key is not None and path.rstrip("/") == LOGIN:
             return await self._login(request) if request.method == "POST" else _page()
         if policy.admits(headers) or (policy.launching and path == STARTUP):
@@ -143,6 +149,15 @@ async def _body(request: Request) -> bytes:
     except ClientDisconnect:
         return b""
     return read
+
+
+def _without_bound(headers: dict[str, str]) -> Response | None:
+    """Refuse a body that is too large, or that does not say how large it will be."""
+    if "transfer-encoding" in headers:
+        return PlainTextResponse("Say how long the body is; send it with Content-Length.", 411)
+    if int(headers.get("content-length", 0)) > MOST_BYTES:
+        return PlainTextResponse(f"The body is larger than {MOST_BYTES // 2**20} MiB; send less at once.", 413)
+    return None
 
 
 def _page(*, wrong: bool = False) -> HTMLResponse:

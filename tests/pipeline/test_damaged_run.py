@@ -18,6 +18,7 @@ from llmtl.left_overs import held
 from llmtl.pipeline.export import export
 from llmtl.pipeline.report import refresh_report
 from llmtl.seals import SEAL
+from llmtl.store import Store
 from tests.support.finished_runs import unsealed
 
 WORDS = {"bug": "crash broken error", "bill": "invoice refund payment", "other": "hello thanks idea"}
@@ -77,6 +78,22 @@ def test_no_command_reads_a_damaged_run(copied: Path, name: str, capsys: pytest.
         assert f"`llmtl run {copied}` makes it again" in line
     assert main(["runs", str(copied.parent), "--verify"]) == 1
     assert f"{copied}: damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["decision.json", "recipe.yaml"])
+def test_what_another_command_is_writing_is_not_called_damaged(
+    copied: Path, name: str, capsys: pytest.CaptureFixture[str]
+):
+    (copied / name).write_text((copied / name).read_text() + "\n")
+    if name == "decision.json":
+        (copied / name).unlink()
+    with Store(copied).claimed():
+        for command in (["report", str(copied)], ["serve", str(copied)], ["predict", str(copied), "--text", "x"]):
+            assert main(command) != 0
+            assert capsys.readouterr().err == (
+                f"llmtl: '{copied}' is being written by another command, such as `llmtl run`; wait until that has "
+                "ended.\n"
+            )
 
 
 def test_a_damaged_fit_is_not_loaded(copied: Path):

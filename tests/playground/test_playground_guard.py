@@ -96,6 +96,14 @@ def test_only_while_it_starts_gradio_may_ask_its_own_server():
     assert client.get("/gradio_api/startup-events").status_code == 401
 
 
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/gradio_api/queue/join"])
+def test_no_body_without_a_bound_gets_to_gradio(path):
+    client = client_of(AccessPolicy())
+    assert client.post(path, content=b"x" * guard.MOST_BYTES).status_code == 200
+    assert client.post(path, content=b"x" * (guard.MOST_BYTES + 1)).status_code == 413
+    assert client.post(path, content=iter([b"x"])).status_code == 411
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:7860", "localhost:7860", "[::1]:7860"])
 def test_without_a_key_this_machine_is_let_in(host):
     assert client_of(AccessPolicy()).get("/config", headers={"Host": host}).text == "/config"

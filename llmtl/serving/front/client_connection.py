@@ -15,10 +15,10 @@ import httptools
 
 from llmtl.address import is_loopback
 from llmtl.serving.front import refusals
+from llmtl.serving.front.addressee import Addressee
 from llmtl.serving.front.plan import ConnectionLimits
 from llmtl.serving.front.refusals import Condition, Refusal
 from llmtl.serving.front.upstream import Upstream
-from llmtl.serving.task_api.access import named_host
 from llmtl.serving.task_api.interface import HEALTH, KEEP_ALIVE_SECONDS, LIVE, READY
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ _MOST_FRAMING, _FRAMING_PER_BYTE = 2**20, 8
 _UPGRADE = re.compile(rb"(\r\n)upgrade:", re.IGNORECASE)
 _OWN = {HEALTH.encode(): False, READY.encode(): False, LIVE.encode(): True}
 """The routes that the front answers, and whether being alive is all that they ask."""
-_FOR_ANY_HOST = b"/ping"
-"""A probe that the server answers, by whatever address it is called."""
 
 
 class Phase(Enum):
@@ -84,10 +82,7 @@ class ClientConnection(asyncio.Protocol):
         self._arriving = self._headed = self._ended = self._pipelined = self._joined = False  # the request
         self._pending = self._answer_begun = self._last = False  # its answer
         self._taken = self._body = 0  # bytes of the request, and of them its body
-        self._url = b""
-        self._hosts: list[bytes] = []
-        self._own_hosts: list[bytes] | None = None  # as the last request named them that was let in
-        self._named_only = proxy.own_names_only  # what does not arrive at a loopback address may name any host
+        self._addressee = Addressee(own_names_only=False)
         self.address = ""
         self.phase = Phase.HEADERS
         self.deadline: float | None = None
@@ -101,8 +96,9 @@ class ClientConnection(asyncio.Protocol):
         """Take a new connection in, or refuse it."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's are not subclasses
         self.address = str((transport.get_extra_info("peername") or ("",))[0])
-        if self._named_only:
-            self._named_only = is_loopback(str((transport.get_extra_info("sockname") or ("",))[0]))
+        if self._proxy.own_names_only:  # what does not arrive at a loopback address may name any host
+            arrived = str((transport.get_extra_info("sockname") or ("",))[0])
+            self._addressee = Addressee(own_names_only=is_loopback(arrived))
         if not self._proxy.admit(self, self.address):
             if not self.transport.is_closing():
                 self._refuse(refusals.FULL)
@@ -167,22 +163,24 @@ class ClientConnection(asyncio.Protocol):
             self._pipelined = True
             return
         self._joined = self._ended
-        self._arriving, self._headed, self._url, self._hosts = True, False, b"", []
+        self._arriving, self._headed = True, False
+        self._addressee.clear()
         self._taken = self._body = 0
 
     def on_url(self, url: bytes) -> None:
         """Note what is asked."""
-        self._url += url
+        self._addressee.add_target(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Note who is asked; trailers, which come after the body, say nothing of that."""
         if not self._headed and len(name) == 4 and name.lower() == b"host":
-            self._hosts.append(value)
+            self._addressee.add_host(value)
 
     def on_headers_complete(self) -> None:
         """Note that an answer is due."""
         if self._pipelined:
             return
+        self._addressee.read()
         self._headed = self._pending = True
         self._answer_begun = False
         self._last = not self._parser.should_keep_alive()
@@ -208,7 +206,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, request: bytes) -> None:
         """Answer a request whose headers are there, refuse it, or pass it on."""
-        path = self._url.partition(b"?")[0]
+        path = self._addressee.path
         head = (method := self._parser.get_method()) == b"HEAD"
         if path in _OWN and (head or method == b"GET"):
             self._held.clear()
@@ -217,8 +215,8 @@ class ClientConnection(asyncio.Protocol):
             self.answered(last=self._last)
         elif len(request) > _MOST_HEADERS and b"\r\n\r\n" not in request[:_MOST_HEADERS]:
             self._refuse(refusals.LONG_HEADERS)
-        elif self._named_only and path != _FOR_ANY_HOST and (names := self._foreign()):
-            self._refuse(refusals.foreign_host(names))
+        elif refusal := self._addressee.refusal(self._parser.get_http_version()):
+            self._refuse(refusal)
         elif self._upstream is None:
             self._held[:] = request
             self._connecting = self._proxy.loop.create_task(self._connect(head=head))
@@ -262,22 +260,12 @@ class ClientConnection(asyncio.Protocol):
         """
         if self._upstream is None:
             self._refuse(refusals.FAILED)
-        elif begins and self._named_only and (names := self._foreign()):
-            self._refuse(refusals.foreign_host(names))
+        elif begins and (refusal := self._addressee.refusal(self._parser.get_http_version())):
+            self._refuse(refusal)
         else:
             if begins:
                 self._upstream.next(head=self._parser.get_method() == b"HEAD")
             self._upstream.transport.write(data)
-
-    def _foreign(self) -> str:
-        """Name the hosts that a request is addressed to, if one is not of this machine; once for the same again."""
-        if self._hosts == self._own_hosts:
-            return ""
-        names = [named_host(value) for value in self._hosts]
-        if names and all(map(is_loopback, names)):
-            self._own_hosts = self._hosts
-            return ""
-        return ", ".join(names) or "?"
 
     async def _connect(self, *, head: bool) -> None:
         """Connect to the server and pass on what arrived."""

@@ -70,6 +70,8 @@ NOT_HTTP = Refusal(400, "This is not an HTTP/1.1 request; send one, without TLS.
 ONE_BY_ONE = Refusal(
     400, "Requests of one connection must wait for each other's answers; open more connections.", "pipelined"
 )
+NO_TARGET = Refusal(400, "The address asked for cannot be read; name a path such as /v1/models.", "invalid_target")
+ONE_HOST = Refusal(400, "The request must name its host once; send one Host header.", "invalid_host")
 LONG_HEADERS = Refusal(431, "The headers are too long; send less than 64 KiB of them.", "headers_too_long")
 LONG_FRAMING = Refusal(
     400,
@@ -87,7 +89,7 @@ def foreign_host(names: str) -> Refusal:
     """Say that a request is addressed to another machine."""
     return Refusal(
         403,
-        f"The host '{names}' is not served here; ask 127.0.0.1, or start the server with --allowed-hosts.",
+        f"The host '{names:.200}' is not served here; ask 127.0.0.1, or start the server with --allowed-hosts.",
         "host_not_allowed",
         "permission_error",
     )

@@ -147,13 +147,20 @@ class Entrance:
 
 
 def _check_json(scope: Scope) -> None:
-    """Raise `RequestError` (415) for a body that is not called JSON."""
+    """Raise `RequestError` (415) for a body that is not called JSON, or called packed JSON, which nobody unpacks."""
     kinds = [value.partition(b";")[0].strip().lower() for value in _headers(scope, b"content-type")]
     if kinds != [b"application/json"]:
         raise RequestError(
             "The body must be JSON; send it with the header 'Content-Type: application/json'.",
             status=415,
             code="unsupported_media_type",
+        )
+    packed = [value.strip().lower() for value in _headers(scope, b"content-encoding")]
+    if any(packing not in (b"", b"identity") for packing in packed):
+        raise RequestError(
+            "The body must be JSON as it is, not compressed; leave 'Content-Encoding' out.",
+            status=415,
+            code="unsupported_encoding",
         )
 
 

@@ -254,7 +254,7 @@ async def _refused(_request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     """Return what Starlette refuses, a wrong path or method, in OpenAI's error format."""
     assert isinstance(error, HTTPException)
-    path = request.url.path
+    path = str(request.scope["path"])  # the URL, with the Host header in it, may be none that can be read
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return error_response(not_allowed(path, (error.headers or {}).get("Allow", "other")))
     return error_response(

@@ -29,7 +29,7 @@ from llmtl.serving.bundle.manifest import Weights
 from llmtl.serving.bundle.read import open_bundle
 from llmtl.serving.task_api.access import Entrance
 from llmtl.serving.task_api.answer_metrics import AnswerMetrics
-from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, read_body, replay, with_json_body
+from llmtl.serving.task_api.asgi import ApiKey, DisconnectedError, header, read_body, replay, with_json_body
 from llmtl.serving.task_api.catalogue import Catalogue
 from llmtl.serving.task_api.dead_engine import answering_for_a_dead_engine
 from llmtl.serving.task_api.description import Description
@@ -169,7 +169,7 @@ class TaskRoutes:
 
     async def _other(self, path: str, body: bytes, client: Client) -> None:
         """Pass a request to any other route on, unless it names a task's model."""
-        fields = _fields(body)
+        fields = _fields(client.scope, body)
         model = fields.get("model")
         send = client.send
         if isinstance(model, str) and model in self._catalogue.strategies:
@@ -196,14 +196,14 @@ class TaskRoutes:
         return rewriting(send, model=self._catalogue.base) if self._base_renamed else send
 
 
-def _fields(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in `body`, or nothing where there is none: other routes take other bodies."""
-    if not body.lstrip().startswith(b"{"):
-        return {}
-    try:
-        return parse_object(body)
-    except RequestError:
-        return {}
+def _fields(scope: Scope, body: bytes) -> dict[str, Any]:
+    """Return the JSON object in `body`, or nothing where it is none: other routes take other bodies, or none at all.
+
+    Raises `RequestError` for JSON that cannot be read: vLLM would read more than that, another model's name, say, and
+    numbers and depths that it fails on.
+    """
+    named = header(scope, b"content-type").partition(b";")[0].strip().lower().endswith(b"json")
+    return parse_object(body) if body and (named or body.lstrip().startswith(b"{")) else {}
 
 
 def _engine() -> str:

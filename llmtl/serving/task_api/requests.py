@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmtl.errors import InputError
-from llmtl.json_and_yaml import parse_json
+from llmtl.json_and_yaml import half_pair_in, parse_json
 from llmtl.serving.task_api.interface import RequestLimits
 
 PASSED = (
@@ -92,13 +92,19 @@ class PredictRequest:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """Parse the JSON object in `body`; raises `RequestError` for anything else."""
+    """Parse the JSON object in `body`; raises `RequestError` for anything else.
+
+    What it holds can be written again, and told to whoever asked: no half surrogate pairs, no numbers without end.
+    """
     try:
-        parsed = parse_json(body, half_pairs=True)
+        parsed = parse_json(body, half_pairs=True, finite=True)
     except json.JSONDecodeError as error:
         raise RequestError(f"The body is not JSON ({error.msg}); send a JSON object.", code="invalid_json") from error
     if not isinstance(parsed, dict):
         raise RequestError(f"The body is {_kind(parsed)}; send a JSON object.", code="invalid_json")
+    if (b"\\ud" in body or b"\\uD" in body) and (place := half_pair_in(parsed)) is not None:
+        where = f"'{place:.100}'" if place else "A name in the body"
+        raise RequestError(f"{where} has half of a surrogate pair; send valid Unicode.", param=place[:100] or None)
     return parsed
 
 
@@ -113,7 +119,7 @@ def requested_model(body: dict[str, Any], names: Sequence[str]) -> str:
 def unknown_model(model: str, names: Sequence[str]) -> RequestError:
     """Make the error for a model that is not served."""
     return RequestError(
-        f"The model '{model}' does not exist; ask for one of {_listed(names)}.",
+        f"The model '{model:.200}' does not exist; ask for one of {_listed(names)}.",
         status=404,
         code="model_not_found",
         param="model",
@@ -149,7 +155,7 @@ def predict_request(body: dict[str, Any], limits: RequestLimits) -> PredictReque
 
 
 def check_text(text: str, param: str, limits: RequestLimits) -> None:
-    """Raise `RequestError` for a message that is blank, too long or no valid Unicode; `param` says where it stands."""
+    """Raise `RequestError` for a message that is blank or too long; `param` says where it stands."""
     if not text or text.isspace():
         raise RequestError("The message is empty; send the text to be answered.", param=param, code="empty_message")
     if len(text) > limits.max_characters:
@@ -158,13 +164,6 @@ def check_text(text: str, param: str, limits: RequestLimits) -> None:
             param=param,
             code="message_too_long",
         )
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise RequestError(
-                f"The message has half a surrogate pair at character {error.start}; send valid Unicode.", param=param
-            ) from error
 
 
 def too_big(limits: RequestLimits) -> RequestError:
@@ -206,7 +205,7 @@ def _check_turn(message: Any, position: int) -> None:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise RequestError(
-            f"'messages[{position}]' has the role {json.dumps(role)}; it must be one of {_listed(ROLES)}.",
+            f"'messages[{position}]' has the role {json.dumps(role):.200}; it must be one of {_listed(ROLES)}.",
             param=f"messages[{position}].role",
         )
 

@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from llmtl.errors import BundleError
-from llmtl.serving.bundle.manifest import Bundle, Recorded
-from llmtl.serving.bundle.read import load_bundle_tokenizer, open_bundle, read_pool, read_recorded
+from llmtl.errors import BundleError, ModelError
+from llmtl.serving.bundle.manifest import CHAT_TEMPLATE, Bundle, Recorded, ServedStrategy, Weights
+from llmtl.serving.bundle.read import (
+    load_bundle_tokenizer,
+    open_bundle,
+    read_pool,
+    read_recorded,
+    require_bounded_wording,
+)
+from tests.support.small_bundle import small_bundle
 
 
 @pytest.fixture
@@ -127,3 +134,15 @@ def test_what_cannot_be_read(copied, llama_run, bundle_of):
     classifier = bundle_of(llama_run, "majority")
     with pytest.raises(BundleError, match="prompts no language model and has no tokenizer"):
         load_bundle_tokenizer(open_bundle(classifier), classifier)
+
+
+def test_wording_that_never_ends_is_refused_where_vllm_would_fill_it_in(tmp_path):
+    (tmp_path / CHAT_TEMPLATE).write_text("{{ messages[0].content }}")
+    require_bounded_wording(small_bundle(), tmp_path)
+    (tmp_path / CHAT_TEMPLATE).write_text("{{ 'a' * 10 ** 11 }}")
+    with pytest.raises(ModelError, match="chat template takes more than"):
+        require_bounded_wording(small_bundle(), tmp_path)
+    here = ServedStrategy("tfidf", "tickets", "tickets", Weights.CLASSIFIER)
+    require_bounded_wording(small_bundle(winner=here, others=(), base=None), tmp_path)  # nobody fills it in
+    (tmp_path / CHAT_TEMPLATE).unlink()
+    require_bounded_wording(small_bundle(), tmp_path)

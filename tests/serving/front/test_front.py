@@ -123,6 +123,12 @@ def test_a_request_whose_end_can_be_read_in_two_ways_reaches_nobody(place, sent)
         (b"GET /slow?s=1 HTTP/1.1\r\nHost: x\r\n\r\n" * 2, 400, "pipelined"),
         (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X-Long: y\r\n" * 7000, 431, "headers_too_long"),
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, "headers_too_long"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "invalid_http"),
+        (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400, "invalid_target"),
+        (b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n", 400, "invalid_http"),
+        (b"GET http://x HTTP/1.1\r\nHost: x\r\n\r\n", 400, "invalid_target"),
+        (b"GET /slow?s=0 HTTP/1.1\r\n\r\n", 400, "invalid_host"),
+        (b"GET /slow?s=0 HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400, "invalid_host"),
     ],
 )
 def test_what_comes_too_slowly_or_is_no_request_is_refused_and_ended(place, sent, status, code):
@@ -139,6 +145,22 @@ def test_a_later_request_of_a_connection_has_no_more_time_than_the_first(place):
         up_to(b"\r\n\r\n3", connection)
         connection.sendall(b"POST /echo HT")
         assert refusal(to_the_end(connection))[0] == 408
+
+
+def test_a_whole_address_is_asked_as_its_path_is(place):
+    place.front.tell(Condition.READY)
+    with place.connection() as connection:
+        connection.sendall(b"POST http://x/echo?y HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+        assert up_to(b"\r\n\r\n3", connection).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"GET https://x:1/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert up_to(b"}", connection).endswith(b'{"status":"ready"}')
+
+
+def test_http_1_0_needs_no_host_and_is_answered_once(place):
+    with place.connection() as connection:
+        connection.sendall(b"POST /echo HTTP/1.0\r\nContent-Length: 3\r\n\r\nabcGET /die HTTP/1.0\r\n\r\n")
+        assert to_the_end(connection).count(b"HTTP/1.1 200") == 1
+    assert place.client.post("/echo", content=b"abc").text == "3"
 
 
 def test_who_says_nothing_is_ended_silently(place):
@@ -183,6 +205,11 @@ def test_a_name_that_is_not_of_this_machine_is_refused_where_nobody_needs_a_key(
             assert place.client.get("/ready", headers={"Host": host}).status_code == 503
         for host in ("LOCALHOST:1", "localhost.", "127.0.0.1:80", "[::1]:80", "[::1]", "a.localhost"):
             assert place.client.post("/echo", content=b"x", headers={"Host": host}).status_code == 200
+        with place.connection() as connection:  # a whole address names a host, too
+            connection.sendall(b"GET http://[::1]:1/slow?s=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert up_to(b"done", connection).startswith(b"HTTP/1.1 200")
+            connection.sendall(b"GET http://evil.example/slow?s=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert refusal(to_the_end(connection))[0] == 403
         asking = b"POST /echo HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 1\r\n\r\nx"
         for hosts in ((b"localhost", b"Host: evil.example\r\n"), (b"evil.example", b"")):
             # a connection that was let in under one name is not under another

@@ -21,6 +21,7 @@ from llmtl.pipeline.serve import find_target, open_warnings
 from llmtl.progress import Silent
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.server.options import ServeOptions
+from llmtl.store import Store
 from tests.support.live_bundle import error_of
 from tests.support.serve_process import serving
 
@@ -87,6 +88,18 @@ def test_the_measurement_is_kept_with_the_run(server, run):
     # A thousand requests at the best rate, at the hourly price of the CPU machine.
     assert served.usd_per_1k_requests == pytest.approx(1000 / best / 3600 * run.recipe.prices.usd_per_cpu_hour)
     assert served.measured_at in run.report.read_text() or "served" in run.report.read_text().lower()
+
+
+def test_it_goes_on_serving_a_run_that_is_written_meanwhile(run, tmp_path):
+    folder = shutil.copytree(run.folder, tmp_path / "run")
+    with serving(folder, "--port", "0", "--no-playground") as started:
+        started.until("^Parity: ")
+        with Store(folder).claimed():
+            started.until(
+                "What was measured is not in the report: Another run is writing '.*'; wait until it has ended"
+            )
+        assert httpx.get(started.announced().replace("/v1", "/health")).json() == {"status": "ready"}
+    assert not (folder / "serving.json").exists()
 
 
 def test_the_printed_curl_line_works(server):

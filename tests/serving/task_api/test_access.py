@@ -67,6 +67,21 @@ def test_json_is_taken_however_it_is_spelled(served, kind):
     assert error_of(answer, 400)["param"] == "inputs"
 
 
+@pytest.mark.parametrize("host", ["[", "a]b", "\xe9", "x/y?z", "x:y"])
+def test_with_a_key_errors_are_told_whatever_host_is_named(served, host):
+    headers = {"Host": host.encode("latin-1"), "Authorization": "Bearer k"}
+    wrong = [("GET", PREDICT, {"headers": headers}), ("POST", "/v1/task", {"headers": headers, "content": b"{}"})]
+    for answer in asked(served(VLLM_API_KEY="k"), *wrong, url=HERE):
+        assert error_of(answer, 405)["code"] == "method_not_allowed"
+
+
+@pytest.mark.parametrize(("packing", "status"), [("gzip", 415), ("br, identity", 415), ("identity", 400), ("", 400)])
+def test_what_is_compressed_is_not_unpacked(served, packing, status):
+    headers = {"Content-Type": "application/json", "Content-Encoding": packing}
+    [answer] = asked(served(), predicting(**headers), url=HERE)
+    assert error_of(answer, status)["code"] == ("unsupported_encoding" if status == 415 else None)
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "", "localhost.evil"])
 def test_a_name_that_resolves_to_this_machine_is_not_one_of_it(served, host):
     reads = [("GET", path, {"headers": {"Host": host}}) for path in ("/v1/task", "/metrics", "/v1/models")]

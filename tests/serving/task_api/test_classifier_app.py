@@ -148,6 +148,22 @@ def test_wrong_requests_get_an_error_in_openais_form(http, method, path, body, s
     assert error_of(http.request(method, path, content=content, headers=headers), status)["code"] == code
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"model": "\\ud800", "messages": [{"role": "user", "content": "x"}]}',
+        b'{"model": "front-desk", "messages": [{"role": "user", "content": "x"}], "n": NaN}',
+        b'{"model": "front-desk", "messages": [{"role": "user", "content": "x"}], "user": "\\udfff"}',
+        b'{"model": "front-desk", "a": ' + b"[" * 4_000,
+        b'{"model": "front-desk", "seed": 1' + b"0" * 4_400 + b"}",
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00",
+    ],
+)
+def test_what_only_some_parsers_read_is_refused(http, body):
+    for path in (CHAT, PREDICT):
+        error_of(http.post(path, content=body, headers={"content-type": "application/json"}), 400)
+
+
 def test_a_body_that_does_not_tell_its_size_is_counted(http):
     pieces = iter([b"[" + b" " * 5_000] * 5)
     answer = http.post(PREDICT, content=pieces, headers={"content-type": "application/json"})

@@ -204,6 +204,11 @@ def test_the_interface_is_described(http):
         ("/v1/completions", {"model": TASK, "prompt": "x"}, 400, "unsupported_route", CHAT),
         ("/v1/responses", {"model": f"{TASK}/zero-shot", "input": "x"}, 400, "unsupported_route", PREDICT),
         ("/v1/completions", b"x" * 200_001, 413, "request_too_large", "200000 bytes"),
+        ("/v1/completions", b'{"model": "front-desk", "prompt": "x", "user": "\\ud800"}', 400, None, "'user' has half"),
+        ("/v1/completions", f'{{"model": "{TASK}"}}'.encode("utf-16"), 400, "invalid_json", "not UTF-8"),
+        ("/v1/completions", b'{"a": ' * 10_000, 400, "invalid_json", "nested too deeply"),
+        ("/tokenize", b'{"model": "pocket-llama", "prompt": "x", "n": 1e999}', 400, "invalid_json", "1e999"),
+        (CHAT, b'{"model": "pocket-llama", "messages": [], "temperature": NaN}', 400, "invalid_json", "NaN"),
     ],
 )
 def test_wrong_requests_get_an_error_in_openais_form(http, path, body, status, code, reason):
