@@ -219,8 +219,7 @@ class PreTrained:
 class LongInputs:
     """How many of `inputs` texts are longer than the `window` tokens that `encoder` reads at once.
 
-    Those are read in windows that overlap. `instead_of` is the encoder that was left for this one because too many
-    texts were longer than it reads at once.
+    Those are read in windows that overlap. `instead_of` is the encoder that was left as too many texts were too long.
     """
 
     encoder: str
@@ -288,6 +287,7 @@ class Unit(StrEnum):
     EPOCHS = "epochs"
     STEPS = "steps"
     EXAMPLES = "training examples"
+    WINDOWS = "windows of texts"
     SETTINGS = "settings"  # points of a grid
     PROMPTS = "prompts"
 

@@ -31,6 +31,7 @@ HUB_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*
 """A model's name on the Hub, with or without its owner."""
 REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./-]{0,254}")
 
+_ADAPTER = "adapter_config.json"
 _CONFIGURATIONS = ("config.json", "*config*.json", "modules.json", "*.index.json")
 _LARGEST_CONFIGURATION = 64 * 2**20
 """Bytes: an index of weights has a line per tensor, a tokenizer's configuration one per added token."""
@@ -151,7 +152,15 @@ def model_fault(folder: Path) -> str | None:
 
     Code and pickled weights beside the weights are left alone: nothing opens them, and no bundle takes them along.
     """
-    return leads_out(folder, blobs=True) or asks_for_more(folder)
+    return leads_out(folder, blobs=True) or asks_for_more(folder) or _adapter_beside(folder)
+
+
+def _adapter_beside(folder: Path) -> str | None:
+    """Say where an adapter lies beside a whole model: transformers would load the adapter's own base instead."""
+    for path in _entries(folder):
+        if path.name == _ADAPTER and (path.parent / "config.json").is_file():
+            return f"'{path.relative_to(folder).as_posix()}' names another model, to be loaded in place of this one"
+    return None
 
 
 def adapter_fault(folder: Path) -> str | None:

@@ -71,11 +71,11 @@ class Remembering(SentenceEncoder):
         self.known: dict[str, Any] = dict(np.load(path)) if path.is_file() else {}
         return self
 
-    def encode(self, texts: Sequence[str], *, advance: Advance = unwatched) -> Vectors:
+    def encode(self, texts: Sequence[str], *, most: int | None = None, advance: Advance = unwatched) -> Vectors:
         """Embed what is not known yet."""
         keys = [hashlib.sha256(text.encode()).hexdigest() for text in texts]
         new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self.known}
-        self.known |= dict(zip(new, super().encode(list(new.values()), advance=advance), strict=True))
+        self.known |= dict(zip(new, super().encode(list(new.values()), most=most, advance=advance), strict=True))
         if len(new) > 1:
             np.savez(self.path, **self.known)
         return np.stack([self.known[key] for key in keys])

@@ -20,13 +20,15 @@ def locate(name: str, revision: str | None = None, *, progress: Progress | None 
 
     `name` is a short name such as `smollm2`, a Hub name, a folder or a GGUF file; a folder of that name comes first, as
     in transformers. Nothing is downloaded. Raises `ModelError` for a named model that is neither here nor on the Hub,
-    and for files that cannot be converted.
+    for a revision of what is on this machine, and for files that cannot be converted.
     """
     progress = progress or Silent()
     path = Path(name).expanduser()
     named = find_named(name)
     if named is not None and not path.exists():
         return _locate_named(named, revision, progress)
+    if revision is not None and path.exists():
+        raise revision_of_files(name, revision)
     if path.is_file() and (path.suffix.lower() == SUFFIX or is_gguf(path)):
         return str(converted(path, progress.say))
     if path.suffix.lower() == SUFFIX and not path.exists():
@@ -38,6 +40,14 @@ def locate(name: str, revision: str | None = None, *, progress: Progress | None 
         if files:
             return str(converted(files[0], progress.say))
     return name
+
+
+def revision_of_files(name: str, revision: str) -> ModelError:
+    """Return the error for a revision of what has none, so that nobody takes one for another."""
+    return ModelError(
+        f"'{name}' is on this machine, not on the Hub, and has no revision '{revision}'; leave the revision out, or "
+        "give a Hub name."
+    )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from llmtl.data.plausible import SEPARATORS, shared_separator
 from llmtl.data.table import quoted
 from llmtl.kinds.kind import AnswerShape, Kind
 from llmtl.lookalikes import look
+from llmtl.numerals import HAS, some_of
 from llmtl.task import Example, Metric, Split, Task, references
 
 IMBALANCE_RATIO = 3.0
@@ -62,7 +63,7 @@ def check_size(split: Split, task: Task) -> list[Finding]:
     For extraction the labels are the types of spans; generation has none, and nothing is said.
     """
     findings = []
-    what = f"{task.kind.noun}s"
+    what = task.kind.noun
     trained, tested = _counts(split.train, task.kind), _counts(split.test, task.kind)
     few = [label for label in task.labels if trained[label] < FEWEST_PER_LABEL]
     if few:
@@ -70,8 +71,8 @@ def check_size(split: Split, task: Task) -> list[Finding]:
             Finding(
                 "small-data",
                 Level.WARNING,
-                f"{len(few)} of {len(task.labels)} {what} have fewer than {FEWEST_PER_LABEL} training examples "
-                f"({quoted(few, 5)}); label more of them.",
+                f"{some_of(len(few), len(task.labels), what, HAS)} fewer than {FEWEST_PER_LABEL} training examples "
+                f"({quoted(few, 5)}); label more of {_them(few)}.",
             )
         )
     untested = [label for label in task.labels if not tested[label]]
@@ -80,11 +81,15 @@ def check_size(split: Split, task: Task) -> list[Finding]:
             Finding(
                 "small-data",
                 Level.WARNING,
-                f"{len(untested)} of {len(task.labels)} {what} have no test example ({quoted(untested, 5)}), so "
-                "nothing is measured for them; label more of them.",
+                f"{some_of(len(untested), len(task.labels), what, HAS)} no test example ({quoted(untested, 5)}), so "
+                f"nothing is measured for {_them(untested)}; label more of {_them(untested)}.",
             )
         )
     return findings
+
+
+def _them(labels: Sequence[str]) -> str:
+    return "it" if len(labels) == 1 else "them"
 
 
 def check_spelling(task: Task) -> list[Finding]:

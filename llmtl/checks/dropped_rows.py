@@ -7,6 +7,7 @@ from llmtl.data.config import Rare
 from llmtl.data.table import quoted
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
+from llmtl.numerals import some_of
 
 
 def check_cleaning(cleaning: Cleaning, kind: Kind = CLASSIFICATION) -> list[Finding]:
@@ -92,4 +93,4 @@ def _rare(rare: RareLabels, cleaning: Cleaning, kind: Kind) -> Finding:
 
 
 def _rows(dropped: tuple[str, ...], cleaning: Cleaning) -> str:
-    return f"{len(dropped):,} of {cleaning.rows:,} rows"
+    return some_of(len(dropped), cleaning.rows, "row")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from llmtl.checks.finding import Finding, Level
 from llmtl.data.near_duplicates import canonical, neighbours_in
 from llmtl.data.table import quoted
+from llmtl.numerals import DIFFERS, IS, some_of
 from llmtl.task import Example, Split
 
 NEAR_COPIES = "near_copies"
@@ -48,8 +49,8 @@ def check_templates(split: Split) -> list[Finding]:
         Finding(
             "templates",
             Level.WARNING,
-            f"{len(same):,} of {len(split.test):,} test texts differ from one that is learned from in numbers only, as "
-            "texts of a template do: scores say little of texts in other words; add such texts.",
+            f"{some_of(len(same), len(split.test), 'test text', DIFFERS)} from one that is learned from in numbers "
+            "only, as texts of a template do: scores say little of texts in other words; add such texts.",
             tuple(same),
         )
     ]
@@ -73,16 +74,16 @@ def _shared(
         yield Finding(
             "leakage",
             Level.STOP,
-            f"{len(equal):,} of {len(examples):,} {name} texts are also in {other_name}; remove the copies from one "
-            "side.",
+            f"{some_of(len(equal), len(examples), f'{name} text', IS)} also in {other_name}; remove the copies "
+            "from one side.",
             tuple(equal),
         )
     if similar:
         yield Finding(
             "leakage",
             Level.WARNING,
-            f"{len(similar):,} of {len(examples):,} {name} texts nearly equal one in {other_name}, so scores may be "
-            "too high; keep them on one side.",
+            f"{some_of(len(similar), len(examples), f'{name} text', ('nearly equals', 'nearly equal'))} one in "
+            f"{other_name}, so scores may be too high; keep them on one side.",
             tuple(similar),
             code=NEAR_COPIES if name == "test" else "",
         )

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 
 from llmtl.answers import Span
 from llmtl.checks.finding import Finding, Level
+from llmtl.numerals import plural, some_of
 from llmtl.task import Example, Split, Task
 
 MOST_INSIDE_WORDS = 0.05
@@ -48,8 +49,8 @@ def check_spans(split: Split, task: Task) -> list[Finding]:
     odd = [pair for pair in found if pair in loose or pair in cut]
     example, span = odd[0]
     what = (
-        f"{len(odd):,} of {len(found):,} spans start or end in white space or inside a word (first: '{span.text:.30}' "
-        f"in example '{example.id}')"
+        f"{some_of(len(odd), len(found), 'span', ('starts or ends', 'start or end'))} in white space or inside a word "
+        f"(first: '{span.text:.30}' in example '{example.id}')"
     )
     cure = _cure(odd, len(found)) or "correct their start and end, or nothing that is found can equal them"
     ids = tuple(dict.fromkeys(pair[0].id for pair in odd))
@@ -71,8 +72,9 @@ def _overlapping(examples: Sequence[Example], task: Task) -> list[Finding]:
         Finding(
             "span-overlap",
             Level.WARNING,
-            f"{len(pairs):,} spans overlap another (first: '{first.text:.30}' and '{second.text:.30}' in example "
-            f"'{example.id}'); of two that do, strategies that tag words find one at most: keep the one that matters.",
+            f"{plural(len(pairs), 'span', ('overlaps', 'overlap'))} another (first: '{first.text:.30}' and "
+            f"'{second.text:.30}' in example '{example.id}'); of two that do, strategies that tag words find one at "
+            "most: keep the one that matters.",
             tuple(dict.fromkeys(pair[0].id for pair in pairs)),
         )
     ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmtl.cli.command import Command
 from llmtl.cli.volume import add_quiet
+from llmtl.numerals import HAS, plural, some_of
 
 if TYPE_CHECKING:
     from llmtl.data.inputs import InputRow, InputTable
@@ -113,9 +114,9 @@ def _said(table: "InputTable", answered: "list[tuple[InputRow, Prediction | None
     failed = [(row, why) for row, why in failed if why]
     if failed:
         row, why = failed[0]
-        yield f"{len(failed):,} of {len(answered):,} rows have no answer (first: {row.where}: {why})"
+        yield f"{some_of(len(failed), len(answered), 'row', HAS)} no answer (first: {row.where}: {why})"
     if out is not None:
-        yield f"Wrote {len(answered):,} rows to {out}."
+        yield f"Wrote {plural(len(answered), 'row')} to {out}."
 
 
 PREDICT = Command(

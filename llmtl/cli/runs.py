@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmtl.cli.command import Command
 from llmtl.cli.volume import add_json
+from llmtl.numerals import plural
 
 if TYPE_CHECKING:
     from llmtl.pipeline.runs import RunComparison
@@ -52,10 +53,10 @@ def _clean(folder: Path, *, ask: bool) -> int:
         return 0
     for each in found:
         print(f"{visible(str(each.path))} ({each.what}, {each.size / 2**20:,.1f} MiB)")
-    whole = f"{len(found):,} left-overs, {sum(each.size for each in found) / 2**20:,.1f} MiB"
+    whole = f"{plural(len(found), 'left-over')}, {sum(each.size for each in found) / 2**20:,.1f} MiB"
     if ask:
         try:
-            answer = input(f"Delete these {whole}? [y/N] ")
+            answer = input(f"Delete {whole}? [y/N] ")
         except EOFError:
             raise InputError("Nobody is there to ask, and nothing was deleted; add --yes.") from None
         if answer.strip().lower() not in ("y", "yes"):

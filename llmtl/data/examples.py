@@ -17,6 +17,7 @@ from llmtl.errors import DataError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
 from llmtl.lookalikes import plain_name
+from llmtl.numerals import HAS, IS, some_of
 from llmtl.values import Example
 
 MOST_INCOMPLETE = 0.05
@@ -142,10 +143,11 @@ def _examples(table: Table, column: ReferenceColumn, config: DataConfig) -> tupl
         group = name_of(row, config.group, table.source) if config.group else None
         examples.append((row, Example(id_, text, found[0], alternatives=found[1:], group=group)))
     if len(incomplete) > MOST_INCOMPLETE * len(table.rows):
+        rows, has = some_of(len(incomplete), len(table.rows), "row"), HAS[len(incomplete) != 1]
         raise DataError(
-            f"{len(incomplete)} of {len(table.rows)} rows of '{table.source}' have no text in column '{config.text}' "
-            f"or no {column.kind.reference_noun} in '{config.label}' (first: {', '.join(incomplete[:3])}); fill or "
-            f"remove them, or name other columns.{_none_hint(column.kind)}{_sheet_hint(table)}"
+            f"{rows} of '{table.source}' {has} no text in column '{config.text}' or no {column.kind.reference_noun} "
+            f"in '{config.label}' (first: {', '.join(incomplete[:3])}); fill or remove them, or name other columns."
+            f"{_none_hint(column.kind)}{_sheet_hint(table)}"
         )
     return examples, tuple(incomplete)
 
@@ -202,8 +204,11 @@ def _require_labels(examples: Sequence[Example], kind: Kind, config: DataConfig,
 
 def _lost(cleaning: Cleaning) -> str:
     """Return in brackets, after a space, why complete rows were left out; nothing where none was."""
-    reasons = [(cleaning.conflicts, "give the same text different references"), (cleaning.leaked, "are in test too")]
-    said = [f"{len(rows):,} of {cleaning.rows:,} rows {reason}" for rows, reason in reasons if rows]
+    reasons = [
+        (cleaning.conflicts, ("gives", "give"), "the same text different references"),
+        (cleaning.leaked, IS, "in test too"),
+    ]
+    said = [f"{some_of(len(rows), cleaning.rows, 'row', verb)} {reason}" for rows, verb, reason in reasons if rows]
     return f" ({', '.join(said)})" if said else ""
 
 

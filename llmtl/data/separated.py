@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from llmtl.data.table import Row, Table
 from llmtl.errors import DataError
+from llmtl.numerals import plural
 
 SEPARATORS = (",", ";", "\t", "|")
 LONGEST_FIELD = 2**31 - 1
@@ -81,8 +82,8 @@ def _fitted(fields: list[str], names: Sequence[str], named: int, where: str, sou
     if len(names) == 1:
         more = f", or take away what stands above the names of the columns, if '{names[0]:.40}' is no such name"
     raise DataError(
-        f"{where[0].upper()}{where[1:]} of '{source}' has {len(fields)} fields and the header has {len(names)}; put "
-        f"fields that hold the separator in double quotes{more}."
+        f"{where[0].upper()}{where[1:]} of '{source}' has {plural(len(fields), 'field')} and the header has "
+        f"{len(names)}; put fields that hold the separator in double quotes{more}."
     )
 
 

@@ -24,6 +24,7 @@ from llmtl.data.table import quoted
 from llmtl.errors import DataError
 from llmtl.kinds.classification import CLASSIFICATION
 from llmtl.kinds.kind import Kind
+from llmtl.numerals import IS, plural
 from llmtl.values import Example, Split
 
 TRAIN, DEV, TEST = 0, 1, 2
@@ -66,9 +67,10 @@ def split_examples(loaded: LoadedData, config: DataConfig, *, seed: int = 0) -> 
     if not (split.train and split.dev and split.test):
         kept_together = "near-duplicates, or of one data.group" if config.group else "near-duplicates"
         raise DataError(
-            f"{len(examples)} examples in {len(groups)} group(s) of {kept_together} are too few for train, dev and "
-            f"test; label more{' groups' if config.group else ' examples'}, or raise data.near_duplicate_threshold if "
-            "they are alike only in form."
+            f"{plural(len(examples), 'example')} in {plural(len(groups), 'group')} of {kept_together} "
+            f"{IS[len(examples) != 1]} too few for train, dev and test; label more "
+            f"{'groups' if config.group else 'examples'}, or raise data.near_duplicate_threshold if they are alike "
+            "only in form."
         )
     return split
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from llmtl.checkpoints import locate
 from llmtl.checkpoints.download import download
+from llmtl.checkpoints.locate import revision_of_files
 from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.errors import ModelError
@@ -117,6 +118,8 @@ def _folder(source: EncoderSource) -> Path:
     if path.is_file():
         raise ModelError(f"The encoder '{name}' is a file; give the folder that holds the checkpoint.")
     if path.is_dir():
+        if source.revision is not None:
+            raise revision_of_files(name, source.revision)
         return path
     if named is not None and not named.encoder:
         raise ModelError(f"'{name}' is a language model that reads to the left only, not an encoder; {_CURE}.")

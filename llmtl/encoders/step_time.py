@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
+from llmtl.encoders.reach import Lengths
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.encoders.trainer import TrainingPlan, train
 
@@ -24,9 +25,9 @@ def seconds_per_step(
 
 
 def seconds_per_text(encoder: SentenceEncoder, texts: Sequence[str]) -> float:
-    """Embed the first few texts, and time them."""
+    """Embed the beginnings of the first few texts, and tell from that how long whole texts take."""
     sample = texts[:PROBED_TEXTS]
-    encoder.encode(sample[:2])
+    encoder.encode(sample[:2], most=1)
     start = perf_counter()
-    encoder.encode(sample)
-    return (perf_counter() - start) / max(1, len(sample))
+    encoder.encode(sample, most=1)
+    return Lengths.of(texts, encoder).stretch * (perf_counter() - start) / max(1, len(sample))

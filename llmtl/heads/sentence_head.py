@@ -26,6 +26,7 @@ from llmtl.classical.linear import LinearModel
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.encoders.int8_encoders import Int8SentenceEncoder, write_sentence_encoder
 from llmtl.encoders.onnx_int8 import INT8_FOLDER, Rounded
+from llmtl.encoders.reach import reach
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.encoders.window_vectors import WindowVectors
 from llmtl.errors import ModelError
@@ -33,12 +34,15 @@ from llmtl.findings import MEANINGS, Cut, FitFinding, Unit, cut_short
 from llmtl.heads.linear_head import LinearHead, calibrated, heads_on_dev, heads_per_strength, in_time, standardised
 from llmtl.heads.meanings import meanings
 from llmtl.heads.prompt_states import CHUNK, read_all, read_in_time, shuffled_train
+from llmtl.numerals import IS, some_of
 from llmtl.progress import Advance, chunks, unwatched
 from llmtl.strategy import FitContext, LocalServed, Prediction
 from llmtl.task import Example, Input, Task, references, texts_of
 
 LOG_SCALES = (-10.0, 5.0)
 """Natural logarithms of the temperatures' inverses between which the best is sought."""
+WINDOWS = "windows"
+"""Says, in what was chosen, how many windows of a text are read at most."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ class SentencePredictor:
     def opened(cls, task: Task, folder: Path, load: Callable[[], SentenceEncoder], tuned: Path | None = None) -> Self:
         """Read a head that was kept; its encoder in int8 beside it, if there is one, is taken in place of the other."""
         head, int8 = LinearHead.read(task, folder), folder / INT8_FOLDER
+        most = head.choice.get(WINDOWS)
+        if most is not None and not (type(most) is int and most > 0):
+            raise ValueError("the number of windows that are read is none")
         if not int8.is_dir():
             return cls(head, load, tuned=tuned)
         return cls(head, lambda: Int8SentenceEncoder.read(int8), tuned=int8)
@@ -70,7 +77,7 @@ class SentencePredictor:
         found: list[Prediction] = []
         for first, part in chunks(texts_of(inputs), CHUNK, advance=advance):
             begun = perf_counter()
-            answers = self.head.answers(_rows(self.encoder, part))
+            answers = self.head.answers(_rows(self.encoder, part, self.head.choice.get(WINDOWS)))
             each = (perf_counter() - begun) / len(part)
             found += [Prediction(str(at), *answer, seconds=each) for at, answer in enumerate(answers, start=first)]
         return found
@@ -130,7 +137,8 @@ class HeadChoices:
 class Embedded:
     """What an encoder made of train, or of the part there was time for, and of dev: vectors, (N, width) each.
 
-    `meant` are examples made of what labels mean, and `meanings` their vectors.
+    `meant` are examples made of what labels mean, and `meanings` their vectors. `windows` are read of a text at most,
+    None for all.
     """
 
     known: Sequence[Example]
@@ -139,6 +147,7 @@ class Embedded:
     cut: tuple[Cut, ...]
     meant: tuple[Example, ...] = ()
     meanings: Any = None
+    windows: int | None = None
 
     def variants(self) -> Iterator[tuple[int, Sequence[Example], Any]]:
         """Yield what heads are fitted on, examples and vectors, with the meanings of labels and without, and how many.
@@ -155,15 +164,21 @@ Heads = Sequence[tuple[LinearHead, Sequence[str]]]
 
 
 def embed(context: FitContext, encoder: SentenceEncoder, *, name: str, until: float | None) -> Embedded:
-    """Embed dev and as much of train as there is time for until a moment of `perf_counter`."""
+    """Embed dev and as much of train as there is time for until a moment of `perf_counter`.
+
+    Of long texts only the first windows are read where there is no time for more.
+    """
+    far = reach(encoder, [each.text for each in (*context.dev, *shuffled_train(context))], until)
 
     def read(texts: Sequence[str]) -> tuple[Any, list[int]]:
-        return _rows(encoder, texts), [0] * len(texts)
+        return _rows(encoder, texts, far.most), [0] * len(texts)
 
     dev = np.concatenate(read_all(read, context.dev, context, name=name, room=0))
     known, parts, cut = read_in_time(read, shuffled_train(context), context, name=name, room=0, until=until)
     meant = meanings(context.task, known)
-    return Embedded(known, np.concatenate(parts), dev, cut, meant, _rows(encoder, [each.text for each in meant]))
+    told = _rows(encoder, [each.text for each in meant])
+    cut = (*cut, *cut_short(far.done, far.planned, Unit.WINDOWS))
+    return Embedded(known, np.concatenate(parts), dev, cut, meant, told, far.most)
 
 
 def heads_of(
@@ -176,6 +191,7 @@ def heads_of(
     strengths = sorted(set(choices.strengths))
     for count, known, vectors in found.variants():
         choice = {**made, "train_examples": len(found.known), **({MEANINGS: count} if found.meant else {})}
+        choice |= {} if found.windows is None else {WINDOWS: found.windows}
         rows = vectors, found.dev
         yield from heads_on_dev(context, known, rows, strengths, {"head": "logistic regression", **choice})
         if choices.tries(context.task):
@@ -199,7 +215,7 @@ def fit_head(
     known of the encoder, for the trace. `rivals` are heads on the vectors of another encoder; of equals they are kept.
     """
     own = embed(context, encoder, name=name, until=until)
-    _say_long(context, encoder, own.known, name=name)
+    _say_long(context, encoder, own, name=name)
     return best_head(context, own, choices, name=name, start=start, made=made, rivals=rivals)
 
 
@@ -224,9 +240,9 @@ def best_head(
     return head, (trace, *calibrations, *cut)
 
 
-def _rows(encoder: WindowVectors, texts: Sequence[str]) -> Any:
-    """Embed texts, (N, width) in double precision."""
-    return encoder.encode(texts).astype(float)
+def _rows(encoder: WindowVectors, texts: Sequence[str], most: int | None = None) -> Any:
+    """Embed texts, at most so many windows of each, (N, width) in double precision."""
+    return encoder.encode(texts, most=most).astype(float)
 
 
 def _centroids(
@@ -265,11 +281,14 @@ def _tempered(model: LinearModel, rows: Any, truth: Sequence[str]) -> LinearMode
     )
 
 
-def _say_long(context: FitContext, encoder: SentenceEncoder, train: Sequence[Example], *, name: str) -> None:
-    """Say how many texts are longer than the encoder reads at once."""
-    long = encoder.count_long([example.text for example in (*train, *context.dev)])
-    if long:
-        context.progress.say(
-            f"{name}: {long:,} of {len(train) + len(context.dev):,} texts are longer than the {encoder.context_length} "
-            "tokens that the encoder reads at once; it reads them in windows whose vectors are averaged"
-        )
+def _say_long(context: FitContext, encoder: SentenceEncoder, found: Embedded, *, name: str) -> None:
+    """Say how many texts are longer than the encoder reads at once, and how much of them it reads."""
+    texts = [example.text for example in (*found.known, *context.dev)]
+    long = encoder.count_long(texts)
+    if not long:
+        return
+    context.progress.say(
+        f"{name}: {some_of(long, len(texts), 'text', IS)} longer than the {encoder.context_length} tokens that the "
+        "encoder reads at once; long texts are read in windows whose vectors are averaged"
+        + (f", the first {found.windows:,} of each as time is short" if found.windows else "")
+    )

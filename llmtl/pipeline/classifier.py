@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from llmtl.errors import InputError
 from llmtl.lookalikes import plain_name
 from llmtl.measured.labelled import text_list
+from llmtl.numerals import plural
 from llmtl.pipeline.run_folder import Run, load_run
 from llmtl.pipeline.start import run
 
@@ -65,7 +66,9 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = _labels(y)
         texts = text_list(X)
         if len(labels) != len(texts):
-            raise InputError(f"X has {len(texts)} texts and y {len(labels)} labels; give one label per text.")
+            raise InputError(
+                f"X has {plural(len(texts), 'text')} and y {plural(len(labels), 'label')}; give one label per text."
+            )
         classes = self._classes(labels)
         rows = [{"text": text, "label": _name(label)} for text, label in zip(texts, labels.tolist(), strict=True)]
         choices = {name: getattr(self, name) for name in ("strategies", "metric", "instruction", "budget_minutes")}

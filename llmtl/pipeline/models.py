@@ -9,6 +9,7 @@ from typing import Any
 
 from llmtl.checkpoints import locate
 from llmtl.checkpoints.cache import sha256_once
+from llmtl.checkpoints.locate import revision_of_files
 from llmtl.checkpoints.named import find_named
 from llmtl.encoders.encoder_source import EncoderSource
 from llmtl.engines import ModelSource
@@ -22,9 +23,11 @@ HASH_UP_TO_BYTES = 200 * 2**20
 
 
 def source_of(config: ModelConfig) -> ModelSource:
-    """Say where the recipe's model is; an embedded model's name becomes its folder."""
-    embedded = resolve(config.name)
-    return ModelSource(str(embedded) if embedded else config.name, config.revision, dtype=config.dtype)
+    """Say where the recipe's model is; an embedded model's name becomes its folder.
+
+    Raises `ModelError` for a revision of an embedded model.
+    """
+    return ModelSource(_embedded_or_named(config), config.revision, dtype=config.dtype)
 
 
 def located(source: ModelSource, progress: Progress) -> ModelSource:
@@ -55,8 +58,17 @@ def encoder_source_of(config: EncoderConfig | None) -> EncoderSource | None:
     """Say which encoder the recipe names; None for none. An embedded model's folder will say that it is not one."""
     if config is None:
         return None
+    return EncoderSource(_embedded_or_named(config), config.revision)
+
+
+def _embedded_or_named(config: ModelConfig | EncoderConfig) -> str:
+    """Give an embedded model's folder, or the name as it is."""
     embedded = resolve(config.name)
-    return EncoderSource(str(embedded) if embedded else config.name, config.revision)
+    if embedded is None:
+        return config.name
+    if config.revision is not None:
+        raise revision_of_files(config.name, config.revision)
+    return str(embedded)
 
 
 def encoder_identity(source: EncoderSource) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Not covered: what came out (`sentences`, `rules`).
 
 from llmtl.decision.outcome import Decision
 from llmtl.findings import MEANINGS, FittedAgain, GridTrace, LongInputs, PreferenceStage, finding
+from llmtl.numerals import IS, WAS, some_of
 from llmtl.report import cascades, draw_words, preference_words, share_words, wording
 from llmtl.report.content import ReportContent
 
@@ -92,9 +93,9 @@ def _long_texts(content: ReportContent) -> list[str]:
             continue
         taken = f" It took that encoder because another reads less ('{each.instead_of}')." if each.instead_of else ""
         lines.append(
-            f"{name}: {wording.count(each.longer)} of {wording.count(each.inputs)} texts of train and dev are longer "
-            f"than the {wording.count(each.window)} tokens that it reads at once, and were read in windows "
-            f"that overlap.{taken}"
+            f"{name}: {some_of(each.longer, each.inputs, 'text')} of train and dev {IS[each.longer != 1]} longer than "
+            f"the {wording.count(each.window)} tokens that it reads at once, and {WAS[each.longer != 1]} read in "
+            f"windows that overlap.{taken}"
         )
     return lines
 

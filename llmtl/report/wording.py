@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from llmtl import numerals
 from llmtl.decision.outcome import Comparison, Decision, Verdict
 from llmtl.kinds.kind import Kind
 from llmtl.numerals import MINUS
@@ -209,7 +210,7 @@ def small_share(value: float) -> str:
 
 def plural(number: float, noun: str) -> str:
     """Write a number with its noun: `1 example`, `96 examples`."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+    return numerals.plural(number, noun) if _known(number) else f"{NOTHING} {noun}s"
 
 
 def metric_name(metric: str) -> str:

@@ -2,8 +2,8 @@
 
 Logistic regression and the nearest centroid of a label's vectors are fitted on train and chosen on dev, and their
 probabilities calibrated there where cross-validation says that it helps. A text longer than the encoder's window is
-read in windows (`llmtl.encoders.sentence`). Not covered: tuning the encoder (`setfit`), extraction, the states of the
-language model (`linear-probe`).
+read in windows (`llmtl.encoders.sentence`), in the first ones of each text where time is short. Not covered: tuning the
+encoder (`setfit`), extraction, the states of the language model (`linear-probe`).
 """
 
 from pathlib import Path
@@ -77,18 +77,20 @@ class EmbeddingHead(Strategy[EmbeddingHeadConfig]):
 
     def forecast(self, context: FitContext) -> float:
         """Time loading the encoder and embedding a few texts; the heads take less time than that leaves them."""
+        from llmtl.encoders.reach import Lengths
         from llmtl.heads.sentence_head import load_encoder
 
         start = perf_counter()
         encoder = load_encoder(context)
         sample = [each.text for each in shuffled_train(context)[:PROBED]]
         loaded = perf_counter()
-        encoder.encode(sample[:WARM_UP])
+        encoder.encode(sample[:WARM_UP], most=1)
         warm = perf_counter()
         sample = sample[: affordable(context.budget.train_seconds, (warm - loaded) / WARM_UP)]
-        encoder.encode(sample)
+        encoder.encode(sample, most=1)
         each_text = (perf_counter() - warm) / len(sample)
-        return (warm - start + each_text * (len(context.train) + len(context.dev))) / READING_SHARE
+        texts = [each.text for each in (*context.train, *context.dev)]
+        return (warm - start + each_text * Lengths.of(texts, encoder).stretch * len(texts)) / READING_SHARE
 
     def load(self, context: FitContext, folder: Path) -> Predictor:
         """Load the head; the encoder follows when the first text is to be predicted."""

@@ -19,6 +19,7 @@ from llmtl.engines.protocol import ModelSource
 from llmtl.errors import RunError
 from llmtl.findings import FitFinding, TrainingCurve, finding
 from llmtl.hardware import Hardware
+from llmtl.numerals import some_of
 from llmtl.packages import TUNING, require
 from llmtl.progress import Advance, unwatched
 from llmtl.prompting.fitted import PROMPT_FILE, answer_finding, fixed, kept_form
@@ -326,8 +327,8 @@ def _report_dropped(context: FitContext, train: tuple[int, int], dev: tuple[int,
     for name, (dropped, total) in (("training", train), ("dev", dev)):
         if dropped:
             context.progress.say(
-                f"Fine-tuning leaves out {dropped} of {total} {name} examples: with the prompt they are longer than "
-                f"{longest} tokens."
+                f"Fine-tuning leaves out {some_of(dropped, total, f'{name} example')}: with the prompt "
+                f"{'it is' if dropped == 1 else 'they are'} longer than {longest} tokens."
             )
 
 

@@ -5,8 +5,8 @@ on sentence-transformers, with another loss: texts of one label are drawn togeth
 batch, each label as often as any other (`llmtl.encoders.contrastive`). The head is chosen on dev and calibrated as that
 of `embedding-head`, on the tuned vectors or on those of the encoder as it is: tuning may make it worse, and dev knows.
 What a label with few texts means is one more text of it; a label with one text pairs it with itself. Long texts are cut
-at the encoder's window while tuning, and read whole by the head. Not covered: inputs with several labels, of which it
-is not plain which two are alike; extraction.
+at the encoder's window while tuning, and read whole by the head, as far as there is time. Not covered: inputs with
+several labels, of which it is not plain which two are alike; extraction.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ from llmtl.errors import CannotFitError
 from llmtl.findings import Unit, cut_short
 from llmtl.heads.meanings import meanings
 from llmtl.kinds.kind import AnswerShape
+from llmtl.numerals import HAS, some_of
 from llmtl.packages import require
 from llmtl.seals import UNFINISHED
 from llmtl.strategy import Facts, FitContext, Fitted, LocalServed, Predictor, Role, Runs, Strategy
@@ -133,7 +134,9 @@ class SetFit(Strategy[SetFitConfig]):
             found = embed(context, encoder, name=self.name, until=until)
             before = found, list(heads_of(context, found, choices, {"encoder": UNTOUCHED}))
         until = None if limit is None else start + TUNING_SHARE * limit
-        tuned = self._tuned(context, encoder, labelled_columns(*_texts_of(learned), pairs), until)
+        texts, labels = _texts_of(learned)
+        rows = labelled_columns(encoder.beginnings(texts), labels, pairs)
+        tuned = self._tuned(context, encoder, rows, until)
         head, findings = fit_head(
             context,
             encoder,
@@ -169,7 +172,7 @@ class SetFit(Strategy[SetFitConfig]):
         reading = seconds_per_text(encoder, texts) * (len(context.train) + len(context.dev))
         until = None if context.budget.train_seconds is None else perf_counter() + context.budget.train_seconds
         plan = self._plan(context, until)
-        rows = labelled_columns(texts, labels, pairs[: PROBED_STEPS * self.config.batch_size])
+        rows = labelled_columns(encoder.beginnings(texts), labels, pairs[: PROBED_STEPS * self.config.batch_size])
         each_step = seconds_per_step(encoder, rows, label_loss(self.config.temperature), plan)
         first = before + (reading if self.config.untouched else 0.0)
         tuned = first + plan.steps(2 * len(pairs)) * each_step
@@ -234,8 +237,9 @@ class SetFit(Strategy[SetFitConfig]):
         alone = lone_labels(texts, labels)
         if alone:
             context.progress.say(
-                f"setfit: {len(alone)} of {len(set(labels))} labels have one training text (such as '{alone[0]}'); "
-                "paired with itself, it is told apart from the others, and not brought close to any; label a second one"
+                f"setfit: {some_of(len(alone), len(set(labels)), 'label', HAS)} one training text (such as "
+                f"'{alone[0]}'); paired with itself, it is told apart from the others, and not brought close to any; "
+                "label a second one"
             )
         return pairs
 
@@ -255,7 +259,7 @@ def _near(encoder: "SentenceEncoder", texts: Sequence[str], labels: Sequence[str
     """List for each label those whose mean vectors are the most similar."""
     import numpy as np
 
-    names, vectors, given = sorted(set(labels)), encoder.encode(texts), np.array(labels)
+    names, vectors, given = sorted(set(labels)), encoder.encode(texts, most=1), np.array(labels)
     centres = np.stack([vectors[given == name].mean(axis=0) for name in names])
     centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
     alike = centres @ centres.T

@@ -45,7 +45,7 @@ def test_few_training_and_no_test_examples_warn(split):
     made = split({"a": 5, "b": 4}, {"a": 3, "c": 1})
     few, untested = check_size(made, task("abc"))
     assert few.message.startswith("2 of 3 labels have fewer than 5 training examples ('b', 'c')")
-    assert untested.message.startswith("1 of 3 labels have no test example ('b')")
+    assert untested.message.startswith("1 of 3 labels has no test example ('b')")
     assert {few.level, untested.level} == {Level.WARNING}
     assert check_size(split({"a": 5, "b": 5}, {"a": 1, "b": 1}), task("ab")) == []
 

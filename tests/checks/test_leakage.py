@@ -18,7 +18,7 @@ def test_equal_texts_stop_and_near_ones_warn(make_examples):
         (Level.WARNING, ("near",)),
         (Level.STOP, ("copy", "of-dev")),
     ]
-    assert "1 of 11 dev texts nearly equal one in train" in findings[0].message
+    assert "1 of 11 dev texts nearly equals one in train" in findings[0].message
     assert "2 of 12 test texts are also in train or dev" in findings[1].message
 
 
@@ -54,7 +54,7 @@ def test_test_texts_that_differ_in_numbers_only_warn():
     assert check_leakage(Split(tuple(learned[1:]), tuple(learned[:1]), tuple(test)), threshold=0.8) == []
     (finding,) = check_templates(Split(tuple(learned[1:]), tuple(learned[:1]), tuple(test)))
     assert (finding.check, finding.level, finding.ids) == ("templates", Level.WARNING, ("same",))
-    assert finding.message.startswith("1 of 3 test texts differ from one that is learned from in numbers only")
+    assert finding.message.startswith("1 of 3 test texts differs from one that is learned from in numbers only")
 
 
 def test_few_texts_that_differ_in_numbers_only_are_no_template():

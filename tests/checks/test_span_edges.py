@@ -55,4 +55,4 @@ def test_spans_that_overlap_are_told():
     text = "from Porto on 5 May"
     spans = [Span(5, 10, "city", "Porto"), Span(5, 19, "city", "Porto on 5 May")]
     (finding,) = check_spans(Split((Example("1", text, write_spans(spans)),), (), ()), TASK)
-    assert "1 spans overlap another (first: 'Porto' and 'Porto on 5 May' in example '1')" in finding.message
+    assert "1 span overlaps another (first: 'Porto' and 'Porto on 5 May' in example '1')" in finding.message

@@ -82,7 +82,7 @@ def test_one_bad_row_keeps_its_place_in_the_file(runs: Path, tmp_path: Path, cap
     assert [row["error"] for row in rows] == ["", "There is no text in line 3.", ""]
     said = capsys.readouterr().err
     assert "Read in.csv: 3 rows, cp1252 (guessed, as in 'cärd'), separated by ';'." in said
-    assert "1 of 3 rows have no answer (first: line 3" in said
+    assert "1 of 3 rows has no answer (first: line 3" in said
 
 
 def test_stdin_is_answered_line_by_line(

@@ -132,3 +132,20 @@ def test_modules_that_are_damaged_are_refused_and_not_passed_over(copy, content)
 def test_an_encoder_whose_window_has_no_room_for_a_text_is_refused(copy):
     change_config(copy, max_position_embeddings=2)
     assert "reads 2 tokens at once, which leaves none for a text" in refused(copy)
+
+
+def test_an_adapter_beside_a_whole_encoder_is_refused_by_its_file(copy):
+    """transformers would look for the adapter's base, and blame the Hub for not having it."""
+    (copy / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/else", "peft_type": "LORA"}')
+    line = refused(copy)
+    assert "'adapter_config.json' names another model" in line
+    assert "take that out" in line
+    (copy / "adapter_config.json").unlink()
+    (copy / "checkpoint-5").mkdir()
+    (copy / "checkpoint-5" / "adapter_config.json").write_text("{}")  # what a training left: nothing reads it
+    assert inspect_encoder(EncoderSource(str(copy))).layers == 2
+
+
+def test_a_revision_of_a_folder_is_refused(tiny_encoder):
+    with pytest.raises(ModelError, match="is on this machine, not on the Hub, and has no revision 'nope'"):
+        inspect_encoder(EncoderSource(str(tiny_encoder), "nope"))

@@ -159,3 +159,14 @@ def test_a_configuration_with_values_of_another_kind_is_refused(copy, changes):
     change_config(copy, **changes)
     with pytest.raises(ModelError, match=r"^The [^\n]*; [^\n]*\.$"):
         inspect_checkpoint(str(copy))
+
+
+def test_an_adapter_beside_a_whole_model_is_refused_by_its_file(copy):
+    (copy / "adapter_config.json").write_text('{"base_model_name_or_path": "someone/else", "peft_type": "LORA"}')
+    with pytest.raises(ModelError, match=r"'adapter_config\.json' names another model.*; take that out"):
+        inspect_checkpoint(str(copy))
+
+
+def test_a_revision_of_a_folder_is_refused(copy):
+    with pytest.raises(ModelError, match="has no revision 'nope'; leave the revision out, or give a Hub name"):
+        inspect_checkpoint(str(copy), "nope")

@@ -153,7 +153,7 @@ def test_unfitted_and_wrong_inputs_are_refused_in_one_line(fitted):
         made.predict([3])
     with pytest.raises(InputError, match="'7' of 'labels' is of type str, and those of y are of type int; give both"):
         llmtl.Classifier(labels=["7"]).fit(["a", "b"], [0, 1])
-    with pytest.raises(InputError, match="X has 1 texts and y 2 labels; give one label per text"):
+    with pytest.raises(InputError, match="X has 1 text and y 2 labels; give one label per text"):
         clone(made).fit(["a"], ["x", "y"])
 
 

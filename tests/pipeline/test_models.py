@@ -8,10 +8,11 @@ import torch
 from llmtl.engines import ModelSource
 from llmtl.engines.engine_cache import EngineCache
 from llmtl.engines.transformers.engine import TransformersEngine
+from llmtl.errors import ModelError
 from llmtl.hardware import Gpu, inspect
-from llmtl.pipeline.models import identity, source_of
+from llmtl.pipeline.models import encoder_source_of, identity, source_of
 from llmtl.pipeline.prepare import emulation
-from llmtl.sections import ModelConfig
+from llmtl.sections import EncoderConfig, ModelConfig
 
 
 def test_a_cpu_runs_transformers_unless_told_otherwise(tiny_llama, monkeypatch):
@@ -82,3 +83,13 @@ def test_numbers_without_instructions_are_named_with_the_cure():
     assert "set model.dtype=float32" in emulation(ModelSource("any"), replace(here, gpus=(gpu,)))
     assert emulation(ModelSource("any", dtype="float32"), replace(here, gpus=(gpu,))) is None
     assert emulation(ModelSource("any", dtype="bfloat16"), replace(here, gpus=(), cpu_bf16=True)) is None
+
+
+@pytest.mark.parametrize("source", [source_of, encoder_source_of])
+def test_a_revision_of_an_embedded_model_is_refused(source):
+    config = ModelConfig if source is source_of else EncoderConfig
+    with pytest.raises(
+        ModelError, match="'pocket-llama' is on this machine, not on the Hub, and has no revision 'nope'"
+    ):
+        source(config(name="pocket-llama", revision="nope"))
+    assert source(config(name="someone/else", revision="v1")).revision == "v1"

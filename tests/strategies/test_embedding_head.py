@@ -148,7 +148,27 @@ def test_long_texts_are_counted_aloud(context):
     lines = Lines()
     long = replace(context.train[0], input="my parcel has not arrived " * 40)
     EmbeddingHead().fit(replace(context, train=(long, *context.train[1:]), progress=lines))
-    assert any("1 of 18 texts are longer than the 64 tokens" in line for line in lines.said)
+    assert any("1 of 18 texts is longer than the 64 tokens" in line for line in lines.said)
+
+
+def test_of_long_texts_the_first_windows_are_read_where_time_is_short(context, tmp_path):
+    """All windows of dev would take longer than there is time: what is left out is told, and left out ever after."""
+    long = tuple(replace(each, input=f"{each.text} {'and more of it ' * 2_000}") for each in context.train)
+    lines = Lines()
+    short = replace(context, train=long, dev=long, budget=Budget(train_seconds=1e-6), progress=lines)
+    fitted = EmbeddingHead().fit(short)
+    cut = finding(fitted.findings, Cut)
+    assert (cut.done, cut.unit) == (2 * len(long), Unit.WINDOWS)
+    assert cut.planned > 50 * cut.done
+    assert finding(fitted.findings, GridTrace).choice["windows"] == 1
+    assert any("averaged, the first 1 of each as time is short" in line for line in lines.said)
+    fitted.predictor.save(tmp_path)
+    start = perf_counter()
+    again = EmbeddingHead().load(short, tmp_path).predict([long[0].text, f"{long[0].text} and quite another end"])
+    assert again[0].probabilities == again[1].probabilities == fitted.predictor.predict([long[0].text])[0].probabilities
+    assert perf_counter() - start < 5
+    whole = EmbeddingHead().fit(replace(short, budget=Budget(None), train=long[:4], dev=long[4:8]))
+    assert "windows" not in finding(whole.findings, GridTrace).choice
 
 
 def test_it_needs_an_encoder_and_train(context):

@@ -107,7 +107,7 @@ def test_a_label_whose_one_text_is_its_name_is_kept_and_named(context):
     called = replace(context.train[-1], input="login")
     lone = (*(each for each in context.train if each.reference != "login"), called)
     fitted = SetFit(QUICK).fit(replace(context, train=lone, progress=lines))
-    [line] = [line for line in lines.said if "1 of 3 labels have one training text" in line]
+    [line] = [line for line in lines.said if "1 of 3 labels has one training text" in line]
     assert "'login'" in line
     assert line.endswith("label a second one")
     assert "login" in fitted.predictor.predict(["log in"])[0].probabilities

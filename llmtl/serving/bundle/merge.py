@@ -11,6 +11,7 @@ from typing import Any
 
 from llmtl.engines.protocol import ModelSource, Precision
 from llmtl.errors import BundleError
+from llmtl.numerals import DIFFERS, some_of
 from llmtl.packages import LOCAL, require
 from llmtl.progress import Progress
 from llmtl.prompting.predictors import prompt_predictor
@@ -77,8 +78,9 @@ def check_merged(folder: Path, source: BundleSource, *, dtype: Precision, progre
     wrong = [then for then, _ in changed if _lead(then) > 2 * tolerance]
     if largest > tolerance or wrong:
         raise BundleError(
-            f"The merged checkpoint does not predict what was measured: {len(changed)} of {len(pairs)} labels differ, "
-            f"and a probability by {largest:.4f} (at most {tolerance:g} is rounding); export without --merge."
+            f"The merged checkpoint does not predict what was measured: "
+            f"{some_of(len(changed), len(pairs), 'label', DIFFERS)}, and a probability by {largest:.4f} (at most "
+            f"{tolerance:g} is rounding); export without --merge."
         )
     return MergeCheck(len(pairs), len(changed), largest)
 
@@ -88,8 +90,8 @@ def _same_answers(served: Sequence[Prediction], recorded: Sequence[Prediction]) 
     changed = sum(now.answer != then.answer for now, then in zip(served, recorded, strict=True))
     if changed > MOST_CHANGED * len(recorded):
         raise BundleError(
-            f"The merged checkpoint does not predict what was measured: {changed} of {len(recorded)} answers differ; "
-            "export without --merge."
+            f"The merged checkpoint does not predict what was measured: "
+            f"{some_of(changed, len(recorded), 'answer', DIFFERS)}; export without --merge."
         )
     return MergeCheck(len(recorded), changed, 0.0)
 
