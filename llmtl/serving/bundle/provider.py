@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
 from llmtl.costs import TokenPrices
 from llmtl.engines.openai.config import EndpointConfig, HostedModel
-from llmtl.engines.openai.engine import OpenAIEngine
 from llmtl.engines.openai.replies import ReplyCache
 from llmtl.errors import BundleError, HostedError
 from llmtl.foreign_files import read_whole
@@ -28,6 +28,9 @@ from llmtl.prompting.predictors import Asker, LabelPredictor, TextPredictor
 from llmtl.prompting.template import Template
 from llmtl.serving.bundle.manifest import Bundle
 from llmtl.store import write_json
+
+if TYPE_CHECKING:
+    from llmtl.engines.openai.engine import OpenAIEngine
 
 HOSTED_FILE = "hosted.json"
 LIMIT_VARIABLE = "LLMTL_HOSTED_MAX_USD"
@@ -152,7 +155,7 @@ class HostedAsking:
     """A hosted model asked as measured, and what that took so far."""
 
     bundle: Bundle
-    engine: OpenAIEngine
+    engine: "OpenAIEngine"
     template: Template
 
     def predictor(self) -> Asker:
@@ -184,6 +187,8 @@ class HostedAsking:
 
 def load_hosted(bundle: Bundle, winner: HostedWinner) -> HostedAsking:
     """Prepare to ask the hosted model as measured; raises `HostedError` without its key."""
+    from llmtl.engines.openai.engine import OpenAIEngine  # the openai package: a third of what a server imports
+
     engine = OpenAIEngine(winner.model, ReplyCache(most=_REPLIES))
     return HostedAsking(bundle, engine, Template(bundle.winner.told(bundle.task), engine))
 
