@@ -47,7 +47,7 @@ def failing(*arguments, key=KEY):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     return done.returncode, done.stderr

@@ -407,7 +407,7 @@ def test_the_browser_is_told_to_ask_no_other_host(visit):
 @pytest.fixture
 def outside(served):
     """Return a client of the playground that has not logged in."""
-    with httpx.Client(base_url=served[1].rstrip("/"), trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=served[1].rstrip("/"), trust_env=False, timeout=60) as client:
         yield client
 
 

@@ -47,7 +47,7 @@ def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command of the environment's packages, else of the machine."""
     found = shutil.which(name, path=Path(sys.executable).parent) or shutil.which(name)
     assert found, f"{name} is not installed"
-    return subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([found, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=600)
 
 
 def documents(name: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from llmtl.prompting.template import Template
 from llmtl.strategies.zero_shot import ZeroShot, ZeroShotConfig
 from llmtl.strategy import Budget, Prediction
 from llmtl.task import Metric, Task, references
-from tests.prompting.test_search import ALL_FIRST, MIXED, Answering
+from tests.prompting.test_search import ALL_FIRST, MIXED, Answering, Clock
 from tests.support.fitted import again, search_of
 
 LABELS = ("a", "b", "c", "d", "e")
@@ -131,8 +131,8 @@ def test_calibration_follows_the_averaging():
     assert row.probabilities == pytest.approx(probabilities, abs=1e-12)
 
 
-def rotated(labels, seconds=0.0):
-    return Candidate(0, 0, Answering(labels, seconds), rotations=4)
+def rotated(labels, seconds=0.0, clock=None):
+    return Candidate(0, 0, Answering(labels, seconds, clock), rotations=4)
 
 
 @pytest.mark.parametrize(("plain", "kept"), [(MIXED, 1), (ALL_FIRST, 4)])
@@ -153,12 +153,14 @@ def test_several_orders_are_kept_only_where_they_score_better(make_context, plai
     assert (trace.rotations, [row.rotations for row in trace.tried]) == (kept, [1, 4])
 
 
-def test_their_time_is_counted_four_times_and_again_for_what_scoring_dev_and_test_would_take(make_context):
+def test_their_time_is_counted_four_times_and_again_for_what_scoring_dev_and_test_would_take(make_context, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("llmtl.prompting.search.perf_counter", clock)
     # plain: 0.1 s of dev. In four orders: 0.4 s, and 3 * 2 * 0.1 s more than planned for dev and test: 1 s.
     for limit, orders in ((0.9, [1]), (1.6, [1, 4])):
         context = make_context(budget=Budget(train_seconds=limit))
         found = search(
-            [Candidate(0, 0, Answering(ALL_FIRST, 0.1)), rotated(ALL_FIRST)],
+            [Candidate(0, 0, Answering(ALL_FIRST, 0.1, clock)), rotated(ALL_FIRST)],
             context.dev,
             context,
             name="zero-shot",

@@ -1,7 +1,5 @@
 """The search over candidates: predictors with known answers, scores from scikit-learn."""
 
-from time import sleep
-
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
@@ -13,15 +11,32 @@ from llmtl.strategy import Budget, Prediction
 from llmtl.task import Example, Metric, Task, references
 
 
-class Answering:
-    """A predictor that gives the listed labels; None is a failure."""
+class Clock:
+    """The search's clock, which only `Answering` moves."""
 
-    def __init__(self, labels, seconds=0.0):
-        self.labels = labels
-        self.seconds = seconds
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr("llmtl.prompting.search.perf_counter", made)
+    return made
+
+
+class Answering:
+    """A predictor that gives the listed labels, None for a failure; by a `clock` that takes `seconds`."""
+
+    def __init__(self, labels, seconds=0.0, clock=None):
+        self.labels, self.seconds, self.clock = labels, seconds, clock
 
     def predict(self, texts, *, advance):
-        sleep(self.seconds)
+        if self.clock is not None:
+            self.clock.now += self.seconds
         advance(len(texts))
         return [Prediction(str(position), label) for position, label in enumerate(self.labels)]
 
@@ -61,9 +76,9 @@ def test_equal_scores_go_to_fewer_shots_then_to_the_lower_seed(make_context):
     assert (best.shots, best.seed) == (8, 1)
 
 
-def test_a_time_limit_leaves_candidates_out_and_says_so(make_context):
+def test_a_time_limit_leaves_candidates_out_and_says_so(make_context, clock):
     context = make_context(budget=Budget(train_seconds=0.35))
-    candidates = [Candidate(shots, 0, Answering(ALL_FIRST, seconds=0.2)) for shots in (4, 8, 16)]
+    candidates = [Candidate(shots, 0, Answering(ALL_FIRST, 0.2, clock)) for shots in (4, 8, 16)]
     found = search(candidates, context.dev, context, name="few-shot", instructions=("tell",))
     assert [each.shots for each in found.tried] == [4]
     assert [each.shots for each in found.left_out] == [8, 16]
@@ -126,8 +141,8 @@ def test_the_optimism_of_a_search_is_what_its_best_candidate_loses_on_further_ex
     assert search(candidates[:1], context.dev, context, name="x", instructions=("tell",)).optimism == 0
 
 
-def test_a_search_that_ran_out_of_time_says_how_far_it_came(make_context):
-    candidates = [Candidate(shots, 0, Answering(ALL_FIRST, seconds=0.2)) for shots in (4, 8, 16)]
+def test_a_search_that_ran_out_of_time_says_how_far_it_came(make_context, clock):
+    candidates = [Candidate(shots, 0, Answering(ALL_FIRST, 0.2, clock)) for shots in (4, 8, 16)]
     context = make_context(budget=Budget(train_seconds=0.35))
     found = search(candidates, context.dev, context, name="few-shot", instructions=("tell",))
     record = FitRecord(1.0, "cpu", findings=(found.trace("accuracy"),))

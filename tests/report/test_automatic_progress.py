@@ -7,15 +7,19 @@ from llmtl.report.automatic_progress import SECONDS_BETWEEN_LINES, LineProgress,
 
 
 def test_away_from_notebooks_and_terminals_a_line_comes_every_so_often(capsys):
+    began, err = time.monotonic(), ""
     with LineProgress(seconds=0.05) as progress:
         progress.say("Fitting tfidf")
         with progress.stage("tfidf on dev", 30) as advance:
             advance(12)
-            time.sleep(0.2)
-    out, err = capsys.readouterr()
-    assert out == ""
+            while err.count("12 of 30 (") < 3:
+                time.sleep(0.01)
+                out, more = capsys.readouterr()
+                assert out == ""
+                err += more
+    err += capsys.readouterr().err
     assert "llmtl: tfidf on dev: 12 of 30 (" in err
-    assert 2 <= err.count("\n") <= 4
+    assert err.count("\n") <= (time.monotonic() - began) / 0.05
     time.sleep(0.1)
     assert capsys.readouterr().err == ""  # nothing after the end
 

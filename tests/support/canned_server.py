@@ -1,8 +1,8 @@
 """A server that gives one canned answer to everything: for endpoints whose answers are odd or of no matter."""
 
+import contextlib
 import json
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,16 +11,20 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 def canned(status, body, *, seconds=0.0):
     """Yield the address of a server that answers `status` and `body` (bytes, or a value for JSON) after `seconds`."""
 
+    over = threading.Event()
+
     class Handler(BaseHTTPRequestHandler):
         def answer(self):
-            time.sleep(seconds)
+            if over.wait(seconds):
+                return
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            with contextlib.suppress(ConnectionError):  # of a client that did not wait
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         do_GET = do_POST = answer  # noqa: N815
 
@@ -33,6 +37,7 @@ def canned(status, body, *, seconds=0.0):
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1"
     finally:
+        over.set()
         server.shutdown()
         thread.join()
         server.server_close()

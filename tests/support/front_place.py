@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import httpx
 
@@ -71,21 +72,23 @@ routes = [Route("/echo", echo, methods=["POST"]), Route("/slow", slow), Route("/
 uvicorn.run(Starlette(routes=routes), uds=sys.argv[1], log_level="warning")
 """
 LIMITS = ConnectionLimits(
-    max_connections=12, max_connections_per_address=8, max_header_seconds=1, max_body_seconds=1, drain_seconds=3
+    max_connections=12, max_connections_per_address=8, max_header_seconds=60, max_body_seconds=60, drain_seconds=3
 )
+HASTY = replace(LIMITS, max_header_seconds=1, max_body_seconds=1)
+"""For those that are to be too slow; a busy machine makes others slow, too."""
 JSON = {"Content-Type": "application/json"}
 
 
 class Place:
-    """A front at a free port, before a backend that can be started and killed."""
+    """A front at a free port, before a backend that can be started and killed, or that of a socket."""
 
-    def __init__(self, folder, *, own_names_only=False):
-        self.socket, self.port = folder / "server", free_port()
-        plan = FrontPlan("127.0.0.1", self.port, self.socket, own_names_only, LIMITS)
+    def __init__(self, folder, *, own_names_only=False, limits=LIMITS, before=None):
+        self.socket, self.port = before or folder / "server", free_port()
+        plan = FrontPlan("127.0.0.1", self.port, self.socket, own_names_only, limits)
         self.front = FrontProcess(plan, log=folder / "log")
         self.front.start()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.client = httpx.Client(base_url=self.url, timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=self.url, timeout=60, trust_env=False)
         self.backend = None
 
     def start_backend(self):
@@ -96,7 +99,7 @@ class Place:
 
     def backstage(self, path):
         """Ask the backend past the front."""
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket)), timeout=20) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(self.socket)), timeout=60) as client:
             return client.get(f"http://localhost{path}").text
 
     def connection(self):
@@ -113,7 +116,7 @@ class Place:
         self.end_backend()
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from tests.support.forked_vllm import fork_vllm
 
 START_SECONDS = 480
 KEY = "a key for tests"
+SERVER_PORTS = 10_000, 32_000
+"""Below the ports of clients: 32768 and above on Linux (`net.ipv4.ip_local_port_range`), 49152 elsewhere."""
 QUICK_START = {
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -27,9 +30,12 @@ starts another one that imports everything again. One thread needs no process of
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Find a port for a server that starts later, none of those that the system gives to clients meanwhile."""
+    while True:
+        port = random.SystemRandom().randrange(*SERVER_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager

@@ -45,7 +45,7 @@ def write_desk(path: Path) -> Path:
 
 
 @contextmanager
-def running(*command: str, says: str, seconds: float = 180.0):
+def running(*command: str, says: str, seconds: float = 600.0):
     """Run a command of this Python, wait for the line that matches `says`, yield the match, and stop the command."""
     environment = os.environ | {"LLMTL_API_KEY": KEY, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "COLUMNS": "400"}
     process = subprocess.Popen(
@@ -61,7 +61,7 @@ def running(*command: str, says: str, seconds: float = 180.0):
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
@@ -87,7 +87,7 @@ class Visit:
         self.page = context.new_page()
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme=scheme)
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.hosts, self.problems = set(), []
         self.page.on("request", lambda request: self.hosts.add(host_of(request.url)))
         self.page.on("websocket", lambda socket: self.hosts.add(host_of(socket.url)))

@@ -78,7 +78,7 @@ class Serving:
         """Return its descendants with `part` in their command line."""
         return [process for process in self.family() if part in " ".join(process.cmdline())]
 
-    def finished(self, seconds=60.0):
+    def finished(self, seconds=SECONDS):
         """Return the exit code; the rest of the output is in `lines`."""
         code = self.process.wait(seconds)
         while (line := self._coming.get(timeout=seconds)) is not None:

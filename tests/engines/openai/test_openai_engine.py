@@ -270,7 +270,7 @@ def test_money_set_aside_counts_against_the_limit():
 
 
 def test_requests_start_no_faster_than_the_pace():
-    pace, starts = Pace(1200), []
+    pace, starts, began = Pace(1200), [], time.monotonic()
 
     def go():
         pace.wait()
@@ -281,4 +281,5 @@ def test_requests_start_no_faster_than_the_pace():
         thread.start()
     for thread in threads:
         thread.join()
-    assert max(starts) - min(starts) >= 4 * 0.05 - 0.005
+    # each may be late on a busy machine, and none early
+    assert all(start >= began + at * 0.05 - 0.005 for at, start in enumerate(sorted(starts)))

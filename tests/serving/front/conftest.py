@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.front_place import Place
+from tests.support.front_place import HASTY, Place
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +12,14 @@ def place(tmp_path_factory):
         yield place
     finally:
         place.close()
+
+
+@pytest.fixture(scope="module")
+def hasty(place, tmp_path_factory):
+    """Return a place before the same backend that gives a request a second."""
+    hasty = Place(tmp_path_factory.mktemp("hasty"), limits=HASTY, before=place.socket)
+    yield hasty
+    hasty.close()
 
 
 @pytest.fixture

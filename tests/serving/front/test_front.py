@@ -34,7 +34,7 @@ def test_requests_and_answers_pass_as_they_are(place):
 
 def test_many_at_once_get_their_own_answers(place):
     def ask(size):
-        with httpx.Client(base_url=place.url, timeout=20, trust_env=False) as client:
+        with httpx.Client(base_url=place.url, timeout=60, trust_env=False) as client:
             return [client.post("/echo", content=b"z" * size).text for _ in range(5)]
 
     with ThreadPoolExecutor(6) as pool:
@@ -131,16 +131,16 @@ def test_a_request_whose_end_can_be_read_in_two_ways_reaches_nobody(place, sent)
         (b"GET /slow?s=0 HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400, "invalid_host"),
     ],
 )
-def test_what_comes_too_slowly_or_is_no_request_is_refused_and_ended(place, sent, status, code):
-    with place.connection() as connection:
+def test_what_comes_too_slowly_or_is_no_request_is_refused_and_ended(hasty, sent, status, code):
+    with hasty.connection() as connection:
         connection.sendall(sent)
         found, headers, error = refusal(to_the_end(connection))
     assert (found, error["code"], headers["connection"]) == (status, code, "close")
     assert set(error) == {"message", "type", "param", "code"}
 
 
-def test_a_later_request_of_a_connection_has_no_more_time_than_the_first(place):
-    with place.connection() as connection:
+def test_a_later_request_of_a_connection_has_no_more_time_than_the_first(hasty):
+    with hasty.connection() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
         up_to(b"\r\n\r\n3", connection)
         connection.sendall(b"POST /echo HT")
@@ -163,28 +163,30 @@ def test_http_1_0_needs_no_host_and_is_answered_once(place):
     assert place.client.post("/echo", content=b"abc").text == "3"
 
 
-def test_who_says_nothing_is_ended_silently(place):
-    with place.connection() as connection:
+def test_who_says_nothing_is_ended_silently(hasty):
+    with hasty.connection() as connection:
         assert to_the_end(connection) == b""
 
 
 def test_connections_that_wait_make_room_and_those_that_work_do_not(place):
+    def ask():  # by a connection of its own: one that was kept may be ended at the very moment
+        return httpx.post(f"{place.url}/echo", content=b"abc", trust_env=False, timeout=60)
+
     with contextlib.ExitStack() as stack:
         idle = [stack.enter_context(place.connection()) for _ in range(8)]
-        assert place.client.post("/echo", content=b"abc").text == "3"  # the oldest idle one went
+        assert ask().text == "3"  # the oldest idle one went
         assert to_the_end(idle[0]) == b""
         del idle
         working = [stack.enter_context(place.connection()) for _ in range(8)]
         for connection in working:
             connection.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         until(lambda: place.backstage("/holds") == "8")
-        with httpx.Client(base_url=place.url, timeout=20, trust_env=False) as stranger:
-            answer = stranger.post("/echo", content=b"abc")
+        answer = ask()
         assert error_of(answer, 503)["code"] == "too_many_connections"
         assert answer.headers["retry-after"] == "1"
         place.backstage("/release")
         assert all(to_the_end(connection).endswith(b"done") for connection in working)
-    until(lambda: place.client.post("/echo", content=b"abc").status_code == 200)
+    until(lambda: ask().status_code == 200)
 
 
 def test_probes_hear_how_the_server_is(place):
@@ -266,7 +268,7 @@ def test_what_is_under_way_is_finished_before_it_ends(mortal):
             httpx.get(f"{mortal.url}/live", trust_env=False)
         assert "ending" in error_of(late.result(), 503)["message"]
         stop.join()
-    assert LIMITS.drain_seconds <= time.monotonic() - begun < 30
+    assert LIMITS.drain_seconds <= time.monotonic() - begun < 60  # which the late one would have taken
 
 
 def test_it_is_started_again_and_ends_with_llmtl(mortal):
@@ -277,7 +279,7 @@ def test_it_is_started_again_and_ends_with_llmtl(mortal):
     until(lambda: mortal.front.keep_up() or mortal.front.pid != first)
     assert mortal.client.get("/ready").json() == {"status": "ready"}
     mortal.front._process.stdin.close()  # as when llmtl is killed
-    assert mortal.front._process.wait(10) == 0
+    assert mortal.front._process.wait(60) == 0
 
 
 def test_a_port_in_use_is_told(tmp_path, place):

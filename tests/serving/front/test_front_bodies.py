@@ -9,16 +9,16 @@ import pytest
 from tests.support.front_place import Place, refusal, to_the_end, until, up_to
 
 
-def test_a_client_that_never_reads_holds_no_memory_and_is_ended(place):
-    front = psutil.Process(place.front.pid)
+def test_a_client_that_never_reads_holds_no_memory_and_is_ended(hasty):
+    front = psutil.Process(hasty.front.pid)
     before = front.memory_info().rss
-    with place.connection() as connection:
+    with hasty.connection() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
         own = connection.getsockname()
         until(lambda: own not in [each.raddr for each in front.net_connections("tcp4") if each.raddr])
         assert front.memory_info().rss - before < 10_000_000
-    assert place.client.post("/echo", content=b"abc").text == "3"
+    assert hasty.client.post("/echo", content=b"abc").text == "3"
 
 
 @pytest.mark.parametrize("framing", [b"1;%s\r\nx\r\n", b"0\r\nX-Trailer: %s", b"0\r\n" + b"X: y\r\n" * 200_000 + b"%s"])
@@ -54,8 +54,8 @@ def test_a_host_in_a_trailer_lets_nobody_in(tmp_path):
         place.close()
 
 
-def test_a_second_request_is_never_answered_inside_the_answer_of_the_first(place):
-    with place.connection() as connection:
+def test_a_second_request_is_never_answered_inside_the_answer_of_the_first(hasty):
+    with hasty.connection() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.sendall(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n")
         said = connection.recv(1000)

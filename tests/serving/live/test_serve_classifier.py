@@ -22,7 +22,7 @@ from llmtl.progress import Silent
 from llmtl.serving.bundle.hashes import write_hashes
 from llmtl.serving.server.options import ServeOptions
 from llmtl.store import Store
-from tests.support.live_bundle import error_of
+from tests.support.live_bundle import error_of, free_port
 from tests.support.serve_process import serving
 
 WORDS = {"billing": ("invoice", "charge"), "parcels": ("package", "courier"), "access": ("password", "login")}
@@ -216,9 +216,7 @@ def test_a_server_that_dies_at_start_is_explained(bundle, tmp_path):
 
 
 def test_the_dry_run_prints_a_command_that_serves_when_pasted(bundle, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "llmtl.cli", "serve", str(bundle), "--dry-run", "--port", str(port)]
     printed = subprocess.run([*command, "--api-key", "secret-key"], capture_output=True, text=True, check=True).stdout
     assert printed.count("\n") == 1
@@ -233,7 +231,7 @@ def test_the_dry_run_prints_a_command_that_serves_when_pasted(bundle, tmp_path):
             os.killpg(shell.pid, signal.SIGKILL)
 
 
-def until(condition, seconds=120.0):
+def until(condition, seconds=600.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"

@@ -174,7 +174,7 @@ def test_the_spend_limit_and_a_failing_provider_are_told(folder, server):
 
 
 def test_all_clients_together_keep_to_the_limit_at_once(folder, server, monkeypatch):
-    under_way, most, lock = [0], [0], threading.Lock()
+    under_way, most, lock, three = [0], [0], threading.Lock(), threading.Barrier(3, timeout=60)
 
     def slowly(body):
         del body
@@ -187,7 +187,8 @@ def test_all_clients_together_keep_to_the_limit_at_once(folder, server, monkeypa
             with lock:
                 under_way[0] += 1
                 most[0] = max(most[0], under_way[0])
-            time.sleep(0.05)
+            three.wait()
+            time.sleep(0.05)  # for a fourth
 
         def __exit__(self, *_):
             with lock:
@@ -202,11 +203,11 @@ def test_all_clients_together_keep_to_the_limit_at_once(folder, server, monkeypa
 
 
 def test_nothing_more_is_asked_for_a_client_that_left(folder, server, monkeypatch):
-    first = threading.Event()
+    first, left = threading.Event(), threading.Event()
 
     def slowly(body):
         first.set()
-        time.sleep(0.05)
+        left.wait(60)
         return answer(body)
 
     monkeypatch.setattr(server, "answer", slowly)
@@ -219,6 +220,7 @@ def test_nothing_more_is_asked_for_a_client_that_left(folder, server, monkeypatc
         if waiting:
             return {"type": "http.request", "body": waiting.pop()}
         await asyncio.to_thread(first.wait)
+        threading.Timer(0.2, left.set).start()  # when that was heard; the loop waits for what is under way
         return {"type": "http.disconnect"}
 
     async def send(message):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+import time
 from dataclasses import replace
 
 import httpx
@@ -39,10 +40,8 @@ def url(bundle):
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    for _ in range(200):
-        if server.started:
-            break
-        threading.Event().wait(0.05)
+    while thread.is_alive() and not server.started:
+        time.sleep(0.05)
     yield f"http://127.0.0.1:{config.port}"
     server.should_exit = True
     thread.join()

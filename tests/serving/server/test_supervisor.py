@@ -21,9 +21,10 @@ from llmtl.serving.server.keeper import members
 from llmtl.serving.server.options import RestartPolicy
 from llmtl.serving.server.server_command import ServerCommand
 from llmtl.serving.server.supervisor import Supervisor
+from tests.support.live_bundle import free_port
 
 TINY = Path(__file__).parents[2] / "support" / "tiny_server.py"
-PATIENT = 120.0
+PATIENT = 600.0
 """Seconds that a busy machine may take for what takes a moment; whoever waits goes on as soon as it has happened."""
 QUICK = RestartPolicy(
     start_seconds=PATIENT, grace_seconds=0.5, first_delay_seconds=0.05, health_every_seconds=0.2, health_seconds=20.0
@@ -48,9 +49,7 @@ class Heard:
 
 @pytest.fixture
 def port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

@@ -22,20 +22,20 @@ class Slow:
     def predict(self, inputs, *, advance=unwatched):
         self.batches.append(list(inputs))
         self.begun.release()
-        assert self.let.acquire(timeout=30)
+        assert self.let.acquire(timeout=600)
         if "broken" in inputs:
             raise ValueError("broken")
         return [Prediction(str(at), text) for at, text in enumerate(inputs)]
 
 
-def run(scenario, *, waiting_inputs=1000, seconds=30.0):
+def run(scenario, *, waiting_inputs=1000, seconds=600.0):
     """Run a scenario with a predictor whose first batch, one input, has begun and waits."""
 
     async def whole():
         slow = Slow()
         batching = Batching(slow.predict, waiting_inputs=waiting_inputs, seconds=seconds)
         first = asyncio.create_task(batching.answer(["first"]))
-        assert await asyncio.to_thread(slow.begun.acquire, timeout=30)
+        assert await asyncio.to_thread(slow.begun.acquire, timeout=600)
         try:
             await scenario(slow, batching)
         finally:
@@ -134,7 +134,8 @@ def test_who_waits_when_the_server_stops_is_refused():
     async def scenario(slow, batching):
         [task] = await waiting(batching, ["left behind"])
         closing = asyncio.create_task(asyncio.to_thread(batching.close))
-        await asyncio.sleep(0.05)
+        while not batching._closed:
+            await asyncio.sleep(0.01)
         slow.let.release(1000)
         await closing
         with pytest.raises(RequestError):

@@ -228,7 +228,7 @@ def test_the_most_frequent_label_is_served_too(llama_run, bundle_of, tmp_path):
 def test_what_it_cannot_serve_is_said_in_one_line(llama_run, bundle_of, tmp_path, strategy):
     folder = bundle_of(llama_run, strategy) if strategy else tmp_path
     command = [sys.executable, "-m", "llmtl.serving.task_api.classifier_app", "--bundle", str(folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert ended.returncode == 2
     [line] = ended.stderr.splitlines()
     assert ("vLLM runs the winner 'zero-shot'; serve it with" if strategy else "is not a bundle") in line

@@ -244,7 +244,7 @@ def metric(http, name):
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
 
-def wait_until(condition, seconds=120):
+def wait_until(condition, seconds=600):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

@@ -29,7 +29,7 @@ def test_a_server_that_cannot_load_its_bundle_ends_and_says_why(environment, rea
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
     assert reason in ended.stderr
