@@ -23,7 +23,7 @@ from llmtl.data.cleaning import Cleaning
 from llmtl.data.config import TRAIN_CORPUS, DataConfig
 from llmtl.data.near_duplicates import canonical
 from llmtl.data.sources import read_source
-from llmtl.data.table import did_you_mean
+from llmtl.data.table import did_you_mean, quoted
 from llmtl.errors import DataError
 from llmtl.kinds.kind import Kind
 from llmtl.values import CorpusText, Example, Split
@@ -105,6 +105,12 @@ def _distinct(texts: Iterable[str]) -> Keyed:
 
 def _from_file(name: str, config: DataConfig) -> Keyed:
     table = read_source(name, config)
+    for option, column in (("corpus_text", config.corpus_text), ("corpus_key", config.corpus_key)):
+        if table.rows and column not in table.columns:
+            raise DataError(
+                f"The corpus '{table.source}' has no column '{column}'{did_you_mean(column, table.columns)}; name the "
+                f"right one as data.{option}: {quoted(table.columns)}."
+            )
     table.require(config.corpus_text, config.corpus_key)
     rows = []
     for row in table.rows:

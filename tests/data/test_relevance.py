@@ -87,6 +87,14 @@ def test_several_texts_of_a_file_may_have_one_key(tmp_path):
     assert everyone(split)["trip 0"].reference == write_ranking(["1", "2"])
 
 
+@pytest.mark.parametrize(("choice", "lacking"), [("corpus_key", "id"), ("corpus_text", "text")])
+def test_a_corpus_with_other_columns_is_told_which_option_names_them(tmp_path, choice, lacking):
+    held = {"corpus_key": "text", "corpus_text": "id"}[choice]
+    corpus = write(tmp_path, "corpus.jsonl", [{held: "a", "key": "b"}])
+    with pytest.raises(DataError, match=f"has no column '{lacking}'.*; name the right one as data.{choice}: .*'key'"):
+        made(tmp_path, [{"text": f"trip {n}", "label": "b"} for n in range(8)], corpus=corpus)
+
+
 def test_what_cannot_be_searched_is_refused_with_the_cure(tmp_path):
     corpus = write(tmp_path, "faq.jsonl", [{"id": "refund", "text": "Go"}, {"id": "cash", "text": "Pay"}])
     rows = [{"text": f"trip {n}", "label": "refunds"} for n in range(8)]
