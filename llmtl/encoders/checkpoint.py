@@ -168,7 +168,7 @@ def _config(body: Path, name: str) -> Any:
     try:
         with quiet():
             config = AutoConfig.from_pretrained(body, trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, StrictDataclassError) as error:
         raise ModelError(f"The config.json of the encoder '{name}' is not one that llmtl can read; {_CURE}.") from error
     quantised = (getattr(config, "quantization_config", None) or {}).get("quant_method")
     if quantised:

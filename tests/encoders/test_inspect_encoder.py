@@ -109,8 +109,15 @@ def test_modules_that_do_not_begin_with_a_transformer_are_refused(copy):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"hidden_size": "abc"}, {"model_type": ["bert"]}, {"quantization_config": "int4"}, {"dtype": "float7"}],
-    ids=lambda changes: next(iter(changes)),
+    [
+        {"hidden_size": "abc"},
+        {"model_type": ["bert"]},
+        {"quantization_config": "int4"},
+        {"dtype": "float7"},
+        {"dtype": ["float32"]},
+        {"quantization_config": [1]},
+    ],
+    ids=str,
 )
 def test_a_configuration_with_values_of_another_kind_is_refused(copy, changes):
     change_config(copy, **changes)

@@ -109,7 +109,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise BundleError(f"'{folder}' is not a bundle: it has no {MANIFEST}; name a folder that `llmtl export` wrote.")
     try:
-        document = parse_json(read_whole(path))
+        document = parse_json(read_whole(path), finite=True)
     except (OSError, ValueError) as error:
         raise BundleError(f"'{path}' is damaged; export the bundle again with `llmtl export`.") from error
     if not isinstance(document, dict) or document.get("format") not in READABLE:
