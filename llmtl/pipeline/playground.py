@@ -3,12 +3,18 @@
 Not covered: building the page (`llmtl.playground`).
 """
 
+from typing import TYPE_CHECKING
+
+from llmtl.address import free_port
 from llmtl.data.corrections import CORRECTIONS_FILE
 from llmtl.errors import RunError
 from llmtl.pipeline.report import report_content
 from llmtl.pipeline.run_folder import Run
-from llmtl.playground import Endpoint, Playground, PlaygroundContent, StrategyCost, launch
+from llmtl.playground import Endpoint, PlaygroundContent, StrategyCost
 from llmtl.report import ReportContent
+
+if TYPE_CHECKING:
+    from llmtl.playground import Playground
 
 
 def playground(
@@ -19,7 +25,7 @@ def playground(
     host: str = "127.0.0.1",
     port: int = 7860,
     share: bool = False,
-) -> Playground:
+) -> "Playground":
     """Start the playground of the task served at `endpoint`; `close()` ends it.
 
     It listens on loopback unless `host` says otherwise, and nothing is shared publicly unless `share` is true. Whoever
@@ -27,6 +33,9 @@ def playground(
     port is taken, and `RunError` for a run of another task.
     """
     content = playground_content(endpoint, run=run, api_key=api_key)
+    port = free_port(host, port, option="--port")
+    from llmtl.playground import launch  # gradio takes seconds: what is wrong is said before
+
     return launch(content, host=host, port=port, share=share)
 
 

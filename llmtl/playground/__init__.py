@@ -15,18 +15,21 @@
     app.py             all of it as one page, served without any call to an outside host
     style.py           theme and style sheet
 
-Not covered: users with names; whoever is let in uses the endpoint through it.
+What asks the endpoint imports no gradio, so that an endpoint that does not answer is told at once; `app` does. Not
+covered: users with names; whoever is let in uses the endpoint through it.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from llmtl.address import without_proxy
 from llmtl.packages import require
+from llmtl.playground.http_client import Endpoint, ServedModel, ServedTask
+from llmtl.playground.page_content import PlaygroundContent, StrategyCost, TestRow
 
-require("The playground", "gradio")  # before the imports below, whose modules import it
-
-with without_proxy(at_all=True):  # gradio makes a client when it is imported
+if TYPE_CHECKING:
     from llmtl.playground.app import Playground, build, launch
-from llmtl.playground.http_client import Endpoint, ServedModel, ServedTask  # noqa: E402
-from llmtl.playground.page_content import PlaygroundContent, StrategyCost, TestRow  # noqa: E402
+
+require("The playground", "gradio")
 
 __all__ = [
     "Endpoint",
@@ -39,3 +42,13 @@ __all__ = [
     "build",
     "launch",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what builds and serves the page, importing gradio, which takes seconds, at first use (PEP 562)."""
+    if name not in ("Playground", "build", "launch"):
+        raise AttributeError(f"module 'llmtl.playground' has no attribute '{name}'")
+    with without_proxy(at_all=True):  # gradio makes a client when it is imported
+        from llmtl.playground import app
+
+    return getattr(app, name)

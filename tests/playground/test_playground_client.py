@@ -105,7 +105,8 @@ def test_no_proxy_stands_before_this_machine(answering, endpoint, monkeypatch, v
 
 def test_a_proxy_that_cannot_be_used_keeps_no_playground_away():
     environment = {**os.environ, "ALL_PROXY": "socks5://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
-    code = "import os, sys; sys.modules['socksio'] = None; import llmtl.playground; print(os.environ['NO_PROXY'])"
+    code = "import sys; sys.modules['socksio'] = None; from llmtl.playground import launch; from os import environ; "
+    code += "print(environ['NO_PROXY'])"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=600, check=False
     )
