@@ -86,5 +86,12 @@ def _bounds(field: "FieldInfo") -> list[str]:
     """Put the bounds of a number in words."""
     found = {key: getattr(bound, key) for bound in field.metadata for key in _BOUNDS if hasattr(bound, key)}
     if "ge" in found and "le" in found:
-        return [f"{found['ge']} to {found['le']}"]
-    return [f"{_BOUNDS[key]} {bound}" for key, bound in found.items()]
+        return [f"{_bound(found['ge'])} to {_bound(found['le'])}"]
+    return [f"{_BOUNDS[key]} {_bound(bound)}" for key, bound in found.items()]
+
+
+def _bound(value: object) -> str:
+    """Write whole numbers of the other type without `.0`, and large ones so that they can be read."""
+    if not isinstance(value, float) or not value.is_integer():
+        return str(value)
+    return f"{value:,.0f}"

@@ -26,7 +26,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--file",
         metavar="F",
         help="CSV, TSV, JSON Lines, JSON, Parquet or Excel, or .txt with one input per line (default: stdin, with JSON "
-        "Lines or one input per line)",
+        "Lines or one input per line; an empty line keeps its place)",
     )
     parser.add_argument("--column", metavar="COLUMN", help="the file's input column (default: the recipe's)")
     parser.add_argument("--encoding", metavar="NAME", help="the file's encoding (default: found out)")

@@ -30,8 +30,16 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instruction", metavar="TEXT", help="what the model is told to do (default: of the kind)")
     parser.add_argument("--labels", metavar="FILE", help="YAML or JSON: each label with what it means, or null")
     parser.add_argument("--strategies", metavar="NAME,NAME", help="those to measure (default: all that suit)")
-    parser.add_argument("--requests-per-month", metavar="N", help="how many requests to expect (prices)")
-    parser.add_argument("--gpu", metavar="NAME", help="the machine with one GPU, by its name in the price table")
+    parser.add_argument(
+        "--requests-per-month",
+        metavar="N",
+        help="requests to expect in a month, which costs rest on (default: 100,000, marked as assumed)",
+    )
+    parser.add_argument(
+        "--gpu",
+        metavar="NAME",
+        help="the machine with one GPU that costs rest on, such as a10g, l4 or h100 (default: a10g, marked as assumed)",
+    )
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/NAME)")
     add_mirrored(parser, BudgetConfig, "minutes", flag="--budget-minutes")
     add_json(parser, "the decision")

@@ -49,7 +49,7 @@ class InputTable:
 
 
 def read_inputs(path: Path | str, column: str, encoding: str | None = None) -> InputTable:
-    """Read the texts in a column of a table file, or the lines of a `.txt` file that are not empty.
+    """Read the texts in a column of a table file, or the lines of a `.txt` file.
 
     Raises `MissingFileError`, and `DataError` for a missing column and a file without inputs.
     """
@@ -58,7 +58,7 @@ def read_inputs(path: Path | str, column: str, encoding: str | None = None) -> I
 
 
 def read_table(path: Path | str, encoding: str | None = None) -> Table:
-    """Read all columns of a table file; of a `.txt` file its lines that are not empty, in a column `text`.
+    """Read all columns of a table file; of a `.txt` file its lines, in a column `text`.
 
     Raises `MissingFileError`, and `DataError` for what cannot be read.
     """
@@ -144,8 +144,12 @@ def _flat(value: object) -> object:
 
 
 def _lines(text: str, encoding: str, source: str) -> Table:
-    lines = [(number, line) for number, line in enumerate(_LINE_END.split(text), start=1) if line.strip()]
-    return Table(source, (TEXT,), tuple(Row(f"line {number}", {TEXT: line}) for number, line in lines), (encoding,))
+    """Make a row of every line, also of empty ones, so that answers align; what ends the last line begins none."""
+    lines = _LINE_END.split(text)
+    if not lines[-1]:
+        lines.pop()
+    rows = tuple(Row(f"line {number}", {TEXT: line}) for number, line in enumerate(lines, start=1))
+    return Table(source, (TEXT,), rows, (encoding,))
 
 
 def _checked(table: Table, column: str) -> InputTable:

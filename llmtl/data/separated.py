@@ -60,7 +60,9 @@ def tabulated(records: Iterable[Record], source: str, detected: tuple[str, ...] 
     if not any(names):
         raise DataError(f"The first row of '{source}' is empty; write the names of the columns there.")
     named = max(index for index, name in enumerate(names) if name) + 1
-    rows = [(where, _fitted(fields, names, named, where, source)) for where, fields in found[1:]]
+    # a blank line is an empty cell of an only column, and no record of several
+    told = (each for each in found[1:] if len(names) == 1 or len(each[1]) > 1 or any(map(str.strip, each[1])))
+    rows = [(where, _fitted(fields, names, named, where, source)) for where, fields in told]
     kept = [index for index, name in enumerate(names) if name or any(fields[index].strip() for _, fields in rows)]
     columns = _columns(names)
     return Table(
@@ -145,9 +147,9 @@ def _lenient(body: str, separator: str) -> Iterator[str]:
 
 
 def _records(body: str, source: str, separator: str, line: int, escape: str | None, spaced: bool) -> Iterator[Record]:
-    """Yield the line a record starts in and its fields; blank lines are skipped, and spaces before fields if `spaced`.
+    """Yield the line a record starts in and its fields, one empty field of a blank line below the header.
 
-    The mark at which DOS ended a file is not a field.
+    Spaces before fields are skipped if `spaced`. The mark at which DOS ended a file is not a field.
     """
     csv.field_size_limit(LONGEST_FIELD)
     reader = csv.reader(
@@ -158,11 +160,12 @@ def _records(body: str, source: str, separator: str, line: int, escape: str | No
         doublequote=escape is None,
         skipinitialspace=spaced,
     )
-    first = line
+    first, begun = line, False
     try:
         for fields in reader:
-            if len(fields) > 1 or "".join(fields).strip():
-                yield f"line {line}", fields
+            begun = begun or len(fields) > 1 or bool("".join(fields).strip())
+            if begun:
+                yield f"line {line}", fields or [""]
             line = reader.line_num + first
     except csv.Error as error:
         raise DataError(

@@ -1,9 +1,13 @@
 """Which strategies that their time limit stopped might have won with more time.
 
-One might where it was still getting better on dev when it was stopped: nobody knows how far that would have gone. Where
-that was not measured (a part of train, of a grid or of the prompts to try was left out), it might where the interval of
-its score reaches the winner's. One whose dev score had stopped improving would not, nor would a dearer one where the
-winner leaves no room to be better by more than the margin. A cascade has no fit of its own: its members stand for it.
+One might where it was still getting better on dev when it was stopped: nobody knows how far that would have gone. So
+might a training of which nobody knows whether it was: the interval of its score holds for other examples, not for more
+epochs. Where a part of train was left out, the error would at best fall to the share of it that train was read: theory
+has errors fall with the number of labels to the power of -1 at most (Hestness et al. 2017, arXiv:1712.00409). Where the
+ends of long texts, a part of a grid or of the prompts to try were left out, the fit itself was finished, and it might
+where the interval of its score reaches the winner's, which is rough. One whose dev score had stopped improving would
+not, nor would a dearer one where the winner leaves no room to be better by more than the margin. A cascade has no fit
+of its own: its members stand for it.
 
 Not covered: the words for it (`llmtl.report`), dividing time so that nothing is cut (`llmtl.pipeline.shares`).
 """
@@ -12,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from llmtl.findings import Cut
+from llmtl.findings import Cut, Unit
 from llmtl.measured.evaluation import Evaluation
 from llmtl.metrics.intervals import Interval
 from llmtl.strategy import Role
@@ -71,8 +75,19 @@ def cut_rivals(
 
 
 def open_ended(cuts: Sequence[Cut], score: Interval, best: float) -> bool:
-    """Say whether more time might make it the best: it was improving, or its interval reaches that and nobody knows."""
-    return any(each.improving or (each.improving is None and score.high >= best) for each in cuts)
+    """Say whether more time might make it the best: it was improving, or nobody knows and it is within reach."""
+    return any(each.improving or (each.improving is None and _within_reach(each, score.high) >= best) for each in cuts)
+
+
+def _within_reach(cut: Cut, high: float) -> float:
+    """Bound the score that the rest might bring to a fit whose interval ends at `high`."""
+    match cut.unit:
+        case Unit.EPOCHS | Unit.STEPS:
+            return HIGHEST
+        case Unit.EXAMPLES:
+            return HIGHEST - (HIGHEST - high) * cut.done / cut.planned
+        case Unit.WINDOWS | Unit.SETTINGS | Unit.PROMPTS:
+            return high
 
 
 def _more_seconds(item: Evaluation) -> float | None:

@@ -17,8 +17,38 @@ def texts(*given, **settings):
 def test_lines_and_cells_in_order(tmp_path):
     (tmp_path / "a.txt").write_text("one\n\ntwo, and more\n")
     (tmp_path / "a.csv").write_text('id,message\n1,one\n2,"two, and more"\n')
-    assert texts(tmp_path / "a.txt", "unused") == ["one", "two, and more"]
+    assert texts(tmp_path / "a.txt", "unused") == ["one", None, "two, and more"]
     assert texts(tmp_path / "a.csv", "message") == ["one", "two, and more"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_an_empty_line_keeps_its_place(tmp_path, end):
+    lines = ["one", "", "two", " \t", "three"]
+    found = [("line 1", "one"), ("line 2", None), ("line 3", "two"), ("line 4", None), ("line 5", "three")]
+    for last in ("", end):  # what ends the last line begins no other one
+        content = (end.join(lines) + last).encode()
+        (tmp_path / "a.txt").write_bytes(content)
+        for table in (read_inputs(tmp_path / "a.txt", "unused"), read_stdin(content, "unused")):
+            assert [(row.where, row.text) for row in table.rows] == found
+            assert table.rows[1].problem == "There is no text in line 2."
+    assert [row.text for row in read_stdin(f"one{end}{end}{end}".encode(), "x").rows] == ["one", None, None]
+
+
+def test_an_empty_line_of_a_file_with_one_column_keeps_its_place_and_is_no_row_of_several(tmp_path):
+    (tmp_path / "a.csv").write_text('\nmessage\none\n\n"two"\n\n\n')
+    assert [(row.where, row.text) for row in read_inputs(tmp_path / "a.csv", "message").rows] == [
+        ("line 3", "one"),
+        ("line 4", None),
+        ("line 5", "two"),
+    ]
+    (tmp_path / "a.csv").write_text("id,message\n1,one\n\n2,two\n")
+    assert texts(tmp_path / "a.csv", "message") == ["one", "two"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\n \r\n"])
+def test_nothing_but_empty_lines_is_refused(content):
+    with pytest.raises(DataError, match="'stdin' holds no input; give one per line"):
+        read_stdin(content, "m")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])

@@ -12,7 +12,6 @@ from tests.support.decision_worlds import CONFIG, PRICES, TASK, evaluation, exac
 
 RISING = Cut(1.2, 10, Unit.EPOCHS, improving=True)
 FLAT = replace(RISING, improving=False)
-UNREAD = Cut(500, 2000, Unit.EXAMPLES)
 
 
 def rivals(cuts, *, tfidf=0.8, qlora=0.6, n=100, name="qlora", config=CONFIG):
@@ -48,9 +47,24 @@ def test_one_that_had_stopped_improving_might_not():
     assert rivals((FLAT,), qlora=0.79) == []
 
 
-def test_where_nobody_knows_what_the_rest_would_have_brought_the_interval_must_reach_the_winner():
-    assert rivals((UNREAD,)) == []
-    [found] = rivals((UNREAD,), qlora=0.78)
+@pytest.mark.parametrize("unit", [Unit.EPOCHS, Unit.STEPS])
+def test_a_training_of_which_nobody_knows_whether_it_improved_might_have_won_however_far_behind(unit):
+    [found] = rivals((Cut(1.2, 10, unit),), qlora=0.3)
+    assert (found.strategy, found.improving, found.gap) == ("qlora", False, pytest.approx(0.5))
+
+
+def test_one_that_saw_a_part_of_train_might_have_won_where_its_error_would_fall_far_enough_with_all_of_it():
+    part = Cut(500, 2000, Unit.EXAMPLES)
+    assert len(rivals((part,), tfidf=0.8, qlora=0.4)) == 1  # 60 of 100 wrong, 15 with four times the labels
+    assert rivals((part,), tfidf=0.96, qlora=0.2) == []  # 80 of 100 wrong, about 18 with all labels
+    assert rivals((replace(part, done=1990),), qlora=0.6) == []
+
+
+@pytest.mark.parametrize("unit", [Unit.WINDOWS, Unit.SETTINGS, Unit.PROMPTS])
+def test_where_a_part_of_a_search_was_left_out_the_interval_must_reach_the_winner(unit):
+    part = Cut(3, 12, unit)
+    assert rivals((part,)) == []
+    [found] = rivals((part,), qlora=0.78)
     assert (found.strategy, found.improving) == ("qlora", False)
 
 
