@@ -8,8 +8,9 @@ from markupsafe import Markup
 from llmtl.playground.cost import CostView
 from llmtl.report import svg
 from llmtl.report.charts.axes import Ending, EndNames, Plot
-from llmtl.report.charts.cost_steps import axes, cost_path, is_near, steps_plot, tip
+from llmtl.report.charts.cost_steps import axes, cost_path, steps_plot, tip
 from llmtl.report.charts.placing import Box
+from llmtl.report.money import near
 
 _LABEL_STEP = 16.0
 _LABEL_SIZE = 14.5
@@ -24,8 +25,8 @@ def cost_curves(view: CostView, *, width: float, name: str) -> Markup:
     height = 330.0 if width < 500 else 360.0
     ends = EndNames.of((priced.name for priced in drawn), width=width, size=_LABEL_SIZE)
     frame = Box(72, 30, width - ends.room - 14, height - 48)
-    near = [row.crossing for row in view.rows if row.crossing is not None and is_near(row.crossing, expected)]
-    plot = steps_plot([priced.line for priced in drawn], [expected, *near], months=months, frame=frame)
+    met = [row.crossing for row in view.rows if row.crossing is not None and near(row.crossing, expected)]
+    plot = steps_plot([priced.line for priced in drawn], expected, met, months=months, frame=frame)
     ordered = sorted(drawn, key=lambda priced: priced.name == view.winner)
     return svg.picture(
         (width, height),

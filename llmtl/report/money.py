@@ -31,7 +31,7 @@ from llmtl.strategies.table import facts_of
 
 NO_LIMITS = "None is set: no strategy was barred for its cost, latency or memory, or for where inputs go."
 NEAR = 100
-"""Costs that cross further than this factor from the expected volume are drawn, not told."""
+"""Costs that cross further than this factor from the expected volume are neither told nor drawn."""
 
 LEVEL = 0.01
 """Monthly costs that differ by a smaller share are told as the same."""
@@ -127,8 +127,13 @@ class Money:
 
     @property
     def log_volume(self) -> float:
-        """Say where the slider of the volume stands: a power of ten between its ends."""
-        return min(9.0, max(2.0, round(math.log10(self.prices.requests_per_month), 2)))
+        """Say where the slider of the volume stands, as a power of ten."""
+        return round(math.log10(self.prices.requests_per_month), 2)
+
+    @property
+    def log_volumes(self) -> tuple[float, float]:
+        """Say where that slider begins and ends: as far from the expected volume as costs that cross are told."""
+        return max(0.0, self.log_volume - math.log10(NEAR)), self.log_volume + math.log10(NEAR)
 
     @property
     def utilisations(self) -> tuple[float, ...]:

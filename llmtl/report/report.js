@@ -47,7 +47,8 @@ for (const form of document.querySelectorAll("form.money-sliders")) {
   const usd = (value) => value === 0 ? "$0" : value < 0.00995 ? "less than 1 cent"
     : "$" + (value >= 99.5 ? Math.round(value).toLocaleString("en-US") : value.toFixed(2));
   const shown = () => {
-    const exact = 10 ** form.elements.volume.value, volume = Number(exact.toPrecision(2));
+    const { value, defaultValue } = form.elements.volume;
+    const volume = value === defaultValue ? Number(form.dataset.volume) : Number((10 ** value).toPrecision(2));
     const share = form.elements.utilisation.value / 100, scale = share / form.dataset.utilisation;
     form.elements["volume-said"].textContent = volume.toLocaleString("en-US");
     form.elements["utilisation-said"].textContent = Math.round(100 * share) + "%";

@@ -11,6 +11,8 @@ from llmtl.decision.sensitivity import NoiseSensitivity, Rescored
 from llmtl.judging.result import Judging
 from llmtl.learning_curve import CurvePoint, LearningCurves, MeasuredCurve, conclude
 from llmtl.report import wording
+from llmtl.report.charts.cost_steps import steps_plot
+from llmtl.report.charts.placing import Box
 from llmtl.report.html import render_html
 from llmtl.report.markdown_text import markdown
 from llmtl.report.money import money_of, near
@@ -167,6 +169,31 @@ def test_costs_that_cross_far_from_the_expected_volume_are_not_told():
     assert near(100.0, 10_000.0)
     assert not near(99.0, 10_000.0)
     assert not near(1_000_001.0, 10_000.0)
+
+
+@pytest.mark.parametrize(
+    ("expected", "met"), [(50_000, ()), (50_000, (400_000.0, 4_900_000.0)), (1, (70.0,)), (1e9, ())]
+)
+def test_the_cost_chart_shows_the_expected_volume_and_crossings_and_little_else(expected, met):
+    lines = money_of(content()).lines
+    across = steps_plot(lines, expected, met, months=12, frame=Box(0, 0, 100, 100)).across
+    low, high = min(expected, *met, expected), max(expected, *met, expected)
+    assert across.low <= low <= high <= across.high
+    assert across.high <= 50 * high
+    assert across.low >= min(1.0, low / 50)
+    for end in (across.low, across.high):
+        assert f"{end:.0e}"[0] in "125"
+
+
+def test_both_forms_round_the_same_amounts_and_the_slider_begins_at_the_stated_volume():
+    made = content()
+    money, text, page = money_of(made), markdown(made), render_html(made)
+    bill = next(bill for bill in money.bills if bill.winner)
+    assert wording.readable_usd(bill.serverless_usd) != wording.usd(bill.serverless_usd)
+    row = next(line for line in text.splitlines() if line.startswith("| qlora |") and line.count("|") == 11)
+    assert f"| {wording.readable_usd(bill.serverless_usd)} |" in row
+    assert 'data-volume="50000' in page
+    assert money.log_volumes == (pytest.approx(money.log_volume - 2), pytest.approx(money.log_volume + 2))
 
 
 def test_without_prices_there_is_no_money_section():

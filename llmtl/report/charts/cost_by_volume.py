@@ -5,9 +5,9 @@ from markupsafe import Markup
 from llmtl.costs import Crossing
 from llmtl.report import svg, wording
 from llmtl.report.charts.axes import Ending, EndNames, Plot
-from llmtl.report.charts.cost_steps import axes, cost_path, is_near, steps_plot, tip
+from llmtl.report.charts.cost_steps import axes, cost_path, steps_plot, tip
 from llmtl.report.charts.placing import Box
-from llmtl.report.money import Money
+from llmtl.report.money import Money, near
 
 
 def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
@@ -18,11 +18,12 @@ def volume_chart(money: Money, *, width: float, name: str) -> Markup | None:
     lines = money.lines
     if len(lines) < 2 or expected <= 0 or not any(line.usd_per_month(expected, months=months) for line in lines):
         return None
-    shown = [item for item in money.crossings if is_near(item.requests_per_month, expected)]
+    shown = [item for item in money.crossings if near(item.requests_per_month, expected)]
     height = 380.0 if width >= 500 else 360.0
     ends = EndNames.of((line.name for line in lines), width=width, size=14.5)
     frame = Box(70, 44, width - ends.room - 14, height - 52)
-    plot = steps_plot(lines, [expected, *(item.requests_per_month for item in shown)], months=months, frame=frame)
+    met = [item.requests_per_month for item in shown]
+    plot = steps_plot(lines, expected, met, months=months, frame=frame)
     title = "Cost per month against requests per month"
     ordered = sorted(lines, key=lambda line: line.name == winner)
     return svg.picture(

@@ -17,27 +17,38 @@ from llmtl.report.charts.placing import Box
 _SAMPLES = 80
 _MOST_STEPS = 400
 """More steps than this are closer together than pixels, and drawn as a slope."""
-_DECADES = 2
+AROUND = 20.0
+"""The axis goes at least from the expected volume divided by this to that times this."""
+BEYOND = 2.0
+"""And as many times past each crossing that is shown."""
 _CENT = 0.01
 """No axis of money starts below it."""
-_NEAR = 1e3
-"""Crossings further than this factor from the expected volume are not drawn."""
 
 
-def is_near(volume: float, expected: float) -> bool:
-    """Say whether a volume is close enough to the expected one to be drawn."""
-    return expected / _NEAR <= volume <= expected * _NEAR
+def steps_plot(
+    lines: Sequence[CostLine], expected: float, crossings: Sequence[float], *, months: float, frame: Box
+) -> Plot:
+    """Make a plot around the expected volume that shows these crossings; its axis of money ends at powers of ten.
 
-
-def steps_plot(lines: Sequence[CostLine], volumes: Sequence[float], *, months: float, frame: Box) -> Plot:
-    """Make a plot around these volumes, from a hundredth to a hundredfold, whose axes end at powers of ten."""
-    low = 10.0 ** math.floor(math.log10(max(1.0, min(volumes) / 10**_DECADES)))
-    high = 10.0 ** math.ceil(math.log10(max(volumes) * 10**_DECADES) - 1e-9)
-    least = min(line.usd_per_month(min(volumes), months=months) for line in lines)
+    Across it ends at the 1, 2 or 5 of a power of ten: a power alone may be far from any volume that matters.
+    """
+    low = _round_down(max(1.0, min([expected / AROUND, *(each / BEYOND for each in crossings)])))
+    high = _round_up(max([expected * AROUND, *(each * BEYOND for each in crossings)]))
+    least = min(line.usd_per_month(min([expected, *crossings]), months=months) for line in lines)
     most = max(line.usd_per_month(high, months=months) for line in lines)
     bottom = 10.0 ** math.floor(math.log10(max(_CENT, least)) - 1e-9)
     top = 10.0 ** math.ceil(math.log10(max(most, 10 * bottom)))
     return Plot.of(frame, (low, high), (bottom, top), log_across=True, log_up=True)
+
+
+def _round_down(volume: float) -> float:
+    power = 10.0 ** math.floor(math.log10(volume) + 1e-9)
+    return power * max(step for step in (1, 2, 5) if step == 1 or power * step <= volume * (1 + 1e-9))
+
+
+def _round_up(volume: float) -> float:
+    power = 10.0 ** math.floor(math.log10(volume) + 1e-9)
+    return power * min(step for step in (1, 2, 5, 10) if power * step >= volume * (1 - 1e-9))
 
 
 def axes(plot: Plot) -> list[Markup]:
@@ -61,11 +72,11 @@ def cost_path(line: CostLine, plot: Plot, class_: str, *, months: float) -> Mark
 def tip(line: CostLine) -> str:
     """Say in one line what a strategy costs: `qlora: $734 per month and machine, one per 10,000,000 requests`."""
     running = line.running
-    parts = [f"{wording.usd(line.fixed_usd)} once"]
+    parts = [f"{wording.readable_usd(line.fixed_usd)} once"]
     if running.requests_per_machine is not None:
         carries = running.requests_per_machine
         one = f"one carries {wording.about(carries)} requests" if math.isfinite(carries) else "one carries any volume"
-        parts.append(f"{wording.usd(running.usd_per_machine)} per machine and month, {one}")
+        parts.append(f"{wording.readable_usd(running.usd_per_machine)} per machine and month, {one}")
     if running.usd_per_request:
         parts.append(f"{wording.usd(1000 * running.usd_per_request)} per 1,000 requests")
     return f"{line.name}: {', '.join(parts)}"
