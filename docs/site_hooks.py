@@ -1,8 +1,9 @@
 """Hooks of the site: pages whose text stands outside of docs/, notebooks as pages, links into the repository.
 
 A page links to files of the repository as it would on any host of Git repositories. For the site, links to what is a
-page there become links to that page, and others lead to the repository, whose address `pyproject.toml` has. A link to
-nothing stays as it is, so that `mkdocs build --strict` names it. Not covered: the pages that `docs/write_*.py` write.
+page there become links to that page, and others lead to the repository where `pyproject.toml` has its address; where
+it has none they name the file. A link to nothing stays as it is, so that `mkdocs build --strict` names it. Not covered:
+the pages that `docs/write_*.py` write.
 """
 
 import json
@@ -33,12 +34,13 @@ LINK = re.compile(r"(?P<before>!?\[[^\]]*\]\()(?P<target>[^)#\s]+)(?P<anchor>#[^
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Take the addresses of site and repository from `pyproject.toml`."""
-    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
-    config.site_url = urls["Documentation"]
+    """Take the addresses of site and repository from `pyproject.toml`, as far as it has them."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    config.site_url = urls.get("Documentation")
     # not as repo_url, of which the theme asks GitHub for stars while a page loads
-    config.extra["repository"] = urls["Repository"]
-    config.extra["social"] = [{"icon": "material/source-repository", "link": urls["Repository"], "name": "Source"}]
+    repository = config.extra["repository"] = urls.get("Repository")
+    if repository:
+        config.extra["social"] = [{"icon": "material/source-repository", "link": repository, "name": "Source"}]
     return config
 
 
@@ -59,7 +61,7 @@ def on_page_markdown(markdown: str, page: Any, config: MkDocsConfig, **_: Any) -
     return LINK.sub(lambda link: _turned(link, folder, here, config.extra["repository"]), markdown)
 
 
-def _turned(link: re.Match[str], folder: PurePosixPath, here: str, repository: str) -> str:
+def _turned(link: re.Match[str], folder: PurePosixPath, here: str, repository: str | None) -> str:
     target, anchor = link["target"], link["anchor"] or ""
     path = os.path.normpath(folder / target)
     if "://" in target or target.startswith("mailto:") or not (ROOT / path).exists():
@@ -69,9 +71,17 @@ def _turned(link: re.Match[str], folder: PurePosixPath, here: str, repository: s
         site = path.removeprefix(DOCS)
         site = re.sub(r"\.ipynb$", ".md", site)
     if site is None or site == "examples":
+        if repository is None:
+            return _named(link["before"], path)
         kind = "tree" if (ROOT / path).is_dir() else "blob"
         return f"{link['before']}{repository}/{kind}/main/{path}{anchor})"
     return f"{link['before']}{os.path.relpath(site, PurePosixPath(here).parent)}{anchor})"
+
+
+def _named(before: str, path: str) -> str:
+    """Write the text of a link without one, with the path behind it unless the text says it."""
+    text = before.removeprefix("!").removeprefix("[").removesuffix("](")
+    return text if path in text else f"{text} (`{path}`)"
 
 
 def _notebook(path: Path) -> str:

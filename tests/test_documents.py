@@ -132,9 +132,12 @@ def test_version_and_addresses_agree_wherever_they_stand():
     assert citation["version"] == project["version"]
     assert citation["license"] == project["license"]
     assert f"## {project['version']} - " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    home = re.match(r"https://([\w.-]+/[\w-]+/[\w-]+)", project["urls"]["Repository"])[1]
+    own = [*project.get("urls", {}).values(), "github.com/llmtl", "llmtl.github.io", "llmtl.readthedocs"]
     others = [
-        path for path in (*PAGES, SITE, ROOT / "README.md", ROOT / "CITATION.cff") if home in path.read_text("utf-8")
+        (path, url)
+        for path in (*PAGES, SITE, ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CITATION.cff")
+        for url in own
+        if url in path.read_text("utf-8")
     ]
     assert not others, "addresses of this project stand in pyproject.toml alone"
 
