@@ -220,7 +220,7 @@ def test_texts_taken_for_labels_name_the_kinds(json_lines):
 def test_too_few_groups_name_the_group_column(json_lines):
     rows = [{"text": f"word{n * 37} some{n}", "label": "ab"[n % 2], "who": n % 2} for n in range(20)]
     data = loaded(json_lines(rows), CLASSIFICATION, group="who")
-    with pytest.raises(DataError, match=r"2 group\(s\) of near-duplicates, or of one data\.group"):
+    with pytest.raises(DataError, match=r"2 groups of near-duplicates, or of one data\.group"):
         split_examples(data, DataConfig(path="x", group="who"))
 
 

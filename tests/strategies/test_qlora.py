@@ -120,7 +120,7 @@ def test_examples_that_are_too_long_are_reported(make_context, examples):
     trained = curve_of(Qlora().fit(context))
     assert (trained.dropped_train_examples, trained.dropped_dev_examples) == (1, 1)
     assert "leaves out 1 of 9 training examples" in context.progress.lines[0]
-    assert "leaves out 1 of 1 dev examples" in context.progress.lines[1]
+    assert "leaves out 1 of 1 dev example:" in context.progress.lines[1]
     assert trained.points[-1].dev_loss is None
 
 
