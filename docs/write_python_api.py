@@ -98,6 +98,7 @@ def _call(name: str, tree: ast.FunctionDef) -> str:
     if arguments.args and arguments.args[0].arg in ("self", "cls"):
         arguments.args.pop(0)
     returned = f" -> {ast.unparse(tree.returns)}" if tree.returns and tree.name != "__init__" else ""
+    returned = returned.replace("'", "")  # around types that are imported for type checkers alone
     line = f"{name}({ast.unparse(arguments)}){returned}"
     if len(line) <= 100:
         return line

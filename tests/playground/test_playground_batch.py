@@ -220,7 +220,8 @@ def test_a_spreadsheet_and_a_text_file_are_read(tmp_path):
     assert (sheet.likeliest, [row.text for row in sheet.inputs("message").rows]) == ("message", ["where is my parcel"])
     (tmp_path / "a.txt").write_text("one, two\n\nthree\n")
     sheet = read_sheet(tmp_path / "a.txt", name="a.txt")
-    assert [(row.where, row.text) for row in sheet.inputs("text").rows] == [("line 1", "one, two"), ("line 3", "three")]
+    read = [("line 1", "one, two"), ("line 2", None), ("line 3", "three")]  # an empty line keeps its place
+    assert [(row.where, row.text) for row in sheet.inputs("text").rows] == read
 
 
 def test_the_preview_cuts_what_is_long_and_escapes_what_is_markup(tmp_path):
