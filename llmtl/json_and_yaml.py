@@ -134,7 +134,7 @@ def _unreadable(problem: str) -> json.JSONDecodeError:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise _unreadable(f"it holds {text:.20}, which is no number of JSON")
+        raise _unreadable(f"it holds {text:.20}, which is not a JSON number")
     return number
 
 

@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
-from llmtl.encoders.reach import Lengths
+from llmtl.encoders.reach import SAMPLED, Lengths, seconds_of
 from llmtl.encoders.sentence import SentenceEncoder
 from llmtl.encoders.trainer import TrainingPlan, train
 
 PROBED_STEPS = 4
 """Steps to time: the first one warms up, and counts only where it stays alone."""
-PROBED_TEXTS = 64
-"""Texts to embed for timing that."""
 
 
 def seconds_per_step(
@@ -25,9 +23,6 @@ def seconds_per_step(
 
 
 def seconds_per_text(encoder: SentenceEncoder, texts: Sequence[str]) -> float:
-    """Embed the beginnings of the first few texts, and tell from that how long whole texts take."""
-    sample = texts[:PROBED_TEXTS]
-    encoder.encode(sample[:2], most=1)
-    start = perf_counter()
-    encoder.encode(sample, most=1)
-    return Lengths.of(texts, encoder).stretch * (perf_counter() - start) / max(1, len(sample))
+    """Time the first windows of a few texts, and tell from that how long whole texts take."""
+    stretch = Lengths.of(texts, encoder).stretch
+    return stretch * seconds_of(encoder, texts) / max(1, min(len(texts), SAMPLED))

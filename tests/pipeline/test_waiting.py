@@ -38,8 +38,8 @@ def test_work_beside_another_program_on_one_processor_waits_for_what_that_takes(
         waited, seconds = watch.waited(), watch.seconds()
     finally:
         os.kill(stranger, signal.SIGKILL)
-    # all that the work itself did not take, and what other threads of this process waited; never more than all
-    assert seconds - 0.3 - 0.1 <= waited <= seconds
+    # all that the work itself did not take; more, where other threads of this process waited meanwhile, too
+    assert waited >= seconds - 0.3 - 0.1
     assert waited > 0.1
 
 

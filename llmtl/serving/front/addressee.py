@@ -1,4 +1,4 @@
-"""Whom a request is for and what it asks there, and refusals of requests that say so in no way, or in two.
+"""Which host and path a request is for, and refusals of requests that do not say so, or say it twice.
 
 A target is a path, or the whole address that a client sends to a proxy (RFC 9112, section 3.2). Not covered: which
 hosts other machines may name (`llmtl.serving.task_api.access`).
